@@ -1,0 +1,122 @@
+"""Strict readers of the environment, and the keys that the embedded default makes for itself.
+
+Every setting may also be given as NAME_FILE, the path of a file that holds the value (Docker and systemd secrets).
+A value that can't be read is an error at start that names the variable; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+
+def text(name: str, default: str = "") -> str:
+    """Give the variable's value without surrounding space; NAME_FILE's content if only that is set."""
+    if value := os.environ.get(name, "").strip():
+        return value
+    path = os.environ.get(f"{name}_FILE", "").strip()
+    if not path:
+        return default
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE names a file that can't be read: {error}") from error
+
+
+def boolean(name: str, *, default: bool) -> bool:
+    """Read yes/no, true/false, on/off, 1/0 in any case."""
+    value = text(name).lower()
+    if not value:
+        return default
+    if value in _TRUE | _FALSE:
+        return value in _TRUE
+    raise ImproperlyConfigured(f"{name} must be one of true, false, yes, no, on, off, 1, 0; it is {value!r}.")
+
+
+def integer(name: str, default: int, *, minimum: int = 0) -> int:
+    """Read a whole number not below `minimum`."""
+    value = text(name)
+    try:
+        number = int(value) if value else default
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number; it is {value!r}.") from None
+    if number < minimum:
+        raise ImproperlyConfigured(f"{name} must be at least {minimum}; it is {number}.")
+    return number
+
+
+def items(name: str, default: str = "") -> list[str]:
+    """Read a comma-separated list; blanks are dropped."""
+    return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def networks(name: str) -> list[Network]:
+    """Read comma-separated networks in CIDR form (`10.0.0.0/8, ::1/128`)."""
+    try:
+        return [ipaddress.ip_network(part) for part in items(name)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must list networks in CIDR form: {error}.") from error
+
+
+def durations(name: str, default: str) -> list[float]:
+    """Read comma-separated numbers of seconds, each with an optional unit s, m or h (`0, 5s, 5m, 2h`)."""
+    return [_seconds(name, part) for part in items(name, default)]
+
+
+def _seconds(name: str, part: str) -> float:
+    unit = {"s": 1, "m": 60, "h": 3600}.get(part[-1].lower())
+    try:
+        seconds = float(part[:-1]) * unit if unit else float(part)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}: {part!r} is no duration; write 5, 5s, 5m or 5h.") from None
+    if not 0 <= seconds <= 30 * 86400:
+        raise ImproperlyConfigured(f"{name}: {part!r} is not between 0 and 30 days.")
+    return seconds
+
+
+def key(name: str, file: Path, make: Callable[[], str], *, embedded: bool) -> str:
+    """Give the key in the variable; else, in the embedded default only, the one kept in `file`, made at first use."""
+    if value := text(name):
+        return value
+    if not embedded:
+        raise ImproperlyConfigured(f"{name} must be set when CWCONNECT_DATABASE_URL is: every machine needs the same one.")
+    return _kept(file, make)
+
+
+def _kept(file: Path, make: Callable[[], str]) -> str:
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not file.exists():
+        # Written whole under another name, then linked: two processes that start together agree on one key,
+        # and a crash half-way leaves no half key.
+        draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(make())
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            pass  # the other process was first: its key is read below
+        finally:
+            draft.unlink()
+    return file.read_text(encoding="utf-8").strip()
+
+
+def make_secret_key() -> str:
+    """Make a Django secret key: 50 random bytes as text."""
+    return secrets.token_urlsafe(50)
+
+
+def make_encryption_key() -> str:
+    """Make a Fernet key (cryptography's format: 32 random bytes, URL-safe base64)."""
+    return Fernet.generate_key().decode()

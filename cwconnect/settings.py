@@ -1,0 +1,164 @@
+"""All settings, from the environment (see the README's table). Nothing here is to be edited for an installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dj_database_url
+
+from cwconnect import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env.text("CWCONNECT_DATA_DIR", str(BASE_DIR / "var"))).resolve()
+DATABASE_URL = env.text("CWCONNECT_DATABASE_URL")
+REDIS_URL = env.text("CWCONNECT_REDIS_URL")
+EMBEDDED = not DATABASE_URL
+
+# Keys
+SECRET_KEY = env.key("CWCONNECT_SECRET_KEY", DATA_DIR / "secret_key", env.make_secret_key, embedded=EMBEDDED)
+ENCRYPTION_KEYS = [
+    part.strip()
+    for part in env.key(
+        "CWCONNECT_ENCRYPTION_KEYS", DATA_DIR / "encryption_keys", env.make_encryption_key, embedded=EMBEDDED
+    ).split(",")
+]
+
+# The front door
+DEBUG = env.boolean("CWCONNECT_DEBUG", default=False)
+PUBLIC_URL = env.text("CWCONNECT_PUBLIC_URL")
+_public = urlsplit(PUBLIC_URL)
+ALLOWED_HOSTS = env.items("CWCONNECT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]") + (
+    [_public.hostname] if _public.hostname else []
+)
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"] if PUBLIC_URL else []
+_https = _public.scheme == "https"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _https
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+APPEND_SLASH = False  # integrators' routes end without a slash; the admin's links are complete
+
+# The outbound door (cwconnect/http.py)
+PRIVATE_NETWORKS = env.networks("CWCONNECT_PRIVATE_NETWORKS")
+HTTP_PROXY = env.text("CWCONNECT_HTTP_PROXY") or None
+
+# The service
+CONNECTWISE_CLIENT_ID = env.text("CWCONNECT_CONNECTWISE_CLIENT_ID")
+RETENTION_DAYS = env.integer("CWCONNECT_RETENTION_DAYS", 30, minimum=1)
+# Standard Webhooks' schedule: the delay before each try, in seconds; the first is at once.
+RETRY_SCHEDULE = env.durations("CWCONNECT_RETRY_SCHEDULE", "0, 5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 24h")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_q",
+    "cwconnect",
+    "instances",
+    "polling",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "cwconnect.requests.RequestIdMiddleware",
+    "cwconnect.requests.BasePathMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "cwconnect.urls"
+WSGI_APPLICATION = "cwconnect.wsgi.application"
+ASGI_APPLICATION = "cwconnect.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True  # assets come from packages: no collectstatic step for a newcomer
+WHITENOISE_AUTOREFRESH = False
+
+# The database: SQLite beside the code by default, PostgreSQL by CWCONNECT_DATABASE_URL. Same code, no mode switch.
+_SQLITE_OPTIONS: dict[str, Any] = {
+    "timeout": 20,
+    "transaction_mode": "IMMEDIATE",  # writers queue at BEGIN instead of failing at their first write
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-16000;",
+}
+DATABASES: dict[str, Any]
+if EMBEDDED:
+    DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA_DIR / "cwconnect.sqlite3"}}
+else:
+    DATABASES = {"default": dict(dj_database_url.parse(DATABASE_URL))}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"].setdefault("OPTIONS", {}).update(_SQLITE_OPTIONS)
+DATABASES["default"]["CONN_MAX_AGE"] = 60
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# The queue: wake-up calls only. Why these figures: a task runs 60 s at most, see cwconnect/checks.py for the retry rule.
+Q_CLUSTER: dict[str, Any] = {
+    "name": "cwconnect",
+    "workers": env.integer("CWCONNECT_WORKERS", 2, minimum=1),
+    "timeout": 120,
+    "retry": 600,
+    "max_attempts": 3,
+    "ack_failures": True,
+    "queue_limit": 4,
+    "bulk": 2,
+    "save_limit": -1,
+    "catch_up": False,
+    "poll": 0.3,
+    "recycle": 500,
+    "guard_cycle": 0.5,
+    "label": "Queue",
+}
+Q_CLUSTER |= {"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["instances.authentication.SecretsAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "cwconnect.errors.api_error",
+    "UNAUTHENTICATED_USER": None,
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = env.text("CWCONNECT_TIME_ZONE", "UTC")
+USE_I18N = False
+USE_TZ = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {"django-q": {"level": "WARNING", "handlers": ["stderr"], "propagate": False}},
+}

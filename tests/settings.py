@@ -1,0 +1,13 @@
+"""The service's settings, as the tests run them: keys of their own, private networks open to 127.0.0.1."""
+
+import os
+import tempfile
+
+os.environ.setdefault("CWCONNECT_DATA_DIR", tempfile.mkdtemp(prefix="cwconnect-tests-"))
+os.environ.setdefault("CWCONNECT_SECRET_KEY", "a key for tests alone, of a length that Django's checks accept")
+os.environ.setdefault("CWCONNECT_ENCRYPTION_KEYS", "ZmDfcTF7_60GrrY167zsiPd67pEvs0aGOv2oasOM1Pg=")
+os.environ.setdefault("CWCONNECT_PRIVATE_NETWORKS", "127.0.0.0/8,::1/128")
+
+from cwconnect.settings import *  # noqa: E402, F403  (the environment must be set before the settings read it)
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast: tests sign in often
