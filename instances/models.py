@@ -1,0 +1,117 @@
+"""Who we connect to, and what they asked for."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from instances.secrets import SecretField
+
+
+class Organization(models.Model):
+    """A tenant: everything belongs to one, and nobody reads another's."""
+
+    name = models.CharField(max_length=200, unique=True)
+    secret_hash = models.CharField(max_length=64, unique=True, null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiUser(models.Model):
+    """A caller of the REST API: the `User` half of an Authorization header."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="api_users")
+    name = models.CharField(max_length=200)
+    secret_hash = models.CharField(max_length=64, unique=True, null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "API user"
+        constraints = [models.UniqueConstraint(fields=["organization", "name"], name="api_user_once_per_organization")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.organization})"
+
+
+class Role(models.TextChoices):
+    """What a person may do in an organization."""
+
+    VIEWER = "viewer", "Viewer"
+    OPERATOR = "operator", "Operator"
+
+
+class Membership(models.Model):
+    """A Django account's place in an organization."""
+
+    account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=20, choices=Role.choices, default=Role.VIEWER)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "organization"], name="membership_once")]
+
+    def __str__(self) -> str:
+        return f"{self.account} in {self.organization}: {self.role}"
+
+
+class Instance(models.Model):
+    """One authenticated connection to a ConnectWise company, and where its events go."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="instances")
+    created_by = models.ForeignKey(ApiUser, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    name = models.CharField(max_length=200)
+    tags = models.JSONField(default=list, blank=True)
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    disabled = models.BooleanField(default=False, help_text="Polling and delivery pause; nothing is lost.")
+
+    base_url = models.CharField(max_length=500)
+    company = models.CharField(max_length=200)
+    public_key = SecretField()
+    private_key = SecretField()
+    client_id = models.CharField(max_length=200, blank=True)
+    filter_nulls = models.BooleanField(default=True, help_text="Leave keys with null out of records.")
+
+    events_enabled = models.BooleanField(default=False)
+    callback_url = models.CharField(max_length=2000, blank=True)
+    signature_key = SecretField(null=True, blank=True)
+    callback_headers = SecretField(null=True, blank=True, help_text="A JSON object; values may be credentials.")
+    basic_username = models.CharField(max_length=200, blank=True)
+    basic_password = SecretField(null=True, blank=True)
+    refresh_interval = models.PositiveIntegerField(default=15, help_text="Minutes between polls.")
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["organization", "-id"], name="instance_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.pk})"
+
+    @property
+    def watching(self) -> bool:
+        """Whether its resources are polled at present."""
+        return self.events_enabled and not self.disabled
+
+
+class ResourcePoll(models.Model):
+    """One resource of an instance to poll: how (the wire's configuration), and from when on.
+
+    `since` (ConnectWise's clock) and `mark` (the largest id) are taken when watching begins; without a `since` it
+    has not begun yet.
+    """
+
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="resource_polls")
+    name = models.CharField(max_length=200, help_text="The key in the configuration: the events' objectType.")
+    configuration = models.JSONField(default=dict, help_text="As in event.poller.configuration of the contract.")
+    enabled = models.BooleanField(default=True)
+    since = models.DateTimeField(null=True, blank=True)
+    mark = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["instance", "name"], name="resource_poll_once_per_instance")]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.instance}"

@@ -1,0 +1,8 @@
+"""What instances tell the apps above them, since the arrow of imports points the other way."""
+
+from django.dispatch import Signal
+
+# Sent inside the transaction that created or changed an instance or its resource polls. Arguments: `instance`;
+# `begun`: ids of resource polls whose watching begins (anew) with the `since` and `mark` they hold, so that what was
+# known of them is forgotten; `reset`: ids of those whose open run must be abandoned, their cursor kept.
+watching_changed = Signal()
