@@ -1,0 +1,42 @@
+"""The outbound door: every request that leaves the service passes it. Imports no Django.
+
+It connects to public addresses and opened networks only, and to the very address it judged; keeps connect, read
+and total time limits and a size limit; follows no redirect; takes nothing from the environment.
+`door` sends, `adapters` holds the sockets and pools, `addresses` judges, `headers` merges, `errors` names failures.
+"""
+
+from cwconnect.http.addresses import AddressPolicy
+from cwconnect.http.door import CONNECTWISE_LIMITS, NOTIFICATION_LIMITS, Door, Limits, Reply
+from cwconnect.http.errors import (
+    AddressNotAllowed,
+    ConnectFailed,
+    Dropped,
+    InvalidHeader,
+    InvalidUrl,
+    NameNotFound,
+    OutboundError,
+    TimedOut,
+    TlsFailed,
+    TooLarge,
+)
+from cwconnect.http.headers import merge_headers
+
+__all__ = [
+    "CONNECTWISE_LIMITS",
+    "NOTIFICATION_LIMITS",
+    "AddressNotAllowed",
+    "AddressPolicy",
+    "ConnectFailed",
+    "Door",
+    "Dropped",
+    "InvalidHeader",
+    "InvalidUrl",
+    "Limits",
+    "NameNotFound",
+    "OutboundError",
+    "Reply",
+    "TimedOut",
+    "TlsFailed",
+    "TooLarge",
+    "merge_headers",
+]
