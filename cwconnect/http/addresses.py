@@ -62,6 +62,7 @@ _SPECIAL: tuple[tuple[Network, str], ...] = tuple(
     )
 )
 _GLOBAL_UNICAST = ip_network("2000::/3")
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,6 @@ def _look_up(host: str, port: int, answer: list[Endpoint | Exception]) -> None:
         return
     unique = {(family, sockaddr): None for family, _, _, _, sockaddr in found if family in _FAMILIES}
     answer.extend(Endpoint(family, str(sockaddr[0]), sockaddr) for family, sockaddr in unique)  # type: ignore[arg-type]  # typeshed's union has a form for builds without IPv6
-
-
-_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
 def _is_literal(host: str) -> bool:

@@ -145,8 +145,10 @@ def _parse(url: str) -> Url:
         raise InvalidUrl("The URL can't be read: its host or port is malformed.") from None
     if parsed.scheme not in ("http", "https"):
         raise InvalidUrl("The URL must begin with http:// or https://.")
-    if not parsed.host or not parsed.host.strip("[].%"):
+    if not parsed.host or not parsed.host.strip("[]."):
         raise InvalidUrl("The URL names no host.")
+    if "%" in parsed.host:
+        raise InvalidUrl("The URL's host holds a percent sign.")
     if parsed.auth is not None or "@" in _authority(url):
         raise InvalidUrl("The URL holds credentials; they belong into fields of their own.")
     if parsed.port == 0:
@@ -198,6 +200,8 @@ def _read(response: requests.Response, limits: Limits, *, truncate: bool) -> tup
 
 def _explain(error: Exception, host: str, limits: Limits, flight: Flight) -> OutboundError:
     causes = _chain(error)
+    if isinstance(error, requests.exceptions.InvalidURL):
+        return InvalidUrl("The URL can't be read.")
     if any(isinstance(cause, requests.Timeout | TimeoutError | urllib3.exceptions.TimeoutError) for cause in causes):
         return TimedOut(_timeout_words(host, limits, flight))
     tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
