@@ -1,0 +1,76 @@
+"""`manage.py sandbox`: the ConnectWise sandbox alone, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from argparse import ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from cwconnect.sandbox import DEFAULT_RECORDS, SandboxServer
+from cwconnect.sandbox.errors import UnknownListError
+
+_OPTIONS = (
+    *("host", "port", "company", "public_key", "private_key", "client_id"),
+    *("records", "changes_per_minute", "seed"),
+)
+
+
+def read_records(text: str) -> dict[str, int]:
+    """Read `contacts=1000,incidents=500`; each list by hub name or path."""
+    records = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, amount = part.partition("=")
+        if not amount.strip().isdigit():
+            raise ArgumentTypeError(f"{part!r} is not of the form contacts=1000")
+        records[name.strip()] = int(amount)
+    return records
+
+
+class Command(BaseCommand):
+    """Serves a ConnectWise made of realistic records."""
+
+    help = "Run a ConnectWise sandbox: the REST API under /v4_6_release/apis/3.0, its control under /_sandbox/."
+    requires_system_checks = ()  # it uses none of the site's settings
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+        parser.add_argument("--port", type=int, default=8100, help="0 takes a free one (default: %(default)s)")
+        parser.add_argument("--company", default="acme", help="the company to log in to (default: %(default)s)")
+        parser.add_argument("--public-key", default="PUB", help="default: %(default)s")
+        parser.add_argument("--private-key", default="PRIV", help="default: %(default)s")
+        parser.add_argument("--client-id", default=None, help="the only clientId accepted (default: any)")
+        parser.add_argument(
+            "--records",
+            type=read_records,
+            default=DEFAULT_RECORDS,
+            help="records by list, such as contacts=1000,incidents=500 (the default)",
+        )
+        parser.add_argument(
+            "--changes-per-minute", type=float, default=30.0, help="changes by themselves (default: %(default)s)"
+        )
+        parser.add_argument("--seed", type=int, default=1, help="same seed, same records (default: %(default)s)")
+
+    def handle(self, **options: Any) -> None:
+        done = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda _number, _frame: done.set())
+        try:
+            server = SandboxServer(**{name: options[name] for name in _OPTIONS}).start()
+        except (UnknownListError, OSError) as error:
+            raise CommandError(str(error)) from error
+        try:
+            self._say(server)
+            done.wait()
+        finally:
+            server.stop()
+
+    def _say(self, server: SandboxServer) -> None:
+        self.stdout.write(f"ConnectWise sandbox at {server.url}")
+        self.stdout.write(f"Control at {server.control_url}/")
+        for name, amount in server.store.lists().items():
+            if amount:
+                self.stdout.write(f"  {name}: {amount}")
+        self.stdout.flush()

@@ -1,0 +1,61 @@
+"""The lists that the sandbox serves: hub name, path, and what tells one kind of record from another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Created = Literal["none", "info", "top"]
+
+
+@dataclass(frozen=True)
+class ListSpec:
+    """One list. `created` says where a record keeps its creation date; `edit` is the field that moves by itself."""
+
+    name: str
+    path: str
+    entity: str
+    required: tuple[str, ...] = ("name",)
+    created: Created = "info"
+    edit: str = "name"
+
+    @property
+    def resource(self) -> str:
+        """The entity as ConnectWise's error bodies spell it."""
+        return self.entity[:1].lower() + self.entity[1:]
+
+
+CATALOGUE = (
+    ListSpec("contacts", "/company/contacts", "Contact", ("firstName",), "none", "title"),
+    ListSpec("organizations", "/company/companies", "Company", ("identifier", "name"), edit="addressLine1"),
+    ListSpec("incidents", "/service/tickets", "Ticket", ("summary", "company"), edit="summary"),
+    ListSpec("project-tickets", "/project/tickets", "Ticket", ("summary", "project"), edit="summary"),
+    ListSpec("opportunities", "/sales/opportunities", "Opportunity"),
+    ListSpec("activities", "/sales/activities", "Activity"),
+    ListSpec("agreements", "/finance/agreements", "Agreement", ("name", "type", "company")),
+    ListSpec("invoices", "/finance/invoices", "Invoice", ("company",), edit="reference"),
+    ListSpec("time-entries", "/time/entries", "TimeEntry", ("timeStart",), "top", "notes"),
+    ListSpec("expense-entries", "/expense/entries", "ExpenseEntry", ("amount", "date"), "top", "notes"),
+    ListSpec("configurations", "/company/configurations", "Configuration", ("name", "type", "company")),
+    ListSpec("projects", "/project/projects", "Project", ("name", "board", "company")),
+    ListSpec("schedule-entries", "/schedule/entries", "ScheduleEntry", ("objectId",)),
+    ListSpec("members", "/system/members", "Member", ("identifier", "firstName"), edit="title"),
+    ListSpec("purchase-orders", "/procurement/purchaseorders", "PurchaseOrder", ("vendorCompany",), edit="poNumber"),
+    ListSpec("products", "/procurement/products", "Product", ("catalogItem", "quantity"), edit="description"),
+    ListSpec("campaigns", "/marketing/campaigns", "Campaign", ("name", "type")),
+)
+DEFAULT_RECORDS = {"contacts": 1000, "incidents": 500}
+_ALIASES = {"accounts": "organizations", "tickets": "incidents"}
+
+
+def list_key(name: str) -> str:
+    """Give the form under which a hub name or a path is looked up: lower case, no slash at either end."""
+    key = name.strip().strip("/").lower()
+    return _ALIASES.get(key, key)
+
+
+def spec_for_path(path: str) -> ListSpec:
+    """Give a plain list for a path that the catalogue does not know, such as `/company/notes`."""
+    parts = path.strip("/").split("/")
+    word = parts[-1].removesuffix("s") or "Record"
+    return ListSpec("/" + "/".join(parts), "/" + "/".join(parts), word[:1].upper() + word[1:], (), "none")

@@ -1,0 +1,101 @@
+"""The control API: the store's operations as JSON over HTTP, under `/_sandbox/`, without a login.
+
+`GET /_sandbox/` gives the lists with their counts, the clock and the settings; `GET /_sandbox/requests` the log.
+`POST /_sandbox/{operation}` takes a JSON object and answers `{"result": …}`:
+
+| Operation | Members |
+|---|---|
+| create | list, fields, stamp, visible_after |
+| change | list, id, fields, stamp, visible_after |
+| touch | list, id, stamp |
+| delete, get | list, id |
+| ids | list |
+| fail_next | n, status, body, headers, delay, drop (true or "midway"), broken_json, path, skip |
+| clear_faults, clear_requests, reveal | – |
+| forbid, allow | list |
+| hide, show | list, ids |
+| set_keys | public, private |
+| settings | clock_offset, date_offset, send_date_header, link_host, changes_per_minute: those given are set |
+
+Stamps are texts (`2018-07-31T19:39:46Z`); `visible_after` is a stamp or a number of seconds. What an operation can't
+do answers 400 with a `message`, a record or list that is not there 404.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cwconnect.sandbox.changer import Changer
+from cwconnect.sandbox.errors import Response, answer
+from cwconnect.sandbox.jsontext import loads
+from cwconnect.sandbox.moments import to_text
+from cwconnect.sandbox.store import Store
+from cwconnect.sandbox.wire import Request
+
+PREFIX = "/_sandbox"
+_RENAMED = {"list": "list_name", "id": "record_id"}
+_OPERATIONS = (
+    *("create", "change", "touch", "delete", "get", "ids", "reveal"),
+    *("forbid", "allow", "hide", "show", "set_keys"),
+    *("fail_next", "clear_faults", "clear_requests"),
+)
+_STORE_SETTINGS: dict[str, tuple[type, ...]] = {
+    "clock_offset": (int, float),
+    "date_offset": (int, float),
+    "send_date_header": (bool,),
+    "link_host": (str, type(None)),
+}
+
+
+def respond(store: Store, changer: Changer, request: Request) -> Response:
+    """Answer one request of the control API."""
+    operation = request.path.removeprefix(PREFIX).strip("/")
+    try:
+        if request.method == "GET":
+            return _look(store, changer, operation)
+        if request.method != "POST":
+            return answer({"message": "Use GET or POST."}, 405)
+        return answer({"result": _run(store, changer, operation, _members(request))})
+    except LookupError as error:
+        return answer({"message": str(error.args[0])}, 404)
+    except (TypeError, ValueError) as error:
+        return answer({"message": str(error)}, 400)
+
+
+def _look(store: Store, changer: Changer, operation: str) -> Response:
+    if operation == "requests":
+        return answer([{"method": r.method, "path": r.path, "query": r.query} for r in store.requests])
+    if operation:
+        raise LookupError(f"There is nothing at {PREFIX}/{operation}.")
+    settings = {name: getattr(store, name) for name in _STORE_SETTINGS} | {"changes_per_minute": changer.rate}
+    return answer({"lists": store.lists(), "now": to_text(store.now()), "settings": settings})
+
+
+def _members(request: Request) -> dict[str, Any]:
+    members = loads(request.body or b"{}")
+    if not isinstance(members, dict):
+        raise TypeError("Send a JSON object.")
+    return members
+
+
+def _run(store: Store, changer: Changer, operation: str, members: dict[str, Any]) -> object:
+    if operation == "settings":
+        _set(store, changer, members)
+        return None
+    if operation not in _OPERATIONS:
+        raise LookupError(f"There is no operation {operation!r}.")
+    call: Callable[..., object] = getattr(store, operation)
+    return call(**{_RENAMED.get(name, name): value for name, value in members.items()})
+
+
+def _set(store: Store, changer: Changer, members: dict[str, Any]) -> None:
+    for name, value in members.items():
+        kinds = (int, float) if name == "changes_per_minute" else _STORE_SETTINGS.get(name)
+        if kinds is None or not isinstance(value, kinds):
+            raise ValueError(f"{name} can't be set to {value!r}.")
+    for name, value in members.items():
+        if name == "changes_per_minute":
+            changer.set_rate(float(value))
+        else:
+            setattr(store, name, value)

@@ -1,0 +1,51 @@
+"""Instants, as ConnectWise writes them: UTC, whole seconds, a trailing Z. Inside the sandbox they are Unix seconds."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+
+Moment = datetime | str | int | float
+_LITERAL = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?Z?)?", re.IGNORECASE)
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+
+
+def to_text(seconds: int) -> str:
+    """Give `2018-07-31T19:39:46Z`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def to_seconds(moment: Moment) -> int:
+    """Give Unix seconds, the fraction cut off; a datetime or a text without a zone counts as UTC."""
+    if isinstance(moment, int | float):
+        return int(moment)
+    instant = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return int((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp())
+
+
+def due_seconds(after: Moment | timedelta, now: float) -> float:
+    """Give when something is due: numbers and timedeltas count from `now`, dates and texts stand for themselves."""
+    if isinstance(after, timedelta):
+        return now + after.total_seconds()
+    return now + after if isinstance(after, int | float) else to_seconds(after)
+
+
+def looks_like_date(value: object) -> bool:
+    """Tell whether a record's value is an instant."""
+    return isinstance(value, str) and _STAMP.match(value) is not None
+
+
+def read_stamp(value: object) -> int | None:
+    """Give a record's instant in Unix seconds, None where there is none."""
+    try:
+        return to_seconds(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def read_literal(text: str) -> int | None:
+    """Read the inside of `[2016-08-20T18:04:26Z]`; None for an offset, a fraction or anything else that is unsafe."""
+    if not _LITERAL.fullmatch(text.strip()):
+        return None
+    return read_stamp(text.strip().upper())

@@ -1,0 +1,59 @@
+"""The names a list knows: what conditions, orders and fields may call, in any case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cwconnect.sandbox.jsontext import Record
+from cwconnect.sandbox.moments import looks_like_date
+
+Sort = Literal["text", "number", "boolean", "date", "object", "array", "unknown"]
+STAMP_KEYS = ("_info", "lastUpdated")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One name: the keys that lead to its value, and what sort of value that is."""
+
+    keys: tuple[str, ...]
+    sort: Sort
+
+
+class Names:
+    """The fields seen in a list's records so far. Arrays are not entered: ConnectWise has childConditions for them."""
+
+    def __init__(self) -> None:
+        stamp = Field(STAMP_KEYS, "date")
+        self._fields = {"id": Field(("id",), "number"), "lastupdated": stamp, "_info/lastupdated": stamp}
+        self.version = 0
+
+    def learn(self, record: Record, above: tuple[str, ...] = ()) -> None:
+        """Take in the names of one record."""
+        for key, value in record.items():
+            keys = (*above, key)
+            name, sort = "/".join(keys).lower(), _sort(value)
+            known = self._fields.get(name)
+            if known is None or (known.sort == "unknown" and sort != "unknown"):
+                self._fields[name] = Field(keys, sort)
+                self.version += 1
+            if isinstance(value, dict):
+                self.learn(value, keys)
+
+    def find(self, name: str) -> Field | None:
+        """Give the field called `name`, None if no record has had it."""
+        return self._fields.get(name.lower())
+
+
+def _sort(value: object) -> Sort:
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, dict):
+        return "object"
+    if isinstance(value, list):
+        return "array"
+    return "date" if looks_like_date(value) else "text"

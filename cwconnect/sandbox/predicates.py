@@ -1,0 +1,175 @@
+"""The comparisons of `conditions` as Python closures over a row.
+
+They answer True, False or None, as SQL does: a record without the field neither equals nor differs from a value.
+Text is compared without regard to case, as ConnectWise's database does.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cwconnect.sandbox.errors import bad_condition
+from cwconnect.sandbox.jsontext import Record
+from cwconnect.sandbox.moments import read_stamp
+from cwconnect.sandbox.names import STAMP_KEYS, Field
+from cwconnect.sandbox.table import Row
+
+Predicate = Callable[[Row], bool | None]
+Load = Callable[[Row], Record]
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """A literal of the conditions; a date's value is in Unix seconds."""
+
+    sort: Literal["text", "number", "boolean", "date", "null"]
+    value: str | float | bool | None
+    written: str
+
+
+def getter(field: Field, load: Load) -> Callable[[Row], Any]:
+    """Give what reads a field of a row; id and stamp without parsing the record."""
+    if field.keys == ("id",):
+        return operator.attrgetter("id")
+    if field.keys == STAMP_KEYS:
+        return operator.attrgetter("stamp")
+
+    def read(row: Row) -> object:
+        value: object = load(row)
+        for key in field.keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+    return read
+
+
+def compare(field: Field, sign: str, literal: Value, load: Load) -> Predicate:
+    """Give the test `field sign literal`; 400 where ConnectWise could not compare the two."""
+    get = getter(field, load)
+    if literal.sort == "null":
+        return _null_test(get, sign)
+    _check_sorts(field, literal)
+    test, value = _OPERATORS[sign], _fold(literal.value)
+    if field.keys in {("id",), STAMP_KEYS} and isinstance(value, int | float):
+        return lambda row: None if (found := get(row)) is None else test(found, value)
+    adapt = _ADAPTERS[literal.sort]
+    return lambda row: None if (found := adapt(get(row))) is None else test(found, value)
+
+
+def one_of(field: Field, literals: Sequence[Value], load: Load) -> Predicate:
+    """Give the test `field in (…)`."""
+    tests = [compare(field, "=", literal, load) for literal in literals]
+
+    def test(row: Row) -> bool | None:
+        answers = [each(row) for each in tests]
+        return True if True in answers else None if None in answers else False
+
+    return test
+
+
+def matches(field: Field, sign: str, literal: Value, load: Load) -> Predicate:
+    """Give the test `field like "a*"` or `field contains "a"`; `*` and `%` stand for any text in `like`."""
+    if literal.sort != "text":
+        raise bad_condition(f"{sign} needs a text, not {literal.written}.")
+    get, pattern = getter(field, load), _pattern(str(literal.value), sign)
+
+    def test(row: Row) -> bool | None:
+        found = get(row)
+        return None if found is None else pattern(str(found)) is not None
+
+    return test
+
+
+def both(left: Predicate, right: Predicate) -> Predicate:
+    """Give `left and right`."""
+
+    def test(row: Row) -> bool | None:
+        first = left(row)
+        if first is False:
+            return False
+        second = right(row)
+        return second if first else (False if second is False else None)
+
+    return test
+
+
+def either(left: Predicate, right: Predicate) -> Predicate:
+    """Give `left or right`."""
+
+    def test(row: Row) -> bool | None:
+        first = left(row)
+        if first:
+            return True
+        second = right(row)
+        return True if second else (None if first is None or second is None else False)
+
+    return test
+
+
+def negated(inner: Predicate) -> Predicate:
+    """Give `not inner`."""
+    return lambda row: None if (found := inner(row)) is None else not found
+
+
+def _pattern(text: str, sign: str) -> Callable[[str], re.Match[str] | None]:
+    if sign == "contains":
+        return re.compile(re.escape(text), re.IGNORECASE).search
+    pieces = (".*" if piece in {"*", "%"} else re.escape(piece) for piece in re.split(r"([*%])", text))
+    return re.compile("".join(pieces), re.IGNORECASE | re.DOTALL).fullmatch
+
+
+def _null_test(get: Callable[[Row], Any], sign: str) -> Predicate:
+    if sign == "=":
+        return lambda row: get(row) is None
+    if sign == "!=":
+        return lambda row: get(row) is not None
+    raise bad_condition(f"null can't be compared with {sign}.")
+
+
+def _check_sorts(field: Field, literal: Value) -> None:
+    """Dates stand in brackets and nothing else does: a client that forgets should learn of it here."""
+    if (field.sort == "date") != (literal.sort == "date") and (
+        field.sort == "date" or field.sort in {"number", "boolean", "text"}
+    ):
+        raise bad_condition(f"{literal.written} can't be compared with {'/'.join(field.keys)}.")
+
+
+def _fold(value: str | float | bool | None) -> str | float | bool | None:
+    return value.casefold() if isinstance(value, str) else value
+
+
+def _as_text(value: object) -> str | None:
+    if isinstance(value, bool | int | float):
+        return str(value).casefold()
+    return value.casefold() if isinstance(value, str) else None
+
+
+def _as_number(value: object) -> float | None:
+    try:
+        return float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else None
+    except ValueError:
+        return None
+
+
+def _as_boolean(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+_ADAPTERS: dict[str, Callable[[Any], Any]] = {
+    "text": _as_text,
+    "number": _as_number,
+    "boolean": _as_boolean,
+    "date": read_stamp,
+}

@@ -1,0 +1,41 @@
+"""Whole records: a kind's fields between `id` and `_info`, the same for the same seed."""
+
+from __future__ import annotations
+
+import zlib
+
+from cwconnect.sandbox import parts
+from cwconnect.sandbox.catalogue import ListSpec
+from cwconnect.sandbox.jsontext import Record
+from cwconnect.sandbox.kinds import KINDS, generic
+from cwconnect.sandbox.moments import to_text
+
+_TWO_YEARS = 2 * 365 * 86400
+
+
+def draw_for(spec: ListSpec, seed: int, number: int) -> parts.Draw:
+    """Give the draw that belongs to one record."""
+    return parts.Draw(seed, zlib.crc32(spec.path.encode()), number)
+
+
+def seeded_stamp(spec: ListSpec, seed: int, number: int, now: int) -> int:
+    """Give a record's last change: some time in the two years that end an hour before `now`."""
+    return now - 3600 - draw_for(spec, seed + 1, number).below(_TWO_YEARS)
+
+
+def make_record(spec: ListSpec, seed: int, number: int, stamp: int, entered: int | None = None) -> Record:
+    """Give record `number` of a list, last changed at `stamp` and made at `entered` (weeks before, if not said)."""
+    draw = draw_for(spec, seed, number)
+    fields = KINDS.get(spec.name, generic)(number, draw, stamp)
+    made = to_text(stamp - draw.below(90 * 86400) if entered is None else entered)
+    if spec.created == "top":
+        fields["dateEntered"] = made
+    return {"id": number, **fields, "_info": _info(spec, number, to_text(stamp), made, draw)}
+
+
+def _info(spec: ListSpec, number: int, stamp: str, made: str, draw: parts.Draw) -> Record:
+    """Contacts and lists unknown to the catalogue say nothing of their creation: that is ConnectWise's way."""
+    info = {"lastUpdated": stamp, "updatedBy": draw.pick(parts.MEMBERS)}
+    if spec.created == "info":
+        info |= {"dateEntered": made, "enteredBy": draw.pick(parts.MEMBERS)}
+    return info | {f"{spec.resource}_href": f"{parts.BASE}{spec.path}/{number}"}

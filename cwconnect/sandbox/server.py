@@ -1,0 +1,159 @@
+"""The sandbox as a server: a thread per connection, on an address of its own, until it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from cwconnect.sandbox import api, control, wire
+from cwconnect.sandbox.changer import Changer
+from cwconnect.sandbox.errors import Response
+from cwconnect.sandbox.faults import Fault
+from cwconnect.sandbox.store import Login, SeenRequest, Store
+
+_ACCEPT_SECONDS = 0.2
+_STOP_SECONDS = 1.0
+
+
+class SandboxServer:
+    """A ConnectWise at `url`, controlled by `store` and at `control_url`; start it with `with` or `start()`.
+
+    `records` gives the number of records by hub name or path (1,000 contacts and 500 incidents, if left out);
+    `extra_paths` adds empty lists that the catalogue does not know. With `client_id` None any clientId will do but
+    none at all. `clock` gives ConnectWise's time as an aware datetime.
+    """
+
+    def __init__(
+        self,
+        *,
+        company: str = "acme",
+        public_key: str = "PUB",
+        private_key: str = "PRIV",
+        client_id: str | None = None,
+        records: Mapping[str, int] | None = None,
+        changes_per_minute: float = 0.0,
+        seed: int = 1,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Callable[[], datetime] | None = None,
+        extra_paths: Iterable[str] = (),
+    ) -> None:
+        login = Login(company, public_key, private_key, client_id)
+        self.store = Store(records, login=login, seed=seed, clock=clock, extra_paths=extra_paths)
+        self.changer = Changer(self.store, changes_per_minute)
+        self.host, self.port = host, port
+        self._stopping = threading.Event()
+        self._listener: socket.socket | None = None
+        self._acceptor = threading.Thread(target=self._accept, name="sandbox-accept", daemon=True)
+        self._open: dict[socket.socket, threading.Thread] = {}
+        self._open_lock = threading.Lock()
+
+    @property
+    def root_url(self) -> str:
+        """`http://127.0.0.1:PORT`."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The base URL of the REST API."""
+        return f"{self.root_url}/v4_6_release/apis/3.0"
+
+    @property
+    def control_url(self) -> str:
+        """The base URL of the control API."""
+        return self.root_url + control.PREFIX
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Listen, and change things if asked to; OSError if the address is taken."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._listener = socket.create_server((self.host, self.port), family=family, backlog=128)
+        self._listener.settimeout(_ACCEPT_SECONDS)
+        self.port = self._listener.getsockname()[1]
+        self._acceptor.start()
+        self.changer.start()
+        return self
+
+    def stop(self) -> None:
+        """Hang up on everyone and end all threads, within a second or so."""
+        self._stopping.set()
+        if self._listener is None:
+            return
+        self._acceptor.join(_STOP_SECONDS)
+        self._listener.close()
+        self.changer.stop()
+        with self._open_lock:
+            waiting = [*self._open.items()]
+        for connection, _ in waiting:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        end = time.monotonic() + _STOP_SECONDS
+        for _, thread in waiting:
+            thread.join(max(end - time.monotonic(), 0))
+
+    def _accept(self) -> None:
+        while not self._stopping.is_set() and self._listener is not None:
+            try:
+                connection, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            thread = threading.Thread(target=self._serve, args=(connection,), name="sandbox-connection", daemon=True)
+            with self._open_lock:
+                self._open[connection] = thread
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        """Answer requests until one side hangs up; a broken connection is the other side's affair."""
+        try:
+            with connection, connection.makefile("rb") as stream, contextlib.suppress(OSError):
+                connection.setblocking(True)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                while not self._stopping.is_set() and self._exchange(connection, stream):
+                    pass
+        finally:
+            with self._open_lock:
+                self._open.pop(connection, None)
+
+    def _exchange(self, connection: socket.socket, stream: BinaryIO) -> bool:
+        """Answer one request; False where the connection is done."""
+        try:
+            request = wire.read_request(stream)
+        except wire.BadRequestError as error:
+            response = Response(400, str(error).encode(), content_type="text/plain")
+            connection.sendall(wire.serialise(response, self.store.date_header(), keep_alive=False))
+            return False
+        if request is None:
+            return False
+        response = self._respond(request)
+        if response.drop:
+            return False
+        date = self.store.date_header()
+        connection.sendall(wire.serialise(response, date, keep_alive=request.keep_alive))
+        return request.keep_alive and response.cut is None
+
+    def _respond(self, request: wire.Request) -> Response:
+        if request.path == control.PREFIX or request.path.startswith(control.PREFIX + "/"):
+            return control.respond(self.store, self.changer, request)
+        headers = {name: value for name, value in request.headers.items() if name != "authorization"}
+        self.store.see(SeenRequest(request.method, request.path, dict(request.query), headers))
+        fault = self.store.take_fault(request.path) or Fault()
+        if fault.delay:
+            self._stopping.wait(fault.delay)
+        if fault.replaces():
+            return fault.spoil(fault.response())
+        return fault.spoil(api.respond(self.store, request))

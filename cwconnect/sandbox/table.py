@@ -1,0 +1,101 @@
+"""One list in memory: rows sorted by id, each with its stamp and its record as serialised bytes.
+
+Bytes, because 100,000 parsed contacts would take six times the memory, and because a page is then only a join.
+Not thread-safe: the store's lock guards it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from cwconnect.sandbox.catalogue import ListSpec
+from cwconnect.sandbox.jsontext import Record, dumps, loads
+from cwconnect.sandbox.moments import read_stamp
+from cwconnect.sandbox.names import Names
+from cwconnect.sandbox.records import make_record, seeded_stamp
+
+_SAMPLES = 20
+
+
+class Row:
+    """One record: its id, its `_info.lastUpdated` in Unix seconds (None if it has none), its JSON."""
+
+    __slots__ = ("body", "id", "stamp")
+
+    def __init__(self, number: int, stamp: int | None, body: bytes) -> None:
+        self.id = number
+        self.stamp = stamp
+        self.body = body
+
+
+class Table:
+    """The rows of one list and what the caller's role may see of them."""
+
+    def __init__(self, spec: ListSpec, seed: int) -> None:
+        self.spec = spec
+        self.seed = seed
+        self.names = Names()
+        self.rows: list[Row] = []
+        self.ids: list[int] = []
+        self.hidden: set[int] = set()
+        self.forbidden = False
+        self.next_id = 1
+        self._memo: tuple[Row | None, bytes, Record] = (None, b"", {})
+        self.names.learn(make_record(spec, seed, 1, 0))
+
+    def fill(self, count: int, now: int) -> None:
+        """Make the records 1 to `count`."""
+        for number in range(1, count + 1):
+            stamp = seeded_stamp(self.spec, self.seed, number, now)
+            record = make_record(self.spec, self.seed, number, stamp)
+            if number <= _SAMPLES:
+                self.names.learn(record)
+            self.rows.append(Row(number, stamp, dumps(record)))
+        self.ids = list(range(1, count + 1))
+        self.next_id = count + 1
+
+    def take_id(self) -> int:
+        """Give the next id; it is never given again."""
+        self.next_id += 1
+        return self.next_id - 1
+
+    def put(self, record: Record) -> None:
+        """Store a record under its id, new or in place of the old one."""
+        number = record["id"]
+        info = record.get("_info")
+        row = Row(number, read_stamp(info.get("lastUpdated")) if isinstance(info, dict) else None, dumps(record))
+        self.names.learn(record)
+        at = bisect_left(self.ids, number)
+        if at < len(self.ids) and self.ids[at] == number:
+            self.rows[at] = row
+        else:
+            self.ids.insert(at, number)
+            self.rows.insert(at, row)
+
+    def drop(self, number: int) -> None:
+        """Remove a record that is there."""
+        at = bisect_left(self.ids, number)
+        del self.ids[at], self.rows[at]
+
+    def row(self, number: int) -> Row | None:
+        """Give the row of an id, hidden or not."""
+        at = bisect_left(self.ids, number)
+        return self.rows[at] if at < len(self.ids) and self.ids[at] == number else None
+
+    def record(self, row: Row) -> Record:
+        """Give a row parsed. The last one is remembered, since one condition may look at several of its fields."""
+        if self._memo[0] is not row:
+            self._memo = (row, row.body, loads(row.body))
+        return self._memo[2]
+
+    def visible(self, after: int | None = None) -> Iterable[Row]:
+        """Give the rows that the role sees, by id, those above `after` if it is given."""
+        rows: Iterable[Row] = self.rows
+        if after is not None:
+            rows = islice(self.rows, bisect_right(self.ids, after), None)
+        return self._unhidden(rows) if self.hidden else rows
+
+    def _unhidden(self, rows: Iterable[Row]) -> Iterator[Row]:
+        return (row for row in rows if row.id not in self.hidden)
