@@ -7,3 +7,7 @@ class CwconnectConfig(AppConfig):
     """The site."""
 
     name = "cwconnect"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from cwconnect import checks  # noqa: F401  (registered by its import)

@@ -122,7 +122,7 @@ Q_CLUSTER: dict[str, Any] = {
     "name": "cwconnect",
     "workers": env.integer("CWCONNECT_WORKERS", 2, minimum=1),
     "timeout": 120,
-    "retry": 600,
+    "retry": 900,
     "max_attempts": 3,
     "ack_failures": True,
     "queue_limit": 4,

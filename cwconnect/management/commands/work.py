@@ -1,0 +1,34 @@
+"""`manage.py work`: polls and delivers what is due, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from cwconnect.processes import follow_parent
+from polling.supervisor import Supervisor
+
+
+class Command(BaseCommand):
+    """Runs the supervised cluster; as many machines as wanted may run one each."""
+
+    help = "Poll and deliver what is due, until SIGTERM or Ctrl-C. A worker that dies or freezes is replaced."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the number of workers."""
+        parser.add_argument(
+            "--workers",
+            type=int,
+            default=settings.Q_CLUSTER["workers"],
+            help="processes that poll and deliver (default: CWCONNECT_WORKERS, %(default)s)",
+        )
+
+    def handle(self, *, workers: int, **_: Any) -> None:
+        """Run until a signal."""
+        supervisor = Supervisor(workers=max(1, workers))
+        supervisor.catch_signals()
+        follow_parent(signal.SIGTERM)
+        supervisor.run()

@@ -1,0 +1,63 @@
+"""The chores of the house: small jobs done once in a while, by whichever cluster's `tick` comes first.
+
+To add one, append it to `CHORES`. A chore that fails is logged and comes round again; it holds up no other.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.contrib.sessions.models import Session
+
+from polling.heartbeats import NEVER
+from polling.models import Heartbeat
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Chore:
+    """A job, how often it is done, and the name under which its last time is kept."""
+
+    name: str
+    every: timedelta
+    run: Callable[[datetime], object]
+
+
+def forget_sessions(now: datetime) -> int:
+    """Delete the sign-ins that have expired; give how many."""
+    return Session.objects.filter(expire_date__lt=now).delete()[0]
+
+
+def forget_clusters(now: datetime) -> int:
+    """Delete the signs of life of clusters not seen for a day (a machine that is no more); give how many."""
+    parts = Heartbeat.objects.exclude(name__startswith="chore ").exclude(name="schedule")
+    return parts.filter(seen_at__lt=now - timedelta(days=1), seen_at__gt=NEVER).delete()[0]
+
+
+CHORES: list[Chore] = [
+    Chore("forget sessions", timedelta(days=1), forget_sessions),
+    Chore("forget clusters", timedelta(days=1), forget_clusters),
+]
+
+
+def run_due_chores(now: datetime) -> list[str]:
+    """Run the chores whose time has come, each on one machine only; give the names of those that were run."""
+    done = []
+    for chore in CHORES:
+        if _take(chore, now):
+            done.append(chore.name)
+            try:
+                chore.run(now)
+            except Exception:  # whatever a chore raises, the next one is not its business
+                log.exception("The chore %r failed; it comes round again.", chore.name)
+    return done
+
+
+def _take(chore: Chore, now: datetime) -> bool:
+    name = f"chore {chore.name}"
+    Heartbeat.objects.bulk_create([Heartbeat(name=name, seen_at=NEVER)], ignore_conflicts=True)
+    return bool(Heartbeat.objects.filter(name=name, seen_at__lte=now - chore.every).update(seen_at=now))

@@ -1,0 +1,126 @@
+"""The tasks that django-q2 runs, and how they are queued: with `polling/cluster.py` all that knows django-q2.
+
+A task is a wake-up call. No fact lives in its arguments; done twice, late or never, it loses and repeats nothing: the
+rows say what is due, leases say whose it is. `manage.py work` queues them within a second of anything becoming due; the
+one static schedule, `tick`, does so each minute for a cluster that runs without it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from multiprocessing.synchronize import Event
+from typing import Protocol
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django_q.models import Schedule
+from django_q.tasks import async_task
+
+from polling import wakeups
+from polling.heartbeats import NEVER, cluster_name
+from polling.heartbeats import beat as write_beat
+from polling.models import Heartbeat
+from polling.wakeups import Kind
+
+TICK = "cwconnect tick"
+BEAT = "polling.tasks.beat"
+
+# A wake-up works so long at a stretch. A lone worker serves both kinds, so neither may hold it for long.
+STRETCH_SECONDS = 60.0
+STRETCH_ALONE_SECONDS = 10.0
+
+
+class Work(Protocol):
+    """`poll_due` and `deliver_due`."""
+
+    def __call__(self, *, deadline: float, stopping: Callable[[], bool]) -> int: ...
+
+
+class _Stop:
+    """The event by which this process's cluster says that it is to end; none in a cluster not started by `work`."""
+
+    event: Event | None = None
+
+
+def stop_on(event: Event) -> None:
+    """Have `stopping()` follow the cluster's stop event, in this process and those forked from it."""
+    _Stop.event = event
+
+
+def stopping() -> bool:
+    """Whether the cluster is ending: claim nothing more, end what is in flight within 8 s, free the rest."""
+    return _Stop.event is not None and _Stop.event.is_set()
+
+
+def poll() -> int:
+    """Run the polls that are due; give how many."""
+    # Imported here, so that what only queues tasks (the supervisor, the web) does not load what works on them.
+    from polling.poller import poll_due
+
+    return _work(Kind.POLL, poll_due)
+
+
+def deliver() -> int:
+    """Attempt the deliveries that are due; give how many."""
+    from polling.delivery import deliver_due
+
+    return _work(Kind.DELIVER, deliver_due)
+
+
+def _work(kind: Kind, work: Work) -> int:
+    wakeups.begun(kind)
+    with wakeups.slot(kind) as free:
+        if not free or stopping():
+            return 0
+        stretch = STRETCH_SECONDS if settings.Q_CLUSTER["workers"] > 1 else STRETCH_ALONE_SECONDS
+        return work(deadline=time.monotonic() + stretch, stopping=stopping)
+
+
+def beat(sender: str) -> str:
+    """Show that this cluster works; `sender` names the supervisor that asked, which the monitor answers."""
+    write_beat(f"cluster {cluster_name()}")
+    return sender
+
+
+def tick() -> None:
+    """Do each minute what `manage.py work` does each second, and the chores of the house when they are due."""
+    write_beat(f"cluster {cluster_name()}")
+    wakeups.send_due(queue)
+    from polling.chores import run_due_chores
+
+    run_due_chores(timezone.now())
+
+
+def enqueue_wakeups(now: datetime | None = None) -> list[Kind]:
+    """Queue what is due and not under way yet; give what was queued. Raises what the queue's client raises."""
+    return wakeups.send_due(queue, now)
+
+
+def queue(kind: Kind) -> None:
+    """Queue one wake-up, unconditionally."""
+    async_task(f"polling.tasks.{kind}")
+
+
+def queue_beat(sender: str) -> None:
+    """Queue a heartbeat task on behalf of the supervisor named `sender`."""
+    async_task(BEAT, sender)
+
+
+def ensure_tick() -> None:
+    """Make sure that the static schedule exists, once, and is sound, however many machines start at a time."""
+    with transaction.atomic():
+        # django-q2's table has no constraint that keeps a schedule single: the lock of a row of ours does.
+        Heartbeat.objects.bulk_create([Heartbeat(name="schedule", seen_at=NEVER)], ignore_conflicts=True)
+        Heartbeat.objects.select_for_update().get(name="schedule")
+        sound = Schedule.objects.filter(
+            name=TICK, func="polling.tasks.tick", schedule_type=Schedule.MINUTES, minutes=1, repeats=-1
+        ).filter(args=None, kwargs=None, hook=None, cluster=None, next_run__isnull=False)
+        keep = sound.order_by("pk").values_list("pk", flat=True).first()
+        Schedule.objects.filter(name=TICK).exclude(pk=keep).delete()
+        if keep is None:
+            Schedule.objects.create(
+                name=TICK, func="polling.tasks.tick", schedule_type=Schedule.MINUTES, minutes=1, repeats=-1
+            )
