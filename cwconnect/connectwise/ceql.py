@@ -40,8 +40,8 @@ _WORD: Final = re.compile(r"[^\W\d]\w*")
 _NUMBER: Final = re.compile(r"[+-]?(0|[1-9]\d{0,30})(\.\d{1,30})?", re.ASCII)
 # A bare date may have a space before its time, though a space ends any other bare word.
 _SPACED_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d[^\s),]*", re.ASCII)
-_BARE: Final = re.compile(r"[^\s)]+")
-_BARE_IN_LIST: Final = re.compile(r"[^\s),]+")
+_BARE: Final = re.compile(r"(?![=<>!(])[^\s)]+")
+_BARE_IN_LIST: Final = re.compile(r"(?![=<>!(])[^\s),]+")
 _SPELLINGS: Final = {"<>": "!="}
 
 
@@ -189,7 +189,7 @@ class _Parser:
                 self._position += 1
                 return self._instant_literal() if templated else Text("".join(pieces))
         self._position = start
-        raise self._error("a closing quote for")
+        raise self._error("a text that ends in its quote")
 
     def _unquoted(self, bare: re.Pattern[str]) -> Literal:
         start = self._position

@@ -112,7 +112,7 @@ def _value(node: Comparison, value: Literal, kind: str | None) -> str:
         case "date" if looks_iso(text):
             return _date(_read_date(node.field, text), node.operator)
         case "number" if _NUMBER.fullmatch(text.strip()):
-            return text.strip()
+            return text.strip().removeprefix("+")
         case "boolean" if text.strip().lower() in ("true", "false"):
             return text.strip().lower()
         case "text":
@@ -150,6 +150,8 @@ def _date(instant: datetime, operator: str) -> str:
 
 
 def _string(text: str) -> str:
+    if text.endswith("\\"):
+        raise WhereError(f"{text[:80]!r} ends in a backslash, after which ConnectWise may not see the closing quote.")
     if '"' not in text:
         return f'"{text}"'
     if "'" not in text:
