@@ -10,7 +10,11 @@ Created = Literal["none", "info", "top"]
 
 @dataclass(frozen=True)
 class ListSpec:
-    """One list. `created` says where a record keeps its creation date; `edit` is the field that moves by itself."""
+    """One list. `created` says where a record keeps its creation date; `edit` is the field that moves by itself.
+
+    `also` names fields that conditions may call though the made-up records leave them out, as newer sites leave out
+    what is null.
+    """
 
     name: str
     path: str
@@ -18,6 +22,7 @@ class ListSpec:
     required: tuple[str, ...] = ("name",)
     created: Created = "info"
     edit: str = "name"
+    also: tuple[str, ...] = ()
 
     @property
     def resource(self) -> str:
@@ -25,11 +30,35 @@ class ListSpec:
         return self.entity[:1].lower() + self.entity[1:]
 
 
+_ADDRESS = ("addressLine1", "addressLine2", "city", "state", "zip", "country/id", "country/name")
+_CONTACT_ALSO = (
+    *("type/id", "type/name", "relationship/name", "department/id", "department/name", "manager/id"),
+    *("nickName", "school", "gender", "birthDay", "anniversary", "portalSecurityLevel", "userDefinedField1"),
+    *_ADDRESS,
+)
+_COMPANY_ALSO = (
+    *("addressLine2", "faxNumber", "market/id", "market/name", "defaultContact/id", "accountNumber", "dateAcquired"),
+    *("annualRevenue", "numberOfEmployees", "leadFlag", "vendorIdentifier", "dateDeleted", "deletedBy"),
+)
+_TICKET_ALSO = (
+    *("team/id", "team/name", "source/id", "source/name", "item/id", "item/name", "agreement/id", "agreement/name"),
+    *("closedDate", "closedBy", "resources", "parentTicketId", "estimatedStartDate", "contactPhoneNumber", "poNumber"),
+    *("serviceLocation/name", "sla/id", "slaStatus", "isInSla", "resPlanMinutes", "respondMinutes", "resolveMinutes"),
+)
 CATALOGUE = (
-    ListSpec("contacts", "/company/contacts", "Contact", ("firstName",), "none", "title"),
-    ListSpec("organizations", "/company/companies", "Company", ("identifier", "name"), edit="addressLine1"),
-    ListSpec("incidents", "/service/tickets", "Ticket", ("summary", "company"), edit="summary"),
-    ListSpec("project-tickets", "/project/tickets", "Ticket", ("summary", "project"), edit="summary"),
+    ListSpec("contacts", "/company/contacts", "Contact", ("firstName",), "none", "title", _CONTACT_ALSO),
+    ListSpec(
+        "organizations",
+        "/company/companies",
+        "Company",
+        ("identifier", "name"),
+        edit="addressLine1",
+        also=_COMPANY_ALSO,
+    ),
+    ListSpec("incidents", "/service/tickets", "Ticket", ("summary", "company"), edit="summary", also=_TICKET_ALSO),
+    ListSpec(
+        "project-tickets", "/project/tickets", "Ticket", ("summary", "project"), edit="summary", also=_TICKET_ALSO
+    ),
     ListSpec("opportunities", "/sales/opportunities", "Opportunity"),
     ListSpec("activities", "/sales/activities", "Activity"),
     ListSpec("agreements", "/finance/agreements", "Agreement", ("name", "type", "company")),

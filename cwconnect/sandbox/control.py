@@ -5,8 +5,8 @@
 
 | Operation | Members |
 |---|---|
-| create | list, fields, stamp, visible_after |
-| change | list, id, fields, stamp, visible_after |
+| create | list, fields, stamp, visible_after, remove |
+| change | list, id, fields, stamp, visible_after, remove |
 | touch | list, id, stamp |
 | delete, get | list, id |
 | ids | list |

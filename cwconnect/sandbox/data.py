@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
+from functools import reduce
 from itertools import count
 from typing import Any
 
@@ -103,8 +104,9 @@ class Data:
         *,
         stamp: Moment | None = None,
         visible_after: Moment | timedelta | None = None,
+        remove: Iterable[str] = (),
     ) -> Record:
-        """Make a record: realistic, with `fields` laid over it. Gives it, with its id.
+        """Make a record: realistic, with `fields` laid over it and without those of `remove`. Gives it, with its id.
 
         `stamp` is its lastUpdated (now, if not said). With `visible_after` (a moment, or seconds from now) it gets
         its id and stamp now and shows up only then, as a row does whose transaction ends late.
@@ -112,7 +114,7 @@ class Data:
         with self.lock:
             table, at = self.table(list_name), self._stamp(stamp)
             record = make_record(table.spec, self.seed, table.take_id(), at, at)
-            _overlay(record, fields or {})
+            _overlay(record, fields or {}, remove)
             self._when(visible_after, lambda: table.put(record))
             return dict(record)
 
@@ -124,21 +126,24 @@ class Data:
         *,
         stamp: Moment | None = None,
         visible_after: Moment | timedelta | None = None,
+        remove: Iterable[str] = (),
     ) -> Record:
         """Lay `fields` over a record (members of `_info` singly) and give it `stamp`, now if not said.
+
+        `remove` names members to leave out, such as `title` or `_info/lastUpdated`.
 
         With `visible_after` the record changes only then, still with a stamp of now or the one given. LookupError
         if there is no such record.
         """
         with self.lock:
-            table, at = self.table(list_name), self._stamp(stamp)
+            table, at, remove = self.table(list_name), self._stamp(stamp), tuple(remove)
             record = self._existing(table, record_id)
 
             def apply() -> None:
                 if table.row(record_id) is not None:
                     fresh = self._existing(table, record_id)
                     _overlay(fresh, {"_info": {"lastUpdated": to_text(at)}})
-                    _overlay(fresh, fields)
+                    _overlay(fresh, fields, remove)
                     table.put(fresh)
 
             self._when(visible_after, apply)
@@ -199,10 +204,14 @@ class Data:
         return record
 
 
-def _overlay(record: Record, fields: Mapping[str, Any]) -> None:
+def _overlay(record: Record, fields: Mapping[str, Any], remove: Iterable[str] = ()) -> None:
     """Lay `fields` over `record` in place: members of `_info` singly, all else whole; the id stays."""
     for key, value in fields.items():
         if key == "_info" and isinstance(value, dict):
             record["_info"] = {**(record.get("_info") or {}), **value}
         elif key != "id":
             record[key] = value
+    for path in remove:
+        *above, last = path.split("/")
+        holder = reduce(lambda found, key: found.get(key) or {}, above, record)
+        holder.pop(last, None)

@@ -40,6 +40,15 @@ class Names:
             if isinstance(value, dict):
                 self.learn(value, keys)
 
+    def admit(self, name: str) -> None:
+        """Let a name be known that no record here has yet, though ConnectWise's do."""
+        keys = tuple(name.split("/"))
+        self._fields.setdefault(name.lower(), Field(keys, "unknown"))
+
+    def alias(self, name: str, keys: tuple[str, ...]) -> None:
+        """Let a name stand for a date further down."""
+        self._fields[name.lower()] = Field(keys, "date")
+
     def find(self, name: str) -> Field | None:
         """Give the field called `name`, None if no record has had it."""
         return self._fields.get(name.lower())

@@ -60,7 +60,7 @@ def compare(field: Field, sign: str, literal: Value, load: Load) -> Predicate:
     get = getter(field, load)
     if literal.sort == "null":
         return _null_test(get, sign)
-    _check_sorts(field, literal)
+    literal = _fitted(field, literal)
     test, value = _OPERATORS[sign], _fold(literal.value)
     if field.keys in {("id",), STAMP_KEYS} and isinstance(value, int | float):
         return lambda row: None if (found := get(row)) is None else test(found, value)
@@ -138,12 +138,18 @@ def _null_test(get: Callable[[Row], Any], sign: str) -> Predicate:
     raise bad_condition(f"null can't be compared with {sign}.")
 
 
-def _check_sorts(field: Field, literal: Value) -> None:
-    """Dates stand in brackets and nothing else does: a client that forgets should learn of it here."""
-    if (field.sort == "date") != (literal.sort == "date") and (
-        field.sort == "date" or field.sort in {"number", "boolean", "text"}
+def _fitted(field: Field, literal: Value) -> Value:
+    """Give the literal as the field's sort needs it. Dates stand in brackets, and nothing else does.
+
+    A client that forgets should learn of it here.
+    """
+    known = field.sort in {"date", "number", "boolean", "text"}
+    number = _as_number(literal.value) if field.sort == "number" else None
+    if (known and (field.sort == "date") != (literal.sort == "date")) or (
+        field.sort == "number" and literal.sort == "text" and number is None
     ):
         raise bad_condition(f"{literal.written} can't be compared with {'/'.join(field.keys)}.")
+    return Value("number", number, literal.written) if literal.sort == "text" and number is not None else literal
 
 
 def _fold(value: str | float | bool | None) -> str | float | bool | None:

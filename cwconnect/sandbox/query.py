@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 from urllib.parse import quote_plus
@@ -17,6 +16,7 @@ from cwconnect.sandbox.predicates import Predicate, getter
 from cwconnect.sandbox.table import Row, Table
 
 PAGE_SIZE, LARGEST_PAGE = 25, 1000
+_MOST_COMPILED = 256
 Tree = dict[str, "Tree | None"]
 
 
@@ -96,14 +96,16 @@ def _matching(table: Table, ask: Ask, after: int | None) -> Iterable[Row]:
         if ask.params.get(part, "").strip():
             if part != "conditions":
                 raise bad_condition(f"The sandbox does not know {part}.")
-            rows = filter(_compiled(table, table.names.version, ask.params[part]), rows)
+            rows = filter(_compiled(table, ask.params[part]), rows)
     return rows
 
 
-@lru_cache(maxsize=256)
-def _compiled(table: Table, _version: int, text: str) -> Predicate:
-    """Kept per text until the list learns a name: a poll sends the same conditions with each page."""
-    return compile_conditions(text, table.names, table.record)
+def _compiled(table: Table, text: str) -> Predicate:
+    if text not in table.compiled:
+        if len(table.compiled) >= _MOST_COMPILED:
+            table.compiled.clear()
+        table.compiled[text] = compile_conditions(text, table.names, table.record)
+    return table.compiled[text]
 
 
 def _ordered(table: Table, rows: list[Row], order: str) -> list[Row]:

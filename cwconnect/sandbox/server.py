@@ -92,6 +92,8 @@ class SandboxServer:
         self._stopping.set()
         if self._listener is None:
             return
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the acceptor on Linux; elsewhere its time-out does
         self._acceptor.join(_STOP_SECONDS)
         self._listener.close()
         self.changer.stop()

@@ -7,7 +7,7 @@ Not thread-safe: the store's lock guards it.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from cwconnect.sandbox.catalogue import ListSpec
@@ -42,8 +42,14 @@ class Table:
         self.hidden: set[int] = set()
         self.forbidden = False
         self.next_id = 1
+        self.compiled: dict[str, Callable[[Row], bool | None]] = {}
+        """Conditions read so far, by text; a poll sends the same with each page."""
         self._memo: tuple[Row | None, bytes, Record] = (None, b"", {})
         self.names.learn(make_record(spec, seed, 1, 0))
+        for name in spec.also:
+            self.names.admit(name)
+        if spec.created == "info":
+            self.names.alias("dateEntered", ("_info", "dateEntered"))
 
     def fill(self, count: int, now: int) -> None:
         """Make the records 1 to `count`."""
@@ -66,13 +72,20 @@ class Table:
         number = record["id"]
         info = record.get("_info")
         row = Row(number, read_stamp(info.get("lastUpdated")) if isinstance(info, dict) else None, dumps(record))
-        self.names.learn(record)
+        self._learn(record)
         at = bisect_left(self.ids, number)
         if at < len(self.ids) and self.ids[at] == number:
             self.rows[at] = row
         else:
             self.ids.insert(at, number)
             self.rows.insert(at, row)
+
+    def _learn(self, record: Record) -> None:
+        """Take in a record's names; what was read before a name was known is read again."""
+        version = self.names.version
+        self.names.learn(record)
+        if self.names.version != version:
+            self.compiled.clear()
 
     def drop(self, number: int) -> None:
         """Remove a record that is there."""
