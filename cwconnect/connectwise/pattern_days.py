@@ -84,24 +84,26 @@ def local_time(numbers: Mapping[str, int], microsecond: int = 0) -> datetime:
     Of several days that fit (a week without a weekday), the first. Raises `ValueError` if none fits: an impossible
     date, or parts that contradict each other.
     """
-    time = timedelta(
-        hours=_hour(numbers), minutes=numbers.get("m", 0), seconds=numbers.get("s", 0), microseconds=microsecond
-    )
-    # Users write YYYY where they mean yyyy: with month and day given, the week year only chooses between two days.
-    required = {letter: value for letter, value in numbers.items() if letter != "Y" or not {"M", "d"} <= numbers.keys()}
-    fitting: datetime | None = None
+    numbers = _calendar_year(numbers)
+    time = timedelta(hours=_hour(numbers), minutes=numbers.get("m", 0), seconds=numbers.get("s", 0))
     wrong: set[str] = set()
     for day in _days(numbers):
         candidate = datetime(day.year, day.month, day.day) + time  # noqa: DTZ001  (a local time, its zone unknown here)
-        if not _disagreeing(candidate, numbers):
-            return candidate
-        if letter := _disagreeing(candidate, required):
-            wrong.add(letter)
-        else:
-            fitting = fitting or candidate
-    if fitting is None:
-        raise ValueError(_complaint(wrong))
-    return fitting
+        letter = _disagreeing(candidate, numbers)
+        if letter is None:
+            return candidate.replace(microsecond=microsecond)
+        wrong.add(letter)
+    if len(wrong) == 1:
+        raise ValueError(f"its {_WORDS[wrong.pop()]} does not go with the rest of it")
+    raise ValueError("there is no such day")
+
+
+def _calendar_year(numbers: Mapping[str, int]) -> Mapping[str, int]:
+    """Read YYYY beside a month or a day as yyyy: who writes that pattern means the calendar's year."""
+    if "Y" not in numbers or not numbers.keys() & {"M", "d"}:
+        return numbers
+    rest = {letter: value for letter, value in numbers.items() if letter != "Y"}
+    return {"y": numbers["Y"], **rest}
 
 
 def _hour(numbers: Mapping[str, int]) -> int:
@@ -117,35 +119,24 @@ def _disagreeing(local: datetime, numbers: Mapping[str, int]) -> str | None:
     return next((letter for letter, value in numbers.items() if NUMBERS[letter](local) != value), None)
 
 
-def _complaint(wrong: set[str]) -> str:
-    if len(wrong) == 1:
-        return f"its {_WORDS[wrong.pop()]} does not go with the rest of it"
-    return "there is no such day"
-
-
 def _days(numbers: Mapping[str, int]) -> Iterator[date]:
-    """Give the days that the numbers may mean, the likeliest first."""
-    for year in _years(numbers):
-        if "D" in numbers and "d" not in numbers:
-            yield date(year, 1, 1) + timedelta(days=numbers["D"] - 1)
-        elif "d" in numbers:
-            yield from _day_of_months(year, numbers)
-        elif numbers.keys() & {"w", "W", "F", "E", "u"} or numbers.keys() & {"Y", "y", "M"} == {"Y"}:
-            yield from _all_days(year, numbers)
-        else:
-            yield date(year, numbers.get("M", 1), 1)
+    """Give the days that the numbers may mean, in order; each is still to be checked against all of them."""
+    year = numbers.get("y", 1970)
+    given = numbers.keys()
+    if "d" in given:
+        yield from _days_of_months(year, numbers)
+    elif "D" in given and "Y" not in given:
+        yield from _all_days(year, numbers)[numbers["D"] - 1 : numbers["D"]]
+    elif "Y" in given and "y" not in given:
+        # A week year begins in the last week of the year before, or on its own 1 January.
+        yield from (*_all_days(numbers["Y"] - 1, {"M": 12}), *_all_days(numbers["Y"], numbers))
+    elif given & {"w", "W", "F", "E", "u"}:
+        yield from _all_days(year, numbers)
+    else:
+        yield date(year, numbers.get("M", 1), 1)
 
 
-def _years(numbers: Mapping[str, int]) -> list[int]:
-    """A week year may hold days of the calendar year before it; where M and d are given, its own is likelier."""
-    if "y" in numbers or "Y" not in numbers:
-        return [numbers.get("y", 1970)]
-    year = numbers["Y"]
-    order = [year, year - 1] if "M" in numbers else [year - 1, year]
-    return [each for each in order if each >= 1]
-
-
-def _day_of_months(year: int, numbers: Mapping[str, int]) -> Iterator[date]:
+def _days_of_months(year: int, numbers: Mapping[str, int]) -> Iterator[date]:
     months = [numbers["M"]] if "M" in numbers else range(1, 13) if numbers.keys() & {"w", "D"} else [1]
     for month in months:
         try:
@@ -154,8 +145,11 @@ def _day_of_months(year: int, numbers: Mapping[str, int]) -> Iterator[date]:
             continue  # 31 April is no candidate
 
 
-def _all_days(year: int, numbers: Mapping[str, int]) -> Iterator[date]:
-    """Give every day of the year or of the given month; days past its end fail the check that follows."""
-    start = date(year, numbers.get("M", 1), 1).toordinal()
-    end = min(start + (31 if "M" in numbers else 366), date.max.toordinal() + 1)
-    yield from map(date.fromordinal, range(start, end))
+def _all_days(year: int, numbers: Mapping[str, int]) -> list[date]:
+    """Give every day of the year, or of the month that is given."""
+    if year < 1:
+        return []
+    month = numbers.get("M")
+    start = date(year, month or 1, 1).toordinal()
+    days = map(date.fromordinal, range(start, min(start + (31 if month else 366), date.max.toordinal() + 1)))
+    return [day for day in days if day.year == year and month in (None, day.month)]

@@ -41,10 +41,16 @@ class _Reading:
     """What has been read so far of one text."""
 
     text: str
-    zone: tzinfo
+    given: tzinfo
+    named: tzinfo | None = None
     position: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
     microsecond: int = 0
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone that counts: the one in the text before the one given."""
+        return self.named or self.given
 
     def take(self, regex: re.Pattern[str]) -> re.Match[str] | None:
         """Move past what the regex matches here, if it does."""
@@ -103,17 +109,15 @@ def _read_as_iso(text: str, zone: tzinfo, *, bare_z: tzinfo, reason: str) -> dat
 
 
 def _read_all(reading: _Reading, tokens: tuple[Token, ...]) -> None:
-    offset_known = False
     for index, token in enumerate(tokens):
         after = tokens[index + 1].literal if index + 1 < len(tokens) else ""
         if token.letter:
             _read_field(reading, token)
-            offset_known = offset_known or token.letter in "zZX"
         elif not _literal(reading, token, last=index + 1 == len(tokens)):
             raise _Mismatch
         if token.letter == "s" and not after.startswith((".", ",")):
             _fraction_not_asked_for(reading)
-    if not offset_known:
+    if reading.named is None:
         _offset_not_asked_for(reading)
     if reading.text[reading.position :].strip():
         raise _Mismatch
@@ -136,7 +140,7 @@ def _offset_not_asked_for(reading: _Reading) -> None:
     start = reading.position
     reading.take(_BLANKS)
     if "H" in reading.numbers and (match := reading.take(OFFSET)):
-        reading.zone = read_offset(match[0])
+        reading.named = read_offset(match[0])
     else:
         reading.position = start
 
@@ -148,7 +152,7 @@ def _microseconds(digits: str) -> int:
 def _read_field(reading: _Reading, token: Token) -> None:
     reading.take(_BLANKS)
     if token.letter in "zZX":
-        reading.zone = _zone(reading)
+        reading.named = _zone(reading)
     elif token.letter == "G":
         if not _word(reading, _ERAS):
             raise ValueError("years before Christ are not read")
@@ -221,7 +225,7 @@ def _zone_name(reading: _Reading) -> tzinfo | None:
     """Read the longest name that is known (`Eastern Standard Time` before `EST`)."""
     match = _NAME.match(reading.text, reading.position)
     words = match[0].rstrip() if match else ""
-    names = named_offsets(reading.zone)
+    names = named_offsets(reading.given)
     while words:
         if (minutes := names.get(words.lower())) is not None:
             reading.position += len(words)
