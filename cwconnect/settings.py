@@ -7,8 +7,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
+import django_stubs_ext
 
 from cwconnect import env
+
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.text("CWCONNECT_DATA_DIR", str(BASE_DIR / "var"))).resolve()
@@ -117,12 +120,13 @@ DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# The queue: wake-up calls only. Why these figures: a task runs 60 s at most, see cwconnect/checks.py for the retry rule.
+# The queue: wake-up calls only. Why these figures: a task claims work for 60 s at most and then waits for what is in
+# flight, 120 s at most; see cwconnect/checks.py for the retry rule.
 Q_CLUSTER: dict[str, Any] = {
     "name": "cwconnect",
     "workers": env.integer("CWCONNECT_WORKERS", 2, minimum=1),
-    "timeout": 120,
-    "retry": 900,
+    "timeout": 200,
+    "retry": 1500,
     "max_attempts": 3,
     "ack_failures": True,
     "queue_limit": 4,

@@ -12,16 +12,11 @@ import base64
 import hashlib
 import secrets
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import models
-
-if TYPE_CHECKING:
-    _TextField = models.TextField[Any, Any]  # generic in the stubs alone
-else:
-    _TextField = models.TextField
 
 MASK = "********"
 _PREFIX = "v1:"
@@ -82,7 +77,7 @@ class Secret:
         return hash(self.ciphertext)
 
 
-class SecretField(_TextField):
+class SecretField(models.TextField[Any, Any]):
     """A text column whose value is a `Secret`; only secrets (or None) are written, plain text is refused."""
 
     def from_db_value(self, value: str | None, expression: object, connection: object) -> Secret | None:

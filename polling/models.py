@@ -33,7 +33,8 @@ class PollState(Leased):
     """Where a resource poll stands. `cursor` is ConnectWise's clock; every other time is ours."""
 
     resource_poll = models.OneToOneField(ResourcePoll, on_delete=models.CASCADE, primary_key=True, related_name="state")
-    site = models.CharField(max_length=64, db_index=True, help_text="The ConnectWise company whose limits it shares.")
+    site = models.CharField(max_length=64, help_text="The ConnectWise company whose limits it shares.")
+    host = models.CharField(max_length=255, help_text="The host that its requests go to.")
     next_poll_at = models.DateTimeField(null=True, help_text="Empty while the poll is paused or stopped.")
     next_sweep_at = models.DateTimeField(null=True, help_text="When deletes are looked for next.")
     cursor = models.DateTimeField(null=True, help_text="ConnectWise's clock when the last complete run began.")

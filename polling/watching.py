@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.utils import timezone
 
 from instances.models import Instance, ResourcePoll
-from polling.models import Health, KnownBody, KnownRecord, Notification, PollRun, PollState
+from polling.models import Health, KnownBody, KnownRecord, PollRun, PollState
+from polling.pausing import rearm
 
 
 def site_key(instance: Instance) -> str:
@@ -34,10 +36,7 @@ def apply_watching(
         elif poll.pk in reset_ids:
             _abandon(poll)
         _schedule(instance, poll)
-    if not instance.disabled:
-        Notification.objects.filter(instance=instance, state=Notification.State.PENDING, next_attempt_at=None).filter(
-            follows=None, instance__delivery_state__paused_at=None
-        ).update(next_attempt_at=timezone.now())
+    rearm(instance, timezone.now())
 
 
 def _begin(poll: ResourcePoll, state: PollState | None) -> None:
@@ -63,6 +62,7 @@ def _schedule(instance: Instance, poll: ResourcePoll) -> None:
     sweeps = active and bool(poll.configuration.get("detectDeletes"))
     PollState.objects.filter(resource_poll=poll).update(
         site=site_key(instance),
+        host=urlsplit(instance.base_url).netloc.lower()[:255],
         lease_token=None,
         lease_until=None,
         next_poll_at=now if active else None,

@@ -1,0 +1,161 @@
+"""What kind of change a record is: CREATED, UPDATED, or nothing new. Pure; the table is the design's.
+
+Records compare by content: `_info` and `…_href` are left out at every depth (they change without the record changing),
+and null counts as absent (newer ConnectWise sites omit what older ones send as null).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+DIGEST_VERSION = 1
+
+
+class UnstorableError(ValueError):
+    """A record that has no JSON text: an integer beyond 64 bits, a lone surrogate, nesting without end."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A record as last remembered: its stamp (Unix seconds), its digest, whether it was gone."""
+
+    stamp: int | None
+    digest: bytes
+    gone: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A record as read now. `created` only where the configuration names a created field of its own."""
+
+    record_id: int
+    updated: datetime | None
+    created: datetime | None
+    digest: bytes
+
+    @property
+    def stamp(self) -> int | None:
+        """The update stamp as Unix seconds: ConnectWise's granularity."""
+        return None if self.updated is None else int(self.updated.timestamp())
+
+
+@dataclass(frozen=True)
+class Watch:
+    """From when on a resource is watched, and what its owner wants to hear."""
+
+    since: datetime
+    mark: int
+    created_tolerance: timedelta = timedelta(0)
+    ignore_empty_changes: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to tell (`kind` is None for silence), what to remember, and if the content is known to be the same."""
+
+    kind: str | None
+    remember: bool
+    same_content: bool = False
+
+
+SILENCE = Verdict(None, remember=False)
+REMEMBER = Verdict(None, remember=True)
+
+
+def judge(seen: Seen, known: Known | None, watch: Watch) -> Verdict:
+    """Decide what `seen` means, given what was known of the record."""
+    if known is None:
+        return _judge_new(seen, watch)
+    if known.gone:
+        return Verdict("UPDATED", remember=True)
+    moved = seen.stamp != known.stamp
+    if seen.digest[0] != known.digest[0]:
+        # Hashed by another version of this program: only the stamps can be compared.
+        return Verdict("UPDATED", remember=True) if moved else REMEMBER
+    if seen.digest != known.digest:
+        return Verdict("UPDATED", remember=True)
+    if not moved:
+        return SILENCE
+    return REMEMBER if watch.ignore_empty_changes else Verdict("UPDATED", remember=True, same_content=True)
+
+
+def _judge_new(seen: Seen, watch: Watch) -> Verdict:
+    if seen.record_id > watch.mark:
+        return Verdict("CREATED", remember=True)
+    if seen.updated is None or seen.updated < watch.since:
+        return REMEMBER
+    created = seen.created is not None and (
+        seen.created >= watch.since or abs(seen.updated - seen.created) <= watch.created_tolerance
+    )
+    return Verdict("CREATED" if created else "UPDATED", remember=True)
+
+
+def content(value: Any) -> Any:
+    """Give what counts as the content of a record or a part of it."""
+    if isinstance(value, dict):
+        return {
+            key: content(item)
+            for key, item in value.items()
+            if item is not None and key != "_info" and not key.endswith("_href")
+        }
+    if isinstance(value, list):
+        return [content(item) for item in value]
+    return value
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def digest(record: Mapping[str, Any]) -> bytes:
+    """Give 16 bytes: the digest's version and 15 bytes of BLAKE2b over the canonical content; UnstorableError."""
+    canonical = _json(record, content, orjson.OPT_SORT_KEYS)
+    return bytes([DIGEST_VERSION]) + hashlib.blake2b(canonical, digest_size=15).digest()
+
+
+def record_text(record: Mapping[str, Any], *, keep_nulls: bool = True) -> bytes:
+    """Give the record as JSON text, without null members at any depth on demand (`filter.response.nulls`).
+
+    UnstorableError if it has none.
+    """
+    return _json(record, _same if keep_nulls else _without_nulls, 0)
+
+
+def _json(value: Any, prepare: Callable[[Any], Any], option: int) -> bytes:
+    try:
+        return orjson.dumps(prepare(value), option=option)
+    except (TypeError, RecursionError) as error:
+        raise UnstorableError(f"it can't be written as JSON ({error})") from error
+
+
+def field_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give the fields that differ as `{"field": "company.name", "from": …, "to": …}`, by dotted name.
+
+    Objects are compared member by member, lists as a whole; what is absent appears as null.
+    """
+    found: list[dict[str, Any]] = []
+    _compare("", content(before), content(after), found)
+    return found
+
+
+def _compare(prefix: str, before: Mapping[str, Any], after: Mapping[str, Any], found: list[dict[str, Any]]) -> None:
+    for key in sorted(before.keys() | after.keys()):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            _compare(f"{prefix}{key}.", old, new, found)
+        elif old != new:
+            found.append({"field": f"{prefix}{key}", "from": old, "to": new})

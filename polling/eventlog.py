@@ -1,0 +1,98 @@
+"""The event log: changes become events and notifications, within the transaction of the page that found them.
+
+Events of one record arrive in order. The changes of a page are grouped by the undelivered notification that their
+records wait for, so that a notification follows one other at most; it becomes due when that one is delivered or given
+up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from django.db.models import F, Max
+
+from instances.models import ResourcePoll
+from polling.models import Event, LogPosition, Notification, PollRun
+from polling.notifications import Change, batches, notification_of
+from polling.pausing import is_resting
+
+
+def record_changes(
+    *, poll: ResourcePoll, run: PollRun, changes: Sequence[Change], now: datetime, seen: datetime
+) -> int:
+    """Write the events of `changes` and the notifications that carry them; give their number.
+
+    `seen` is when the poll saw them. To be called inside a transaction, after everything that can fail: the log's
+    position stays locked from here to the commit.
+    """
+    if not changes:
+        return 0
+    lots = list(_lots(poll, changes))
+    next_id = _take_ids(len(changes))
+    resting = is_resting(poll.instance)
+    notifications, events = [], []
+    for follows, lot in lots:
+        carried = [_event(next_id + offset, poll, run, change, seen) for offset, change in enumerate(lot)]
+        next_id += len(lot)
+        notification = notification_of(poll.instance, poll.name, carried, now)
+        notification.follows_id = follows
+        if resting or follows is not None:
+            notification.next_attempt_at = None
+        for event in carried:
+            event.notification_id = notification.pk
+        notifications.append(notification)
+        events += carried
+    Notification.objects.bulk_create(notifications)
+    Event.objects.bulk_create(events)
+    return len(events)
+
+
+def _lots(poll: ResourcePoll, changes: Sequence[Change]) -> Iterable[tuple[int | None, list[Change]]]:
+    waits = _waited_for(poll, [change.record_id for change in changes])
+    groups: dict[int | None, list[Change]] = {}
+    for change in changes:
+        groups.setdefault(waits.get(change.record_id), []).append(change)
+    for follows, group in groups.items():
+        for lot in batches(group):
+            yield follows, lot
+
+
+def _waited_for(poll: ResourcePoll, record_ids: Collection[int]) -> dict[int, int]:
+    """Give, by record, the last undelivered notification that tells of it."""
+    undelivered = Notification.objects.filter(instance_id=poll.instance_id, state__in=Notification.UNDELIVERED)
+    if not undelivered.exists():
+        return {}
+    told = Event.objects.filter(
+        resource_poll_id=poll.pk, record_id__in=record_ids, notification__state__in=Notification.UNDELIVERED
+    )
+    waits = dict(told.values_list("record_id").annotate(last=Max("notification_id")).order_by())
+    # Locked, and looked at again: a delivery that commits now either sees our follower or is seen by us.
+    locked = undelivered.filter(pk__in=set(waits.values())).order_by("pk").select_for_update()
+    still = set(locked.values_list("pk", flat=True))
+    return {record_id: notification for record_id, notification in waits.items() if notification in still}
+
+
+def _take_ids(count: int) -> int:
+    """Take `count` consecutive ids; give the first."""
+    if not LogPosition.objects.filter(pk=1).update(last=F("last") + count):
+        LogPosition.objects.bulk_create([LogPosition(pk=1)], ignore_conflicts=True)
+        LogPosition.objects.filter(pk=1).update(last=F("last") + count)
+    return LogPosition.objects.values_list("last", flat=True).get(pk=1) - count + 1
+
+
+def _event(event_id: int, poll: ResourcePoll, run: PollRun, change: Change, seen: datetime) -> Event:
+    return Event(
+        id=event_id,
+        instance_id=poll.instance_id,
+        resource_poll_id=poll.pk,
+        run_id=run.pk,
+        object_type=poll.name,
+        object_id=change.object_id,
+        record_id=change.record_id,
+        kind=change.kind,
+        occurred_at=change.occurred_at,
+        polled_at=seen,
+        record=change.record.decode(),
+        changes=None if change.changes is None else change.changes.decode(),
+    )

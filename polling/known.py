@@ -1,0 +1,63 @@
+"""Known records: what was last read of each row, looked up and written by the page, in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from polling.changes import Known
+from polling.models import KnownBody, KnownRecord
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What to remember of one row; `body` is its JSON text where bodies are kept, else None."""
+
+    record_id: int
+    stamp: int | None
+    digest: bytes
+    body: str | None
+
+
+def known_records(poll_id: int, record_ids: Collection[int]) -> dict[int, Known]:
+    """Give what is known of those of `record_ids` that were ever read or counted."""
+    rows = KnownRecord.objects.filter(resource_poll_id=poll_id, record_id__in=record_ids)
+    return {
+        record_id: Known(stamp, bytes(digest), gone)
+        for record_id, stamp, digest, gone in rows.values_list("record_id", "stamp", "digest", "gone")
+    }
+
+
+def known_bodies(poll_id: int, record_ids: Collection[int]) -> Mapping[int, str]:
+    """Give the last text of those of `record_ids` whose text was kept."""
+    if not record_ids:
+        return {}
+    rows = KnownBody.objects.filter(resource_poll_id=poll_id, record_id__in=record_ids)
+    return dict(rows.values_list("record_id", "body"))
+
+
+def remember(poll_id: int, rows: Sequence[Remembered]) -> None:
+    """Write what was read; a row remembered before is overwritten, a tombstone lives again."""
+    if not rows:
+        return
+    KnownRecord.objects.bulk_create(
+        [
+            KnownRecord(resource_poll_id=poll_id, record_id=row.record_id, stamp=row.stamp, digest=row.digest)
+            for row in rows
+        ],
+        update_conflicts=True,
+        unique_fields=["resource_poll", "record_id"],
+        update_fields=["stamp", "digest", "gone"],
+    )
+    bodies = [
+        KnownBody(resource_poll_id=poll_id, record_id=row.record_id, body=row.body)
+        for row in rows
+        if row.body is not None
+    ]
+    if bodies:
+        KnownBody.objects.bulk_create(
+            bodies,
+            update_conflicts=True,
+            unique_fields=["resource_poll", "record_id"],
+            update_fields=["body"],
+        )

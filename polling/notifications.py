@@ -1,0 +1,126 @@
+"""Events into notifications of at most ten, in the shape of the contract's §5.
+
+The bytes are fixed here, once: every try of a notification sends the same ones.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from instances.models import Instance
+from polling.models import Event, Notification
+
+ELEMENT_KEY = "connectwisecrmrest"
+HUB_KEY = "crm"
+MOST_EVENTS = 10
+MOST_BYTES = 256 * 1024
+_ENVELOPE_BYTES = 1024  # what surrounds the events
+_EVENT_BYTES = 400  # an event's two objects, without its record and changes
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change found, before it has an id."""
+
+    record_id: int
+    object_id: str
+    kind: str
+    occurred_at: datetime
+    record: bytes
+    changes: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """About what it adds to a body, in bytes."""
+        return len(self.record) + 2 * (_EVENT_BYTES + len(self.changes or b""))
+
+
+def utc_text(instant: datetime) -> str:
+    """Give an aware time as the wire has it: UTC, whole seconds, `Z`."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def batches(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    """Cut changes into lots for one notification each: ten, and 256 kB unless one record alone is larger."""
+    lot: list[Change] = []
+    size = _ENVELOPE_BYTES
+    for change in changes:
+        if lot and (len(lot) == MOST_EVENTS or size + change.size > MOST_BYTES):
+            yield lot
+            lot, size = [], _ENVELOPE_BYTES
+        lot.append(change)
+        size += change.size
+    if lot:
+        yield lot
+
+
+def new_webhook_id() -> str:
+    """Make the id that a receiver recognises repeats by."""
+    return f"msg_{uuid.uuid4()}"
+
+
+def body_of(instance: Instance, object_type: str, events: Sequence[Event], created_at: datetime) -> bytes:
+    """Give the body of the notification that carries `events`; its id is that of the first of them."""
+    first = str(events[0].pk)
+    told = [_event_object(event) for event in events]
+    raw: dict[str, Any] = {object_type: [orjson.Fragment(event.record) for event in events]}
+    raw |= {"instance_id": instance.pk, "eventId": first, "objectType": object_type, "events": told}
+    message = {
+        "elementKey": ELEMENT_KEY,
+        "accountId": instance.organization_id,
+        "companyId": instance.organization_id,
+        "userId": instance.created_by_id or 0,
+        "instanceId": instance.pk,
+        "instance_id": instance.pk,
+        "instanceName": instance.name,
+        "instanceTags": instance.tags,
+        "eventId": first,
+        "events": told,
+        "raw": raw,
+    }
+    return orjson.dumps(
+        {
+            "id": events[0].pk,
+            "severity": "low",
+            "topic": f"instance-{instance.pk}-{ELEMENT_KEY}-events",
+            "createdDate": utc_text(created_at),
+            "message": message,
+        }
+    )
+
+
+def _event_object(event: Event) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "objectType": event.object_type,
+        "objectId": event.object_id,
+        "date": utc_text(event.occurred_at),
+        "pollDate": utc_text(event.polled_at),
+        "eventType": event.kind,
+        "elementKey": ELEMENT_KEY,
+        "hubKey": HUB_KEY,
+    }
+    if event.changes is not None:
+        told["changes"] = orjson.Fragment(event.changes)
+    return told
+
+
+def notification_of(
+    instance: Instance, object_type: str, events: Sequence[Event], created_at: datetime
+) -> Notification:
+    """Give the unsaved notification that carries `events`, due at once."""
+    return Notification(
+        id=events[0].pk,
+        instance=instance,
+        object_type=object_type,
+        webhook_id=new_webhook_id(),
+        body=body_of(instance, object_type, events, created_at).decode(),
+        event_count=len(events),
+        next_attempt_at=created_at,
+        created_at=created_at,
+    )

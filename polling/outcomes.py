@@ -1,0 +1,100 @@
+"""How a run ends: the poll's cursor, health and next time, written under its lease.
+
+Both functions raise LeaseLostError when the poll was taken over, and then have written nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from cwconnect.connectwise.errors import ConnectWiseError
+from polling.failures import Setback, setback_of
+from polling.leases import fence
+from polling.models import Health, PollRun, PollState, Site
+
+
+def finish_run(state: PollState, token: str, run: PollRun, *, started_at: datetime) -> None:
+    """End a complete run: the cursor moves, the next poll is set, the lease is freed. Inside its last transaction."""
+    now = timezone.now()
+    interval = timedelta(minutes=state.resource_poll.instance.refresh_interval)
+    cursor, next_poll_at = state.cursor, max(started_at + interval, now)
+    if run.kind == PollRun.Kind.POLL:
+        cursor = next_cursor(cursor, run)
+    else:
+        next_poll_at = now  # the poll that waited behind the backfill
+    fence(
+        PollState,
+        state.pk,
+        token,
+        lease_token=None,
+        lease_until=None,
+        cursor=cursor,
+        health=Health.HEALTHY,
+        failures=0,
+        last_error="",
+        last_good_at=now,
+        next_poll_at=next_poll_at,
+    )
+    if state.health == Health.UNAUTHORIZED:
+        _siblings(state).filter(health=Health.UNAUTHORIZED).update(next_poll_at=now)
+
+
+def next_cursor(cursor: datetime | None, run: PollRun) -> datetime | None:
+    """Give ConnectWise's clock when the run began; without it the newest stamp of its first page, or no move.
+
+    Of the first page alone, since what is edited behind the reader later on has a stamp after it.
+    """
+    if run.first_date is not None:
+        return run.first_date
+    if run.newest_stamp is None or cursor is None:
+        return cursor
+    return max(cursor, run.newest_stamp)
+
+
+def fail_run(state: PollState, token: str, run: PollRun | None, error: Exception) -> None:
+    """Write that a run did not go on: the cursor stays, an open run stays open at the page it had reached.
+
+    A run that had not committed a page yet is kept as a failed one, so that the failure can be seen.
+    """
+    now = timezone.now()
+    reason = error if isinstance(error, ConnectWiseError) else None
+    sentence = str(error) if reason else f"A fault of cwconnect itself ({type(error).__name__}); see its log."
+    setback = setback_of(reason, state.failures + 1)
+    with transaction.atomic():
+        fence(
+            PollState,
+            state.pk,
+            token,
+            lease_token=None,
+            lease_until=None,
+            health=setback.health,
+            failures=F("failures") + 1,
+            last_error=sentence,
+            next_poll_at=now + setback.wait,
+        )
+        if run is not None:
+            _note_failure(run, sentence, now)
+        _hold_siblings(state, setback, sentence, now)
+
+
+def _note_failure(run: PollRun, sentence: str, now: datetime) -> None:
+    if run.pk is None:
+        run.status, run.finished_at = PollRun.Status.FAILED, now
+    run.error = sentence
+    run.save()
+
+
+def _hold_siblings(state: PollState, setback: Setback, sentence: str, now: datetime) -> None:
+    if setback.stops_instance:
+        _siblings(state).update(next_poll_at=None, health=Health.UNAUTHORIZED, last_error=sentence)
+    if setback.site_waits:
+        Site.objects.update_or_create(key=state.site, defaults={"blocked_until": now + setback.wait})
+
+
+def _siblings(state: PollState) -> QuerySet[PollState]:
+    polls = PollState.objects.filter(resource_poll__instance_id=state.resource_poll.instance_id)
+    return polls.exclude(pk=state.pk).exclude(health=Health.PAUSED)

@@ -1,0 +1,51 @@
+"""Both signatures of a notification (contract §6). Pure.
+
+Sources: the vendor's event documentation (`Elements-Webhook-Signature`) and the Standard Webhooks specification
+(`webhook-id`, `webhook-timestamp`, `webhook-signature`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+PREFIX = "whsec_"
+
+
+def standard_secret(key: str) -> bytes:
+    """Give the bytes that sign by Standard Webhooks: of `whsec_<base64>` what it encodes, else the key's UTF-8."""
+    if key.startswith(PREFIX):
+        try:
+            return base64.b64decode(key[len(PREFIX) :], validate=True)
+        except binascii.Error:
+            return key.encode()
+    return key.encode()
+
+
+def elements_signature(key: str, body: bytes) -> str:
+    """Give the value of `Elements-Webhook-Signature`: base64(HMAC-SHA256(key, raw body))."""
+    return "sha256=" + _base64_hmac(key.encode(), body)
+
+
+def standard_signature(key: str, webhook_id: str, timestamp: int, body: bytes) -> str:
+    """Give one signature of `webhook-signature`; `timestamp` is of this attempt, in Unix seconds."""
+    return "v1," + _base64_hmac(standard_secret(key), f"{webhook_id}.{timestamp}.".encode() + body)
+
+
+def signature_headers(keys: Sequence[str], webhook_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """Give the headers of one attempt; `keys` newest first, several while one is being rotated, none to leave unsigned.
+
+    The Elements header has room for one signature: the newest key's.
+    """
+    headers = {"Elements-Webhook-Id": webhook_id, "webhook-id": webhook_id, "webhook-timestamp": str(timestamp)}
+    if keys:
+        headers["Elements-Webhook-Signature"] = elements_signature(keys[0], body)
+        headers["webhook-signature"] = " ".join(standard_signature(key, webhook_id, timestamp, body) for key in keys)
+    return headers
+
+
+def _base64_hmac(secret: bytes, message: bytes) -> str:
+    return base64.b64encode(hmac.new(secret, message, hashlib.sha256).digest()).decode()

@@ -1,0 +1,115 @@
+"""What kind of change a record is: the design's table, row by row."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polling.changes import (
+    REMEMBER,
+    SILENCE,
+    Known,
+    Seen,
+    UnstorableError,
+    Verdict,
+    Watch,
+    digest,
+    field_changes,
+    judge,
+    record_text,
+)
+
+SINCE = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+BEFORE, AFTER = SINCE - timedelta(hours=1), SINCE + timedelta(hours=1)
+WATCH = Watch(since=SINCE, mark=100)
+SAME, OTHER = digest({"name": "Ada"}), digest({"name": "Bob"})
+
+
+def seen(record_id: int = 17, updated: datetime | None = AFTER, created: datetime | None = None) -> Seen:
+    return Seen(record_id, updated, created, SAME)
+
+
+def known(updated: datetime = AFTER, content: bytes = SAME, *, gone: bool = False) -> Known:
+    return Known(int(updated.timestamp()), content, gone)
+
+
+@pytest.mark.parametrize(
+    ("record", "before", "verdict"),
+    [
+        (seen(101), None, Verdict("CREATED", remember=True)),
+        (seen(101, BEFORE), None, Verdict("CREATED", remember=True)),
+        (seen(100, BEFORE), None, REMEMBER),
+        (seen(100, None), None, REMEMBER),
+        (seen(100, SINCE), None, Verdict("UPDATED", remember=True)),
+        (seen(100, AFTER, created=BEFORE), None, Verdict("UPDATED", remember=True)),
+        (seen(100, AFTER, created=SINCE), None, Verdict("CREATED", remember=True)),
+        (seen(), known(content=OTHER), Verdict("UPDATED", remember=True)),
+        (seen(), known(BEFORE, content=OTHER), Verdict("UPDATED", remember=True)),
+        (seen(), known(BEFORE), Verdict("UPDATED", remember=True, same_content=True)),
+        (seen(), known(), SILENCE),
+        (seen(101), known(), SILENCE),
+        (seen(), known(gone=True), Verdict("UPDATED", remember=True)),
+        (seen(), known(content=b"\x00" + SAME[1:]), REMEMBER),
+        (seen(), known(BEFORE, content=b"\x00" + SAME[1:]), Verdict("UPDATED", remember=True)),
+    ],
+)
+def test_a_record_is_judged_by_the_table(record: Seen, before: Known | None, verdict: Verdict) -> None:
+    assert judge(record, before, WATCH) == verdict
+
+
+def test_within_the_tolerance_of_its_creation_an_update_means_created() -> None:
+    watch = Watch(SINCE, 100, created_tolerance=timedelta(seconds=3))
+    moment = seen(17, SINCE + timedelta(seconds=1), created=SINCE - timedelta(seconds=2))
+    assert judge(moment, None, watch).kind == "CREATED"
+
+
+def test_a_moved_stamp_alone_is_silent_where_empty_changes_are_ignored() -> None:
+    watch = Watch(SINCE, 100, ignore_empty_changes=True)
+    assert judge(seen(), known(BEFORE), watch) == REMEMBER
+
+
+def test_content_leaves_out_info_hrefs_and_nulls_at_every_depth() -> None:
+    record = {"a": {"b": [{"c": 1}]}}
+    noisy = {"_info": {"x": 1}, "n": None, "a": {"_info": {}, "b": [{"c": 1, "c_href": "u", "d": None}]}, "a_href": "v"}
+    assert digest(record) == digest(noisy)
+
+
+@given(st.dictionaries(st.text(), st.integers(-(2**53), 2**53) | st.text() | st.booleans()))
+def test_the_order_of_members_is_no_content(record: dict[str, object]) -> None:
+    assert digest(record) == digest(dict(reversed(record.items())))
+
+
+@pytest.mark.parametrize("record", [{"a": 2**70}, {"a": "\ud800"}])
+def test_what_has_no_json_text_is_said_to_be_unstorable(record: dict[str, object]) -> None:
+    with pytest.raises(UnstorableError):
+        digest(record)
+    with pytest.raises(UnstorableError):
+        record_text(record)
+
+
+def test_endless_nesting_is_unstorable() -> None:
+    deep: dict[str, object] = {}
+    for _ in range(3000):
+        deep = {"a": deep}
+    with pytest.raises(UnstorableError):
+        record_text(deep)
+    with pytest.raises(UnstorableError):
+        digest(deep)
+
+
+def test_nulls_are_left_out_at_every_depth_on_demand() -> None:
+    record = {"a": None, "b": {"c": None, "d": [{"e": None}]}}
+    assert record_text(record, keep_nulls=False) == b'{"b":{"d":[{}]}}'
+    assert record_text(record) == b'{"a":null,"b":{"c":null,"d":[{"e":null}]}}'
+
+
+def test_changed_fields_are_told_by_dotted_name() -> None:
+    before = {"name": "Ada", "company": {"id": 1, "name": "Old"}, "types": [1], "gone": 5, "_info": {"a": 1}}
+    after = {"name": "Ada", "company": {"id": 1, "name": "New"}, "types": [1, 2], "new": 6, "_info": {"a": 2}}
+    assert field_changes(before, after) == [
+        {"field": "company.name", "from": "Old", "to": "New"},
+        {"field": "gone", "from": 5, "to": None},
+        {"field": "new", "from": None, "to": 6},
+        {"field": "types", "from": [1], "to": [1, 2]},
+    ]

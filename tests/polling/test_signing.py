@@ -1,0 +1,54 @@
+"""Both signatures, against the vendors' vectors and an independent verifier."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook
+
+from polling.signing import elements_signature, signature_headers, standard_signature
+
+
+def test_the_elements_vector_holds() -> None:
+    signature = elements_signature("MySecretEventSignatureKey", b"<INSERT_EVENT_NOTIFICATION_RESPONSE_BODY>")
+    assert signature == "sha256=jHdbRx5EZAsOfTwAPJOGkNUzQMVVdu5VJlxcsk+G6jQ="
+
+
+def test_the_standard_webhooks_vector_holds() -> None:
+    key, body = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"test": 2432232314}'
+    signature = standard_signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def _verify(key: str, headers: dict[str, str], body: bytes) -> None:
+    Webhook(key).verify(body.decode(), headers)
+
+
+@given(st.binary(min_size=1, max_size=64))
+def test_what_we_sign_the_standard_webhooks_package_verifies(secret: bytes) -> None:
+    import base64
+
+    key = "whsec_" + base64.b64encode(secret).decode()
+    now = int(datetime.now(UTC).timestamp())
+    headers = signature_headers([key], "msg_1", now, b'{"a":1}')
+    _verify(key, headers, b'{"a":1}')
+
+
+def test_while_a_key_is_rotated_both_the_new_and_the_old_verify() -> None:
+    old, new = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+    now = int(datetime.now(UTC).timestamp())
+    headers = signature_headers([new, old], "msg_1", now, b"{}")
+    _verify(old, headers, b"{}")
+    _verify(new, headers, b"{}")
+    assert headers["Elements-Webhook-Signature"] == elements_signature(new, b"{}")
+
+
+@pytest.mark.parametrize("key", ["whsec_not base64!", "plain", "whsec_"])
+def test_any_key_signs(key: str) -> None:
+    assert signature_headers([key], "msg_1", 1, b"{}")["webhook-signature"].startswith("v1,")
+
+
+def test_without_a_key_nothing_is_signed_but_the_id_is_sent() -> None:
+    headers = signature_headers([], "msg_1", 1, b"{}")
+    assert headers == {"Elements-Webhook-Id": "msg_1", "webhook-id": "msg_1", "webhook-timestamp": "1"}
