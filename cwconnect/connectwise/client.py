@@ -1,0 +1,176 @@
+"""One ConnectWise site: lists by id, records, counts. Knows the login, the errors and the paging, and no hub URLs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from requests.utils import parse_header_links
+
+from cwconnect import http
+from cwconnect.connectwise.answers import JsonError, Listing, Page, Record, make_page, parse_json, read_date
+from cwconnect.connectwise.credentials import Credentials
+from cwconnect.connectwise.errors import (
+    AddressNotAllowed,
+    BadAnswer,
+    ConnectWiseError,
+    Rejected,
+    Unreachable,
+    error_from,
+    words_of,
+)
+
+LARGEST_PAGE = 1000
+LONGEST_URL = 2000  # connectwise.md: "Keep a URL under 2,000 characters"
+_PATH = re.compile(r"(/[A-Za-z0-9_-]+)+")
+_SAFE = "/:,()*'!="  # legal in a query as they stand; a URL is short, and each escape costs three characters
+
+
+Elements = list[Any]  # named here, since a method of the client is called `list`
+
+
+def encode_query(params: Mapping[str, str]) -> str:
+    """Write a query with `%20` for blanks and `%2B` for `+`, which ConnectWise would read as a blank."""
+    return urlencode(params, quote_via=quote, safe=_SAFE)
+
+
+class Client:
+    """Reads from one site through a door, whose connections stay open; threads may share it.
+
+    `path` is a list's path below the base URL, like `/company/contacts`; `params` are ConnectWise's own
+    (`conditions`, `fields`, …), not yet encoded. Every method raises `ConnectWiseError`. The login goes to the
+    site of the base URL only: links in answers are read for their parameters, never followed.
+    """
+
+    def __init__(
+        self, credentials: Credentials, door: http.Door, *, limits: http.Limits = http.CONNECTWISE_LIMITS
+    ) -> None:
+        self._credentials = credentials
+        self._door = door
+        self._limits = limits
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "Authorization": credentials.authorization,
+        }
+        if credentials.client_id:
+            self._headers["clientId"] = credentials.client_id
+
+    def page(self, path: str, params: Mapping[str, str], *, after_id: int = 0, page_size: int = LARGEST_PAGE) -> Page:
+        """Read the page of a list that follows the record `after_id`, in the order of ids ("forward-only").
+
+        Raises `BadAnswer` if the ids don't grow: the site has then not paged by id, and rows would be lost.
+        """
+        query = {**params, "pageSize": str(min(page_size, LARGEST_PAGE))}
+        if after_id:
+            query["pageId"] = str(after_id)
+        reply = self._get(path, query, {"pagination-type": "forward-only"})
+        elements = self._list_of(reply)
+        try:
+            return make_page(elements, after_id=after_id, date=read_date(reply.headers.get("Date")))
+        except ValueError as error:
+            raise BadAnswer(f"ConnectWise's page of {path} can't be used: {error}", status=reply.status) from None
+
+    def list(self, path: str, params: Mapping[str, str]) -> Listing:
+        """Read one page of a list as asked for (`page`, `pageSize`, `orderBy`), for a reader who wants no more."""
+        reply = self._get(path, params)
+        records = [element for element in self._list_of(reply) if isinstance(element, dict)]
+        return Listing(records, _next_params(reply), read_date(reply.headers.get("Date")))
+
+    def newest_id(self, path: str) -> tuple[int, datetime | None]:
+        """Give the largest id of a list, 0 if it is empty, and ConnectWise's clock."""
+        params = {"orderBy": "id desc", "pageSize": "1", "fields": "id"}
+        reply = self._get(path, params)
+        elements = self._list_of(reply)
+        date = read_date(reply.headers.get("Date"))
+        if not elements:
+            return 0, date
+        try:
+            return make_page(elements[:1], after_id=0, date=date).last_id, date
+        except ValueError as error:
+            raise BadAnswer(f"The newest id of {path} can't be read: {error}", status=reply.status) from None
+
+    def get(self, path: str, record_id: int) -> Record:
+        """Read one record; raises `NotFound` with `of_record` if ConnectWise says that it does not exist."""
+        return self._object_of(self._get(f"{path}/{record_id}", {}, by_id=True))
+
+    def count(self, path: str, conditions: str | None = None) -> int:
+        """Count a list's records."""
+        reply = self._get(f"{path}/count", {"conditions": conditions} if conditions else {})
+        number = self._object_of(reply).get("count")
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise BadAnswer(f"ConnectWise's count of {path} is no number.", status=reply.status)
+        return number
+
+    def system_info(self) -> Record:
+        """Read version and place of the site. It may answer without a login: no proof of credentials."""
+        return self._object_of(self._get("/system/info", {}))
+
+    def _get(
+        self, path: str, params: Mapping[str, str], headers: Mapping[str, str] | None = None, *, by_id: bool = False
+    ) -> http.Reply:
+        url = self._url(path, params)
+        try:
+            reply = self._door.request("GET", url, headers={**self._headers, **(headers or {})}, limits=self._limits)
+        except http.OutboundError as error:
+            raise self._failure(error) from error
+        if not 200 <= reply.status < 300:
+            raise self._masked(error_from(reply, by_id=by_id, now=datetime.now(UTC)))
+        return reply
+
+    def _url(self, path: str, params: Mapping[str, str]) -> str:
+        if not _PATH.fullmatch(path):
+            raise Rejected(f"{path!r} is no path of a ConnectWise list.")
+        query = encode_query(params)
+        url = f"{self._credentials.base_url}{path}" + (f"?{query}" if query else "")
+        if len(url) > LONGEST_URL:
+            raise Rejected(f"The request for {path} is {len(url)} characters long; ConnectWise takes {LONGEST_URL}.")
+        return url
+
+    def _failure(self, error: http.OutboundError) -> ConnectWiseError:
+        message = self._credentials.mask(str(error))
+        if isinstance(error, http.AddressNotAllowed):
+            return AddressNotAllowed(message, code=error.kind)
+        if isinstance(error, http.InvalidUrl):
+            return Rejected(message, code=error.kind)
+        if isinstance(error, http.TooLarge):
+            return BadAnswer(f"{message} A smaller pageSize helps.", code=error.kind)
+        return Unreachable(f"ConnectWise can't be reached: {message}", code=error.kind)
+
+    def _masked(self, error: ConnectWiseError) -> ConnectWiseError:
+        error.message = self._credentials.mask(error.message)
+        error.args = (error.message,)
+        return error
+
+    def _list_of(self, reply: http.Reply) -> Elements:
+        body = self._json_of(reply)
+        if not isinstance(body, list):
+            raise self._bad(reply, "no list of records")
+        return body
+
+    def _object_of(self, reply: http.Reply) -> Record:
+        body = self._json_of(reply)
+        if not isinstance(body, dict):
+            raise self._bad(reply, "no record")
+        return body
+
+    def _json_of(self, reply: http.Reply) -> Any:
+        try:
+            return parse_json(reply.body)
+        except JsonError:
+            raise self._bad(reply, "no readable JSON") from None
+
+    def _bad(self, reply: http.Reply, what: str) -> BadAnswer:
+        words = self._credentials.mask(words_of(reply))
+        return BadAnswer(f"ConnectWise answered {reply.status} with {what}: {words}", status=reply.status)
+
+
+def _next_params(reply: http.Reply) -> dict[str, str] | None:
+    """Read the parameters of `Link: <…>; rel="next"`; its host may differ from ours and does not count."""
+    for link in parse_header_links(reply.headers.get("Link", "")):
+        if link.get("rel") == "next":
+            return dict(parse_qsl(urlsplit(link["url"]).query, keep_blank_values=True))
+    return None
