@@ -154,8 +154,8 @@ class SandboxServer:
         headers = {name: value for name, value in request.headers.items() if name != "authorization"}
         self.store.see(SeenRequest(request.method, request.path, dict(request.query), headers))
         fault = self.store.take_fault(request.path) or Fault()
-        if fault.delay:
-            self._stopping.wait(fault.delay)
+        if fault.delay and self._stopping.wait(fault.delay):
+            return Response(0, drop=True)
         if fault.replaces():
             return fault.spoil(fault.response())
         return fault.spoil(api.respond(self.store, request))

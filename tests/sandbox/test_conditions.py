@@ -1,0 +1,136 @@
+"""The grammar of `conditions`, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cwconnect.sandbox import Store
+from tests.sandbox.caller import CONTACTS, Caller
+from tests.sandboxes import start_sandbox
+
+ROWS: list[dict[str, Any]] = [
+    {"firstName": "Alice", "title": "Owner", "inactiveFlag": False, "company": {"id": 250, "name": "Acme"}},
+    {"firstName": "Bob", "title": 'The "Boss"', "inactiveFlag": True, "company": {"id": 251, "name": "Beta*Co"}},
+    {"firstName": "Chloé", "title": "O'Brien's aide", "inactiveFlag": False, "company": None},
+    {"firstName": "dora", "title": None, "inactiveFlag": True, "company": {"id": 250, "name": "Acme"}},
+]
+STAMPS = ["2016-08-20T18:04:25Z", "2016-08-20T18:04:26Z", "2016-08-20T18:04:27Z", "2018-01-01T00:00:00Z"]
+
+
+@pytest.fixture(scope="module")
+def people() -> Iterator[Caller]:
+    with start_sandbox(records={}) as server:
+        for fields, stamp in zip(ROWS, STAMPS, strict=True):
+            server.store.create("contacts", fields, stamp=stamp)
+        with Caller(server) as caller:
+            yield caller
+
+
+@pytest.mark.parametrize(
+    ("conditions", "found"),
+    [
+        ("id = 2", [2]),
+        ("id != 2", [1, 3, 4]),
+        ("id<3", [1, 2]),
+        ("id <= 3 and id >= 2", [2, 3]),
+        ("ID > 3", [4]),
+        ('firstName = "Alice"', [1]),
+        ("firstName = 'alice'", [1]),
+        ("FIRSTNAME = 'DORA'", [4]),
+        ('title = "The ""Boss"""', [2]),
+        (r'title = "The \"Boss\""', [2]),
+        ("title = 'The \"Boss\"'", [2]),
+        ("title = \"O'Brien's aide\"", [3]),
+        ("title = 'O''Brien''s aide'", [3]),
+        ('firstName like "a*"', [1]),
+        ('firstName like "%o%"', [2, 3, 4]),
+        ('firstName like "alice"', [1]),
+        ('firstName like "lic"', []),
+        ('firstName not like "*o*"', [1]),
+        ('firstName contains "LIC"', [1]),
+        ('company/name contains "a*c"', [2]),
+        ("firstName not contains 'o'", [1]),
+        ("id in (1, 3,99)", [1, 3]),
+        ('firstName in ("bob","Alice")', [1, 2]),
+        ("id not in (1,3)", [2, 4]),
+        ("title = null", [4]),
+        ("title != NULL", [1, 2, 3]),
+        ("company = null", [3]),
+        ("company/id = null", [3]),
+        ("company/id = 250", [1, 4]),
+        ("company/id != 250", [2]),
+        ("not company/id = 250", [2]),
+        ("inactiveFlag = true", [2, 4]),
+        ("inactiveFlag=False", [1, 3]),
+        ("not (inactiveFlag = true or id = 1)", [3]),
+        ("id = 1 or id = 2 and inactiveFlag = false", [1]),
+        ("(id = 1 OR id = 2) AND inactiveFlag = true", [2]),
+        ("lastUpdated > [2016-08-20T18:04:26Z]", [3, 4]),
+        ("lastUpdated >= [2016-08-20T18:04:26Z]", [2, 3, 4]),
+        ("_info/lastUpdated < [2016-08-20T18:04:26Z]", [1]),
+        ("LASTUPDATED = [2016-08-20T18:04:26]", [2]),
+        ("lastupdated > [2017-01-01]", [4]),
+        ("lastUpdated > [2016-08-20T18:04:26Z] and lastUpdated < [2017-01-01T00:00:00Z]", [3]),
+        ("id = -1", []),
+        ("", [1, 2, 3, 4]),
+        ("  ", [1, 2, 3, 4]),
+    ],
+)
+def test_conditions_find_what_they_say(people: Caller, conditions: str, found: list[int]) -> None:
+    assert people.ids(conditions) == found
+    assert people.get("/company/contacts/count", conditions=conditions).json == {"count": len(found)}
+
+
+@pytest.mark.parametrize("name", ["x/y", "nothing", "company/nothing", "_info/dateEntered", "communicationItems/value"])
+def test_a_name_no_record_has_is_refused_in_connectwises_words(people: Caller, name: str) -> None:
+    answer = people.get(conditions=f"{name} = 1")
+    assert answer.status == 400
+    assert answer.json == {"code": "ApiFindCondition", "message": f"{name} is not a recognized name."}
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        *("id", "id =", "= 1", "id = 1 and", "(id = 1", "id = 1)", "id in 1", "id in (1", "id == 1", "id = one"),
+        *('firstName = "open', "id = 1 id = 2", "not", "id like 5", "title > null", "id ? 1", "and id = 1", "id = 5x"),
+    ],
+)
+def test_what_can_not_be_read_is_refused(people: Caller, conditions: str) -> None:
+    answer = people.get(conditions=conditions)
+    assert (answer.status, answer.json["code"]) == (400, "ApiFindCondition")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['"2016-08-20T18:04:26Z"', "2016", "[2016-08-20T18:04:26+02:00]", "[2016-08-20T18:04:26.5Z]", "[yesterday]", "[]"],
+)
+def test_a_date_that_is_unsafe_or_without_brackets_is_refused(people: Caller, value: str) -> None:
+    assert people.get(conditions=f"lastUpdated > {value}").status == 400
+
+
+def test_a_field_first_met_in_a_change_is_known_from_then_on(caller: Caller, store: Store) -> None:
+    assert caller.get(conditions="shoeSize = 43").status == 400
+    store.change("contacts", 7, {"shoeSize": 43})
+    assert caller.ids("shoeSize = 43") == [7]
+
+
+def test_a_record_without_a_stamp_meets_no_comparison_of_it(caller: Caller, store: Store) -> None:
+    store.change("contacts", 7, {"_info": {"lastUpdated": None}})
+    store.change("contacts", 8, {}, remove=["_info/lastUpdated"])
+    assert caller.ids("lastUpdated = null") == [7, 8]
+    assert {7, 8}.isdisjoint(caller.ids("lastUpdated > [1990-01-01]"))
+    assert caller.get("/company/contacts/7").json["_info"]["lastUpdated"] is None
+    assert "lastUpdated" not in caller.get("/company/contacts/8").json["_info"]
+
+
+def test_tickets_know_date_entered_by_its_short_name() -> None:
+    with start_sandbox(records={"incidents": 5}) as server, Caller(server) as caller:
+        assert len(caller.ids("dateEntered > [1990-01-01]", "/service/tickets")) == 5
+
+
+@pytest.mark.parametrize("name", ["childConditions", "customFieldConditions"])
+def test_child_conditions_are_refused_rather_than_ignored(caller: Caller, name: str) -> None:
+    assert caller.get(CONTACTS, None, **{name: "id = 1"}).status == 400

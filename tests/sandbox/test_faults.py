@@ -1,0 +1,96 @@
+"""Faults on order."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+
+import pytest
+
+from cwconnect.sandbox import Store
+from tests.sandbox.caller import BASE, CONTACTS, Caller
+
+
+def test_a_429_says_how_long_to_wait(caller: Caller, store: Store) -> None:
+    store.fail_next(1, status=429)
+    answer = caller.get()
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "30")
+    assert answer.json == {
+        "error": "ConnectWiseAPI",
+        "message": "Too many requests. Please try again in 30 seconds.",
+    }
+    assert caller.get().status == 200
+
+
+def test_headers_can_be_given(caller: Caller, store: Store) -> None:
+    store.fail_next(1, status=429, headers={"Retry-After": "2", "X-Odd": "yes"})
+    answer = caller.get()
+    assert (answer.headers.get_all("Retry-After"), answer.headers["X-Odd"]) == (["2"], "yes")
+
+
+@pytest.mark.parametrize(("status", "words"), [(500, b"Query read timeout"), (503, b"<html>"), (401, b"Incorrect")])
+def test_a_status_brings_its_usual_body(caller: Caller, store: Store, status: int, words: bytes) -> None:
+    store.fail_next(1, status=status)
+    answer = caller.get()
+    assert answer.status == status
+    assert words in answer.body
+
+
+@pytest.mark.parametrize(
+    ("body", "sent"), [("plain", b"plain"), (b"\xff\x00", b"\xff\x00"), ({"a": 1}, b'{"a":1}'), ([], b"[]")]
+)
+def test_a_body_can_be_given(caller: Caller, store: Store, body: object, sent: bytes) -> None:
+    store.fail_next(1, body=body)
+    answer = caller.get()
+    assert (answer.status, answer.body) == (200, sent)
+
+
+def test_only_the_next_n_requests_of_a_path_fail_after_those_skipped(caller: Caller, store: Store) -> None:
+    store.fail_next(2, status=500, path="incidents", skip=1)
+    assert [caller.get("/service/tickets").status for _ in range(4)] == [200, 500, 500, 200]
+    store.fail_next(1, status=500, path="/count")
+    assert [caller.get().status, caller.get(f"{CONTACTS}/count").status] == [200, 500]
+
+
+def test_faults_can_be_called_off(caller: Caller, store: Store) -> None:
+    store.fail_next(9, status=500)
+    store.clear_faults()
+    assert caller.get().status == 200
+
+
+def test_a_delayed_answer_is_late_but_right(caller: Caller, store: Store) -> None:
+    store.fail_next(1, delay=0.2)
+    began = time.monotonic()
+    assert caller.get().status == 200
+    assert time.monotonic() - began >= 0.2
+
+
+def test_a_dropped_connection_answers_nothing_and_does_nothing(caller: Caller, store: Store) -> None:
+    store.fail_next(1, drop=True)
+    with pytest.raises(http.client.RemoteDisconnected):
+        caller.post(CONTACTS, {"firstName": "Quinn"})
+    caller.close()
+    assert len(store.ids("contacts")) == 30
+
+
+def test_a_connection_dropped_midway_ends_inside_the_body(caller: Caller, store: Store) -> None:
+    store.fail_next(1, drop="midway")
+    with pytest.raises(http.client.IncompleteRead):
+        caller.get()
+    caller.close()
+    assert caller.get().status == 200
+
+
+def test_broken_json_comes_whole_and_can_not_be_read(caller: Caller, store: Store) -> None:
+    store.fail_next(1, broken_json=True)
+    answer = caller.get()
+    assert answer.status == 200
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(answer.body)
+
+
+def test_a_refused_write_has_no_effect(caller: Caller, store: Store) -> None:
+    store.fail_next(1, status=500)
+    assert caller.send("DELETE", f"{BASE}{CONTACTS}/1").status == 500
+    assert store.get("contacts", 1) is not None

@@ -1,0 +1,194 @@
+"""The server itself: connections, threads, changes by themselves, the command."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from cwconnect.management.commands.sandbox import read_records
+from cwconnect.sandbox import SandboxServer
+from tests.sandbox.caller import CONTACTS, Caller
+from tests.sandboxes import start_sandbox
+
+
+def wait_for(met: object, seconds: float = 10) -> None:
+    """Wait until the callable gives something true."""
+    assert callable(met)
+    end = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.02)
+
+
+def test_one_connection_serves_many_requests(caller: Caller) -> None:
+    caller.get()
+    first = caller.connection.sock
+    caller.post(CONTACTS, {"firstName": "Quinn"})
+    caller.get("/company/nothing")
+    assert caller.connection.sock is first
+
+
+def test_a_connection_is_closed_when_asked(caller: Caller) -> None:
+    assert caller.get(headers={"Connection": "close"}).headers["Connection"] == "close"
+
+
+def test_requests_works_with_it(sandbox: SandboxServer) -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        session.auth = ("acme+PUB", "PRIV")
+        session.headers["clientId"] = "any"
+        answer = session.get(f"{sandbox.url}/company/contacts", params={"conditions": "id > 20"}, timeout=5)
+        assert [record["id"] for record in answer.json()] == [*range(21, 31)]
+        assert session.get(f"{sandbox.url}/company/contacts?pageSize=20", timeout=5).links["next"]["url"].endswith("=2")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno header\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 300 + b"\r\n",
+    ],
+)
+def test_what_is_no_request_answers_400_and_ends_the_connection(sandbox: SandboxServer, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=5) as line:
+        line.sendall(sent)
+        line.shutdown(socket.SHUT_WR)
+        received = b""
+        while part := line.recv(4096):
+            received += part
+    assert received.startswith(b"HTTP/1.1 400 ")
+
+
+def test_many_callers_are_served_at_once(sandbox: SandboxServer) -> None:
+    sandbox.store.fail_next(8, delay=0.3)
+    callers = [Caller(sandbox) for _ in range(8)]
+    threads = [threading.Thread(target=caller.get) for caller in callers]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert time.monotonic() - began < 1.5
+    for caller in callers:
+        caller.close()
+
+
+def test_stopping_hangs_up_within_a_second_and_leaves_no_thread() -> None:
+    server = SandboxServer(records={"contacts": 3}).start()
+    idle = socket.create_connection(("127.0.0.1", server.port))
+    busy = Caller(server)
+    server.store.fail_next(1, delay=30)
+
+    def ask_in_vain() -> None:
+        with pytest.raises((http.client.HTTPException, OSError)):
+            busy.get()
+
+    slow = threading.Thread(target=ask_in_vain)
+    slow.start()
+    wait_for(lambda: server.store.requests)
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < 1
+    assert idle.recv(1) == b""
+    slow.join(5)
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("sandbox-")]
+    idle.close()
+    busy.close()
+
+
+def test_stopping_what_never_started_is_fine() -> None:
+    SandboxServer(records={}).stop()
+
+
+def test_an_address_that_is_taken_is_an_error(sandbox: SandboxServer) -> None:
+    with pytest.raises(OSError, match="in use"):
+        SandboxServer(records={}, port=sandbox.port).start()
+
+
+def test_records_change_by_themselves_at_the_rate_asked_for() -> None:
+    with start_sandbox(records={"contacts": 200, "incidents": 200}, changes_per_minute=6000) as server:
+        began = server.store.now()
+
+        def moved() -> set[str]:
+            lists = {"contacts", "incidents"}
+            return {
+                name
+                for name in lists
+                for number in server.store.ids(name)[-40:]
+                if (record := server.store.get(name, number)) and number > 200 and record["_info"]
+            }
+
+        wait_for(lambda: moved() == {"contacts", "incidents"})
+        wait_for(lambda: len(server.store.ids("contacts")) + len(server.store.ids("incidents")) != 400)
+        assert server.store.now() >= began
+
+
+def test_changes_are_mostly_edits_that_change_the_content() -> None:
+    with start_sandbox(records={"contacts": 300}) as server:
+        before = {number: server.store.get("contacts", number) for number in server.store.ids("contacts")}
+        for _ in range(100):
+            server.changer.change_something()
+        after = {number: server.store.get("contacts", number) for number in server.store.ids("contacts")}
+    edited = [number for number in before if number in after and after[number] != before[number]]
+    assert all((after[number] or {})["title"] != (before[number] or {})["title"] for number in edited)
+    created, deleted = after.keys() - before.keys(), before.keys() - after.keys()
+    assert len(edited) > 50
+    assert len(edited) > len(created) > len(deleted) > 0
+
+
+def test_nothing_changes_by_itself_in_an_empty_sandbox() -> None:
+    with start_sandbox(records={}) as server:
+        server.changer.change_something()
+        assert set(server.store.lists().values()) == {0}
+
+
+def test_the_rate_can_be_changed_while_it_runs(caller: Caller, sandbox: SandboxServer) -> None:
+    before = [sandbox.store.get("contacts", number) for number in range(1, 31)]
+    caller.control("settings", changes_per_minute=60_000)
+    wait_for(lambda: [sandbox.store.get("contacts", number) for number in range(1, 31)] != before)
+    caller.control("settings", changes_per_minute=0)
+    assert sandbox.changer.rate == 0
+
+
+def test_records_are_read_from_the_command_line() -> None:
+    assert read_records("contacts=1000, /company/notes=5,") == {"contacts": 1000, "/company/notes": 5}
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_serves_until_it_is_told_to_stop(ending: signal.Signals) -> None:
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "manage.py", "sandbox", "--port", "0", "--records", "contacts=7", "--client-id", "me"]
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        answer = requests.get(
+            f"{url}/company/contacts/count", auth=("acme+PUB", "PRIV"), headers={"clientId": "me"}, timeout=5
+        )
+        process.send_signal(ending)
+        assert process.wait(10) == 0
+    assert answer.json()["count"] in range(5, 10)
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("records", ["contacts", "nothing=5"])
+def test_the_command_refuses_records_it_can_not_read(records: str) -> None:
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "manage.py", "sandbox", "--port", "0", "--records", records]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
+    assert ended.returncode != 0
+    assert records.partition("=")[0] in ended.stderr
