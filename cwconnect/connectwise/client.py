@@ -23,6 +23,8 @@ from cwconnect.connectwise.errors import (
     words_of,
 )
 
+__all__ = ["LARGEST_PAGE", "LONGEST_URL", "Client", "Listing", "Page", "Record", "encode_query"]
+
 LARGEST_PAGE = 1000
 LONGEST_URL = 2000  # connectwise.md: "Keep a URL under 2,000 characters"
 _PATH = re.compile(r"(/[A-Za-z0-9_-]+)+")

@@ -20,7 +20,7 @@ from cwconnect.connectwise.dates import PatternError, ZoneError, render_template
 from cwconnect.connectwise.hub_query import HubUrlError, split_url
 from cwconnect.connectwise.resources import COMMON_FIELD_TYPES, find_resource, resource_for_path
 
-__all__ = ["HubUrl", "HubUrlError", "field_value", "read_pages"]
+__all__ = ["HubUrl", "HubUrlError", "field_value", "read_page", "read_pages"]
 
 _PREFIX = re.compile(r"(?:/elements/api-v2)?/hubs/[^/]+/(.+?)/*", re.IGNORECASE)
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
@@ -93,6 +93,25 @@ class HubUrl:
         return params
 
 
+def read_page(
+    client: Client,
+    hub_url: HubUrl,
+    *,
+    opening: datetime,
+    after_id: int = 0,
+    page_size: int | None = None,
+    needed_fields: Sequence[str] = (),
+) -> Page:
+    """Read the page behind `after_id`, in the order of ids.
+
+    A list is complete only when a page comes whose `is_last` is true: an empty one. `page_size` goes before the
+    URL's own. Raises `ConnectWiseError`.
+    """
+    params = hub_url.params(opening, needed_fields=needed_fields)
+    size = page_size or hub_url.page_size or LARGEST_PAGE
+    return client.page(hub_url.path, params, after_id=after_id, page_size=size)
+
+
 def read_pages(
     client: Client,
     hub_url: HubUrl,
@@ -102,15 +121,11 @@ def read_pages(
     page_size: int | None = None,
     needed_fields: Sequence[str] = (),
 ) -> Iterator[Page]:
-    """Read all pages from behind `after_id` on, in the order of ids, one at a time.
-
-    The last page given is the empty one, whose `is_last` is true: only then is the list complete, and its `date`
-    may be the first of the run. `page_size` goes before the URL's own. Raises `ConnectWiseError`.
-    """
-    params = hub_url.params(opening, needed_fields=needed_fields)
-    size = page_size or hub_url.page_size or LARGEST_PAGE
+    """Read all pages from behind `after_id` on, one at a time; the empty last one is given too, for its date."""
     while True:
-        page = client.page(hub_url.path, params, after_id=after_id, page_size=size)
+        page = read_page(
+            client, hub_url, opening=opening, after_id=after_id, page_size=page_size, needed_fields=needed_fields
+        )
         yield page
         if page.is_last:
             return
