@@ -38,6 +38,7 @@ class Child:
         *,
         environment: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
+        quiet: bool = False,
     ) -> None:
         path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
         handed_down = {"PYTHONPATH": path, **(environment or {}), _PARENT: str(os.getpid())}
@@ -45,6 +46,7 @@ class Child:
             [sys.executable, *arguments],
             env=os.environ | handed_down,
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if quiet else None,
             pass_fds=pass_fds,
             process_group=0,
         )

@@ -13,7 +13,6 @@ from datetime import datetime
 from multiprocessing.synchronize import Event
 from typing import Protocol
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django_q.models import Schedule
@@ -27,10 +26,6 @@ from polling.wakeups import Kind
 
 TICK = "cwconnect tick"
 BEAT = "polling.tasks.beat"
-
-# A wake-up works so long at a stretch. A lone worker serves both kinds, so neither may hold it for long.
-STRETCH_SECONDS = 60.0
-STRETCH_ALONE_SECONDS = 10.0
 
 
 class Work(Protocol):
@@ -72,10 +67,9 @@ def deliver() -> int:
 
 def _work(kind: Kind, work: Work) -> int:
     wakeups.begun(kind)
-    with wakeups.slot(kind) as free:
-        if not free or stopping():
+    with wakeups.slot(kind) as stretch:
+        if not stretch or stopping():
             return 0
-        stretch = STRETCH_SECONDS if settings.Q_CLUSTER["workers"] > 1 else STRETCH_ALONE_SECONDS
         return work(deadline=time.monotonic() + stretch, stopping=stopping)
 
 

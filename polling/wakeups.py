@@ -1,10 +1,15 @@
 """Wake-up calls: when one is sent, and how many tasks of a kind run beside each other. Knows no queue.
 
 At most one wake-up of a kind is under way: sent, and not yet begun. One that did not begin within `LOST_AFTER` counts
-as lost (its worker died with it, Redis was emptied) and another is sent. Both notes are rows, so that they hold for all
-machines; both may be wrong at any time without harm, since leases alone decide who works on what.
+as lost (its worker died with it, Redis was emptied) and another is sent.
 
-`wakeup KIND`: when the call under way was sent. `slot CLUSTER KIND N`: when a task of that kind was last seen alive.
+Poll and deliver run beside each other. A second task of a kind is useful only where the first leaves something lie: it
+has its hands full, or it claims nothing more and waits for a slow answer. So a second is sent only for what has been
+due for `LEFT_LIE`, and a task that occupies the last worker keeps it for a short stretch: the other kind has its turn.
+
+Notes are rows of heartbeats, so that they hold for all machines. `wakeup KIND`: when the call under way was sent.
+`slot CLUSTER KIND N`: when a task of that kind was last seen alive. They may be wrong at any time without harm, since
+leases alone decide who works on what.
 """
 
 from __future__ import annotations
@@ -22,7 +27,10 @@ from polling.heartbeats import NEVER, beating, cluster_name
 from polling.models import Heartbeat
 
 LOST_AFTER = timedelta(seconds=30)
+LEFT_LIE = timedelta(seconds=5)
 SLOT_FREE_AFTER = timedelta(seconds=45)
+STRETCH_SECONDS = 60.0
+SHORT_STRETCH_SECONDS = 10.0
 
 
 class Kind(StrEnum):
@@ -39,18 +47,25 @@ _DUE_AT: dict[Kind, Callable[[datetime], datetime | None]] = {
 
 
 def send_due(send: Callable[[Kind], object], now: datetime | None = None) -> list[Kind]:
-    """Send a wake-up of each kind that has something due, no one under way, and room to run; give those sent.
+    """Send a wake-up of each kind that has something due, none under way and room to run; give the kinds sent.
 
     `send` hands it to the queue; what it raises is passed on, and the next call tries again.
     """
     at = now or timezone.now()
-    wanted = [kind for kind, due_at in _DUE_AT.items() if (first := due_at(at)) is not None and first <= at]
-    return [kind for kind in wanted if _send_one(kind, send, at)]
+    return [kind for kind in Kind if _is_wanted(kind, at) and _send_one(kind, send, at)]
+
+
+def _is_wanted(kind: Kind, now: datetime) -> bool:
+    first = _DUE_AT[kind](now)
+    if first is None or first > now:
+        return False
+    held = Heartbeat.objects.filter(name__in=_slots(kind), seen_at__gt=now - SLOT_FREE_AFTER).count()
+    return held == 0 or (held < len(_slots(kind)) and first <= now - LEFT_LIE)
 
 
 def _send_one(kind: Kind, send: Callable[[Kind], object], now: datetime) -> bool:
     name = f"wakeup {kind}"
-    if not _has_room(kind, now) or not _take(name, now, free_before=now - LOST_AFTER):
+    if not _take(name, now, free_before=now - LOST_AFTER):
         return False
     try:
         send(kind)
@@ -71,17 +86,20 @@ def forget_under_way() -> None:
 
 
 @contextmanager
-def slot(kind: Kind) -> Iterator[bool]:
-    """Hold one of this cluster's places for a kind of task while it runs, beating; yields False if all are taken."""
+def slot(kind: Kind) -> Iterator[float]:
+    """Hold one of this cluster's places for a kind of task while it runs, beating.
+
+    Yields the seconds for which the task may claim work; 0 if no place is free.
+    """
     now = timezone.now()
     names = _slots(kind)
     mine = next((name for name in names if _take(name, now, free_before=now - SLOT_FREE_AFTER)), None)
     if mine is None:
-        yield False
+        yield 0.0
         return
     try:
         with beating(mine, f"cluster {cluster_name()}"):
-            yield True
+            yield SHORT_STRETCH_SECONDS if mine == names[-1] else STRETCH_SECONDS
     finally:
         release(mine)
 
@@ -92,14 +110,7 @@ def release(name: str) -> None:
 
 
 def _slots(kind: Kind) -> list[str]:
-    # One worker is always left to the other kind, so that a long poll holds up no delivery and vice versa.
-    count = max(1, settings.Q_CLUSTER["workers"] - 1)
-    return [f"slot {cluster_name()} {kind} {number}" for number in range(count)]
-
-
-def _has_room(kind: Kind, now: datetime) -> bool:
-    names = _slots(kind)
-    return Heartbeat.objects.filter(name__in=names, seen_at__gt=now - SLOT_FREE_AFTER).count() < len(names)
+    return [f"slot {cluster_name()} {kind} {number}" for number in range(settings.Q_CLUSTER["workers"])]
 
 
 def _take(name: str, now: datetime, *, free_before: datetime) -> bool:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from cwconnect.processes import follow_parent
 from polling.supervisor import Supervisor
 
 
@@ -30,5 +28,4 @@ class Command(BaseCommand):
         """Run until a signal."""
         supervisor = Supervisor(workers=max(1, workers))
         supervisor.catch_signals()
-        follow_parent(signal.SIGTERM)
         supervisor.run()

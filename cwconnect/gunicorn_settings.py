@@ -1,0 +1,24 @@
+"""How gunicorn serves the site under `manage.py up`: one process of eight threads, tied to the life of `up`.
+
+One process is enough for a UI and an API, and SQLite has one writer anyway; who needs more runs gunicorn by hand.
+"""
+
+from __future__ import annotations
+
+from cwconnect import processes
+
+worker_class = "gthread"
+workers = 1
+threads = 8
+timeout = 60
+graceful_timeout = 5
+keepalive = 5
+loglevel = "warning"
+control_socket_disable = True
+proc_name = "cwconnect-web"
+
+
+def on_starting(_server: object) -> None:
+    """Follow `up` into death, and have the workers follow their master."""
+    processes.follow_parent()
+    processes.tie_forks()

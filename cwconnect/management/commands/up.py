@@ -1,0 +1,166 @@
+"""`manage.py up`: everything in one command: migrates, then serves the web and works, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import socket
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from cwconnect.demo import (
+    POLL_EVERY_SECONDS,
+    Api,
+    ApiError,
+    Demo,
+    accepts,
+    demo_environment,
+    instance_body,
+    introduction,
+    prepare,
+    replace_instance,
+)
+from cwconnect.http import OutboundError
+from cwconnect.receiver import Arrival, Receiver
+from cwconnect.together import Together
+from instances.models import Instance
+from polling.due import poll_now
+
+_WSGI = "cwconnect.wsgi:application"
+_GRACE_SECONDS = 9.6
+_START_SECONDS = 60
+
+
+class Command(BaseCommand):
+    """Runs the web and the workers as one service."""
+
+    help = "Migrate the database, then serve the API and the pages, poll and deliver, until Ctrl-C or SIGTERM."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take where to listen, how many workers, and whether to show a demo."""
+        parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+        parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+        parser.add_argument(
+            "--workers",
+            type=int,
+            default=settings.Q_CLUSTER["workers"],
+            help="processes that poll and deliver (default: CWCONNECT_WORKERS, %(default)s)",
+        )
+        parser.add_argument(
+            "--demo", action="store_true", help="add a ConnectWise sandbox, a receiver, and an instance between them"
+        )
+
+    def handle(self, **options: Any) -> None:
+        """Run until a signal; exit code 1 if the web or the workers ended by themselves."""
+        together = Together()
+        together.catch_signals()
+        try:
+            with ExitStack() as closing:
+                listener = closing.enter_context(self._listen(options["host"], options["port"]))
+                self._migrate()
+                url = f"http://{_reachable(options['host'])}:{listener.getsockname()[1]}"
+                if options["demo"]:
+                    self._run_demo(together, closing, listener, url, options["workers"])
+                else:
+                    self._run(together, listener, url, options["workers"])
+            if not together.stopping:
+                raise CommandError(f"{together.gone() or 'The web server does not answer'}: everything is stopped.")
+        finally:
+            together.end(_GRACE_SECONDS)
+            self._say("Stopped.")
+
+    def _run(self, together: Together, listener: socket.socket, url: str, workers: int) -> None:
+        self._start_web(together, listener, {})
+        self._start_work(together, workers, {})
+        if together.wait(lambda: _answers(listener), seconds=_START_SECONDS):
+            self._say(f"cwconnect is up: {url}/ (Ctrl-C ends it).")
+            together.wait()
+
+    def _run_demo(
+        self, together: Together, closing: ExitStack, listener: socket.socket, url: str, workers: int
+    ) -> None:
+        demo = prepare()
+        environment = demo_environment()
+        receiver = closing.enter_context(Receiver(demo.signature_key, self._tell))
+        together.start("The sandbox", demo.sandbox_arguments(), quiet=True)
+        self._start_web(together, listener, environment)
+        ready = together.wait(lambda: accepts(demo.sandbox_port) and _answers(listener), seconds=_START_SECONDS)
+        if not ready:
+            return
+        instance = self._make_instance(demo, url, receiver.url)
+        self._start_work(together, workers, environment)
+        self._say(introduction(demo, url, instance))
+        while not together.stopping and not together.gone():
+            poll_now(Instance(pk=instance))
+            together.wait(seconds=POLL_EVERY_SECONDS)
+
+    def _listen(self, host: str, port: int) -> socket.socket:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            return socket.create_server((host, port), family=family, backlog=128)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                message = f"Port {port} of {host} is in use. End what uses it, or choose another with --port."
+            else:
+                message = f"Can't listen on {host}, port {port}: {error.strerror or error}."
+            raise CommandError(message) from error
+
+    def _migrate(self) -> None:
+        executor = MigrationExecutor(connection)
+        if missing := len(executor.migration_plan(executor.loader.graph.leaf_nodes())):
+            self._say(f"Preparing the database: {missing} migrations …")
+            call_command("migrate", interactive=False, verbosity=0)
+            self._say("The database is ready.")
+
+    def _start_web(self, together: Together, listener: socket.socket, environment: dict[str, str]) -> None:
+        # The socket is ours and handed down, so that a port in use is known before anything is started.
+        bind = f"fd://{listener.fileno()}"
+        arguments = ["-m", "gunicorn", "-c", "python:cwconnect.gunicorn_settings", "--bind", bind, _WSGI]
+        together.start("The web server", arguments, environment=environment, pass_fds=[listener.fileno()])
+
+    def _start_work(self, together: Together, workers: int, environment: dict[str, str]) -> None:
+        arguments = ["-m", "cwconnect.follow", "work", f"--workers={workers}"]
+        together.start("The worker", arguments, environment=environment)
+
+    def _make_instance(self, demo: Demo, url: str, callback_url: str) -> int:
+        api = Api(url, demo.authorization)
+        try:
+            return replace_instance(api, instance_body(demo, callback_url))
+        except (ApiError, OutboundError) as error:
+            raise CommandError(f"The demo's instance could not be made: {error}") from error
+        finally:
+            api.close()
+
+    def _tell(self, arrival: Arrival) -> None:
+        self._say(f"{datetime.now(UTC):%H:%M:%S}  {arrival}")
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
+
+def _answers(listener: socket.socket) -> bool:
+    """Whether the web serves: our own copy of the socket accepts nothing, so an answer is the web server's."""
+    host, port = listener.getsockname()[:2]
+    connection = http.client.HTTPConnection(_reachable(host), port, timeout=2)
+    try:
+        connection.request("GET", "/healthz", headers={"Host": "localhost"})
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _reachable(host: str) -> str:
+    """Give the host of a URL under which this machine reaches what listens on `host`."""
+    if host in ("0.0.0.0", ""):  # noqa: S104  (compared, not bound)
+        return "127.0.0.1"
+    return "[::1]" if host == "::" else f"[{host}]" if ":" in host else host
