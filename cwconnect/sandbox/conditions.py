@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 from cwconnect.sandbox import predicates
 from cwconnect.sandbox.errors import bad_condition, unknown_name
 from cwconnect.sandbox.moments import read_literal
-from cwconnect.sandbox.names import Field, Names
+from cwconnect.sandbox.names import Field
 from cwconnect.sandbox.predicates import Load, Predicate, Value
 
 _TOKEN = re.compile(
@@ -45,7 +46,13 @@ class _Token:
 _END = _Token("end", "the end")
 
 
-def compile_conditions(text: str, names: Names, load: Load) -> Predicate:
+class Known(Protocol):
+    """What tells the names that conditions may call."""
+
+    def find(self, name: str) -> Field | None: ...
+
+
+def compile_conditions(text: str, names: Known, load: Load) -> Predicate:
     """Give the test that `text` stands for; refused with ApiFindCondition where it can't be read."""
     return _Parser(_tokens(text), names, load).whole()
 
@@ -64,7 +71,7 @@ def _tokens(text: str) -> list[_Token]:
 class _Parser:
     """Reads the tokens from left to right, a token of look-ahead."""
 
-    def __init__(self, tokens: list[_Token], names: Names, load: Load) -> None:
+    def __init__(self, tokens: list[_Token], names: Known, load: Load) -> None:
         self._tokens = [*tokens, _END]
         self._at = 0
         self._names = names

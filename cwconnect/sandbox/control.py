@@ -15,10 +15,10 @@
 | forbid, allow | list |
 | hide, show | list, ids |
 | set_keys | public, private |
-| settings | clock_offset, date_offset, send_date_header, link_host, changes_per_minute: those given are set |
+| settings | clock_offset, date_offset, send_date_header, link_host, requests_per_minute, changes_per_minute |
 
-Stamps are texts (`2018-07-31T19:39:46Z`); `visible_after` is a stamp or a number of seconds. What an operation can't
-do answers 400 with a `message`, a record or list that is not there 404.
+Of the settings those given are set. Stamps are texts (`2018-07-31T19:39:46Z`); `visible_after` is a stamp or a number
+of seconds. What an operation can't do answers 400 with a `message`, a record or list that is not there 404.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ _STORE_SETTINGS: dict[str, tuple[type, ...]] = {
     "date_offset": (int, float),
     "send_date_header": (bool,),
     "link_host": (str, type(None)),
+    "requests_per_minute": (int, type(None)),
 }
 
 

@@ -21,12 +21,18 @@ class Field:
 
 
 class Names:
-    """The fields seen in a list's records so far. Arrays are not entered: ConnectWise has childConditions for them."""
+    """The fields seen in a list's records so far. What stands in arrays is kept apart, for childConditions."""
 
     def __init__(self) -> None:
-        stamp = Field(STAMP_KEYS, "date")
-        self._fields = {"id": Field(("id",), "number"), "lastupdated": stamp, "_info/lastupdated": stamp}
+        self._fields: dict[str, Field] = {}
+        self._items: Names | None = None
         self.version = 0
+
+    @property
+    def items(self) -> Names:
+        """The fields seen inside of arrays, each with the array's name before it."""
+        self._items = self._items or Names()
+        return self._items
 
     def learn(self, record: Record, above: tuple[str, ...] = ()) -> None:
         """Take in the names of one record."""
@@ -39,14 +45,17 @@ class Names:
                 self.version += 1
             if isinstance(value, dict):
                 self.learn(value, keys)
+            elif isinstance(value, list) and not above:
+                for item in value:
+                    self.items.learn({key: item})
 
     def admit(self, name: str) -> None:
         """Let a name be known that no record here has yet, though ConnectWise's do."""
         keys = tuple(name.split("/"))
         self._fields.setdefault(name.lower(), Field(keys, "unknown"))
 
-    def alias(self, name: str, keys: tuple[str, ...]) -> None:
-        """Let a name stand for a date further down."""
+    def admit_date(self, name: str, keys: tuple[str, ...]) -> None:
+        """Let a name stand for a date, perhaps further down."""
         self._fields[name.lower()] = Field(keys, "date")
 
     def find(self, name: str) -> Field | None:

@@ -9,6 +9,7 @@ from cwconnect.sandbox.jsontext import Record
 
 T = TypeVar("T")
 BASE = "https://sandbox.example/v4_6_release/apis/3.0"
+COMPANIES = 40
 _MASK = (1 << 64) - 1
 
 
@@ -135,3 +136,13 @@ def member_ref(draw: Draw) -> Record:
 def phone(draw: Draw) -> str:
     """Give a telephone number of the range kept for fiction."""
     return f"{200 + draw.below(700)}5550{100 + draw.below(100)}"
+
+
+def company(draw: Draw) -> Record:
+    """Give a reference to one of the companies that have customers of ours."""
+    return company_ref(1 + draw.below(COMPANIES))
+
+
+def site(draw: Draw) -> Record:
+    """Give a reference to a company's site."""
+    return choose(draw, ("Main", "Branch", "Warehouse"), "site", "/company/companies/1/sites")

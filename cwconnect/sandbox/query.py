@@ -1,4 +1,7 @@
-"""One GET of a list: which rows, in which order, which fields, which page, and the `Link` to the next."""
+"""One GET of a list: which rows, in which order, which fields, which page, and the `Link` to the next.
+
+Forward-only pages go by id: `orderBy` and `page` mean nothing to them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote_plus
 
+from cwconnect.sandbox.children import compile_child_conditions, compile_custom_conditions
 from cwconnect.sandbox.conditions import compile_conditions
 from cwconnect.sandbox.errors import Headers, Response, bad_condition, refusal, unknown_name
 from cwconnect.sandbox.jsontext import Record, dumps
@@ -92,20 +96,30 @@ def _escape(text: str) -> str:
 
 def _matching(table: Table, ask: Ask, after: int | None) -> Iterable[Row]:
     rows = table.visible(after)
-    for part in ("conditions", "childconditions", "customfieldconditions"):
+    for part in _COMPILERS:
         if ask.params.get(part, "").strip():
-            if part != "conditions":
-                raise bad_condition(f"The sandbox does not know {part}.")
-            rows = filter(_compiled(table, ask.params[part]), rows)
+            rows = filter(_compiled(table, part, ask.params[part]), rows)
     return rows
 
 
-def _compiled(table: Table, text: str) -> Predicate:
-    if text not in table.compiled:
+def _compiled(table: Table, part: str, text: str) -> Predicate:
+    key = f"{part}={text}"
+    if key not in table.compiled:
         if len(table.compiled) >= _MOST_COMPILED:
             table.compiled.clear()
-        table.compiled[text] = compile_conditions(text, table.names, table.record)
-    return table.compiled[text]
+        table.compiled[key] = _COMPILERS[part](text, table)
+    return table.compiled[key]
+
+
+def _compile_plain(text: str, table: Table) -> Predicate:
+    return compile_conditions(text, table.names, table.record)
+
+
+_COMPILERS: dict[str, Callable[[str, Table], Predicate]] = {
+    "conditions": _compile_plain,
+    "childconditions": compile_child_conditions,
+    "customfieldconditions": compile_custom_conditions,
+}
 
 
 def _ordered(table: Table, rows: list[Row], order: str) -> list[Row]:

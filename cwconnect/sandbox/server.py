@@ -153,6 +153,9 @@ class SandboxServer:
             return control.respond(self.store, self.changer, request)
         headers = {name: value for name, value in request.headers.items() if name != "authorization"}
         self.store.see(SeenRequest(request.method, request.path, dict(request.query), headers))
+        refused = self.store.limit.refusal(time.monotonic())
+        if refused is not None:
+            return refused
         fault = self.store.take_fault(request.path) or Fault()
         if fault.delay and self._stopping.wait(fault.delay):
             return Response(0, drop=True)

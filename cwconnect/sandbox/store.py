@@ -13,6 +13,7 @@ from datetime import datetime
 from cwconnect.sandbox.catalogue import list_key
 from cwconnect.sandbox.data import Data
 from cwconnect.sandbox.faults import Drop, Fault, Faults
+from cwconnect.sandbox.limits import RateLimit
 
 _LOG_LENGTH = 10_000
 
@@ -57,6 +58,7 @@ class Store(Data):
         self.login = login or Login()
         self.link_host: str | None = None
         """The host named in `Link`, if not the one the request named."""
+        self.limit = RateLimit()
         self._faults = Faults()
         self._hooks: list[Hook] = []
         self._log: deque[SeenRequest] = deque(maxlen=_LOG_LENGTH)
@@ -119,6 +121,15 @@ class Store(Data):
     def take_fault(self, path: str) -> Fault | None:
         """Give the fault due for a request to `path`; the server asks."""
         return self._faults.take(path)
+
+    @property
+    def requests_per_minute(self) -> int | None:
+        """The requests that pass in a minute before 429 is answered; None for no limit, as at the start."""
+        return self.limit.per_minute
+
+    @requests_per_minute.setter
+    def requests_per_minute(self, number: int | None) -> None:
+        self.limit.per_minute = number
 
     # -- requests --------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from itertools import islice
 from cwconnect.sandbox.catalogue import ListSpec
 from cwconnect.sandbox.jsontext import Record, dumps, loads
 from cwconnect.sandbox.moments import read_stamp
-from cwconnect.sandbox.names import Names
+from cwconnect.sandbox.names import STAMP_KEYS, Names
 from cwconnect.sandbox.records import make_record, seeded_stamp
 
 _SAMPLES = 20
@@ -50,7 +50,9 @@ class Table:
         for name in spec.also:
             self.names.admit(name)
         if spec.created == "info":
-            self.names.alias("dateEntered", ("_info", "dateEntered"))
+            self.names.admit_date("dateEntered", ("_info", "dateEntered"))
+        for name in ("lastUpdated", "/".join(STAMP_KEYS)):
+            self.names.admit_date(name, STAMP_KEYS)
 
     def fill(self, count: int, now: int) -> None:
         """Make the records 1 to `count`."""

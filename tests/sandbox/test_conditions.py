@@ -131,6 +131,32 @@ def test_tickets_know_date_entered_by_its_short_name() -> None:
         assert len(caller.ids("dateEntered > [1990-01-01]", "/service/tickets")) == 5
 
 
-@pytest.mark.parametrize("name", ["childConditions", "customFieldConditions"])
-def test_child_conditions_are_refused_rather_than_ignored(caller: Caller, name: str) -> None:
-    assert caller.get(CONTACTS, None, **{name: "id = 1"}).status == 400
+@pytest.mark.parametrize(
+    ("part", "text", "found"),
+    [
+        ("childConditions", 'communicationItems/value like "a@*"', [1]),
+        ("childConditions", 'communicationItems/value = "a@x" and communicationItems/type/id = 1', [1]),
+        ("childConditions", 'communicationItems/value = "a@x" and communicationItems/type/id = 2', []),
+        ("childConditions", "types/id = 3 or communicationItems/type/id = 2", [1, 2]),
+        ("customFieldConditions", 'caption = "Colour" and value = "red"', [2]),
+        ("customFieldConditions", 'caption = "Colour" and value != null', [1, 2]),
+    ],
+)
+def test_child_conditions_are_met_by_one_item_alone(part: str, text: str, found: list[int]) -> None:
+    first = {
+        "communicationItems": [{"type": {"id": 1}, "value": "a@x"}, {"type": {"id": 2}, "value": "5"}],
+        "customFields": [{"id": 1, "caption": "Size", "value": "red"}, {"id": 2, "caption": "Colour", "value": "blue"}],
+    }
+    second = {"communicationItems": [], "types": [{"id": 3}], "customFields": [{"caption": "Colour", "value": "red"}]}
+    with start_sandbox(records={}) as server, Caller(server) as caller:
+        server.store.create("contacts", first)
+        server.store.create("contacts", second)
+        answer = caller.get(CONTACTS, None, **{part: text, "fields": "id"})
+        assert answer.json == [{"id": number} for number in found]
+        both = caller.get(CONTACTS, None, **{part: text, "fields": "id", "conditions": "id = 2"})
+        assert both.json == [{"id": number} for number in found if number == 2]
+
+
+@pytest.mark.parametrize("name", ["value", "firstName", "communicationItems/colour", "id"])
+def test_child_conditions_know_only_what_stands_in_arrays(caller: Caller, name: str) -> None:
+    assert caller.get(childConditions=f"{name} = 1").json["message"] == f"{name} is not a recognized name."

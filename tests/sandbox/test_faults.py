@@ -9,6 +9,7 @@ import time
 import pytest
 
 from cwconnect.sandbox import Store
+from cwconnect.sandbox.limits import RateLimit
 from tests.sandbox.caller import BASE, CONTACTS, Caller
 
 
@@ -94,3 +95,23 @@ def test_a_refused_write_has_no_effect(caller: Caller, store: Store) -> None:
     store.fail_next(1, status=500)
     assert caller.send("DELETE", f"{BASE}{CONTACTS}/1").status == 500
     assert store.get("contacts", 1) is not None
+
+
+def test_requests_beyond_the_limit_of_a_minute_are_refused(caller: Caller, store: Store) -> None:
+    store.requests_per_minute = 2
+    assert [caller.get().status for _ in range(4)] == [200, 200, 429, 429]
+    answer = caller.get()
+    assert 55 <= int(answer.headers["Retry-After"]) <= 60
+    assert f"in {answer.headers['Retry-After']} seconds" in answer.json["message"]
+    caller.control("settings", requests_per_minute=None)
+    assert caller.get().status == 200
+
+
+def test_the_limit_lets_requests_pass_again_after_a_minute() -> None:
+    limit = RateLimit()
+    limit.per_minute = 1
+    assert limit.refusal(100.0) is None
+    refused = limit.refusal(110.0)
+    assert refused is not None
+    assert ("Retry-After", "50") in refused.headers
+    assert limit.refusal(160.0) is None
