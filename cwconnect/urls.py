@@ -1,0 +1,30 @@
+"""The site's routes. API routes end without a slash and answer under the product's base path too (requests.py)."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
+
+handler400 = "cwconnect.errors.bad_request"
+handler403 = "cwconnect.errors.permission_denied"
+handler404 = "cwconnect.errors.not_found"
+handler500 = "cwconnect.errors.server_error"
+
+
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Say that the web process answers and reaches its database; for load balancers, without credentials."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return JsonResponse({"status": "ok"})
+
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("admin/", admin.site.urls),
+    path("healthz", healthz, name="healthz"),
+    path("", include("polling.urls")),
+    path("", include("instances.urls")),
+]

@@ -1,0 +1,99 @@
+"""The admin's view of who we connect to. Secrets are never shown, connections are changed through the API alone.
+
+A connection is proven and its marks are taken before it is stored (provisioning.py); an edit here would skip that.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from instances.models import ApiUser, Instance, Membership, Organization, ResourcePoll
+
+admin.site.site_header = admin.site.site_title = "cwconnect"
+admin.site.index_title = "What is watched, and who is told"
+
+
+class ReadOnlyMixin:
+    """Rows that only the service itself writes."""
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:  # Django's signature
+        """Nobody adds one by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # Django's signature
+        """Nobody edits one by hand."""
+        return False
+
+
+class MembershipInline(admin.TabularInline[Membership, Organization]):
+    """The people of an organization."""
+
+    model = Membership
+    extra = 0
+    autocomplete_fields = ("account",)
+
+
+@admin.register(Organization)
+class OrganizationAdmin(admin.ModelAdmin[Organization]):
+    """Tenants."""
+
+    list_display = ("name", "has_secret", "created_at")
+    search_fields = ("name",)
+    inlines = (MembershipInline,)
+
+    @admin.display(boolean=True, description="Has a secret")
+    def has_secret(self, organization: Organization) -> bool:
+        """Whether its users can call the API (manage.py issue_secrets)."""
+        return organization.secret_hash is not None
+
+
+@admin.register(ApiUser)
+class ApiUserAdmin(admin.ModelAdmin[ApiUser]):
+    """Callers of the REST API."""
+
+    list_display = ("name", "organization", "has_secret", "created_at")
+    list_select_related = ("organization",)
+    list_filter = ("organization",)
+    search_fields = ("name", "organization__name")
+    autocomplete_fields = ("organization",)
+
+    @admin.display(boolean=True, description="Has a secret")
+    def has_secret(self, user: ApiUser) -> bool:
+        """Whether the user can call the API (manage.py issue_secrets)."""
+        return user.secret_hash is not None
+
+
+class ResourcePollInline(ReadOnlyMixin, admin.StackedInline[ResourcePoll, Instance]):
+    """What an instance watches, as its configuration says."""
+
+    model = ResourcePoll
+    extra = 0
+    can_delete = False
+    fields = ("name", "enabled", "since", "mark", "settings_text")
+    readonly_fields = fields
+
+    @admin.display(description="Configuration")
+    def settings_text(self, poll: ResourcePoll) -> str:
+        """The configuration as it was given, for reading."""
+        return json.dumps(poll.configuration, indent=2, ensure_ascii=False)
+
+
+@admin.register(Instance)
+class InstanceAdmin(ReadOnlyMixin, admin.ModelAdmin[Instance]):
+    """Connections to ConnectWise companies: to look at, and to delete."""
+
+    list_display = ("name", "id", "organization", "company", "events_enabled", "disabled", "created_at")
+    list_select_related = ("organization",)
+    list_filter = ("events_enabled", "disabled", "organization")
+    search_fields = ("name", "=id", "company", "base_url", "callback_url", "organization__name")
+    inlines = (ResourcePollInline,)
+    fieldsets = (
+        (None, {"fields": ("name", "tags", "organization", "created_by", "disabled")}),
+        ("ConnectWise", {"fields": ("base_url", "company", "client_id", "filter_nulls")}),
+        ("Events", {"fields": ("events_enabled", "callback_url", "basic_username", "refresh_interval")}),
+        ("Times", {"fields": ("created_at", "updated_at")}),
+    )

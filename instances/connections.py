@@ -1,0 +1,55 @@
+"""How ConnectWise is reached for an instance: the process's outbound door, credentials, client."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+
+from django.conf import settings
+
+from cwconnect.connectwise.client import Client
+from cwconnect.connectwise.credentials import Credentials
+from cwconnect.http import Door
+from cwconnect.http.addresses import Network
+from instances.models import Instance
+
+_CONNECTIONS_PER_HOST = 20
+
+
+def door() -> Door:
+    """Give the process's outbound door, as the settings want it; one per process, safe for threads."""
+    return _door(os.getpid(), tuple(settings.PRIVATE_NETWORKS), settings.HTTP_PROXY)
+
+
+@lru_cache(maxsize=1)
+def _door(process: int, networks: tuple[Network, ...], proxy: str | None) -> Door:
+    # Keyed by process: a worker made by fork must not share its parent's open connections.
+    del process
+    return Door(networks, proxy, _CONNECTIONS_PER_HOST)
+
+
+def credentials_of(instance: Instance) -> Credentials:
+    """Open an instance's credentials; the service's own client id where it has none. SecretUnreadableError."""
+    return make_credentials(
+        instance.base_url,
+        instance.company,
+        instance.public_key.reveal(),
+        instance.private_key.reveal(),
+        instance.client_id,
+    )
+
+
+def make_credentials(base_url: str, company: str, public_key: str, private_key: str, client_id: str) -> Credentials:
+    """Give credentials from plain values; the service's own client id where none is given."""
+    return Credentials(
+        base_url=base_url,
+        company=company,
+        public_key=public_key,
+        private_key=private_key,
+        client_id=client_id or settings.CONNECTWISE_CLIENT_ID,
+    )
+
+
+def client_for(owner: Instance | Credentials) -> Client:
+    """Give a client for an instance, or for credentials that no instance holds yet."""
+    return Client(credentials_of(owner) if isinstance(owner, Instance) else owner, door())

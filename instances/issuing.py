@@ -1,0 +1,39 @@
+"""Secrets of the REST API's callers: made here, shown once, stored hashed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django.db import transaction
+
+from instances.models import ApiUser, Organization
+from instances.secrets import hash_token, new_token
+
+
+@dataclass(frozen=True)
+class IssuedSecrets:
+    """What was made; None is what exists already and can't be shown again."""
+
+    user: str | None = field(repr=False)
+    organization: str | None = field(repr=False)
+
+
+@transaction.atomic
+def issue_secrets(*, organization_name: str, user_name: str, rotate: bool = False) -> IssuedSecrets:
+    """Make the organization and the user if they are missing, and the secrets that they lack.
+
+    With `rotate` both secrets are replaced; the old ones answer 401 from then on, also for the organization's other
+    users.
+    """
+    organization, _ = Organization.objects.select_for_update().get_or_create(name=organization_name)
+    user, _ = ApiUser.objects.select_for_update().get_or_create(organization=organization, name=user_name)
+    return IssuedSecrets(user=_issue(user, rotate=rotate), organization=_issue(organization, rotate=rotate))
+
+
+def _issue(owner: ApiUser | Organization, *, rotate: bool) -> str | None:
+    if owner.secret_hash and not rotate:
+        return None
+    secret = new_token()
+    owner.secret_hash = hash_token(secret)
+    owner.save(update_fields=["secret_hash"])
+    return secret

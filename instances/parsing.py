@@ -1,0 +1,73 @@
+"""Request bodies as JSON, bounded: 2 MB, 50 levels, and no text that a database would refuse.
+
+REST framework's own parser lets nesting run into RecursionError, and NUL or lone surrogates into the database.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import IO, Any, NoReturn
+
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
+
+LONGEST_BODY = 2 * 1024 * 1024
+DEEPEST = 50
+
+
+class BoundedJSONParser(BaseParser):
+    """Reads `application/json` within the bounds above; anything else is a 400 that says what is wrong."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
+        """Give the body's value; ParseError."""
+        body = stream.read(LONGEST_BODY + 1)
+        if len(body) > LONGEST_BODY:
+            raise ParseError(f"The body is longer than {LONGEST_BODY:,} bytes.")
+        return read_json(body)
+
+
+def read_json(body: bytes) -> Any:
+    """Give the value of a JSON text in UTF-8; ParseError for anything out of bounds."""
+    try:
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ParseError("The body is nested too deeply.") from None
+    except ValueError as error:
+        raise ParseError(f"The body is no valid JSON: {error}.") from None
+    _check(value)
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _check(value: Any) -> None:
+    """Walk level by level, so that the depth is bounded by a loop and not by the stack."""
+    level = [value]
+    for _ in range(DEEPEST):
+        for item in level:
+            _check_text(item)
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return
+    raise ParseError("The body is nested too deeply.")
+
+
+def _children(item: Any) -> list[Any]:
+    if isinstance(item, dict):
+        return [*item.keys(), *item.values()]
+    return item if isinstance(item, list) else []
+
+
+def _check_text(item: Any) -> None:
+    if not isinstance(item, str):
+        return
+    if "\x00" in item:
+        raise ParseError("The body holds a NUL character.")
+    try:
+        item.encode()
+    except UnicodeEncodeError:
+        raise ParseError("The body holds half of a surrogate pair, which is no character.") from None

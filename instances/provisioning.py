@@ -1,0 +1,217 @@
+"""Create and change instances: prove the credentials, take the marks, then store, all or nothing.
+
+ConnectWise is asked before the transaction begins and never inside one. Whatever is refused leaves everything as it
+was. Where watching begins (the design): one read per resource, newest id first, gives the mark, and ConnectWise's
+`Date` gives `since`; a site that sends no usable Date gets our clock instead, as of before the read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from cwconnect.connectwise.client import Client
+from cwconnect.connectwise.errors import ConnectWiseError, Forbidden, Unauthorized
+from cwconnect.errors import Conflict, Refusal
+from instances.configuration import POLLS, Wanted, wanted_of
+from instances.connections import client_for, make_credentials
+from instances.models import ApiUser, Instance, Organization, ResourcePoll
+from instances.poll_configuration import plan_of
+from instances.secrets import Secret, hash_token, new_token
+from instances.signals import watching_changed
+
+_COLUMNS = ("base_url", "company", "client_id", "filter_nulls", "events_enabled", "callback_url", "basic_username")
+_SECRET_COLUMNS = ("public_key", "private_key", "signature_key", "basic_password")
+_NO_CLIENT_ID = (
+    " No clientId was sent: set connectwise.clientID on the instance, or CWCONNECT_CONNECTWISE_CLIENT_ID for all."
+)
+
+
+class ConnectWiseRefusal(Refusal):
+    """ConnectWise did not accept what was asked for, so nothing was stored; `provider_message` has its words."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where watching of a resource begins: the largest id there is, and ConnectWise's time."""
+
+    newest_id: int
+    since: datetime
+
+
+def create_instance(
+    *, organization: Organization, user: ApiUser, name: str, tags: Sequence[str], wanted: Wanted
+) -> tuple[Instance, str]:
+    """Store a proven instance and begin to watch; give it with its token, which is not readable again.
+
+    Raises ConnectWiseRefusal, with nothing stored, when ConnectWise refuses the credentials or a resource.
+    """
+    marks = _begin(wanted, [poll for poll in wanted.polls if _begins(None, wanted, poll, moved=False)])
+    token = new_token()
+    instance = Instance(
+        organization=organization, created_by=user, name=name, tags=list(tags), token_hash=hash_token(token)
+    )
+    with transaction.atomic():
+        _write(instance, wanted, None)
+        begun, _ = _write_polls(instance, wanted, {}, marks, list(marks))
+        watching_changed.send(Instance, instance=instance, begun=begun, reset=[])
+    return instance, token
+
+
+def change_instance(
+    instance: Instance, *, wanted: Wanted, name: str | None = None, tags: Sequence[str] | None = None
+) -> Instance:
+    """Make an instance what is wanted, at once; None leaves name or tags as they are.
+
+    New credentials are proven first, marks are taken for what begins to be watched. Raises ConnectWiseRefusal, or
+    Conflict when the instance has changed in the meantime; then everything stays as it was.
+    """
+    stored, read_at = wanted_of(instance), instance.updated_at
+    polls = {poll.name: poll for poll in instance.resource_polls.all()}
+    moved = stored.site != wanted.site
+    fresh = [poll for poll in wanted.polls if _begins(polls.get(poll), wanted, poll, moved=moved)]
+    shifted = [poll for poll in wanted.polls if poll not in fresh and _shifts(polls.get(poll), wanted, poll)]
+    marks = _begin(wanted, fresh + shifted, must_prove=stored.connection != wanted.connection)
+    with transaction.atomic():
+        current = Instance.objects.select_for_update().filter(pk=instance.pk, updated_at=read_at).first()
+        if current is None:
+            raise Conflict("The instance was changed or deleted by somebody else meanwhile; nothing was done.")
+        current.name, current.tags = name or current.name, current.tags if tags is None else list(tags)
+        _write(current, wanted, stored)
+        begun, reset = _write_polls(current, wanted, polls, marks, fresh)
+        watching_changed.send(Instance, instance=current, begun=begun, reset=reset)
+    return current
+
+
+def set_enabled(instance: Instance, *, enabled: bool) -> Instance:
+    """Let polling and delivery go on, or pause them; what comes meanwhile is kept."""
+    with transaction.atomic():
+        current = Instance.objects.select_for_update().get(pk=instance.pk)
+        if current.disabled == enabled:
+            current.disabled = not enabled
+            current.save(update_fields=["disabled", "updated_at"])
+            watching_changed.send(Instance, instance=current, begun=[], reset=[])
+    return current
+
+
+def delete_instance(instance: Instance) -> None:
+    """Forget an instance with all that was known for it; its token answers 401 from now on."""
+    instance.delete()
+
+
+def _begins(poll: ResourcePoll | None, wanted: Wanted, name: str, *, moved: bool) -> bool:
+    """Tell whether a resource's watching begins now, or anew: for another site, or another resource by its path."""
+    if poll is None or poll.since is None:
+        return wanted.events_enabled and wanted.polls[name].get("enabled", True)
+    return moved or _path(name, poll.configuration) != _path(name, wanted.polls[name])
+
+
+def _shifts(poll: ResourcePoll | None, wanted: Wanted, name: str) -> bool:
+    """Tell whether a watched resource needs a new mark: its `url` or `idField` is another."""
+    if poll is None or poll.since is None:
+        return False
+    return any(poll.configuration.get(key) != wanted.polls[name].get(key) for key in ("url", "idField"))
+
+
+def _begin(wanted: Wanted, names: Iterable[str], *, must_prove: bool = True) -> dict[str, Mark]:
+    """Take the marks of the named resources, which proves the credentials; without any, prove them if asked to."""
+    client = client_for(make_credentials(*wanted.connection))
+    marks = {name: _take_mark(client, wanted, name) for name in names}
+    if not marks and must_prove:
+        _prove(client, wanted)
+    return marks
+
+
+def _take_mark(client: Client, wanted: Wanted, name: str) -> Mark:
+    asked_at = timezone.now().replace(microsecond=0)
+    try:
+        newest_id, date = client.newest_id(_path(name, wanted.polls[name]))
+    except ConnectWiseError as error:
+        raise _refusal(error, wanted, name) from error
+    return Mark(newest_id, date or asked_at)
+
+
+def _prove(client: Client, wanted: Wanted) -> None:
+    """Read one resource that the role may read; which one does not matter as long as nothing is watched."""
+    refusal: ConnectWiseRefusal | None = None
+    for name, configuration in wanted.polls.items():
+        try:
+            client.newest_id(_path(name, configuration))
+        except Forbidden as error:
+            refusal = refusal or _refusal(error, wanted, name)
+        except ConnectWiseError as error:
+            raise _refusal(error, wanted, name) from error
+        else:
+            return
+    if refusal:
+        raise refusal
+
+
+def _refusal(error: ConnectWiseError, wanted: Wanted, name: str) -> ConnectWiseRefusal:
+    hint = "" if make_credentials(*wanted.connection).client_id else _NO_CLIENT_ID
+    if error.status is None:
+        return ConnectWiseRefusal(f"Nothing was stored: {error.message}")
+    if isinstance(error, Forbidden):
+        message = (
+            f"{POLLS}.{name}: the security role of these keys may not read this resource; nothing was stored.{hint}"
+        )
+    elif isinstance(error, Unauthorized):
+        message = f"ConnectWise refuses the credentials (company, public.key, private.key); nothing was stored.{hint}"
+    else:
+        message = f"{POLLS}.{name}: ConnectWise could not be read; nothing was stored."
+    return ConnectWiseRefusal(message, provider_message=error.message)
+
+
+def _path(name: str, configuration: Mapping[str, Any]) -> str:
+    return plan_of(name, configuration).hub.path
+
+
+def _write(instance: Instance, wanted: Wanted, stored: Wanted | None) -> None:
+    """Put the plain values into the row; a secret that is the same keeps its ciphertext."""
+    for column in _COLUMNS:
+        setattr(instance, column, getattr(wanted, column))
+    instance.refresh_interval = wanted.refresh_interval
+    for column in _SECRET_COLUMNS:
+        text = getattr(wanted, column)
+        if stored is None or getattr(stored, column) != text:
+            setattr(instance, column, Secret.of(text) if text else None)
+    if stored is None or stored.callback_headers != wanted.callback_headers:
+        headers = json.dumps(dict(wanted.callback_headers))
+        instance.callback_headers = Secret.of(headers) if wanted.callback_headers else None
+    instance.save()
+
+
+def _write_poll(poll: ResourcePoll, configuration: Mapping[str, Any], mark: Mark | None, *, begins: bool) -> None:
+    poll.configuration = {key: value for key, value in configuration.items() if key != "enabled"}
+    poll.enabled = configuration.get("enabled", True)
+    if mark is not None:
+        poll.mark = mark.newest_id
+        poll.since = mark.since if begins else poll.since
+    poll.save()
+
+
+def _write_polls(
+    instance: Instance,
+    wanted: Wanted,
+    polls: Mapping[str, ResourcePoll],
+    marks: Mapping[str, Mark],
+    fresh: Sequence[str],
+) -> tuple[list[int], list[int]]:
+    """Bring the rows to what is wanted; give the ids of those that begin, and of those whose open run is off."""
+    begun, reset = [], []
+    instance.resource_polls.exclude(name__in=list(wanted.polls)).delete()
+    for name, configuration in wanted.polls.items():
+        poll = polls.get(name) or ResourcePoll(instance=instance, name=name)
+        before = poll.configuration
+        _write_poll(poll, configuration, marks.get(name), begins=name in fresh)
+        if name in fresh:
+            begun.append(poll.pk)
+        elif poll.configuration != before:
+            reset.append(poll.pk)
+    return begun, reset

@@ -1,0 +1,69 @@
+"""What all tests share: an organization with an API user, and the header that speaks for both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from instances.connections import door
+from instances.issuing import issue_secrets
+from instances.models import ApiUser, Organization
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """An organization, its API user and their secrets."""
+
+    organization: Organization
+    user: ApiUser
+    user_secret: str
+    organization_secret: str
+
+    @property
+    def auth(self) -> str:
+        """The Authorization header of the platform's routes."""
+        return f"User {self.user_secret}, Organization {self.organization_secret}"
+
+
+def make_tenant(name: str) -> Tenant:
+    """Make an organization of that name with one API user."""
+    issued = issue_secrets(organization_name=name, user_name="alice")
+    assert issued.user
+    assert issued.organization
+    organization = Organization.objects.get(name=name)
+    return Tenant(organization, organization.api_users.get(), issued.user, issued.organization)
+
+
+@pytest.fixture
+def tenant(db: None) -> Tenant:
+    return make_tenant("Alpha")
+
+
+@pytest.fixture
+def other_tenant(db: None) -> Tenant:
+    return make_tenant("Beta")
+
+
+@pytest.fixture
+def organization(tenant: Tenant) -> Organization:
+    return tenant.organization
+
+
+@pytest.fixture
+def api_user(tenant: Tenant) -> ApiUser:
+    return tenant.user
+
+
+@pytest.fixture
+def auth(tenant: Tenant) -> dict[str, str]:
+    """Headers for Django's test client."""
+    return {"Authorization": tenant.auth}
+
+
+@pytest.fixture(autouse=True)
+def _close_door() -> Iterator[None]:
+    """Leave no connection open behind a test."""
+    yield
+    door().close()
