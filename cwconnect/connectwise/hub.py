@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from cwconnect.connectwise.answers import Page, Record
 from cwconnect.connectwise.client import LARGEST_PAGE, LONGEST_URL, Client, encode_query
-from cwconnect.connectwise.conditions import parse_where, to_conditions
+from cwconnect.connectwise.conditions import WhereError, parse_where, to_conditions
 from cwconnect.connectwise.dates import PatternError, ZoneError, render_templates
 from cwconnect.connectwise.hub_query import HubUrlError, split_url
 from cwconnect.connectwise.resources import COMMON_FIELD_TYPES, find_resource, resource_for_path
@@ -47,8 +47,8 @@ class HubUrl:
     def parse(cls, url: str, *, resource_key: str) -> HubUrl:
         """Read a URL as users write it; `resource_key` is its key in the poll configuration.
 
-        Raises `HubUrlError`, or `WhereError` for a `where` that can't be read, so that a mistake shows when the
-        poll is set up and not when it runs. Both are `ValueError`s.
+        Raises `HubUrlError`, also for a `where` that can't be told to ConnectWise: a mistake shows when the poll is
+        set up and not when it runs.
         """
         path_text, pairs = split_url(url.strip())
         path = _path(path_text)
@@ -64,7 +64,10 @@ class HubUrl:
             extra=tuple((name, values[name]) for name in _PASSED_ON if values.get(name)),
             field_types=resource.field_types if resource else COMMON_FIELD_TYPES,
         )
-        parsed.params(_SAMPLE_OPENING, needed_fields=())
+        try:
+            parsed.params(_SAMPLE_OPENING, needed_fields=())
+        except WhereError as error:
+            raise HubUrlError(str(error)) from error
         return parsed
 
     def conditions(self, opening: datetime) -> str | None:

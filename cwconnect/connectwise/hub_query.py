@@ -58,7 +58,7 @@ def _mark_templates(url: str) -> tuple[str, list[str]]:
 def _decode(value: str, sources: list[str]) -> str:
     """Decode between the marks only, so that no escape can forge a mark."""
     pieces = _MARKED.split(value)
-    pieces[::2] = [_unquoted(piece.replace("+", _PLUS), keep=_PLUS) for piece in pieces[::2]]
+    pieces[::2] = [_PLUS.join(_unquoted(part) for part in piece.split("+")) for piece in pieces[::2]]
     pieces[1::2] = [_MARK.format(number) for number in pieces[1::2]]
     spaced = "".join(
         part.replace(_PLUS, "+") if index % 2 else re.sub(f"{_PLUS}(?!\\d)", " ", part).replace(_PLUS, "+")
@@ -71,9 +71,9 @@ def _restore(sources: list[str]) -> Callable[[re.Match[str]], str]:
     return lambda match: sources[int(match[1])]
 
 
-def _unquoted(text: str, *, keep: str = "") -> str:
-    decoded = unquote(text, errors="strict") if _is_utf8(text) else text
-    if re.search(r"[\x00-\x1f\x7f]", decoded.replace(keep, "") if keep else decoded):
+def _unquoted(text: str) -> str:
+    decoded = unquote(text) if _is_utf8(text) else text
+    if re.search(r"[\x00-\x1f\x7f]", decoded):
         raise HubUrlError("The url holds a control character.")
     return decoded
 
