@@ -147,7 +147,8 @@ class Store(Data):
     def on_request(self, hook: Hook) -> Callable[[], None]:
         """Have `hook` called with each request after it is logged and before it is answered; gives what ends that.
 
-        The hook runs in the request's thread and may use the store, so that rows move while a client pages.
+        The hook runs in the request's thread and may use the store, so that rows move while a client pages. One
+        that raises ends the connection without an answer.
         """
         self._hooks.append(hook)
         return lambda: self._hooks.remove(hook)

@@ -18,6 +18,7 @@ import requests
 from cwconnect.management.commands.sandbox import read_records
 from cwconnect.sandbox import SandboxServer
 from tests.sandbox.caller import CONTACTS, Caller
+from tests.sandbox.speed import measure
 from tests.sandboxes import start_sandbox
 
 
@@ -192,3 +193,12 @@ def test_the_command_refuses_records_it_can_not_read(records: str) -> None:
     ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
     assert ended.returncode != 0
     assert records.partition("=")[0] in ended.stderr
+
+
+def test_it_starts_and_serves_faster_than_what_is_measured_with_it() -> None:
+    began = time.monotonic()
+    with start_sandbox(records={"contacts": 20_000}) as server:
+        assert time.monotonic() - began < 5
+        pace = measure(server.port, "lastUpdated > [2016-08-20T18:04:26Z]")
+    assert pace.records == 20_000
+    assert pace.records / pace.seconds > 30_000
