@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
@@ -21,7 +20,7 @@ class DateField:
     pattern: DatePattern
     zone: tzinfo
 
-    def read(self, record: Mapping[str, Any]) -> datetime | None:
+    def read(self, record: dict[str, Any]) -> datetime | None:
         """Give the date as aware UTC; None when absent, null or blank; ValueError when it can't be read."""
         value = field_value(record, self.field)
         if value is None or value == "":
@@ -40,7 +39,7 @@ class Plan:
     filter_by_updated: bool
     filter_by_current: bool
     created_tolerance: timedelta
-    page_size: int
+    page_size: int | None
     poll_delay: timedelta
     detect_deletes: bool
     sweep_interval: timedelta

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from instances.models import Instance
 from polling.leases import free
-from polling.models import Notification, PollState, Site
+from polling.models import Health, Notification, PollState, Site
 
 
 def poll_due_at(now: datetime) -> datetime | None:
@@ -31,8 +31,12 @@ def delivery_due_at(now: datetime) -> datetime | None:
 
 def poll_now(instance: Instance) -> int:
     """Make the instance's polls due at once, those that are paused excepted; give how many."""
-    states = PollState.objects.filter(resource_poll__instance=instance, next_poll_at__isnull=False)
-    return states.update(next_poll_at=timezone.now())
+    return make_due(PollState.objects.filter(resource_poll__instance=instance))
+
+
+def make_due(states: QuerySet[PollState]) -> int:
+    """Make these polls due at once, those stopped by a failure too, those that are paused excepted; give how many."""
+    return states.exclude(health=Health.PAUSED).update(next_poll_at=timezone.now())
 
 
 def _earliest(rows: QuerySet[PollState] | QuerySet[Notification], field: str, now: datetime) -> datetime | None:

@@ -5,7 +5,7 @@ Nothing that a record holds can stall its resource: what can't be used is left o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ class RecordRead:
     seen: Seen
     object_id: str
     text: bytes
-    record: Mapping[str, Any]
+    record: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class UnusableError(ValueError):
 
 
 def read_records(
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[dict[str, Any]],
     plan: Plan,
     *,
     opening: datetime,
@@ -76,7 +76,7 @@ def read_records(
 
 
 def _read(
-    record: Mapping[str, Any], plan: Plan, updated: datetime | None, problems: list[str], *, filter_nulls: bool
+    record: dict[str, Any], plan: Plan, updated: datetime | None, problems: list[str], *, filter_nulls: bool
 ) -> RecordRead:
     record_id = record["id"]
     if not -LARGEST_ID <= record_id <= LARGEST_ID:
@@ -87,7 +87,7 @@ def _read(
     return RecordRead(seen, _object_id(record, plan.id_field), text, record)
 
 
-def _object_id(record: Mapping[str, Any], field: str) -> str:
+def _object_id(record: dict[str, Any], field: str) -> str:
     value = field_value(record, field)
     if value is None or isinstance(value, dict | list):
         raise UnusableError(f"it has no {field!r}, which is to be its objectId")
@@ -98,7 +98,7 @@ def _object_id(record: Mapping[str, Any], field: str) -> str:
 
 
 def _date(
-    record: Mapping[str, Any], field: DateField, problems: list[str], *, required: bool = True
+    record: dict[str, Any], field: DateField, problems: list[str], *, required: bool = True
 ) -> datetime | None:
     try:
         value = field.read(record)

@@ -8,7 +8,7 @@ run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -160,7 +160,7 @@ class PollJob:
 
     def _changes(self, judged: list[tuple[RecordRead, Verdict]], seen: datetime) -> list[Change]:
         told = [(read, verdict) for read, verdict in judged if verdict.kind is not None]
-        earlier = {}
+        earlier: Mapping[int, str] = {}
         if self._plan.track_changes:
             earlier = known_bodies(self.poll.pk, [read.seen.record_id for read, verdict in told])
         return [

@@ -1,0 +1,29 @@
+"""Backfill: a window that is polled again on demand. What is known stays silent, what was missed becomes events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from polling.models import PollRun, PollState
+
+
+def request_backfill(polls: Iterable[PollState], since: datetime) -> None:
+    """Open a backfill from `since` (ConnectWise's clock) for each poll; its next runs carry it out.
+
+    One that is open already is widened, and begins anew: a worker in the middle of it writes nothing more of it.
+    """
+    for state in polls:
+        with transaction.atomic():
+            run, created = PollRun.objects.get_or_create(
+                resource_poll_id=state.pk,
+                kind=PollRun.Kind.BACKFILL,
+                status=PollRun.Status.OPEN,
+                defaults={"opening": since, "started_at": timezone.now()},
+            )
+            if not created:
+                opening = min(since, run.opening or since)
+                PollRun.objects.filter(pk=run.pk).update(opening=opening, page=0, reached_id=0)

@@ -1,0 +1,88 @@
+"""`manage.py poll`: poll now, in the foreground, with progress."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from rich.progress import Progress, TaskID
+
+from polling.backfill import request_backfill
+from polling.due import make_due
+from polling.models import PollRun, PollState
+from polling.poller import poll_these
+from polling.runs import PollJob
+from polling.terminal import chosen_instances, progress, read_time
+
+
+class Command(BaseCommand):
+    """Poll now: all instances, one, or one resource; with --since, that window again."""
+
+    help = "Poll now, in the foreground. Exit code 1 if a poll failed."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare which polls, and from when."""
+        parser.add_argument("instance_id", nargs="?", type=int, help="all instances if left out")
+        parser.add_argument("--resource", help="only this resource, by its name in the configuration")
+        parser.add_argument("--since", help="poll the window from this time on again (UTC unless it says otherwise)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Poll, and say how it went."""
+        states = _chosen(options["instance_id"], options["resource"])
+        if options["since"]:
+            request_backfill(states, read_time(options["since"], "--since"))
+        with progress(quiet=options["verbosity"] == 0) as display:
+            Foreground(states, display).run()
+        self._sum_up(states)
+
+    def _sum_up(self, states: list[PollState]) -> None:
+        now = {state.pk: state for state in PollState.objects.filter(pk__in=[state.pk for state in states])}
+        failed = []
+        for state in states:
+            if now[state.pk].failures:
+                failed.append(f"{state.resource_poll}: {now[state.pk].last_error}")
+            else:
+                self.stdout.write(f"{state.resource_poll}: {now[state.pk].get_health_display().lower()}")
+        if failed:
+            raise CommandError("\n".join(failed))
+
+
+class Foreground:
+    """The chosen polls, until each has been run: here, or by a worker that was at it already."""
+
+    def __init__(self, states: list[PollState], display: Progress) -> None:
+        self._states, self._display = states, display
+        self._bars: dict[int, TaskID] = {
+            state.pk: display.add_task(str(state.resource_poll), total=None, done="waiting") for state in states
+        }
+
+    def run(self) -> None:
+        """Poll until none of the chosen is due any more."""
+        keys = [state.pk for state in self._states]
+        polls = PollState.objects.filter(pk__in=keys)
+        make_due(polls)
+        while polls.filter(next_poll_at__lte=timezone.now()).exists():
+            if not poll_these(keys, report=self._report):
+                time.sleep(0.5)  # a worker holds the lease, or ConnectWise asked for a pause
+
+    def _report(self, job: PollJob, run: PollRun) -> None:
+        done = f"{run.page} pages, {run.records} records, {run.events} events"
+        finished = run.status != PollRun.Status.OPEN
+        self._display.update(
+            self._bars[job.key], done=done, total=1 if finished else None, completed=1 if finished else 0
+        )
+
+
+def _chosen(instance_id: int | None, resource: str | None) -> list[PollState]:
+    instances = chosen_instances(instance_id)
+    polls = PollState.objects.filter(resource_poll__instance__in=instances).select_related("resource_poll__instance")
+    if resource is not None:
+        polls = polls.filter(resource_poll__name=resource)
+    active = [state for state in polls.order_by("pk") if state.resource_poll.instance.watching]
+    active = [state for state in active if state.resource_poll.enabled]
+    if not active:
+        raise CommandError("Nothing is polled there: no such resource, events are off, or the instance is disabled.")
+    return active

@@ -1,0 +1,44 @@
+"""What the foreground commands share: finding instances, reading times, progress in the terminal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from dateutil import parser
+from django.core.management.base import CommandError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from instances.models import Instance
+
+
+def chosen_instances(instance_id: int | None) -> list[Instance]:
+    """Give the instance of that id, or all; CommandError that names the id when there is none."""
+    instances = Instance.objects.select_related("organization").order_by("pk")
+    if instance_id is None:
+        return list(instances)
+    found = list(instances.filter(pk=instance_id))
+    if not found:
+        raise CommandError(f"There is no instance {instance_id}.")
+    return found
+
+
+def read_time(text: str, option: str) -> datetime:
+    """Read a time as people write it, UTC unless it says otherwise; CommandError that names the option."""
+    try:
+        moment = parser.parse(text)
+    except (ValueError, OverflowError):
+        raise CommandError(f"{option}: {text!r} is no time; write 2026-01-31T12:00:00Z.") from None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def progress(*, quiet: bool = False) -> Progress:
+    """Give a progress display on the terminal, with columns for what is done and how long it has taken."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[done]}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True, quiet=quiet),
+    )

@@ -1,0 +1,82 @@
+"""A receiver on 127.0.0.1 that keeps what it is sent and answers what a test wants."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Got:
+    """One request as it came."""
+
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as a value."""
+        return json.loads(self.body)
+
+    @property
+    def webhook_id(self) -> str:
+        """The id by which repeats are known."""
+        return self.headers["webhook-id"]
+
+    def told(self) -> list[tuple[str, str]]:
+        """Kind and object id of the events it carries."""
+        return [(event["eventType"], event["objectId"]) for event in self.json["message"]["events"]]
+
+
+@dataclass
+class Receiver:
+    """What came, in order; `answer` gives status and headers for each request, and may take its time."""
+
+    url: str = ""
+    got: list[Got] = field(default_factory=list)
+    answer: Callable[[Got], tuple[int, dict[str, str]]] = lambda got: (204, {})
+
+    def told(self) -> list[tuple[str, str]]:
+        """Kind and object id of all events that came, in order."""
+        return [event for got in self.got for event in got.told()]
+
+
+@contextmanager
+def start_receiver() -> Iterator[Receiver]:
+    """Run a receiver on a free port."""
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got = Got({name.lower(): value for name, value in self.headers.items()}, body)
+            receiver.got.append(got)
+            status, headers = receiver.answer(got)
+            self.send_response(status)
+            for name, value in ({"Content-Length": "0"} | headers).items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Be quiet."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        block_on_close = False
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        receiver.url = f"http://127.0.0.1:{server.server_port}/events"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,307 @@
+"""Notifications on their way: shape, signatures, retries, order, pauses."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+from standardwebhooks import Webhook
+
+from instances.connections import door
+from instances.provisioning import set_enabled
+from polling.delivery import DeliveryLoop
+from polling.models import DeliveryAttempt, DeliveryState, Notification
+from polling.parcels import Outcome, send
+from polling.pausing import release_delivery
+from tests.polling.conftest import World
+from tests.polling.receivers import Got, Receiver, start_receiver
+
+KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+State = Notification.State
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with start_receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def telling(world: World, receiver: Receiver) -> World:
+    """A watched world whose events go to the receiver, signed."""
+    world.watch(callback_url=receiver.url, event__notification__signature__key=KEY)
+    world.poll()
+    return world
+
+
+def deliver(*, now_due: bool = True) -> int:
+    """Deliver everything; with `now_due`, retries too, whenever they are scheduled."""
+    if now_due:
+        waiting = Notification.objects.filter(next_attempt_at__isnull=False)
+        waiting.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    return DeliveryLoop(Notification.objects.all(), deadline=float("inf")).run()
+
+
+def change(world: World, *record_ids: int, title: str = "Chief") -> None:
+    for record_id in record_ids:
+        world.change(record_id, title)
+    world.poll()
+
+
+def failing(status: int, headers: dict[str, str] | None = None) -> Callable[[Got], tuple[int, dict[str, str]]]:
+    return lambda got: (status, headers or {})
+
+
+def test_a_change_arrives_in_the_shape_of_the_contract(telling: World, receiver: Receiver) -> None:
+    change(telling, 17)
+    deliver()
+    body = receiver.got[0].json
+    message, record = body["message"], body["message"]["raw"]["contacts"][0]
+    instance = telling.instance
+    event = {
+        "objectType": "contacts",
+        "objectId": "17",
+        "date": record["_info"]["lastUpdated"],
+        "pollDate": message["events"][0]["pollDate"],
+        "eventType": "UPDATED",
+        "elementKey": "connectwisecrmrest",
+        "hubKey": "crm",
+    }
+    assert record["id"] == 17
+    assert record["title"] == "Chief"
+    assert body == {
+        "id": Notification.objects.get().pk,
+        "severity": "low",
+        "topic": f"instance-{instance.pk}-connectwisecrmrest-events",
+        "createdDate": body["createdDate"],
+        "message": {
+            "elementKey": "connectwisecrmrest",
+            "accountId": instance.organization_id,
+            "companyId": instance.organization_id,
+            "userId": instance.created_by_id,
+            "instanceId": instance.pk,
+            "instance_id": instance.pk,
+            "instanceName": "API_Polling",
+            "instanceTags": ["Test"],
+            "eventId": str(Notification.objects.get().pk),
+            "events": [event],
+            "raw": {
+                "instance_id": instance.pk,
+                "eventId": str(Notification.objects.get().pk),
+                "objectType": "contacts",
+                "contacts": [record],
+                "events": [event],
+            },
+        },
+    }
+
+
+def test_both_signatures_verify(telling: World, receiver: Receiver) -> None:
+    change(telling, 17)
+    deliver()
+    got = receiver.got[0]
+    Webhook(KEY).verify(got.body.decode(), got.headers)
+    expected = base64.b64encode(hmac.new(KEY.encode(), got.body, hashlib.sha256).digest()).decode()
+    assert got.headers["elements-webhook-signature"] == f"sha256={expected}"
+    assert got.headers["elements-webhook-id"] == got.webhook_id
+    assert got.headers["content-type"] == "application/json"
+
+
+def test_a_notification_carries_ten_events_at_most(telling: World, receiver: Receiver) -> None:
+    change(telling, *range(1, 26))
+    deliver()
+    assert sorted(len(got.told()) for got in receiver.got) == [5, 10, 10]
+    assert sorted(int(object_id) for _, object_id in receiver.told()) == list(range(1, 26))
+
+
+def test_a_large_record_travels_alone(telling: World, receiver: Receiver) -> None:
+    for record_id in (1, 2, 3):
+        telling.store.change("contacts", record_id, {"title": "x" * 200_000})
+    telling.poll()
+    deliver()
+    assert [len(got.told()) for got in receiver.got] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("value", "kept"), [("yes", False), ("TRUE", False), ("no", True), ("", False)])
+def test_nulls_are_filtered_as_the_instance_wants(world: World, receiver: Receiver, value: str, kept: bool) -> None:
+    world.watch(callback_url=receiver.url, filter__response__nulls=value)
+    world.store.change("contacts", 3, {"title": None})
+    world.poll()
+    deliver()
+    assert ("title" in receiver.got[0].json["message"]["raw"]["contacts"][0]) is kept
+
+
+def test_a_retry_has_the_same_id_and_bytes_and_a_fresh_signature(telling: World, receiver: Receiver) -> None:
+    change(telling, 17)
+    receiver.answer = failing(500)
+    deliver()
+    receiver.answer = failing(204)
+    deliver()
+    first, second = receiver.got
+    assert (first.webhook_id, first.body) == (second.webhook_id, second.body)
+    Webhook(KEY).verify(second.body.decode(), second.headers)
+    assert Notification.objects.get().state == State.DELIVERED
+    assert list(DeliveryAttempt.objects.order_by("id").values_list("status", flat=True)) == [500, 204]
+
+
+def test_a_failure_is_tried_again_by_the_schedule(telling: World, receiver: Receiver) -> None:
+    change(telling, 17)
+    receiver.answer = failing(500)
+    deliver()
+    waiting = Notification.objects.get()
+    assert waiting.next_attempt_at is not None
+    assert waiting.next_attempt_at - timezone.now() < timedelta(seconds=6.1)
+    assert (waiting.step, waiting.last_error) == (1, "The receiver answered 500.")
+    assert deliver(now_due=False) == 0
+
+
+def test_retry_after_is_honoured(telling: World, receiver: Receiver) -> None:
+    change(telling, 17)
+    receiver.answer = failing(503, {"Retry-After": "120"})
+    deliver()
+    waiting = Notification.objects.get()
+    assert waiting.next_attempt_at is not None
+    assert timedelta(seconds=110) < waiting.next_attempt_at - timezone.now() <= timedelta(seconds=120)
+
+
+def test_a_redirect_is_a_failure_and_is_not_followed(telling: World, receiver: Receiver) -> None:
+    change(telling, 17)
+    receiver.answer = failing(302, {"Location": receiver.url})
+    deliver()
+    assert len(receiver.got) == 1
+    assert Notification.objects.get().state == State.PENDING
+
+
+def test_later_events_of_a_record_wait_for_earlier_ones_and_others_do_not(telling: World, receiver: Receiver) -> None:
+    change(telling, 1, 2)
+    receiver.answer = failing(500)
+    deliver()
+    receiver.answer = failing(204)
+    receiver.got.clear()
+    change(telling, 2, title="Second")
+    change(telling, 3)
+    change(telling, 2, title="Third")
+    deliver(now_due=False)
+    assert receiver.told() == [("UPDATED", "3")]
+    receiver.got.clear()
+    deliver()
+    assert receiver.told() == [("UPDATED", "1"), ("UPDATED", "2"), ("UPDATED", "2"), ("UPDATED", "2")]
+    titles = [got.json["message"]["raw"]["contacts"][-1]["title"] for got in receiver.got]
+    assert titles == ["Chief", "Second", "Third"]
+
+
+def test_410_pauses_the_instances_delivery_and_a_release_sends_what_waited(telling: World, receiver: Receiver) -> None:
+    change(telling, 1)
+    receiver.answer = failing(410)
+    deliver()
+    change(telling, 2)
+    assert deliver() == 0
+    assert "410" in DeliveryState.objects.get().pause_reason
+    receiver.got.clear()
+    receiver.answer = failing(204)
+    assert release_delivery(telling.instance, timezone.now()) == 2
+    deliver()
+    assert sorted(receiver.told()) == [("UPDATED", "1"), ("UPDATED", "2")]
+
+
+def test_an_exhausted_schedule_pauses_when_nothing_got_through(
+    telling: World, receiver: Receiver, settings: Settings
+) -> None:
+    settings.RETRY_SCHEDULE = [0, 5]
+    change(telling, 1)
+    receiver.answer = failing(500)
+    deliver()
+    deliver()
+    assert Notification.objects.get().state == State.EXHAUSTED
+    assert DeliveryState.objects.get().paused_at is not None
+
+
+def test_a_notification_always_refused_is_given_up_and_its_followers_go(
+    telling: World, receiver: Receiver, settings: Settings
+) -> None:
+    settings.RETRY_SCHEDULE = [0, 5]
+    change(telling, 1)
+    change(telling, 1, title="Second")
+    change(telling, 2)
+    receiver.answer = lambda got: (500 if b'"Chief"' in got.body and b'"objectId":"1"' in got.body else 204, {})
+    deliver()
+    deliver()
+    states = Notification.objects.order_by("id").values_list("state", flat=True)
+    assert list(states) == [State.FAILED, State.DELIVERED, State.DELIVERED]
+
+
+def test_an_attempt_cut_off_uses_up_no_step(telling: World, receiver: Receiver) -> None:
+    change(telling, 1)
+    cut_off = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
+    assert len(cut_off.claim(1, [])) == 1
+    Notification.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    deliver()
+    assert Notification.objects.get().step == 1
+    first, second = DeliveryAttempt.objects.order_by("id")
+    assert (first.finished_at, second.status) == (None, 204)
+
+
+def test_a_worker_overtaken_writes_no_result(telling: World, receiver: Receiver) -> None:
+    change(telling, 1)
+    frozen = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
+    (parcel,) = frozen.claim(1, [])
+    Notification.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    deliver()
+    late: Future[Outcome] = Future()
+    late.set_result(Outcome(status=500, error_kind="status"))
+    frozen.settle([(parcel, late)])
+    assert Notification.objects.get().state == State.DELIVERED
+    assert DeliveryAttempt.objects.get(pk=parcel.attempt_id).finished_at is None
+
+
+def test_no_post_begins_after_the_lease(telling: World, receiver: Receiver) -> None:
+    change(telling, 1)
+    loop = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
+    (parcel,) = loop.claim(1, [])
+    assert not send(replace(parcel, lease_end=0), door()).sent
+    assert receiver.got == []
+
+
+def test_credentials_of_the_receiver_are_sent_and_not_kept(world: World, receiver: Receiver) -> None:
+    world.watch(
+        callback_url=receiver.url,
+        event__notification__basic__username="bob",
+        event__notification__basic__password="s3cret-pass",
+        event__notification__callback__headers='{"X-Api-Key": "s3cret-key"}',
+    )
+    change(world, 1)
+    deliver()
+    got = receiver.got[0]
+    assert got.headers["authorization"] == "Basic " + base64.b64encode(b"bob:s3cret-pass").decode()
+    assert got.headers["x-api-key"] == "s3cret-key"
+    kept = str(DeliveryAttempt.objects.get().request_headers)
+    assert "s3cret" not in kept
+    assert "X-Api-Key" in kept
+
+
+def test_while_the_instance_is_disabled_nothing_is_sent_and_nothing_is_lost(telling: World, receiver: Receiver) -> None:
+    change(telling, 1)
+    set_enabled(telling.instance, enabled=False)
+    assert deliver() == 0
+    set_enabled(telling.instance, enabled=True)
+    deliver()
+    assert receiver.told() == [("UPDATED", "1")]
+
+
+def test_a_private_receiver_is_refused_where_its_network_is_not_open(
+    telling: World, receiver: Receiver, settings: Settings
+) -> None:
+    change(telling, 1)
+    settings.PRIVATE_NETWORKS = []
+    deliver()
+    assert receiver.got == []
+    assert Notification.objects.get().state == State.PENDING
+    assert DeliveryAttempt.objects.get().error_kind == "address"
