@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -165,7 +166,7 @@ def test_every_page_carries_the_conditions(world: World) -> None:
     ],
     ids=["503", "429", "an object", "html", "broken", "dropped"],
 )
-def test_an_answer_that_is_no_list_of_records_is_never_read_as_one(watched: World, fault: dict[str, object]) -> None:
+def test_an_answer_that_is_no_list_of_records_is_never_read_as_one(watched: World, fault: dict[str, Any]) -> None:
     watched.change(5, "Chief")
     watched.store.fail_next(2, **fault)
     state = watched.poll()
