@@ -170,7 +170,7 @@ class Api:
         content = None if body is None else json.dumps(body).encode()
         reply = self._door.request(method, self._url + path, headers=headers, body=content, limits=CONNECTWISE_LIMITS)
         if reply.status != 200:
-            raise ApiError(f"{method} {path} answered {reply.status}: {reply.content.decode(errors='replace')}")
+            raise ApiError(f"{method} {path} answered {reply.status}: {reply.text()}")
         return json.loads(reply.body) if reply.body else None
 
     def close(self) -> None:

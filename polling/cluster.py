@@ -1,4 +1,4 @@
-"""`python -m polling.cluster NAME`: a django-q2 cluster fit to be supervised; `manage.py work` starts it.
+"""`python -m polling.cluster NAME SIGNATURE`: a django-q2 cluster fit to be supervised; `manage.py work` starts it.
 
 What it adds to `manage.py qcluster`, because a killed django-q2 process leaves a cluster that looks alive:
 
@@ -25,8 +25,8 @@ from cwconnect import processes
 log = logging.getLogger("polling.cluster")
 
 
-def main(name: str) -> None:
-    """Run the cluster called `name` until SIGTERM or the death of whoever started it."""
+def main(name: str, signature: str) -> None:
+    """Run the cluster called `name`, its leases signed so, until SIGTERM or the death of whoever started it."""
     processes.follow_parent()
     processes.tie_forks()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cwconnect.settings")
@@ -57,7 +57,7 @@ def main(name: str) -> None:
         if task["func"] == tasks.BEAT and task["success"]:
             heartbeats.beat(f"answered {task['result']}")
 
-    heartbeats.name_cluster(name)
+    heartbeats.join_cluster(name, signature)
     post_execute.connect(answer, weak=False, dispatch_uid="polling.cluster")
     django_q_cluster.Sentinel = Guard
     django_q_cluster.Cluster().start()
@@ -75,4 +75,4 @@ def hangs(process: BaseProcess) -> bool:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:3])

@@ -7,6 +7,7 @@ went all the way: queue, pusher, worker, monitor. Rows hold our clock; nobody co
 from __future__ import annotations
 
 import logging
+import secrets
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,11 +18,19 @@ from datetime import UTC, datetime
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from polling.models import Heartbeat
+from polling.models import Heartbeat, Notification, PollState
 
 log = logging.getLogger(__name__)
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def new_signature() -> str:
+    """Make what a cluster's lease tokens begin with: 12 random hex digits.
+
+    By it the supervisor frees what a cluster held that it has killed, long before the leases run out.
+    """
+    return secrets.token_hex(6)
 
 
 @dataclass
@@ -29,9 +38,10 @@ class _Self:
     """Which cluster this process belongs to; set before the cluster forks, so that its workers know."""
 
     name: str
+    signature: str
 
 
-_me = _Self(socket.gethostname())
+_me = _Self(socket.gethostname(), new_signature())
 
 
 def cluster_name() -> str:
@@ -39,9 +49,14 @@ def cluster_name() -> str:
     return _me.name
 
 
-def name_cluster(name: str) -> None:
+def lease_signature() -> str:
+    """Give what the tokens of leases taken in this process begin with."""
+    return _me.signature
+
+
+def join_cluster(name: str, signature: str) -> None:
     """Say which cluster this process and its forks belong to."""
-    _me.name = name
+    _me.name, _me.signature = name, signature
 
 
 def beat(*names: str, at: datetime | None = None) -> None:
@@ -87,7 +102,10 @@ def seen(*names: str) -> dict[str, datetime]:
     return dict(Heartbeat.objects.filter(name__in=names).values_list("name", "seen_at"))
 
 
-def forget(name: str) -> None:
-    """Remove the rows of a cluster that ended in order, or that is to start anew with none of its old claims."""
+def bury(name: str, signature: str) -> None:
+    """Remove what is left of a cluster that is dead for certain: its signs of life, its places, its leases."""
     Heartbeat.objects.filter(name__startswith=f"slot {name} ").delete()
     Heartbeat.objects.filter(name__in=[f"cluster {name}", f"answered {name}"]).delete()
+    free = {"lease_token": None, "lease_until": None}
+    PollState.objects.filter(lease_token__startswith=signature).update(**free)
+    Notification.objects.filter(lease_token__startswith=signature).update(**free)

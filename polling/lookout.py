@@ -57,7 +57,7 @@ class Lookout:
     clock: Callable[[], float] = time.monotonic
     _last_beat: float = field(default=float("-inf"), init=False)
     _outage: str = field(default="", init=False)
-    _untidy: bool = field(default=False, init=False)
+    _dead: list[str] = field(default_factory=list, init=False)
     _tick_ensured: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -68,15 +68,16 @@ class Lookout:
         """Have patience anew: the cluster was just started, or could not have shown life."""
         self._alive.changed_at = self._answered.changed_at = self.clock()
 
-    def cluster_ended(self) -> None:
-        """Have what the ended cluster held freed at the next look; costs no time now."""
-        self._untidy = True
+    def cluster_ended(self, signature: str) -> None:
+        """Have what the dead cluster held freed at the next look; costs no time now."""
+        self._dead.append(signature)
 
     def tidy(self) -> None:
-        """Free what the ended cluster held: its places, and the wake-ups that may have died with it."""
-        self._untidy = False
-        heartbeats.forget(self.name)
-        wakeups.forget_under_way()
+        """Free what dead clusters held: their places and leases, and the wake-ups that may have died with them."""
+        while self._dead:
+            heartbeats.bury(self.name, self._dead[0])
+            wakeups.forget_under_way()
+            del self._dead[0]
 
     def frozen(self) -> str:
         """Give why the cluster counts as frozen, in words; empty if it does not."""
@@ -92,8 +93,7 @@ class Lookout:
         """Look once; never raises, for whatever database and queue do, the supervisor goes on."""
         try:
             close_old_connections()
-            if self._untidy:
-                self.tidy()
+            self.tidy()
             if not self._tick_ensured:
                 tasks.ensure_tick()
                 self._tick_ensured = True

@@ -17,11 +17,13 @@ from collections.abc import Iterator
 from itertools import chain, repeat
 from types import FrameType
 
+from django.conf import settings
 from django.db import connection
 
 from cwconnect.processes import Child, adopt_orphans
 from polling import heartbeats
 from polling.lookout import Lookout, Timings
+from polling.posts import Post
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,8 @@ class Supervisor:
     """One supervised cluster of this machine. `run` returns when a signal asked it to stop."""
 
     def __init__(self, *, workers: int, timings: Timings | None = None) -> None:
-        self.name = f"{socket.gethostname()[:64]}-{os.getpid()}"
+        self._post = Post(settings.DATA_DIR)
+        self.name = f"{socket.gethostname()[:64]}-{self._post.number}"
         self.timings = timings or Timings()
         self._workers = workers
         self._lookout = Lookout(self.name, self.timings)
@@ -58,21 +61,26 @@ class Supervisor:
     def run(self) -> None:
         """Supervise until SIGTERM or SIGINT."""
         adopt_orphans()
-        heartbeats.name_cluster(self.name)
+        heartbeats.join_cluster(self.name, heartbeats.new_signature())
+        if predecessor := self._post.last_signature():
+            self._lookout.cluster_ended(predecessor)
         thread = threading.Thread(target=self._look_out, name="lookout", daemon=True)
         thread.start()
         while not self._stop:
             self._keep_one_cluster()
         self._cluster_gone.set()
         thread.join(_LAST_LOOK)
+        self._post.leave()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop = True
 
     def _keep_one_cluster(self) -> None:
         started = time.monotonic()
+        signature = heartbeats.new_signature()
+        self._post.sign_with(signature)
         environment = {"CWCONNECT_WORKERS": str(self._workers)}
-        cluster = Child(["-m", "polling.cluster", self.name], environment=environment)
+        cluster = Child(["-m", "polling.cluster", self.name, signature], environment=environment)
         self._lookout.start_over()
         try:
             why = self._watch(cluster)
@@ -81,10 +89,10 @@ class Supervisor:
                 cluster.stop(self._grace())
             else:
                 cluster.kill()
+        self._lookout.cluster_ended(signature)
         if self._stop:
             return
         log.error("The cluster is started anew: %s.", why)
-        self._lookout.cluster_ended()
         if time.monotonic() - started > _SOUND_AFTER:
             self._pauses = pauses()
         self._rest(next(self._pauses))
