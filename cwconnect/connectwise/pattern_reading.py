@@ -139,7 +139,7 @@ def _fraction_not_asked_for(reading: _Reading) -> None:
 def _offset_not_asked_for(reading: _Reading) -> None:
     start = reading.position
     reading.take(_BLANKS)
-    if "H" in reading.numbers and (match := reading.take(OFFSET)):
+    if reading.numbers.keys() & set("HkKh") and (match := reading.take(OFFSET)):
         reading.named = read_offset(match[0])
     else:
         reading.position = start
