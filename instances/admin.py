@@ -97,3 +97,10 @@ class InstanceAdmin(ReadOnlyMixin, admin.ModelAdmin[Instance]):
         ("Events", {"fields": ("events_enabled", "callback_url", "basic_username", "refresh_interval")}),
         ("Times", {"fields": ("created_at", "updated_at")}),
     )
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[Any, Any], set[Any], list[Any]]:
+        """Name the instances alone: their records and events go with them, and are too many to be listed."""
+        names = [str(instance) for instance in objs]
+        return names, {"instances with all their polls, events and notifications": len(names)}, set(), []

@@ -14,8 +14,9 @@ from rest_framework.views import APIView
 from cwconnect.errors import Refusal
 from instances import paging, provisioning
 from instances.authentication import Caller
-from instances.configuration import Wanted, read_configuration, wanted_of
+from instances.configuration import read_configuration, wanted_of
 from instances.connector import ELEMENT
+from instances.keys import Wanted
 from instances.models import Instance
 from instances.parsing import BoundedJSONParser
 from instances.serializers import instance_body, read_body

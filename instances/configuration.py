@@ -1,146 +1,24 @@
 """The dotted wire keys and what they stand for, both ways (contract §2 and §4).
 
-One table, `KEYS`. Values arrive as JSON types or strings, blanks count as not given, `"********"` keeps what is
-stored; in answers every value is a string and every secret a mask. Keys that nobody knows are ignored, as in the
-product; a value that can't be used is a `ConfigurationError` that names its key.
+The table itself is in `keys`. Values arrive as JSON types or strings, blanks count as not given, `"********"` keeps
+what is stored; in answers every value is a string and every secret a mask. Keys that nobody knows are ignored, as in
+the product; a value that can't be used is a `ConfigurationError` that names its key.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 from cwconnect.connectwise.resources import DEFAULT_RESOURCES, default_configuration, find_resource
 from instances import values
+from instances.keys import KEYS, POLLS, Key, Wanted
 from instances.models import Instance
-from instances.poll_configuration import PollConfigurationError, is_blank, read_poll
-from instances.secrets import MASK
+from instances.poll_configuration import is_blank
+from instances.secrets import MASK, Secret, SecretUnreadableError
 from instances.values import ConfigurationError
-
-POLLS = "event.poller.configuration"
-MOST_RESOURCES = 100
-_NO_POLLS: Mapping[str, Mapping[str, Any]] = {}
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Everything an instance's configuration says, in plain values; secrets are text here and never printed."""
-
-    base_url: str = ""
-    company: str = ""
-    public_key: str = field(default="", repr=False)
-    private_key: str = field(default="", repr=False)
-    client_id: str = ""
-    filter_nulls: bool = True
-    events_enabled: bool = False
-    callback_url: str = ""
-    signature_key: str = field(default="", repr=False)
-    callback_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    basic_username: str = ""
-    basic_password: str = field(default="", repr=False)
-    vendor_type: str = "polling"
-    refresh_interval: int = 15
-    polls: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _NO_POLLS)
-
-    @property
-    def connection(self) -> tuple[str, str, str, str, str]:
-        """What ConnectWise is reached by: when it changes, it must be proven again."""
-        return self.base_url, self.company, self.public_key, self.private_key, self.client_id
-
-    @property
-    def site(self) -> tuple[str, str]:
-        """Which company on which site, in one spelling: when it changes, all known records are another company's."""
-        return self.base_url.lower(), self.company.lower()
-
-
-@dataclass(frozen=True)
-class Key:
-    """One wire key: the field of `Wanted` it fills, how it is read, and what people are told about it."""
-
-    name: str
-    field: str
-    kind: str
-    title: str
-    read: Callable[[Any], Any]
-    required: bool = False
-    secret: bool = False
-    description: str = ""
-    spellings: tuple[str, ...] = ()
-
-    @property
-    def default(self) -> Any:
-        """What counts when the key is not given."""
-        return getattr(Wanted(), self.field)
-
-
-def _read_polls(given: Any) -> dict[str, dict[str, Any]]:
-    given = values.json_object(given)
-    if len(given) > MOST_RESOURCES:
-        raise ConfigurationError({"": f"names more than {MOST_RESOURCES} resources"})
-    problems: dict[str, str] = {}
-    polls: dict[str, dict[str, Any]] = {}
-    for name, configuration in given.items():
-        try:
-            polls[values.resource_name(name)] = read_poll(name, configuration)
-        except PollConfigurationError as error:
-            problems |= {f"{name}.{path}" if path else name: problem for path, problem in error.problems.items()}
-    if problems:
-        raise ConfigurationError(problems)
-    return polls
-
-
-KEYS: tuple[Key, ...] = (
-    Key("baseUrl", "base_url", "string", "ConnectWise URL", values.base_url, required=True, spellings=("baseURL",)),
-    Key("company", "company", "string", "Company", values.header_text(200), required=True),
-    Key("public.key", "public_key", "password", "Public Key", values.header_text(1000), required=True, secret=True),
-    Key("private.key", "private_key", "password", "Private Key", values.header_text(1000), required=True, secret=True),
-    Key("connectwise.clientID", "client_id", "string", "Client ID", values.header_text(200)),
-    Key("filter.response.nulls", "filter_nulls", "boolean", "Filter null values from the response", values.boolean),
-    Key("event.notification.enabled", "events_enabled", "boolean", "Events Enabled", values.boolean),
-    Key("event.notification.callback.url", "callback_url", "string", "Event Notification Callback URL", values.url),
-    Key(
-        "event.notification.signature.key",
-        "signature_key",
-        "password",
-        "Signature key of notifications",
-        values.text(1000),
-        secret=True,
-    ),
-    Key(
-        "event.notification.callback.headers",
-        "callback_headers",
-        "json",
-        "Further headers of notifications",
-        values.headers,
-        secret=True,
-    ),
-    Key("event.notification.basic.username", "basic_username", "string", "Basic user", values.basic_username),
-    Key(
-        "event.notification.basic.password",
-        "basic_password",
-        "password",
-        "Basic password",
-        values.text(1000),
-        secret=True,
-    ),
-    Key("event.vendor.type", "vendor_type", "string", "How events are found", values.vendor_type),
-    Key(
-        "event.poller.refresh_interval",
-        "refresh_interval",
-        "number",
-        "Event poller refresh interval (mins)",
-        values.minutes,
-    ),
-    Key(POLLS, "polls", "json", "Configure Polling", _read_polls),
-)
-_BY_NAME = {spelling: key for key in KEYS for spelling in (key.name, *key.spellings)}
-
-
-def find_key(name: str) -> Key | None:
-    """Give the key of that name, in any of its spellings."""
-    return _BY_NAME.get(name)
 
 
 def read_configuration(given: Mapping[str, Any], *, base: Wanted, stored: Wanted | None = None) -> Wanted:
@@ -151,10 +29,7 @@ def read_configuration(given: Mapping[str, Any], *, base: Wanted, stored: Wanted
     """
     found: dict[str, Any] = {}
     problems: dict[str, str] = {}
-    for name, value in given.items():
-        key = find_key(name)
-        if key is None or (key.spellings and name != key.name and not is_blank(given.get(key.name))):
-            continue
+    for key, value in _known(given):
         try:
             found[key.field] = _read(key, value, base=base, stored=stored)
         except ConfigurationError as error:
@@ -168,22 +43,34 @@ def read_configuration(given: Mapping[str, Any], *, base: Wanted, stored: Wanted
     return wanted
 
 
+def _known(given: Mapping[str, Any]) -> list[tuple[Key, Any]]:
+    """Give the keys that the table knows; of several spellings the first that is not blank counts."""
+    found = []
+    for key in KEYS:
+        spelt = [given[name] for name in (key.name, *key.spellings) if name in given]
+        if spelt:
+            found.append((key, next((value for value in spelt if not is_blank(value)), spelt[0])))
+    return found
+
+
 def _read(key: Key, value: Any, *, base: Wanted, stored: Wanted | None) -> Any:
+    if key.name == POLLS and (is_blank(value) or value in ({}, "{}")):
+        return base.polls  # a blank must not silently drop what is watched
     if is_blank(value):
-        # A blank must not silently drop what is watched; the other keys fall back to their default.
-        return base.polls if key.name == POLLS else key.default
-    if key.secret and stored is not None:
-        value = _unmask(value, getattr(stored, key.field))
-    if key.secret and value == MASK:
+        return key.default
+    if key.secret:
+        value = _unmask(value, getattr(stored, key.field, None))
+    read = key.read(value)
+    if key.secret and (read == MASK or (isinstance(read, dict) and MASK in read.values())):
         raise ConfigurationError({"": "is a mask, and nothing is stored that it could stand for"})
-    return key.read(value)
+    return read
 
 
 def _unmask(value: Any, stored: Any) -> Any:
     """Put what is stored in the place of masks: of a whole value, or of single headers."""
     if value == MASK and stored:
         return stored
-    if not isinstance(stored, Mapping):
+    if value == MASK or not isinstance(stored, Mapping):
         return value
     kept = {name.lower(): text for name, text in stored.items()}
     given = values.header_items(value)
@@ -209,15 +96,25 @@ def default_polls() -> dict[str, dict[str, Any]]:
 
 
 def wanted_of(instance: Instance) -> Wanted:
-    """Give what is stored of an instance, its secrets opened; SecretUnreadableError when no key opens one."""
+    """Give what is stored of an instance, its secrets opened.
+
+    One that no encryption key opens counts as not given: it is asked for again by name, instead of an error for ever.
+    """
     plain: dict[str, Any] = {}
     for column in fields(Wanted):
         if column.name in ("polls", "vendor_type"):
             continue
         value = getattr(instance, column.name)
-        plain[column.name] = value.reveal() if hasattr(value, "reveal") else "" if value is None else value
+        plain[column.name] = _opened(value) if isinstance(value, Secret) else "" if value is None else value
     plain["callback_headers"] = json.loads(plain["callback_headers"] or "{}")
     return Wanted(**plain, polls=polls_of(instance))
+
+
+def _opened(secret: Secret) -> str:
+    try:
+        return secret.reveal()
+    except SecretUnreadableError:
+        return ""
 
 
 def polls_of(instance: Instance) -> dict[str, dict[str, Any]]:
@@ -245,7 +142,8 @@ def to_wire(instance: Instance) -> dict[str, str]:
 
 def _wire_value(key: Key, value: Any) -> str:
     if key.field == "callback_headers":
-        return json.dumps(dict.fromkeys(json.loads(value.reveal()), MASK))
+        names = _opened(value)
+        return json.dumps(dict.fromkeys(json.loads(names), MASK)) if names else MASK
     if key.secret:
         return MASK
     if isinstance(value, bool):

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 KEY: Final = "connectwisecrmrest"
-HUB: Final = "crm"
 ELEMENT: Final[dict[str, Any]] = {
     "id": 3012,
     "name": "ConnectWise CRM REST",
     "key": KEY,
-    "hub": HUB,
+    "hub": "crm",
     "active": True,
     "deleted": False,
     "typeOauth": False,
     "authentication": {"type": "custom"},
     "protocolType": "http",
 }
-METADATA: Final[dict[str, Any]] = {"events": {"supported": True, "methods": ["polling"], "polling": {}}}

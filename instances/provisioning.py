@@ -19,8 +19,9 @@ from django.utils import timezone
 from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.errors import ConnectWiseError, Forbidden, Unauthorized
 from cwconnect.errors import Conflict, Refusal
-from instances.configuration import POLLS, Wanted, wanted_of
+from instances.configuration import wanted_of
 from instances.connections import client_for, make_credentials
+from instances.keys import POLLS, Wanted
 from instances.models import ApiUser, Instance, Organization, ResourcePoll
 from instances.poll_configuration import plan_of
 from instances.secrets import Secret, hash_token, new_token
@@ -190,10 +191,12 @@ def _write(instance: Instance, wanted: Wanted, stored: Wanted | None) -> None:
 def _write_poll(poll: ResourcePoll, configuration: Mapping[str, Any], mark: Mark | None, *, begins: bool) -> None:
     poll.configuration = {key: value for key, value in configuration.items() if key != "enabled"}
     poll.enabled = configuration.get("enabled", True)
+    columns = ["configuration", "enabled"]
     if mark is not None:
         poll.mark = mark.newest_id
         poll.since = mark.since if begins else poll.since
-    poll.save()
+        columns += ["mark", "since"]
+    poll.save(update_fields=columns if poll.pk else None)
 
 
 def _write_polls(

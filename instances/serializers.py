@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cwconnect.errors import Refusal
-from instances import configuration
+from instances import configuration, keys
 from instances.connector import ELEMENT, KEY
 from instances.models import Instance
 from instances.values import ConfigurationError, json_object
@@ -96,10 +96,10 @@ def instance_body(instance: Instance, *, token: str | None = None) -> dict[str, 
 def configuration_rows(instance: Instance) -> list[dict[str, Any]]:
     """Give an instance's configuration as rows, one a key, in the order of the table."""
     wire = configuration.to_wire(instance)
-    return [configuration_row(key, wire.get(key.name), number) for number, key in enumerate(configuration.KEYS, 1)]
+    return [configuration_row(key, wire.get(key.name), number) for number, key in enumerate(keys.KEYS, 1)]
 
 
-def configuration_row(key: configuration.Key, value: str | None, number: int) -> dict[str, Any]:
+def configuration_row(key: keys.Key, value: str | None, number: int) -> dict[str, Any]:
     """Give one key with its value; `number` is its place in the table, which serves as its id."""
     return {
         "id": number,

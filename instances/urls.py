@@ -1,16 +1,28 @@
-"""Routes about instances: contract §2. Each answers under the product's base path too."""
+"""Routes about instances: contract §2. Each answers under the product's base path too, and with an Element token."""
 
 from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, re_path
 
-from instances import api
+from instances import api, configuration_api, elements_api, hub_api
 
-_ID = r"(?P<number>[0-9]+)"
+_ID = r"instances/(?P<number>[0-9]+)"
+_ELEMENT = r"elements/(?P<element>[A-Za-z0-9_-]+)"
+_KEY = r"configuration/(?P<key>[A-Za-z0-9._-]+)"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^instances/?$", api.InstancesView.as_view(), name="instances"),
-    re_path(rf"^instances/{_ID}/?$", api.InstanceView.as_view(), name="instance"),
-    re_path(rf"^instances/{_ID}/enabled/?$", api.EnabledView.as_view(), name="instance-enabled"),
-    re_path(r"^instances/enabled/?$", api.EnabledView.as_view(), name="own-instance-enabled"),
+    re_path(r"^instances/enabled/?$", api.EnabledView.as_view(), name="own-enabled"),
+    re_path(r"^instances/configuration/?$", configuration_api.ConfigurationView.as_view(), name="own-configuration"),
+    re_path(rf"^instances/{_KEY}/?$", configuration_api.ConfigurationKeyView.as_view(), name="own-configuration-key"),
+    re_path(rf"^{_ID}/?$", api.InstanceView.as_view(), name="instance"),
+    re_path(rf"^{_ID}/enabled/?$", api.EnabledView.as_view(), name="enabled"),
+    re_path(rf"^{_ID}/configuration/?$", configuration_api.ConfigurationView.as_view(), name="configuration"),
+    re_path(rf"^{_ID}/{_KEY}/?$", configuration_api.ConfigurationKeyView.as_view(), name="configuration-key"),
+    re_path(r"^elements/?$", elements_api.ElementsView.as_view(), name="elements"),
+    re_path(rf"^{_ELEMENT}/?$", elements_api.ElementView.as_view(), name="element"),
+    re_path(rf"^{_ELEMENT}/configuration/?$", elements_api.ElementConfigurationView.as_view(), name="element-keys"),
+    re_path(rf"^{_ELEMENT}/metadata/?$", elements_api.ElementMetadataView.as_view(), name="element-metadata"),
+    re_path(rf"^{_ELEMENT}/instances/?$", elements_api.ElementInstancesView.as_view(), name="element-instances"),
+    re_path(r"^hubs/(?P<hub>[^/]+)/(?P<resource>.+?)/?$", hub_api.HubView.as_view(), name="hub"),
 ]

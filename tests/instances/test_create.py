@@ -188,6 +188,8 @@ def test_what_is_stored_holds_no_key_in_plain_text(api: Api, sandbox: SandboxSer
         ("event.notification.callback.headers", {"Host": "example.com"}),
         ("event.notification.callback.headers", {"webhook-id": "mine"}),
         ("event.notification.callback.headers", {"X-Number": 5}),
+        ("event.notification.callback.headers", {"X-Key": "********"}),
+        ("event.notification.callback.headers", "********"),
         ("event.notification.basic.username", "a:b"),
         ("event.notification.signature.key", ["a"]),
         ("event.notification.signature.key", "********"),
