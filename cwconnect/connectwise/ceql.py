@@ -57,8 +57,6 @@ def parse_where(text: str, *, instant: datetime | None = None) -> Node:
         raise WhereError("the instant of its templates has no zone.")
     try:
         templates = _spans(split_templates(text))
-    except WhereError:
-        raise
     except ValueError as error:
         raise WhereError(str(error)) from None
     return _Parser(text, templates, instant.astimezone(UTC) if instant else None).parse()

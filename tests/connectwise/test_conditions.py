@@ -235,6 +235,10 @@ def test_an_instant_without_a_zone_is_refused() -> None:
         parse_where("a>${epoch}", instant=datetime(2018, 7, 31))  # noqa: DTZ001  (what the test is about)
 
 
+def test_a_tree_made_by_hand_may_compare_with_null() -> None:
+    assert to_conditions(Comparison("a", "=", Null())) == "a = null"
+
+
 def test_fields_are_listed_as_written() -> None:
     assert fields_of(parse_where("a.B=1 and (c=2 or c=3)")) == {"a.B", "c"}
 

@@ -91,6 +91,7 @@ def test_a_bad_pattern_is_refused_by_name(pattern: str, named: str) -> None:
         ("yyyy-MM-dd HH:mm:ss", "EST", "2018-07-31 19:39:46Z", "2018-07-31T19:39:46+00:00"),
         ("MM/dd/yyyy HH:mm:ss", "EST", "07/31/2018 19:39:46.25", "2018-08-01T00:39:46.250+00:00"),
         ("MM/dd/yyyy HH:mm:ss", "EST", "07/31/2018 19:39:46,25-06", "2018-08-01T01:39:46.250+00:00"),
+        ("yyyy-MM-dd hh:mm:ss a", "EST", "2018-07-31 07:39:46.5 PM +02:00", "2018-07-31T17:39:46.500+00:00"),
         # A quoted 'Z' says nothing of the zone; an offset in the text does.
         (QUOTED_Z, "EST", "2018-07-31T19:39:46Z", "2018-08-01T00:39:46+00:00"),
         (QUOTED_Z, "EST", "2018-07-31T19:39:46.5Z", "2018-08-01T00:39:46.500+00:00"),
