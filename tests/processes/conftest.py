@@ -1,0 +1,25 @@
+"""Data folders for real processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cwconnect.demo import free_port
+from tests.processes.services import Service, manage, wait_until
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running demo, its first notification arrived; shared by the tests of a module, which all leave it running."""
+    port = free_port()
+    with manage(tmp_path_factory.mktemp("demo"), "up", "--demo", "--port", str(port)) as service:
+        wait_until(service.verified, 45, f"the first notification\n{service.output}")
+        yield service

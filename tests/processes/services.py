@@ -1,0 +1,152 @@
+"""Real processes of the service, in a data folder of their own, seen through /proc."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def wait_until(true: Callable[[], object], seconds: float, what: str) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A living process of the service."""
+
+    pid: int
+    parent: int
+    threads: int
+    command: str
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        os.kill(self.pid, number)
+
+
+class Service:
+    """A command of the service with all that it starts; leaves nothing behind, even if a test fails."""
+
+    def __init__(self, data: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("CWCONNECT_")}
+        own = {"CWCONNECT_DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "cwconnect.settings", "PYTHONUNBUFFERED": "1"}
+        self._marker = f"CWCONNECT_DATA_DIR={data}\0".encode()
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=kept | own | (environment or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for seen in self.alive():
+            seen.kill()
+        self.process.wait()
+        self._reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+    def alive(self) -> list[Seen]:
+        """Give the service's living processes, orphans too, by pid; zombies don't live."""
+        found = []
+        for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
+            try:
+                if self._marker in (folder / "environ").read_bytes():
+                    found.append(_look(folder))
+            except OSError:  # it ended meanwhile
+                continue
+        return [seen for seen in found if seen.command]
+
+    def those(self, part: str) -> list[Seen]:
+        return [seen for seen in self.alive() if part in seen.command]
+
+    def roles(self) -> dict[str, Seen]:
+        """Give the cluster's processes by what they are; empty unless it is complete."""
+        cluster = self.those("polling.cluster")
+        pids = {seen.pid for seen in cluster}
+        main = [seen for seen in cluster if seen.parent not in pids]
+        if len(main) != 1 or len(cluster) != 6:
+            return {}
+        sentinel, *rest = [seen for seen in cluster if seen is not main[0]]  # forked in this order
+        names = ("worker 1", "worker 2", "monitor", "pusher")
+        return {"cluster": main[0], "sentinel": sentinel} | dict(zip(names, rest, strict=True))
+
+    def wait_for_roles(self, seconds: float = 30) -> dict[str, Seen]:
+        wait_until(self.roles, seconds, f"a complete cluster\n{self.output}")
+        return self.roles()
+
+    def verified(self) -> list[str]:
+        """Give the lines of notifications that arrived and were verified."""
+        return [line for line in self.lines if line.endswith(" verified")]
+
+    def wait_for_news(self, seconds: float, of: str = "") -> None:
+        """Wait until a further notification arrives, of a resource if one is named."""
+
+        def count() -> int:
+            return sum(of in line for line in self.verified())
+
+        before = count()
+        wait_until(lambda: count() > before, seconds, f"a notification {of}\n{self.output}")
+
+    def busy_workers(self) -> list[Seen]:
+        """Give the workers at work: threads of its heartbeat and its requests are there only then."""
+        return [seen for name, seen in self.roles().items() if name.startswith("worker") and seen.threads > 3]
+
+    def fail_next(self, **fault: object) -> None:
+        """Have the demo's sandbox treat its next requests so (its control API says how)."""
+        sandbox = re.search(r"Sandbox +http://127\.0\.0\.1:(\d+)", self.output)
+        assert sandbox is not None
+        connection = http.client.HTTPConnection("127.0.0.1", int(sandbox[1]), timeout=5)
+        connection.request("POST", "/_sandbox/fail_next", json.dumps(fault))
+        assert connection.getresponse().status == 200
+        connection.close()
+
+    def ends_within(self, seconds: float) -> int:
+        """Wait for the end of the command and of all that it started; give the exit code."""
+        wait_until(
+            lambda: self.process.poll() is not None and not self.alive(), seconds, f"the end of all\n{self.alive()}"
+        )
+        return self.process.wait()
+
+
+def _look(folder: Path) -> Seen:
+    fields = (folder / "stat").read_text().rsplit(") ", 1)[1].split()
+    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return Seen(int(folder.name), int(fields[1]), int(fields[17]), command if fields[0] != "Z" else "")
+
+
+def manage(data: Path, *arguments: str, environment: dict[str, str] | None = None) -> Service:
+    return Service(data, "manage.py", *arguments, environment=environment)

@@ -1,0 +1,67 @@
+"""`manage.py up`: all of it starts, all of it ends, however it ends."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from cwconnect.demo import free_port
+from tests.processes.services import Service, manage, wait_until
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def up(data: Path) -> Service:
+    """A running service without a demo; the test ends it."""
+    service = manage(data, "up", "--port", str(free_port()))
+    wait_until(lambda: "cwconnect is up" in service.output, 45, f"up\n{service.output}")
+    service.wait_for_roles()
+    return service
+
+
+def test_a_port_in_use_is_said_in_a_sentence(data: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with manage(data, "up", "--port", str(port)) as service:
+            assert service.ends_within(20) == 1
+    assert f"Port {port} of 127.0.0.1 is in use." in service.output
+    assert "Traceback" not in service.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_everything_within_ten_seconds(up: Service, number: int) -> None:
+    with up:
+        up.process.send_signal(number)
+
+        assert up.ends_within(10) == 0
+
+
+@pytest.mark.parametrize(("part", "name"), [("gunicorn", "The web server"), ("cwconnect.follow work", "The worker")])
+def test_the_death_of_one_part_ends_the_other_with_exit_code_1(up: Service, part: str, name: str) -> None:
+    with up:
+        next(seen for seen in up.those(part) if seen.parent == up.process.pid).kill()
+
+        assert up.ends_within(15) == 1
+        assert f"{name} was killed by signal 9" in up.output
+
+
+def test_nothing_is_left_when_up_itself_is_killed(up: Service) -> None:
+    with up:
+        up.process.kill()
+
+        assert up.ends_within(10) == -signal.SIGKILL
+
+
+def test_requests_in_flight_do_not_hold_up_the_end(demo: Service) -> None:
+    demo.fail_next(n=4, delay=60)
+    wait_until(demo.busy_workers, 20, "a busy worker")
+    time.sleep(2)  # until the delayed requests alone are left
+
+    demo.process.send_signal(signal.SIGTERM)
+
+    assert demo.ends_within(10.5) == 0
