@@ -45,14 +45,18 @@ class RawServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            self.connections.append(connection)
-            thread = threading.Thread(target=self._serve, args=(connection,))
+            twin = connection.dup()  # ends the connection even if a handler has wrapped the first into TLS
+            self.connections.append(twin)
+            thread = threading.Thread(target=self._serve, args=(connection, twin))
             self._threads.append(thread)
             thread.start()
 
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            self._handle(connection)
+    def _serve(self, connection: socket.socket, twin: socket.socket) -> None:
+        with twin, connection:
+            with contextlib.suppress(OSError):
+                self._handle(connection)
+            with contextlib.suppress(OSError):
+                twin.shutdown(socket.SHUT_RDWR)
 
 
 def read_request(connection: socket.socket) -> bytes:
