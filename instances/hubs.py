@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.conditions import WhereError, parse_where, to_conditions
 from cwconnect.connectwise.resources import COMMON_FIELD_TYPES, find_resource, resource_for_path
 from cwconnect.errors import Refusal
 from instances.connections import client_for
 from instances.models import Instance
 from instances.paging import page_size
+from instances.secrets import SecretUnreadableError
 
 _PASSED_ON = {
     "conditions",
@@ -41,6 +43,12 @@ class InstanceDisabled(Refusal):  # not a fault: an answer
     status = 403
 
 
+class KeysUnreadable(Refusal):  # as above
+    """The instance's ConnectWise keys can't be opened: the operator's encryption keys have changed."""
+
+    status = 500
+
+
 @dataclass(frozen=True)
 class HubPage:
     """One page of a list; `next_page` is the token of the next one, None on the last."""
@@ -61,7 +69,7 @@ def read_list(instance: Instance, path: str, query: Mapping[str, str]) -> HubPag
     """Read one page. Raises Refusal for a query that can't be told to ConnectWise, ConnectWiseError for its answers."""
     _check_enabled(instance)
     params = _next_params(query["nextPage"]) if query.get("nextPage") else _params(path, query)
-    listing = client_for(instance).list(path, params)
+    listing = _client(instance).list(path, params)
     token = _write_token(listing.next_params) if listing.next_params is not None else None
     return HubPage([_shown(instance, record) for record in listing.records], token)
 
@@ -69,7 +77,7 @@ def read_list(instance: Instance, path: str, query: Mapping[str, str]) -> HubPag
 def read_record(instance: Instance, path: str, record_id: int) -> Record:
     """Read one record. Raises ConnectWiseError: NotFound when there is none."""
     _check_enabled(instance)
-    record: Record = _shown(instance, client_for(instance).get(path, record_id))
+    record: Record = _shown(instance, _client(instance).get(path, record_id))
     return record
 
 
@@ -85,6 +93,13 @@ def parse_path(text: str) -> HubPath:
             f"There is no resource {text!r}; one that the catalogue lacks is written with its module: finance/taxCodes."
         )
     return HubPath("/" + "/".join(segments), record_id)
+
+
+def _client(instance: Instance) -> Client:
+    try:
+        return client_for(instance)
+    except SecretUnreadableError as error:
+        raise KeysUnreadable(str(error)) from None
 
 
 def _check_enabled(instance: Instance) -> None:

@@ -5,15 +5,18 @@ Each raises ConfigurationError with a sentence that follows the key's name.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
+from rest_framework.exceptions import ParseError
+
 from cwconnect.errors import Refusal
-from cwconnect.http import InvalidHeader, OutboundError, merge_headers
+from cwconnect.http import AddressPolicy, InvalidHeader, OutboundError, merge_headers
 from instances.connections import door
+from instances.parsing import read_json
 
 LONGEST_INTERVAL = 44_640  # minutes: a month
 _MOST_HEADERS = 50
@@ -116,12 +119,20 @@ def vendor_type(value: Any) -> str:
 
 
 def url(value: Any) -> str:
-    """Read an http or https URL in the form that the outbound door accepts; its address is judged when it is used."""
+    """Read an http or https URL in the form that the outbound door accepts.
+
+    An address that stands in it is judged now; that of a name each time it is used, since it may change.
+    """
     found = text(2000)(value).strip()
     try:
         door().check_url(found)
+        refusal = AddressPolicy(tuple(settings.PRIVATE_NETWORKS)).refusal(urlsplit(found).hostname or "")
     except OutboundError as error:
         raise _wrong(f"can't be used: {error}".rstrip(".")) from None
+    except ValueError:
+        return found  # its host is a name
+    if refusal:
+        raise _wrong(f"can't be used: {refusal}. If it is meant, open its network in CWCONNECT_PRIVATE_NETWORKS")
     return found
 
 
@@ -140,8 +151,8 @@ def json_object(value: Any) -> dict[str, Any]:
     """Read an object, also as JSON text."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = read_json(value.encode())
+        except (ParseError, UnicodeEncodeError):
             raise _wrong("is no valid JSON") from None
     if not isinstance(value, dict):
         raise _wrong("must be an object")
