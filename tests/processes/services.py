@@ -40,18 +40,22 @@ class Seen:
         os.kill(self.pid, number)
 
 
+def environment_of(data: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CWCONNECT_")}
+    own = {"CWCONNECT_DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "cwconnect.settings", "PYTHONUNBUFFERED": "1"}
+    return kept | own
+
+
 class Service:
     """A command of the service with all that it starts; leaves nothing behind, even if a test fails."""
 
     def __init__(self, data: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CWCONNECT_")}
-        own = {"CWCONNECT_DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "cwconnect.settings", "PYTHONUNBUFFERED": "1"}
         self._marker = f"CWCONNECT_DATA_DIR={data}\0".encode()
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=ROOT,
-            env=kept | own | (environment or {}),
+            env=environment_of(data) | (environment or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -150,3 +154,11 @@ def _look(folder: Path) -> Seen:
 
 def manage(data: Path, *arguments: str, environment: dict[str, str] | None = None) -> Service:
     return Service(data, "manage.py", *arguments, environment=environment)
+
+
+def ask(data: Path, *arguments: str) -> str:
+    """Run a command to its end beside what runs already; give what it prints."""
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment_of(data), check=True, capture_output=True, text=True, timeout=30
+    ).stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -55,13 +54,3 @@ def test_nothing_is_left_when_up_itself_is_killed(up: Service) -> None:
         up.process.kill()
 
         assert up.ends_within(10) == -signal.SIGKILL
-
-
-def test_requests_in_flight_do_not_hold_up_the_end(demo: Service) -> None:
-    demo.fail_next(n=4, delay=60)
-    wait_until(demo.busy_workers, 20, "a busy worker")
-    time.sleep(2)  # until the delayed requests alone are left
-
-    demo.process.send_signal(signal.SIGTERM)
-
-    assert demo.ends_within(10.5) == 0

@@ -1,0 +1,105 @@
+"""Stopped and started again, the service carries on where it stopped: nothing lost, nothing repeated."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cwconnect.demo import Api, Demo, free_port, instance_body
+from cwconnect.receiver import Arrival, Receiver
+from cwconnect.sandbox import SandboxServer
+from tests.processes.services import Service, ask, manage, wait_until
+from tests.sandboxes import start_sandbox
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+
+KEY = "a signature key"
+LOCAL = {"CWCONNECT_PRIVATE_NETWORKS": "127.0.0.0/8"}
+
+
+class World:
+    """A sandbox and a receiver that outlive the service between them."""
+
+    def __init__(self, data: Path, sandbox: SandboxServer, receiver: Receiver, arrivals: list[Arrival]) -> None:
+        self.data, self.sandbox, self.receiver, self.arrivals = data, sandbox, receiver, arrivals
+        self.port = free_port()
+
+    def up(self) -> Service:
+        service = manage(self.data, "up", "--port", str(self.port), environment=LOCAL)
+        wait_until(lambda: "cwconnect is up" in service.output, 45, f"up\n{service.output}")
+        return service
+
+    def watch_contacts(self) -> None:
+        """Create the instance through the REST API."""
+        made = json.loads(ask(self.data, "issue_secrets", "--organization=A", "--user=B", "--json"))
+        authorization = f"User {made['user']}, Organization {made['organization']}"
+        demo = Demo(authorization, public_key="PUB", private_key="PRIV", signature_key=KEY)
+        body = instance_body(replace(demo, sandbox_port=self.sandbox.port), self.receiver.url)
+        body["configuration"]["company"] = "acme"
+        with closing(Api(f"http://127.0.0.1:{self.port}", authorization)) as api:
+            api.ask("POST", "/instances", body)
+
+    def poll_now(self) -> None:
+        with closing(sqlite3.connect(self.data / "cwconnect.sqlite3", timeout=20)) as database:
+            database.execute("UPDATE polling_pollstate SET next_poll_at = '2020-01-01 00:00:00'")
+            database.commit()
+
+    def wait_for_arrivals(self, count: int) -> None:
+        wait_until(lambda: len(self.arrivals) >= count, 20, f"{count} arrivals, there are {self.arrivals}")
+
+
+@pytest.fixture
+def world(data: Path) -> Iterator[World]:
+    arrivals: list[Arrival] = []
+    with start_sandbox() as sandbox, Receiver(KEY, arrivals.append) as receiver:
+        yield World(data, sandbox, receiver, arrivals)
+
+
+def stop(service: Service) -> None:
+    service.process.send_signal(signal.SIGTERM)
+    assert service.ends_within(10.5) == 0
+
+
+def test_what_changes_while_the_service_is_down_arrives_once(world: World) -> None:
+    with world.up() as service:
+        world.watch_contacts()
+        world.sandbox.store.change("contacts", 3, {"title": "Engineer"})
+        world.poll_now()
+        world.wait_for_arrivals(1)
+        stop(service)
+
+    world.sandbox.store.change("contacts", 4, {"title": "Engineer"})
+    world.sandbox.store.create("contacts", {"firstName": "Nora"})
+
+    with world.up() as service:
+        world.poll_now()
+        world.wait_for_arrivals(3)
+        world.poll_now()
+        time.sleep(3)
+        stop(service)
+    told = sorted((arrival.kind, arrival.object_id) for arrival in world.arrivals)
+    assert told == [("CREATED", "31"), ("UPDATED", "3"), ("UPDATED", "4")]
+    assert all(arrival.verified for arrival in world.arrivals)
+
+
+def test_requests_in_flight_do_not_hold_up_the_end(world: World) -> None:
+    with world.up() as service:
+        world.watch_contacts()
+        service.wait_for_roles()
+        world.sandbox.store.fail_next(2, delay=60.0)
+        world.poll_now()
+        wait_until(service.busy_workers, 20, "a busy worker")
+        time.sleep(2)
+        begun = time.monotonic()
+
+        stop(service)
+
+        assert time.monotonic() - begun > 5  # it gave them time
