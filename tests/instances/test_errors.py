@@ -75,9 +75,7 @@ def test_bodies_out_of_bounds_are_400(api: Api, body: str | bytes) -> None:
 
 def test_a_forged_host_is_400(api: Api, settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["localhost"]
-    answer = api.client.get("/instances", headers={"Authorization": api.tenant.auth, "Host": "evil.example"})
-    assert answer.headers["Content-Type"] == "application/json"
-    assert answer.status_code in (200, 400)
+    assert_error(api.client.get("/instances", headers={"Authorization": api.tenant.auth, "Host": "evil.example"}), 400)
 
 
 @pytest.mark.parametrize("debug", [True, False])
