@@ -14,6 +14,7 @@ from django.contrib.sessions.models import Session
 
 from polling.heartbeats import NEVER
 from polling.models import Heartbeat
+from polling.retention import prune
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ def forget_clusters(now: datetime) -> int:
 CHORES: list[Chore] = [
     Chore("forget sessions", timedelta(days=1), forget_sessions),
     Chore("forget clusters", timedelta(days=1), forget_clusters),
+    Chore("retention", timedelta(days=1), prune),
 ]
 
 

@@ -9,7 +9,8 @@ import pytest
 from pytest_django import Settings
 
 from cwconnect.sandbox import SandboxServer
-from instances.configuration import Wanted, read_configuration
+from instances.configuration import read_configuration
+from instances.keys import Wanted
 from instances.models import Instance
 from instances.provisioning import create_instance
 from polling.due import make_due

@@ -1,0 +1,101 @@
+"""Retention forgets what was delivered, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from polling.chores import run_due_chores
+from polling.models import DeliveryAttempt, Event, KnownBody, KnownRecord, Notification, PollRun
+from polling.retention import prune
+from tests.polling.conftest import World
+
+LATER = timedelta(days=31)
+State = Notification.State
+
+
+def told(world: World, state: str) -> Notification:
+    """Have one event told by a notification in that state."""
+    world.change(3, f"Chief {Notification.objects.count()}")
+    world.poll()
+    notification = Notification.objects.latest("pk")
+    Notification.objects.filter(pk=notification.pk).update(state=state)
+    DeliveryAttempt.objects.create(notification=notification, url="http://127.0.0.1:9/", started_at=timezone.now())
+    return notification
+
+
+def test_what_was_delivered_goes_with_its_events_attempts_and_runs(watched: World) -> None:
+    told(watched, State.DELIVERED)
+    pruned = prune(timezone.now() + LATER)
+    assert (pruned.notifications, pruned.events) == (1, 1)
+    assert not Event.objects.exists()
+    assert not DeliveryAttempt.objects.exists()
+    assert not PollRun.objects.exists()
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.EXHAUSTED, State.FAILED])
+def test_what_was_not_delivered_stays_with_the_run_that_found_it(watched: World, state: str) -> None:
+    notification = told(watched, state)
+    prune(timezone.now() + LATER)
+    event = notification.events.get()
+    assert event.run is not None
+    assert notification.attempts.count() == 1
+
+
+def test_before_its_time_nothing_goes(watched: World) -> None:
+    told(watched, State.DELIVERED)
+    prune(timezone.now() + timedelta(days=29))
+    assert Event.objects.count() == 1
+
+
+def test_known_rows_stay_and_nothing_is_told_again(watched: World) -> None:
+    told(watched, State.DELIVERED)
+    prune(timezone.now() + LATER)
+    assert KnownRecord.objects.filter(record_id=3).exists()
+    watched.poll()
+    assert Event.objects.count() == 0
+
+
+def test_a_notification_that_waits_for_a_pruned_one_stays(watched: World) -> None:
+    first = told(watched, State.PENDING)
+    follower = told(watched, State.PENDING)
+    assert follower.follows_id == first.pk
+    Notification.objects.filter(pk=first.pk).update(state=State.DELIVERED)
+    prune(timezone.now() + LATER)
+    assert Notification.objects.get().follows_id is None
+
+
+def test_texts_go_when_no_poll_asks_for_them_any_more(world: World) -> None:
+    world.watch(poll={"trackChanges": True})
+    told(world, State.DELIVERED)
+    prune(timezone.now())
+    assert KnownBody.objects.count() == 1
+    world.instance.resource_polls.update(configuration={})
+    prune(timezone.now())
+    assert KnownBody.objects.count() == 0
+
+
+def test_open_runs_and_held_deletes_stay(watched: World) -> None:
+    poll = watched.instance.resource_polls.get()
+    now = timezone.now()
+    PollRun.objects.create(resource_poll=poll, started_at=now)
+    PollRun.objects.create(
+        resource_poll=poll, kind="sweep", status="complete", held=[1], started_at=now, finished_at=now
+    )
+    prune(now + LATER)
+    assert PollRun.objects.count() == 2
+
+
+def test_the_worker_prunes_once_a_day(watched: World) -> None:
+    assert "retention" in run_due_chores(timezone.now())
+    assert "retention" not in run_due_chores(timezone.now())
+
+
+def test_the_command_says_what_went(watched: World, capsys: pytest.CaptureFixture[str]) -> None:
+    told(watched, State.DELIVERED)
+    Notification.objects.update(created_at=timezone.now() - LATER)
+    call_command("prune", verbosity=0)
+    assert "Deleted 1 notifications with 1 events" in capsys.readouterr().out
