@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -18,7 +19,6 @@ from cwconnect.http import (
     Door,
     InvalidUrl,
     NameNotFound,
-    OutboundError,
 )
 from tests.local_servers import RawServer, always, answer
 
@@ -54,8 +54,15 @@ DISGUISES = [*_DISGUISES.split(), "127.0.0.1\t", "127.0.0.1\r\nHost:x", "127.0.0
 @pytest.fixture
 def servers() -> Iterator[tuple[RawServer, RawServer]]:
     """Listen on one port of both loopback addresses; nothing in this module may ever connect to them unasked."""
-    with RawServer(always(answer(b"leaked"))) as four, RawServer(always(answer(b"leaked")), "::1", four.port) as six:
+    with RawServer(always(answer(b"leaked"))) as four, _listen_on_ipv6(four.port) as six:
         yield four, six
+
+
+def _listen_on_ipv6(port: int) -> RawServer:
+    try:
+        return RawServer(always(answer(b"leaked")), "::1", port)
+    except OSError:  # a machine without IPv6
+        return RawServer(always(answer(b"leaked")))
 
 
 @pytest.fixture
@@ -63,6 +70,12 @@ def door() -> Iterator[Door]:
     door = Door()
     yield door
     door.close()
+
+
+@pytest.fixture(scope="module")
+def any_door() -> Door:
+    """Share one door that is never sent through: hypothesis calls a test many times."""
+    return Door()
 
 
 @pytest.fixture
@@ -267,11 +280,6 @@ def test_a_name_that_does_not_exist_is_reported_as_such(door: Door) -> None:
 
 
 @given(st.text(max_size=40))
-def test_any_text_as_a_host_ends_in_an_error_of_ours(host: str) -> None:
-    door = Door()
-    try:
-        door.check_url(f"http://{host}.invalid/")
-    except OutboundError as error:
-        assert isinstance(error, InvalidUrl)  # noqa: PT017  # either outcome is right, another exception is not
-    finally:
-        door.close()
+def test_any_text_as_a_host_is_accepted_or_refused_and_nothing_else(any_door: Door, host: str) -> None:
+    with contextlib.suppress(InvalidUrl):
+        any_door.check_url(f"http://{host}.invalid/")

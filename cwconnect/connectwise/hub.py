@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -41,7 +41,7 @@ class HubUrl:
     order_by: str | None
     page_size: int | None
     extra: tuple[tuple[str, str], ...]
-    field_types: Mapping[str, str]
+    field_types: Mapping[str, str] = field(repr=False, compare=False)  # follows from the path
 
     @classmethod
     def parse(cls, url: str, *, resource_key: str) -> HubUrl:

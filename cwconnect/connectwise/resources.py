@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ class Resource:
     path: str
     created_field: str | None
     aliases: tuple[str, ...]
-    field_types: Mapping[str, str]
+    field_types: Mapping[str, str] = field(repr=False, compare=False)
 
 
 def find_resource(name: str) -> Resource | None:

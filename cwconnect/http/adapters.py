@@ -104,8 +104,8 @@ class _GuardedMixin:
 
     @property
     def is_connected(self) -> bool:
-        flight = current_flight.get()
-        if flight.must_connect_anew and not flight.connected_anew:
+        flight = current_flight.get(None)
+        if flight and flight.must_connect_anew and not flight.connected_anew:
             return False  # urllib3 then closes this connection and opens it anew
         return bool(super().is_connected)  # type: ignore[misc]  # mixed into HTTPConnection
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cwconnect.connectwise.answers import JsonError, parse_json
+from cwconnect.connectwise.answers import JsonError, parse_json, read_date
 from cwconnect.connectwise.client import Client, Page
 from cwconnect.connectwise.credentials import Credentials, normalise_base_url
 from cwconnect.connectwise.errors import (
@@ -26,9 +26,10 @@ from cwconnect.connectwise.errors import (
     ServerFault,
     Unauthorized,
     Unreachable,
+    error_from,
     parse_retry_after,
 )
-from cwconnect.http import Door, Limits
+from cwconnect.http import Door, Limits, Reply
 from cwconnect.sandbox import SandboxServer
 from tests.local_servers import LOOPBACK, RawServer, answer, requests_of
 from tests.sandboxes import start_sandbox
@@ -272,6 +273,27 @@ def test_odd_characters_arrive_and_half_a_surrogate_pair_is_replaced() -> None:
         record = client.page(CONTACTS, {}).records[0]
 
     assert record == {"id": 7, "a": "\x00😀", "b": "x\ufffdy"}
+
+
+@given(
+    st.text(max_size=30)
+    | st.tuples(st.integers(0, 99), st.integers(0, 99999), st.integers()).map(
+        lambda parts: f"Sun, {parts[0]} Mar {parts[1]} 12:00:00 {parts[2]:+05}"
+    )
+)
+def test_no_date_or_time_in_a_header_fails_in_another_way(value: str) -> None:
+    seconds, date = parse_retry_after(value, now=NOW), read_date(value)
+
+    assert seconds is None or seconds >= 0
+    assert date is None or date.tzinfo is UTC
+
+
+@given(st.integers(300, 599), st.binary(max_size=60) | st.text(max_size=60).map(str.encode), st.booleans())
+def test_any_other_answer_becomes_an_error_of_ours(status: int, body: bytes, by_id: bool) -> None:
+    error = error_from(Reply(status, {}, body, 0.1), by_id=by_id, now=NOW)
+
+    assert str(error).startswith(f"ConnectWise answered {status}: ")
+    assert "\n" not in str(error)
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
