@@ -127,7 +127,7 @@ class Client:
         if not _PATH.fullmatch(path):
             raise Rejected(f"{path!r} is no path of a ConnectWise list.")
         query = encode_query(params)
-        url = f"{self._credentials.base_url}{path}" + (f"?{query}" if query else "")
+        url = f"{self._credentials.base_url.rstrip('/')}{path}" + (f"?{query}" if query else "")
         if len(url) > LONGEST_URL:
             raise Rejected(f"The request for {path} is {len(url)} characters long; ConnectWise takes {LONGEST_URL}.")
         return url
