@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from cwconnect.demo import free_port
+from tests.processes.databases import drop_storage
 from tests.processes.services import Service, manage, wait_until
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _storage() -> Iterator[None]:
+    """Leave no database behind."""
+    yield
+    drop_storage()
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.processes.databases import storage_of
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -43,7 +45,7 @@ class Seen:
 def environment_of(data: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CWCONNECT_")}
     own = {"CWCONNECT_DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "cwconnect.settings", "PYTHONUNBUFFERED": "1"}
-    return kept | own
+    return kept | own | storage_of(data)
 
 
 class Service:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,6 +20,7 @@ from tests.sandboxes import start_sandbox
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 
+_POLL_NOW = "from polling import due, models; due.make_due(models.PollState.objects.all())"
 KEY = "a signature key"
 LOCAL = {"CWCONNECT_PRIVATE_NETWORKS": "127.0.0.0/8"}
 
@@ -48,9 +48,7 @@ class World:
             api.ask("POST", "/instances", body)
 
     def poll_now(self) -> None:
-        with closing(sqlite3.connect(self.data / "cwconnect.sqlite3", timeout=20)) as database:
-            database.execute("UPDATE polling_pollstate SET next_poll_at = '2020-01-01 00:00:00'")
-            database.commit()
+        ask(self.data, "shell", "-v0", "-c", _POLL_NOW)
 
     def wait_for_arrivals(self, count: int) -> None:
         wait_until(lambda: len(self.arrivals) >= count, 20, f"{count} arrivals, there are {self.arrivals}")
