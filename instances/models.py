@@ -76,6 +76,8 @@ class Instance(models.Model):
     events_enabled = models.BooleanField(default=False)
     callback_url = models.CharField(max_length=2000, blank=True)
     signature_key = SecretField(null=True, blank=True)
+    previous_signature_key = SecretField(null=True, blank=True, help_text="Signs beside the new one for a while.")
+    previous_key_until = models.DateTimeField(null=True, blank=True)
     callback_headers = SecretField(null=True, blank=True, help_text="A JSON object; values may be credentials.")
     basic_username = models.CharField(max_length=200, blank=True)
     basic_password = SecretField(null=True, blank=True)

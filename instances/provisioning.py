@@ -26,6 +26,7 @@ from instances.models import ApiUser, Instance, Organization, ResourcePoll
 from instances.poll_configuration import plan_of
 from instances.secrets import Secret, hash_token, new_token
 from instances.signals import watching_changed
+from instances.signature_keys import OVERLAP, replace_key
 
 _COLUMNS = ("base_url", "company", "client_id", "filter_nulls", "events_enabled", "callback_url", "basic_username")
 _SECRET_COLUMNS = ("public_key", "private_key", "signature_key", "basic_password")
@@ -180,7 +181,11 @@ def _write(instance: Instance, wanted: Wanted, stored: Wanted | None) -> None:
     instance.refresh_interval = wanted.refresh_interval
     for column in _SECRET_COLUMNS:
         text = getattr(wanted, column)
-        if stored is None or getattr(stored, column) != text:
+        if stored is not None and getattr(stored, column) == text:
+            continue
+        if column == "signature_key":
+            replace_key(instance, text, timezone.now() + OVERLAP)
+        else:
             setattr(instance, column, Secret.of(text) if text else None)
     if stored is None or stored.callback_headers != wanted.callback_headers:
         headers = json.dumps(dict(wanted.callback_headers))

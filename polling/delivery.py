@@ -176,7 +176,7 @@ def _envelope(instance: Instance, now: datetime) -> Envelope | None:
     if is_resting(instance):
         return None
     try:
-        return envelope_of(instance)
+        return envelope_of(instance, now)
     except SecretUnreadableError as error:
         pause_delivery(instance.pk, str(error), now)
         return None

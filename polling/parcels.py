@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from django.utils import timezone
 from cwconnect.http import NOTIFICATION_LIMITS, Door, InvalidHeader, OutboundError, TimedOut, merge_headers
 from instances.models import Instance
 from instances.secrets import MASK
+from instances.signature_keys import signing_keys
 from polling.models import Notification
 from polling.signing import signature_headers
 
@@ -82,7 +84,7 @@ class Outcome:
         return self.error or f"The receiver answered {self.status}."
 
 
-def envelope_of(instance: Instance) -> Envelope:
+def envelope_of(instance: Instance, now: datetime) -> Envelope:
     """Open an instance's delivery settings; SecretUnreadableError if one of its secrets can't be opened."""
     headers: dict[str, Any] = orjson.loads(instance.callback_headers.reveal()) if instance.callback_headers else {}
     auth = None
@@ -92,7 +94,7 @@ def envelope_of(instance: Instance) -> Envelope:
         instance_id=instance.pk,
         organization_id=instance.organization_id,
         url=instance.callback_url,
-        keys=(instance.signature_key.reveal(),) if instance.signature_key else (),
+        keys=signing_keys(instance, now),
         extra_headers={name: str(value) for name, value in headers.items()},
         auth=auth,
     )

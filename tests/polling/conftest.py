@@ -17,8 +17,11 @@ from polling.due import make_due
 from polling.models import Event, PollRun, PollState, Site
 from polling.poller import PollLoop
 from tests.conftest import Tenant
+from tests.polling.receivers import Receiver, start_receiver
 from tests.sandboxes import start_sandbox
 from tests.seed import example_body
+
+SIGNATURE_KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 class World:
@@ -92,4 +95,18 @@ def watched(world: World) -> World:
     world.watch()
     world.poll()
     assert world.told() == []
+    return world
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with start_receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def telling(world: World, receiver: Receiver) -> World:
+    """A watched world whose events go to the receiver, signed."""
+    world.watch(callback_url=receiver.url, event__notification__signature__key=SIGNATURE_KEY)
+    world.poll()
     return world

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import timedelta
@@ -22,42 +21,10 @@ from polling.models import DeliveryAttempt, DeliveryState, Notification
 from polling.parcels import Outcome, send
 from polling.pausing import release_delivery
 from tests.polling.conftest import World
-from tests.polling.receivers import Got, Receiver, start_receiver
+from tests.polling.receivers import Receiver
+from tests.polling.sending import KEY, change, deliver, failing
 
-KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 State = Notification.State
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with start_receiver() as running:
-        yield running
-
-
-@pytest.fixture
-def telling(world: World, receiver: Receiver) -> World:
-    """A watched world whose events go to the receiver, signed."""
-    world.watch(callback_url=receiver.url, event__notification__signature__key=KEY)
-    world.poll()
-    return world
-
-
-def deliver(*, now_due: bool = True) -> int:
-    """Deliver everything; with `now_due`, retries too, whenever they are scheduled."""
-    if now_due:
-        waiting = Notification.objects.filter(next_attempt_at__isnull=False)
-        waiting.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
-    return DeliveryLoop(Notification.objects.all(), deadline=float("inf")).run()
-
-
-def change(world: World, *record_ids: int, title: str = "Chief") -> None:
-    for record_id in record_ids:
-        world.change(record_id, title)
-    world.poll()
-
-
-def failing(status: int, headers: dict[str, str] | None = None) -> Callable[[Got], tuple[int, dict[str, str]]]:
-    return lambda got: (status, headers or {})
 
 
 def test_a_change_arrives_in_the_shape_of_the_contract(telling: World, receiver: Receiver) -> None:
