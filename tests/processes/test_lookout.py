@@ -1,0 +1,115 @@
+"""What the supervisor concludes from signs of life."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from django_q.models import OrmQ, Schedule
+
+from polling import heartbeats, tasks
+from polling.chores import CHORES, run_due_chores
+from polling.lookout import Lookout
+
+pytestmark = pytest.mark.django_db
+
+
+class Clock:
+    """Stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lookout(clock: Clock, transactional_db: None) -> Lookout:
+    return Lookout("here", clock=clock)
+
+
+def look_for(lookout: Lookout, clock: Clock, seconds: float, *alive: str) -> None:
+    """Look every ten seconds, while these parts show life."""
+    start = timezone.now()
+    for step in range(int(seconds) // 10):
+        if alive:
+            heartbeats.beat(*alive, at=start + timedelta(seconds=clock.seconds + step))
+        clock.seconds += 10
+        lookout.look()
+
+
+def test_a_cluster_that_shows_life_is_left_alone(lookout: Lookout, clock: Clock) -> None:
+    look_for(lookout, clock, 600, "cluster here", "answered here")
+    assert lookout.frozen() == ""
+
+
+def test_a_cluster_without_any_sign_of_life_is_frozen_after_45_seconds(lookout: Lookout, clock: Clock) -> None:
+    look_for(lookout, clock, 40)
+    assert lookout.frozen() == ""
+    look_for(lookout, clock, 10)
+    assert lookout.frozen() == "no sign of life for 50 s"
+
+
+@pytest.mark.parametrize("alive", ["cluster here", "answered here"])
+def test_half_a_sign_of_life_counts_for_five_minutes(lookout: Lookout, clock: Clock, alive: str) -> None:
+    look_for(lookout, clock, 300, alive)
+    assert lookout.frozen() == ""
+    look_for(lookout, clock, 10, alive)
+    assert lookout.frozen() == "a part of it showed no sign of life for 310 s"
+
+
+def test_a_new_cluster_has_all_its_time(lookout: Lookout, clock: Clock) -> None:
+    look_for(lookout, clock, 50)
+    lookout.start_over()
+    assert lookout.frozen() == ""
+
+
+def test_the_first_look_makes_the_schedule_and_every_ten_seconds_a_heartbeat_is_queued(
+    lookout: Lookout, clock: Clock
+) -> None:
+    for _ in range(20):
+        lookout.look()
+        clock.seconds += 1
+    assert OrmQ.objects.count() == 2
+    assert Schedule.objects.count() == 1
+
+
+def test_the_schedule_is_made_once_and_mended(transactional_db: None) -> None:
+    tasks.ensure_tick()
+    tasks.ensure_tick()
+    first = Schedule.objects.get()
+    assert (first.func, first.minutes, first.repeats) == ("polling.tasks.tick", 1, -1)
+
+    Schedule.objects.update(args="what stops every schedule of django-q2")
+    Schedule.objects.create(name=tasks.TICK, func="polling.tasks.tick")
+    tasks.ensure_tick()
+
+    mended = Schedule.objects.get()
+    assert (mended.args, mended.minutes) == (None, 1)
+
+
+def test_chores_are_done_once_in_their_time() -> None:
+    now = timezone.now()
+    assert run_due_chores(now) == [chore.name for chore in CHORES]
+    assert run_due_chores(now + timedelta(hours=23)) == []
+    assert run_due_chores(now + timedelta(hours=24)) == [chore.name for chore in CHORES]
+
+
+def test_the_signs_of_life_of_machines_that_are_no_more_are_forgotten() -> None:
+    now = timezone.now()
+    heartbeats.beat("cluster gone", at=now - timedelta(days=2))
+    heartbeats.beat("cluster here", at=now)
+    run_due_chores(now)
+    assert list(heartbeats.seen("cluster gone", "cluster here")) == ["cluster here"]
+
+
+def test_tick_queues_what_is_due_and_shows_life() -> None:
+    tasks.tick()
+    assert f"cluster {heartbeats.cluster_name()}" in heartbeats.seen(f"cluster {heartbeats.cluster_name()}")

@@ -1,0 +1,149 @@
+"""When a wake-up is sent, and how many tasks of a kind run beside each other."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from instances.models import Instance, Organization, ResourcePoll
+from instances.secrets import Secret
+from polling import heartbeats, wakeups
+from polling.due import delivery_due_at, poll_due_at
+from polling.models import Notification, PollState, Site
+from polling.wakeups import Kind
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def now() -> datetime:
+    return timezone.now()
+
+
+@pytest.fixture
+def instance(organization: Organization) -> Instance:
+    keys = {"public_key": Secret.of("PUB"), "private_key": Secret.of("PRIV")}
+    return Instance.objects.create(organization=organization, name="A", token_hash="a", **keys)
+
+
+@pytest.fixture
+def poll(instance: Instance, now: datetime) -> PollState:
+    """A poll that has just become due."""
+    resource = ResourcePoll.objects.create(instance=instance, name="contacts")
+    return PollState.objects.create(resource_poll=resource, site="a site", next_poll_at=now)
+
+
+@pytest.fixture
+def notification(instance: Instance, now: datetime) -> Notification:
+    """A notification that has just become due."""
+    return Notification.objects.create(
+        id=1, instance=instance, webhook_id="msg_1", body="{}", event_count=1, next_attempt_at=now, created_at=now
+    )
+
+
+class Queue:
+    """Takes what is sent, unless it is down."""
+
+    def __init__(self, *, down: bool = False) -> None:
+        self.sent: list[Kind] = []
+        self.down = down
+
+    def send(self, kind: Kind) -> None:
+        if self.down:
+            raise ConnectionError("the queue is down")
+        self.sent.append(kind)
+
+
+def test_nothing_due_wakes_nobody(db: None) -> None:
+    assert wakeups.send_due(Queue().send) == []
+
+
+def test_what_is_due_is_woken_once_until_it_has_begun(poll: PollState, now: datetime) -> None:
+    queue = Queue()
+    for _ in range(3):
+        wakeups.send_due(queue.send, now)
+    assert queue.sent == [Kind.POLL]
+
+    wakeups.begun(Kind.POLL)
+
+    assert wakeups.send_due(queue.send, now) == [Kind.POLL]
+
+
+def test_polls_and_deliveries_are_woken_each_by_its_own(poll: PollState, notification: Notification) -> None:
+    assert wakeups.send_due(Queue().send) == [Kind.POLL, Kind.DELIVER]
+
+
+def test_a_wake_up_that_never_began_is_sent_again(poll: PollState, now: datetime) -> None:
+    queue = Queue()
+    for seconds in (0, 29, 30):
+        wakeups.send_due(queue.send, now + seconds * SECOND)
+    assert queue.sent == [Kind.POLL, Kind.POLL]
+
+
+def test_a_wake_up_that_the_queue_refused_is_sent_as_soon_as_it_takes_it(poll: PollState, now: datetime) -> None:
+    queue = Queue(down=True)
+    with pytest.raises(ConnectionError):
+        wakeups.send_due(queue.send, now)
+    queue.down = False
+    assert wakeups.send_due(queue.send, now) == [Kind.POLL]
+
+
+def test_a_leased_poll_is_due_when_its_lease_ends(poll: PollState, now: datetime) -> None:
+    poll.lease_token, poll.lease_until = "x", now + 20 * SECOND
+    poll.save()
+    assert poll_due_at(now) == now + 20 * SECOND
+    assert wakeups.send_due(Queue().send, now) == []
+    assert poll_due_at(now + 21 * SECOND) == now
+
+
+def test_a_poll_of_a_site_that_asked_us_to_wait_wakes_nobody(poll: PollState, now: datetime) -> None:
+    Site.objects.create(key=poll.site, blocked_until=now + 30 * SECOND)
+    assert poll_due_at(now) is None
+
+
+def test_a_notification_that_is_no_longer_pending_is_not_due(notification: Notification, now: datetime) -> None:
+    assert delivery_due_at(now) == now
+    notification.state = Notification.State.DELIVERED
+    notification.save()
+    assert delivery_due_at(now) is None
+
+
+def test_a_second_task_of_a_kind_is_sent_only_for_what_was_left_lie(poll: PollState, now: datetime) -> None:
+    with wakeups.slot(Kind.POLL):
+        assert wakeups.send_due(Queue().send, now + 4 * SECOND) == []
+        assert wakeups.send_due(Queue().send, now + 5 * SECOND) == [Kind.POLL]
+
+
+def test_the_task_in_the_last_place_has_a_short_stretch_and_one_more_has_none(db: None, settings: Settings) -> None:
+    settings.Q_CLUSTER = settings.Q_CLUSTER | {"workers": 2}
+    with wakeups.slot(Kind.POLL) as first, wakeups.slot(Kind.POLL) as last, wakeups.slot(Kind.POLL) as none:
+        assert (first, last, none) == (60.0, 10.0, 0.0)
+    with wakeups.slot(Kind.POLL) as again:
+        assert again == 60.0
+
+
+def test_the_place_of_a_task_that_died_is_free_after_a_while(db: None, now: datetime, settings: Settings) -> None:
+    settings.Q_CLUSTER = settings.Q_CLUSTER | {"workers": 1}
+    name = f"slot {heartbeats.cluster_name()} poll 0"
+    heartbeats.beat(name, at=now - 40 * SECOND)
+    with wakeups.slot(Kind.POLL) as stretch:
+        assert stretch == 0
+    heartbeats.beat(name, at=now - 46 * SECOND)
+    with wakeups.slot(Kind.POLL) as stretch:
+        assert stretch > 0
+
+
+def test_what_a_dead_cluster_held_is_free_at_once(poll: PollState, notification: Notification, now: datetime) -> None:
+    others, until = "b" * 32, now + 100 * SECOND
+    PollState.objects.update(lease_token="a1b2c3d4e5f6" + 20 * "0", lease_until=until)
+    Notification.objects.update(lease_token=others, lease_until=until)
+    heartbeats.beat("slot dead poll 0", "cluster dead", "cluster other")
+
+    heartbeats.bury("dead", "a1b2c3d4e5f6")
+
+    assert poll_due_at(now) == now
+    assert delivery_due_at(now) == until
+    assert list(heartbeats.seen("slot dead poll 0", "cluster dead", "cluster other")) == ["cluster other"]
