@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from django_q.models import OrmQ, Schedule
+from django_q.models import Schedule
+from django_q.signals import pre_enqueue
 
 from polling import heartbeats, tasks
 from polling.chores import CHORES, run_due_chores
@@ -74,10 +75,17 @@ def test_a_new_cluster_has_all_its_time(lookout: Lookout, clock: Clock) -> None:
 def test_the_first_look_makes_the_schedule_and_every_ten_seconds_a_heartbeat_is_queued(
     lookout: Lookout, clock: Clock
 ) -> None:
+    queued: list[str] = []
+
+    def note(task: dict[str, str], **_: object) -> None:
+        queued.append(task["func"])
+
+    pre_enqueue.connect(note)
     for _ in range(20):
         lookout.look()
         clock.seconds += 1
-    assert OrmQ.objects.count() == 2
+    pre_enqueue.disconnect(note)
+    assert queued == [tasks.BEAT, tasks.BEAT]
     assert Schedule.objects.count() == 1
 
 
