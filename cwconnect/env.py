@@ -90,7 +90,7 @@ def key(name: str, file: Path, make: Callable[[], str], *, embedded: bool) -> st
     if value := text(name):
         return value
     if not embedded:
-        raise ImproperlyConfigured(f"{name} must be set when CWCONNECT_DATABASE_URL is: every machine needs the same one.")
+        raise ImproperlyConfigured(f"{name} must be set when CWCONNECT_DATABASE_URL is: all machines share one.")
     return _kept(file, make)
 
 

@@ -8,6 +8,6 @@ os.environ.setdefault("CWCONNECT_SECRET_KEY", "a key for tests alone, of a lengt
 os.environ.setdefault("CWCONNECT_ENCRYPTION_KEYS", "ZmDfcTF7_60GrrY167zsiPd67pEvs0aGOv2oasOM1Pg=")
 os.environ.setdefault("CWCONNECT_PRIVATE_NETWORKS", "127.0.0.0/8,::1/128")
 
-from cwconnect.settings import *  # noqa: E402, F403  (the environment must be set before the settings read it)
+from cwconnect.settings import *  # noqa: F403  (the environment must be set before the settings read it)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast: tests sign in often
