@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from instances.models import Instance, Organization, ResourcePoll
+from polling.v1.models import IdempotentAnswer as IdempotentAnswer  # Django looks for models here
 
 
 class Leased(models.Model):
@@ -238,6 +239,7 @@ class Event(models.Model):
             models.Index(fields=["resource_poll", "record_id"], name="event_of_record"),
             models.Index(fields=["instance", "object_id"], name="event_by_object"),
             models.Index(fields=["polled_at"], name="event_polled"),
+            models.Index(fields=["instance", "polled_at"], name="event_of_instance_by_time"),
         ]
 
     def __str__(self) -> str:

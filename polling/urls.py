@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, re_path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from polling import history_api
+
+_EVENTS = r"instances/(?P<number>[0-9]+)/events"
+_OWN_EVENTS = r"instances/events"  # those of the Element token's instance
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    re_path(rf"^{_EVENTS}/?$", history_api.EventsView.as_view(), name="events"),
+    re_path(rf"^{_EVENTS}/analytics/?$", history_api.AnalyticsView.as_view(), name="events-analytics"),
+    re_path(rf"^{_EVENTS}/(?P<event>[0-9]+)/?$", history_api.EventView.as_view(), name="event"),
+    re_path(rf"^{_OWN_EVENTS}/?$", history_api.EventsView.as_view(), name="own-events"),
+    re_path(rf"^{_OWN_EVENTS}/analytics/?$", history_api.AnalyticsView.as_view(), name="own-events-analytics"),
+    re_path(rf"^{_OWN_EVENTS}/(?P<event>[0-9]+)/?$", history_api.EventView.as_view(), name="own-event"),
+]
