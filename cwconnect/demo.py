@@ -18,6 +18,7 @@ from django.contrib.auth import get_user_model
 
 from cwconnect.http import CONNECTWISE_LIMITS, Door
 from instances.issuing import issue_secrets
+from instances.models import Membership, Organization, Role
 
 ORGANIZATION = "Demo"
 TAG = "Demo"
@@ -91,7 +92,7 @@ def introduction(demo: Demo, url: str, instance: int) -> str:
     return f"""
 cwconnect is up, with a demo: a ConnectWise sandbox that changes by itself, and a receiver of notifications.
 
-  Pages          {url}/admin/   user {LOGIN}, password {demo.password}
+  Pages          {url}/   user {LOGIN}, password {demo.password}
   Secrets        Authorization: {demo.authorization}
   Instance       {instance}, polled every {POLL_EVERY_SECONDS:.0f} seconds
   Signature key  {demo.signature_key}
@@ -121,6 +122,8 @@ def prepare() -> Demo:
     person.is_staff = person.is_superuser = True
     person.set_password(demo.password)
     person.save()
+    organization = Organization.objects.get(name=ORGANIZATION)
+    Membership.objects.update_or_create(account=person, organization=organization, defaults={"role": Role.OPERATOR})
     return demo
 
 

@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import RedirectView
 
 handler400 = "cwconnect.errors.bad_request"
 handler403 = "cwconnect.errors.permission_denied"
@@ -22,7 +21,8 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("", include("polling.pages_urls")),
+    path("app/", include("instances.pages_urls")),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
     path("", include("polling.urls")),

@@ -103,5 +103,5 @@ def test_healthz_answers_without_credentials(client: Client) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
 
 
-def test_the_root_leads_to_the_admin(client: Client) -> None:
-    assert client.get("/").headers["Location"] == "/admin/"
+def test_the_root_leads_to_the_sign_in(client: Client) -> None:
+    assert client.get("/").headers["Location"] == "/app/signin?next=/"

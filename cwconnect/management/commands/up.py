@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.urls import reverse
 
 from cwconnect.demo import (
     POLL_EVERY_SECONDS,
@@ -30,6 +31,7 @@ from cwconnect.demo import (
 from cwconnect.http import OutboundError
 from cwconnect.receiver import Arrival, Receiver
 from cwconnect.together import Together
+from instances.accounts import account_exists, first_start_code
 from instances.models import Instance
 from polling.due import poll_now
 
@@ -81,6 +83,8 @@ class Command(BaseCommand):
         self._start_work(together, workers, {})
         if together.wait(lambda: _answers(listener), seconds=_START_SECONDS):
             self._say(f"cwconnect is up: {url}/ (Ctrl-C ends it).")
+            if not account_exists():
+                self._say(f"Make the first account: {url}{reverse('first-start')}?code={first_start_code()}")
             together.wait()
 
     def _run_demo(

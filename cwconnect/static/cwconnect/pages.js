@@ -1,0 +1,92 @@
+// The pages' own script: zone and theme cookies, copy, search in a list, keys, folding. Everything else is htmx.
+"use strict";
+
+const YEAR = 31536000;
+const setCookie = (name, value) => {
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `${name}=${encodeURIComponent(value)}; Path=/; Max-Age=${YEAR}; SameSite=Lax${secure}`;
+};
+const say = (text) => {
+  const live = document.getElementById("live");
+  if (live) live.textContent = text;
+};
+
+// The server writes times in the viewer's zone; the first page is still in the service's own.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone && /^[A-Za-z0-9_+/-]+$/.test(zone)) {
+  document.cookie = `cwconnect_zone=${zone}; Path=/; Max-Age=${YEAR}; SameSite=Lax`;
+}
+
+const dark = () => {
+  const chosen = document.documentElement.dataset.theme;
+  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+};
+
+const actions = {
+  themeSwitch() {
+    const theme = dark() ? "light" : "dark";
+    document.documentElement.dataset.theme = theme;
+    setCookie("cwconnect_theme", theme);
+  },
+  fold(button) {
+    const open = button.getAttribute("aria-expanded") !== "true";
+    button.setAttribute("aria-expanded", String(open));
+    document.getElementById(button.dataset.fold).classList.toggle("open", open);
+  },
+  async copy(button) {
+    const text = document.getElementById(button.dataset.copy).textContent.trim();
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = document.createElement("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+    button.dataset.label ||= button.textContent;
+    button.textContent = "Copied";
+    say("Copied");
+    setTimeout(() => { button.textContent = button.dataset.label; }, 1500);
+  },
+  makeKey(button) {
+    const bytes = crypto.getRandomValues(new Uint8Array(32));
+    const field = document.getElementById(button.dataset.makeKey);
+    field.value = "whsec_" + btoa(String.fromCharCode(...bytes));
+    field.type = "text";
+    field.focus();
+    say("A key was generated");
+  },
+};
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy], [data-theme-switch], [data-fold], [data-make-key]");
+  if (!button) return;
+  for (const [name, act] of Object.entries(actions)) if (name in button.dataset) act(button);
+});
+
+document.addEventListener("input", (event) => {
+  const search = event.target.dataset.search;
+  if (!search) return;
+  const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
+  let shown = 0;
+  for (const item of document.querySelectorAll(search)) {
+    item.hidden = !words.every((word) => item.dataset.words.includes(word));
+    shown += item.hidden ? 0 : 1;
+  }
+  say(`${shown} found`);
+});
+
+document.addEventListener("change", (event) => {
+  if ("submit" in event.target.dataset) event.target.form.submit();
+  const shows = event.target.dataset.shows;
+  if (shows) document.getElementById(shows).hidden = event.target.value !== event.target.dataset.showsWhen;
+});
+
+addEventListener("DOMContentLoaded", () => {
+  document.querySelector("[data-focus]")?.focus();
+  for (const field of document.querySelectorAll("[data-shows]")) {
+    document.getElementById(field.dataset.shows).hidden = field.value !== field.dataset.showsWhen;
+  }
+});

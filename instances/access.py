@@ -1,0 +1,113 @@
+"""Who looks at a page: the account, its organization and its role. Every page asks here first.
+
+A page belongs to one organization, the person's current one; what other organizations have does not exist on it. A
+viewer reads; whatever changes something takes an operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, cast
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+
+from instances.models import Instance, Membership, Organization, Role
+
+ORGANIZATION_KEY = "organization"
+ZONE_COOKIE = "cwconnect_zone"
+_SAFE = ("GET", "HEAD", "OPTIONS")
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Person:
+    """A signed-in account in one of its organizations."""
+
+    account: AbstractBaseUser
+    organization: Organization
+    role: str
+    organizations: tuple[Organization, ...]
+
+    @property
+    def operates(self) -> bool:
+        """Whether the person may change things."""
+        return self.role == Role.OPERATOR
+
+    def instances(self) -> QuerySet[Instance]:
+        """Give the organization's instances."""
+        return Instance.objects.filter(organization=self.organization)
+
+    def instance(self, number: int) -> Instance:
+        """Give one of the organization's instances; 404 for any other."""
+        found = self.instances().filter(pk=number).first()
+        if found is None:
+            raise Http404
+        return found
+
+
+class PageRequest(HttpRequest):
+    """A request for a page: somebody is signed in, and belongs somewhere."""
+
+    person: Person
+
+
+View = Callable[Concatenate[PageRequest, P], HttpResponse]
+
+
+def page(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Make a view a page: for people signed in, in their organization and their time zone; POST is for operators."""
+    return _page(view, operators_only=False)
+
+
+def operator_page(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Make a view a page that operators alone see."""
+    return _page(view, operators_only=True)
+
+
+def _page(view: View[P], *, operators_only: bool) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    @login_required
+    @never_cache
+    @wraps(view)
+    def shown(request: Any, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        person = person_of(request)
+        if person is None:
+            return render(request, "instances/no_membership.html", status=403)
+        request.person = person
+        if not person.operates and (operators_only or request.method not in _SAFE):
+            return render(request, "instances/viewers_only_look.html", status=403)
+        with timezone.override(zone_of(request)):
+            return view(request, *args, **kwargs)
+
+    return cast(Callable[Concatenate[HttpRequest, P], HttpResponse], shown)
+
+
+def person_of(request: HttpRequest) -> Person | None:
+    """Give the signed-in person in the organization chosen last, or the first by name; None without a membership."""
+    found = Membership.objects.filter(account_id=request.user.pk).select_related("organization")
+    memberships = sorted(found, key=lambda membership: membership.organization.name.lower())
+    if not memberships:
+        return None
+    chosen = request.session.get(ORGANIZATION_KEY)
+    current = next((each for each in memberships if each.organization_id == chosen), memberships[0])
+    organizations = tuple(each.organization for each in memberships)
+    assert isinstance(request.user, AbstractBaseUser)  # noqa: S101  (login_required has seen to it)
+    return Person(request.user, current.organization, current.role, organizations)
+
+
+def zone_of(request: HttpRequest) -> ZoneInfo:
+    """Give the viewer's time zone, which the browser tells by a cookie; else the service's own."""
+    name = request.COOKIES.get(ZONE_COOKIE, "")
+    try:
+        return ZoneInfo(name or settings.TIME_ZONE)
+    except (ValueError, OSError):  # unknown, or no name of a zone at all
+        return ZoneInfo(settings.TIME_ZONE)

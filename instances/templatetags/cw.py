@@ -1,0 +1,111 @@
+"""How the pages write times, durations, numbers, states and JSON; titles hold what the short form leaves out."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+_STEPS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+NOTHING = "–"
+# What each state's word stands for: its colour, and a shape, since colour alone tells nobody.
+_TONES = {
+    "well": ("healthy", "on", "delivered", "complete", "notified", "reachable"),
+    "wait": ("retrying", "rate limited", "pending", "open", "late", "waits", "starting", "half used", "back"),
+    "bad": ("unauthorized", "rejected", "held", "failed", "exhausted", "delivery paused", "failing", "cut off", "down"),
+}
+_TONE_OF = {word: tone for tone, words in _TONES.items() for word in words}
+_SHAPES = {"well": "●", "wait": "▲", "bad": "■", "off": "○"}
+
+
+def in_words(seconds: float) -> str:
+    """Write a length of time by its largest unit: `40 s`, `2 min`, `3 h`, `12 d`."""
+    for size, unit in _STEPS:
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return "0 s"
+
+
+@register.filter
+def ago(moment: datetime | None) -> SafeString | str:
+    """Write a time as `2 min ago` or `in 40 s`, with the exact local time and UTC in its title."""
+    if moment is None:
+        return NOTHING
+    seconds = (timezone.now() - moment).total_seconds()
+    text = f"{in_words(seconds)} ago" if seconds >= 1 else f"in {in_words(-seconds)}" if seconds <= -1 else "now"
+    return _time(moment, text)
+
+
+@register.filter
+def exactly(moment: datetime | None) -> SafeString | str:
+    """Write a time of today as a clock shows it, any other with its day; UTC in the title."""
+    if moment is None:
+        return NOTHING
+    local, today = timezone.localtime(moment), timezone.localdate()
+    form = "%H:%M:%S" if local.date() == today else "%d %b %Y, %H:%M:%S"
+    return _time(moment, local.strftime(form))
+
+
+def _time(moment: datetime, text: str) -> SafeString:
+    local, utc = timezone.localtime(moment), moment.astimezone(UTC)
+    title = f"{local:%a %d %b %Y, %H:%M:%S} {local:%Z} · {utc:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html('<time datetime="{}" title="{}">{}</time>', utc.isoformat(timespec="seconds"), title, text)
+
+
+@register.filter
+def duration(value: timedelta | float | None) -> str:
+    """Write a duration: `12 ms`, `1.2 s`, then by its largest unit."""
+    if value is None:
+        return NOTHING
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if seconds < 1:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 60 else in_words(seconds)
+
+
+@register.filter
+def number(value: float | None) -> str:
+    """Write a whole number with its digits grouped."""
+    return NOTHING if value is None else f"{value:,.0f}"
+
+
+@register.filter
+def state(word: str) -> SafeString:
+    """Write a state: its word with a shape and a colour."""
+    tone = _TONE_OF.get(word.lower(), "off")
+    return format_html('<span class="state {}"><span aria-hidden="true">{}</span> {}</span>', tone, _SHAPES[tone], word)
+
+
+@register.filter
+def pretty_json(text: str | None) -> str:
+    """Indent JSON text; what is none stays as it is."""
+    try:
+        return json.dumps(json.loads(text or ""), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text or ""
+
+
+@register.filter
+def is_long(text: str) -> bool:
+    """Tell whether a text deserves to be folded."""
+    return len(text) > 1500 or text.count("\n") > 24
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """Write one value as JSON, texts without quotes."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+@register.filter
+def counted(value: int, words: str) -> str:
+    """Write a count with its noun: `{{ 3|counted:"event,events" }}` is `3 events`."""
+    one, _, many = words.partition(",")
+    return f"{value:,} {one if value == 1 else many}"

@@ -1,0 +1,69 @@
+"""Pages about accounts: sign in, the first start, the choice of an organization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
+
+from cwconnect.errors import Conflict
+from instances.access import ORGANIZATION_KEY
+from instances.accounts import account_exists, create_first_account, is_first_start_code
+from instances.forms import FirstAccountForm
+from instances.models import Membership
+
+
+class SignInView(LoginView):
+    """Sign in; as long as there is no account at all, on to the first start."""
+
+    template_name = "instances/signin.html"
+    redirect_authenticated_user = True
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show the form."""
+        return super().get(request, *args, **kwargs) if account_exists() else redirect("first-start")
+
+
+@sensitive_post_parameters()
+@never_cache
+def first_start(request: HttpRequest) -> HttpResponse:
+    """Make the first account, with the code that `manage.py up` printed."""
+    if account_exists():
+        return redirect("signin")
+    form = FirstAccountForm(request.POST or None, initial={"code": request.GET.get("code", "")})
+    if request.method == "POST" and form.is_valid():
+        given = form.cleaned_data
+        if not is_first_start_code(given["code"]):
+            form.add_error("code", "This is not the code. `manage.py up` prints it when it starts.")
+        else:
+            return _make_first_account(request, given)
+    return render(request, "instances/first_start.html", {"form": form})
+
+
+def _make_first_account(request: HttpRequest, given: dict[str, str]) -> HttpResponse:
+    try:
+        account = create_first_account(
+            username=given["username"], password=given["password"], organization_name=given["organization"]
+        )
+    except Conflict:
+        return redirect("signin")
+    login(request, account)
+    return redirect("overview")
+
+
+@require_POST
+@login_required
+def choose_organization(request: HttpRequest) -> HttpResponse:
+    """Look at another of one's organizations from now on."""
+    chosen = request.POST.get("organization", "")
+    own = Membership.objects.filter(account_id=request.user.pk)
+    if chosen.isdecimal() and len(chosen) < 19 and own.filter(organization_id=chosen).exists():
+        request.session[ORGANIZATION_KEY] = int(chosen)
+    return redirect("overview")

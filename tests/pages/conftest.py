@@ -1,0 +1,34 @@
+"""People who look at pages: an operator, a viewer, a stranger of another organization."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from instances.models import Membership, Organization, Role
+
+
+def sign_in(name: str, *organizations: Organization, role: str = Role.OPERATOR) -> Client:
+    """Make an account with that role in these organizations, and sign it in."""
+    account = User.objects.create_user(name, password="a long enough password")
+    for organization in organizations:
+        Membership.objects.create(account=account, organization=organization, role=role)
+    client = Client()
+    client.force_login(account)
+    return client
+
+
+@pytest.fixture
+def operator(organization: Organization) -> Client:
+    return sign_in("olga", organization)
+
+
+@pytest.fixture
+def viewer(organization: Organization) -> Client:
+    return sign_in("victor", organization, role=Role.VIEWER)
+
+
+def text_of(response: object) -> str:
+    """Give a page's HTML."""
+    return response.content.decode()  # type: ignore[attr-defined,no-any-return]  # the test client's answer
