@@ -1,0 +1,121 @@
+"""Runs contestants and servers in processes of their own, and tells what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks.measure import NOT_INSTALLED, Figure, table
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A ratio to hold: `value` against `limit`, which it must reach (`at_least`) or must not pass."""
+
+    what: str
+    value: float
+    limit: float
+    at_least: bool = True
+
+    @property
+    def met(self) -> bool:
+        """Whether it is held."""
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+
+def options(description: str | None) -> argparse.ArgumentParser:
+    """Give the parser with what all benchmarks understand."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    parser.add_argument("--peers", default=sys.executable, metavar="PYTHON", help="an interpreter that has the peers")
+    return parser
+
+
+def contend(
+    module: str, *arguments: object, python: str = sys.executable, environment: Mapping[str, str] | None = None
+) -> Figure | None:
+    """Run a contestant's module; None where it says that its package is not installed."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CWCONNECT_")}
+    done = subprocess.run(
+        [python, "-m", f"tests.benchmarks.{module}", *map(str, arguments)],
+        cwd=ROOT,
+        env=kept | dict(environment or {}),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode == NOT_INSTALLED:
+        return None
+    if done.returncode:
+        raise SystemExit(f"{module} ended with {done.returncode}.")
+    return Figure(**json.loads(done.stdout.splitlines()[-1]))
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[str]:
+    """Run a server, `python` with these arguments; give the URL at the end of its first line."""
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().split()[-1]
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+@contextmanager
+def sandbox(records: str, *arguments: str) -> Iterator[str]:
+    """Run the ConnectWise sandbox with these records, such as `contacts=1000`; give its base URL."""
+    quiet = ("--port", "0", "--changes-per-minute", "0")
+    with serving("manage.py", "sandbox", *quiet, "--records", records, *arguments) as url:
+        yield url
+
+
+def tell(
+    title: str, unit: str, figures: Sequence[Figure], bars: Sequence[Bar], *, as_json: bool, notes: str = ""
+) -> None:
+    """Print the figures side by side, then the bars with whether they are met."""
+    if as_json:
+        sys.stdout.write(json.dumps(_as_json(title, unit, figures, bars, notes), indent=2) + "\n")
+        return
+    more = list(dict.fromkeys(key for figure in figures for key in figure.more))
+    heads = [title, unit, "s", f"{unit}/s", "CPU s", f"CPU µs/{unit[:-1]}", "peak MB", *more]
+    rows = [
+        [f.name, f.units, f.seconds, f.rate, f.cpu, f.cpu_each, f.peak_mb, *(f.more.get(key, "") for key in more)]
+        for f in figures
+    ]
+    parts = [table(heads, rows)]
+    if bars:
+        words = [[bar.what, bar.value, _limit(bar), "met" if bar.met else "NOT MET"] for bar in bars]
+        parts.append(table(["bar", "measured", "wanted", ""], words))
+    sys.stdout.write("\n\n".join([*parts, notes] if notes else parts) + "\n")
+
+
+def _limit(bar: Bar) -> str:
+    return f"{'≥' if bar.at_least else '≤'} {bar.limit:g}"
+
+
+def _as_json(title: str, unit: str, figures: Sequence[Figure], bars: Sequence[Bar], notes: str) -> dict[str, object]:
+    return {
+        "benchmark": title,
+        "unit": unit,
+        "figures": [vars(f) | {"rate": f.rate, "cpu_us_each": f.cpu_each} for f in figures],
+        "bars": [vars(bar) | {"met": bar.met} for bar in bars],
+        "notes": notes,
+    }
