@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import close_old_connections, connection
+from django.db import DatabaseError, close_old_connections, connection
 
 from polling import heartbeats, tasks, wakeups
 
@@ -79,6 +79,15 @@ class Lookout:
             wakeups.forget_under_way()
             del self._dead[0]
 
+    def end(self) -> None:
+        """Tidy for the last time, and let go of the database."""
+        try:
+            self.tidy()
+        except DatabaseError as error:
+            log.warning("What the ended cluster held is freed when its leases run out: %s", error)
+        finally:
+            connection.close()
+
     def frozen(self) -> str:
         """Give why the cluster counts as frozen, in words; empty if it does not."""
         now = self.clock()
@@ -104,7 +113,7 @@ class Lookout:
             self._bear(error)
         else:
             if self._outage:
-                log.warning("Database and queue can be reached again.")
+                log.warning("Database and queue can be reached again; waking goes on.")
                 self._outage = ""
 
     def _read_signs(self) -> None:
@@ -119,7 +128,9 @@ class Lookout:
 
     def _bear(self, error: Exception) -> None:
         if not self._outage:
-            log.error("Database or queue can't be reached, waking nobody until then: %s", error)
+            # A database that is away needs no traceback; anything else does, it may be a fault of ours.
+            known = isinstance(error, DatabaseError | OSError)
+            log.error("Waking nobody, for database or queue can't be reached: %s", error, exc_info=not known)
         self._outage = str(error) or type(error).__name__
         connection.close()
         self.start_over()  # what can't be written or read proves nothing

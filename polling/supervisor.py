@@ -18,7 +18,6 @@ from itertools import chain, repeat
 from types import FrameType
 
 from django.conf import settings
-from django.db import connection
 
 from cwconnect.processes import Child, adopt_orphans
 from polling import heartbeats
@@ -121,5 +120,4 @@ class Supervisor:
             self._lookout.look()
             self._rest(self.timings.look)
         self._cluster_gone.wait()
-        self._lookout.tidy()
-        connection.close()
+        self._lookout.end()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import http.client
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connection
+from django.db import DatabaseError, close_old_connections, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.urls import reverse
 
@@ -102,7 +102,9 @@ class Command(BaseCommand):
         self._start_work(together, workers, environment)
         self._say(introduction(demo, url, instance))
         while not together.stopping and not together.gone():
-            poll_now(Instance(pk=instance))
+            with suppress(DatabaseError):  # it is away for a moment; the next round tries again
+                close_old_connections()
+                poll_now(Instance(pk=instance))
             together.wait(seconds=POLL_EVERY_SECONDS)
 
     def _listen(self, host: str, port: int) -> socket.socket:
