@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 import django_stubs_ext
 
-from cwconnect import env
+from cwconnect import env, logs
 
 django_stubs_ext.monkeypatch()
 
@@ -41,7 +42,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else Non
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _https
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # asked by machines inside, without the proxy
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 # Everything comes from here: no inline script or style, nothing from elsewhere.
@@ -176,11 +177,9 @@ TIME_ZONE = env.text("CWCONNECT_TIME_ZONE", "UTC")
 USE_I18N = False
 USE_TZ = True
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"django-q": {"level": "WARNING", "handlers": ["stderr"], "propagate": False}},
-}
+# What is told of the service: metrics, logs
+METRICS_TOKEN = env.text("CWCONNECT_METRICS_TOKEN")
+LOG_FORMAT = env.choice("CWCONNECT_LOG_FORMAT", "auto", ("auto", "json", "line"))
+_form = ("line" if sys.stderr.isatty() else "json") if LOG_FORMAT == "auto" else LOG_FORMAT
+_keys = [SECRET_KEY, *ENCRYPTION_KEYS, METRICS_TOKEN, str(DATABASES["default"].get("PASSWORD") or "")]
+LOGGING = logs.configuration(_form, _keys)

@@ -7,6 +7,8 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.urls import URLPattern, URLResolver, include, path
 
+from cwconnect import health, metrics
+
 handler400 = "cwconnect.errors.bad_request"
 handler403 = "cwconnect.errors.permission_denied"
 handler404 = "cwconnect.errors.not_found"
@@ -24,7 +26,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("polling.pages_urls")),
     path("app/", include("instances.pages_urls")),
     path("admin/", admin.site.urls),
-    path("healthz", healthz, name="healthz"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("", include("polling.urls")),
     path("", include("instances.urls")),
 ]

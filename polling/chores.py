@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.sessions.models import Session
 
+from polling import tallies
 from polling.heartbeats import NEVER
 from polling.models import Heartbeat
 from polling.retention import prune
@@ -40,6 +41,7 @@ def forget_clusters(now: datetime) -> int:
 
 
 CHORES: list[Chore] = [
+    Chore("tallies", timedelta(0), tallies.advance),
     Chore("forget sessions", timedelta(days=1), forget_sessions),
     Chore("forget clusters", timedelta(days=1), forget_clusters),
     Chore("retention", timedelta(days=1), prune),

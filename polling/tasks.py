@@ -15,6 +15,7 @@ from typing import Protocol
 
 from django.db import transaction
 from django.utils import timezone
+from django_q.brokers import get_broker
 from django_q.models import Schedule
 from django_q.tasks import async_task
 
@@ -96,6 +97,11 @@ def enqueue_wakeups(now: datetime | None = None) -> list[Kind]:
 def queue(kind: Kind) -> None:
     """Queue one wake-up, unconditionally."""
     async_task(f"polling.tasks.{kind}")
+
+
+def queue_size() -> int:
+    """Give how many tasks wait in the queue. Raises what the queue's client raises."""
+    return int(get_broker().queue_size())
 
 
 def queue_beat(sender: str) -> None:

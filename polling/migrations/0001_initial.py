@@ -14,6 +14,15 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name="Tally",
+            fields=[
+                ("name", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("upto", models.BigIntegerField(default=0)),
+                ("open", models.JSONField(default=list)),
+                ("counts", models.JSONField(default=dict)),
+            ],
+        ),
+        migrations.CreateModel(
             name="DeliveryState",
             fields=[
                 (

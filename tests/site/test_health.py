@@ -1,0 +1,97 @@
+"""`/healthz` and `/readyz`: each part is made to fail, and is named."""
+
+from __future__ import annotations
+
+import socket
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from instances.models import Organization
+from polling.heartbeats import beat
+from tests.site.rows import make_instance, make_notification, make_poll
+
+
+@pytest.fixture
+def worker(db: None) -> None:
+    beat("cluster a-machine-1")
+
+
+def ready() -> tuple[int, dict[str, Any]]:
+    answer = Client().get("/readyz")
+    return answer.status_code, answer.json()
+
+
+def test_the_process_is_well_without_a_database() -> None:
+    answer = Client().get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_service_with_a_worker_and_nothing_late_is_ready() -> None:
+    status, body = ready()
+    assert (status, body["status"], body["failing"]) == (200, "ok", [])
+    assert list(body["parts"]) == ["database", "broker", "worker", "poll lag", "delivery lag"]
+
+
+@pytest.mark.django_db
+def test_without_a_worker_it_is_not_ready() -> None:
+    status, body = ready()
+    assert (status, body["failing"]) == (503, ["worker"])
+    assert "manage.py work" in body["parts"]["worker"]["message"]
+
+
+@pytest.mark.django_db
+def test_a_worker_not_seen_for_two_minutes_counts_as_gone() -> None:
+    beat("cluster a-machine-1", at=timezone.now() - timedelta(seconds=120))
+    assert ready()[1]["parts"]["worker"]["message"].startswith("No worker was seen for 12")
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_poll_that_nobody_runs_is_told(organization: Organization) -> None:
+    make_poll(make_instance(organization), due_at=timezone.now() - timedelta(minutes=6))
+    status, body = ready()
+    assert (status, body["failing"]) == (503, ["poll lag"])
+    assert body["parts"]["poll lag"]["message"].startswith("A poll has been due for 36")
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_poll_due_for_a_moment_is_no_lag(organization: Organization) -> None:
+    make_poll(make_instance(organization), due_at=timezone.now() - timedelta(seconds=20))
+    assert ready()[0] == 200
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_delivery_that_nobody_makes_is_told(organization: Organization) -> None:
+    now = timezone.now()
+    make_notification(make_instance(organization), 1, now, next_attempt_at=now - timedelta(minutes=6))
+    assert ready()[1]["failing"] == ["delivery lag"]
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_broker_that_refuses_is_told_without_its_address(settings: Settings) -> None:
+    pytest.importorskip("redis")
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    settings.REDIS_URL = f"redis://:a-password@127.0.0.1:{port}/0"
+    status, body = ready()
+    assert (status, body["failing"]) == (503, ["broker"])
+    assert str(port) not in str(body)
+    assert "a-password" not in str(body)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_database_that_fails_is_told_and_what_depends_on_it_is_not_known() -> None:
+    def refuse(*_: object) -> None:
+        raise OperationalError("connection to 10.1.2.3 failed")
+
+    with connection.execute_wrapper(refuse):
+        status, body = ready()
+    assert (status, body["failing"]) == (503, ["database", "broker", "worker", "poll lag", "delivery lag"])
+    assert body["parts"]["worker"]["message"] == "Not known."
+    assert "10.1.2.3" not in str(body)
