@@ -1,0 +1,430 @@
+"""The promise itself: whatever happens, after a last good poll the events tell exactly what a poll could see.
+
+A hypothesis state machine drives the real poller, the real database and the sandbox through random schedules of
+writes, polls, failures, crashes and overtaken workers; `model.py` knows the truth. Time stands still but for the steps
+that move it. `HYPOTHESIS_PROFILE=long` runs 2,000 longer schedules.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import DatabaseError, OperationalError, connection
+from django.utils import timezone
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from pytest_django import Settings
+
+from cwconnect.connectwise.client import Page
+from cwconnect.sandbox import SandboxServer, Store
+from instances.configuration import read_configuration
+from instances.keys import Wanted
+from instances.models import Instance
+from instances.provisioning import create_instance, set_enabled
+from polling.backfill import request_backfill
+from polling.due import make_due
+from polling.leases import LeaseLostError, claim
+from polling.models import Event, Health, LogPosition, Notification, PollRun, PollState, Site
+from polling.poller import PollLoop
+from polling.runs import LEASE, PollJob
+from tests.conftest import Tenant
+from tests.polling.model import LOOK_BACK, Rules, Told, Truth
+from tests.sandboxes import start_sandbox
+from tests.seed import example_body
+
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+SETTINGS = settings(
+    max_examples=2000 if LONG else 100,
+    stateful_step_count=50 if LONG else 25,
+    deadline=None,
+    database=None,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.generate, Phase.shrink),
+)
+BEGINNING = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
+TITLES = ("Chief", "Owner", "Clerk")
+FAULTS: tuple[dict[str, Any], ...] = (
+    {"status": 429},
+    {"status": 500},
+    {"status": 503, "body": '[{"id": 1}]'},
+    {"status": 401},
+    {"status": 403},
+    {"status": 400},
+    {"status": 200, "body": "{}"},
+    {"drop": True},
+    {"drop": "midway"},
+    {"broken_json": True},
+)
+LATENESS = st.sampled_from((0, 0, 0, 1, 150, LOOK_BACK))
+PICKS = st.integers(0, 30)
+
+
+class KilledError(BaseException):
+    """The process ends here: no handler of ours may see it."""
+
+
+class DatabaseBreaker:
+    """Lets `count` statements pass; then the process dies, the database stays away, or one statement fails."""
+
+    def __init__(self, how: str, count: int) -> None:
+        self._how, self._left = how, count
+
+    def __call__(self, execute: Callable[..., Any], *arguments: Any) -> Any:
+        self._left -= 1
+        if self._left < 0 and self._how == "killed":
+            raise KilledError
+        if self._left < 0 and self._how == "away":
+            raise OperationalError("the connection was lost")
+        if self._left == -1:
+            raise (OperationalError if self._how == "busy" else DatabaseError)("a statement failed")
+        return execute(*arguments)
+
+
+class Exactness(RuleBasedStateMachine):
+    """One instance, one resource, and everything that may happen to them."""
+
+    server: SandboxServer
+    tenant: Tenant
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = BEGINNING
+        self._our_offset = 0.0
+        self._clock = time_machine.travel(self._our_time(), tick=False)
+        self._traveller = self._clock.start()
+        self._frozen: list[tuple[PollJob, Page]] = []
+        self._reread_from: int | None = None
+
+    # -- the beginning ---------------------------------------------------------------------------------------------
+
+    @initialize(
+        resource=st.sampled_from(("contacts", "contacts", "incidents")),
+        page_size=st.integers(1, 5),
+        poll_delay=st.sampled_from((0, 0, 400)),
+        track=st.booleans(),
+        ignore=st.booleans(),
+        by_updated=st.booleans(),
+        by_current=st.booleans(),
+        ages=st.lists(st.sampled_from((0, 1, 299, 301, 400)), max_size=3),
+    )
+    def begin(
+        self,
+        resource: str,
+        page_size: int,
+        poll_delay: int,
+        ages: list[int],
+        *,
+        track: bool,
+        ignore: bool,
+        by_updated: bool,
+        by_current: bool,
+    ) -> None:
+        self._list, self._field = resource, "title" if resource == "contacts" else "summary"
+        self._store = Store({resource: 5}, clock=lambda: datetime.fromtimestamp(self._now, UTC))
+        self.server.store = self._store
+        self._truth = Truth(self._store, resource)
+        for record_id, age in enumerate(ages, 1):
+            self._store.touch(resource, record_id, stamp=self._now - age)
+        self._truth.observe()
+        body = example_body(self.server.url)["configuration"]
+        body["event.poller.configuration"] = {
+            resource: {
+                "url": f"/hubs/crm/{resource}?where=lastUpdated>'${{date}}'",
+                "pageSize": page_size,
+                "pollDelay": poll_delay,
+                "trackChanges": track,
+                "ignoreEmptyChanges": ignore,
+                "filterByUpdatedDate": by_updated,
+                "filterByCurrentDate": by_current,
+                "datesConfiguration": {
+                    "createdDateField": "_info.dateEntered" if resource == "incidents" else "_info.lastUpdated"
+                },
+            }
+        }
+        wanted = read_configuration(body, base=Wanted())
+        self._instance, _ = create_instance(
+            organization=self.tenant.organization, user=self.tenant.user, name="Exact", tags=[], wanted=wanted
+        )
+        self._rules = Rules(int(self._now), 5, max(poll_delay, LOOK_BACK), ignore, track)
+
+    # -- ConnectWise -----------------------------------------------------------------------------------------------
+
+    @rule(late=LATENESS)
+    def create(self, late: int) -> None:
+        after = timedelta(seconds=late) if late else None
+        made = self._store.create(self._list, visible_after=after)
+        self._truth.due[made["id"]] = self._now + late
+        self._truth.observe()
+
+    @rule(pick=PICKS, title=st.sampled_from(TITLES), late=LATENESS)
+    def change(self, pick: int, title: str, late: int) -> None:
+        self._alter(pick, {self._field: title}, late)
+
+    @rule(pick=PICKS, late=LATENESS)
+    def touch(self, pick: int, late: int) -> None:
+        self._alter(pick, {}, late)
+
+    def _alter(self, pick: int, fields: dict[str, Any], late: int) -> None:
+        ids = self._store.ids(self._list)
+        if ids:
+            record_id = ids[-1 - pick % len(ids)]
+            self._store.change(self._list, record_id, fields, stamp=int(self._now) - late)
+            self._truth.observe()
+
+    @rule(pick=PICKS)
+    def delete(self, pick: int) -> None:
+        ids = self._store.ids(self._list)
+        if ids:
+            self._store.delete(self._list, ids[-1 - pick % len(ids)])
+            self._truth.observe()
+
+    @rule(pick=PICKS)
+    def hide(self, pick: int) -> None:
+        ids = self._store.ids(self._list)
+        if ids:
+            self._store.hide(self._list, [ids[-1 - pick % len(ids)]])
+            self._truth.observe()
+
+    @rule()
+    def show(self) -> None:
+        self._store.show(self._list)
+        self._truth.observe()
+
+    @rule()
+    def lose_the_role(self) -> None:
+        self._store.forbid(self._list)
+
+    @rule()
+    def regain_the_role(self) -> None:
+        self._store.allow(self._list)
+
+    @rule(sends=st.booleans())
+    def send_dates(self, *, sends: bool) -> None:
+        self._store.send_date_header = sends
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from((0.4, 1, 30, 299, 301, 5000)))
+    def pass_time(self, seconds: float) -> None:
+        self._now += seconds
+        self._traveller.move_to(self._our_time())
+        self._truth.observe()
+
+    @rule(offset=st.sampled_from((-3600, -200, 0, 200, 3600)))
+    def set_our_clock(self, offset: int) -> None:
+        self._our_offset = offset
+        self._traveller.move_to(self._our_time())
+
+    def _our_time(self) -> datetime:
+        return datetime.fromtimestamp(self._now + self._our_offset, UTC)
+
+    # -- polls -----------------------------------------------------------------------------------------------------
+
+    @rule(overtakes=st.booleans())
+    def poll(self, *, overtakes: bool) -> None:
+        """Poll; whoever holds the lease is overtaken, or else there is nothing to do."""
+        if overtakes:
+            self._expire_leases()
+        self._poll()
+
+    @rule(fault=st.sampled_from(FAULTS), skip=st.integers(0, 3))
+    def poll_badly(self, fault: dict[str, Any], skip: int) -> None:
+        self._store.fail_next(1, skip=skip, **fault)
+        self._poll()
+        self._store.clear_faults()
+
+    @rule(how=st.sampled_from(("killed", "away", "busy", "fault")), count=st.integers(0, 45))
+    def poll_on_a_bad_database(self, how: str, count: int) -> None:
+        self._make_due()
+        try:
+            with connection.execute_wrapper(DatabaseBreaker(how, count)):
+                self._run()
+        except (KilledError, DatabaseError):
+            pass  # whoever comes next finds only what was committed
+
+    @rule(at=st.integers(1, 4), act=st.sampled_from(("create", "change", "touch", "delete", "hide")), pick=PICKS)
+    def poll_while_rows_move(self, at: int, act: str, pick: int) -> None:
+        seen: list[object] = []
+
+        def move(request: object) -> None:
+            seen.append(request)
+            if len(seen) == at:
+                self.create(0) if act == "create" else self._move(act, pick)
+
+        with self._hook(move):
+            self._poll()
+
+    def _move(self, act: str, pick: int) -> None:
+        if act in ("change", "touch"):
+            self._alter(pick, {self._field: "Boss"} if act == "change" else {}, 0)
+        else:
+            (self.delete if act == "delete" else self.hide)(pick)
+
+    @contextmanager
+    def _hook(self, hook: Callable[[object], None]) -> Iterator[None]:
+        stop = self._store.on_request(hook)
+        try:
+            yield
+        finally:
+            stop()
+
+    @rule(at=st.integers(1, 4))
+    def poll_over_a_line_that_breaks(self, at: int) -> None:
+        self._store.fail_next(1, skip=at - 1, drop=True)
+        self._poll()
+        self._store.clear_faults()
+
+    # -- workers ---------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: len(self._frozen) < 3)
+    @rule()
+    def freeze(self) -> None:
+        """A worker takes the poll over, reads a page, and stands still with it in hand."""
+        self._expire_leases()
+        self._make_due()
+        token, keys = claim(self._polls(), [self._state.pk], now=timezone.now(), length=LEASE)
+        for state in self._polls().filter(pk__in=keys, resource_poll__instance__events_enabled=True):
+            job = PollJob(state, token)
+            if (page := self._read(job)) is not None:
+                self._frozen.append((job, page))
+
+    @precondition(lambda self: self._frozen)
+    @rule(pick=PICKS, goes_on=st.booleans())
+    def thaw(self, pick: int, *, goes_on: bool) -> None:
+        """It wakes up and writes, as far as it may: nothing if it was overtaken."""
+        job, page = self._frozen.pop(pick % len(self._frozen))
+        try:
+            if job.commit(page) and goes_on and (following := self._read(job)) is not None:
+                self._frozen.append((job, following))
+        except LeaseLostError:
+            assert not PollState.objects.filter(pk=job.key, lease_token=job.token).exists() or self._rewound(job)
+
+    @staticmethod
+    def _rewound(job: PollJob) -> bool:
+        """Whether a backfill was widened beneath the worker."""
+        return PollRun.objects.filter(pk=job.progress.pk, kind=PollRun.Kind.BACKFILL).exists()
+
+    @staticmethod
+    def _read(job: PollJob) -> Page | None:
+        try:
+            return job.request()()
+        except Exception as error:  # noqa: BLE001  (as the worker's loop does)
+            job.fail(error)
+            return None
+
+    # -- people ----------------------------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from((0, 400, 5000)))
+    def ask_for_a_backfill(self, seconds: int) -> None:
+        since = int(self._now) - seconds
+        request_backfill(self._polls(), datetime.fromtimestamp(since, UTC))
+        self._reread_from = since if self._reread_from is None else min(since, self._reread_from)
+        self._rules.told_from = min(self._rules.told_from, since)
+
+    @rule(enabled=st.booleans())
+    def switch(self, *, enabled: bool) -> None:
+        self._instance = set_enabled(self._instance, enabled=enabled)
+
+    # -- the promise -----------------------------------------------------------------------------------------------
+
+    @rule()
+    def a_good_poll_tells_exactly_the_truth(self) -> None:
+        self._store.allow(self._list)
+        self.switch(enabled=True)
+        for _ in range(3):
+            open_before = PollRun.objects.filter(status=PollRun.Status.OPEN).exists()
+            self._expire_leases()
+            self._poll()
+            assert self._state.health == Health.HEALTHY, self._state.last_error
+            if not open_before:
+                break
+        assert not open_before
+        assert PollRun.objects.latest("pk").status == PollRun.Status.COMPLETE
+        self._truth.check(self._told(), self._rules, reread_from=self._reread_from)
+        self._reread_from = None
+        self._check_notifications()
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "_instance"):
+                self.a_good_poll_tells_exactly_the_truth()
+        finally:
+            self._clock.stop()
+            Instance.objects.all().delete()
+            Site.objects.all().delete()
+            LogPosition.objects.all().delete()
+
+    def _told(self) -> dict[int, list[Told]]:
+        told: dict[int, list[Told]] = {}
+        for event in Event.objects.order_by("pk"):
+            changes = None if event.changes is None else json.loads(event.changes)
+            one = Told(event.kind, json.loads(event.record), changes, tracked=event.changes is not None)
+            told.setdefault(event.record_id, []).append(one)
+        return told
+
+    @staticmethod
+    def _check_notifications() -> None:
+        """Every event stands in the body of one notification, in the order of the events."""
+        notifications = Notification.objects.order_by("pk").values_list("body", flat=True)
+        sent = [json.loads(body)["message"]["events"] for body in notifications]
+        events = Event.objects.order_by("pk").values_list("object_id", "kind")
+        assert all(1 <= len(lot) <= 10 for lot in sent)
+        assert [(one["objectId"], one["eventType"]) for lot in sent for one in lot] == list(events)
+
+    # -- helpers ---------------------------------------------------------------------------------------------------
+
+    def _polls(self) -> Any:
+        polls = PollState.objects.filter(resource_poll__instance=self._instance)
+        return polls.select_related("resource_poll__instance__organization")
+
+    @property
+    def _state(self) -> PollState:
+        state: PollState = self._polls().get()
+        return state
+
+    def _make_due(self) -> None:
+        Site.objects.all().delete()
+        make_due(self._polls())
+
+    def _expire_leases(self) -> None:
+        PollState.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+
+    def _poll(self) -> None:
+        self._make_due()
+        self._run()
+
+    def _run(self) -> None:
+        PollLoop(self._polls().filter(next_poll_at__isnull=False), deadline=float("inf")).run()
+
+
+@pytest.fixture
+def _quiet() -> Iterator[None]:
+    """Thousands of failures on order would fill the log."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.timeout(7200 if LONG else 300)
+@pytest.mark.usefixtures("_quiet")
+def test_events_tell_exactly_what_happened(transactional_db: None, tenant: Tenant, settings: Settings) -> None:
+    settings.CONNECTWISE_CLIENT_ID = "a-client-id"
+    with start_sandbox(records={}) as server:
+        machine = type("Exactness", (Exactness,), {"server": server, "tenant": tenant})
+        run_state_machine_as_test(machine, settings=SETTINGS)
