@@ -70,6 +70,9 @@ CONNECTWISE_CLIENT_ID = env.text("CWCONNECT_CONNECTWISE_CLIENT_ID")
 RETENTION_DAYS = env.integer("CWCONNECT_RETENTION_DAYS", 30, minimum=1)
 # Standard Webhooks' schedule: the delay before each try, in seconds; the first is at once.
 RETRY_SCHEDULE = env.durations("CWCONNECT_RETRY_SCHEDULE", "0, 5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 24h")
+EMAIL_URL = env.text("CWCONNECT_EMAIL_URL")
+OPERATOR_WEBHOOK_URL = env.text("CWCONNECT_OPERATOR_WEBHOOK_URL")
+read_email_url(EMAIL_URL)  # what is wrong with it is said at the start, not at the first warning
 
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -16,6 +16,7 @@ from polling import tallies
 from polling.heartbeats import NEVER
 from polling.models import Heartbeat
 from polling.retention import prune
+from polling.telling import tell_operator
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ def forget_clusters(now: datetime) -> int:
 
 
 CHORES: list[Chore] = [
+    Chore("tell the operator", timedelta(0), tell_operator),
     Chore("tallies", timedelta(0), tallies.advance),
     Chore("forget sessions", timedelta(days=1), forget_sessions),
     Chore("forget clusters", timedelta(days=1), forget_clusters),

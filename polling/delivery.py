@@ -9,34 +9,30 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from urllib.parse import urlsplit
+from datetime import timedelta
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from cwconnect.http import NOTIFICATION_LIMITS
 from instances.connections import door
-from instances.models import Instance
-from instances.secrets import SecretUnreadableError
-from polling.leases import claim, free, release
+from polling.choosing import Choice, Chooser
+from polling.leases import claim, release
 from polling.loop import Loop, never
-from polling.models import DeliveryAttempt, Notification
-from polling.parcels import Envelope, Outcome, Parcel, envelope_of
-from polling.pausing import is_resting, pause_delivery
+from polling.models import Notification
+from polling.packing import pack
+from polling.parcels import Outcome, Parcel
 from polling.results import write_results
+from polling.shares import Trust
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=NOTIFICATION_LIMITS.total + 30)
 THREADS = 32
-PER_INSTANCE = 8
-PER_HOST = 12
+WRITES = 4  # times that results are written before they are given up: a repeat costs the receiver more
 
 Report = Callable[[Parcel, Outcome], None]
 
@@ -57,43 +53,41 @@ def deliver_these(
     return DeliveryLoop(due, deadline=float("inf"), stopping=stopping, report=report).run()
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    key: int
-    instance_id: int
-    host: str
-
-
 class DeliveryLoop(Loop[Parcel, Outcome]):
-    """One worker's attempts under way; `due` states what may be claimed."""
+    """One worker's attempts under way; `among` states what may be claimed."""
 
     threads = THREADS
 
     def __init__(
         self,
-        due: QuerySet[Notification],
+        among: QuerySet[Notification],
         *,
         deadline: float,
         stopping: Callable[[], bool] = never,
         report: Report | None = None,
     ) -> None:
         super().__init__(deadline=deadline, stopping=stopping)
-        self._due = due.filter(state=Notification.State.PENDING, next_attempt_at__isnull=False)
+        self._trust = Trust()
+        self._chooser = Chooser(among, self._trust, probe_length=LEASE)
         self._report = report
-        self._hosts: dict[int, str] = {}
 
     def claim(self, room: int, running: Collection[Parcel]) -> list[Parcel]:
         """Claim due notifications that have room at their instance and host, and write their attempts."""
         now = timezone.now()
-        chosen = self._choose(room, running, now)
-        if not chosen:
-            return []
+        choice = self._chooser.choose(room, running, now)
+        return self._claim(choice) if choice.keys else []
+
+    def _claim(self, choice: Choice) -> list[Parcel]:
+        now = timezone.now()
         with transaction.atomic():
             lease_end = time.monotonic() + LEASE.total_seconds()
-            token, keys = claim(self._due.filter(next_attempt_at__lte=now), chosen, now=now, length=LEASE)
+            due = self._chooser.due.filter(next_attempt_at__lte=now)
+            token, keys = claim(due, choice.keys, now=now, length=LEASE)
             Notification.objects.filter(pk__in=keys, first_attempt_at=None).update(first_attempt_at=now)
-            rows = Notification.objects.filter(pk__in=keys).select_related("instance").order_by("next_attempt_at")
-            return _parcels(list(rows), token, lease_end, now)
+            rows = Notification.objects.filter(pk__in=keys).select_related("instance").order_by("next_attempt_at", "pk")
+            parcels = pack(list(rows), choice, token=token, lease_end=lease_end, now=now)
+        self._chooser.settle_claim(choice, parcels, now)
+        return parcels
 
     def request(self, job: Parcel) -> Callable[[], Outcome]:
         """Give the POST."""
@@ -102,9 +96,10 @@ class DeliveryLoop(Loop[Parcel, Outcome]):
     def settle(self, done: list[tuple[Parcel, Future[Outcome]]]) -> list[Parcel]:
         """Write what came of the attempts; an attempt has no further request."""
         results = [(parcel, _outcome(parcel, future)) for parcel, future in done]
-        write_results(results, timezone.now())
-        if self._report is not None:
-            for parcel, outcome in results:
+        _write(results)
+        for parcel, outcome in results:
+            self._trust.learn(parcel.host, delivered=outcome.delivered)
+            if self._report is not None:
                 self._report(parcel, outcome)
         return []
 
@@ -113,73 +108,19 @@ class DeliveryLoop(Loop[Parcel, Outcome]):
         for job in jobs:
             release(Notification, [job.notification.pk], job.token)
 
-    def _choose(self, room: int, running: Collection[Parcel], now: datetime) -> list[int]:
-        """Give the keys of due notifications within every share, the longest due first.
 
-        Looks again without the instances that are full, so that one with ten thousand due hides nobody.
-        """
-        per_instance = Counter(parcel.envelope.instance_id for parcel in running)
-        per_host = Counter(_host(parcel.envelope.url) for parcel in running)
-        full = {key for key, count in per_instance.items() if count >= PER_INSTANCE}
-        chosen: list[int] = []
-        while len(chosen) < room:
-            look = self._due.filter(free(now), next_attempt_at__lte=now).exclude(instance_id__in=full)
-            found = look.exclude(pk__in=chosen).order_by("next_attempt_at").values_list("pk", "instance_id")
-            candidates = self._with_hosts(found[: 2 * room])
-            if not candidates:
-                return chosen
-            before = len(full)
-            for candidate in candidates:
-                if per_instance[candidate.instance_id] >= PER_INSTANCE or per_host[candidate.host] >= PER_HOST:
-                    full.add(candidate.instance_id)
-                elif len(chosen) < room:
-                    chosen.append(candidate.key)
-                    per_instance[candidate.instance_id] += 1
-                    per_host[candidate.host] += 1
-            if len(candidates) < 2 * room or len(full) == before:
-                return chosen
-        return chosen
-
-    def _with_hosts(self, found: Iterable[tuple[int, int]]) -> list[_Candidate]:
-        pairs = list(found)
-        missing = {instance_id for _, instance_id in pairs} - self._hosts.keys()
-        if missing:
-            urls = Instance.objects.filter(pk__in=missing).values_list("pk", "callback_url")
-            self._hosts |= {instance_id: _host(url) for instance_id, url in urls}
-        return [_Candidate(key, instance_id, self._hosts.get(instance_id, "")) for key, instance_id in pairs]
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc.lower()
-
-
-def _parcels(rows: list[Notification], token: str, lease_end: float, now: datetime) -> list[Parcel]:
-    envelopes: dict[int, Envelope | None] = {}
-    for row in rows:
-        if row.instance_id not in envelopes:
-            envelopes[row.instance_id] = _envelope(row.instance, now)
-    resting = [row.pk for row in rows if envelopes[row.instance_id] is None]
-    if resting:
-        Notification.objects.filter(pk__in=resting).update(next_attempt_at=None, lease_token=None, lease_until=None)
-    sent = [(row, envelope) for row in rows if (envelope := envelopes[row.instance_id]) is not None]
-    attempts = DeliveryAttempt.objects.bulk_create(
-        [DeliveryAttempt(notification=row, url=envelope.url, started_at=now) for row, envelope in sent]
-    )
-    return [
-        Parcel(row, envelope, attempt.pk, token, lease_end, row.body.encode())
-        for (row, envelope), attempt in zip(sent, attempts, strict=True)
-    ]
-
-
-def _envelope(instance: Instance, now: datetime) -> Envelope | None:
-    """Give where to send, or None when the instance may not send now: it was switched off since the look."""
-    if is_resting(instance):
-        return None
-    try:
-        return envelope_of(instance, now)
-    except SecretUnreadableError as error:
-        pause_delivery(instance.pk, str(error), now)
-        return None
+def _write(results: list[tuple[Parcel, Outcome]]) -> None:
+    """Write results, again after a deadlock or a database that was busy: what is not written is sent once more."""
+    for attempt in range(1, WRITES + 1):
+        try:
+            write_results(results, timezone.now())
+        except OperationalError as error:
+            if attempt == WRITES:
+                raise
+            log.warning("Results of %s attempts could not be written, trying again: %s", len(results), error)
+            time.sleep(0.1 * attempt)
+        else:
+            return
 
 
 def _outcome(parcel: Parcel, future: Future[Outcome]) -> Outcome:

@@ -1,32 +1,43 @@
 """What is due: the two questions that decide whether a worker is woken, each answered from an index.
 
-A row under a lease is not due before the lease ends: someone works on it, or died on it.
+A row under a lease is left out until the lease ends: someone works on it, or died on it.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import F, Min, QuerySet
-from django.db.models.functions import Greatest
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from instances.models import Instance
 from polling.leases import free
-from polling.models import Health, Notification, PollState, Site
+from polling.models import Health, Notification, PollState, Receiver, Site
 
 
 def poll_due_at(now: datetime) -> datetime | None:
-    """Give when the next poll is due (in the past: one is), None if nothing is polled."""
+    """Give when the next poll or sweep is due (in the past: one is), None if nothing is polled."""
     blocked = Site.objects.filter(blocked_until__gt=now).values("key")
-    states = PollState.objects.filter(next_poll_at__isnull=False).exclude(site__in=blocked)
-    return _earliest(states, "next_poll_at", now)
+    states = PollState.objects.exclude(site__in=blocked)
+    poll = _earliest(states.filter(next_poll_at__isnull=False), "next_poll_at", now)
+    sweep = _earliest(may_sweep(states.filter(next_sweep_at__isnull=False)), "next_sweep_at", now)
+    return min((at for at in (poll, sweep) if at is not None), default=None)
+
+
+def may_sweep(states: QuerySet[PollState]) -> QuerySet[PollState]:
+    """Leave out polls that are paused, or refused for their login or role: the hourly poll is to find that over."""
+    return states.exclude(health__in=(Health.PAUSED, Health.UNAUTHORIZED))
 
 
 def delivery_due_at(now: datetime) -> datetime | None:
-    """Give when the next delivery attempt is due (in the past: one is), None if nothing waits."""
-    waiting = Notification.objects.filter(state=Notification.State.PENDING, next_attempt_at__isnull=False)
-    return _earliest(waiting, "next_attempt_at", now)
+    """Give when the next delivery attempt is due (in the past: one is), None if nothing waits.
+
+    That of a notification which a breaker holds is the breaker's next probe.
+    """
+    attempt = _earliest(Notification.objects.filter(next_attempt_at__isnull=False), "next_attempt_at", now)
+    holding = Receiver.objects.filter(open_until__isnull=False, holds=True).order_by("open_until")
+    probe = holding.values_list("open_until", flat=True).first()
+    return min((at for at in (attempt, probe) if at is not None), default=None)
 
 
 def poll_now(instance: Instance) -> int:
@@ -40,8 +51,5 @@ def make_due(states: QuerySet[PollState]) -> int:
 
 
 def _earliest(rows: QuerySet[PollState] | QuerySet[Notification], field: str, now: datetime) -> datetime | None:
-    # Two queries, each the head of an index: few rows are leased at a time, so the first skips few.
-    first_free = rows.filter(free(now)).order_by(field).values_list(field, flat=True).first()
-    leased = rows.filter(lease_token__isnull=False, lease_until__gte=now)
-    first_leased = leased.aggregate(at=Min(Greatest(F(field), F("lease_until"))))["at"]
-    return min((at for at in (first_free, first_leased) if at is not None), default=None)
+    # The head of an index; few rows are leased at a time, so it skips few.
+    return rows.filter(free(now)).order_by(field).values_list(field, flat=True).first()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.db import models
 
 from instances.models import Instance, Organization, ResourcePoll
-from polling.tally import Tally as Tally  # Django looks for models here
 from polling.v1.models import IdempotentAnswer as IdempotentAnswer  # Django looks for models here
 
 
@@ -45,6 +44,8 @@ class PollState(Leased):
     last_error = models.TextField(blank=True)
     last_good_at = models.DateTimeField(null=True)
     baseline_at = models.DateTimeField(null=True, help_text="When the first sweep for deletes was complete.")
+    sweep_failures = models.PositiveIntegerField(default=0, help_text="Failed sweeps since the last good one.")
+    sweep_error = models.TextField(blank=True, help_text="Why the last sweep failed.")
 
     class Meta:
         indexes = [
@@ -75,6 +76,7 @@ class PollRun(models.Model):
         POLL = "poll", "Poll"
         BACKFILL = "backfill", "Backfill"
         SWEEP = "sweep", "Sweep for deletes"
+        REPAIR = "repair", "Repair"
 
     class Status(models.TextChoices):
         """How far it got."""
@@ -98,6 +100,7 @@ class PollRun(models.Model):
     notes = models.TextField(blank=True, help_text="Why records were skipped, the first few of them.")
     error = models.TextField(blank=True)
     held = models.JSONField(default=list, blank=True, help_text="Ids that a sweep found gone and holds back.")
+    listed_at = models.DateTimeField(null=True, help_text="When a sweep had read the last id: the date of its deletes.")
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
 
@@ -116,7 +119,8 @@ class PollRun(models.Model):
 class KnownRecord(models.Model):
     """A row of ConnectWise as last read: kept narrow, for as long as its resource is polled.
 
-    `stamp` is Unix seconds; `digest` is a version byte and the content's hash (see changes.py).
+    `stamp` is Unix seconds; `digest` is a version byte and the content's hash, or a lone zero byte for a row that was
+    met by its id alone, or found gone (see changes.py).
     """
 
     pk = models.CompositePrimaryKey("resource_poll_id", "record_id")
@@ -145,6 +149,33 @@ class KnownBody(models.Model):
         return f"body of record {self.record_id}"
 
 
+class Absence(models.Model):
+    """A row known and not gone that a sweep did not find, and what becomes of it. It goes when the row is seen again.
+
+    Or, as `back`, the other way round: a row told as deleted that a sweep found again, to be read and told.
+    """
+
+    class Standing(models.TextChoices):
+        """What becomes of the row."""
+
+        MISSED = "missed", "Not found by the sweep under way"
+        HELD = "held", "Held back for a person to decide"
+        RELEASED = "released", "Released: told by the next sweep that does not find it either"
+        DISMISSED = "dismissed", "Dismissed: not told, and not asked about again"
+        BACK = "back", "Deleted, and found again"
+
+    pk = models.CompositePrimaryKey("resource_poll_id", "record_id")
+    resource_poll = models.ForeignKey(ResourcePoll, on_delete=models.CASCADE, db_index=False, related_name="+")
+    record_id = models.BigIntegerField()
+    standing = models.CharField(max_length=10, choices=Standing.choices, default=Standing.MISSED)
+
+    class Meta:
+        indexes = [models.Index(fields=["resource_poll", "standing", "record_id"], name="absence_by_standing")]
+
+    def __str__(self) -> str:
+        return f"record {self.record_id}: {self.standing}"
+
+
 class LogPosition(models.Model):
     """The one row from which events take their ids.
 
@@ -156,6 +187,28 @@ class LogPosition(models.Model):
 
     def __str__(self) -> str:
         return f"event {self.last}"
+
+
+class Replay(models.Model):
+    """A person's request to send whole notifications again, and how far it came."""
+
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="replays")
+    asked_at = models.DateTimeField()
+    what = models.TextField(help_text="What was asked for, in words.")
+    total = models.PositiveIntegerField(default=0)
+    delivered = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0, help_text="Given up after the whole retry schedule.")
+
+    class Meta:
+        indexes = [models.Index(fields=["instance", "-id"], name="replay_newest")]
+
+    def __str__(self) -> str:
+        return f"replay {self.pk}: {self.what}"
+
+    @property
+    def left(self) -> int:
+        """How many are still to be sent."""
+        return max(0, self.total - self.delivered - self.failed)
 
 
 class Notification(Leased):
@@ -186,13 +239,24 @@ class Notification(Leased):
     delivered_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True)
     created_at = models.DateTimeField()
+    replay = models.ForeignKey(
+        Replay,
+        on_delete=models.SET_NULL,
+        null=True,
+        db_index=False,
+        related_name="notifications",
+        help_text="Set while it is sent again; its state stays what it was.",
+    )
 
     class Meta:
         indexes = [
             models.Index(
-                fields=["next_attempt_at", "instance"],
+                fields=["next_attempt_at", "id"],
                 name="notification_due",
-                condition=models.Q(state="pending", next_attempt_at__isnull=False),
+                condition=models.Q(next_attempt_at__isnull=False),
+            ),
+            models.Index(
+                fields=["replay", "id"], name="notification_replayed", condition=models.Q(replay__isnull=False)
             ),
             models.Index(
                 fields=["instance", "id"],
@@ -203,6 +267,7 @@ class Notification(Leased):
         ]
 
     UNDELIVERED = (State.PENDING, State.EXHAUSTED)
+    TOLD_OR_GIVEN_UP = (State.DELIVERED, State.FAILED, State.DISCARDED)
 
     def __str__(self) -> str:
         return self.webhook_id
@@ -260,6 +325,7 @@ class DeliveryAttempt(models.Model):
     error = models.TextField(blank=True)
     request_headers = models.JSONField(default=dict, help_text="Without those that hold secrets.")
     response = models.TextField(blank=True, help_text="The first 20 kB of the answer.")
+    replay = models.BooleanField(default=False, help_text="Whether it was marked as a replay.")
 
     class Meta:
         indexes = [models.Index(fields=["-started_at"], name="attempt_newest")]
@@ -268,10 +334,35 @@ class DeliveryAttempt(models.Model):
         return f"attempt {self.pk}"
 
 
+class Receiver(models.Model):
+    """A callback URL of an organization, and its breaker: while it is open, one notification at a time probes."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="receivers")
+    url_hash = models.CharField(max_length=64)
+    url = models.CharField(max_length=2000)
+    failures = models.PositiveIntegerField(default=0, help_text="In a row, of whatever notification.")
+    probes = models.PositiveIntegerField(default=0, help_text="Failed probes since the breaker opened.")
+    opened_at = models.DateTimeField(null=True)
+    open_until = models.DateTimeField(null=True, help_text="No probe before this. Empty while the breaker is closed.")
+    holds = models.BooleanField(default=False, help_text="Whether it keeps notifications waiting.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "url_hash"], name="receiver_once_per_organization")
+        ]
+        indexes = [
+            models.Index(fields=["open_until"], name="receiver_open", condition=models.Q(open_until__isnull=False))
+        ]
+
+    def __str__(self) -> str:
+        return self.url
+
+
 class DeliveryState(models.Model):
-    """How an instance's delivery stands."""
+    """How an instance's delivery stands. `receiver` is that of its callback URL, once something was sent there."""
 
     instance = models.OneToOneField(Instance, on_delete=models.CASCADE, primary_key=True, related_name="delivery_state")
+    receiver = models.ForeignKey(Receiver, on_delete=models.SET_NULL, null=True, related_name="delivery_states")
     paused_at = models.DateTimeField(null=True)
     pause_reason = models.TextField(blank=True)
     last_delivered_at = models.DateTimeField(null=True)
@@ -280,22 +371,44 @@ class DeliveryState(models.Model):
         return f"delivery of {self.instance}"
 
 
-class Receiver(models.Model):
-    """A callback URL of an organization: its breaker. While it is open, one notification at a time probes."""
+class Alert(models.Model):
+    """A warning to the operator, once per episode: open until what it warns of is over."""
 
-    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="receivers")
-    url_hash = models.CharField(max_length=64)
-    url = models.CharField(max_length=2000)
-    failures = models.PositiveIntegerField(default=0, help_text="In a row.")
-    open_until = models.DateTimeField(null=True, help_text="No probe before this.")
+    class Kind(models.TextChoices):
+        """What it warns of."""
+
+        HALF_USED = "half used", "Half of the retry schedule is used up"
+        LAST_TRY = "last try", "One try is left"
+        PAUSED = "paused", "Delivery is paused"
+        BREAKER = "breaker", "A receiver keeps failing"
+
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="alerts")
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, null=True, related_name="alerts")
+    receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, null=True, related_name="alerts")
+    notification = models.ForeignKey(Notification, on_delete=models.SET_NULL, null=True, related_name="alerts")
+    text = models.TextField()
+    created_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+    mailed_at = models.DateTimeField(null=True)
+    posted_at = models.DateTimeField(null=True)
+    tries = models.PositiveSmallIntegerField(default=0, help_text="Failed sends, to either place.")
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["organization", "url_hash"], name="receiver_once_per_organization")
+            models.UniqueConstraint(
+                fields=["instance", "kind"], condition=models.Q(resolved_at=None), name="alert_once_per_episode"
+            ),
+            models.UniqueConstraint(
+                fields=["receiver", "kind"],
+                condition=models.Q(resolved_at=None),
+                name="receiver_alert_once_per_episode",
+            ),
         ]
+        indexes = [models.Index(fields=["-created_at"], name="alert_newest")]
 
     def __str__(self) -> str:
-        return self.url
+        return self.get_kind_display()
 
 
 class Heartbeat(models.Model):

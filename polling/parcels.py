@@ -20,6 +20,7 @@ from polling.signing import signature_headers
 
 LONGEST_RESPONSE = 20_000
 USER_AGENT = "cwconnect"
+REPLAY_HEADER = "Elements-Webhook-Replay"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,10 @@ class Envelope:
 
 @dataclass(frozen=True)
 class Parcel:
-    """A claimed notification, ready to be sent. `lease_end` is in monotonic seconds: no POST begins after it."""
+    """A claimed notification, ready to be sent. `lease_end` is in monotonic seconds: no POST begins after it.
+
+    `receiver_id` names the breaker that counts the attempt; a `probe` is sent while that is open.
+    """
 
     notification: Notification
     envelope: Envelope
@@ -44,10 +48,15 @@ class Parcel:
     token: str
     lease_end: float
     body: bytes
+    host: str = ""
+    receiver_id: int | None = None
+    probe: bool = False
 
     def headers(self, timestamp: int) -> dict[str, str]:
         """Give the headers of an attempt at `timestamp` (Unix seconds); InvalidHeader if the user's can't be sent."""
         ours = {"Content-Type": "application/json", "User-Agent": USER_AGENT}
+        if self.notification.replay_id is not None:
+            ours[REPLAY_HEADER] = "true"
         ours |= signature_headers(self.envelope.keys, self.notification.webhook_id, timestamp, self.body)
         return merge_headers(ours, self.envelope.extra_headers)
 

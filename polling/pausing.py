@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Q
 
 from instances.models import Instance
-from polling.models import DeliveryState, Notification
-
-log = logging.getLogger(__name__)
+from polling import alerts
+from polling.models import Alert, DeliveryState, Notification, Receiver
 
 PENDING = Notification.State.PENDING
 EXHAUSTED = Notification.State.EXHAUSTED
-_BLOCKED_BY = Q(follows__state__in=Notification.UNDELIVERED)
+REPLAYED = Q(replay__isnull=False, state__in=Notification.TOLD_OR_GIVEN_UP)
+"""What is sent again although its own delivery is over."""
+ON_ITS_WAY = Q(state=PENDING) | REPLAYED
+BLOCKED = Q(state=PENDING, follows__state__in=Notification.UNDELIVERED) | Q(
+    REPLAYED, follows__replay__isnull=False, follows__state__in=Notification.TOLD_OR_GIVEN_UP
+)
+"""What waits for the notification that it follows: its own delivery for that one's, its replay for that one's."""
 
 
 def is_resting(instance: Instance) -> bool:
@@ -25,32 +30,41 @@ def is_resting(instance: Instance) -> bool:
     return DeliveryState.objects.filter(instance=instance, paused_at__isnull=False).exists()
 
 
-def pause_delivery(instance_id: int, reason: str, now: datetime) -> None:
+def pause_delivery(instance: Instance, reason: str, now: datetime) -> None:
     """Pause: what is due waits for a person's release. Inside the transaction that found the reason."""
-    DeliveryState.objects.update_or_create(instance_id=instance_id, defaults={"paused_at": now, "pause_reason": reason})
-    Notification.objects.filter(instance_id=instance_id, state=PENDING).update(next_attempt_at=None)
-    log.warning("Delivery of instance %s is paused: %s", instance_id, reason)
+    DeliveryState.objects.update_or_create(instance_id=instance.pk, defaults={"paused_at": now, "pause_reason": reason})
+    _take_due_times(instance)
+    alerts.warn(Alert.Kind.PAUSED, instance, f"Delivery of {instance} is paused: {reason}", now)
 
 
 def release_delivery(instance: Instance, now: datetime) -> int:
     """Go on after a pause, the exhausted notifications first, with a fresh schedule; give how many are to be sent."""
-    DeliveryState.objects.filter(instance=instance).update(paused_at=None, pause_reason="")
-    Notification.objects.filter(instance=instance, state=EXHAUSTED).update(
-        state=PENDING, step=0, first_attempt_at=None, next_attempt_at=now
-    )
-    rearm(instance, now)
-    return Notification.objects.filter(instance=instance, state=PENDING).count()
+    with transaction.atomic():
+        DeliveryState.objects.filter(instance=instance).update(paused_at=None, pause_reason="")
+        alerts.resolve(Alert.objects.filter(instance=instance), now)
+        waiting = Notification.objects.filter(instance=instance, state=EXHAUSTED)
+        # Claims go by due time: a moment earlier puts these before all that rearm() makes due.
+        first = now - timedelta(milliseconds=1)
+        waiting.update(state=PENDING, step=0, first_attempt_at=None, next_attempt_at=first)
+        rearm(instance, now)
+        return Notification.objects.filter(ON_ITS_WAY, instance=instance).count()
 
 
 def rearm(instance: Instance, now: datetime) -> None:
-    """Bring the due times of an instance's notifications in step with whether it may send now."""
-    pending = Notification.objects.filter(instance=instance, state=PENDING)
+    """Bring the due times of an instance's notifications in step with whether, and where, it may send now."""
+    elsewhere = Receiver.objects.filter(delivery_states=instance.pk).exclude(url=instance.callback_url)
+    DeliveryState.objects.filter(instance=instance, receiver__in=elsewhere.values("pk")).update(receiver=None)
     if is_resting(instance):
-        pending.update(next_attempt_at=None)
+        _take_due_times(instance)
     else:
-        pending.filter(next_attempt_at=None).exclude(_BLOCKED_BY).update(next_attempt_at=now)
+        waiting = Notification.objects.filter(ON_ITS_WAY, instance=instance, next_attempt_at=None)
+        waiting.exclude(BLOCKED).update(next_attempt_at=now)
 
 
 def let_followers_go(done: Collection[int], now: datetime) -> None:
     """Make due what waited for these notifications, now delivered or given up."""
-    Notification.objects.filter(follows_id__in=done, state=PENDING, next_attempt_at=None).update(next_attempt_at=now)
+    Notification.objects.filter(ON_ITS_WAY, follows_id__in=done, next_attempt_at=None).update(next_attempt_at=now)
+
+
+def _take_due_times(instance: Instance) -> None:
+    Notification.objects.filter(instance=instance, next_attempt_at__isnull=False).update(next_attempt_at=None)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections import Counter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from polling.delivery import deliver_these
-from polling.parcels import Outcome, Parcel
-from polling.terminal import chosen_instances, progress
+from polling.foreground import deliver_in_foreground, of_instances
+from polling.terminal import chosen_instances
 
 
 class Command(BaseCommand):
@@ -24,15 +22,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Deliver, and say how it went."""
-        tally: Counter[str] = Counter()
-        with progress(quiet=options["verbosity"] == 0) as display:
-            bar = display.add_task("notifications", total=None, done="")
-
-            def report(parcel: Parcel, outcome: Outcome) -> None:
-                tally["delivered" if outcome.delivered else "failed"] += 1
-                display.update(bar, done=f"{tally['delivered']} delivered, {tally['failed']} failed")
-
-            deliver_these([instance.pk for instance in chosen_instances(options["instance_id"])], report=report)
+        mine = of_instances([instance.pk for instance in chosen_instances(options["instance_id"])])
+        tally = deliver_in_foreground(mine, title="notifications", total=None, quiet=options["verbosity"] == 0)
         self.stdout.write(f"{tally['delivered']} delivered, {tally['failed']} failed.")
         if tally["failed"]:
             raise CommandError("Some attempts failed; they are tried again by the schedule. See the admin's attempts.")

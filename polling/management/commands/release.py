@@ -1,4 +1,4 @@
-"""`manage.py release`: let an instance's paused delivery go on."""
+"""`manage.py release`: let an instance's paused delivery go on, and deliver in the foreground, with progress."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from polling.foreground import deliver_in_foreground, of_instances, words
+from polling.models import Notification
 from polling.pausing import release_delivery
 from polling.terminal import chosen_instances
 
@@ -15,14 +17,26 @@ from polling.terminal import chosen_instances
 class Command(BaseCommand):
     """Release what is paused: the exhausted notifications first, each with a fresh retry schedule."""
 
-    help = "Release an instance's paused delivery."
+    help = "Release an instance's paused delivery and deliver it, in the foreground."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare whose delivery."""
         parser.add_argument("instance_id", type=int)
+        parser.add_argument("--leave", action="store_true", help="release only; the workers deliver")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Release, and say how much there is to send."""
-        for instance in chosen_instances(options["instance_id"]):
-            count = release_delivery(instance, timezone.now())
-            self.stdout.write(f"{count} notifications of {instance} are to be sent.")
+        """Release, say how much there is to send, and send it."""
+        (instance,) = chosen_instances(options["instance_id"])
+        count = release_delivery(instance, timezone.now())
+        self.stdout.write(f"{count} notifications of {instance} are to be sent.")
+        if options["leave"] or not count:
+            return
+        undelivered = Notification.objects.filter(instance=instance, state__in=Notification.UNDELIVERED)
+        tally = deliver_in_foreground(
+            of_instances([instance.pk]),
+            title="released",
+            total=count,
+            quiet=options["verbosity"] == 0,
+            done=lambda: max(0, count - undelivered.count()),
+        )
+        self.stdout.write(f"{words(tally)}; {undelivered.count()} are still to be delivered.")

@@ -1,0 +1,69 @@
+"""Notifications made without a poll: many, quickly, of whatever records a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.utils import timezone
+
+from instances.models import Instance, Organization
+from instances.secrets import Secret
+from polling.models import Event, Notification
+from polling.notifications import notification_of
+
+Records = Sequence[int]
+
+
+def make_instance(organization: Organization, url: str, name: str = "API_Polling", key: str = "") -> Instance:
+    """Make an instance that tells `url`, without asking any ConnectWise."""
+    return Instance.objects.create(
+        organization=organization,
+        name=name,
+        token_hash=f"{name} {url}"[-64:],
+        base_url="http://127.0.0.1:9",
+        company="acme",
+        public_key=Secret.of("x"),
+        private_key=Secret.of("x"),
+        events_enabled=True,
+        callback_url=url,
+        signature_key=Secret.of(key) if key else None,
+    )
+
+
+def make_notifications(
+    instance: Instance, told: Sequence[Records], now: datetime | None = None, **columns: object
+) -> list[Notification]:
+    """Make one notification for each list of records, each due at once and following none."""
+    at = now or timezone.now()
+    last = Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    events, notifications = [], []
+    for records in told:
+        carried = []
+        for record in records:
+            last += 1
+            carried.append(_event(last, instance, record, at))
+        notification = notification_of(instance, "contacts", carried, at)
+        for name, value in columns.items():
+            setattr(notification, name, value)
+        for event in carried:
+            event.notification_id = notification.pk
+        notifications.append(notification)
+        events += carried
+    Notification.objects.bulk_create(notifications)
+    Event.objects.bulk_create(events)
+    return notifications
+
+
+def _event(key: int, instance: Instance, record: int, at: datetime) -> Event:
+    return Event(
+        id=key,
+        instance=instance,
+        object_type="contacts",
+        object_id=str(record),
+        record_id=record,
+        kind="UPDATED",
+        occurred_at=at,
+        polled_at=at,
+        record=f'{{"id":{record}}}',
+    )

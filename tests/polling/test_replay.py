@@ -1,0 +1,202 @@
+"""Whole notifications sent again: marked, counted, in order, and without touching what was told before."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from polling.chains import Chains
+from polling.delivery import DeliveryLoop
+from polling.models import DeliveryAttempt, DeliveryState, Event, Notification, Replay
+from polling.pausing import release_delivery
+from polling.replay import Selection, count_selected, start_replay
+from tests.conftest import Tenant
+from tests.polling.conftest import World
+from tests.polling.notifying import make_instance, make_notifications
+from tests.polling.receivers import Receiver
+from tests.polling.sending import change, deliver, failing
+
+State = Notification.State
+
+
+def replay(world: World, **selection: object) -> Replay:
+    return start_replay(world.instance, Selection(**selection), timezone.now())  # type: ignore[arg-type]  # as given
+
+
+@pytest.fixture
+def told(telling: World, receiver: Receiver) -> World:
+    """A world that has told of contact 1."""
+    change(telling, 1)
+    deliver()
+    return telling
+
+
+def test_a_replay_has_the_same_id_and_bytes_and_is_marked(told: World, receiver: Receiver) -> None:
+    replay(told, event_id=Event.objects.get().pk)
+    deliver(now_due=False)
+    first, again = receiver.got
+    assert (first.webhook_id, first.body) == (again.webhook_id, again.body)
+    assert "elements-webhook-replay" not in first.headers
+    assert again.headers["elements-webhook-replay"] == "true"
+    assert list(DeliveryAttempt.objects.order_by("id").values_list("replay", flat=True)) == [False, True]
+
+
+def test_progress_is_counted(told: World) -> None:
+    started = replay(told, since=timezone.now() - timedelta(hours=1))
+    assert (started.total, started.left) == (1, 1)
+    deliver(now_due=False)
+    started.refresh_from_db()
+    assert (started.delivered, started.failed, started.left) == (1, 0, 0)
+
+
+def test_what_was_delivered_stays_delivered_while_its_replay_fails(told: World, receiver: Receiver) -> None:
+    receiver.answer = failing(500)
+    replay(told, event_id=Event.objects.get().pk)
+    deliver(now_due=False)
+    waiting = Notification.objects.get()
+    assert (waiting.state, waiting.step) == (State.DELIVERED, 1)
+    assert waiting.next_attempt_at is not None
+    receiver.answer = failing(204)
+    change(told, 1, title="Second")
+    deliver(now_due=False)
+    assert receiver.got[-1].json["message"]["raw"]["contacts"][0]["title"] == "Second"
+
+
+def test_a_replay_given_up_pauses_nothing(told: World, receiver: Receiver, settings: Settings) -> None:
+    settings.RETRY_SCHEDULE = [0, 5]
+    receiver.answer = failing(500)
+    started = replay(told, event_id=Event.objects.get().pk)
+    deliver()
+    deliver()
+    started.refresh_from_db()
+    assert (started.failed, started.left) == (1, 0)
+    assert Notification.objects.get().state == State.DELIVERED
+    assert DeliveryState.objects.get().paused_at is None
+    assert deliver() == 0
+
+
+def test_a_notification_given_up_is_delivered_by_its_replay(told: World, receiver: Receiver) -> None:
+    Notification.objects.update(state=State.FAILED, delivered_at=None)
+    replay(told, failed=True)
+    deliver(now_due=False)
+    assert Notification.objects.get().state == State.DELIVERED
+
+
+def test_a_replay_cut_off_by_a_crash_is_sent_all_the_same(told: World, receiver: Receiver) -> None:
+    started = replay(told, event_id=Event.objects.get().pk)
+    assert len(DeliveryLoop(Notification.objects.all(), deadline=float("inf")).claim(1, [])) == 1
+    Notification.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    deliver(now_due=False)
+    started.refresh_from_db()
+    assert started.left == 0
+
+
+def test_replays_wait_while_delivery_is_paused(told: World, receiver: Receiver) -> None:
+    receiver.answer = failing(410)
+    change(told, 2)
+    deliver()
+    replay(told, since=timezone.now() - timedelta(hours=1))
+    assert deliver() == 0
+    receiver.answer = failing(204)
+    receiver.got.clear()
+    release_delivery(told.instance, timezone.now())
+    deliver(now_due=False)
+    assert sorted(receiver.told()) == [("UPDATED", "1"), ("UPDATED", "2")]
+
+
+def test_what_is_asked_for_twice_is_sent_once(told: World, receiver: Receiver) -> None:
+    first, second = replay(told, since=timezone.now() - timedelta(hours=1)), replay(told, object_id="1")
+    deliver(now_due=False)
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.left, second.delivered, len(receiver.got)) == (0, 1, 2)
+
+
+def test_a_record_is_told_again_in_order(tenant: Tenant, receiver: Receiver) -> None:
+    instance = make_instance(tenant.organization, receiver.url)
+    made = make_notifications(
+        instance, [[1], [2], [1, 2], [3], [2, 3], [1]], state=State.DELIVERED, next_attempt_at=None
+    )
+    start_replay(instance, Selection(since=timezone.now() - timedelta(hours=1)), timezone.now())
+    deliver(now_due=False)
+    came = [got.webhook_id for got in receiver.got]
+    assert sorted(came) == sorted(row.webhook_id for row in made)
+    for record in ("1", "2", "3"):
+        ids = [got.json["id"] for got in receiver.got if ("UPDATED", record) in got.told()]
+        assert ids == sorted(ids)
+
+
+@pytest.mark.parametrize(
+    ("selection", "count"),
+    [
+        (Selection(), 5),
+        (Selection(failed=True), 3),
+        (Selection(resource="contacts"), 5),
+        (Selection(resource="incidents"), 0),
+        (Selection(kind="UPDATED", object_id="2"), 1),
+        (Selection(kind="DELETED"), 0),
+        (Selection(event_id=1), 1),
+    ],
+)
+def test_a_selection_is_counted_first(tenant: Tenant, selection: Selection, count: int) -> None:
+    instance = make_instance(tenant.organization, "http://127.0.0.1:9/")
+    made = make_notifications(instance, [[number] for number in range(1, 7)])
+    columns = [
+        {"state": State.DELIVERED},
+        {"state": State.FAILED},
+        {"state": State.EXHAUSTED},
+        {"state": State.DISCARDED},
+        {"step": 1},
+        {"step": 0},
+    ]
+    for row, values in zip(made, columns, strict=True):
+        Notification.objects.filter(pk=row.pk).update(**values)
+    assert count_selected(instance, selection) == count
+
+
+def test_since_and_until_bound_a_window(tenant: Tenant) -> None:
+    instance, now = make_instance(tenant.organization, "http://127.0.0.1:9/"), timezone.now()
+    for days in range(4):
+        make_notifications(instance, [[days]], now - timedelta(days=days))
+    window = Selection(since=now - timedelta(days=2), until=now)
+    assert count_selected(instance, window) == 2
+
+
+def test_the_command_counts_sends_and_tells(told: World, receiver: Receiver) -> None:
+    out = io.StringIO()
+    call_command("replay", told.instance.pk, "--since", "2000-01-01", stdout=out, verbosity=0)
+    assert "1 notifications since 2000-01-01T00:00:00Z" in out.getvalue()
+    assert "1 of 1 delivered, 0 given up." in out.getvalue()
+    assert len(receiver.got) == 2
+
+
+def test_the_command_sends_nothing_when_it_only_counts(told: World, receiver: Receiver) -> None:
+    call_command("replay", told.instance.pk, "--failed", "--count", stdout=io.StringIO(), verbosity=0)
+    assert len(receiver.got) == 1
+
+
+def test_the_command_wants_to_be_told_what(told: World) -> None:
+    with pytest.raises(CommandError, match="Say what is to be sent again"):
+        call_command("replay", told.instance.pk, verbosity=0)
+
+
+@given(st.lists(st.sets(st.integers(0, 8), min_size=1, max_size=4), max_size=30))
+def test_whatever_shares_a_record_stands_in_one_chain_in_order(told: list[set[int]]) -> None:
+    chains = Chains()
+    for notification, records in enumerate(told):
+        chains.add(notification, records)
+    for record in range(9):
+        with_it = [notification for notification, records in enumerate(told) if record in records]
+        for earlier, later in itertools.pairwise(with_it):
+            at = later
+            while at != earlier:
+                at = chains.follows[at]
+    assert len(set(chains.follows.values())) == len(chains.follows)
