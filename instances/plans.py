@@ -10,6 +10,7 @@ from cwconnect.connectwise.dates import DatePattern
 from cwconnect.connectwise.hub import HubUrl, field_value
 
 LOOK_BACK = timedelta(seconds=300)
+COMPANIES = "/company/companies"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,18 @@ class Plan:
     sweep_interval: timedelta
     track_changes: bool
     ignore_empty_changes: bool
+
+    @property
+    def honours_deleted_flag(self) -> bool:
+        """Whether a record's `deletedFlag` means that it is gone: companies have it, and keep their rows."""
+        return self.detect_deletes and self.hub.path.lower() == COMPANIES
+
+    @property
+    def needed_fields(self) -> tuple[str, ...]:
+        """Give the fields (dotted) that the poll reads of each record, whatever the URL's `fields` say."""
+        created = (self.created.field,) if self.created else ()
+        flag = ("deletedFlag",) if self.honours_deleted_flag else ()
+        return (self.id_field, self.updated.field, *created, *flag)
 
     def opening(self, cursor: datetime) -> datetime:
         """Give the start of the window that follows `cursor`: never less than the look-back before it.

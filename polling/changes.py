@@ -1,4 +1,7 @@
-"""What kind of change a record is: CREATED, UPDATED, or nothing new. Pure; the table is the design's.
+"""What kind of change a record is: CREATED, UPDATED, DELETED by its flag, or nothing new. Pure; the design's table.
+
+A row of which a sweep read the id alone counts as never seen: the poll that first reads it tells CREATED above the
+mark, UPDATED for a stamp from `since` on, and otherwise remembers it in silence.
 
 Records compare by content: `_info` and `…_href` are left out at every depth (they change without the record changing),
 and null counts as absent (newer ConnectWise sites omit what older ones send as null).
@@ -15,6 +18,7 @@ from typing import Any
 import orjson
 
 DIGEST_VERSION = 1
+UNREAD = b"\x00"  # the digest of a row whose content was never read, or that is gone from ConnectWise
 
 
 class UnstorableError(ValueError):
@@ -29,15 +33,24 @@ class Known:
     digest: bytes
     gone: bool = False
 
+    @property
+    def unread(self) -> bool:
+        """Whether only its id was ever read."""
+        return self.digest == UNREAD and not self.gone
+
 
 @dataclass(frozen=True)
 class Seen:
-    """A record as read now. `created` only where the configuration names a created field of its own."""
+    """A record as read now. `created` only where the configuration names a created field of its own.
+
+    `deleted`: it carries ConnectWise's mark of a deleted company, and deletes are asked for.
+    """
 
     record_id: int
     updated: datetime | None
     created: datetime | None
     digest: bytes
+    deleted: bool = False
 
     @property
     def stamp(self) -> int | None:
@@ -57,20 +70,27 @@ class Watch:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to tell (`kind` is None for silence), what to remember, and if the content is known to be the same."""
+    """What to tell (`kind` is None for silence), what to remember, and if the content is known to be the same.
+
+    `gone`: to be remembered as a tombstone.
+    """
 
     kind: str | None
     remember: bool
     same_content: bool = False
+    gone: bool = False
 
 
 SILENCE = Verdict(None, remember=False)
 REMEMBER = Verdict(None, remember=True)
+BURY = Verdict(None, remember=True, gone=True)
 
 
 def judge(seen: Seen, known: Known | None, watch: Watch) -> Verdict:
     """Decide what `seen` means, given what was known of the record."""
-    if known is None:
+    if seen.deleted:
+        return _judge_deleted(seen, known, watch)
+    if known is None or known.unread:
         return _judge_new(seen, watch)
     if known.gone:
         return Verdict("UPDATED", remember=True)
@@ -94,6 +114,17 @@ def _judge_new(seen: Seen, watch: Watch) -> Verdict:
         seen.created >= watch.since or abs(seen.updated - seen.created) <= watch.created_tolerance
     )
     return Verdict("CREATED" if created else "UPDATED", remember=True)
+
+
+def _judge_deleted(seen: Seen, known: Known | None, watch: Watch) -> Verdict:
+    if known is not None and known.gone:
+        return SILENCE if (seen.stamp, seen.digest) == (known.stamp, known.digest) else BURY
+    if known is None or known.unread:
+        if seen.record_id > watch.mark:
+            return SILENCE  # never told of, so there is nothing to take back; should it live again, it is CREATED
+        if seen.updated is None or seen.updated < watch.since:
+            return BURY
+    return Verdict("DELETED", remember=True, gone=True)
 
 
 def content(value: Any) -> Any:

@@ -11,12 +11,13 @@ from polling.models import KnownBody, KnownRecord
 
 @dataclass(frozen=True)
 class Remembered:
-    """What to remember of one row; `body` is its JSON text where bodies are kept, else None."""
+    """What to remember of one row; `body` is its JSON text where bodies are kept, else None; `gone` a tombstone."""
 
     record_id: int
     stamp: int | None
     digest: bytes
     body: str | None
+    gone: bool = False
 
 
 def known_records(poll_id: int, record_ids: Collection[int]) -> dict[int, Known]:
@@ -37,12 +38,14 @@ def known_bodies(poll_id: int, record_ids: Collection[int]) -> Mapping[int, str]
 
 
 def remember(poll_id: int, rows: Sequence[Remembered]) -> None:
-    """Write what was read; a row remembered before is overwritten, a tombstone lives again."""
+    """Write what was read; a row remembered before is overwritten, a tombstone lives again unless `gone`."""
     if not rows:
         return
     KnownRecord.objects.bulk_create(
         [
-            KnownRecord(resource_poll_id=poll_id, record_id=row.record_id, stamp=row.stamp, digest=row.digest)
+            KnownRecord(
+                resource_poll_id=poll_id, record_id=row.record_id, stamp=row.stamp, digest=row.digest, gone=row.gone
+            )
             for row in rows
         ],
         update_conflicts=True,

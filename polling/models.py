@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from instances.models import Instance, Organization, ResourcePoll
+from polling.tally import Tally as Tally  # Django looks for models here
 from polling.v1.models import IdempotentAnswer as IdempotentAnswer  # Django looks for models here
 
 

@@ -1,17 +1,19 @@
 """How a run ends: the poll's cursor, health and next time, written under its lease.
 
-Both functions raise LeaseLostError when the poll was taken over, and then have written nothing.
+Each function raises LeaseLostError when the poll was taken over, and then has written nothing.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.errors import ConnectWiseError
+from polling.absences import calm_health
 from polling.failures import Setback, setback_of
 from polling.leases import fence
 from polling.models import Health, PollRun, PollState, Site
@@ -33,7 +35,7 @@ def finish_run(state: PollState, token: str, run: PollRun, *, started_at: dateti
         lease_token=None,
         lease_until=None,
         cursor=cursor,
-        health=Health.HEALTHY,
+        health=calm_health(state.pk),
         failures=0,
         last_error="",
         last_good_at=now,
@@ -41,6 +43,24 @@ def finish_run(state: PollState, token: str, run: PollRun, *, started_at: dateti
     )
     if state.health == Health.UNAUTHORIZED:
         _siblings(state).filter(health=Health.UNAUTHORIZED).update(next_poll_at=now)
+
+
+def finish_sweep(state: PollState, token: str, *, next_at: datetime) -> None:
+    """End a complete sweep: the next one is set, the lease is freed. Inside its last transaction."""
+    now = timezone.now()
+    fence(
+        PollState,
+        state.pk,
+        token,
+        lease_token=None,
+        lease_until=None,
+        baseline_at=state.baseline_at or now,
+        next_sweep_at=max(next_at, now),
+        sweep_failures=0,
+        sweep_error="",
+    )
+    calm = PollState.objects.filter(pk=state.pk, health__in=(Health.HEALTHY, Health.HELD))
+    calm.update(health=calm_health(state.pk))
 
 
 def next_cursor(cursor: datetime | None, run: PollRun) -> datetime | None:
@@ -62,7 +82,7 @@ def fail_run(state: PollState, token: str, run: PollRun | None, error: Exception
     """
     now = timezone.now()
     reason = error if isinstance(error, ConnectWiseError) else None
-    sentence = str(error) if reason else f"A fault of cwconnect itself ({type(error).__name__}); see its log."
+    sentence = _sentence(reason, error)
     setback = setback_of(reason, state.failures + 1)
     with transaction.atomic():
         fence(
@@ -79,6 +99,40 @@ def fail_run(state: PollState, token: str, run: PollRun | None, error: Exception
         if run is not None:
             _note_failure(run, sentence, now)
         _hold_siblings(state, setback, sentence, now)
+
+
+def fail_sweep(state: PollState, token: str, run: PollRun | None, error: Exception) -> None:
+    """Write that a sweep did not go on; it is tried again as a poll would be, and the polls go on meanwhile.
+
+    Unless the login is refused or lacks the right: that holds for the poll as well, and stops it as its own would.
+    """
+    now = timezone.now()
+    reason = error if isinstance(error, ConnectWiseError) else None
+    sentence = _sentence(reason, error)
+    setback = setback_of(reason, state.sweep_failures + 1)
+    changes: dict[str, Any] = {}
+    if setback.health == Health.UNAUTHORIZED:
+        changes = {"health": setback.health, "last_error": sentence, "failures": F("failures") + 1}
+        changes["next_poll_at"] = now + setback.wait
+    with transaction.atomic():
+        fence(
+            PollState,
+            state.pk,
+            token,
+            lease_token=None,
+            lease_until=None,
+            sweep_failures=F("sweep_failures") + 1,
+            sweep_error=sentence,
+            next_sweep_at=now + setback.wait,
+            **changes,
+        )
+        if run is not None:
+            _note_failure(run, sentence, now)
+        _hold_siblings(state, setback, sentence, now)
+
+
+def _sentence(reason: ConnectWiseError | None, error: Exception) -> str:
+    return str(error) if reason else f"A fault of cwconnect itself ({type(error).__name__}); see its log."
 
 
 def _note_failure(run: PollRun, sentence: str, now: datetime) -> None:

@@ -1,6 +1,7 @@
-"""The worker's loop over due polls: claimed by lease, pages committed as they come.
+"""The worker's loop over due polls and sweeps: claimed by one lease, pages committed as they come.
 
-No more is claimed per ConnectWise company and per host than may run now, so one slow site holds up nobody else.
+A poll goes before a sweep, and the two of one resource never run at a time. No more is claimed per ConnectWise company
+and per host than may run now, so one slow site holds up nobody else.
 """
 
 from __future__ import annotations
@@ -9,33 +10,39 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
+from typing import Any, Literal
 
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from cwconnect.connectwise.client import Page
 from cwconnect.connectwise.errors import ConnectWiseError
+from polling.due import may_sweep
+from polling.jobs import LEASE, Job
 from polling.leases import LeaseLostError, claim, free, release
 from polling.loop import DATABASE_DOWN, Loop, never
 from polling.models import PollRun, PollState, Site
-from polling.outcomes import fail_run
-from polling.runs import LEASE, PageRequest, PollJob
+from polling.outcomes import fail_run, fail_sweep
+from polling.runs import PollJob
+from polling.sweeps import SweepJob
 
 log = logging.getLogger(__name__)
 
 PER_SITE = 3
 PER_HOST = 8
 
-Report = Callable[[PollJob, PollRun], None]
+Report = Callable[[Job, PollRun], None]
+Due = Literal["next_poll_at", "next_sweep_at"]
+POLLS: tuple[Due, ...] = ("next_poll_at",)
+POLLS_AND_SWEEPS: tuple[Due, ...] = ("next_poll_at", "next_sweep_at")
 
 
 def poll_due(*, deadline: float, stopping: Callable[[], bool] = never) -> int:
-    """Run due polls until none is left, `deadline` (monotonic seconds) has come, or `stopping()`; give their number.
+    """Run due polls and sweeps until none is left, `deadline` (monotonic seconds) has come, or `stopping()`.
 
-    What is under way then is written up to its page and freed, for the next worker to carry on.
+    Gives the number of jobs that ended. What is under way then is written up to its page and freed, for the next
+    worker to carry on.
     """
-    due = PollState.objects.filter(next_poll_at__isnull=False)
-    return PollLoop(due, deadline=deadline, stopping=stopping).run()
+    return PollLoop(PollState.objects.all(), deadline=deadline, stopping=stopping, kinds=POLLS_AND_SWEEPS).run()
 
 
 def poll_these(polls: Iterable[int], *, report: Report | None = None, stopping: Callable[[], bool] = never) -> int:
@@ -43,12 +50,21 @@ def poll_these(polls: Iterable[int], *, report: Report | None = None, stopping: 
 
     `report` hears of the run after every page.
     """
-    due = PollState.objects.filter(pk__in=list(polls), next_poll_at__isnull=False)
-    return PollLoop(due, deadline=float("inf"), stopping=stopping, report=report).run()
+    these = PollState.objects.filter(pk__in=list(polls))
+    return PollLoop(these, deadline=float("inf"), stopping=stopping, report=report).run()
 
 
-class PollLoop(Loop[PollJob, Page]):
-    """One worker's polls under way; `due` states what may be claimed."""
+def sweep_these(polls: Iterable[int], *, report: Report | None = None, stopping: Callable[[], bool] = never) -> int:
+    """Run the sweeps of these resource poll ids as far as they are due, in the foreground, and polls that come due.
+
+    `report` hears of the run after every page and step; gives how many jobs ended.
+    """
+    these = PollState.objects.filter(pk__in=list(polls))
+    return PollLoop(these, deadline=float("inf"), stopping=stopping, report=report, kinds=POLLS_AND_SWEEPS).run()
+
+
+class PollLoop(Loop[Job, Any]):
+    """One worker's polls under way; `due` states what may be claimed, `kinds` by which due times, the first first."""
 
     def __init__(
         self,
@@ -57,35 +73,44 @@ class PollLoop(Loop[PollJob, Page]):
         deadline: float,
         stopping: Callable[[], bool] = never,
         report: Report | None = None,
+        kinds: tuple[Due, ...] = POLLS,
     ) -> None:
         super().__init__(deadline=deadline, stopping=stopping)
-        self._due, self._report = due, report
+        self._due, self._report, self._kinds = due, report, kinds
 
-    def claim(self, room: int, running: Collection[PollJob]) -> list[PollJob]:
-        """Claim due polls that have room at their company and host, the longest due first."""
+    def claim(self, room: int, running: Collection[Job]) -> list[Job]:
+        """Claim due polls, then due sweeps, that have room at their company and host, the longest due first."""
+        jobs: list[Job] = []
+        for kind in self._kinds:
+            jobs += self._claim(kind, room - len(jobs), [*running, *jobs])
+        return jobs
+
+    def _claim(self, kind: Due, room: int, running: Collection[Job]) -> list[Job]:
         now = timezone.now()
-        due = self._due.filter(next_poll_at__lte=now)
-        chosen = _choose(due, room, running)
+        due = self._due.filter(**{f"{kind}__lte": now})
+        if kind == "next_sweep_at":
+            due = may_sweep(due)
+        chosen = _choose(due, kind, room, running)
         if not chosen:
             return []
         token, keys = claim(due, chosen, now=now, length=LEASE)
         states = PollState.objects.filter(pk__in=keys).select_related("resource_poll__instance__organization")
-        return [job for state in states if (job := _start(state, token)) is not None]
+        return [job for state in states if (job := _start(state, token, kind)) is not None]
 
-    def request(self, job: PollJob) -> PageRequest:
+    def request(self, job: Job) -> Callable[[], Any]:
         """Give the next page's request."""
         return job.request()
 
-    def settle(self, done: list[tuple[PollJob, Future[Page]]]) -> list[PollJob]:
+    def settle(self, done: list[tuple[Job, Future[Any]]]) -> list[Job]:
         """Commit each page that came in."""
         return [job for job, future in done if self._settle(job, future)]
 
-    def release(self, jobs: Collection[PollJob]) -> None:
+    def release(self, jobs: Collection[Job]) -> None:
         """Free the polls; their runs stay open at the page committed."""
         for job in jobs:
             release(PollState, [job.key], job.token)
 
-    def _settle(self, job: PollJob, future: Future[Page]) -> bool:
+    def _settle(self, job: Job, future: Future[Any]) -> bool:
         try:
             goes_on = _commit(job, future)
         except LeaseLostError as lost:
@@ -96,7 +121,7 @@ class PollLoop(Loop[PollJob, Page]):
         return goes_on
 
 
-def _commit(job: PollJob, future: Future[Page]) -> bool:
+def _commit(job: Job, future: Future[Any]) -> bool:
     try:
         return job.commit(future.result())
     except ConnectWiseError as error:
@@ -109,7 +134,7 @@ def _commit(job: PollJob, future: Future[Page]) -> bool:
     return False
 
 
-def _choose(due: QuerySet[PollState], room: int, running: Collection[PollJob]) -> list[int]:
+def _choose(due: QuerySet[PollState], kind: Due, room: int, running: Collection[Job]) -> list[int]:
     now = timezone.now()
     sites = Counter(job.site for job in running)
     hosts = Counter(job.host for job in running)
@@ -121,7 +146,7 @@ def _choose(due: QuerySet[PollState], room: int, running: Collection[PollJob]) -
         .exclude(host__in=[host for host, count in hosts.items() if count >= PER_HOST])
     )
     chosen: list[int] = []
-    for key, site, host in look.order_by("next_poll_at").values_list("pk", "site", "host")[: 4 * room]:
+    for key, site, host in look.order_by(kind).values_list("pk", "site", "host")[: 4 * room]:
         if len(chosen) < room and sites[site] < PER_SITE and hosts[host] < PER_HOST:
             chosen.append(key)
             sites[site] += 1
@@ -129,16 +154,20 @@ def _choose(due: QuerySet[PollState], room: int, running: Collection[PollJob]) -
     return chosen
 
 
-def _start(state: PollState, token: str) -> PollJob | None:
+def _start(state: PollState, token: str, kind: Due) -> Job | None:
+    polls = kind == "next_poll_at"
     try:
-        return PollJob(state, token)
+        return PollJob(state, token) if polls else SweepJob(state, token)
     except LeaseLostError as lost:
         log.warning("%s", lost)
-        PollState.objects.filter(pk=state.pk, lease_token=token).update(next_poll_at=None)
+        PollState.objects.filter(pk=state.pk, lease_token=token).update(**{kind: None})
         release(PollState, [state.pk], token)
     except DATABASE_DOWN:
         raise
     except Exception as error:  # a poll that can't start (a secret no key opens, say) must not stop the others
         log.exception("Poll %s can't start", state.pk)
-        fail_run(state, token, None, error)
+        if polls:
+            fail_run(state, token, None, error)
+        else:
+            fail_sweep(state, token, None, error)
     return None

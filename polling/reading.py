@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from cwconnect.connectwise.hub import field_value
-
 from instances.plans import DateField, Plan
 from polling.changes import Seen, UnstorableError, digest, record_text
 
@@ -82,7 +81,8 @@ def _read(
     if not -LARGEST_ID <= record_id <= LARGEST_ID:
         raise UnusableError("its id is beyond 64 bits")
     created = _date(record, plan.created, problems, required=False) if plan.created else None
-    seen = Seen(record_id, updated, created, digest(record))
+    deleted = plan.honours_deleted_flag and record.get("deletedFlag") is True
+    seen = Seen(record_id, updated, created, digest(record), deleted)
     text = record_text(record, keep_nulls=not filter_nulls)
     return RecordRead(seen, _object_id(record, plan.id_field), text, record)
 
@@ -91,15 +91,21 @@ def _object_id(record: dict[str, Any], field: str) -> str:
     value = field_value(record, field)
     if value is None or isinstance(value, dict | list):
         raise UnusableError(f"it has no {field!r}, which is to be its objectId")
-    text = str(value)
-    if len(text) > LONGEST_OBJECT_ID or "\x00" in text:
+    text = object_id_of(value)
+    if text is None:
         raise UnusableError(f"its {field!r} can't be an objectId: over {LONGEST_OBJECT_ID} characters, or a NUL in it")
     return text
 
 
-def _date(
-    record: dict[str, Any], field: DateField, problems: list[str], *, required: bool = True
-) -> datetime | None:
+def object_id_of(value: object) -> str | None:
+    """Give the text by which a receiver knows a record, from the value of its id field; None if it can't be one."""
+    if value is None or isinstance(value, dict | list):
+        return None
+    text = str(value)
+    return None if len(text) > LONGEST_OBJECT_ID or "\x00" in text else text
+
+
+def _date(record: dict[str, Any], field: DateField, problems: list[str], *, required: bool = True) -> datetime | None:
     try:
         value = field.read(record)
     except ValueError as error:

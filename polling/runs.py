@@ -1,38 +1,29 @@
 """One run of a poll, from window to commit: what to ask next, and what each answer leads to.
 
-The worker's loop (poller.py) claims the poll, makes a `PollJob` and carries its requests to threads; everything here
-runs in the loop's own thread, and every write is fenced by the lease. A page is one transaction: events, notifications,
-known records and the page reached are there together or not at all. The cursor moves in the transaction that ends the
-run.
+A page is one transaction: events, notifications, known records and the page reached are there together or not at all.
+The cursor moves in the transaction that ends the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-import orjson
-from cwconnect.connectwise.hub import read_page
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from cwconnect.connectwise.client import Client, Page
-from instances.connections import client_for
-from instances.models import ResourcePoll
-from instances.poll_configuration import plan_of
-from polling.changes import Verdict, Watch, field_changes, judge
-from polling.eventlog import record_changes
-from polling.known import Remembered, known_bodies, known_records, remember
-from polling.leases import LeaseLostError, fence
+from cwconnect.connectwise.hub import read_page
+from polling.changes import Watch
+from polling.jobs import LEASE, Job, more_notes
+from polling.leases import fence
 from polling.models import PollRun, PollState
-from polling.notifications import Change
 from polling.outcomes import fail_run, finish_run
-from polling.reading import Reading, RecordRead, read_records
+from polling.reading import Reading, read_records
+from polling.recording import Recorder
 
-LEASE = timedelta(seconds=150)  # the longest request, 120 s, and 30 s to write what it brought
-MOST_NOTES = 20
+__all__ = ["LEASE", "PageRequest", "PollJob"]
 
 
 @dataclass(frozen=True)
@@ -46,48 +37,27 @@ class PageRequest:
         return self.read()
 
 
-class PollJob:
+class PollJob(Job):
     """A claimed poll and its open run. `commit` and `fail` raise LeaseLostError when the poll was taken over."""
 
-    def __init__(self, state: PollState, token: str) -> None:
-        self.poll: ResourcePoll = state.resource_poll
-        self.instance = self.poll.instance
-        self.site, self.host = state.site, state.host
-        self.key, self.token = state.pk, token
-        self._state = state
-        if self.poll.since is None:
-            raise LeaseLostError(f"{self.poll} has not begun to watch.")
-        self._since = self.poll.since
-        self._plan = plan_of(self.poll.name, self.poll.configuration)
-        self._client = client_for(self.instance)
-        self._started_at = timezone.now()
-        self._run = self._open_run()
-
-    def _open_run(self) -> PollRun:
+    def open_run(self) -> PollRun:
         """Give the run to carry on: an open backfill first, then an open poll, else a new one, not yet stored."""
-        found = PollRun.objects.filter(resource_poll=self.poll, status=PollRun.Status.OPEN).exclude(
-            kind=PollRun.Kind.SWEEP
-        )
+        kinds = (PollRun.Kind.BACKFILL, PollRun.Kind.POLL)
+        found = PollRun.objects.filter(resource_poll=self.poll, status=PollRun.Status.OPEN, kind__in=kinds)
         if run := found.order_by("kind").first():  # "backfill" sorts before "poll"
             return run
-        cursor = self._state.cursor or self._since
+        cursor = self.state.cursor or self.since
         return PollRun(
             resource_poll=self.poll,
             kind=PollRun.Kind.POLL,
-            opening=self._plan.opening(cursor),
-            started_at=self._started_at,
+            opening=self.plan.opening(cursor),
+            started_at=self.started_at,
         )
-
-    @property
-    def progress(self) -> PollRun:
-        """The run as far as it has come."""
-        return self._run
 
     def request(self) -> PageRequest:
         """Give the next request of the run."""
-        client, plan, run = self._client, self._plan, self._run
-        opening, after_id = run.opening or self._since, run.reached_id
-        needed = (plan.id_field, plan.updated.field, *((plan.created.field,) if plan.created else ()))
+        client, plan, run = self.client, self.plan, self.run
+        opening, after_id, needed = run.opening or self.since, run.reached_id, plan.needed_fields
 
         def read() -> Page:
             return read_page(
@@ -99,12 +69,12 @@ class PollJob:
     def commit(self, page: Page) -> bool:
         """Write what a page brought; give whether the run goes on."""
         now = timezone.now()
-        run = self._run
+        run = self.run
         first_date = page.date if run.page == 0 else run.first_date
-        opening = run.opening or self._since
+        opening = run.opening or self.since
         reading = read_records(
             page.records,
-            self._plan,
+            self.plan,
             opening=opening,
             closing=first_date,
             filter_nulls=self.instance.filter_nulls,
@@ -113,26 +83,19 @@ class PollJob:
         with transaction.atomic():
             fence(PollState, self.key, self.token, lease_until=now + LEASE)
             advanced = self._advance(page, reading, first_date)
-            advanced.events += self._record(reading, advanced, now=now, seen=page.date or now)
+            recorder = Recorder(self.poll, self.plan, self._watch(advanced))
+            advanced.events += recorder.record(reading, advanced, now=now, seen=page.date or now)
             if ended:
                 advanced.status, advanced.finished_at, advanced.error = PollRun.Status.COMPLETE, now, ""
             advanced.save()
             if ended:
-                finish_run(self._state, self.token, advanced, started_at=self._started_at)
-        self._run = advanced
+                finish_run(self.state, self.token, advanced, started_at=self.started_at)
+        self.run = advanced
         return not ended
 
     def _advance(self, page: Page, reading: Reading, first_date: datetime | None) -> PollRun:
         """Count the page in, if it is the next one of the run as stored."""
-        run = self._run
-        if run.pk is None:
-            run = PollRun.objects.create(
-                resource_poll=self.poll, kind=run.kind, opening=run.opening, started_at=run.started_at
-            )
-        elif not PollRun.objects.filter(pk=run.pk, status=PollRun.Status.OPEN, page=run.page).update(page=F("page")):
-            raise LeaseLostError(f"Run {run.pk} has gone on without us.")
-        else:
-            run = PollRun.objects.get(pk=run.pk)
+        run = self.current_run()
         if run.page == 0:
             # Of the first page alone: what is edited behind the reader later on has a stamp after it.
             run.first_date, run.newest_stamp = first_date, reading.newest
@@ -140,61 +103,15 @@ class PollJob:
         run.reached_id = max(run.reached_id, page.last_id)
         run.records += len(page.records)
         run.skipped += reading.skipped + len(page.skipped)
-        run.notes = _more_notes(run.notes, [*page.skipped, *reading.problems])
+        run.notes = more_notes(run.notes, [*page.skipped, *reading.problems])
         return run
 
-    def _record(self, reading: Reading, run: PollRun, *, now: datetime, seen: datetime) -> int:
-        """Judge each record against what is known of it; remember, and give the number of events."""
-        known = known_records(self.poll.pk, [read.seen.record_id for read in reading.records])
-        watch = self._watch(run)
-        judged = [(read, judge(read.seen, known.get(read.seen.record_id), watch)) for read in reading.records]
-        changes = self._changes(judged, seen)
-        remember(self.poll.pk, [self._remembered(read) for read, verdict in judged if verdict.remember])
-        return record_changes(poll=self.poll, run=run, changes=changes, now=now, seen=seen)
-
     def _watch(self, run: PollRun) -> Watch:
-        since = self._since
+        since = self.since
         if run.kind == PollRun.Kind.BACKFILL and run.opening is not None:
             since = min(since, run.opening)
-        return Watch(since, self.poll.mark, self._plan.created_tolerance, self._plan.ignore_empty_changes)
-
-    def _changes(self, judged: list[tuple[RecordRead, Verdict]], seen: datetime) -> list[Change]:
-        told = [(read, verdict) for read, verdict in judged if verdict.kind is not None]
-        earlier: Mapping[int, str] = {}
-        if self._plan.track_changes:
-            earlier = known_bodies(self.poll.pk, [read.seen.record_id for read, verdict in told])
-        return [
-            Change(
-                record_id=read.seen.record_id,
-                object_id=read.object_id,
-                kind=verdict.kind or "",
-                occurred_at=read.seen.updated or seen,
-                record=read.text,
-                changes=self._field_changes(read, verdict, earlier.get(read.seen.record_id)),
-            )
-            for read, verdict in told
-        ]
-
-    def _field_changes(self, read: RecordRead, verdict: Verdict, earlier: str | None) -> bytes | None:
-        if not self._plan.track_changes or verdict.kind != "UPDATED":
-            return None
-        if verdict.same_content:
-            return b"[]"
-        if earlier is None:
-            return b"null"
-        return orjson.dumps(field_changes(orjson.loads(earlier), read.record))
-
-    def _remembered(self, read: RecordRead) -> Remembered:
-        keep = self._plan.track_changes or self._plan.detect_deletes
-        return Remembered(read.seen.record_id, read.seen.stamp, read.seen.digest, read.text.decode() if keep else None)
+        return Watch(since, self.poll.mark, self.plan.created_tolerance, self.plan.ignore_empty_changes)
 
     def fail(self, error: Exception) -> None:
         """Write that the run did not go on."""
-        fail_run(self._state, self.token, self._run, error)
-
-
-def _more_notes(notes: str, problems: list[str]) -> str:
-    lines = notes.splitlines() + [problem.replace("\x00", "\\0").replace("\n", " ") for problem in problems]
-    if len(lines) > MOST_NOTES:
-        lines = [*lines[:MOST_NOTES], "… and more of the kind."]
-    return "\n".join(lines)
+        fail_run(self.state, self.token, self.run, error)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.utils import timezone
 
 from instances.models import Instance, ResourcePoll
+from instances.poll_configuration import plan_of
+from polling.absences import absences, calm_health
 from polling.models import Health, KnownBody, KnownRecord, PollRun, PollState
 from polling.pausing import rearm
 
@@ -44,9 +47,19 @@ def _begin(poll: ResourcePoll, state: PollState | None) -> None:
         _abandon(poll)
         KnownRecord.objects.filter(resource_poll=poll).delete()
         KnownBody.objects.filter(resource_poll=poll).delete()
+        absences(poll.pk).delete()
     PollState.objects.update_or_create(
         resource_poll=poll,
-        defaults={"cursor": poll.since, "baseline_at": None, "failures": 0, "last_error": "", "last_good_at": None},
+        defaults={
+            "cursor": poll.since,
+            "baseline_at": None,
+            "failures": 0,
+            "last_error": "",
+            "last_good_at": None,
+            "next_sweep_at": None,
+            "sweep_failures": 0,
+            "sweep_error": "",
+        },
     )
 
 
@@ -59,13 +72,22 @@ def _abandon(poll: ResourcePoll) -> None:
 def _schedule(instance: Instance, poll: ResourcePoll) -> None:
     now = timezone.now()
     active = instance.watching and poll.enabled
-    sweeps = active and bool(poll.configuration.get("detectDeletes"))
+    deletes = bool(poll.configuration.get("detectDeletes"))
+    if not deletes:
+        absences(poll.pk).delete()  # nobody wants to hear of them any more
     PollState.objects.filter(resource_poll=poll).update(
         site=site_key(instance),
         host=urlsplit(instance.base_url).netloc.lower()[:255],
         lease_token=None,
         lease_until=None,
         next_poll_at=now if active else None,
-        next_sweep_at=now if sweeps else None,
-        health=Health.HEALTHY if active else Health.PAUSED,
+        next_sweep_at=_next_sweep(poll, now) if active and deletes else None,
+        health=calm_health(poll.pk) if active else Health.PAUSED,
     )
+
+
+def _next_sweep(poll: ResourcePoll, now: datetime) -> datetime:
+    """Give the time that was set, if there is one: a change of something else is no reason to sweep."""
+    planned = PollState.objects.values_list("next_sweep_at", flat=True).get(resource_poll=poll)
+    interval = plan_of(poll.name, poll.configuration).sweep_interval
+    return now if planned is None else min(planned, now + interval)

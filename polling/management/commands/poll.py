@@ -12,9 +12,9 @@ from rich.progress import Progress, TaskID
 
 from polling.backfill import request_backfill
 from polling.due import make_due
+from polling.jobs import Job
 from polling.models import PollRun, PollState
 from polling.poller import poll_these
-from polling.runs import PollJob
 from polling.terminal import chosen_instances, progress, read_time
 
 
@@ -68,7 +68,7 @@ class Foreground:
             if not poll_these(keys, report=self._report):
                 time.sleep(0.5)  # a worker holds the lease, or ConnectWise asked for a pause
 
-    def _report(self, job: PollJob, run: PollRun) -> None:
+    def _report(self, job: Job, run: PollRun) -> None:
         done = f"{run.page} pages, {run.records} records, {run.events} events"
         finished = run.status != PollRun.Status.OPEN
         self._display.update(

@@ -1,0 +1,52 @@
+"""Chosen rows of a resource, read by their ids as its poll would read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from cwconnect.connectwise.client import LARGEST_PAGE, Client, Page, encode_query
+from instances.plans import Plan
+
+MOST_IDS = 200
+LONGEST_QUERY = 1700  # ConnectWise takes 2,000 characters; the rest is for the site's base URL and the path
+
+
+def params_for(
+    plan: Plan, ids: Sequence[int], *, opening: datetime, filtered: bool, fields: str = ""
+) -> dict[str, str]:
+    """Give ConnectWise's parameters for a list of these rows, with the poll's own fields unless others are named.
+
+    `filtered`: only those that the poll's `where` selects in the window from `opening` on.
+    """
+    hub = plan.hub if filtered else replace(plan.hub, where=None, extra=())
+    params = hub.params(opening, needed_fields=plan.needed_fields)
+    wanted = f"id in ({','.join(str(number) for number in ids)})"
+    params["conditions"] = f"({params['conditions']}) and {wanted}" if "conditions" in params else wanted
+    if fields:
+        params["fields"] = fields
+    return params
+
+
+def lots(plan: Plan, ids: Sequence[int], *, opening: datetime, filtered: bool) -> Iterator[Sequence[int]]:
+    """Cut ids into lots that fit into one request each: its URL must not grow too long."""
+    rest = ids
+    while rest:
+        size = min(len(rest), MOST_IDS)
+        while size > 1 and _length(plan, rest[:size], opening=opening, filtered=filtered) > LONGEST_QUERY:
+            size -= max(1, size // 8)
+        yield rest[:size]
+        rest = rest[size:]
+
+
+def _length(plan: Plan, ids: Sequence[int], *, opening: datetime, filtered: bool) -> int:
+    return len(encode_query(params_for(plan, ids, opening=opening, filtered=filtered)))
+
+
+def read_rows(
+    client: Client, plan: Plan, ids: Sequence[int], *, opening: datetime, filtered: bool, fields: str = ""
+) -> Page:
+    """Read those of one lot of rows that there are, in the order of ids. Raises ConnectWiseError."""
+    params = params_for(plan, ids, opening=opening, filtered=filtered, fields=fields)
+    return client.page(plan.hub.path, params, page_size=LARGEST_PAGE)

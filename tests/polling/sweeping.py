@@ -1,0 +1,45 @@
+"""A world whose contacts are swept for deletes when a test wants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+
+from polling.models import Absence, KnownRecord, PollRun, PollState, Site
+from polling.poller import POLLS_AND_SWEEPS, PollLoop
+from tests.polling.conftest import World
+
+
+def watch_deletes(world: World, *, poll: dict[str, Any] | None = None, **keys: Any) -> World:
+    """Create the instance with deletes asked for, poll once and take the baseline."""
+    world.watch(poll={"detectDeletes": True, **(poll or {})}, **keys)
+    world.poll()
+    sweep(world)
+    assert world.told() == []
+    world.store.clear_requests()
+    return world
+
+
+def sweep(world: World) -> PollRun:
+    """Sweep now, whatever waits stand in the way; give the run."""
+    Site.objects.all().delete()
+    PollState.objects.filter(next_sweep_at__isnull=False).update(next_sweep_at=timezone.now())
+    PollLoop(PollState.objects.all(), deadline=float("inf"), kinds=POLLS_AND_SWEEPS).run()
+    return PollRun.objects.filter(kind=PollRun.Kind.SWEEP).latest("id")
+
+
+def delete(world: World, *ids: int) -> None:
+    """Delete contacts."""
+    for record_id in ids:
+        world.store.delete("contacts", record_id)
+
+
+def standing(world: World) -> dict[int, str]:
+    """Give the standing of every absence."""
+    return dict(Absence.objects.order_by("record_id").values_list("record_id", "standing"))
+
+
+def known(record_id: int) -> KnownRecord | None:
+    """Give what is known of a contact."""
+    return KnownRecord.objects.filter(record_id=record_id).first()

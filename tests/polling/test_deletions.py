@@ -1,0 +1,320 @@
+"""Sweeps for deletes: what is told as deleted, what never is, and how a sweep goes on after whatever befell it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+from django.utils import timezone
+
+from polling.absences import Standing
+from polling.deletions import is_mass_delete
+from polling.due import poll_due_at
+from polling.jobs import LEASE
+from polling.leases import LeaseLostError, claim
+from polling.models import Absence, Event, Health, KnownBody, KnownRecord, PollRun, PollState
+from polling.poller import POLLS_AND_SWEEPS, PollLoop
+from polling.sweeps import SweepJob
+from tests.polling.conftest import World
+from tests.polling.sweeping import delete, known, standing, sweep, watch_deletes
+
+
+def test_a_delete_is_told_once_with_the_last_record_known(world: World) -> None:
+    watch_deletes(world)
+    world.change(5, "Chief")
+    world.poll()
+    delete(world, 5, 7)
+    assert world.told() == [("UPDATED", "5")]
+    run = sweep(world)
+    assert world.told() == [("DELETED", "5"), ("DELETED", "7")]
+    read, never_read = Event.objects.filter(kind="DELETED").order_by("pk")
+    assert orjson.loads(read.record)["title"] == "Chief"
+    assert never_read.record == '{"id":7}'
+    assert read.occurred_at == run.listed_at
+    sweep(world)
+    world.poll()
+    assert world.told() == []
+
+
+def test_a_sweep_costs_a_request_for_each_page_and_each_absence_and_one_for_the_witness(world: World) -> None:
+    watch_deletes(world)
+    delete(world, 3, 9)
+    run = sweep(world)
+    assert len(world.store.requests) == run.page + 2 + 1
+    listed = world.store.requests[: run.page]
+    assert {request.query.get("fields") for request in listed} == {"id"}
+    assert not any("conditions" in request.query for request in listed)
+
+
+def test_the_first_sweep_is_the_baseline_and_tells_nothing(world: World) -> None:
+    delete(world, 4)
+    watch_deletes(world)
+    assert world.state.baseline_at is not None
+    assert KnownRecord.objects.count() == 29
+
+
+def test_what_the_baseline_met_is_told_as_changed_from_since_on(world: World) -> None:
+    watch_deletes(world)
+    world.change(5, "Chief")
+    world.poll()
+    assert world.told() == [("UPDATED", "5")]
+
+
+def test_what_the_baseline_met_is_remembered_in_silence_when_its_stamp_is_older(world: World) -> None:
+    watch_deletes(world)
+    cursor = world.state.cursor
+    assert cursor is not None
+    world.change(5, "Chief", stamp=(cursor - timedelta(seconds=200)).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    world.poll()
+    assert world.told() == []
+    world.change(5, "Boss")
+    world.poll()
+    assert world.told() == [("UPDATED", "5")]
+
+
+def test_a_new_row_that_a_sweep_meets_first_is_still_told_as_created(world: World) -> None:
+    watch_deletes(world)
+    made = world.store.create("contacts")["id"]
+    sweep(world)
+    assert known(made) is None
+    world.poll()
+    assert world.told() == [("CREATED", str(made))]
+
+
+def test_a_row_that_came_and_went_between_two_polls_is_not_told(world: World) -> None:
+    watch_deletes(world)
+    made = world.store.create("contacts")["id"]
+    sweep(world)
+    delete(world, made)
+    sweep(world)
+    world.poll()
+    assert world.told() == []
+
+
+def test_a_row_told_as_deleted_is_buried_and_its_text_forgotten(world: World) -> None:
+    watch_deletes(world)
+    made = world.store.create("contacts")["id"]
+    world.poll()
+    assert KnownBody.objects.filter(record_id=made).exists()
+    delete(world, made)
+    sweep(world)
+    row = known(made)
+    assert row is not None
+    assert row.gone
+    assert not KnownBody.objects.filter(record_id=made).exists()
+
+
+def test_a_row_deleted_and_seen_again_is_told_as_updated_by_the_sweep(world: World) -> None:
+    watch_deletes(world)
+    world.store.hide("contacts", [5])
+    sweep(world)
+    assert world.told() == [("DELETED", "5")]
+    world.store.show("contacts")
+    sweep(world)
+    sweep(world)
+    assert world.told() == [("UPDATED", "5")]
+    assert standing(world) == {}
+
+
+def test_a_row_deleted_and_changed_later_is_told_as_updated_by_the_poll_alone(world: World) -> None:
+    watch_deletes(world)
+    world.store.hide("contacts", [5])
+    sweep(world)
+    world.store.show("contacts")
+    world.change(5, "Chief")
+    world.poll()
+    sweep(world)
+    assert world.told() == [("DELETED", "5"), ("UPDATED", "5")]
+
+
+def test_a_deleted_row_keeps_the_object_id_that_it_was_known_by(world: World) -> None:
+    watch_deletes(world, poll={"idField": "defaultPhoneNbr"})
+    world.store.change("contacts", 5, {"defaultPhoneNbr": "555"})
+    world.poll()
+    KnownBody.objects.all().delete()
+    delete(world, 5, 6)
+    sweep(world)
+    assert world.told() == [("UPDATED", "555"), ("DELETED", "555"), ("DELETED", "6")]
+
+
+def test_a_lost_role_is_never_told_as_deletes(world: World) -> None:
+    watch_deletes(world)
+    world.store.forbid("contacts")
+    sweep(world)
+    assert world.state.health == Health.UNAUTHORIZED
+    world.store.allow("contacts")
+    world.poll()
+    sweep(world)
+    assert (world.told(), world.state.health) == ([], Health.HEALTHY)
+
+
+def test_a_role_lost_between_the_list_and_the_questions_is_never_told_as_deletes(world: World) -> None:
+    watch_deletes(world)
+    delete(world, 5)
+
+    def lose(request: Any) -> None:
+        if request.path.endswith("/contacts/5"):
+            world.store.hide("contacts", range(1, 31))
+
+    stop = world.store.on_request(lose)
+    run = sweep(world)
+    stop()
+    assert run.status == PollRun.Status.FAILED
+    assert (world.told(), world.state.sweep_failures) == ([], 1)
+    assert "the sweep begins anew" in world.state.sweep_error
+    world.store.show("contacts")
+    sweep(world)
+    assert world.told() == [("DELETED", "5")]
+    assert (world.state.sweep_failures, world.state.sweep_error) == (0, "")
+
+
+def test_a_row_that_the_list_left_out_but_that_lives_is_not_told(world: World) -> None:
+    watch_deletes(world)
+    world.store.hide("contacts", [5, 6])
+
+    def show(request: Any) -> None:
+        if "/contacts/" in request.path:
+            world.store.show("contacts")
+
+    stop = world.store.on_request(show)
+    sweep(world)
+    stop()
+    assert (world.told(), standing(world)) == ([], {})
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 429}, {"status": 404}, {"broken_json": True}])
+@pytest.mark.parametrize("skip", [0, 1, 2, 3, 4])
+def test_a_failure_anywhere_loses_and_repeats_nothing(world: World, skip: int, fault: dict[str, Any]) -> None:
+    watch_deletes(world)
+    delete(world, 5, 7)
+    world.store.fail_next(1, skip=skip, **fault)
+    sweep(world)
+    assert (world.told(), world.state.sweep_failures) == ([], 1)
+    assert world.state.health == Health.HEALTHY
+    sweep(world)
+    assert world.told() == [("DELETED", "5"), ("DELETED", "7")]
+
+
+def test_a_sweep_that_died_between_pages_goes_on_from_the_page_committed(world: World) -> None:
+    watch_deletes(world)
+    delete(world, 5)
+    job = _claimed(world)
+    assert job.commit(job.request()())
+    PollState.objects.update(lease_until=world.state.cursor)
+    world.store.clear_requests()
+    run = sweep(world)
+    assert world.told() == [("DELETED", "5")]
+    assert world.store.requests[0].query["pageId"] == "30"
+    assert run.page == 2
+
+
+def test_a_sweep_overtaken_writes_nothing(world: World) -> None:
+    watch_deletes(world)
+    delete(world, 5)
+    frozen = _claimed(world)
+    page = frozen.request()()
+    PollState.objects.update(lease_until=world.state.cursor)
+    sweep(world)
+    assert world.told() == [("DELETED", "5")]
+    with pytest.raises(LeaseLostError):
+        frozen.commit(page)
+    with pytest.raises(LeaseLostError):
+        frozen.fail(ValueError())
+    assert world.state.sweep_failures == 0
+
+
+def test_a_poll_that_is_due_goes_before_the_next_page(world: World) -> None:
+    watch_deletes(world)
+    delete(world, 5)
+    world.change(6, "Chief")
+    job = _claimed(world)
+    PollState.objects.update(next_poll_at=timezone.now())
+    assert not job.commit(job.request()())
+    assert world.state.lease_token is None
+    PollLoop(PollState.objects.all(), deadline=float("inf"), kinds=POLLS_AND_SWEEPS).run()
+    assert world.told() == [("UPDATED", "6"), ("DELETED", "5")]
+
+
+def test_a_due_sweep_wakes_a_worker_unless_the_login_is_refused(world: World) -> None:
+    watch_deletes(world)
+    now = timezone.now()
+    PollState.objects.update(next_poll_at=None, next_sweep_at=now)
+    assert poll_due_at(now) == now
+    PollState.objects.update(health=Health.UNAUTHORIZED)
+    assert poll_due_at(now) is None
+
+
+def test_the_next_sweep_is_set_by_its_own_schedule(world: World) -> None:
+    watch_deletes(world, poll={"deleteSweepMinutes": 90})
+    run = sweep(world)
+    assert world.state.next_sweep_at == run.started_at + timedelta(minutes=90)
+
+
+def test_without_deletes_asked_for_nothing_is_swept(watched: World) -> None:
+    assert watched.state.next_sweep_at is None
+
+
+def test_a_deleted_company_is_told_once_by_the_poll(world: World) -> None:
+    watch_companies(world)
+    world.store.change("organizations", 2, {"deletedFlag": True})
+    world.poll()
+    world.poll()
+    world.store.touch("organizations", 2)
+    world.poll()
+    sweep(world)
+    assert world.told() == [("DELETED", "2")]
+    world.store.change("organizations", 2, {"deletedFlag": False})
+    world.poll()
+    assert world.told() == [("UPDATED", "2")]
+
+
+def test_a_company_made_and_deleted_between_two_polls_is_told_when_it_lives_again(world: World) -> None:
+    watch_companies(world)
+    made = world.store.create("organizations", {"deletedFlag": True})["id"]
+    world.poll()
+    assert world.told() == []
+    world.store.change("organizations", made, {"deletedFlag": False})
+    world.poll()
+    assert world.told() == [("CREATED", str(made))]
+
+
+def test_the_flag_means_nothing_where_deletes_are_not_asked_for(world: World) -> None:
+    watch_companies(world, detectDeletes=False)
+    world.store.change("organizations", 2, {"deletedFlag": True})
+    world.poll()
+    assert world.told() == [("UPDATED", "2")]
+
+
+def watch_companies(world: World, **poll: Any) -> None:
+    """Watch organizations in place of contacts."""
+    world.store.table("organizations").fill(5, world.store.now() - 1000)
+    keys = {"detectDeletes": True, "url": "/hubs/crm/organizations?fields=id,name&where=lastUpdated>'${date}'"}
+    world.watch(poll=keys | poll)
+    world.poll()
+    if poll.get("detectDeletes", True):
+        sweep(world)
+    assert world.told() == []
+
+
+@pytest.mark.parametrize(
+    ("gone", "known_rows", "mass"),
+    [(20, 20, False), (21, 209, True), (21, 210, False), (22, 219, True), (10_000, 100_000, False), (0, 0, False)],
+)
+def test_more_than_a_tenth_and_more_than_twenty_is_a_mass_delete(gone: int, known_rows: int, mass: bool) -> None:
+    assert is_mass_delete(gone, known_rows) == mass
+
+
+def test_candidates_of_a_sweep_given_up_are_forgotten(world: World) -> None:
+    watch_deletes(world)
+    Absence.objects.create(resource_poll_id=world.state.pk, record_id=6, standing=Standing.MISSED)
+    sweep(world)
+    assert (world.told(), standing(world)) == ([], {})
+
+
+def _claimed(world: World) -> SweepJob:
+    PollState.objects.update(next_sweep_at=timezone.now())
+    token, keys = claim(PollState.objects.all(), [world.state.pk], now=timezone.now(), length=LEASE)
+    assert keys == [world.state.pk]
+    return SweepJob(PollState.objects.select_related("resource_poll__instance__organization").get(pk=keys[0]), token)

@@ -1,0 +1,120 @@
+"""Mass deletes: held until a person releases or dismisses them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from instances.configuration import wanted_of
+from instances.provisioning import change_instance
+from polling.deletions import dismiss_held, held_deletes, release_held
+from polling.models import Health, KnownRecord, PollRun
+from tests.polling.conftest import World
+from tests.polling.sweeping import delete, standing, sweep, watch_deletes
+
+GONE = range(1, 25)
+
+
+@pytest.fixture
+def held(world: World) -> World:
+    """A world with 24 of its 30 contacts gone, held back."""
+    watch_deletes(world)
+    delete(world, *GONE)
+    sweep(world)
+    return world
+
+
+def test_a_mass_delete_is_held_and_nobody_is_asked_for_by_id(held: World) -> None:
+    assert held.told() == []
+    assert held.state.health == Health.HELD
+    run = PollRun.objects.filter(kind=PollRun.Kind.SWEEP).latest("id")
+    assert (run.status, run.held) == (PollRun.Status.COMPLETE, list(GONE))
+    assert len(held.store.requests) == run.page
+    assert [row.record_id for row in held_deletes(held.state.resource_poll)] == list(GONE)
+
+
+def test_a_good_poll_does_not_hide_that_deletes_are_held(held: World) -> None:
+    assert held.poll().health == Health.HELD
+
+
+def test_the_next_sweep_holds_them_again_with_what_is_missed_meanwhile(held: World) -> None:
+    delete(held, 30)
+    run = sweep(held)
+    assert (held.told(), run.held) == ([], [*GONE, 30])
+    assert PollRun.objects.exclude(held=[]).count() == 1
+
+
+def test_released_they_are_told_by_a_sweep_that_does_not_find_them_either(held: World) -> None:
+    held.store.create("contacts")
+    assert release_held(held.state) == 24
+    assert held.state.health == Health.HEALTHY
+    sweep(held)
+    assert held.told() == [("DELETED", str(number)) for number in GONE]
+    assert standing(held) == {}
+    sweep(held)
+    assert held.told() == []
+
+
+def test_a_released_row_that_lives_is_not_told(held: World) -> None:
+    held.store.table("contacts").put({"id": 3, "firstName": "Back"})
+    release_held(held.state)
+    sweep(held)
+    assert held.told() == [("DELETED", str(number)) for number in GONE if number != 3]
+
+
+def test_dismissed_they_stay_known_and_are_not_held_again(held: World) -> None:
+    assert dismiss_held(held.state) == 24
+    run = sweep(held)
+    assert (held.told(), run.held, held.state.health) == ([], [], Health.HEALTHY)
+    assert KnownRecord.objects.filter(gone=False).count() == 30
+
+
+def test_a_dismissed_row_seen_again_is_watched_as_before(world: World) -> None:
+    watch_deletes(world)
+    world.store.hide("contacts", GONE)
+    sweep(world)
+    dismiss_held(world.state)
+    world.store.show("contacts")
+    sweep(world)
+    assert standing(world) == {}
+    delete(world, 5)
+    sweep(world)
+    assert world.told() == [("DELETED", "5")]
+
+
+def test_held_rows_seen_again_need_no_decision(world: World) -> None:
+    watch_deletes(world)
+    world.store.hide("contacts", GONE)
+    sweep(world)
+    world.store.show("contacts")
+    sweep(world)
+    assert (world.told(), world.state.health, standing(world)) == ([], Health.HEALTHY, {})
+
+
+def test_a_poll_that_sees_a_held_row_clears_it(world: World) -> None:
+    watch_deletes(world)
+    world.store.hide("contacts", GONE)
+    sweep(world)
+    world.store.show("contacts")
+    world.change(5, "Chief")
+    world.poll()
+    assert 5 not in standing(world)
+    assert world.told() == [("UPDATED", "5")]
+
+
+def test_when_no_row_is_left_to_answer_for_the_others_a_person_decides(world: World) -> None:
+    watch_deletes(world)
+    delete(world, *range(1, 31))
+    sweep(world)
+    assert (world.told(), world.state.health) == ([], Health.HELD)
+    release_held(world.state)
+    sweep(world)
+    assert len(world.told()) == 30
+
+
+def test_deletes_of_a_poll_that_no_longer_wants_them_are_forgotten(held: World) -> None:
+    wanted = wanted_of(held.instance)
+    contacts = {**wanted.polls["contacts"], "detectDeletes": False}
+    change_instance(held.instance, wanted=replace(wanted, polls={"contacts": contacts}))
+    assert (standing(held), held.state.next_sweep_at, held.state.health) == ({}, None, Health.HEALTHY)
