@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, re_path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from polling import history_api
 
@@ -16,4 +16,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(rf"^{_OWN_EVENTS}/?$", history_api.EventsView.as_view(), name="own-events"),
     re_path(rf"^{_OWN_EVENTS}/analytics/?$", history_api.AnalyticsView.as_view(), name="own-events-analytics"),
     re_path(rf"^{_OWN_EVENTS}/(?P<event>[0-9]+)/?$", history_api.EventView.as_view(), name="own-event"),
+    path("v1/", include("polling.v1.urls")),
 ]

@@ -1,0 +1,74 @@
+"""Changes of one resource poll among an instance's others: by the rules of a change of the whole configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from cwconnect.connectwise.resources import find_resource
+from cwconnect.errors import Conflict, Refusal
+from instances.configuration import polls_of, read_configuration, wanted_of
+from instances.keys import POLLS
+from instances.models import Instance, ResourcePoll
+from instances.provisioning import change_instance
+
+_HUB = re.compile(r"(?P<hub>(?:/elements/api-v2)?/hubs/[^/?]+/)[^?]*(?P<query>\?.*)?", re.IGNORECASE | re.DOTALL)
+
+
+def change_poll(poll: ResourcePoll, *, patch: Mapping[str, Any], enabled: bool | None) -> ResourcePoll:
+    """Merge `patch` into a poll's configuration (RFC 7396: null removes), and switch it on or off; None leaves it.
+
+    Refusal for what can't be used, ConnectWiseRefusal where ConnectWise has to be asked and refuses, Conflict.
+    """
+    merged = merge_patch(poll.configuration, patch)
+    switched = poll.enabled if enabled is None else enabled
+    return _write(poll.instance, poll.name, merged | {"enabled": switched})
+
+
+def add_poll(
+    instance: Instance, name: str, *, copy_of: ResourcePoll | None, patch: Mapping[str, Any], enabled: bool
+) -> ResourcePoll:
+    """Poll one more resource, as another one is polled if `copy_of` is given, with `patch` merged into that.
+
+    The copy asks the same of its own resource. Conflict if the resource is polled already.
+    """
+    if name in polls_of(instance):
+        raise Conflict(f"{name} is polled already.")
+    copied = {} if copy_of is None else copied_configuration(copy_of.configuration, name)
+    return _write(instance, name, merge_patch(copied, patch) | {"enabled": enabled})
+
+
+def copied_configuration(configuration: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Give a configuration for resource `name`: the same, with its own resource in the URL. Refusal."""
+    url = configuration.get("url")
+    if not url:
+        return dict(configuration)
+    match = _HUB.fullmatch(url.strip())
+    if match is None:
+        raise Refusal("configuration.url is required: that of the poll to be copied has no resource to replace.")
+    resource = find_resource(name)
+    path = resource.name if resource else name
+    return {**configuration, "url": f"{match['hub']}{path}{match['query'] or ''}"}
+
+
+def merge_patch(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge by RFC 7396: null removes, objects are merged, anything else replaces."""
+    merged = dict(target)
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping):
+            before = merged.get(key)
+            merged[key] = merge_patch(before if isinstance(before, Mapping) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _write(instance: Instance, name: str, configuration: Mapping[str, Any]) -> ResourcePoll:
+    stored = wanted_of(instance)
+    polls = {**stored.polls, name: configuration}
+    wanted = read_configuration({POLLS: polls}, base=stored, stored=stored)
+    change_instance(instance, wanted=wanted)
+    return ResourcePoll.objects.get(instance=instance, name=name)
