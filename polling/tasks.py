@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from multiprocessing.synchronize import Event
 from typing import Protocol
 
 from django.db import transaction
 from django.utils import timezone
 from django_q.brokers import get_broker
-from django_q.models import Schedule
+from django_q.models import Schedule, Task
 from django_q.tasks import async_task
 
 from polling import wakeups
@@ -71,7 +71,11 @@ def _work(kind: Kind, work: Work) -> int:
     with wakeups.slot(kind) as stretch:
         if not stretch or stopping():
             return 0
-        return work(deadline=time.monotonic() + stretch, stopping=stopping)
+        try:
+            return work(deadline=time.monotonic() + stretch, stopping=stopping)
+        except Exception:
+            wakeups.hold_back(kind)
+            raise
 
 
 def beat(sender: str) -> str:
@@ -80,12 +84,18 @@ def beat(sender: str) -> str:
     return sender
 
 
+def forget_failures(now: datetime) -> int:
+    """Delete django-q2's rows about tasks that failed a week ago or earlier; give how many. Successes leave none."""
+    return int(Task.objects.filter(success=False, stopped__lt=now - timedelta(days=7)).delete()[0])
+
+
 def tick() -> None:
     """Do each minute what `manage.py work` does each second, and the chores of the house when they are due."""
     write_beat(f"cluster {cluster_name()}")
     wakeups.send_due(queue)
     from polling.chores import run_due_chores
 
+    forget_failures(timezone.now())
     run_due_chores(timezone.now())
 
 

@@ -23,7 +23,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from polling import due
-from polling.heartbeats import NEVER, beating, cluster_name
+from polling.heartbeats import NEVER, beat, beating, cluster_name
 from polling.models import Heartbeat
 
 LOST_AFTER = timedelta(seconds=30)
@@ -83,6 +83,11 @@ def begun(kind: Kind) -> None:
 def forget_under_way() -> None:
     """Count every wake-up under way as lost: the cluster that may have held them was killed."""
     Heartbeat.objects.filter(name__startswith="wakeup ").update(seen_at=NEVER)
+
+
+def hold_back(kind: Kind, now: datetime | None = None) -> None:
+    """Note that a task of this kind failed as a whole: the next is sent after `LOST_AFTER`, not within a second."""
+    beat(f"wakeup {kind}", at=now or timezone.now())
 
 
 @contextmanager

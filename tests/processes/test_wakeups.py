@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
+from django_q.models import Task
 from pytest_django import Settings
 
 from instances.models import Instance, Organization, ResourcePoll
 from instances.secrets import Secret
-from polling import heartbeats, wakeups
+from polling import heartbeats, tasks, wakeups
 from polling.due import delivery_due_at, poll_due_at
 from polling.models import Notification, PollState, Site
 from polling.wakeups import Kind
@@ -91,6 +92,26 @@ def test_a_wake_up_that_the_queue_refused_is_sent_as_soon_as_it_takes_it(poll: P
     assert wakeups.send_due(queue.send, now) == [Kind.POLL]
 
 
+def test_a_task_that_failed_as_a_whole_is_not_repeated_every_second(poll: PollState) -> None:
+    def fail(**_: object) -> int:
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError):
+        tasks._work(Kind.POLL, fail)
+
+    failed_at = timezone.now()
+    assert wakeups.send_due(Queue().send, failed_at + 20 * SECOND) == []
+    assert wakeups.send_due(Queue().send, failed_at + 31 * SECOND) == [Kind.POLL]
+
+
+def test_failures_of_tasks_are_forgotten_after_a_week(db: None, now: datetime) -> None:
+    for days in (6, 8):
+        Task.objects.create(
+            id=str(days), name=str(days), func="f", success=False, started=now, stopped=now - timedelta(days=days)
+        )
+    assert tasks.forget_failures(now) == 1
+
+
 def test_a_leased_poll_is_due_when_its_lease_ends(poll: PollState, now: datetime) -> None:
     poll.lease_token, poll.lease_until = "x", now + 20 * SECOND
     poll.save()
@@ -103,9 +124,9 @@ def test_a_poll_of_a_site_that_asked_us_to_wait_wakes_nobody(poll: PollState, no
     assert poll_due_at(now) is None
 
 
-def test_a_notification_that_is_no_longer_pending_is_not_due(notification: Notification, now: datetime) -> None:
+def test_a_notification_without_a_next_attempt_is_not_due(notification: Notification, now: datetime) -> None:
     assert delivery_due_at(now) == now
-    notification.state = Notification.State.DELIVERED
+    notification.state, notification.next_attempt_at = Notification.State.DELIVERED, None
     notification.save()
     assert delivery_due_at(now) is None
 
