@@ -11,6 +11,7 @@ import dj_database_url
 import django_stubs_ext
 
 from cwconnect import env, logs
+from cwconnect.email_url import read_email_url
 
 django_stubs_ext.monkeypatch()
 
