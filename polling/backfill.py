@@ -17,13 +17,18 @@ def request_backfill(polls: Iterable[PollState], since: datetime) -> None:
     One that is open already is widened, and begins anew: a worker in the middle of it writes nothing more of it.
     """
     for state in polls:
-        with transaction.atomic():
-            run, created = PollRun.objects.get_or_create(
-                resource_poll_id=state.pk,
-                kind=PollRun.Kind.BACKFILL,
-                status=PollRun.Status.OPEN,
-                defaults={"opening": since, "started_at": timezone.now()},
-            )
-            if not created:
-                opening = min(since, run.opening or since)
-                PollRun.objects.filter(pk=run.pk).update(opening=opening, page=0, reached_id=0)
+        while not _open_or_widen(state.pk, since):
+            pass  # it was complete between the look and the write; now a new one can be opened
+
+
+def _open_or_widen(poll_id: int, since: datetime) -> bool:
+    with transaction.atomic():
+        run, created = PollRun.objects.get_or_create(
+            resource_poll_id=poll_id,
+            kind=PollRun.Kind.BACKFILL,
+            status=PollRun.Status.OPEN,
+            defaults={"opening": since, "started_at": timezone.now()},
+        )
+        still_open = PollRun.objects.filter(pk=run.pk, status=PollRun.Status.OPEN)
+        widened = {"opening": min(since, run.opening or since), "page": 0, "reached_id": 0}
+        return created or still_open.update(**widened) == 1

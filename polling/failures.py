@@ -5,7 +5,7 @@
 | network, time-out, 5xx, an answer that can't be read | retrying | 30 s, doubled each time, 15 min at most |
 | 429 | rate limited | when ConnectWise allows it, with all polls of that company |
 | 401 | unauthorized | hourly, by one poll of the instance; the others wait for it |
-| 403 on the resource | unauthorized | hourly |
+| 403 on the resource | unauthorized | hourly; the login is accepted, so the others go on |
 | 400 and whatever else ConnectWise refuses | rejected | hourly |
 
 So everything recovers by itself once its cause is gone, and nothing hammers.
@@ -27,12 +27,16 @@ PROBE_EVERY = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Setback:
-    """What follows from a failure; `site_waits`: every poll of that ConnectWise company waits as long."""
+    """What follows from a failure; `site_waits`: every poll of that ConnectWise company waits as long.
+
+    `login_accepted`: the request failed for another reason than its login, so polls that a refused one stopped go on.
+    """
 
     health: Health
     wait: timedelta
     site_waits: bool = False
     stops_instance: bool = False
+    login_accepted: bool = False
 
 
 def setback_of(error: ConnectWiseError | None, failures: int) -> Setback:
@@ -43,9 +47,9 @@ def setback_of(error: ConnectWiseError | None, failures: int) -> Setback:
     if isinstance(error, Unauthorized):
         return Setback(Health.UNAUTHORIZED, PROBE_EVERY, stops_instance=True)
     if isinstance(error, Forbidden):
-        return Setback(Health.UNAUTHORIZED, PROBE_EVERY)
+        return Setback(Health.UNAUTHORIZED, PROBE_EVERY, login_accepted=True)
     if error is not None and not error.retryable:
-        return Setback(Health.REJECTED, PROBE_EVERY)
+        return Setback(Health.REJECTED, PROBE_EVERY, login_accepted=error.status == 400)
     wait = min(FIRST_WAIT * 2 ** min(failures - 1, 10), LONGEST_WAIT)
     if error is not None and error.retry_after:
         wait = max(wait, timedelta(seconds=error.retry_after))

@@ -41,8 +41,8 @@ def finish_run(state: PollState, token: str, run: PollRun, *, started_at: dateti
         last_good_at=now,
         next_poll_at=next_poll_at,
     )
-    if state.health == Health.UNAUTHORIZED:
-        _siblings(state).filter(health=Health.UNAUTHORIZED).update(next_poll_at=now)
+    if state.failures:
+        _wake_siblings(state, now)
 
 
 def finish_sweep(state: PollState, token: str, *, next_at: datetime) -> None:
@@ -136,17 +136,33 @@ def _sentence(reason: ConnectWiseError | None, error: Exception) -> str:
 
 
 def _note_failure(run: PollRun, sentence: str, now: datetime) -> None:
+    run.error = sentence
     if run.pk is None:
         run.status, run.finished_at = PollRun.Status.FAILED, now
-    run.error = sentence
-    run.save()
+        run.save()
+    else:
+        # No more than this: a backfill may have been widened meanwhile.
+        run.save(update_fields=["status", "finished_at", "error"])
 
 
 def _hold_siblings(state: PollState, setback: Setback, sentence: str, now: datetime) -> None:
     if setback.stops_instance:
         _siblings(state).update(next_poll_at=None, health=Health.UNAUTHORIZED, last_error=sentence)
+    if setback.login_accepted:
+        _wake_siblings(state, now)
     if setback.site_waits:
-        Site.objects.update_or_create(key=state.site, defaults={"blocked_until": now + setback.wait})
+        _block_site(state.site, now + setback.wait)
+
+
+def _wake_siblings(state: PollState, now: datetime) -> None:
+    """Let those polls go on that a refused login stopped: it is accepted again, whatever became of this poll since."""
+    _siblings(state).filter(health=Health.UNAUTHORIZED, next_poll_at=None).update(next_poll_at=now)
+
+
+def _block_site(key: str, until: datetime) -> None:
+    """Hold all polls of a company; a longer wait that another poll was told stands."""
+    Site.objects.bulk_create([Site(key=key, blocked_until=until)], ignore_conflicts=True)
+    Site.objects.filter(key=key, blocked_until__lt=until).update(blocked_until=until)
 
 
 def _siblings(state: PollState) -> QuerySet[PollState]:

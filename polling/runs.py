@@ -17,7 +17,7 @@ from cwconnect.connectwise.client import Client, Page
 from cwconnect.connectwise.hub import read_page
 from polling.changes import Watch
 from polling.jobs import LEASE, Job, more_notes
-from polling.leases import fence
+from polling.leases import LeaseLostError, fence
 from polling.models import PollRun, PollState
 from polling.outcomes import fail_run, finish_run
 from polling.reading import Reading, read_records
@@ -96,6 +96,8 @@ class PollJob(Job):
     def _advance(self, page: Page, reading: Reading, first_date: datetime | None) -> PollRun:
         """Count the page in, if it is the next one of the run as stored."""
         run = self.current_run()
+        if run.opening != self.run.opening:
+            raise LeaseLostError(f"Run {run.pk} was widened; what was read of its old window does not begin it.")
         if run.page == 0:
             # Of the first page alone: what is edited behind the reader later on has a stamp after it.
             run.first_date, run.newest_stamp = first_date, reading.newest
