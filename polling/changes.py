@@ -129,15 +129,25 @@ def _judge_deleted(seen: Seen, known: Known | None, watch: Watch) -> Verdict:
 
 def content(value: Any) -> Any:
     """Give what counts as the content of a record or a part of it."""
-    if isinstance(value, dict):
-        return {
-            key: content(item)
-            for key, item in value.items()
-            if item is not None and key != "_info" and not key.endswith("_href")
-        }
-    if isinstance(value, list):
-        return [content(item) for item in value]
-    return value
+    return _contents_of([value])[0]
+
+
+def _content_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    # Plain values, most of a record, are kept without a call each: this runs over every value that is ever read.
+    kept = {}
+    for key, item in record.items():
+        if item is None or key == "_info" or key.endswith("_href"):
+            continue
+        kind = type(item)
+        kept[key] = _content_of(item) if kind is dict else _contents_of(item) if kind is list else item
+    return kept
+
+
+def _contents_of(items: list[Any]) -> list[Any]:
+    return [
+        _content_of(item) if isinstance(item, dict) else _contents_of(item) if isinstance(item, list) else item
+        for item in items
+    ]
 
 
 def _without_nulls(value: Any) -> Any:
@@ -154,7 +164,7 @@ def _same(value: Any) -> Any:
 
 def digest(record: Mapping[str, Any]) -> bytes:
     """Give 16 bytes: the digest's version and 15 bytes of BLAKE2b over the canonical content; UnstorableError."""
-    canonical = _json(record, content, orjson.OPT_SORT_KEYS)
+    canonical = _json(record, _content_of, orjson.OPT_SORT_KEYS)
     return bytes([DIGEST_VERSION]) + hashlib.blake2b(canonical, digest_size=15).digest()
 
 
@@ -163,7 +173,9 @@ def record_text(record: Mapping[str, Any], *, keep_nulls: bool = True) -> bytes:
 
     UnstorableError if it has none.
     """
-    return _json(record, _same if keep_nulls else _without_nulls, 0)
+    text = _json(record, _same, 0)
+    # Most records hold no null, and looking for the word costs far less than walking over every value.
+    return text if keep_nulls or b"null" not in text else _json(record, _without_nulls, 0)
 
 
 def _json(value: Any, prepare: Callable[[Any], Any], option: int) -> bytes:

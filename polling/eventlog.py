@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter
+from typing import Any
 
 from django.db.models import F, Max
 
 from instances.models import ResourcePoll
+from polling.bulk import insert, moment
 from polling.models import Event, LogPosition, Notification, PollRun
-from polling.notifications import Change, batches, notification_of
+from polling.notifications import Change, NewEvent, batches, notification_of
 from polling.pausing import is_resting
+
+EVENT = (
+    *("id", "notification_id", "object_id", "record_id", "kind"),
+    *("occurred_at", "polled_at", "record", "changes"),
+)
 
 
 def record_changes(
@@ -31,21 +39,50 @@ def record_changes(
     lots = list(_lots(poll, changes))
     next_id = _take_ids(len(changes))
     resting = is_resting(poll.instance)
-    notifications, events = [], []
+    notifications: list[Notification] = []
+    events: list[tuple[NewEvent, int]] = []
     for follows, lot in lots:
-        carried = [_event(next_id + offset, poll, run, change, seen) for offset, change in enumerate(lot)]
+        carried = [_event(next_id + offset, poll.name, change, seen) for offset, change in enumerate(lot)]
         next_id += len(lot)
         notification = notification_of(poll.instance, poll.name, carried, now)
         notification.follows_id = follows
         if resting or follows is not None:
             notification.next_attempt_at = None
-        for event in carried:
-            event.notification_id = notification.pk
         notifications.append(notification)
-        events += carried
-    Notification.objects.bulk_create(notifications)
-    Event.objects.bulk_create(events)
+        events += [(event, notification.pk) for event in carried]
+    _insert_notifications(notifications)
+    _insert_events(poll, run, events)
     return len(events)
+
+
+def _insert_notifications(notifications: Sequence[Notification]) -> None:
+    columns = [field.attname for field in Notification._meta.concrete_fields]  # noqa: SLF001  (Django's model API)
+    values = attrgetter(*columns)
+    insert(Notification, columns, [tuple(map(_as_stored, values(row))) for row in notifications])
+
+
+def _as_stored(value: Any) -> Any:
+    return moment(value) if isinstance(value, datetime) else value
+
+
+def _insert_events(poll: ResourcePoll, run: PollRun, events: Sequence[tuple[NewEvent, int]]) -> None:
+    shared = {"instance_id": poll.instance_id, "resource_poll_id": poll.pk, "run_id": run.pk, "object_type": poll.name}
+    rows = [
+        (
+            *shared.values(),
+            event.id,
+            notification_id,
+            event.object_id,
+            event.record_id,
+            event.kind,
+            moment(event.occurred_at),
+            moment(event.polled_at),
+            event.record,
+            event.changes,
+        )
+        for event, notification_id in events
+    ]
+    insert(Event, (*shared, *EVENT), rows)
 
 
 def _lots(poll: ResourcePoll, changes: Sequence[Change]) -> Iterable[tuple[int | None, list[Change]]]:
@@ -81,13 +118,10 @@ def _take_ids(count: int) -> int:
     return LogPosition.objects.values_list("last", flat=True).get(pk=1) - count + 1
 
 
-def _event(event_id: int, poll: ResourcePoll, run: PollRun, change: Change, seen: datetime) -> Event:
-    return Event(
+def _event(event_id: int, object_type: str, change: Change, seen: datetime) -> NewEvent:
+    return NewEvent(
         id=event_id,
-        instance_id=poll.instance_id,
-        resource_poll_id=poll.pk,
-        run_id=run.pk,
-        object_type=poll.name,
+        object_type=object_type,
         object_id=change.object_id,
         record_id=change.record_id,
         kind=change.kind,

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from polling.bulk import upsert
 from polling.changes import Known
 from polling.models import KnownBody, KnownRecord
+
+KEY = ("resource_poll_id", "record_id")
 
 
 @dataclass(frozen=True)
@@ -41,26 +44,7 @@ def remember(poll_id: int, rows: Sequence[Remembered]) -> None:
     """Write what was read; a row remembered before is overwritten, a tombstone lives again unless `gone`."""
     if not rows:
         return
-    KnownRecord.objects.bulk_create(
-        [
-            KnownRecord(
-                resource_poll_id=poll_id, record_id=row.record_id, stamp=row.stamp, digest=row.digest, gone=row.gone
-            )
-            for row in rows
-        ],
-        update_conflicts=True,
-        unique_fields=["resource_poll", "record_id"],
-        update_fields=["stamp", "digest", "gone"],
-    )
-    bodies = [
-        KnownBody(resource_poll_id=poll_id, record_id=row.record_id, body=row.body)
-        for row in rows
-        if row.body is not None
-    ]
-    if bodies:
-        KnownBody.objects.bulk_create(
-            bodies,
-            update_conflicts=True,
-            unique_fields=["resource_poll", "record_id"],
-            update_fields=["body"],
-        )
+    records = [(poll_id, row.record_id, row.stamp, row.digest, row.gone) for row in rows]
+    upsert(KnownRecord, (*KEY, "stamp", "digest", "gone"), records, key=KEY)
+    bodies = [(poll_id, row.record_id, row.body) for row in rows if row.body is not None]
+    upsert(KnownBody, (*KEY, "body"), bodies, key=KEY)

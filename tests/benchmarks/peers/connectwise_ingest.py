@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.benchmarks.measure import NOT_INSTALLED, Figure, Stopwatch, hand_over
 
-APPS = ("django.contrib.contenttypes", "django.contrib.auth", "django.contrib.postgres", "djconnectwise")
+APPS = ("django.contrib.contenttypes", "django.contrib.auth", "djconnectwise")
 
 
 def ingest(url: str, records: int, folder: str) -> Figure:
