@@ -44,6 +44,22 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """An open breaker: when it may be probed, and whether it holds anything."""
+
+    until: datetime
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A notification that tries an open receiver."""
+
+    notification_id: int
+    instance_id: int
+
+
+@dataclass(frozen=True)
 class Tally:
     """What attempts at one receiver came to: how many failed, whether one was delivered, what the last failure was."""
 
@@ -120,10 +136,10 @@ def _link(targets: Sequence[Target]) -> None:
     )
 
 
-def open_receivers() -> dict[int, datetime]:
-    """Give the receivers whose breaker is open, each with when it may be probed."""
-    rows = Receiver.objects.filter(open_until__isnull=False).values_list("pk", "open_until")
-    return {pk: until for pk, until in rows if until is not None}
+def open_receivers() -> dict[int, Opened]:
+    """Give the receivers whose breaker is open."""
+    rows = Receiver.objects.filter(open_until__isnull=False).values_list("pk", "open_until", "holds")
+    return {pk: Opened(until, holds) for pk, until, holds in rows if until is not None}
 
 
 def hold(receiver_id: int, now: datetime) -> None:
@@ -136,8 +152,8 @@ def hold(receiver_id: int, now: datetime) -> None:
         due.update(next_attempt_at=None)
 
 
-def take_probe(receiver_id: int, among: QuerySet[Notification], now: datetime, until: datetime) -> int | None:
-    """Make the oldest notification held by a receiver due, as its probe until `until`; give its key.
+def take_probe(receiver_id: int, among: QuerySet[Notification], now: datetime, until: datetime) -> Probe | None:
+    """Make the oldest notification held by a receiver due, as its probe until `until`; give it.
 
     None if nothing of `among` is held, or the time for a probe has not come.
     """
@@ -146,12 +162,13 @@ def take_probe(receiver_id: int, among: QuerySet[Notification], now: datetime, u
         if not mine.update(open_until=until):
             return None
         held = _held(receiver_id, now)
-        key = among.filter(pk__in=held.order_by("pk").values("pk")[:1]).values_list("pk", flat=True).first()
-        if key is None:
-            Receiver.objects.filter(pk=receiver_id).update(open_until=now, holds=held.exists())
+        oldest = list(held.order_by("pk").values_list("pk", flat=True)[:1])
+        found = among.filter(pk__in=oldest).values_list("pk", "instance_id").first()
+        if found is None:
+            Receiver.objects.filter(pk=receiver_id).update(open_until=now, holds=bool(oldest))
             return None
-        Notification.objects.filter(pk=key).update(next_attempt_at=now)
-        return int(key)
+        Notification.objects.filter(pk=found[0]).update(next_attempt_at=now)
+        return Probe(*found)
 
 
 def give_back_probes(receiver_ids: Iterable[int], now: datetime) -> None:

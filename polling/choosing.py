@@ -42,10 +42,13 @@ class Chooser:
         """Choose at most `room`, minding what is `running`."""
         shares = Shares([(parcel.envelope.instance_id, parcel.host) for parcel in running], self._trust)
         opened = open_receivers()
-        probes = self._probes(min(room, PROBES - sum(parcel.probe for parcel in running)), opened, now)
-        choice = Choice(list(probes), self._targets, probes)
-        self._look(room, choice.keys, shares, opened, now)
-        return choice
+        most = min(room, PROBES - sum(parcel.probe for parcel in running))
+        ready = {receiver_id for receiver_id, breaker in opened.items() if breaker.holds and breaker.until <= now}
+        keys: list[int] = []
+        held = self._look(room - min(len(ready), most), keys, shares, opened, now)
+        ready |= {receiver_id for receiver_id in held if opened[receiver_id].until <= now}
+        probes = self._probes(sorted(ready)[: min(most, room - len(keys))], now)
+        return Choice([*probes, *keys], self._targets, probes)
 
     def settle_claim(self, choice: Choice, parcels: Sequence[Parcel], now: datetime) -> None:
         """Give back the probes that were not claimed, and forget targets that are another's by now."""
@@ -57,26 +60,25 @@ class Chooser:
             if parcel.receiver_id is None:
                 self._targets.pop(parcel.envelope.instance_id, None)
 
-    def _probes(self, room: int, opened: Mapping[int, datetime], now: datetime) -> dict[int, int]:
-        """Take probes of the receivers whose time has come; give receivers by key."""
+    def _probes(self, receiver_ids: Iterable[int], now: datetime) -> dict[int, int]:
+        """Take probes of these receivers; give them by key."""
         taken: dict[int, int] = {}
-        for receiver_id, until in opened.items():
-            if len(taken) >= room:
-                break
-            if until <= now:
-                key = take_probe(receiver_id, self._among, now, now + self._probe_length)
-                if key is not None:
-                    taken[key] = receiver_id
+        for receiver_id in receiver_ids:
+            probe = take_probe(receiver_id, self._among, now, now + self._probe_length)
+            if probe is not None:
+                taken[probe.notification_id] = receiver_id
+                self._with_targets([(probe.notification_id, probe.instance_id)])  # for the parcel, to be counted
         return taken
 
-    def _look(self, room: int, keys: list[int], shares: Shares, opened: Collection[int], now: datetime) -> None:
-        """Add due notifications to `keys`, looking again without what proved full or held."""
+    def _look(
+        self, room: int, keys: list[int], shares: Shares, opened: Collection[int], now: datetime
+    ) -> Collection[int]:
+        """Add due notifications to `keys`, looking again without what proved full; give the receivers that hold now."""
         full, held = shares.full_instances(), set[int]()
         while len(keys) < room:
-            found = self._due_now(now, full, keys)[: 2 * room]
-            candidates = [(key, self._target(instance)) for key, instance in self._with_targets(found)]
+            found = self._with_targets(self._due_now(now, full, keys)[: 2 * room])
             before = len(full)
-            for key, target in candidates:
+            for key, target in found:
                 if target.receiver_id in opened:
                     full.add(target.instance_id)
                     held.add(target.receiver_id)
@@ -84,11 +86,11 @@ class Chooser:
                     full.add(target.instance_id)
                 elif len(keys) < room:
                     keys.append(key)
-            for receiver_id in held:
-                self._hold(receiver_id, now)
-            held.clear()
-            if len(candidates) < 2 * room or len(full) == before:
-                return
+            if len(found) < 2 * room or len(full) == before:
+                break
+        for receiver_id in held:
+            self._hold(receiver_id, now)
+        return held
 
     def _due_now(
         self, now: datetime, full: Collection[int], keys: Collection[int]
@@ -102,12 +104,9 @@ class Chooser:
         for instance_id in [key for key, target in self._targets.items() if target.receiver_id == receiver_id]:
             del self._targets[instance_id]
 
-    def _with_targets(self, found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    def _with_targets(self, found: Iterable[tuple[int, int]]) -> list[tuple[int, Target]]:
         pairs = list(found)
         missing = {instance_id for _, instance_id in pairs} - self._targets.keys()
         if missing:
             self._targets |= targets_of(missing)
-        return [pair for pair in pairs if pair[1] in self._targets]
-
-    def _target(self, instance_id: int) -> Target:
-        return self._targets[instance_id]
+        return [(key, self._targets[instance_id]) for key, instance_id in pairs if instance_id in self._targets]

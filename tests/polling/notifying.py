@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -17,18 +18,19 @@ Records = Sequence[int]
 
 def make_instance(organization: Organization, url: str, name: str = "API_Polling", key: str = "") -> Instance:
     """Make an instance that tells `url`, without asking any ConnectWise."""
-    return Instance.objects.create(
+    instance = Instance(
         organization=organization,
         name=name,
-        token_hash=f"{name} {url}"[-64:],
+        token_hash=secrets.token_hex(32),
         base_url="http://127.0.0.1:9",
         company="acme",
-        public_key=Secret.of("x"),
-        private_key=Secret.of("x"),
         events_enabled=True,
         callback_url=url,
-        signature_key=Secret.of(key) if key else None,
     )
+    instance.public_key = instance.private_key = Secret.of("x")
+    instance.signature_key = Secret.of(key) if key else None
+    instance.save()
+    return instance
 
 
 def make_notifications(

@@ -1,0 +1,250 @@
+"""Warnings to the operator: once per episode, in the log, by mail and as a POST."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import logging
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import IO, cast
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
+
+from cwconnect.email_url import read_email_url
+from polling import alerts
+from polling.chores import CHORES
+from polling.models import Alert, Notification
+from polling.pausing import release_delivery
+from polling.telling import tell_operator
+from tests.local_servers import RawServer
+from tests.polling.conftest import World
+from tests.polling.receivers import Receiver, start_receiver
+from tests.polling.sending import change, deliver, failing
+
+Kind = Alert.Kind
+
+
+class MailServer:
+    """Takes mails over SMTP, or refuses them."""
+
+    def __init__(self) -> None:
+        self.mails: list[str] = []
+        self.refuses = False
+
+    def handle(self, connection: socket.socket) -> None:
+        stream = cast(IO[bytes], connection.makefile("rwb"))
+        with stream:
+            self._say(stream, "220 ready")
+            for line in stream:
+                self._answer(stream, line.decode().strip().upper())
+
+    def _answer(self, stream: IO[bytes], command: str) -> None:
+        if command.startswith("MAIL") and self.refuses:
+            self._say(stream, "550 go away")
+        elif command.startswith("DATA"):
+            self._say(stream, "354 go on")
+            lines = []
+            while (line := stream.readline()) not in (b".\r\n", b""):
+                lines.append(line)
+            self.mails.append(b"".join(lines).decode())
+            self._say(stream, "250 taken")
+        else:
+            self._say(stream, "221 bye" if command.startswith("QUIT") else "250 ok")
+
+    def _say(self, stream: IO[bytes], text: str) -> None:
+        stream.write(f"{text}\r\n".encode())
+        stream.flush()
+
+    def texts(self) -> list[tuple[str, str]]:
+        """Give subject and body of each mail."""
+        found = [email.message_from_string(mail, policy=email.policy.default) for mail in self.mails]
+        return [(str(mail["Subject"]), mail.get_content()) for mail in found]
+
+
+@pytest.fixture
+def mail_server(settings: Settings) -> Iterator[MailServer]:
+    server = MailServer()
+    with RawServer(server.handle) as running:
+        settings.EMAIL_URL = f"smtp://127.0.0.1:{running.port}/?to=ops@example.com&from=cwconnect@example.com"
+        yield server
+
+
+def kinds() -> list[str]:
+    return list(Alert.objects.order_by("id").values_list("kind", flat=True))
+
+
+@pytest.fixture
+def paused(telling: World, receiver: Receiver) -> World:
+    """A world whose receiver answered 410."""
+    receiver.answer = failing(410)
+    change(telling, 1)
+    deliver()
+    assert kinds() == [Kind.PAUSED]
+    return telling
+
+
+def test_half_of_the_schedule_the_last_try_and_the_pause_are_told(
+    telling: World, receiver: Receiver, settings: Settings
+) -> None:
+    settings.RETRY_SCHEDULE = [0, 1, 1, 1]
+    receiver.answer = failing(500)
+    change(telling, 1)
+    seen = []
+    for _ in range(4):
+        deliver()
+        seen.append(kinds())
+    assert seen[0] == []
+    assert seen[1] == [Kind.HALF_USED]
+    assert seen[2] == [Kind.HALF_USED, Kind.LAST_TRY]
+    assert seen[3] == [Kind.HALF_USED, Kind.LAST_TRY, Kind.PAUSED]
+
+
+def test_a_second_notification_in_trouble_is_no_second_episode(
+    telling: World, receiver: Receiver, settings: Settings
+) -> None:
+    settings.RETRY_SCHEDULE = [0, 1, 1, 1]
+    receiver.answer = failing(500)
+    change(telling, 1)
+    telling.store.change("contacts", 2, {"title": "x" * 200_000})
+    change(telling, 3)
+    deliver()
+    deliver()
+    assert kinds().count(Kind.HALF_USED) == 1
+
+
+def test_a_delivery_ends_the_episode(telling: World, receiver: Receiver, settings: Settings) -> None:
+    settings.RETRY_SCHEDULE = [0, 1, 1, 1]
+    receiver.answer = failing(500)
+    change(telling, 1)
+    deliver()
+    deliver()
+    receiver.answer = failing(204)
+    deliver()
+    assert Alert.objects.get().resolved_at is not None
+
+
+def test_a_release_ends_the_pause(paused: World) -> None:
+    release_delivery(paused.instance, timezone.now())
+    assert Alert.objects.get().resolved_at is not None
+
+
+def test_it_stands_in_the_log(
+    telling: World,
+    caplog: pytest.LogCaptureFixture,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    with caplog.at_level(logging.WARNING), django_capture_on_commit_callbacks(execute=True):
+        alerts.warn(Kind.PAUSED, telling.instance, "Delivery is paused: a test.", timezone.now())
+    assert "Delivery is paused: a test." in caplog.text
+
+
+def test_a_mail_says_in_words_what_happened(paused: World, mail_server: MailServer) -> None:
+    assert tell_operator(timezone.now()) == 1
+    ((subject, body),) = mail_server.texts()
+    assert subject == f"cwconnect: Delivery is paused: {paused.instance}"
+    assert "wants no more notifications" in body
+    assert "Alpha" in body
+
+
+def test_it_is_told_once(paused: World, mail_server: MailServer) -> None:
+    tell_operator(timezone.now())
+    tell_operator(timezone.now())
+    assert len(mail_server.mails) == 1
+
+
+def test_many_warnings_are_one_mail(paused: World, mail_server: MailServer) -> None:
+    alerts.warn(Kind.HALF_USED, paused.instance, "Another thing.", timezone.now())
+    tell_operator(timezone.now())
+    ((subject, body),) = mail_server.texts()
+    assert subject == "cwconnect: 2 warnings"
+    assert "Another thing." in body
+
+
+def test_a_mail_that_was_refused_is_tried_again(paused: World, mail_server: MailServer) -> None:
+    mail_server.refuses = True
+    assert tell_operator(timezone.now()) == 0
+    mail_server.refuses = False
+    assert tell_operator(timezone.now()) == 1
+    assert len(mail_server.mails) == 1
+
+
+def test_a_mail_server_that_is_gone_stops_nothing(paused: World, settings: Settings) -> None:
+    settings.EMAIL_URL = "smtp://127.0.0.1:9/?to=ops@example.com"
+    assert tell_operator(timezone.now()) == 0
+    release_delivery(paused.instance, timezone.now())
+    assert deliver() == 1
+
+
+def test_the_operators_webhook_gets_it_as_json(paused: World, settings: Settings) -> None:
+    with start_receiver() as operator:
+        settings.OPERATOR_WEBHOOK_URL = operator.url
+        assert tell_operator(timezone.now()) == 1
+        told = operator.got[0].json
+    assert told["text"].startswith("Delivery of API_Polling")
+    assert told["alerts"][0]["kind"] == "paused"
+    assert told["alerts"][0]["instanceId"] == paused.instance.pk
+
+
+def test_an_operators_webhook_that_fails_is_tried_again_apart_from_the_mail(
+    paused: World, settings: Settings, mail_server: MailServer
+) -> None:
+    with start_receiver() as operator:
+        settings.OPERATOR_WEBHOOK_URL = operator.url
+        operator.answer = failing(500)
+        tell_operator(timezone.now())
+        operator.answer = failing(204)
+        tell_operator(timezone.now())
+        assert len(operator.got) == 2
+    assert len(mail_server.mails) == 1
+
+
+def test_without_settings_nothing_is_sent(paused: World) -> None:
+    assert tell_operator(timezone.now()) == 0
+
+
+def test_a_warning_of_long_ago_is_not_told_when_mail_is_set_up(paused: World, mail_server: MailServer) -> None:
+    Alert.objects.update(created_at=timezone.now() - timedelta(days=2))
+    assert tell_operator(timezone.now()) == 0
+
+
+def test_telling_is_a_chore_of_each_minute() -> None:
+    assert tell_operator in [chore.run for chore in CHORES]
+
+
+def test_a_notification_knows_its_warnings(telling: World, receiver: Receiver, settings: Settings) -> None:
+    settings.RETRY_SCHEDULE = [0, 1]
+    receiver.answer = failing(500)
+    change(telling, 1)
+    deliver()
+    assert Alert.objects.get().notification == Notification.objects.get()
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "tls", "ssl"),
+    [
+        ("smtp://mail.example.com/?to=a@b.c", 25, False, False),
+        ("smtp+tls://bob:p%40ss@mail.example.com?to=a@b.c", 587, True, False),
+        ("smtps://mail.example.com:4650/?to=a@b.c,d@e.f", 4650, False, True),
+    ],
+)
+def test_an_email_url_is_read(url: str, port: int, tls: bool, ssl: bool) -> None:
+    server = read_email_url(url)
+    assert server is not None
+    assert (server.host, server.port, server.use_tls, server.use_ssl) == ("mail.example.com", port, tls, ssl)
+    assert server.sender == server.to[0] == "a@b.c"
+    assert server.password in ("", "p@ss")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["mail.example.com", "http://mail.example.com/?to=a@b.c", "smtp://?to=a@b.c", "smtp://h:s3cret@m/", "smtp://m:x/"],
+)
+def test_an_email_url_that_is_wrong_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as caught:
+        read_email_url(url)
+    assert "s3cret" not in str(caught.value)
