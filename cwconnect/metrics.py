@@ -106,7 +106,7 @@ def _polls(reading: Reading) -> Iterator[Metric]:
 
 def _deliveries(reading: Reading) -> Iterator[Metric]:
     outcomes: Counter[tuple[str, ...]] = Counter()
-    for (status, error_kind, _replay), count in reading.counts.items():
+    for (status, error_kind), count in reading.counts.items():
         outcomes[(outcome(status, error_kind),)] += count
     yield _counter("cwconnect_deliveries", "Attempts that ended, by outcome.", ("outcome",), outcomes)
     yield _histogram("cwconnect_delivery_seconds", "How long attempts took.", reading)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
+from instances import audit
+from instances.audit import Action
 from instances.models import ApiUser, Organization
 from instances.secrets import hash_token, new_token
 
@@ -27,7 +29,11 @@ def issue_secrets(*, organization_name: str, user_name: str, rotate: bool = Fals
     """
     organization, _ = Organization.objects.select_for_update().get_or_create(name=organization_name)
     user, _ = ApiUser.objects.select_for_update().get_or_create(organization=organization, name=user_name)
-    return IssuedSecrets(user=_issue(user, rotate=rotate), organization=_issue(organization, rotate=rotate))
+    issued = IssuedSecrets(user=_issue(user, rotate=rotate), organization=_issue(organization, rotate=rotate))
+    made = {"user": issued.user is not None, "organization": issued.organization is not None}
+    if any(made.values()):
+        audit.record(Action.ISSUE_SECRETS, user, organization=organization, details=made)
+    return issued
 
 
 def _issue(owner: ApiUser | Organization, *, rotate: bool) -> str | None:

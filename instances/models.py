@@ -117,3 +117,22 @@ class ResourcePoll(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} of {self.instance}"
+
+
+class AuditEntry(models.Model):
+    """Something that somebody did (see audit.py). It outlives what it tells of, and is never changed or pruned."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    organization = models.ForeignKey(Organization, on_delete=models.SET_NULL, null=True, related_name="audit_entries")
+    actor = models.CharField(max_length=200, help_text="Who did it.")
+    action = models.CharField(max_length=40, help_text="What was done.")
+    subject = models.CharField(max_length=300, help_text="To what.")
+    details = models.JSONField(default=dict, help_text="Which fields changed; secrets by name alone.")
+    request_id = models.CharField(max_length=32, blank=True, help_text="The request's id, as in its log lines.")
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        indexes = [models.Index(fields=["organization", "-id"], name="audit_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.actor}: {self.action}: {self.subject}"

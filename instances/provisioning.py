@@ -19,6 +19,8 @@ from django.utils import timezone
 from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.errors import ConnectWiseError, Forbidden, Unauthorized
 from cwconnect.errors import Conflict, Refusal
+from instances import audit
+from instances.audit import Action
 from instances.configuration import wanted_of
 from instances.connections import client_for, make_credentials
 from instances.keys import POLLS, Wanted
@@ -62,6 +64,7 @@ def create_instance(
     with transaction.atomic():
         _write(instance, wanted, None)
         begun, _ = _write_polls(instance, wanted, {}, marks, list(marks))
+        audit.record(Action.CREATE_INSTANCE, instance, organization=organization)
         watching_changed.send(Instance, instance=instance, begun=begun, reset=[])
     return instance, token
 
@@ -86,6 +89,12 @@ def change_instance(
             raise Conflict("The instance was changed or deleted by somebody else meanwhile; nothing was done.")
         current.name, current.tags = name or current.name, current.tags if tags is None else list(tags)
         _write(current, wanted, stored)
+        audit.record(
+            Action.CHANGE_INSTANCE,
+            current,
+            organization=current.organization,
+            details=audit.changes(stored, wanted) | named(instance, current),
+        )
         begun, reset = _write_polls(current, wanted, polls, marks, fresh)
         watching_changed.send(Instance, instance=current, begun=begun, reset=reset)
     return current
@@ -98,13 +107,25 @@ def set_enabled(instance: Instance, *, enabled: bool) -> Instance:
         if current.disabled == enabled:
             current.disabled = not enabled
             current.save(update_fields=["disabled", "updated_at"])
+            audit.record(Action.ENABLE if enabled else Action.DISABLE, current, organization=current.organization)
             watching_changed.send(Instance, instance=current, begun=[], reset=[])
     return current
 
 
+@transaction.atomic
 def delete_instance(instance: Instance) -> None:
     """Forget an instance with all that was known for it; its token answers 401 from now on."""
+    audit.record(Action.DELETE_INSTANCE, instance, organization=instance.organization)
     instance.delete()
+
+
+def named(before: Instance, after: Instance) -> dict[str, Any]:
+    """Give what the audit log tells of name and tags: `[old, new]` where they differ."""
+    return {
+        column: [old, new]
+        for column in ("name", "tags")
+        if (old := getattr(before, column)) != (new := getattr(after, column))
+    }
 
 
 def _begins(poll: ResourcePoll | None, wanted: Wanted, name: str, *, moved: bool) -> bool:

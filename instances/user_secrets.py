@@ -5,10 +5,13 @@ from __future__ import annotations
 from django.db import transaction
 
 from cwconnect.errors import Conflict
+from instances import audit
+from instances.audit import Action
 from instances.models import ApiUser, Organization
 from instances.secrets import hash_token, new_token
 
 
+@transaction.atomic
 def create_user(organization: Organization, name: str) -> tuple[ApiUser, str]:
     """Make an API user with a secret, which can't be read again; Conflict if there is one of that name."""
     secret = new_token()
@@ -17,6 +20,7 @@ def create_user(organization: Organization, name: str) -> tuple[ApiUser, str]:
     )
     if not created:
         raise Conflict(f"There is a user {name} already; revoke that secret first, or choose another name.")
+    audit.record(Action.ISSUE_SECRETS, user, organization=organization, details={"user": True, "organization": False})
     return user, secret
 
 
@@ -27,4 +31,5 @@ def revoke_user(user: ApiUser) -> None:
         others = ApiUser.objects.filter(organization=user.organization_id, secret_hash__isnull=False)
         if not others.exclude(pk=user.pk).exists():
             raise Conflict("This is the organization's last secret; create another one first.")
+        audit.record(Action.REVOKE_SECRET, user, organization=user.organization)
         user.delete()

@@ -24,6 +24,8 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.hub import field_value
+from instances import audit
+from instances.audit import Action
 from instances.models import ResourcePoll
 from instances.plans import Plan
 from polling.absences import Standing, absences, calm_health, counts
@@ -124,4 +126,7 @@ def _decide(state: PollState, decision: Standing) -> int:
         row.filter(health=Health.HELD).update(health=calm_health(state.pk))
         if decision == Standing.RELEASED and count:
             row.exclude(Q(health=Health.PAUSED) | Q(next_sweep_at=None)).update(next_sweep_at=timezone.now())
+        poll = state.resource_poll
+        details = {"decision": decision.value, "rows": count}
+        audit.record(Action.DECIDE_DELETES, poll, organization=poll.instance.organization, details=details)
     return count

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
+from instances import audit
+from instances.audit import Action
 from instances.models import Instance
 from polling import alerts
 from polling.models import Alert, DeliveryState, Notification, Receiver
@@ -47,7 +49,9 @@ def release_delivery(instance: Instance, now: datetime) -> int:
         first = now - timedelta(milliseconds=1)
         waiting.update(state=PENDING, step=0, first_attempt_at=None, next_attempt_at=first)
         rearm(instance, now)
-        return Notification.objects.filter(ON_ITS_WAY, instance=instance).count()
+        count = Notification.objects.filter(ON_ITS_WAY, instance=instance).count()
+        audit.record(Action.RELEASE, instance, organization=instance.organization, details={"to send": count})
+        return count
 
 
 def rearm(instance: Instance, now: datetime) -> None:

@@ -14,6 +14,8 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
+from instances import audit
+from instances.audit import Action
 from instances.models import Instance
 from polling.chains import Chains
 from polling.models import Event, Notification, Replay
@@ -89,7 +91,9 @@ def start_replay(
     While the instance rests (disabled, events off, paused) they wait for its release like everything else. `progress`
     hears how many are queued. Queued in batches, each whole or not at all: a crash half-way leaves a smaller replay.
     """
-    replay = Replay.objects.create(instance=instance, asked_at=now, what=str(selection))
+    with transaction.atomic():
+        replay = Replay.objects.create(instance=instance, asked_at=now, what=str(selection))
+        audit.record(Action.REPLAY, instance, organization=instance.organization, details={"what": replay.what})
     for keys in _batches(select(instance, selection)):
         with transaction.atomic():
             count = _queue(replay, keys, now)

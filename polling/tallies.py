@@ -52,7 +52,7 @@ ATTEMPTS = Source(
     "attempts",
     DeliveryAttempt,
     "started_at",
-    ("status", "error_kind", "replay"),
+    ("status", "error_kind"),
     Q(finished_at__isnull=False),
     seconds="seconds",
     may_be_cut_off=True,

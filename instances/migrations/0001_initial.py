@@ -168,4 +168,32 @@ class Migration(migrations.Migration):
             model_name="resourcepoll",
             constraint=models.UniqueConstraint(fields=("instance", "name"), name="resource_poll_once_per_instance"),
         ),
+        migrations.CreateModel(
+            name="AuditEntry",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(auto_now_add=True)),
+                ("actor", models.CharField(help_text="Who did it.", max_length=200)),
+                ("action", models.CharField(help_text="What was done.", max_length=40)),
+                ("subject", models.CharField(help_text="To what.", max_length=300)),
+                ("details", models.JSONField(default=dict, help_text="Which fields changed; secrets by name alone.")),
+                (
+                    "request_id",
+                    models.CharField(blank=True, help_text="The request's id, as in its log lines.", max_length=32),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="audit_entries",
+                        to="instances.organization",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "audit entries",
+                "indexes": [models.Index(fields=["organization", "-id"], name="audit_newest")],
+            },
+        ),
     ]

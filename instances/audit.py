@@ -1,0 +1,115 @@
+"""Who changed what: one row for each thing a person or a program did, written in the transaction that did it.
+
+The functions that change something call `record` themselves; who acts is known from the request that is being answered
+or from the command that runs. A row names the fields that changed and never holds a secret, nor a URL with its query.
+"""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from cwconnect.request_ids import current_request_id
+from instances.keys import Wanted
+from instances.models import AuditEntry, Organization
+
+_request: ContextVar[HttpRequest | None] = ContextVar("audit_request", default=None)
+# Values that may be shown; of every other field only the fact that it changed.
+_PLAIN = ("base_url", "company", "filter_nulls", "events_enabled", "vendor_type", "refresh_interval")
+
+
+class Action(StrEnum):
+    """What was done."""
+
+    CREATE_INSTANCE = "instance created"
+    CHANGE_INSTANCE = "instance changed"
+    ENABLE = "instance enabled"
+    DISABLE = "instance disabled"
+    DELETE_INSTANCE = "instance deleted"
+    ISSUE_SECRETS = "secrets issued"
+    REVOKE_SECRET = "secret revoked"  # noqa: S105  (words, not a secret)
+    RELEASE = "delivery released"
+    REPLAY = "notifications replayed"
+    DECIDE_DELETES = "held deletes decided"
+    ROTATE_KEYS = "encryption keys rotated"
+    RESTORE = "database restored"
+    ADMIN = "changed in the admin"
+
+
+class AuditMiddleware:
+    """Remembers the request that is being answered, so that `record` knows who asked for what is done."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer one request."""
+        token = _request.set(request)
+        try:
+            return self.get_response(request)
+        finally:
+            _request.reset(token)
+
+
+def record(
+    action: Action, subject: object, *, organization: Organization | None, details: Mapping[str, Any] | None = None
+) -> None:
+    """Write one row; to be called in the transaction that does what it tells of."""
+    AuditEntry.objects.create(
+        organization=organization,
+        actor=who()[:200],
+        action=action,
+        subject=str(subject)[:300],
+        details=dict(details or {}),
+        request_id=current_request_id() if _request.get() is not None else "",
+    )
+
+
+def who() -> str:
+    """Give in words who acts: an API user, an account, a command and the login that runs it, or the service itself."""
+    request = _request.get()
+    if request is None:
+        return _process()
+    caller = getattr(request, "auth", None)
+    if caller is not None:
+        return f"API user {caller.user}"
+    account = getattr(request, "user", None)
+    if account is not None and account.is_authenticated:
+        return f"account {account}"
+    return "somebody not signed in"
+
+
+def _process() -> str:
+    if Path(sys.argv[0]).name != "manage.py" or len(sys.argv) < 2:
+        return "the service"
+    try:
+        login = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        login = "an unnamed login"
+    return f"manage.py {sys.argv[1]}, run by {login}"
+
+
+def changes(before: Wanted, after: Wanted) -> dict[str, Any]:
+    """Give which fields of a configuration differ: `[old, new]` where the values may be shown, else `"changed"`."""
+    found: dict[str, Any] = {}
+    for name in (column.name for column in fields(Wanted)):
+        old, new = getattr(before, name), getattr(after, name)
+        if old != new and name != "polls":
+            found[name] = [old, new] if name in _PLAIN else "changed"
+    for poll in sorted({*before.polls, *after.polls}):
+        if before.polls.get(poll) != after.polls.get(poll):
+            found[f"polls.{poll}"] = _kind_of_change(poll, before, after)
+    return found
+
+
+def _kind_of_change(poll: str, before: Wanted, after: Wanted) -> str:
+    return "added" if poll not in before.polls else "removed" if poll not in after.polls else "changed"
