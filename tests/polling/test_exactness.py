@@ -304,6 +304,16 @@ class Exactness(RuleBasedStateMachine):
             if (page := self._read(job)) is not None:
                 self._frozen.append((job, page))
 
+    @rule(pick=PICKS, title=st.sampled_from(TITLES), wakes=st.booleans())
+    def overtake(self, pick: int, title: str, *, wakes: bool) -> None:
+        """A worker freezes over a page that is stale when another has polled; it wakes up now, or later."""
+        if len(self._frozen) < 3:
+            self.freeze()
+        self._alter(pick, {self._field: title}, 0)
+        self.poll(overtakes=True)
+        if wakes and self._frozen:
+            self.thaw(len(self._frozen) - 1, goes_on=True)
+
     @precondition(lambda self: self._frozen)
     @rule(pick=PICKS, goes_on=st.booleans())
     def thaw(self, pick: int, *, goes_on: bool) -> None:

@@ -1,0 +1,274 @@
+"""The health of a poll: what moves it, what it shows, who else stops, and how all recover."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from cwconnect.connectwise import errors
+from instances.configuration import read_configuration, wanted_of
+from instances.provisioning import change_instance, set_enabled
+from polling.due import make_due
+from polling.failures import PROBE_EVERY, Setback, setback_of
+from polling.leases import claim
+from polling.models import Health, PollState, Site
+from polling.outcomes import fail_run
+from polling.poller import poll_due
+from polling.runs import LEASE, PollJob
+from tests.conftest import Tenant
+from tests.polling.conftest import World
+
+THREE = {"contacts": {}, "incidents": {}, "organizations": {}}
+
+
+@pytest.fixture
+def three(world: World) -> World:
+    """A world of three resources, each polled once."""
+    world.watch(event__poller__configuration={**THREE})
+    world.poll()
+    world.store.clear_requests()
+    return world
+
+
+def run_due() -> int:
+    return poll_due(deadline=float("inf"))
+
+
+def healths(world: World) -> dict[str, str]:
+    """Give the health of every poll, and whether it waits for another."""
+    states = PollState.objects.filter(resource_poll__instance=world.instance).select_related("resource_poll")
+    return {state.resource_poll.name: state.health for state in states}
+
+
+def scheduled(world: World) -> dict[str, timedelta]:
+    """Give in what time each poll is due, of those that are."""
+    states = PollState.objects.filter(resource_poll__instance=world.instance, next_poll_at__isnull=False)
+    now = timezone.now()
+    return {
+        state.resource_poll.name: state.next_poll_at - now
+        for state in states.select_related("resource_poll")
+        if state.next_poll_at
+    }
+
+
+def paths(world: World) -> list[str]:
+    return [request.path.rpartition("/3.0")[2] for request in world.store.requests]
+
+
+def change(world: World, **keys: Any) -> None:
+    """Change the instance's configuration, as PATCH does."""
+    stored = wanted_of(world.instance)
+    given = {key.replace("__", "."): value for key, value in keys.items()}
+    world.instance = change_instance(world.instance, wanted=read_configuration(given, base=stored, stored=stored))
+
+
+# -- each state --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "health", "words"),
+    [
+        ({"status": 500}, Health.RETRYING, "Query read timeout"),
+        ({"drop": True}, Health.RETRYING, "can't be reached"),
+        ({"broken_json": True}, Health.RETRYING, "no readable JSON"),
+        ({"status": 429}, Health.RATE_LIMITED, "Too many requests"),
+        ({"status": 401}, Health.UNAUTHORIZED, "Incorrect public/private key"),
+        ({"status": 403}, Health.UNAUTHORIZED, "security permission"),
+        ({"status": 400}, Health.REJECTED, "The request is invalid"),
+    ],
+)
+def test_a_failure_shows_its_name_and_connectwises_words(
+    watched: World, fault: dict[str, Any], health: str, words: str
+) -> None:
+    before = watched.state
+    watched.store.fail_next(2, **fault)
+    failed = watched.poll()
+    assert failed.health == health
+    assert words in failed.last_error
+    assert (failed.failures, failed.cursor, failed.last_good_at) == (1, before.cursor, before.last_good_at)
+    watched.store.clear_faults()
+    good = watched.poll()
+    assert (good.health, good.failures, good.last_error) == (Health.HEALTHY, 0, "")
+    assert good.last_good_at is not None
+    assert before.last_good_at is not None
+    assert good.last_good_at > before.last_good_at
+
+
+def test_a_poll_that_is_switched_off_is_paused_and_by_hand_it_stays_so(watched: World) -> None:
+    watched.instance = set_enabled(watched.instance, enabled=False)
+    assert watched.state.health == Health.PAUSED
+    assert make_due(PollState.objects.all()) == 0
+    assert watched.state.next_poll_at is None
+    set_enabled(watched.instance, enabled=True)
+    assert watched.state.health == Health.HEALTHY
+    assert scheduled(watched)["contacts"] <= timedelta(0)
+
+
+def test_a_fault_of_our_own_is_retried_and_says_to_look_into_the_log(watched: World) -> None:
+    job = claimed(watched)
+    job.fail(KeyError("secret words"))
+    state = watched.state
+    assert state.health == Health.RETRYING
+    assert "KeyError" in state.last_error
+    assert "secret" not in state.last_error
+
+
+# -- when it is tried again --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("failures", "seconds"), [(1, 30), (2, 60), (3, 120), (6, 900), (1000, 900)])
+def test_the_wait_doubles_up_to_a_quarter_of_an_hour(failures: int, seconds: int) -> None:
+    wait = setback_of(errors.ServerFault("no"), failures).wait.total_seconds()
+    assert 0.8 * seconds <= wait <= 1.2 * seconds
+
+
+def test_a_retry_after_longer_than_the_wait_counts() -> None:
+    random.seed(1)
+    assert setback_of(errors.ServerFault("no", retry_after=5000), 1).wait >= timedelta(seconds=4000)
+
+
+@pytest.mark.parametrize(
+    ("error", "setback"),
+    [
+        (errors.Unauthorized("no", status=401), Setback(Health.UNAUTHORIZED, PROBE_EVERY, stops_instance=True)),
+        (errors.Forbidden("no", status=403), Setback(Health.UNAUTHORIZED, PROBE_EVERY, login_accepted=True)),
+        (errors.Rejected("no", status=400), Setback(Health.REJECTED, PROBE_EVERY, login_accepted=True)),
+        (errors.NotFound("no", status=404), Setback(Health.REJECTED, PROBE_EVERY)),
+        (errors.AddressNotAllowed("no"), Setback(Health.REJECTED, PROBE_EVERY)),
+    ],
+)
+def test_what_does_not_pass_by_itself_is_tried_hourly(error: errors.ConnectWiseError, setback: Setback) -> None:
+    assert setback_of(error, 1) == setback
+
+
+def test_a_poll_recovers_by_itself_once_the_cause_is_gone(watched: World) -> None:
+    watched.store.fail_next(1, status=500)
+    watched.poll()
+    watched.change(3, "Chief")
+    assert run_due() == 0
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=40)):
+        assert run_due() == 1
+    assert watched.told() == [("UPDATED", "3")]
+    assert watched.state.health == Health.HEALTHY
+
+
+# -- who else stops ----------------------------------------------------------------------------------------------------
+
+
+def test_403_on_one_resource_stops_only_that(three: World) -> None:
+    three.store.forbid("incidents")
+    three.poll()
+    assert healths(three) == {"contacts": "healthy", "incidents": "unauthorized", "organizations": "healthy"}
+    waits = scheduled(three)
+    assert timedelta(minutes=59) < waits["incidents"] <= timedelta(hours=1)
+    assert max(waits["contacts"], waits["organizations"]) <= timedelta(minutes=15)
+    three.store.allow("incidents")
+    three.poll()
+    assert set(healths(three).values()) == {"healthy"}
+
+
+def test_401_stops_the_instance_but_for_one_probe_an_hour(three: World) -> None:
+    three.store.set_keys("PUB", "another")
+    three.poll()
+    assert set(healths(three).values()) == {"unauthorized"}
+    three.store.clear_requests()
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=59)):
+        assert run_due() == 0
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=61)):
+        assert run_due() == 1
+        assert len(paths(three)) == 1
+        assert len(scheduled(three)) == 1
+        assert run_due() == 0
+
+
+def test_the_probe_that_succeeds_starts_the_others_again(three: World) -> None:
+    three.store.set_keys("PUB", "another")
+    three.poll()
+    three.store.set_keys("PUB", "PRIV")
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=61)):
+        assert run_due() == 3
+    assert set(healths(three).values()) == {"healthy"}
+
+
+@pytest.mark.parametrize("status", [500, 403, 400, 429])
+def test_a_probe_that_meets_another_failure_leaves_nobody_stopped_for_ever(three: World, status: int) -> None:
+    three.store.set_keys("PUB", "another")
+    three.poll()
+    three.store.set_keys("PUB", "PRIV")
+    three.store.fail_next(1, status=status)
+    for minutes in (61, 180):
+        with time_machine.travel(datetime.now(UTC) + timedelta(minutes=minutes)):
+            run_due()
+    assert set(healths(three).values()) == {"healthy"}
+
+
+def test_new_credentials_start_the_polls_again_at_once(three: World) -> None:
+    three.store.set_keys("NEW", "KEY")
+    three.poll()
+    assert set(healths(three).values()) == {"unauthorized"}
+    change(three, public__key="NEW", private__key="KEY")
+    three.store.clear_requests()
+    assert run_due() == 3
+    assert len(set(paths(three))) == 3
+    assert set(healths(three).values()) == {"healthy"}
+
+
+def test_polls_stopped_by_a_refused_login_go_on_by_hand(three: World) -> None:
+    three.store.set_keys("PUB", "another")
+    three.poll()
+    three.store.set_keys("PUB", "PRIV")
+    assert make_due(PollState.objects.all()) == 3
+    run_due()
+    assert set(healths(three).values()) == {"healthy"}
+
+
+def test_a_rejected_poll_goes_on_by_hand(watched: World) -> None:
+    watched.store.fail_next(1, status=400)
+    watched.poll()
+    assert run_due() == 0
+    assert make_due(PollState.objects.all()) == 1
+    assert run_due() == 1
+    assert watched.state.health == Health.HEALTHY
+
+
+# -- rate limits -------------------------------------------------------------------------------------------------------
+
+
+def test_a_rate_limit_holds_every_instance_of_the_company(watched: World, other_tenant: Tenant) -> None:
+    other = World(other_tenant, watched.sandbox)
+    other.watch(company="ACME")
+    other.poll()
+    watched.store.fail_next(1, status=429, headers={"Retry-After": "60"})
+    watched.poll()
+    make_due(PollState.objects.all())
+    watched.store.clear_requests()
+    assert run_due() == 0
+    assert watched.store.requests == []
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=66)):
+        assert run_due() == 2
+    assert (watched.state.health, other.state.health) == (Health.HEALTHY, Health.HEALTHY)
+
+
+@pytest.mark.parametrize("seconds", ["1", "90"])
+def test_a_poll_that_was_under_way_does_not_cut_a_longer_wait_short(watched: World, seconds: str) -> None:
+    job = claimed(watched)
+    until = timezone.now() + timedelta(seconds=60)
+    Site.objects.create(key=watched.state.site, blocked_until=until)
+    watched.store.fail_next(1, status=429, headers={"Retry-After": seconds})
+    with pytest.raises(errors.RateLimited) as limited:
+        job.request()()
+    fail_run(job.state, job.token, job.run, limited.value)
+    blocked = Site.objects.get().blocked_until
+    assert blocked == until if seconds == "1" else blocked > until
+
+
+def claimed(world: World) -> PollJob:
+    """Take the contacts' poll over, as a worker does."""
+    make_due(PollState.objects.all())
+    token, keys = claim(PollState.objects.all(), [world.state.pk], now=timezone.now(), length=LEASE)
+    return PollJob(PollState.objects.select_related("resource_poll__instance__organization").get(pk=keys[0]), token)
