@@ -14,13 +14,14 @@ from functools import lru_cache
 from typing import Final
 
 from cwconnect.connectwise.pattern_days import MONTHS, NUMBERS, WEEKDAYS
-from cwconnect.connectwise.pattern_reading import read_by_tokens, read_milliseconds
+from cwconnect.connectwise.pattern_reading import read_by_tokens, read_milliseconds, read_seconds
 from cwconnect.connectwise.pattern_tokens import PatternError, Token, tokenize
 from cwconnect.connectwise.zones import long_name, offset_minutes, short_name
 
 __all__ = ["MILLISECONDS", "DatePattern", "PatternError", "compile_pattern"]
 
 MILLISECONDS: Final = "milliseconds"
+SECONDS: Final = "yyyy-MM-dd'T'HH:mm:ss'Z'"  # ConnectWise's own stamps, and every default configuration
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -47,6 +48,8 @@ class DatePattern:
         """Read a time and give it in UTC; `zone` is its zone if the text names none. Raises `PatternError`."""
         if self.text == MILLISECONDS:
             return read_milliseconds(text, zone)
+        if self.text == SECONDS and (moment := read_seconds(text, zone)):
+            return moment
         return read_by_tokens(self.text, self.tokens, text, zone)
 
 
