@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from polling.deletions import dismiss_held, release_held, sweep_now
 from polling.due import make_due
 from polling.models import DeliveryAttempt, DeliveryState, Event, Notification, PollRun, PollState
 from polling.pausing import release_delivery
@@ -173,19 +174,39 @@ class PollRunAdmin(ReadOnlyAdmin):
 class PollStateAdmin(ReadOnlyAdmin):
     """Where each resource poll stands."""
 
-    list_display = ("resource_poll", "health", "last_good_at", "next_poll_at", "failures", "last_error")
+    list_display = (
+        *("resource_poll", "health", "last_good_at", "next_poll_at", "failures", "last_error"),
+        *("next_sweep_at", "sweep_error"),
+    )
     list_filter = ("health",)
     list_select_related = ("resource_poll__instance",)
     search_fields = ("=resource_poll__name", "=resource_poll__instance__name")
     search_help_text = "A resource's or an instance's name."
     exclude = ("lease_token", "site")
-    actions = ("poll_selected_now",)
+    actions = ("poll_selected_now", "sweep_selected_now", "release_held_deletes", "dismiss_held_deletes")
 
     @admin.action(description="Poll now", permissions=["view"])
     def poll_selected_now(self, request: HttpRequest, polls: QuerySet[PollState]) -> None:
         """Make the chosen polls due."""
         count = make_due(polls)
         self.message_user(request, f"{count} polls are due now.", messages.SUCCESS)
+
+    @admin.action(description="Sweep for deletes now", permissions=["view"])
+    def sweep_selected_now(self, request: HttpRequest, polls: QuerySet[PollState]) -> None:
+        """Make the chosen polls' sweeps due."""
+        self.message_user(request, f"{sweep_now(polls)} sweeps are due now.", messages.SUCCESS)
+
+    @admin.action(description="Release held deletes", permissions=["view"])
+    def release_held_deletes(self, request: HttpRequest, polls: QuerySet[PollState]) -> None:
+        """Have those that are still gone told."""
+        count = sum(release_held(state) for state in polls)
+        self.message_user(request, f"{count} deletes are released; a sweep looks for them once more.", messages.SUCCESS)
+
+    @admin.action(description="Dismiss held deletes", permissions=["view"])
+    def dismiss_held_deletes(self, request: HttpRequest, polls: QuerySet[PollState]) -> None:
+        """Have them not told; the rows stay known."""
+        count = sum(dismiss_held(state) for state in polls)
+        self.message_user(request, f"{count} deletes are dismissed.", messages.SUCCESS)
 
 
 @admin.register(DeliveryState)

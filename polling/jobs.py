@@ -24,8 +24,8 @@ LEASE = timedelta(seconds=150)  # the longest request, 120 s, and 30 s to write 
 MOST_NOTES = 20
 
 
-class Job(ABC):
-    """A claimed state and its open run. `commit` and `fail` raise LeaseLostError when the state was taken over."""
+class Claimed(ABC):
+    """A claimed state and the run that is carried out on it."""
 
     def __init__(self, state: PollState, token: str) -> None:
         self.poll: ResourcePoll = state.resource_poll
@@ -50,18 +50,6 @@ class Job(ABC):
     def open_run(self) -> PollRun:
         """Give the run to carry on, or a new one, not yet stored."""
 
-    @abstractmethod
-    def request(self) -> Callable[[], Any]:
-        """Give the next request, ready for a thread: it touches no database."""
-
-    @abstractmethod
-    def commit(self, answer: Any) -> bool:
-        """Write what a request brought; give whether the run goes on."""
-
-    @abstractmethod
-    def fail(self, error: Exception) -> None:
-        """Write that the run did not go on."""
-
     def current_run(self) -> PollRun:
         """Give the run as stored, stored now if it is new; LeaseLostError if it went on without us.
 
@@ -75,6 +63,22 @@ class Job(ABC):
         if not PollRun.objects.filter(pk=run.pk, status=PollRun.Status.OPEN, page=run.page).update(page=F("page")):
             raise LeaseLostError(f"Run {run.pk} has gone on without us.")
         return PollRun.objects.get(pk=run.pk)
+
+
+class Job(Claimed):
+    """A run that the loop carries out. `commit` and `fail` raise LeaseLostError when the state was taken over."""
+
+    @abstractmethod
+    def request(self) -> Callable[[], Any]:
+        """Give the next request, ready for a thread: it touches no database."""
+
+    @abstractmethod
+    def commit(self, answer: Any) -> bool:
+        """Write what a request brought; give whether the run goes on."""
+
+    @abstractmethod
+    def fail(self, error: Exception) -> None:
+        """Write that the run did not go on."""
 
 
 def more_notes(notes: str, problems: list[str]) -> str:

@@ -1,0 +1,118 @@
+"""`manage.py verify`: the reconciliation report, and the repair of what it finds."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from functools import partial
+from io import StringIO
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from rich.console import Console
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+from cwconnect.connectwise.errors import ConnectWiseError
+from instances.models import ResourcePoll
+from polling.delivery import deliver_these
+from polling.leases import LeaseLostError
+from polling.repair import BusyError, repair
+from polling.terminal import chosen_instances, progress
+from polling.verification import Finding, verify
+
+COLUMNS = ("source", "known", "missed", "stale", "coming", "undelivered", "repeated", "held")
+IDS_SHOWN = 20
+
+
+class Command(BaseCommand):
+    """Compare ConnectWise with what was recorded and delivered; repair just what is missing."""
+
+    help = "Compare ConnectWise with the event log. Exit code 1 if anything is missing in the end."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare whose events, and what is to be done about what is missing."""
+        parser.add_argument("instance_id", type=int)
+        parser.add_argument("--resource", help="only this resource, by its name in the configuration")
+        parser.add_argument("--repair", action="store_true", help="read and send again just what is missing")
+        parser.add_argument("--json", action="store_true", help="print JSON, with the ids that are missing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Report; repair and report again, if asked to."""
+        polls = _chosen(options["instance_id"], options["resource"])
+        quiet = options["json"] or options["verbosity"] == 0
+        try:
+            findings = _verify(polls, quiet=quiet)
+            if options["repair"]:
+                if not options["json"]:
+                    self._report(findings, as_json=False)
+                self._repair(findings, quiet=quiet)
+                findings = _verify(polls, quiet=quiet)
+        except (ConnectWiseError, BusyError, LeaseLostError) as error:
+            raise CommandError(str(error)) from error
+        self._report(findings, as_json=options["json"])
+        if not all(finding.whole for finding in findings):
+            raise CommandError("Something is missing.")
+
+    def _repair(self, findings: Sequence[Finding], *, quiet: bool) -> None:
+        for finding in findings:
+            if finding.whole:
+                continue
+            done = repair(finding)
+            if not quiet:
+                self.stdout.write(
+                    f"{finding.poll}: {done.rows} rows read again, {done.events} events told, "
+                    f"{done.resent} events sent again."
+                )
+        deliver_these({finding.poll.instance_id for finding in findings})
+
+    def _report(self, findings: Sequence[Finding], *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps([finding.as_json() for finding in findings], indent=2))
+            return
+        table = Table("resource", *COLUMNS)
+        for finding in findings:
+            numbers = finding.as_json()
+            table.add_row(finding.poll.name, *(_count(numbers[name]) for name in COLUMNS))
+        console = Console(file=StringIO(), width=120)
+        with console.capture() as capture:
+            console.print(table)
+        self.stdout.write(capture.get())
+        for finding in findings:
+            self._ids(finding, "missed", finding.missed)
+            self._ids(finding, "stale", finding.stale)
+
+    def _ids(self, finding: Finding, what: str, ids: Sequence[int]) -> None:
+        if ids:
+            shown = ", ".join(str(number) for number in ids[:IDS_SHOWN])
+            self.stdout.write(f"{finding.poll.name}, {what}: {shown}{', …' if len(ids) > IDS_SHOWN else ''}")
+
+
+def _count(value: object) -> str:
+    return str(len(value) if isinstance(value, list) else value)
+
+
+def _verify(polls: Sequence[ResourcePoll], *, quiet: bool) -> list[Finding]:
+    findings = []
+    with progress(quiet=quiet) as display:
+        for poll in polls:
+            bar = display.add_task(str(poll), total=None, done="reading")
+            findings.append(verify(poll, timezone.now(), progress=partial(_show, display, bar)))
+            display.update(bar, total=1, completed=1)
+    return findings
+
+
+def _show(display: Progress, bar: TaskID, rows: int) -> None:
+    display.update(bar, done=f"{rows} rows")
+
+
+def _chosen(instance_id: int, resource: str | None) -> list[ResourcePoll]:
+    polls = ResourcePoll.objects.filter(instance__in=chosen_instances(instance_id), enabled=True, since__isnull=False)
+    if resource is not None:
+        polls = polls.filter(name=resource)
+    chosen = list(polls.select_related("instance__organization").order_by("pk"))
+    if not chosen:
+        raise CommandError("Nothing is watched there: no such resource, or events were never on.")
+    return chosen
