@@ -23,7 +23,7 @@ from polling.runs import LEASE, PollJob
 from tests.conftest import Tenant
 from tests.polling.conftest import World
 
-THREE = {"contacts": {}, "incidents": {}, "organizations": {}}
+THREE: dict[str, Any] = {"contacts": {}, "incidents": {}, "organizations": {}}
 
 
 @pytest.fixture

@@ -1,0 +1,237 @@
+"""Where watching begins, goes on and begins anew, through changes of an instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from cwconnect.sandbox import SandboxServer
+from instances.configuration import read_configuration, wanted_of
+from instances.models import ResourcePoll
+from instances.provisioning import ConnectWiseRefusal, change_instance, set_enabled
+from polling.leases import LeaseLostError, claim
+from polling.models import Event, KnownRecord, PollRun, PollState
+from polling.runs import LEASE, PollJob
+from tests.polling.conftest import World
+from tests.sandboxes import start_sandbox
+
+FILTERED = "/hubs/crm/contacts?where=title='Chief' AND lastUpdated>'${date}'"
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[SandboxServer]:
+    with start_sandbox(company="globex", records={"contacts": 50}) as server:
+        yield server
+
+
+def change(world: World, polls: dict[str, Any] | None = None, **keys: Any) -> None:
+    """Change the instance, as PATCH does; `polls` is the whole poll configuration."""
+    stored = wanted_of(world.instance)
+    given = {key.replace("__", "."): value for key, value in keys.items()}
+    if polls is not None:
+        given["event.poller.configuration"] = polls
+    world.instance = change_instance(world.instance, wanted=read_configuration(given, base=stored, stored=stored))
+
+
+def known(world: World, name: str = "contacts") -> int:
+    return KnownRecord.objects.filter(resource_poll__in=ResourcePoll.objects.filter(name=name)).count()
+
+
+def contacts_poll(world: World) -> ResourcePoll:
+    return world.instance.resource_polls.get(name="contacts")
+
+
+# -- added, removed, added again ---------------------------------------------------------------------------------------
+
+
+def test_a_resource_added_begins_with_what_comes_then(watched: World) -> None:
+    ticket = watched.store.create("incidents")["id"]
+    watched.change(3, "Chief")
+    watched.store.clock_offset = 1  # the second in which watching begins belongs to it
+    change(watched, {"contacts": {}, "incidents": {}})
+    assert watched.instance.resource_polls.get(name="incidents").mark == ticket
+    new = watched.store.create("incidents")["id"]
+    watched.poll()
+    assert sorted(watched.told()) == [("CREATED", str(new)), ("UPDATED", "3")]
+
+
+def test_a_resource_removed_is_forgotten_but_for_its_events(watched: World) -> None:
+    watched.change(3, "Chief")
+    watched.poll()
+    change(watched, {"incidents": {}})
+    assert known(watched) == 0
+    assert list(Event.objects.values_list("object_id", "resource_poll")) == [("3", None)]
+    assert PollState.objects.get().resource_poll.name == "incidents"
+
+
+def test_a_resource_added_again_begins_anew(watched: World) -> None:
+    watched.change(3, "Chief")
+    watched.poll()
+    change(watched, {"incidents": {}})
+    watched.change(4, "While away")
+    born = watched.store.create("contacts")["id"]
+    watched.store.clock_offset = 1
+    change(watched, {"contacts": {}, "incidents": {}})
+    watched.told()
+    watched.poll()
+    assert watched.told() == []
+    watched.change(born, "Now")
+    watched.poll()
+    assert watched.told() == [("UPDATED", str(born))]
+
+
+# -- another url or idField --------------------------------------------------------------------------------------------
+
+
+def test_another_url_keeps_the_cursor_and_what_is_known_and_takes_a_new_mark(watched: World) -> None:
+    watched.change(3, "Clerk")
+    watched.poll()
+    cursor, known_before = watched.state.cursor, known(watched)
+    born = watched.store.create("contacts", {"title": "Chief"})["id"]
+    watched.change(3, "Chief")
+    change(watched, {"contacts": {"url": FILTERED}})
+    assert (watched.state.cursor, known(watched)) == (cursor, known_before)
+    assert contacts_poll(watched).mark == born
+    watched.told()
+    watched.poll()
+    # The one that the new filter may only just have let in is no news of a creation.
+    assert watched.told() == [("UPDATED", "3"), ("UPDATED", str(born))]
+    assert watched.poll().health == "healthy"
+    assert watched.told() == []
+
+
+def test_another_url_abandons_the_open_run(world: World) -> None:
+    world.watch(poll={"pageSize": 2})
+    for record_id in range(1, 6):
+        world.change(record_id, "Chief")
+    world.store.fail_next(1, status=500, skip=1)
+    world.poll()
+    assert world.told() == [("UPDATED", "1"), ("UPDATED", "2")]
+    change(world, {"contacts": {"url": FILTERED, "pageSize": 2}})
+    assert world.run.status == PollRun.Status.ABANDONED
+    world.poll()
+    assert world.told() == [("UPDATED", "3"), ("UPDATED", "4"), ("UPDATED", "5")]
+
+
+def test_another_id_field_names_later_events(watched: World) -> None:
+    watched.change(3, "Chief")
+    watched.poll()
+    watched.told()
+    change(watched, {"contacts": {"idField": "company.identifier"}})
+    watched.poll()
+    assert watched.told() == []
+    record = watched.store.change("contacts", 3, {"title": "Owner"})
+    watched.poll()
+    assert watched.told() == [("UPDATED", record["company"]["identifier"])]
+
+
+def test_another_resource_under_the_same_key_begins_anew(watched: World) -> None:
+    for _ in range(3):
+        watched.store.create("incidents")
+    watched.change(3, "Chief")
+    watched.poll()
+    watched.told()
+    watched.store.clock_offset = 1
+    change(watched, {"contacts": {"url": "/hubs/crm/incidents?where=lastUpdated>'${date}'"}})
+    assert (known(watched), contacts_poll(watched).mark) == (0, 3)
+    watched.poll()
+    assert watched.told() == []
+    watched.store.change("incidents", 2, {"summary": "Help"})
+    watched.poll()
+    assert watched.told() == [("UPDATED", "2")]
+
+
+def test_a_worker_under_way_with_the_old_settings_writes_nothing(watched: World) -> None:
+    watched.change(3, "Clerk")
+    PollState.objects.update(next_poll_at=timezone.now())
+    token, keys = claim(PollState.objects.all(), [watched.state.pk], now=timezone.now(), length=LEASE)
+    state = PollState.objects.select_related("resource_poll__instance__organization").get(pk=keys[0])
+    job = PollJob(state, token)
+    page = job.request()()
+    change(watched, {"contacts": {"url": FILTERED}})
+    with pytest.raises(LeaseLostError):
+        job.commit(page)
+    watched.poll()
+    assert watched.told() == []
+
+
+# -- moved to another company ------------------------------------------------------------------------------------------
+
+
+def test_moved_to_another_company_it_begins_afresh_there(watched: World, elsewhere: SandboxServer) -> None:
+    watched.change(3, "Chief")
+    watched.poll()
+    watched.told()
+    site = watched.state.site
+    elsewhere.store.change("contacts", 7, {"title": "Before"}, stamp="2020-01-01T00:00:00Z")
+    change(watched, baseUrl=elsewhere.url, company="globex")
+    assert (known(watched), contacts_poll(watched).mark) == (0, 50)
+    assert watched.state.site != site
+    watched.poll()
+    assert watched.told() == []
+    new = elsewhere.store.create("contacts")["id"]
+    elsewhere.store.change("contacts", 3, {"title": "Owner"})
+    watched.poll()
+    assert watched.told() == [("UPDATED", "3"), ("CREATED", str(new))]
+
+
+def test_a_move_that_is_refused_changes_nothing(watched: World, elsewhere: SandboxServer) -> None:
+    watched.change(3, "Chief")
+    before = PollState.objects.values().get()
+    with pytest.raises(ConnectWiseRefusal):
+        change(watched, baseUrl=elsewhere.url, company="globex", private__key="wrong")
+    assert PollState.objects.values().get() == before
+    watched.poll()
+    assert watched.told() == [("UPDATED", "3")]
+
+
+# -- off and on --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["events", "instance", "resource"])
+def test_off_and_on_goes_on_from_the_cursor(watched: World, how: str) -> None:
+    def switch(*, on: bool) -> None:
+        if how == "events":
+            change(watched, event__notification__enabled=on)
+        elif how == "instance":
+            watched.instance = set_enabled(watched.instance, enabled=on)
+        else:
+            change(watched, {"contacts": {"enabled": on}})
+
+    switch(on=False)
+    cursor = watched.state.cursor
+    watched.store.clear_requests()
+    watched.change(3, "Chief")
+    new = watched.store.create("contacts")["id"]
+    watched.store.clock_offset = 7200
+    watched.poll()
+    assert (watched.told(), watched.store.requests) == ([], [])
+    switch(on=True)
+    assert watched.state.cursor == cursor
+    watched.poll()
+    assert watched.told() == [("UPDATED", "3"), ("CREATED", str(new))]
+
+
+def test_watching_that_never_began_begins_when_it_is_switched_on(world: World) -> None:
+    world.watch(event__notification__enabled=False)
+    assert not PollState.objects.exists()
+    world.change(3, "Before")
+    world.store.clock_offset = 1
+    change(world, event__notification__enabled=True)
+    world.poll()
+    assert world.told() == []
+    world.change(3, "After")
+    world.poll()
+    assert world.told() == [("UPDATED", "3")]
+
+
+def test_a_change_of_something_else_disturbs_nothing(watched: World) -> None:
+    before = watched.state
+    change(watched, event__poller__refresh_interval=30)
+    assert (watched.state.cursor, contacts_poll(watched).mark) == (before.cursor, 30)
+    watched.change(3, "Chief")
+    watched.poll()
+    assert watched.told() == [("UPDATED", "3")]
