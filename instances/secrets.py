@@ -80,6 +80,10 @@ class Secret:
 class SecretField(models.TextField[Any, Any]):
     """A text column whose value is a `Secret`; only secrets (or None) are written, plain text is refused."""
 
+    # Read by django-stubs: what may be assigned to the attribute, and what it gives.
+    _pyi_private_set_type: Secret | None  # type: ignore[assignment]  # a text column to the database alone
+    _pyi_private_get_type: Secret | None  # type: ignore[assignment]  # likewise
+
     def from_db_value(self, value: str | None, expression: object, connection: object) -> Secret | None:
         """Wrap what the database holds, unopened: one unreadable secret must not stop the reading of others."""
         return None if value is None else Secret(value)
