@@ -29,5 +29,5 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A running demo, its first notification arrived; shared by the tests of a module, which all leave it running."""
     port = free_port()
     with manage(tmp_path_factory.mktemp("demo"), "up", "--demo", "--port", str(port)) as service:
-        wait_until(service.verified, 45, f"the first notification\n{service.output}")
+        wait_until(service.verified, 90, "the first notification", lambda: service.output)
         yield service

@@ -22,10 +22,12 @@ from tests.processes.databases import storage_of
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def wait_until(true: Callable[[], object], seconds: float, what: str) -> None:
+def wait_until(
+    true: Callable[[], object], seconds: float, what: str, evidence: Callable[[], object] = lambda: ""
+) -> None:
     end = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        assert time.monotonic() < end, f"not within {seconds} s: {what}\n{evidence()}"
         time.sleep(0.1)
 
 
@@ -111,7 +113,7 @@ class Service:
         return {"cluster": main[0], "sentinel": sentinel} | dict(zip(names, rest, strict=True))
 
     def wait_for_roles(self, seconds: float = 30) -> dict[str, Seen]:
-        wait_until(self.roles, seconds, f"a complete cluster\n{self.output}")
+        wait_until(self.roles, seconds, "a complete cluster", lambda: self.output)
         return self.roles()
 
     def verified(self) -> list[str]:
@@ -125,7 +127,7 @@ class Service:
             return sum(of in line for line in self.verified())
 
         before = count()
-        wait_until(lambda: count() > before, seconds, f"a notification {of}\n{self.output}")
+        wait_until(lambda: count() > before, seconds, f"a notification {of}", lambda: self.output)
 
     def busy_workers(self) -> list[Seen]:
         """Give the workers at work: threads of its heartbeat and its requests are there only then."""
@@ -142,9 +144,7 @@ class Service:
 
     def ends_within(self, seconds: float) -> int:
         """Wait for the end of the command and of all that it started; give the exit code."""
-        wait_until(
-            lambda: self.process.poll() is not None and not self.alive(), seconds, f"the end of all\n{self.alive()}"
-        )
+        wait_until(lambda: self.process.poll() is not None and not self.alive(), seconds, "the end of all", self.alive)
         return self.process.wait()
 
 

@@ -34,7 +34,7 @@ class World:
 
     def up(self) -> Service:
         service = manage(self.data, "up", "--port", str(self.port), environment=LOCAL)
-        wait_until(lambda: "cwconnect is up" in service.output, 45, f"up\n{service.output}")
+        wait_until(lambda: "cwconnect is up" in service.output, 45, "up", lambda: service.output)
         return service
 
     def watch_contacts(self) -> None:
@@ -51,7 +51,7 @@ class World:
         ask(self.data, "shell", "-v0", "-c", _POLL_NOW)
 
     def wait_for_arrivals(self, count: int) -> None:
-        wait_until(lambda: len(self.arrivals) >= count, 20, f"{count} arrivals, there are {self.arrivals}")
+        wait_until(lambda: len(self.arrivals) >= count, 20, f"{count} arrivals", lambda: self.arrivals)
 
 
 @pytest.fixture

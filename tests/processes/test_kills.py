@@ -14,7 +14,8 @@ def replaced(demo: Service, old: dict[str, Seen]) -> None:
     wait_until(
         lambda: (new := demo.roles()) and new["cluster"].pid != old["cluster"].pid,
         60,
-        f"another cluster\n{demo.output}",
+        "another cluster",
+        lambda: demo.output,
     )
     alive = {seen.pid for seen in demo.alive()}
     assert not alive & {seen.pid for seen in old.values()}

@@ -33,7 +33,7 @@ def test_a_cluster_with_a_frozen_process_is_replaced(data: Path, role: str) -> N
             old["worker 2"].kill(signal.SIGSTOP)  # one that works hides that the other does not
         old[role].kill(signal.SIGSTOP)
 
-        wait_until(lambda: "no sign of life" in service.output, 20, f"noticed\n{service.output}")
+        wait_until(lambda: "no sign of life" in service.output, 20, "noticed", lambda: service.output)
         assert service.wait_for_roles()["cluster"].pid != old["cluster"].pid
         service.process.send_signal(signal.SIGTERM)
         assert service.ends_within(10) == 0
@@ -51,7 +51,7 @@ def test_a_killed_supervisor_takes_its_cluster_along(data: Path) -> None:
 def test_a_queue_that_is_down_does_not_end_the_supervisor(data: Path) -> None:
     environment = {"CWCONNECT_REDIS_URL": f"redis://127.0.0.1:{free_port()}"}
     with Service(data, "-c", IMPATIENT, environment=environment) as service:
-        wait_until(lambda: "can't be reached" in service.output, 20, f"noticed\n{service.output}")
+        wait_until(lambda: "can't be reached" in service.output, 20, "noticed", lambda: service.output)
         time.sleep(3)
         assert service.process.poll() is None
 
