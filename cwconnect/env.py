@@ -120,6 +120,17 @@ def _kept(file: Path, make: Callable[[], str]) -> str:
     return file.read_text(encoding="utf-8").strip()
 
 
+def replace_file(file: Path, content: str) -> None:
+    """Put other content into a file that only its owner reads, whole or not at all."""
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(file)
+
+
 def make_secret_key() -> str:
     """Make a Django secret key: 50 random bytes as text."""
     return secrets.token_urlsafe(50)

@@ -182,8 +182,9 @@ TIME_ZONE = env.text("CWCONNECT_TIME_ZONE", "UTC")
 USE_I18N = False
 USE_TZ = True
 
-# What is told of the service: metrics, logs
+# What is told of the service: metrics, a heartbeat, logs
 METRICS_TOKEN = env.text("CWCONNECT_METRICS_TOKEN")
+HEARTBEAT_URL = env.text("CWCONNECT_HEARTBEAT_URL")
 LOG_FORMAT = env.choice("CWCONNECT_LOG_FORMAT", "auto", ("auto", "json", "line"))
 _form = ("line" if sys.stderr.isatty() else "json") if LOG_FORMAT == "auto" else LOG_FORMAT
 _keys = [SECRET_KEY, *ENCRYPTION_KEYS, METRICS_TOKEN, str(DATABASES["default"].get("PASSWORD") or "")]

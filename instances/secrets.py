@@ -65,6 +65,15 @@ class Secret:
         """Give the text; SecretUnreadableError when no key opens it."""
         return decrypt(self.ciphertext)
 
+    def rotated(self) -> Secret | None:
+        """Give the same text under the first key; None if it stands under it. SecretUnreadableError."""
+        keys = tuple(settings.ENCRYPTION_KEYS)
+        try:
+            _fernet(keys[:1]).decrypt(self.ciphertext[len(_PREFIX) :].encode())
+        except InvalidToken:
+            return Secret.of(self.reveal())
+        return None
+
     def __str__(self) -> str:
         return MASK
 

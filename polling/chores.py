@@ -15,6 +15,7 @@ from django.contrib.sessions.models import Session
 from polling import tallies
 from polling.heartbeats import NEVER
 from polling.models import Heartbeat
+from polling.pulse import send_pulse
 from polling.retention import prune
 from polling.telling import tell_operator
 
@@ -44,6 +45,7 @@ def forget_clusters(now: datetime) -> int:
 CHORES: list[Chore] = [
     Chore("tell the operator", timedelta(0), tell_operator),
     Chore("tallies", timedelta(0), tallies.advance),
+    Chore("pulse", timedelta(0), send_pulse),
     Chore("forget sessions", timedelta(days=1), forget_sessions),
     Chore("forget clusters", timedelta(days=1), forget_clusters),
     Chore("retention", timedelta(days=1), prune),

@@ -1,0 +1,126 @@
+"""System checks: each is made to fail, and a production's settings pass them all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from django.conf import settings as ours
+from django.core.checks import CheckMessage
+from django.db import OperationalError, connection
+from pytest_django import Settings
+
+from cwconnect.checks import check_encryption_keys, check_front_door, check_stored_secrets, check_urls
+from instances.models import Organization
+from tests.site.rows import make_instance
+
+
+def ids(problems: list[CheckMessage]) -> list[str | None]:
+    return [problem.id for problem in problems]
+
+
+def manage(data: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the service as an operator would, with settings of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CWCONNECT_", "DJANGO_"))}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ours.BASE_DIR,
+        env=kept | {"CWCONNECT_DATA_DIR": str(data)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_settings_of_a_production_pass_every_check(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    done = manage(
+        tmp_path, "check", "--deploy", "--fail-level", "WARNING", CWCONNECT_PUBLIC_URL="https://events.example.com"
+    )
+    assert (done.returncode, "no issues" in done.stdout + done.stderr) == (0, True), done.stderr
+
+
+def test_settings_of_a_newcomer_are_warned_of_at_deployment(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    done = manage(tmp_path, "check", "--deploy", CWCONNECT_ALLOWED_HOSTS="*")
+    assert all(f"cwconnect.W00{number}" in done.stderr for number in (1, 2, 3))
+
+
+def test_a_key_that_is_none_is_an_error_at_start(tmp_path: Path) -> None:
+    done = manage(tmp_path, "up", CWCONNECT_ENCRYPTION_KEYS="not a key")
+    assert done.returncode == 1
+    assert "Key 1 in CWCONNECT_ENCRYPTION_KEYS is not a Fernet key" in done.stderr
+    assert "not a key" not in done.stderr.replace("is not a Fernet key", "")
+
+
+def test_a_missing_key_beside_an_own_database_is_an_error_that_names_it(tmp_path: Path) -> None:
+    done = manage(tmp_path, "check", CWCONNECT_DATABASE_URL="sqlite:///:memory:", CWCONNECT_SECRET_KEY="x" * 60)
+    assert done.returncode == 1
+    assert "CWCONNECT_ENCRYPTION_KEYS must be set" in done.stderr
+
+
+def test_the_second_key_is_looked_at_too(settings: Settings) -> None:
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode(), "short"]
+    (problem,) = check_encryption_keys()
+    assert problem.id == "cwconnect.E003"
+    assert problem.msg.startswith("Key 2")
+
+
+def test_keys_that_open_what_is_stored_are_well(organization: Organization) -> None:
+    make_instance(organization)
+    assert check_stored_secrets() == []
+
+
+def test_a_replaced_key_is_an_error(organization: Organization, settings: Settings) -> None:
+    make_instance(organization)
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    (problem,) = check_stored_secrets()
+    assert problem.id == "cwconnect.E004"
+    assert "instances_instance" in problem.msg
+    assert "encryption_keys" in str(problem.hint)
+
+
+def test_an_old_key_after_a_new_one_is_well(organization: Organization, settings: Settings) -> None:
+    make_instance(organization)
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *settings.ENCRYPTION_KEYS]
+    assert check_stored_secrets() == []
+
+
+@pytest.mark.django_db
+def test_a_database_that_is_not_migrated_has_other_worries() -> None:
+    def refuse(*_: object) -> None:
+        raise OperationalError("no such table: instances_instance")
+
+    with connection.execute_wrapper(refuse):
+        assert check_stored_secrets() == []
+
+
+@pytest.mark.parametrize("url", ["events.example.com", "ftp://events.example.com", "https://", "https://a.example/sub"])
+def test_a_public_url_must_be_that_of_a_host(settings: Settings, url: str) -> None:
+    settings.PUBLIC_URL = url
+    assert ids(check_urls()) == ["cwconnect.E005"]
+
+
+@pytest.mark.parametrize("url", ["", "https://events.example.com", "http://10.0.0.4:8000/"])
+def test_a_public_url_may_have_a_port_or_be_left_out(settings: Settings, url: str) -> None:
+    settings.PUBLIC_URL = url
+    assert check_urls() == []
+
+
+@pytest.mark.parametrize("name", ["HEARTBEAT_URL", "OPERATOR_WEBHOOK_URL"])
+def test_a_url_that_can_not_be_called_is_named_and_not_shown(settings: Settings, name: str) -> None:
+    setattr(settings, name, "https://bob:hunter22@example.com/")
+    (problem,) = check_urls()
+    assert problem.id == "cwconnect.E006"
+    assert name in problem.msg
+    assert "hunter22" not in problem.msg
+
+
+def test_a_door_that_is_open_to_the_world_is_warned_of(settings: Settings, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    settings.PUBLIC_URL, settings.ALLOWED_HOSTS, settings.DATA_DIR = "http://x.example", ["*"], tmp_path
+    assert ids(check_front_door()) == ["cwconnect.W001", "cwconnect.W002", "cwconnect.W003"]
