@@ -19,7 +19,7 @@ from rest_framework.views import exception_handler
 from cwconnect.connectwise import errors as connectwise
 from cwconnect.request_ids import current_request_id
 
-PAGE_PREFIXES = ("/app/", "/admin/", "/static/")
+PAGE_PREFIXES = ("/app/", "/api/docs/", "/admin/", "/static/")
 _WORDS = {
     400: "The request can't be read.",
     403: "This is not allowed.",

@@ -84,6 +84,8 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_htmx",
     "csp",
     "django_q",
@@ -171,6 +173,20 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "EXCEPTION_HANDLER": "cwconnect.errors.api_error",
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "cwconnect.schema.frame.TableSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "cwconnect",
+    "DESCRIPTION": "Watches ConnectWise PSA and tells your programs of every change.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVERS": [{"url": "/"}, {"url": "/elements/api-v2", "description": "The base path of the compatible part."}],
+    "PREPROCESSING_HOOKS": ["cwconnect.schema.frame.plain_paths"],
+    "POSTPROCESSING_HOOKS": ["cwconnect.schema.frame.put_components"],
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -29,6 +29,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
+    path("api/", include("cwconnect.schema.urls")),
     path("", include("polling.urls")),
     path("", include("instances.urls")),
 ]

@@ -1,0 +1,105 @@
+"""The routes under `/v1`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cwconnect.schema.operations import Operation, Parameter
+from polling.v1 import deliveries, events, poll_shapes, polls, secrets, sending
+from polling.v1.idempotency import HEADER, LONGEST_KEY
+
+POLLS, PULL, DELIVERIES, SECRETS, SENDING = (
+    "v1: polls",
+    "v1: events",
+    "v1: deliveries",
+    "v1: secrets",
+    "v1: sending",
+)
+_ONCE = (
+    Parameter(
+        HEADER,
+        {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]+$"},
+        "A POST with the same key is done once within 24 hours, and answered with the same words.",
+        place="header",
+    ),
+)
+_POSTED = (400, 409, 415, 422)
+_POLL = "/v1/instances/{instance}/polls"
+
+MODERN: Mapping[str, Operation] = {
+    "GET /v1/events": Operation(
+        PULL,
+        "List what came after an event, in ascending order",
+        events.EventPage,
+        query=events.EventQuery,
+        description="Ask again with next_after: ids become visible in their order, so nothing is missed.",
+    ),
+    "GET /v1/events/{event}": Operation(PULL, "Show one event", events.EventShape, errors=(400,)),
+    "GET /v1/deliveries": Operation(
+        DELIVERIES, "List notifications, newest first", deliveries.DeliveryPage, query=deliveries.DeliveryQuery
+    ),
+    "GET /v1/deliveries/{delivery}": Operation(
+        DELIVERIES, "Show a notification with its attempts", deliveries.DeliveryDetail, errors=(400,)
+    ),
+    "GET /v1/secrets": Operation(SECRETS, "List the users' secrets by name", secrets.SecretPage, errors=(400, 403)),
+    "POST /v1/secrets": Operation(
+        SECRETS,
+        "Make a user's secret, shown here only",
+        secrets.NewSecretShape,
+        201,
+        body=secrets.NewSecret,
+        headers=_ONCE,
+        errors=(403, *_POSTED),
+    ),
+    "DELETE /v1/secrets/{secret}": Operation(SECRETS, "Revoke a secret", status=204, errors=(403, 409)),
+    f"GET {_POLL}": Operation(POLLS, "List an instance's polls and how they fare", poll_shapes.PollPage, errors=(400,)),
+    f"POST {_POLL}": Operation(
+        POLLS,
+        "Poll one more resource, as another one if copy_of names it",
+        poll_shapes.PollShape,
+        201,
+        body=polls.NewPoll,
+        headers=_ONCE,
+        errors=(403, 500, *_POSTED),
+        body_examples={"copy": {"resource": "incidents", "copy_of": "contacts"}},
+    ),
+    f"GET {_POLL}/{{poll}}": Operation(POLLS, "Show one poll", poll_shapes.PollShape, errors=(400,)),
+    f"PATCH {_POLL}/{{poll}}": Operation(
+        POLLS,
+        "Change a poll's configuration, or switch it on or off",
+        poll_shapes.PollShape,
+        body=polls.PollChange,
+        errors=(403, 409, 500),
+        body_examples={"off": {"enabled": False}, "configuration": {"configuration": {"pageSize": None}}},
+    ),
+    f"POST {_POLL}/{{poll}}/run": Operation(
+        POLLS, "Poll now", poll_shapes.PollShape, 202, headers=_ONCE, errors=_POSTED
+    ),
+    f"POST {_POLL}/{{poll}}/backfill": Operation(
+        POLLS,
+        "Read a window again: what was missed becomes events",
+        poll_shapes.PollShape,
+        202,
+        body=polls.Backfill,
+        headers=_ONCE,
+        errors=_POSTED,
+    ),
+    "POST /v1/instances/{instance}/test-notification": Operation(
+        SENDING,
+        "Send a sample event, marked Elements-Webhook-Test: true, and show what came of it",
+        sending.TrialShape,
+        body=sending.TestRequest,
+        headers=_ONCE,
+        errors=_POSTED,
+        body_examples={"contacts": {"resource": "contacts"}},
+    ),
+    "POST /v1/instances/{instance}/signature-key/rotate": Operation(
+        SENDING,
+        "Sign with a new key, and with the present one beside it for a day",
+        sending.RotatedShape,
+        body=sending.Rotation,
+        headers=_ONCE,
+        errors=_POSTED,
+        body_examples={"made here": {}},
+    ),
+}

@@ -1,0 +1,168 @@
+"""What a table of operations is made of, and how a row becomes an operation of OpenAPI 3.1."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+
+Json = dict[str, Any]
+Schema = Json | type[BaseModel]
+Refer = Callable[[type[BaseModel], str], Json]  # registers a model's schema and gives a reference to it
+
+ERROR = {"$ref": "#/components/schemas/Error"}
+_ALWAYS = (401, 406, 429)
+_WORDS = {
+    400: "The request can't be understood, or not be done: the message says what is wrong.",
+    401: "The Authorization header is missing or wrong.",
+    403: "This is not allowed.",
+    404: "There is nothing of the kind in this organization.",
+    406: "Only application/json is answered.",
+    409: "What is there stands in the way.",
+    415: "The body must be application/json.",
+    422: "The Idempotency-Key came with another request before.",
+    429: "Too many failures of authentication, or ConnectWise asks to wait; Retry-After says how long.",
+    500: "ConnectWise could not be reached, or something went wrong in the service.",
+}
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A query parameter or a request header."""
+
+    name: str
+    schema: Json
+    description: str = ""
+    place: str = "query"
+
+    def build(self) -> Json:
+        """Give it as OpenAPI writes it."""
+        built: Json = {"name": self.name, "in": self.place, "schema": self.schema}
+        if self.schema.get("type") == "array":
+            built |= {"style": "form", "explode": True}
+        return built | ({"description": self.description} if self.description else {})
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row: what a route does, what it takes and what it answers, beside the errors that all have."""
+
+    tag: str
+    summary: str
+    answer: Schema | None = None
+    status: int = 200
+    query: Iterable[Parameter] | type[BaseModel] = ()
+    body: Schema | None = None
+    errors: Iterable[int] = ()
+    paged: bool = False
+    description: str = ""
+    example: Any = None
+    body_examples: Mapping[str, Any] = field(default_factory=dict)
+    headers: Iterable[Parameter] = ()
+
+    def build(self, method: str, path: str, refer: Refer) -> Json:
+        """Give the operation as OpenAPI writes it."""
+        built: Json = {
+            "operationId": _identifier(method, path),
+            "summary": self.summary,
+            "tags": [self.tag],
+            "security": [{"secrets": []}],
+        }
+        if self.description:
+            built["description"] = self.description
+        if parameters := [*_path_parameters(path), *self._parameters()]:
+            built["parameters"] = parameters
+        if self.body is not None:
+            content = {"schema": _schema(self.body, refer, "validation")} | _examples(self.body_examples)
+            built["requestBody"] = {"required": True, "content": {"application/json": content}}
+        built["responses"] = {str(self.status): self._success(refer)} | self._failures(path)
+        return built
+
+    def _parameters(self) -> list[Json]:
+        query = _query_parameters(self.query) if isinstance(self.query, type) else self.query
+        return [parameter.build() for parameter in (*query, *self.headers)]
+
+    def _success(self, refer: Refer) -> Json:
+        built: Json = {"description": self.summary, "headers": dict(_HEADERS)}
+        if self.paged:
+            built["headers"] |= _PAGE_HEADERS
+        if self.answer is not None:
+            content = {"schema": _schema(self.answer, refer, "serialization")}
+            content |= {} if self.example is None else {"example": self.example}
+            built["content"] = {"application/json": content}
+        return built
+
+    def _failures(self, path: str) -> Json:
+        statuses = {*_ALWAYS, *self.errors}
+        statuses |= {404} if "{" in path else set()
+        statuses |= {400} if self.query or self.body or self.paged else set()
+        statuses |= {400, 415} if self.body else set()
+        return {str(status): failure(status) for status in sorted(statuses)}
+
+
+_HEADERS = {"Elements-Request-Id": {"description": "As in the log.", "schema": {"type": "string"}}}
+_PAGE_HEADERS = {
+    "Elements-Returned-Count": {"description": "How many rows there are here.", "schema": {"type": "integer"}},
+    "Elements-Next-Page-Token": {
+        "description": "The value of nextPage for the next page; absent on the last.",
+        "schema": {"type": "string"},
+    },
+}
+
+
+def failure(status: int) -> Json:
+    """Give an error answer, in the one body that all have."""
+    example = {"requestId": "5f3c1e0a9b8d7c6e5f4a3b2c", "message": _WORDS[status]}
+    built: Json = {
+        "description": HTTPStatus(status).phrase,
+        "headers": dict(_HEADERS) | (_RETRY_AFTER if status == 429 else {}),
+        "content": {"application/json": {"schema": ERROR, "example": example}},
+    }
+    return built
+
+
+def _identifier(method: str, path: str) -> str:
+    words = re.findall(r"[A-Za-z0-9]+", path)
+    return "_".join([method.lower(), *words])
+
+
+def _path_parameters(path: str) -> list[Json]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": _PATH.get(name, {"type": "string"})}
+        for name in re.findall(r"\{(\w+)\}", path)
+    ]
+
+
+_ID = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}
+_PATH: Mapping[str, Json] = {
+    **dict.fromkeys(("id", "eventId", "recordId", "instance", "poll", "event", "delivery", "secret", "replay"), _ID),
+    "element": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "examples": ["connectwisecrmrest"]},
+    "key": {"type": "string", "pattern": "^[A-Za-z0-9._-]+$", "examples": ["event.poller.refresh_interval"]},
+    "hub": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "examples": ["crm"]},
+    "resource": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "examples": ["contacts"]},
+}
+
+
+def _query_parameters(model: type[BaseModel]) -> list[Parameter]:
+    schema = model.model_json_schema(mode="validation")
+    return [Parameter(name, _without_null(part)) for name, part in schema["properties"].items()]
+
+
+def _without_null(part: Json) -> Json:
+    """Drop `null`, which no query can write."""
+    kept = {key: value for key, value in part.items() if key not in ("title", "anyOf") and value is not None}
+    choices = [choice for choice in part.get("anyOf", ()) if choice != {"type": "null"}]
+    return kept | (choices[0] if choices else {})
+
+
+def _schema(schema: Schema, refer: Refer, mode: str) -> Json:
+    return refer(schema, mode) if isinstance(schema, type) else schema
+
+
+def _examples(examples: Mapping[str, Any]) -> Json:
+    return {"examples": {name: {"value": value} for name, value in examples.items()}} if examples else {}

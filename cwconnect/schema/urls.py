@@ -1,0 +1,13 @@
+"""`/api/schema` and `/api/docs`: open to all, since they hold no one's data; every asset comes from a package."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+urlpatterns: list[URLPattern] = [
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path(
+        "docs", SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="api/docs.html"), name="api-docs"
+    ),
+]

@@ -1,0 +1,72 @@
+"""The OpenAPI description: whole, valid, and with assets of our own."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from typing import Any
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.core.management import call_command
+from django.test import Client
+
+from cwconnect.schema.compatible import COMPATIBLE
+from cwconnect.schema.modern import MODERN
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    out = io.StringIO()
+    call_command("spectacular", "--format", "openapi-json", stdout=out)
+    return json.loads(out.getvalue())
+
+
+def test_it_is_valid_and_no_route_is_left_out() -> None:
+    call_command("spectacular", "--validate", "--fail-on-warn", stdout=io.StringIO())
+
+
+def test_no_row_of_the_tables_is_without_a_route(schema: Any) -> None:
+    described = {f"{method.upper()} {path}" for path, item in schema["paths"].items() for method in item}
+    assert described == {*COMPATIBLE, *MODERN}
+
+
+def test_the_compatible_and_the_modern_part_stand_apart(schema: Any) -> None:
+    for path, item in schema["paths"].items():
+        for operation in item.values():
+            assert operation["tags"][0].startswith("v1: ") == path.startswith("/v1/")
+
+
+def test_every_operation_tells_of_its_errors_in_the_one_body(schema: Any) -> None:
+    for item in schema["paths"].values():
+        for operation in item.values():
+            failures = {status: each for status, each in operation["responses"].items() if status >= "400"}
+            assert failures.keys() >= {"401", "406", "429"}
+            for each in failures.values():
+                assert each["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
+
+
+def test_the_two_bodies_of_the_contract_are_examples(schema: Any) -> None:
+    content = schema["paths"]["/instances"]["post"]["requestBody"]["content"]["application/json"]
+    assert content["examples"].keys() == {"plain", "with polling"}
+
+
+def test_it_is_served_to_all(client: Client) -> None:
+    answer = client.get("/api/schema", headers={"Accept": "application/vnd.oai.openapi+json"})
+    assert answer.status_code == 200
+    assert json.loads(answer.content)["openapi"] == "3.1.0"
+
+
+def test_the_docs_take_nothing_from_elsewhere(client: Client) -> None:
+    page = client.get("/api/docs")
+    assert page.headers["Content-Type"].startswith("text/html")
+    script = client.get("/api/docs?script=").content.decode()
+    assert "/api/schema" in script
+    addresses = re.findall(r'(?:src|href)="([^"]*)"', page.content.decode())
+    assert len(addresses) >= 4
+    assert all(address.startswith("/") for address in addresses)
+    assert b"<style" not in page.content
+    for address in addresses:
+        if address.startswith("/static/"):
+            assert finders.find(address.removeprefix("/static/"))
