@@ -20,6 +20,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
+from django_htmx.middleware import HtmxDetails
 
 from instances.models import Instance, Membership, Organization, Role
 
@@ -59,6 +60,7 @@ class PageRequest(HttpRequest):
     """A request for a page: somebody is signed in, and belongs somewhere."""
 
     person: Person
+    htmx: HtmxDetails  # true if htmx asks for a part of the page
 
 
 View = Callable[Concatenate[PageRequest, P], HttpResponse]

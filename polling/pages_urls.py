@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from polling.pages import overview
+from polling.pages import events, instance, instances, overview
+
+_INSTANCE = "app/instances/<int:number>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", overview.overview, name="overview"),
+    path("app/instances", instances.instances, name="instances-page"),
+    path(_INSTANCE, instance.instance_page, name="instance-page"),
+    path(f"{_INSTANCE}/events", instance.instance_events, name="instance-events"),
+    path(f"{_INSTANCE}/stream", instance.instance_stream, name="instance-stream"),
+    path(f"{_INSTANCE}/polls/<int:poll>", instance.poll_page, name="poll-page"),
+    path(f"{_INSTANCE}/polls/<int:poll>/run", instance.poll_now, name="poll-now"),
+    path(f"{_INSTANCE}/polls/<int:poll>/progress", instance.poll_progress, name="poll-progress"),
+    path("app/events", events.events, name="events-page"),
+    path("app/events/<int:number>", events.event_page, name="event-page"),
+    path("app/events/<int:number>/replay", events.replay_event, name="replay-event"),
 ]

@@ -109,3 +109,16 @@ def counted(value: int, words: str) -> str:
     """Write a count with its noun: `{{ 3|counted:"event,events" }}` is `3 events`."""
     one, _, many = words.partition(",")
     return f"{value:,} {one if value == 1 else many}"
+
+
+@register.filter
+def took(begun: datetime, ended: datetime | None) -> str:
+    """Write how long something took; so far, if it has not ended."""
+    return duration(ended - begun) if ended else NOTHING
+
+
+@register.filter
+def bare_url(url: str) -> str:
+    """Write a URL without its query, which may hold a secret."""
+    base, mark, _ = url.partition("?")
+    return f"{base}?…" if mark else base

@@ -90,3 +90,18 @@ addEventListener("DOMContentLoaded", () => {
     document.getElementById(field.dataset.shows).hidden = field.value !== field.dataset.showsWhen;
   }
 });
+
+// A page that shows something once takes the address of the page that stays, so that a reload repeats nothing.
+addEventListener("DOMContentLoaded", () => {
+  const shown = document.querySelector("[data-url]");
+  if (shown) history.replaceState(null, "", shown.dataset.url);
+});
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-next]");
+  const next = button?.closest("details").nextElementSibling;
+  if (!next) return;
+  next.open = true;
+  next.scrollIntoView({ block: "start" });
+  next.querySelector("summary").focus();
+});

@@ -1,0 +1,123 @@
+"""The page *New instance*: authenticate, say where events go, choose resources, name it; then the token, once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_POST
+
+from cwconnect.errors import Refusal
+from instances.access import PageRequest, operator_page
+from instances.checking import check_connection
+from instances.choices import (
+    Choice,
+    blank_choices,
+    by_options,
+    chosen_polls,
+    posted_choice,
+    posted_choices,
+    written,
+)
+from instances.configuration import read_configuration
+from instances.forms import ConnectionForm, NewInstanceForm
+from instances.issuing import issue_secrets
+from instances.keys import POLLS, Wanted
+from instances.models import ApiUser
+from instances.provisioning import create_instance
+from instances.settings_views import words_of
+from instances.values import ConfigurationError
+
+
+@sensitive_post_parameters()
+@operator_page
+def new_instance(request: PageRequest) -> HttpResponse:
+    """Show the form; create the instance from it."""
+    if request.method != "POST":
+        return _show(request, NewInstanceForm(initial={"events_enabled": True}), blank_choices())
+    form = NewInstanceForm(request.POST)
+    wanted, problems = _read(request, form)
+    if wanted is None or form.errors:
+        return _show(request, form, posted_choices(request.POST, problems), problems)
+    user, secrets = _api_user(request)
+    try:
+        instance, token = create_instance(
+            organization=request.person.organization,
+            user=user,
+            name=form.cleaned_data["name"],
+            tags=form.tag_list(),
+            wanted=wanted,
+        )
+    except Refusal as refusal:
+        form.add_error(None, words_of(refusal))
+        return _show(request, form, posted_choices(request.POST))
+    url = settings.PUBLIC_URL.rstrip("/") or f"{request.scheme}://{request.get_host()}"
+    made = {"instance": instance, "token": token, "secrets": secrets, "url": url, "resource": next(iter(wanted.polls))}
+    return render(request, "instances/created.html", made)
+
+
+def _read(request: PageRequest, form: NewInstanceForm) -> tuple[Wanted | None, dict[str, str]]:
+    """Read form and resources into what is wanted; what is wrong goes beside its field, the rest is given."""
+    if not form.is_valid():
+        return None, {}
+    try:
+        polls = chosen_polls(posted_choices(request.POST))
+        return read_configuration(form.wire() | {POLLS: polls}, base=Wanted()), {}
+    except ConfigurationError as error:
+        return None, form.blame(error)
+
+
+def _api_user(request: PageRequest) -> tuple[ApiUser, Any]:
+    """Give the person's own caller of the REST API, and its secret where it had none yet."""
+    person = request.person
+    secrets = issue_secrets(organization_name=person.organization.name, user_name=person.account.get_username())
+    return person.organization.api_users.get(name=person.account.get_username()), secrets
+
+
+def _show(
+    request: PageRequest, form: NewInstanceForm, choices: list[Choice], problems: dict[str, str] | None = None
+) -> HttpResponse:
+    own = {f"{POLLS}.{choice.name}" for choice in choices}
+    loose = [text for path, text in (problems or {}).items() if not path.startswith(tuple(own))]
+    wrong = any(choice.error for choice in choices) or bool(loose)
+    context = {"form": form, "choices": choices, "loose": loose, "watch_wrong": wrong, "here": "instances"}
+    return render(request, "instances/new.html", context, status=422 if form.is_bound else 200)
+
+
+@require_POST
+@sensitive_post_parameters()
+@operator_page
+def test_connection(request: PageRequest) -> HttpResponse:
+    """Say whether the connection in the form works, and if not, what is wrong."""
+    form = ConnectionForm(request.POST)
+    if form.is_valid():
+        given = form.wire() | {POLLS: {}}
+        try:
+            wanted = read_configuration(given, base=Wanted())
+        except ConfigurationError as error:
+            form.blame(error)
+        else:
+            return render(request, "parts/finding.html", {"finding": check_connection(wanted.connection)})
+    return render(request, "parts/finding.html", {"lacking": form})
+
+
+@require_GET
+@operator_page
+def resource_options(request: PageRequest) -> HttpResponse:
+    """Give a resource's options: as fields, or as the JSON that they stand for."""
+    choice = posted_choice(request.GET, request.GET.get("name", ""))
+    text = written(by_options(choice)) if request.GET.get("as") == "json" else None
+    shown = Choice(
+        name=choice.name,
+        path=choice.path,
+        words=choice.words,
+        detect_deletes=choice.detect_deletes,
+        track_changes=choice.track_changes,
+        page_size=choice.page_size,
+        time_zone=choice.time_zone,
+        json=text,
+    )
+    return render(request, "parts/resource_options.html", {"choice": shown})

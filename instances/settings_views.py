@@ -1,0 +1,133 @@
+"""An instance's *Settings*, and its switches: events on and off, disable, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
+
+from cwconnect.errors import Refusal
+from instances.access import PageRequest, operator_page
+from instances.checking import check_connection
+from instances.configuration import read_configuration, wanted_of
+from instances.forms import EditConnectionForm, EditNameForm, EditNotifyForm, WireForm
+from instances.keys import Wanted
+from instances.models import Instance
+from instances.provisioning import change_instance, delete_instance, set_enabled
+from instances.values import ConfigurationError
+
+MakeForm = Callable[[Any, Instance, Wanted], WireForm]
+
+_FORMS: dict[str, MakeForm] = {
+    "connection": lambda data, instance, stored: EditConnectionForm(data, stored=stored),
+    "notify": lambda data, instance, stored: EditNotifyForm(data, stored=stored),
+    "name": lambda data, instance, stored: EditNameForm(data, name=instance.name, tags=instance.tags, stored=stored),
+}
+
+
+@sensitive_post_parameters()
+@operator_page
+def instance_settings(request: PageRequest, number: int) -> HttpResponse:
+    """Show and change an instance's connection, where its events go, and its name; each part for itself."""
+    instance = request.person.instance(number)
+    stored = wanted_of(instance)
+    sent = request.POST.get("part", "") if request.method == "POST" else ""
+    forms = {part: make(request.POST if part == sent else None, instance, stored) for part, make in _FORMS.items()}
+    if sent in forms and _saved(request, instance, stored, forms[sent]):
+        messages.success(request, "Saved. It holds from the next poll and the next delivery on.")
+        return redirect("instance-settings", number)
+    context = {"instance": instance, "forms": forms, "tab": "settings", "here": "instances", "sent": sent}
+    context["more"] = bool(stored.callback_headers or stored.basic_username)
+    return render(request, "instances/settings.html", context, status=422 if sent else 200)
+
+
+def _saved(request: HttpRequest, instance: Instance, stored: Wanted, form: WireForm) -> bool:
+    """Change the instance as the form says; what is wrong goes into the form."""
+    if not form.is_valid():
+        return False
+    name = form.cleaned_data.get("name")
+    tags = form.tag_list() if isinstance(form, EditNameForm) else None
+    try:
+        wanted = read_configuration(form.wire(), base=stored, stored=stored)
+        change_instance(instance, wanted=wanted, name=name, tags=tags)
+    except ConfigurationError as error:
+        for path, text in form.blame(error).items():
+            form.add_error(None, f"{path}: {text}")
+    except Refusal as refusal:
+        form.add_error(None, words_of(refusal))
+    return not form.errors
+
+
+def words_of(refusal: Refusal) -> str:
+    """Give a refusal with ConnectWise's own words."""
+    words = f" ConnectWise says: “{refusal.provider_message}”" if refusal.provider_message else ""
+    return f"{refusal.message}{words}"
+
+
+@require_POST
+@sensitive_post_parameters()
+@operator_page
+def test_stored_connection(request: PageRequest, number: int) -> HttpResponse:
+    """Say whether the connection in the form works, with the stored keys where none were typed."""
+    instance = request.person.instance(number)
+    stored = wanted_of(instance)
+    form = EditConnectionForm(request.POST if request.POST.get("company") else None, stored=stored)
+    if not form.is_bound:
+        return render(request, "parts/finding.html", {"finding": check_connection(stored.connection)})
+    if form.is_valid():
+        try:
+            wanted = read_configuration(form.wire(), base=stored, stored=stored)
+        except ConfigurationError as error:
+            form.blame(error)
+        else:
+            return render(request, "parts/finding.html", {"finding": check_connection(wanted.connection)})
+    return render(request, "parts/finding.html", {"lacking": form})
+
+
+@require_POST
+@operator_page
+def switch_events(request: PageRequest, number: int) -> HttpResponse:
+    """Switch an instance's events on or off; on again, polling goes on where it stopped."""
+    instance = request.person.instance(number)
+    stored = wanted_of(instance)
+    on = request.POST.get("on") == "true"
+    try:
+        wanted = read_configuration({"event.notification.enabled": on}, base=stored, stored=stored)
+        change_instance(instance, wanted=wanted)
+    except Refusal as refusal:
+        messages.error(request, f"Events stay {'off' if on else 'on'}. {words_of(refusal)}")
+    else:
+        went = "on: polling goes on where it stopped" if on else "off: nothing is polled or sent, and nothing is lost"
+        messages.success(request, f"Events are {went}.")
+    return redirect("instance-page", number)
+
+
+@require_POST
+@operator_page
+def switch_instance(request: PageRequest, number: int) -> HttpResponse:
+    """Disable an instance, or let it go on."""
+    enabled = request.POST.get("enabled") == "true"
+    set_enabled(request.person.instance(number), enabled=enabled)
+    done = "enabled: polling and delivery go on" if enabled else "disabled: polling and delivery rest, nothing is lost"
+    messages.success(request, f"The instance is {done}.")
+    return redirect("instance-page", number)
+
+
+@operator_page
+def delete(request: PageRequest, number: int) -> HttpResponse:
+    """Say what goes with an instance; delete it once its name was typed."""
+    instance = request.person.instance(number)
+    wrong = False
+    if request.method == "POST":
+        wrong = request.POST.get("name", "").strip() != instance.name.strip()
+        if not wrong:
+            delete_instance(instance)
+            messages.success(request, f"{instance.name} is deleted, with all that was known for it.")
+            return redirect("instances-page")
+    context = {"instance": instance, "wrong": wrong, "tab": "settings", "here": "instances"}
+    return render(request, "instances/delete.html", context, status=422 if wrong else 200)

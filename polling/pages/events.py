@@ -1,0 +1,151 @@
+"""The pages *Events*: the search, and one event from end to end."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.http import require_POST
+
+from instances.access import PageRequest, page
+from polling.models import DeliveryAttempt, Event, Notification
+from polling.replay import Selection, start_replay
+from polling.searching import STANDINGS, Search, search_events
+
+_LONGEST_TEXT = 200
+_MOST_ATTEMPTS = 50
+_CHOICES = 200
+
+
+@page
+def events(request: PageRequest) -> HttpResponse:
+    """Search the organization's events."""
+    search = _search(request.GET)
+    found = search_events(request.person.organization, search)
+    kept = {key: value for key, value in request.GET.items() if value and key != "before"}
+    context = {
+        "found": found,
+        "search": search,
+        "given": request.GET,
+        "older": urlencode(kept | {"before": found.next_before}) if found.next_before else "",
+        "newest": urlencode(kept) if search.before else "",
+        "kinds": Event.Kind.values,
+        "standings": list(STANDINGS),
+        "instances": request.person.instances().order_by("name").values_list("pk", "name")[:_CHOICES],
+        "here": "events",
+    }
+    return render(request, "polling/events.html", context)
+
+
+def _search(given: QueryDict) -> Search:
+    return Search(
+        instance_id=_number(given.get("instance", "")),
+        object_id=_text(given, "object"),
+        kind=kind if (kind := given.get("kind", "")) in Event.Kind.values else "",
+        resource=_text(given, "resource"),
+        standing=standing if (standing := given.get("delivery", "")) in STANDINGS else "",
+        since=_moment(given.get("from", "")),
+        until=_moment(given.get("to", "")),
+        before=_number(given.get("before", "")),
+    )
+
+
+def _text(given: QueryDict, name: str) -> str:
+    return given.get(name, "").strip().replace("\x00", "")[:_LONGEST_TEXT]
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 19 else None
+
+
+def _moment(text: str) -> datetime | None:
+    """Read what a field for date and time sends, in the viewer's zone."""
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        return None
+    return timezone.make_aware(found) if found is not None and timezone.is_naive(found) else found
+
+
+@page
+def event_page(request: PageRequest, number: int) -> HttpResponse:
+    """Show one event from end to end: seen, recorded, sent, each attempt."""
+    context = _context(_event(request, number)) | {"here": "events"}
+    if not request.htmx:
+        return render(request, "polling/event.html", context)
+    if request.GET.get("seen") == context["version"]:
+        return HttpResponse(status=204)  # htmx leaves the page alone, and what a reader unfolded stays so
+    return render(request, "polling/parts/attempts.html", context)
+
+
+@require_POST
+@page
+def replay_event(request: PageRequest, number: int) -> HttpResponse:
+    """Send the notification that carries the event again: the same id, the same bytes."""
+    event = _event(request, number)
+    if event.notification is None:
+        messages.error(request, "Its notification is past its retention: there is nothing to send any more.")
+    else:
+        replay = start_replay(event.instance, Selection(event_id=event.pk), timezone.now())
+        if replay.total:
+            messages.success(request, "It is sent again now; the attempt shows below.")
+        else:
+            messages.warning(request, "Nothing was sent: a discarded notification is not sent again.")
+    return redirect("event-page", number)
+
+
+def _event(request: PageRequest, number: int) -> Event:
+    found = (
+        Event.objects.filter(pk=number, instance__organization=request.person.organization)
+        .select_related("instance", "notification", "run", "resource_poll")
+        .first()
+    )
+    if found is None:
+        raise Http404
+    return found
+
+
+def _context(event: Event) -> dict[str, Any]:
+    notification = event.notification
+    attempts: list[tuple[DeliveryAttempt, timedelta]] = []
+    if notification is not None:
+        found = list(DeliveryAttempt.objects.filter(notification=notification).order_by("-pk")[:_MOST_ATTEMPTS])
+        before = notification.created_at
+        for attempt in reversed(found):
+            attempts.append((attempt, attempt.started_at - before))
+            before = attempt.started_at
+    recent = attempts and timezone.now() - attempts[-1][0].started_at < timedelta(minutes=1)
+    return {
+        "event": event,
+        "instance": event.instance,
+        "notification": notification,
+        "attempts": attempts,
+        "changes": _changes(event),
+        "version": _version(notification, [attempt for attempt, _ in attempts]),
+        "seen_after": event.polled_at - event.occurred_at,
+        "live": notification is not None and (notification.state == "pending" or notification.replay_id or recent),
+        "resting": not event.instance.watching,
+    }
+
+
+def _version(notification: Notification | None, attempts: list[DeliveryAttempt]) -> str:
+    """Give what differs when there is something new about the delivery."""
+    if notification is None:
+        return ""
+    ended = sum(attempt.finished_at is not None for attempt in attempts)
+    return f"{notification.state} {len(attempts)} {ended} {notification.next_attempt_at} {notification.replay_id}"
+
+
+def _changes(event: Event) -> list[dict[str, Any]] | None:
+    """Give the changed fields, None where they are not known."""
+    if event.changes is None:
+        return None
+    found: list[dict[str, Any]] | None = json.loads(event.changes)
+    return found

@@ -1,0 +1,132 @@
+"""One instance's page: its resources, *Poll now* with its progress, its events as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.http import require_POST
+
+from instances.access import PageRequest, page
+from instances.models import ResourcePoll
+from polling.due import make_due
+from polling.models import Event, PollRun, PollState
+from polling.pages.paging import page_of
+from polling.standing import standing_of
+
+STREAM = 15
+RUNS = 25
+_PATIENCE = timedelta(seconds=45)
+
+
+@page
+def instance_page(request: PageRequest, number: int) -> HttpResponse:
+    """Show an instance with its resources."""
+    instance = request.person.instance(number)
+    context = {"instance": instance, "standing": standing_of(instance, timezone.now()), "tab": "resources"}
+    return render(request, _part(request, "polling/instance.html", "polling/parts/resources.html"), _here(context))
+
+
+@page
+def instance_stream(request: PageRequest, number: int) -> HttpResponse:
+    """Give the newest events of an instance, to be asked for again and again."""
+    instance = request.person.instance(number)
+    events = (
+        Event.objects.filter(instance=instance).select_related("notification").defer("record", "notification__body")
+    )
+    after = request.GET.get("after", "")
+    newest = list(events.defer("record", "changes", "notification__body").order_by("-pk")[:STREAM])
+    seen = int(after) if after.isdecimal() and len(after) < 19 else newest[0].pk if newest else 0
+    return render(
+        request,
+        "polling/parts/stream.html",
+        {"instance": instance, "events": newest, "seen": seen, "newest": newest[0].pk if newest else 0},
+    )
+
+
+@page
+def instance_events(request: PageRequest, number: int) -> HttpResponse:
+    """Show the stream of an instance's events on a tab of its own."""
+    instance = request.person.instance(number)
+    context = {"instance": instance, "standing": standing_of(instance, timezone.now()), "tab": "events"}
+    return render(request, "polling/instance_events.html", _here(context))
+
+
+@page
+def poll_page(request: PageRequest, number: int, poll: int) -> HttpResponse:
+    """Show a resource's runs: when, which window, how much, or the error in ConnectWise's words."""
+    instance = request.person.instance(number)
+    found = _poll(request, number, poll)
+    runs = page_of(PollRun.objects.filter(resource_poll=found).order_by("-pk"), request.GET, RUNS)
+    state = PollState.objects.filter(pk=found.pk).first()
+    context = {"instance": instance, "poll": found, "state": state, "runs": runs, "tab": "resources"}
+    return render(request, "polling/poll.html", _here(context))
+
+
+@require_POST
+@page
+def poll_now(request: PageRequest, number: int, poll: int) -> HttpResponse:
+    """Make one resource due at once, and follow its run."""
+    found = _poll(request, number, poll)
+    asked_at = timezone.now()
+    made = make_due(PollState.objects.filter(pk=found.pk))
+    if not made:
+        text = f"{found.name} is not polled at present: its events, the instance or the resource itself is off."
+        if request.htmx:
+            return HttpResponse(text)
+        messages.warning(request, text)
+        return redirect("instance-page", number)
+    if not request.htmx:
+        messages.success(request, f"{found.name} is polled now.")
+        return redirect("poll-page", number, poll)
+    return _progress(request, found, asked_at)
+
+
+@page
+def poll_progress(request: PageRequest, number: int, poll: int) -> HttpResponse:
+    """Say how far the run is that was asked for at the time `asked`."""
+    asked_at = parse_datetime(request.GET.get("asked", "").replace(" ", "+"))
+    if asked_at is None or timezone.is_naive(asked_at):
+        raise Http404
+    return _progress(request, _poll(request, number, poll), asked_at)
+
+
+def _progress(request: PageRequest, poll: ResourcePoll, asked_at: datetime) -> HttpResponse:
+    state = PollState.objects.get(pk=poll.pk)
+    run = PollRun.objects.filter(resource_poll=poll).order_by("-pk").first()
+    fresh = run if run is not None and (run.finished_at or timezone.now()) >= asked_at else None
+    good = state.last_good_at is not None and state.last_good_at >= asked_at
+    failed = not good and bool(state.failures) and state.lease_token is None and fresh is not None
+    context = {
+        "instance_id": poll.instance_id,
+        "poll": poll,
+        "state": state,
+        "run": fresh,
+        "asked": asked_at.isoformat(),
+        "good": good,
+        "failed": failed and (state.next_poll_at is None or state.next_poll_at > timezone.now()),
+        "nobody_came": state.lease_token is None and timezone.now() - asked_at > _PATIENCE,
+    }
+    return render(request, "polling/parts/progress.html", context)
+
+
+def _poll(request: PageRequest, number: int, poll: int) -> ResourcePoll:
+    found = ResourcePoll.objects.filter(
+        pk=poll, instance_id=number, instance__organization=request.person.organization
+    ).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _part(request: PageRequest, whole: str, part: str) -> str:
+    return part if request.htmx else whole
+
+
+def _here(context: Mapping[str, object]) -> dict[str, object]:
+    return {**context, "here": "instances"}

@@ -1,0 +1,188 @@
+"""An instance's pages: its resources, its settings, its events, one event from end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from pytest_django.fixtures import DjangoAssertNumQueries
+
+from instances.configuration import wanted_of
+from instances.models import Instance
+from polling.delivery import deliver_these
+from polling.models import Event, Notification
+from tests.conftest import Tenant
+from tests.pages.conftest import sign_in, text_of
+from tests.polling.conftest import World, sandbox, watched, world  # noqa: F401  (fixtures)
+from tests.polling.receivers import Receiver, start_receiver
+
+
+@pytest.fixture
+def changed(watched: World, operator: Client) -> World:  # noqa: F811  (a fixture)
+    """A world in which one contact has changed."""
+    watched.change(3, "Engineer")
+    watched.poll()
+    return watched
+
+
+def url(world: World, rest: str = "") -> str:  # noqa: F811
+    return f"/app/instances/{world.instance.pk}{rest}"
+
+
+def test_the_instance_shows_its_resources(changed: World, operator: Client) -> None:
+    html = text_of(operator.get(url(changed)))
+    assert "contacts" in html
+    assert "healthy" in html
+
+
+def test_what_others_have_does_not_exist(changed: World, other_tenant: Tenant) -> None:
+    stranger = sign_in("stranger", other_tenant.organization)
+    poll = changed.state.pk
+    for path in ("", "/events", "/stream", "/settings", f"/polls/{poll}", "/delete", "/resources/add"):
+        assert stranger.get(url(changed, path)).status_code == 404, path
+    for path in (f"/polls/{poll}/run", "/switch", "/enabled", "/delete", "/settings", "/settings/test"):
+        assert stranger.post(url(changed, path)).status_code == 404, path
+    event = Event.objects.get().pk
+    assert stranger.get(f"/app/events/{event}").status_code == 404
+    assert stranger.post(f"/app/events/{event}/replay").status_code == 404
+    assert "API_Polling" not in text_of(stranger.get("/app/events")) + text_of(stranger.get("/app/instances"))
+
+
+def test_a_viewer_sees_and_does_not_touch(changed: World, viewer: Client) -> None:
+    assert viewer.get(url(changed)).status_code == 200
+    for path in ("/switch", "/enabled", "/delete", "/settings", f"/polls/{changed.state.pk}/run"):
+        assert viewer.post(url(changed, path), {"on": "false"}).status_code == 403
+    assert Instance.objects.get().watching
+
+
+def test_events_go_off_and_on_and_go_on_where_they_stopped(changed: World, operator: Client) -> None:
+    cursor = changed.state.cursor
+    operator.post(url(changed, "/switch"), {"on": "false"})
+    assert not Instance.objects.get().events_enabled
+    answer = operator.post(url(changed, "/switch"), {"on": "true"}, follow=True)
+    assert "goes on where it stopped" in text_of(answer)
+    assert changed.state.cursor == cursor
+
+
+def test_poll_now_is_followed_to_its_end(changed: World, operator: Client) -> None:
+    path = url(changed, f"/polls/{changed.state.pk}")
+    waiting = text_of(operator.post(f"{path}/run", headers={"HX-Request": "true"}))
+    assert "Waiting for a worker" in waiting
+    changed.poll()
+    following = waiting.split('hx-get="')[1].split('"')[0].replace("&amp;", "&")
+    assert "<b>Polled.</b>" in text_of(operator.get(following))
+
+
+def test_a_failed_poll_says_so_in_connectwises_words(changed: World, operator: Client) -> None:
+    changed.store.fail_next(status=400, body={"code": "Bad", "message": "No such column"})
+    changed.poll()
+    assert "No such column" in text_of(operator.get(url(changed)))
+
+
+def test_settings_never_show_a_secret_and_keep_those_left_empty(changed: World, operator: Client) -> None:
+    html = text_of(operator.get(url(changed, "/settings")))
+    assert "PRIV" not in html
+    stored = wanted_of(changed.instance)
+    sent = {"part": "connection", "site": "own", "base_url": stored.base_url, "company": "acme"}
+    answer = operator.post(url(changed, "/settings"), sent, follow=True)
+    assert "Saved." in text_of(answer)
+    assert wanted_of(Instance.objects.get()).private_key == "PRIV"
+
+
+def test_stored_keys_are_not_sent_to_another_address(changed: World, operator: Client) -> None:
+    sent = {"part": "connection", "site": "own", "base_url": "http://127.0.0.1:9/", "company": "acme"}
+    for path in ("/settings", "/settings/test"):
+        assert "Type the key again" in text_of(operator.post(url(changed, path), sent))
+
+
+def test_a_wrong_interval_is_said_beside_its_field(changed: World, operator: Client) -> None:
+    sent = {"part": "notify", "callback_url": "http://127.0.0.1:9/", "refresh_interval": "0"}
+    answer = operator.post(url(changed, "/settings"), sent)
+    assert answer.status_code == 422
+    assert 'id="id_refresh_interval_error"' in text_of(answer)
+
+
+def test_a_resource_is_added_changed_copied_and_removed(changed: World, operator: Client) -> None:
+    operator.post(url(changed, "/resources/edit/contacts"), {"enabled": "on", "contacts.trackChanges": "on"})
+    assert changed.instance.resource_polls.get().configuration["trackChanges"] is True
+    copy = {"name": "incidents", "copy_of": "contacts"}
+    operator.post(url(changed, "/resources/add"), copy)
+    assert changed.instance.resource_polls.get(name="incidents").configuration["trackChanges"] is True
+    operator.post(url(changed, "/resources/edit/incidents"), {"remove": "yes"})
+    assert [poll.name for poll in changed.instance.resource_polls.all()] == ["contacts"]
+    answer = operator.post(url(changed, "/resources/edit/contacts"), {"remove": "yes"})
+    assert "It is the only resource" in text_of(answer)
+
+
+def test_deleting_takes_the_name(changed: World, operator: Client) -> None:
+    assert "That is not its name" in text_of(operator.post(url(changed, "/delete"), {"name": "?"}))
+    operator.post(url(changed, "/delete"), {"name": "API_Polling"})
+    assert not Instance.objects.exists()
+
+
+def test_the_stream_shows_what_came(changed: World, operator: Client) -> None:
+    assert "contacts/3" in text_of(operator.get(url(changed, "/stream")))
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with start_receiver() as server:
+        yield server
+
+
+def test_one_event_is_told_from_end_to_end(world: World, operator: Client, receiver: Receiver) -> None:  # noqa: F811
+    world.watch(callback_url=f"{receiver.url}?code=hush", poll={"trackChanges": True})
+    world.poll()
+    world.change(3, "Engineer")
+    world.poll()
+    world.change(3, "Director")
+    world.poll()
+    deliver_these([world.instance.pk])
+    html = text_of(operator.get(f"/app/events/{Event.objects.latest('pk').pk}"))
+    for words in ("<del>Engineer</del>", "<ins>Director</ins>", "msg_", "Attempts", "delivered", "Replay"):
+        assert words in html
+    assert "hush" not in html
+
+
+def test_an_event_is_replayed(world: World, operator: Client, receiver: Receiver) -> None:  # noqa: F811
+    world.watch(callback_url=receiver.url)
+    world.poll()
+    world.change(3, "Engineer")
+    world.poll()
+    deliver_these([world.instance.pk])
+    operator.post(f"/app/events/{Event.objects.get().pk}/replay")
+    deliver_these([world.instance.pk])
+    assert Notification.objects.get().attempts.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("object=3", True),
+        ("object=4", False),
+        ("kind=UPDATED", True),
+        ("kind=DELETED", False),
+        ("resource=contacts", True),
+        ("delivery=undelivered", True),
+        ("delivery=delivered", False),
+        ("from=2000-01-01T00:00", True),
+        ("to=2000-01-01T00:00", False),
+        ("before=1", False),
+        ("instance=999999", False),
+        ("from=rubbish&before=rubbish&instance=rubbish&kind=rubbish", True),
+    ],
+)
+def test_events_are_searched(changed: World, operator: Client, query: str, found: bool) -> None:
+    assert ("contacts/3" in text_of(operator.get(f"/app/events?{query}"))) is found
+
+
+def test_pages_ask_a_bounded_number_of_questions(
+    changed: World, operator: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(2, 30):
+        changed.change(number, "Engineer")
+    changed.poll()
+    for path in (url(changed), url(changed, "/stream"), "/app/events", "/app/instances", "/app/events/1"):
+        with django_assert_max_num_queries(12):
+            assert operator.get(path).status_code == 200

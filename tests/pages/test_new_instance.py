@@ -1,0 +1,150 @@
+"""The page New instance, against a sandbox."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from cwconnect.sandbox import SandboxServer
+from instances.models import Instance
+from tests.pages.conftest import text_of
+from tests.sandboxes import start_sandbox
+
+NEW = "/app/instances/new"
+
+
+@pytest.fixture
+def sandbox(settings: Settings) -> Iterator[SandboxServer]:
+    settings.CONNECTWISE_CLIENT_ID = "a-client-id"
+    with start_sandbox(records={"contacts": 30, "incidents": 5}) as server:
+        yield server
+
+
+@pytest.fixture
+def typed(sandbox: SandboxServer) -> dict[str, Any]:
+    """What an operator types."""
+    return {
+        "site": "own",
+        "base_url": sandbox.url,
+        "company": "acme",
+        "public_key": "PUB",
+        "private_key": "PRIV",
+        "events_enabled": "on",
+        "callback_url": "http://127.0.0.1:9/",
+        "refresh_interval": "5",
+        "watch": ["contacts"],
+        "name": "Acme",
+        "tags": "north, Test, north",
+        "filter_nulls": "on",
+    }
+
+
+def test_the_form_has_what_the_product_asked_for(operator: Client) -> None:
+    html = text_of(operator.get(NEW))
+    for words in ("North America", "Europe", "Australia", "Staging", "Test connection", "/company/contacts"):
+        assert words in html
+
+
+def test_an_instance_is_created_and_its_token_shown_once(operator: Client, typed: dict[str, Any]) -> None:
+    answer = operator.post(NEW, typed)
+    html = text_of(answer)
+    instance = Instance.objects.get()
+    assert (instance.name, instance.tags, instance.refresh_interval) == ("Acme", ["north", "Test"], 5)
+    assert instance.watching
+    assert "its token, shown this once" in html.lower()
+    assert "no-store" in answer.headers["Cache-Control"]
+
+
+def test_the_curl_line_works(operator: Client, typed: dict[str, Any], client: Client) -> None:
+    html = text_of(operator.post(NEW, typed)).replace("&#x27;", "'")
+    line = re.search(r"curl -H 'Authorization: (.+?)' 'http://testserver(.+?)'", html)
+    assert line
+    answer = client.get(line[2], headers={"Authorization": line[1]})
+    assert answer.status_code == 200, answer.content
+    assert len(answer.json()) == 1
+
+
+def test_what_is_missing_is_said_beside_its_field_and_the_rest_is_kept(operator: Client, typed: dict[str, Any]) -> None:
+    html = text_of(operator.post(NEW, typed | {"company": "", "callback_url": "http://10.0.0.1/"}))
+    assert 'id="id_company_error"' in html
+    assert 'value="http://10.0.0.1/"' in html
+    assert not Instance.objects.exists()
+
+
+def test_an_address_that_is_not_allowed_is_said_beside_the_callback_url(
+    operator: Client, typed: dict[str, Any]
+) -> None:
+    html = text_of(operator.post(NEW, typed | {"callback_url": "http://10.0.0.1/"}))
+    assert 'id="id_callback_url_error"' in html
+
+
+def test_a_refusal_of_connectwise_is_quoted(operator: Client, typed: dict[str, Any]) -> None:
+    html = text_of(operator.post(NEW, typed | {"private_key": "WRONG"}))
+    assert "ConnectWise refuses the credentials" in html
+    assert "ConnectWise says:" in html
+    assert not Instance.objects.exists()
+
+
+def test_options_become_the_configuration(operator: Client, typed: dict[str, Any]) -> None:
+    chosen = {"contacts.detectDeletes": "on", "contacts.pageSize": "50", "contacts.timeZone": "EST"}
+    operator.post(NEW, typed | chosen)
+    configuration = Instance.objects.get().resource_polls.get().configuration
+    assert configuration["detectDeletes"] is True
+    assert configuration["pageSize"] == 50
+    assert configuration["datesConfiguration"]["updatedDateTimezone"] == "EST"
+
+
+def test_json_takes_the_place_of_the_options(operator: Client, typed: dict[str, Any]) -> None:
+    operator.post(NEW, typed | {"contacts.json": '{"pageSize": 7}', "contacts.detectDeletes": "on"})
+    assert Instance.objects.get().resource_polls.get().configuration == {"pageSize": 7}
+
+
+@pytest.mark.parametrize(
+    ("json", "words"), [("{", "is no valid JSON"), ('{"pageSizes": 7}', "pageSizes: Thisis no key")]
+)
+def test_wrong_json_is_said_beside_its_resource(operator: Client, typed: dict[str, Any], json: str, words: str) -> None:
+    html = text_of(operator.post(NEW, typed | {"contacts.json": json}))
+    assert words.replace("Thisis", "This is") in html
+
+
+def test_without_a_resource_nothing_is_created(operator: Client, typed: dict[str, Any]) -> None:
+    assert "Choose at least one resource" in text_of(operator.post(NEW, typed | {"watch": []}))
+
+
+def test_a_connection_that_works_says_to_whom(operator: Client, typed: dict[str, Any]) -> None:
+    html = text_of(operator.post(f"{NEW}/test", typed))
+    assert re.search(r"Connected to acme, version v.+: 30 contacts", html)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"private_key": "WRONG"}, "refused the login"),
+        ({"base_url": "http://127.0.0.1:9/v4_6_release/apis/3.0"}, "can&#x27;t be reached"),
+        ({"company": ""}, "This field is required"),
+        ({"base_url": "http://10.1.2.3/"}, "can&#x27;t be used"),
+    ],
+)
+def test_a_connection_that_fails_says_why(
+    operator: Client, typed: dict[str, Any], change: dict[str, str], words: str
+) -> None:
+    html = text_of(operator.post(f"{NEW}/test", typed | change))
+    assert words in html
+    assert not re.search(r"\bPRIV\b", html)
+
+
+def test_a_viewer_may_not_create(viewer: Client) -> None:
+    for answer in (viewer.get(NEW), viewer.post(NEW, {})):
+        assert answer.status_code == 403
+        assert "This takes an operator" in text_of(answer)
+
+
+def test_the_options_of_a_resource_turn_into_json(operator: Client) -> None:
+    html = text_of(operator.get(f"{NEW}/options", {"name": "contacts", "as": "json", "contacts.trackChanges": "on"}))
+    assert 'name="contacts.json"' in html
+    assert "trackChanges&quot;: true" in html
