@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Timings:
-    """All in seconds. `grace`: what requests in flight get after SIGTERM, with a second to write what came of them."""
+    """All in seconds. `grace`: from SIGTERM to SIGKILL; requests in flight get eight, the rest is for writing."""
 
     look: float = 1.0
     beat: float = 10.0
     stale: float = 45.0
     stale_in_part: float = 300.0
-    grace: float = 9.0
+    grace: float = 8.6
 
 
 @dataclass
