@@ -166,6 +166,13 @@ Q_CLUSTER: dict[str, Any] = {
 }
 Q_CLUSTER |= {"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}
 
+# Counts of failed authentication (instances/throttling.py); each process its own where there is no Redis.
+CACHES: dict[str, Any] = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
+}
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["instances.authentication.SecretsAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

@@ -19,6 +19,7 @@ from rest_framework.request import Request
 
 from instances.models import ApiUser, Instance, Organization
 from instances.secrets import hash_token
+from instances.throttling import check_failures, note_failure
 
 REALM = "User, Organization"
 _MISSING = "No Authorization header found. Send: User <user secret>, Organization <organization secret>"
@@ -50,12 +51,14 @@ class SecretsAuthentication(BaseAuthentication):
     """REST framework's way to `find_caller`: `request.auth` is the Caller."""
 
     def authenticate(self, request: Request) -> tuple[Principal, Caller] | None:
-        """Give principal and caller; None without a header; 401 for anything that is not right."""
+        """Give principal and caller; 401 for anything that is not right, 429 after too much of that."""
         header = request.headers.get("Authorization", "")
         if not header.strip():
             raise AuthenticationFailed(_MISSING)
+        check_failures(request, header)
         caller = find_caller(header)
         if caller is None:
+            note_failure(request, header)
             raise AuthenticationFailed(_WRONG)
         return Principal(caller.user), caller
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from django.core.cache import cache
 
 from instances.connections import door
 from instances.issuing import issue_secrets
@@ -60,6 +61,12 @@ def api_user(tenant: Tenant) -> ApiUser:
 def auth(tenant: Tenant) -> dict[str, str]:
     """Headers for Django's test client."""
     return {"Authorization": tenant.auth}
+
+
+@pytest.fixture(autouse=True)
+def _forget_failures() -> None:
+    """Have no test's failures of authentication brake another's."""
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)
