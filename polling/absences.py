@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from django.db.models import Count, QuerySet
 
+from polling.bulk import insert
 from polling.changes import UNREAD
 from polling.models import Absence, Health, KnownRecord
 
@@ -54,9 +55,8 @@ def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None,
         back = [record_id for record_id, gone, unread in rows if gone and unread and record_id in seen]
         _note(poll_id, missed, Standing.MISSED)
         _note(poll_id, back, Standing.BACK)
-    KnownRecord.objects.bulk_create(
-        [KnownRecord(resource_poll_id=poll_id, record_id=number, digest=UNREAD) for number in sorted(unknown)]
-    )
+    met = [(poll_id, record_id, None, UNREAD, False) for record_id in sorted(unknown)]
+    insert(KnownRecord, ("resource_poll_id", "record_id", "stamp", "digest", "gone"), met)
 
 
 def _seen_again(poll_id: int, ids: Collection[int], *, after: int, upto: int | None) -> None:
