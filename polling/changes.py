@@ -133,19 +133,18 @@ def content(value: Any) -> Any:
 
 
 def _content_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    # Plain values, most of a record, are kept without a call each: this runs over every value that is ever read.
-    kept = {}
-    for key, item in record.items():
-        if item is None or key == "_info" or key.endswith("_href"):
-            continue
-        kind = type(item)
-        kept[key] = _content_of(item) if kind is dict else _contents_of(item) if kind is list else item
-    return kept
+    # Runs over every value that is ever read: plain values, most of a record, are kept without a call each, and `in`
+    # is cheaper than `endswith`.
+    return {
+        key: _content_of(item) if type(item) is dict else _contents_of(item) if type(item) is list else item
+        for key, item in record.items()
+        if item is not None and key != "_info" and not ("_href" in key and key.endswith("_href"))
+    }
 
 
 def _contents_of(items: list[Any]) -> list[Any]:
     return [
-        _content_of(item) if isinstance(item, dict) else _contents_of(item) if isinstance(item, list) else item
+        _content_of(item) if type(item) is dict else _contents_of(item) if type(item) is list else item
         for item in items
     ]
 
