@@ -67,10 +67,15 @@ class Told:
 
 @dataclass
 class History:
-    """All states of one record, oldest first, and if it can be read now."""
+    """What could be read of one record, oldest first; None where it was gone, or out of the role's sight."""
 
-    versions: list[Version] = field(default_factory=list)
-    readable: bool = True
+    states: list[Version | None] = field(default_factory=list)
+    swept: bool = False
+
+    @property
+    def versions(self) -> list[Version]:
+        """The states in which it was there."""
+        return [state for state in self.states if state is not None]
 
 
 @dataclass
@@ -82,10 +87,16 @@ class Rules:
     look_back: int
     ignore_empty_changes: bool
     track_changes: bool
+    detect_deletes: bool
     told_from: int = 0
 
     def __post_init__(self) -> None:
         self.told_from = self.since
+
+    def same(self, told: Told, version: Version) -> bool:
+        """Whether an event tells all that is to be told of a state."""
+        seen = content if self.ignore_empty_changes else bare
+        return bool(told.kind != "DELETED" and seen(told.record) == seen(version.record))
 
 
 class Truth:
@@ -98,34 +109,40 @@ class Truth:
 
     def observe(self) -> None:
         """Take in what is new at the source since the last look."""
-        store, now = self._store, self._store.exact_now()
-        hidden = store.table(self._list).hidden
-        ids = store.ids(self._list)
-        for record_id in {*ids, *self.histories}:
-            record = store.get(self._list, record_id)
+        now = self._store.exact_now()
+        hidden = self._store.table(self._list).hidden
+        for record_id in {*self._store.ids(self._list), *self.histories}:
+            record = self._store.get(self._list, record_id)
             history = self.histories.setdefault(record_id, History())
-            was, history.readable = history.readable, record is not None and record_id not in hidden
-            if record is None:
-                continue
-            visible_at = min(now, self.due.get(record_id, now)) if not history.versions else now
-            version = _version(record, visible_at if history.readable else float("inf"))
-            if not history.versions or history.versions[-1].record != version.record:
-                history.versions.append(version)
-            elif history.readable and not was:
-                history.versions[-1] = version  # polls went by meanwhile: what counts is when it is back
+            last = history.states[-1] if history.states else None
+            if record is None or record_id in hidden:
+                if last is not None:
+                    history.states.append(None)
+            elif last is None or last.record != bare(record):
+                born = not history.states
+                visible_at = min(now, self.due.get(record_id, now)) if born else now
+                history.states.append(_version(record, visible_at))
 
     def check(self, told: dict[int, list[Told]], rules: Rules, *, reread_from: int | None) -> None:
         """Hold all that was told against the truth, after a complete poll that began after the last change.
 
         `reread_from` is the opening of a backfill that was complete by now: what it could see must be told as well.
+        Where deletes are asked for, a complete sweep has followed.
         """
         assert told.keys() <= self.histories.keys(), "a record that never was"
+        anyone_left = any(history.states[-1] for history in self.histories.values() if history.states)
         for record_id, history in self.histories.items():
             events = told.get(record_id, [])
             _check_states(record_id, history, events, rules)
             _check_kinds(record_id, events, rules)
-            if history.readable:
-                _check_nothing_is_missing(record_id, history, events, rules, reread_from)
+            if not history.states:
+                continue
+            if history.states[-1] is not None:
+                _check_nothing_is_missing(record_id, history.states[-1], history, events, rules, reread_from)
+            elif rules.detect_deletes and anyone_left and (events or history.swept):
+                assert events, f"{record_id}: it was there at a sweep and is gone"
+                assert events[-1].kind == "DELETED", f"{record_id}: gone, and last told was {events[-1]}"
+            history.swept |= rules.detect_deletes and record_id <= rules.mark and history.states[-1] is not None
             if rules.track_changes:
                 _check_changes(record_id, history, events)
 
@@ -139,34 +156,45 @@ def _check_states(record_id: int, history: History, events: list[Told], rules: R
     """Each event tells a state that was, later than the one before, and another one."""
     at = -1
     for event in events:
-        later = range(at + 1, len(history.versions))
-        at = next((place for place in later if history.versions[place].record == event.record), -2)
+        later = range(at + 1, len(history.states))
+        at = next((place for place in later if _tells(event, history.states[place])), -2)
         assert at >= 0, f"{record_id}: a state that was not, or not after the one told before: {event}"
-        assert at > 0 or record_id > rules.mark or history.versions[0].stamp >= rules.told_from, (
-            f"{record_id}: a state from before watching began was told"
-        )
-    same = content if rules.ignore_empty_changes else bare
+        if event.kind == "DELETED":
+            known = [content(version.record) for version in history.versions]
+            assert content(event.record) in [*known, {"id": record_id}]
+    if events and record_id <= rules.mark and events[0].kind != "DELETED":
+        first = history.versions[0]
+        from_before = first.record == events[0].record and first.stamp < rules.told_from
+        assert not from_before, f"{record_id}: a state from before watching began was told"
     for before, after in pairwise(events):
-        assert same(before.record) != same(after.record), f"{record_id}: told twice: {after}"
+        version = Version(after.record, 0, 0)
+        assert not rules.same(before, version) or after.kind == "DELETED", f"{record_id}: told twice: {after}"
+
+
+def _tells(event: Told, state: Version | None) -> bool:
+    if state is None or event.kind == "DELETED":
+        return state is None and event.kind == "DELETED"
+    return state.record == event.record
 
 
 def _check_kinds(record_id: int, events: list[Told], rules: Rules) -> None:
-    first = "CREATED" if record_id > rules.mark else "UPDATED"
     kinds = [event.kind for event in events]
-    assert kinds == [first, *["UPDATED"] * (len(events) - 1)][: len(events)], f"{record_id}: {kinds}"
+    if record_id > rules.mark and kinds:
+        assert kinds[0] == "CREATED", f"{record_id}: {kinds}"
+    assert "CREATED" not in kinds[record_id > rules.mark :], f"{record_id}: {kinds}"
+    assert ("DELETED", "DELETED") not in pairwise(kinds), f"{record_id}: {kinds}"
 
 
 def _check_nothing_is_missing(
-    record_id: int, history: History, events: list[Told], rules: Rules, reread_from: int | None
+    record_id: int, now: Version, history: History, events: list[Told], rules: Rules, reread_from: int | None
 ) -> None:
-    now = history.versions[-1]
     if events:
-        same = content if rules.ignore_empty_changes else bare
-        if same(events[-1].record) == same(now.record):
+        if rules.same(events[-1], now):
             return
+        assert events[-1].kind != "DELETED", f"{record_id}: it is back, and was told as deleted"
     elif record_id <= rules.mark and now.stamp < rules.since:
         return  # from before watching began, or not to be told from it
-    elif record_id <= rules.mark and rules.ignore_empty_changes and _was_there_before(history, rules):
+    elif record_id <= rules.mark and rules.ignore_empty_changes and _was_there_before(now, history, rules):
         return
     in_window = now.seconds_late <= rules.look_back
     reread = reread_from is not None and now.stamp > reread_from
@@ -174,10 +202,10 @@ def _check_nothing_is_missing(
     assert not could_be_seen, f"{record_id}: missed {now}; told were {events}"
 
 
-def _was_there_before(history: History, rules: Rules) -> bool:
+def _was_there_before(now: Version, history: History, rules: Rules) -> bool:
     """Whether the content of now is one from before watching began, which may be remembered in silence."""
-    now = content(history.versions[-1].record)
-    return any(version.stamp < rules.since and content(version.record) == now for version in history.versions)
+    earlier = [version for version in history.versions if version.stamp < rules.since]
+    return any(content(version.record) == content(now.record) for version in earlier)
 
 
 def _check_changes(record_id: int, history: History, events: list[Told]) -> None:
@@ -185,10 +213,11 @@ def _check_changes(record_id: int, history: History, events: list[Told]) -> None
         assert event.tracked == (event.kind == "UPDATED"), f"{record_id}: changes belong to UPDATED"
         if not event.tracked:
             continue
-        before = [events[number - 1].record] if number else [version.record for version in history.versions]
+        unknown_before = number == 0 or events[number - 1].kind == "DELETED"
         if event.changes is None:
-            assert not number, f"{record_id}: the earlier content was told, so it is known"
+            assert unknown_before, f"{record_id}: the earlier content was told, so it is known"
             continue
+        before = [version.record for version in history.versions] if unknown_before else [events[number - 1].record]
         found = {change["field"]: (change["from"], change["to"]) for change in event.changes}
         assert len(found) == len(event.changes)
         assert any(found == difference(earlier, event.record) for earlier in before), f"{record_id}: {event.changes}"

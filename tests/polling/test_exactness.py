@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 )
 from pytest_django import Settings
 
-from cwconnect.connectwise.client import Page
+from cwconnect.connectwise.errors import ConnectWiseError
 from cwconnect.sandbox import SandboxServer, Store
 from instances.configuration import read_configuration
 from instances.keys import Wanted
@@ -38,10 +38,12 @@ from instances.models import Instance
 from instances.provisioning import create_instance, set_enabled
 from polling.backfill import request_backfill
 from polling.due import make_due
+from polling.jobs import LEASE, Job
 from polling.leases import LeaseLostError, claim
 from polling.models import Event, Health, LogPosition, Notification, PollRun, PollState, Site
-from polling.poller import PollLoop
-from polling.runs import LEASE, PollJob
+from polling.poller import POLLS_AND_SWEEPS, PollLoop
+from polling.runs import PollJob
+from polling.sweeps import SweepJob
 from tests.conftest import Tenant
 from tests.polling.model import LOOK_BACK, Rules, Told, Truth
 from tests.sandboxes import start_sandbox
@@ -50,7 +52,7 @@ from tests.seed import example_body
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SETTINGS = settings(
     max_examples=2000 if LONG else 100,
-    stateful_step_count=50 if LONG else 25,
+    stateful_step_count=30 if LONG else 20,
     deadline=None,
     database=None,
     report_multiple_bugs=False,
@@ -71,7 +73,8 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"drop": "midway"},
     {"broken_json": True},
 )
-LATENESS = st.sampled_from((0, 0, 0, 1, 150, LOOK_BACK))
+LATENESS = st.sampled_from((0, 0, 0, 1, 150, LOOK_BACK, 1000))  # the last is beyond the promise: for backfills
+MOVES = ("create", "change", "touch", "delete", "hide", "show")
 PICKS = st.integers(0, 30)
 
 
@@ -108,7 +111,7 @@ class Exactness(RuleBasedStateMachine):
         self._our_offset = 0.0
         self._clock = time_machine.travel(self._our_time(), tick=False)
         self._traveller = self._clock.start()
-        self._frozen: list[tuple[PollJob, Page]] = []
+        self._frozen: list[tuple[Job, Any]] = []
         self._reread_from: int | None = None
 
     # -- the beginning ---------------------------------------------------------------------------------------------
@@ -119,6 +122,7 @@ class Exactness(RuleBasedStateMachine):
         poll_delay=st.sampled_from((0, 0, 400)),
         track=st.booleans(),
         ignore=st.booleans(),
+        deletes=st.booleans(),
         by_updated=st.booleans(),
         by_current=st.booleans(),
         ages=st.lists(st.sampled_from((0, 1, 299, 301, 400)), max_size=3),
@@ -132,6 +136,7 @@ class Exactness(RuleBasedStateMachine):
         *,
         track: bool,
         ignore: bool,
+        deletes: bool,
         by_updated: bool,
         by_current: bool,
     ) -> None:
@@ -150,6 +155,7 @@ class Exactness(RuleBasedStateMachine):
                 "pollDelay": poll_delay,
                 "trackChanges": track,
                 "ignoreEmptyChanges": ignore,
+                "detectDeletes": deletes,
                 "filterByUpdatedDate": by_updated,
                 "filterByCurrentDate": by_current,
                 "datesConfiguration": {
@@ -161,7 +167,7 @@ class Exactness(RuleBasedStateMachine):
         self._instance, _ = create_instance(
             organization=self.tenant.organization, user=self.tenant.user, name="Exact", tags=[], wanted=wanted
         )
-        self._rules = Rules(int(self._now), 5, max(poll_delay, LOOK_BACK), ignore, track)
+        self._rules = Rules(int(self._now), 5, max(poll_delay, LOOK_BACK), ignore, track, deletes)
 
     # -- ConnectWise -----------------------------------------------------------------------------------------------
 
@@ -236,42 +242,44 @@ class Exactness(RuleBasedStateMachine):
 
     # -- polls -----------------------------------------------------------------------------------------------------
 
-    @rule(overtakes=st.booleans())
-    def poll(self, *, overtakes: bool) -> None:
-        """Poll; whoever holds the lease is overtaken, or else there is nothing to do."""
+    @rule(overtakes=st.booleans(), sweeps=st.booleans())
+    def poll(self, *, overtakes: bool, sweeps: bool) -> None:
+        """Poll, and sweep if asked to; whoever holds the lease is overtaken, or else there is nothing to do."""
         if overtakes:
             self._expire_leases()
-        self._poll()
+        self._poll(sweeps=sweeps)
 
-    @rule(fault=st.sampled_from(FAULTS), skip=st.integers(0, 3))
-    def poll_badly(self, fault: dict[str, Any], skip: int) -> None:
+    @rule(fault=st.sampled_from(FAULTS), skip=st.integers(0, 5), sweeps=st.booleans())
+    def poll_badly(self, fault: dict[str, Any], skip: int, *, sweeps: bool) -> None:
         self._store.fail_next(1, skip=skip, **fault)
-        self._poll()
+        self._poll(sweeps=sweeps)
         self._store.clear_faults()
 
-    @rule(how=st.sampled_from(("killed", "away", "busy", "fault")), count=st.integers(0, 45))
-    def poll_on_a_bad_database(self, how: str, count: int) -> None:
-        self._make_due()
+    @rule(how=st.sampled_from(("killed", "away", "busy", "fault")), count=st.integers(0, 60), sweeps=st.booleans())
+    def poll_on_a_bad_database(self, how: str, count: int, *, sweeps: bool) -> None:
+        self._make_due(sweeps=sweeps)
         try:
             with connection.execute_wrapper(DatabaseBreaker(how, count)):
                 self._run()
         except (KilledError, DatabaseError):
             pass  # whoever comes next finds only what was committed
 
-    @rule(at=st.integers(1, 4), act=st.sampled_from(("create", "change", "touch", "delete", "hide")), pick=PICKS)
-    def poll_while_rows_move(self, at: int, act: str, pick: int) -> None:
+    @rule(at=st.integers(1, 6), act=st.sampled_from(MOVES), pick=PICKS, sweeps=st.booleans())
+    def poll_while_rows_move(self, at: int, act: str, pick: int, *, sweeps: bool) -> None:
         seen: list[object] = []
 
         def move(request: object) -> None:
             seen.append(request)
             if len(seen) == at:
-                self.create(0) if act == "create" else self._move(act, pick)
+                self._move(act, pick)
 
         with self._hook(move):
-            self._poll()
+            self._poll(sweeps=sweeps)
 
     def _move(self, act: str, pick: int) -> None:
-        if act in ("change", "touch"):
+        if act in ("create", "show"):
+            self.create(0) if act == "create" else self.show()
+        elif act in ("change", "touch"):
             self._alter(pick, {self._field: "Boss"} if act == "change" else {}, 0)
         else:
             (self.delete if act == "delete" else self.hide)(pick)
@@ -293,24 +301,23 @@ class Exactness(RuleBasedStateMachine):
     # -- workers ---------------------------------------------------------------------------------------------------
 
     @precondition(lambda self: len(self._frozen) < 3)
-    @rule()
-    def freeze(self) -> None:
-        """A worker takes the poll over, reads a page, and stands still with it in hand."""
+    @rule(sweeps=st.booleans())
+    def freeze(self, *, sweeps: bool) -> None:
+        """A worker takes the poll over, or the sweep, has an answer, and stands still with it in hand."""
         self._expire_leases()
         self._make_due()
         token, keys = claim(self._polls(), [self._state.pk], now=timezone.now(), length=LEASE)
-        for state in self._polls().filter(pk__in=keys, resource_poll__instance__events_enabled=True):
-            job = PollJob(state, token)
-            if (page := self._read(job)) is not None:
-                self._frozen.append((job, page))
+        for state in self._polls().filter(pk__in=keys):
+            job = SweepJob(state, token) if sweeps and self._rules.detect_deletes else PollJob(state, token)
+            self._hold(job)
 
     @rule(pick=PICKS, title=st.sampled_from(TITLES), wakes=st.booleans())
     def overtake(self, pick: int, title: str, *, wakes: bool) -> None:
         """A worker freezes over a page that is stale when another has polled; it wakes up now, or later."""
         if len(self._frozen) < 3:
-            self.freeze()
+            self.freeze(sweeps=False)
         self._alter(pick, {self._field: title}, 0)
-        self.poll(overtakes=True)
+        self.poll(overtakes=True, sweeps=False)
         if wakes and self._frozen:
             self.thaw(len(self._frozen) - 1, goes_on=True)
 
@@ -318,25 +325,25 @@ class Exactness(RuleBasedStateMachine):
     @rule(pick=PICKS, goes_on=st.booleans())
     def thaw(self, pick: int, *, goes_on: bool) -> None:
         """It wakes up and writes, as far as it may: nothing if it was overtaken."""
-        job, page = self._frozen.pop(pick % len(self._frozen))
+        job, answer = self._frozen.pop(pick % len(self._frozen))
         try:
-            if job.commit(page) and goes_on and (following := self._read(job)) is not None:
-                self._frozen.append((job, following))
+            if job.commit(answer) and goes_on:
+                self._hold(job)
+        except ConnectWiseError as error:
+            job.fail(error)
         except LeaseLostError:
             assert not PollState.objects.filter(pk=job.key, lease_token=job.token).exists() or self._rewound(job)
 
     @staticmethod
-    def _rewound(job: PollJob) -> bool:
+    def _rewound(job: Job) -> bool:
         """Whether a backfill was widened beneath the worker."""
         return PollRun.objects.filter(pk=job.progress.pk, kind=PollRun.Kind.BACKFILL).exists()
 
-    @staticmethod
-    def _read(job: PollJob) -> Page | None:
+    def _hold(self, job: Job) -> None:
         try:
-            return job.request()()
-        except Exception as error:  # noqa: BLE001  (as the worker's loop does)
+            self._frozen.append((job, job.request()()))
+        except ConnectWiseError as error:
             job.fail(error)
-            return None
 
     # -- people ----------------------------------------------------------------------------------------------------
 
@@ -357,18 +364,27 @@ class Exactness(RuleBasedStateMachine):
     def a_good_poll_tells_exactly_the_truth(self) -> None:
         self._store.allow(self._list)
         self.switch(enabled=True)
-        for _ in range(3):
-            open_before = PollRun.objects.filter(status=PollRun.Status.OPEN).exists()
-            self._expire_leases()
-            self._poll()
-            assert self._state.health == Health.HEALTHY, self._state.last_error
-            if not open_before:
-                break
-        assert not open_before
-        assert PollRun.objects.latest("pk").status == PollRun.Status.COMPLETE
+        self._go_through(PollRun.Kind.BACKFILL, PollRun.Kind.POLL)
+        if self._rules.detect_deletes:
+            self._go_through(PollRun.Kind.SWEEP)
         self._truth.check(self._told(), self._rules, reread_from=self._reread_from)
         self._reread_from = None
         self._check_notifications()
+
+    def _go_through(self, *kinds: PollRun.Kind) -> None:
+        """Poll or sweep until a run that began now is complete: an open one is carried on first."""
+        open_before = True
+        for _ in range(4):
+            open_before = PollRun.objects.filter(status=PollRun.Status.OPEN, kind__in=kinds).exists()
+            self._expire_leases()
+            self._poll(sweeps=PollRun.Kind.SWEEP in kinds)
+            last = PollRun.objects.filter(kind__in=kinds).latest("pk")
+            if not open_before and last.status == PollRun.Status.COMPLETE:
+                break
+        assert self._state.health in (Health.HEALTHY, Health.HELD), self._state.last_error
+        assert PollRun.Kind.SWEEP not in kinds or not self._state.sweep_error
+        assert not open_before
+        assert last.status == PollRun.Status.COMPLETE
 
     def teardown(self) -> None:
         try:
@@ -408,19 +424,22 @@ class Exactness(RuleBasedStateMachine):
         state: PollState = self._polls().get()
         return state
 
-    def _make_due(self) -> None:
+    def _make_due(self, *, sweeps: bool = False) -> None:
         Site.objects.all().delete()
         make_due(self._polls())
+        self._polls().filter(next_sweep_at__isnull=False).update(
+            next_sweep_at=timezone.now() + (timedelta(0) if sweeps else timedelta(days=1))
+        )
 
     def _expire_leases(self) -> None:
         PollState.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
 
-    def _poll(self) -> None:
-        self._make_due()
+    def _poll(self, *, sweeps: bool = False) -> None:
+        self._make_due(sweeps=sweeps)
         self._run()
 
     def _run(self) -> None:
-        PollLoop(self._polls().filter(next_poll_at__isnull=False), deadline=float("inf")).run()
+        PollLoop(self._polls(), deadline=float("inf"), kinds=POLLS_AND_SWEEPS).run()
 
 
 @pytest.fixture
