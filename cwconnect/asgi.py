@@ -2,7 +2,11 @@
 
 import os
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
+
+from cwconnect.presence import hold
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cwconnect.settings")
 application = get_asgi_application()
+hold(settings.DATA_DIR)

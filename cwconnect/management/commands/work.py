@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from cwconnect.presence import InUseError, hold
 from polling.supervisor import Supervisor
 
 
@@ -26,6 +27,10 @@ class Command(BaseCommand):
 
     def handle(self, *, workers: int, **_: Any) -> None:
         """Run until a signal."""
+        try:
+            hold(settings.DATA_DIR)
+        except InUseError as error:
+            raise CommandError(str(error)) from error
         supervisor = Supervisor(workers=max(1, workers))
         supervisor.catch_signals()
         supervisor.run()

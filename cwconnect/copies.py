@@ -1,0 +1,163 @@
+"""Copies of the embedded SQLite database: taken while everything runs, and put back whole or not at all.
+
+Knows SQLite and files, no Django models. A copy is one file without a write-ahead log beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+PAGES_A_STEP = 2000
+TAKEN = "backup taken"
+_BESIDE = ("", "-wal", "-shm")
+
+Progress = Callable[[int, int], None]
+
+
+class CopyError(Exception):
+    """A copy that could not be taken or put back; the message says why, and nothing was changed."""
+
+
+def take(database: Path, target: Path, now: datetime, *, progress: Progress = lambda done, total: None) -> None:
+    """Copy `database` as it is at this moment into `target`, in place of what is there.
+
+    Writers go on meanwhile: a read transaction of the write-ahead log holds the state still, so that the copy is of one
+    moment and never begins anew. `progress` hears of pages done and in all. CopyError leaves no half copy behind.
+    """
+    with _draft(target) as draft:
+        with closing(_opened(database, "rw")) as source, closing(sqlite3.connect(draft)) as copy:
+            source.execute("BEGIN")
+            source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            _pour(source, copy, progress)
+            source.rollback()
+            copy.execute(
+                "INSERT OR REPLACE INTO polling_heartbeat (name, seen_at) VALUES (?, ?)",
+                (TAKEN, now.replace(tzinfo=None).isoformat(" ")),
+            )
+            copy.commit()
+        check(draft)
+
+
+def check(file: Path) -> None:
+    """Raise CopyError unless `file` is a whole database of this service."""
+    with _explained(f"{file} can't be read as a database"), closing(_reading(file)) as database:
+        found = [row[0] for row in database.execute("PRAGMA quick_check")]
+        if found != ["ok"]:
+            raise CopyError(f"{file} is damaged: {'; '.join(found[:3])}")
+        names = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not {"django_migrations", "polling_heartbeat", "instances_instance"} <= names:
+        raise CopyError(f"{file} is a database, but not one of cwconnect.")
+
+
+def taken_at(file: Path) -> str:
+    """Give when the copy was taken, as UTC text; empty if it is no copy but a database itself."""
+    with closing(_reading(file)) as database:
+        row = database.execute("SELECT seen_at FROM polling_heartbeat WHERE name = ?", (TAKEN,)).fetchone()
+    return str(row[0])[:19] if row else ""
+
+
+def migrations(file: Path) -> set[tuple[str, str]]:
+    """Give the migrations that the copy has, as app and name."""
+    with closing(_reading(file)) as database:
+        return set(database.execute("SELECT app, name FROM django_migrations"))
+
+
+def secrets(file: Path) -> list[str]:
+    """Give a few secrets as stored, to try keys on."""
+    with closing(_reading(file)) as database:
+        return [
+            row[0] for row in database.execute("SELECT private_key FROM instances_instance ORDER BY id DESC LIMIT 5")
+        ]
+
+
+def put_back(file: Path, database: Path, aside: Path, *, progress: Progress = lambda done, total: None) -> None:
+    """Make `file` the database, keeping the present one as `aside`; CopyError while anybody has it open.
+
+    Sessions are not brought back: who was signed out since stays so.
+    """
+    with _draft(database) as draft:
+        with closing(_reading(file)) as source, closing(sqlite3.connect(draft)) as copy:
+            _pour(source, copy, progress)
+            copy.execute("DELETE FROM django_session")
+            copy.commit()
+        _close(database)
+        _set_aside(database, aside)
+
+
+def _set_aside(database: Path, aside: Path) -> None:
+    """Give the present database a second name, under which it stays; only a damaged one still has a log beside it."""
+    for suffix in _BESIDE[1:]:
+        if (log := _beside(database, suffix)).exists():
+            log.rename(_beside(aside, suffix))
+    if database.exists():
+        aside.hardlink_to(database)
+
+
+def _close(database: Path) -> None:
+    """Empty and remove the write-ahead log, which SQLite does only for one who is alone with the database."""
+    if not database.exists():
+        return
+    with closing(sqlite3.connect(database, timeout=1)) as present:
+        try:
+            present.execute("PRAGMA journal_mode = DELETE").fetchone()
+        except sqlite3.OperationalError as error:
+            raise CopyError(f"{database} is in use by another process: {error}.") from None
+        except sqlite3.DatabaseError:
+            return  # damaged, which may be why it is being replaced; it is kept with its log
+
+
+def _pour(source: sqlite3.Connection, copy: sqlite3.Connection, progress: Progress) -> None:
+    source.backup(copy, pages=PAGES_A_STEP, progress=lambda _status, left, total: progress(total - left, total))
+    copy.execute("PRAGMA journal_mode = DELETE").fetchone()
+
+
+def _reading(file: Path) -> sqlite3.Connection:
+    return _opened(file, "ro")
+
+
+def _opened(file: Path, mode: str) -> sqlite3.Connection:
+    # A database in use is opened for writing too: its readers share an index of the log that they write.
+    if not file.is_file():
+        raise CopyError(f"There is no file {file}.")
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", uri=True, timeout=20)
+
+
+@contextmanager
+def _draft(target: Path) -> Iterator[Path]:
+    """Give a path beside `target` that becomes it, at once and for good, when the block went well."""
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with _explained(f"{target} can't be written"):
+            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            yield draft
+            _sync(draft)
+            draft.replace(target)
+            _sync(target.parent)
+    finally:
+        for suffix in (*_BESIDE, "-journal"):
+            _beside(draft, suffix).unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise CopyError(f"{what}: {error}.") from error
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,84 @@
+"""`manage.py restore FILE`: make a backup the embedded database again, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.utils import timezone
+
+from cwconnect import copies, kept_keys
+from cwconnect.management.commands.backup import embedded_database
+from cwconnect.presence import InUseError, alone
+from instances import audit
+from instances.audit import Action
+from polling.terminal import progress
+
+_AFTERWARDS = """\
+Restored as of {taken}. The database before is kept as {aside}.
+What was delivered since then is not known here any more. Changes made since are found again by the next polls, and what
+waited to be delivered is sent again, so receivers may hear of them twice. Before you start the workers,
+`manage.py verify INSTANCE_ID` tells for each instance what is coming and what is undelivered: these may come twice.
+Everybody has to sign in again. `manage.py up` brings an older backup to this version."""
+
+
+class Command(BaseCommand):
+    """Puts a backup back; the service must be stopped."""
+
+    help = "Make FILE, a backup, the embedded database again. Web and workers must be stopped first."
+    requires_system_checks = ()  # the database may be damaged, or its keys missing: hence the restore
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the file, and whether its keys come with it."""
+        parser.add_argument("file", type=Path, metavar="FILE")
+        parser.add_argument("--with-keys", action="store_true", help="also put back the keys in FILE.keys")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Restore, and say what it means for receivers."""
+        database, file = embedded_database(), options["file"]
+        aside = database.with_name(f"{database.stem}.before-restore-{timezone.now():%Y%m%dT%H%M%S}{database.suffix}")
+        connection.close()
+        try:
+            with alone(settings.DATA_DIR):
+                keys = kept_keys.read(file) if options["with_keys"] else {}
+                self._check(file, keys)
+                if keys:
+                    kept_keys.put_back(keys, settings.DATA_DIR)  # first: present ones are kept, so nothing is lost
+                self._put_back(file, database, aside, quiet=options["verbosity"] == 0)
+        except (copies.CopyError, kept_keys.KeysError, InUseError) as error:
+            raise CommandError(f"Nothing was changed. {error}") from error
+        taken = copies.taken_at(database) or "the moment when that file was written"
+        self._record(taken)
+        self.stdout.write(_AFTERWARDS.format(taken=taken, aside=aside))
+
+    def _check(self, file: Path, keys: Mapping[str, str]) -> None:
+        copies.check(file)
+        known = set(MigrationLoader(None, ignore_no_migrations=True).disk_migrations)
+        ours = {"instances", "polling"}
+        if newer := sorted(name for app, name in copies.migrations(file) - known if app in ours):
+            raise copies.CopyError(f"The backup is of a newer version of cwconnect: it has {', '.join(newer)}.")
+        encryption_keys = keys["encryption_keys"].split(",") if keys else settings.ENCRYPTION_KEYS
+        if not kept_keys.opens(encryption_keys, copies.secrets(file)):
+            raise kept_keys.KeysError(
+                "The keys at hand don't open the backup's secrets. Set CWCONNECT_ENCRYPTION_KEYS, put the file "
+                "encryption_keys back into the data folder, or restore --with-keys if FILE.keys was written with it."
+            )
+
+    def _put_back(self, file: Path, database: Path, aside: Path, *, quiet: bool) -> None:
+        with progress(quiet=quiet) as display:
+            bar = display.add_task("pages", total=None, done="")
+
+            def report(done: int, total: int) -> None:
+                display.update(bar, completed=done, total=total, done=f"{done} of {total}")
+
+            copies.put_back(file, database, aside, progress=report)
+
+    def _record(self, taken: str) -> None:
+        # An older backup has no such table until it is migrated; the restore must not fail for that.
+        if "instances_auditentry" in connection.introspection.table_names():
+            audit.record(Action.RESTORE, "the database", organization=None, details={"as of": taken})
