@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
-from hypothesis import example, given
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.conditions import And, Node, Or, WhereError, parse_where, to_conditions
+from cwconnect.connectwise.credentials import Credentials
+from cwconnect.connectwise.hub import HubUrl, HubUrlError, read_pages
+from cwconnect.http import Door
+from cwconnect.sandbox import SandboxServer, Store
 from cwconnect.sandbox.catalogue import CATALOGUE
 from cwconnect.sandbox.conditions import compile_conditions
 from cwconnect.sandbox.table import Table
 from tests.connectwise.trees import FIELDS, INSTANT, evaluate, records, spell, trees
+from tests.local_servers import LOOPBACK
+from tests.sandboxes import start_sandbox
 
 CONTACTS = next(spec for spec in CATALOGUE if spec.name == "contacts")
 EVERY_FIELD: dict[str, Any] = {
@@ -45,3 +55,33 @@ def test_the_sandbox_selects_what_the_tree_selects(tree: Node, rows: list[dict[s
     except WhereError:
         return  # a text with both quotes can't be told
     assert selected(conditions, rows) == [evaluate(tree, row) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[tuple[SandboxServer, Client]]:
+    door = Door(LOOPBACK)
+    with start_sandbox(records={}) as sandbox:
+        yield sandbox, Client(Credentials(sandbox.url, "acme", "PUB", "PRIV", "client"), door)
+    door.close()
+
+
+@given(trees(), st.lists(records(), max_size=5, unique_by=lambda row: row["id"]), st.booleans())
+@settings(deadline=None)
+def test_a_hub_url_reads_the_records_that_its_where_selects(
+    site: tuple[SandboxServer, Client],
+    tree: Node,
+    rows: list[dict[str, Any]],
+    escaped: bool,
+) -> None:
+    sandbox, client = site
+    sandbox.store = Store({})
+    for row in [*rows, EVERY_FIELD]:
+        sandbox.store.table("contacts").put(row)
+    where = quote(spell(tree)) if escaped else spell(tree).replace("%", "%25")
+    try:
+        url = HubUrl.parse(f"/hubs/crm/contacts?where={where}", resource_key="contacts")
+    except HubUrlError:
+        return
+    found = [record["id"] for page in read_pages(client, url, opening=INSTANT, page_size=2) for record in page.records]
+    there = {row["id"]: row for row in [*rows, EVERY_FIELD]}
+    assert found == sorted(number for number, row in there.items() if evaluate(tree, row))
