@@ -40,6 +40,7 @@ def _secret(label: str, wire: str, *, required: bool = True, **options: Any) -> 
 
 def _wired(field: Any, wire: str) -> Any:
     field.wire = wire
+    field.hide_optional = wire in ("baseUrl", "event.notification.callback.url")  # needed at times
     return field
 
 

@@ -122,3 +122,9 @@ def bare_url(url: str) -> str:
     """Write a URL without its query, which may hold a secret."""
     base, mark, _ = url.partition("?")
     return f"{base}?…" if mark else base
+
+
+@register.filter
+def words(text: str) -> list[str]:
+    """Cut a text at its blanks."""
+    return text.split()

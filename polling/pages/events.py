@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,11 +11,11 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST
 
 from instances.access import PageRequest, page
 from polling.models import DeliveryAttempt, Event, Notification
+from polling.pages.parts import moment_of
 from polling.replay import Selection, start_replay
 from polling.searching import STANDINGS, Search, search_events
 
@@ -51,8 +51,8 @@ def _search(given: QueryDict) -> Search:
         kind=kind if (kind := given.get("kind", "")) in Event.Kind.values else "",
         resource=_text(given, "resource"),
         standing=standing if (standing := given.get("delivery", "")) in STANDINGS else "",
-        since=_moment(given.get("from", "")),
-        until=_moment(given.get("to", "")),
+        since=moment_of(given.get("from", "")),
+        until=moment_of(given.get("to", "")),
         before=_number(given.get("before", "")),
     )
 
@@ -63,15 +63,6 @@ def _text(given: QueryDict, name: str) -> str:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 19 else None
-
-
-def _moment(text: str) -> datetime | None:
-    """Read what a field for date and time sends, in the viewer's zone."""
-    try:
-        found = parse_datetime(text)
-    except ValueError:
-        return None
-    return timezone.make_aware(found) if found is not None and timezone.is_naive(found) else found
 
 
 @page

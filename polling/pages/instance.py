@@ -17,6 +17,7 @@ from instances.models import ResourcePoll
 from polling.due import make_due
 from polling.models import Event, PollRun, PollState
 from polling.pages.paging import page_of
+from polling.pages.parts import own_poll
 from polling.standing import standing_of
 
 STREAM = 15
@@ -61,7 +62,7 @@ def instance_events(request: PageRequest, number: int) -> HttpResponse:
 def poll_page(request: PageRequest, number: int, poll: int) -> HttpResponse:
     """Show a resource's runs: when, which window, how much, or the error in ConnectWise's words."""
     instance = request.person.instance(number)
-    found = _poll(request, number, poll)
+    found = own_poll(request, number, poll)
     runs = page_of(PollRun.objects.filter(resource_poll=found).order_by("-pk"), request.GET, RUNS)
     state = PollState.objects.filter(pk=found.pk).first()
     context = {"instance": instance, "poll": found, "state": state, "runs": runs, "tab": "resources"}
@@ -72,7 +73,7 @@ def poll_page(request: PageRequest, number: int, poll: int) -> HttpResponse:
 @page
 def poll_now(request: PageRequest, number: int, poll: int) -> HttpResponse:
     """Make one resource due at once, and follow its run."""
-    found = _poll(request, number, poll)
+    found = own_poll(request, number, poll)
     asked_at = timezone.now()
     made = make_due(PollState.objects.filter(pk=found.pk))
     if not made:
@@ -93,7 +94,7 @@ def poll_progress(request: PageRequest, number: int, poll: int) -> HttpResponse:
     asked_at = parse_datetime(request.GET.get("asked", "").replace(" ", "+"))
     if asked_at is None or timezone.is_naive(asked_at):
         raise Http404
-    return _progress(request, _poll(request, number, poll), asked_at)
+    return _progress(request, own_poll(request, number, poll), asked_at)
 
 
 def _progress(request: PageRequest, poll: ResourcePoll, asked_at: datetime) -> HttpResponse:
@@ -113,15 +114,6 @@ def _progress(request: PageRequest, poll: ResourcePoll, asked_at: datetime) -> H
         "nobody_came": state.lease_token is None and timezone.now() - asked_at > _PATIENCE,
     }
     return render(request, "polling/parts/progress.html", context)
-
-
-def _poll(request: PageRequest, number: int, poll: int) -> ResourcePoll:
-    found = ResourcePoll.objects.filter(
-        pk=poll, instance_id=number, instance__organization=request.person.organization
-    ).first()
-    if found is None:
-        raise Http404
-    return found
 
 
 def _part(request: PageRequest, whole: str, part: str) -> str:

@@ -1,14 +1,47 @@
-"""The overview: is everything well?"""
+"""The overview: is everything well, and if not, who is needed where?"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 
 from instances.access import PageRequest, page
+from instances.models import Instance, ResourcePoll
+from polling.hours import chart_of, hours_of
+from polling.overview import Need, engine, instance_rows, needs
+
+SHOWN = 20
 
 
 @page
 def overview(request: PageRequest) -> HttpResponse:
-    """Show how the organization's instances fare."""
-    return render(request, "polling/overview.html")
+    """Show how the organization's instances fare; htmx asks for its changing part every few seconds."""
+    template = "polling/parts/overview.html" if request.htmx else "polling/overview.html"
+    return render(request, template, _context(request))
+
+
+def _context(request: PageRequest) -> dict[str, Any]:
+    now, organization = timezone.now(), request.person.organization
+    needed = needs(organization)
+    shown = _shown(request, needed)
+    return {
+        "here": "overview",
+        "engine": engine(organization, now),
+        "needs": needed,
+        "rows": instance_rows(shown, now),
+        "chart": chart_of(hours_of(organization, now)),
+        "instances": request.person.instances().count(),
+        "resources": ResourcePoll.objects.filter(instance__organization=organization).count(),
+        "now": now,
+    }
+
+
+def _shown(request: PageRequest, needed: Sequence[Need]) -> list[Instance]:
+    """Give those that need somebody, then the newest, as many as fit."""
+    first = list({need.instance.pk: need.instance for need in needed}.values())[:SHOWN]
+    rest = request.person.instances().exclude(pk__in=[instance.pk for instance in first]).order_by("-pk")
+    return first + list(rest[: SHOWN - len(first)])

@@ -91,6 +91,31 @@ addEventListener("DOMContentLoaded", () => {
   }
 });
 
+// What refreshes itself must not go on showing that all is well when nobody answers any more.
+let silentSince = null;
+const unanswered = () => {
+  silentSince ||= new Date().toLocaleTimeString();
+  let banner = document.getElementById("unanswered");
+  if (!banner) {
+    banner = document.createElement("p");
+    banner.id = "unanswered";
+    banner.className = "notice bad";
+    banner.setAttribute("role", "alert");
+    document.getElementById("main").prepend(banner);
+  }
+  banner.textContent = `The service does not answer since ${silentSince}: what stands here is as of then.`;
+};
+addEventListener("htmx:sendError", unanswered);
+addEventListener("htmx:responseError", (event) => {
+  const status = event.detail.xhr.status;
+  if (status >= 500) unanswered();
+  else say(`This was refused (${status}). Reload the page to see why.`);
+});
+addEventListener("htmx:afterOnLoad", () => {
+  silentSince = null;
+  document.getElementById("unanswered")?.remove();
+});
+
 // A page that shows something once takes the address of the page that stays, so that a reload repeats nothing.
 addEventListener("DOMContentLoaded", () => {
   const shown = document.querySelector("[data-url]");

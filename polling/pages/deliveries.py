@@ -1,0 +1,179 @@
+"""The pages *Deliveries*: failing and paused receivers, what waits, release, bulk replay, and held deletes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from cwconnect.errors import Refusal
+from instances.access import PageRequest, operator_page, page
+from polling.deletions import dismiss_held, held_deletes, release_held
+from polling.models import DeliveryAttempt, DeliveryState, Notification, PollState, Replay
+from polling.pages.paging import page_of
+from polling.pages.parts import moment_of, own_poll
+from polling.pausing import release_delivery
+from polling.replay import Selection, count_selected, progress_of, start_replay
+from polling.standing import standing_of
+from polling.trials import send_test
+from polling.waiting import waiting_rows
+
+PER_PAGE = 25
+_DAY = timedelta(days=1)
+_HELD_SHOWN = 100
+_STATES = (Notification.State.PENDING, Notification.State.EXHAUSTED)
+
+
+@page
+def deliveries(request: PageRequest) -> HttpResponse:
+    """Show where delivery waits or fails, and the attempts of a day that failed."""
+    organization, now = request.person.organization, timezone.now()
+    failed = (
+        DeliveryAttempt.objects.filter(started_at__gte=now - _DAY, notification__instance__organization=organization)
+        .exclude(error_kind="")
+        .select_related("notification__instance")
+        .defer("notification__body", "response")
+        .order_by("-started_at")[:PER_PAGE]
+    )
+    replays = Replay.objects.filter(instance__organization=organization).select_related("instance").order_by("-pk")[:5]
+    context = {"rows": waiting_rows(organization), "failed": failed, "replays": replays, "here": "deliveries"}
+    return render(request, "polling/deliveries.html", context)
+
+
+@page
+def instance_delivery(request: PageRequest, number: int) -> HttpResponse:
+    """Show an instance's receiver and its notifications, newest first; `state=undelivered` those that wait."""
+    instance = request.person.instance(number)
+    waiting = request.GET.get("state") == "undelivered"
+    rows = Notification.objects.filter(instance=instance).defer("body").order_by("-pk")
+    if waiting:
+        rows = rows.filter(state__in=_STATES)
+    context = {
+        "instance": instance,
+        "standing": standing_of(instance, timezone.now()),
+        "shown": page_of(rows, request.GET, PER_PAGE),
+        "waiting": waiting,
+        "undelivered": Notification.objects.filter(instance=instance, state__in=Notification.UNDELIVERED).count(),
+        "tab": "delivery",
+        "here": "instances",
+    }
+    return render(request, "polling/instance_delivery.html", context)
+
+
+@require_POST
+@page
+def try_receiver(request: PageRequest, number: int) -> HttpResponse:
+    """Send a test notification; show request, response and time taken."""
+    instance = request.person.instance(number)
+    poll = instance.resource_polls.order_by("pk").first()
+    try:
+        if poll is None:
+            raise Refusal("Nothing is watched, so there is nothing to send a sample of.")
+        trial = send_test(instance, poll.name, timezone.now())
+    except Refusal as refusal:
+        return render(request, "polling/parts/trial.html", {"refusal": refusal.message})
+    return render(request, "polling/parts/trial.html", {"trial": trial})
+
+
+@operator_page
+def release(request: PageRequest, number: int) -> HttpResponse:
+    """Say what a release sends and where; release; then show how it goes."""
+    instance = request.person.instance(number)
+    if request.method == "POST":
+        count = release_delivery(instance, timezone.now())
+        return redirect(f"{request.path}/progress?total={count}")
+    context = {
+        "instance": instance,
+        "count": Notification.objects.filter(instance=instance, state__in=Notification.UNDELIVERED).count(),
+        "delivery": DeliveryState.objects.filter(instance=instance).first(),
+        "here": "deliveries",
+    }
+    return render(request, "polling/release.html", context)
+
+
+@page
+def release_progress(request: PageRequest, number: int) -> HttpResponse:
+    """Show how many of the released notifications are still to be sent."""
+    instance = request.person.instance(number)
+    total = request.GET.get("total", "")
+    left = Notification.objects.filter(instance=instance, state__in=Notification.UNDELIVERED).count()
+    asked = max(int(total), left) if total.isdecimal() and len(total) < 10 else left
+    context = {
+        "instance": instance,
+        "left": left,
+        "total": asked,
+        "done": asked - left,
+        "delivery": DeliveryState.objects.filter(instance=instance).first(),
+        "here": "deliveries",
+    }
+    part = "polling/parts/release_progress.html" if request.htmx else "polling/release_progress.html"
+    return render(request, part, context)
+
+
+@operator_page
+def replay(request: PageRequest, number: int) -> HttpResponse:
+    """Choose what to send again, see how many notifications that is, confirm."""
+    instance = request.person.instance(number)
+    given = request.POST if request.method == "POST" else request.GET
+    selection = Selection(
+        failed="failed" in given,
+        since=moment_of(given.get("since", "")),
+        until=moment_of(given.get("until", "")),
+        resource=given.get("resource", "").strip().replace("\x00", "")[:200],
+        kind=given.get("kind", "") if given.get("kind", "") in ("CREATED", "UPDATED", "DELETED") else "",
+    )
+    if request.method == "POST" and not selection.is_everything:
+        made = start_replay(instance, selection, timezone.now())
+        return redirect("replay-progress", made.pk)
+    context: dict[str, Any] = {"instance": instance, "selection": selection, "given": given, "here": "deliveries"}
+    if not selection.is_everything:
+        context["count"] = count_selected(instance, selection)
+    return render(request, "polling/replay.html", context)
+
+
+@page
+def replay_progress(request: PageRequest, number: int) -> HttpResponse:
+    """Show how far a replay came."""
+    found = (
+        Replay.objects.filter(pk=number, instance__organization=request.person.organization)
+        .select_related("instance")
+        .first()
+    )
+    if found is None:
+        raise Http404
+    context = {"replay": found, "progress": progress_of(found), "instance": found.instance, "here": "deliveries"}
+    context["done"] = found.delivered + found.failed
+    part = "polling/parts/replay_progress.html" if request.htmx else "polling/replay_progress.html"
+    return render(request, part, context)
+
+
+@operator_page
+def held(request: PageRequest, number: int, poll: int) -> HttpResponse:
+    """Show the deletes that a sweep held back; release or dismiss them."""
+    found = own_poll(request, number, poll)
+    state = PollState.objects.filter(pk=found.pk).first()
+    if state is None:
+        raise Http404
+    if request.method == "POST":
+        if request.POST.get("decision") == "release":
+            count = release_held(state)
+            messages.success(request, f"{count:,} deletes are released: a sweep looks for them once more, then tells.")
+        else:
+            count = dismiss_held(state)
+            messages.success(request, f"{count:,} deletes are dismissed: nothing is told.")
+        return redirect("poll-page", number, poll)
+    rows = held_deletes(found)
+    context = {
+        "instance": found.instance,
+        "poll": found,
+        "count": rows.count(),
+        "ids": rows.values_list("record_id", flat=True)[:_HELD_SHOWN],
+        "tab": "resources",
+        "here": "instances",
+    }
+    return render(request, "polling/held.html", context)

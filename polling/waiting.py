@@ -1,0 +1,46 @@
+"""Where delivery waits, fails or is paused: the rows of the page *Deliveries*."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Min, Q
+
+from instances.models import Instance, Organization
+from polling.models import DeliveryState, Notification
+
+MOST_ROWS = 50
+
+
+@dataclass(frozen=True)
+class WaitingRow:
+    """An instance whose delivery waits, fails or is paused."""
+
+    instance: Instance
+    undelivered: int
+    next_try_at: datetime | None
+    delivery: DeliveryState | None
+
+    @property
+    def state(self) -> str:
+        """In a word or two."""
+        if self.delivery is not None and self.delivery.paused_at:
+            return "delivery paused"
+        receiver = self.delivery.receiver if self.delivery else None
+        return "failing" if receiver is not None and receiver.open_until else "pending"
+
+
+def waiting_rows(organization: Organization) -> list[WaitingRow]:
+    """Give the instances whose delivery waits, fails or is paused, those that need a person first: three queries."""
+    undelivered = Notification.objects.filter(instance__organization=organization, state__in=Notification.UNDELIVERED)
+    counted = undelivered.values("instance_id").annotate(n=Count("pk"), first=Min("next_attempt_at")).order_by("-n")
+    waiting = {row["instance_id"]: (row["n"], row["first"]) for row in counted[:MOST_ROWS]}
+    troubled = Q(paused_at__isnull=False) | Q(receiver__open_until__isnull=False) | Q(instance__in=list(waiting))
+    states = DeliveryState.objects.filter(troubled, instance__organization=organization).select_related("receiver")
+    deliveries = {state.instance_id: state for state in states.order_by("pk")[: 2 * MOST_ROWS]}
+    instances = Instance.objects.in_bulk([*waiting, *deliveries])
+    rows = [
+        WaitingRow(instance, *waiting.get(key, (0, None)), deliveries.get(key)) for key, instance in instances.items()
+    ]
+    return sorted(rows, key=lambda row: (row.state == "pending", row.state, -row.undelivered))[:MOST_ROWS]
