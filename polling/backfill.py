@@ -30,5 +30,5 @@ def _open_or_widen(poll_id: int, since: datetime) -> bool:
             defaults={"opening": since, "started_at": timezone.now()},
         )
         still_open = PollRun.objects.filter(pk=run.pk, status=PollRun.Status.OPEN)
-        widened = {"opening": min(since, run.opening or since), "page": 0, "reached_id": 0}
+        widened = {"opening": min(since, run.opening or since), "page": 0, "reached_id": 0, "error": ""}
         return created or still_open.update(**widened) == 1

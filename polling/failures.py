@@ -23,6 +23,7 @@ from polling.models import Health
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(minutes=15)
 PROBE_EVERY = timedelta(hours=1)
+LONGEST_RETRY_AFTER = timedelta(hours=1)  # a header gone wrong must not park a company for years
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Setback:
 def setback_of(error: ConnectWiseError | None, failures: int) -> Setback:
     """Give what follows from the `failures`-th failure in a row; `error` is None for a fault of our own."""
     if isinstance(error, RateLimited):
-        wait = timedelta(seconds=error.retry_after or 30)
+        wait = _retry_after(error) or FIRST_WAIT
         return Setback(Health.RATE_LIMITED, wait + timedelta(seconds=random.uniform(0, 5)), site_waits=True)  # noqa: S311  (jitter)
     if isinstance(error, Unauthorized):
         return Setback(Health.UNAUTHORIZED, PROBE_EVERY, stops_instance=True)
@@ -50,7 +51,9 @@ def setback_of(error: ConnectWiseError | None, failures: int) -> Setback:
         return Setback(Health.UNAUTHORIZED, PROBE_EVERY, login_accepted=True)
     if error is not None and not error.retryable:
         return Setback(Health.REJECTED, PROBE_EVERY, login_accepted=error.status == 400)
-    wait = min(FIRST_WAIT * 2 ** min(failures - 1, 10), LONGEST_WAIT)
-    if error is not None and error.retry_after:
-        wait = max(wait, timedelta(seconds=error.retry_after))
-    return Setback(Health.RETRYING, wait * random.uniform(0.8, 1.2))  # noqa: S311  (jitter)
+    wait = min(FIRST_WAIT * 2 ** min(failures - 1, 10), LONGEST_WAIT) * random.uniform(0.8, 1.2)  # noqa: S311  (jitter)
+    return Setback(Health.RETRYING, wait if error is None else max(wait, _retry_after(error)))
+
+
+def _retry_after(error: ConnectWiseError) -> timedelta:
+    return min(timedelta(seconds=error.retry_after or 0), LONGEST_RETRY_AFTER)

@@ -41,10 +41,15 @@ class PollJob(Job):
     """A claimed poll and its open run. `commit` and `fail` raise LeaseLostError when the poll was taken over."""
 
     def open_run(self) -> PollRun:
-        """Give the run to carry on: an open backfill first, then an open poll, else a new one, not yet stored."""
-        kinds = (PollRun.Kind.BACKFILL, PollRun.Kind.POLL)
-        found = PollRun.objects.filter(resource_poll=self.poll, status=PollRun.Status.OPEN, kind__in=kinds)
-        if run := found.order_by("kind").first():  # "backfill" sorts before "poll"
+        """Give the run to carry on: an open backfill first, then an open poll, else a new one, not yet stored.
+
+        A backfill that failed last lets the poll pass: a window that is too much for the site holds up no news.
+        """
+        found = PollRun.objects.filter(resource_poll=self.poll, status=PollRun.Status.OPEN)
+        backfill = found.filter(kind=PollRun.Kind.BACKFILL).first()
+        if backfill is not None and not (backfill.error and self.state.failures % 2):
+            return backfill
+        if run := found.filter(kind=PollRun.Kind.POLL).first():
             return run
         cursor = self.state.cursor or self.since
         return PollRun(

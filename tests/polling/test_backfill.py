@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from cwconnect.sandbox import SeenRequest
 from polling.backfill import request_backfill
 from polling.leases import LeaseLostError, claim
 from polling.models import PollRun, PollState
@@ -91,12 +92,31 @@ def test_an_interrupted_backfill_goes_on_from_the_page_it_had_reached(world: Wor
     world.store.fail_next(1, status=500, skip=1)
     world.poll()
     assert world.told() == [("UPDATED", "1"), ("UPDATED", "2")]
+    world.poll()
     world.store.clear_requests()
     world.poll()
     assert world.told() == [("UPDATED", "3"), ("UPDATED", "4"), ("UPDATED", "5")]
     assert world.store.requests[0].query["pageId"] == "2"
     run.refresh_from_db()
     assert (run.status, run.error) == (PollRun.Status.COMPLETE, "")
+
+
+def test_a_backfill_that_keeps_failing_holds_up_no_news(watched: World) -> None:
+    opening = _stamp(_ask(watched).opening or timezone.now())
+
+    def fail(request: SeenRequest) -> None:
+        if opening in request.query.get("conditions", ""):
+            watched.store.fail_next(1, status=500)
+
+    stop = watched.store.on_request(fail)
+    for title in ("Chief", "Owner", "Clerk"):
+        watched.change(3, title)
+        watched.poll()
+        watched.poll()
+        assert watched.told() == [("UPDATED", "3")]
+    stop()
+    watched.poll()
+    assert not PollRun.objects.filter(status=PollRun.Status.OPEN).exists()
 
 
 def test_a_worker_with_the_first_page_of_a_narrower_window_writes_nothing_of_it(watched: World) -> None:
@@ -120,6 +140,7 @@ def test_a_failure_under_way_keeps_what_the_window_was_widened_to(world: World) 
     job = _claim(world)
     assert _ask(world).pk == run.pk
     job.fail(ValueError("a fault"))
+    world.poll()
     world.poll()
     assert world.told() == [("UPDATED", "1"), ("UPDATED", "2"), ("UPDATED", "3")]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -128,8 +127,13 @@ def test_the_wait_doubles_up_to_a_quarter_of_an_hour(failures: int, seconds: int
 
 
 def test_a_retry_after_longer_than_the_wait_counts() -> None:
-    random.seed(1)
-    assert setback_of(errors.ServerFault("no", retry_after=5000), 1).wait >= timedelta(seconds=4000)
+    assert setback_of(errors.ServerFault("no", retry_after=2000), 1).wait == timedelta(seconds=2000)
+
+
+@pytest.mark.parametrize("error", [errors.RateLimited, errors.ServerFault])
+def test_a_retry_after_gone_wrong_is_an_hour_at_most(error: type[errors.ConnectWiseError]) -> None:
+    wait = setback_of(error("no", retry_after=8000 * 365 * 86400.0), 1).wait
+    assert timedelta(hours=1) <= wait <= timedelta(hours=1, seconds=5)
 
 
 @pytest.mark.parametrize(
