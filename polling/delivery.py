@@ -57,6 +57,7 @@ class DeliveryLoop(Loop[Parcel, Outcome]):
     """One worker's attempts under way; `among` states what may be claimed."""
 
     threads = THREADS
+    look_every = 0.05
 
     def __init__(
         self,

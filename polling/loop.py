@@ -37,6 +37,7 @@ class Loop(ABC, Generic[Job, Answer]):
     """
 
     threads = 16
+    look_every = 1.0  # seconds; how long what comes due may wait while all that is in flight is slow
 
     def __init__(self, *, deadline: float, stopping: Callable[[], bool] = never) -> None:
         self.deadline, self.stopping = deadline, stopping
@@ -90,9 +91,11 @@ class Loop(ABC, Generic[Job, Answer]):
                 return
             for job in jobs:
                 self._running[pool.submit(self.request(job))] = job
+            if len(jobs) < room:
+                return  # what could be claimed is: a further look would find the same
 
     def _collect(self, pool: ThreadPoolExecutor) -> int:
-        done, _ = wait(self._running, timeout=1, return_when=FIRST_COMPLETED)
+        done, _ = wait(self._running, timeout=self.look_every, return_when=FIRST_COMPLETED)
         pairs = [(self._running[future], future) for future in done]
         if not pairs:
             return 0

@@ -32,6 +32,7 @@ def pack(rows: list[Notification], choice: Choice, *, token: str, lease_end: flo
             notification=row,
             envelope=envelope,
             attempt_id=attempt.pk,
+            started_at=now,
             token=token,
             lease_end=lease_end,
             body=row.body.encode(),

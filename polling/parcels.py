@@ -45,6 +45,7 @@ class Parcel:
     notification: Notification
     envelope: Envelope
     attempt_id: int
+    started_at: datetime
     token: str
     lease_end: float
     body: bytes

@@ -77,24 +77,32 @@ def _still_ours(results: Sequence[Pair]) -> list[Result]:
 
 
 def _write_attempts(results: Sequence[Result], now: datetime) -> None:
-    attempts = [
-        DeliveryAttempt(
-            id=result.parcel.attempt_id,
-            finished_at=now,
-            seconds=result.outcome.seconds,
-            status=result.outcome.status,
-            error_kind=result.outcome.error_kind,
-            error=result.outcome.error,
-            request_headers=dict(result.outcome.headers),
-            response=result.outcome.response,
-        )
-        for result in results
-        if result.outcome.sent
-    ]
-    if attempts:
-        DeliveryAttempt.objects.bulk_update(
-            attempts, ["finished_at", "seconds", "status", "error_kind", "error", "request_headers", "response"]
-        )
+    """Complete the rows of the attempts. By upsert: `bulk_update` takes ten times as long to put its SQL together."""
+    attempts = [_attempt(result, now) for result in results if result.outcome.sent]
+    DeliveryAttempt.objects.bulk_create(
+        attempts,
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=["finished_at", "seconds", "status", "error_kind", "error", "request_headers", "response"],
+    )
+
+
+def _attempt(result: Result, now: datetime) -> DeliveryAttempt:
+    parcel, outcome = result.parcel, result.outcome
+    return DeliveryAttempt(
+        id=parcel.attempt_id,
+        notification_id=result.key,
+        url=parcel.envelope.url,
+        started_at=parcel.started_at,
+        replay=parcel.notification.replay_id is not None,
+        finished_at=now,
+        seconds=outcome.seconds,
+        status=outcome.status,
+        error_kind=outcome.error_kind,
+        error=outcome.error,
+        request_headers=dict(outcome.headers),
+        response=outcome.response,
+    )
 
 
 def _write_unsent(results: Sequence[Result]) -> None:

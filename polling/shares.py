@@ -39,19 +39,22 @@ class Shares:
     """What is taken of each share while a claim is being made. `running` is (instance, host) of each in flight."""
 
     def __init__(self, running: Iterable[tuple[int, str]], trust: Trust) -> None:
-        pairs = list(running)
-        self._instances = Counter(instance for instance, _ in pairs)
-        self._hosts = Counter(host for _, host in pairs)
+        self._running = list(running)
+        self._instances = Counter(instance for instance, _ in self._running)
+        self._hosts = Counter(host for _, host in self._running)
         self._trust = trust
 
     def full_instances(self) -> set[int]:
-        """Give the instances that may have no further request."""
-        return {instance for instance, count in self._instances.items() if count >= PER_INSTANCE}
+        """Give the instances with requests in flight that may have no further one."""
+        return {instance for instance, host in self._running if not self._has_room(instance, host)}
 
     def take(self, instance_id: int, host: str) -> bool:
         """Take a place for a request; False if there is none."""
-        if self._instances[instance_id] >= PER_INSTANCE or self._hosts[host] >= self._trust.of(host):
+        if not self._has_room(instance_id, host):
             return False
         self._instances[instance_id] += 1
         self._hosts[host] += 1
         return True
+
+    def _has_room(self, instance_id: int, host: str) -> bool:
+        return self._instances[instance_id] < PER_INSTANCE and self._hosts[host] < self._trust.of(host)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from django.utils import timezone
@@ -34,18 +34,25 @@ def make_instance(organization: Organization, url: str, name: str = "API_Polling
 
 
 def make_notifications(
-    instance: Instance, told: Sequence[Records], now: datetime | None = None, **columns: object
+    instance: Instance,
+    told: Sequence[Records],
+    now: datetime | None = None,
+    *,
+    due: Callable[[int], datetime] | None = None,
+    **columns: object,
 ) -> list[Notification]:
-    """Make one notification for each list of records, each due at once and following none."""
+    """Make one notification for each list of records, following none; due at once, or when `due` says by position."""
     at = now or timezone.now()
     last = Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     events, notifications = [], []
-    for records in told:
+    for position, records in enumerate(told):
         carried = []
         for record in records:
             last += 1
             carried.append(_event(last, instance, record, at))
         notification = notification_of(instance, "contacts", carried, at)
+        if due is not None:
+            notification.next_attempt_at = due(position)
         for name, value in columns.items():
             setattr(notification, name, value)
         for event in carried:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -27,8 +28,8 @@ from tests.polling.sending import change, deliver, failing
 State = Notification.State
 
 
-def replay(world: World, **selection: object) -> Replay:
-    return start_replay(world.instance, Selection(**selection), timezone.now())  # type: ignore[arg-type]  # as given
+def replay(world: World, **selection: Any) -> Replay:
+    return start_replay(world.instance, Selection(**selection), timezone.now())
 
 
 @pytest.fixture
@@ -149,7 +150,7 @@ def test_a_record_is_told_again_in_order(tenant: Tenant, receiver: Receiver) -> 
 def test_a_selection_is_counted_first(tenant: Tenant, selection: Selection, count: int) -> None:
     instance = make_instance(tenant.organization, "http://127.0.0.1:9/")
     made = make_notifications(instance, [[number] for number in range(1, 7)])
-    columns = [
+    columns: list[dict[str, Any]] = [
         {"state": State.DELIVERED},
         {"state": State.FAILED},
         {"state": State.EXHAUSTED},

@@ -1,0 +1,100 @@
+"""Order per record, and nothing lost, whatever the receiver does: random failures over the real loop and log."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+import pytest
+from django.test import override_settings
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from instances.models import Instance, ResourcePoll
+from polling.delivery import deliver_due
+from polling.eventlog import record_changes
+from polling.models import DeliveryState, Event, Notification, PollRun, Receiver
+from polling.notifications import Change
+from polling.pausing import release_delivery
+from tests.conftest import Tenant
+from tests.polling import receivers
+from tests.polling.notifying import make_instance
+from tests.polling.receivers import Got
+
+STATUSES = (204, 204, 204, 500, 429, 302, 404, 410)
+ROUNDS = st.lists(st.lists(st.integers(1, 12), min_size=1, max_size=25, unique=True), min_size=1, max_size=6)
+
+
+class Story:
+    """Pages of changes told to a receiver that answers at random."""
+
+    def __init__(self, poll: ResourcePoll, receiver: receivers.Receiver, seed: int) -> None:
+        self.poll, self.receiver, self.chance = poll, receiver, random.Random(seed)
+        self.arrived: dict[str, list[int]] = {}
+        self.calm = False
+        receiver.answer = self.answer
+
+    def answer(self, got: Got) -> tuple[int, dict[str, str]]:
+        """Answer at random; what was taken is noted, repeats left aside."""
+        status = 204 if self.calm else self.chance.choice(STATUSES)
+        if status == 204:
+            for event in got.json["message"]["raw"]["contacts"]:
+                self.arrived.setdefault(str(event["id"]), []).append(event["version"])
+        return status, {}
+
+    def tell(self, records: list[int], version: int) -> None:
+        """Write one page's events."""
+        now = timezone.now()
+        run = PollRun.objects.create(resource_poll=self.poll, started_at=now, status=PollRun.Status.COMPLETE)
+        changes = [
+            Change(record, str(record), "UPDATED", now, b'{"id":%d,"version":%d}' % (record, version))
+            for record in records
+        ]
+        record_changes(poll=self.poll, run=run, changes=changes, now=now, seen=now)
+
+    def deliver(self, instance: Instance) -> None:
+        """Let time pass: everything that waits for a time is due, a pause is released by chance."""
+        paused = DeliveryState.objects.filter(instance=instance, paused_at__isnull=False).exists()
+        if paused and (self.calm or self.chance.random() < 0.5):
+            release_delivery(instance, timezone.now())
+        past = timezone.now() - timedelta(seconds=1)
+        Notification.objects.filter(next_attempt_at__isnull=False).update(next_attempt_at=past)
+        Receiver.objects.filter(open_until__isnull=False).update(open_until=past)
+        deliver_due(deadline=float("inf"))
+
+
+@pytest.fixture
+def poll(tenant: Tenant, receiver: receivers.Receiver) -> ResourcePoll:
+    instance = make_instance(tenant.organization, receiver.url)
+    return ResourcePoll.objects.create(instance=instance, name="contacts", since=timezone.now())
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rounds=ROUNDS, seed=st.integers(0, 2**32), tries=st.sampled_from([2, 40]))
+def test_no_records_events_arrive_out_of_order_or_not_at_all(
+    poll: ResourcePoll, receiver: receivers.Receiver, rounds: list[list[int]], seed: int, tries: int
+) -> None:
+    Event.objects.all().delete()
+    Notification.objects.all().delete()
+    story = Story(poll, receiver, seed)
+    with override_settings(RETRY_SCHEDULE=[0.0] * tries):
+        for version, records in enumerate(rounds):
+            story.tell(records, version)
+            story.deliver(poll.instance)
+        for _ in range(6):
+            story.deliver(poll.instance)
+        story.calm = True
+        while Notification.objects.filter(state__in=Notification.UNDELIVERED).exists():
+            story.deliver(poll.instance)
+    given_up = {
+        (event.object_id, event.record) for event in Event.objects.filter(notification__state=Notification.State.FAILED)
+    }
+    for record in {str(record) for records in rounds for record in records}:
+        arrived = story.arrived.get(record, [])
+        assert arrived == sorted(arrived)
+        told = [version for version, records in enumerate(rounds) if int(record) in records]
+        missing = [version for version in told if version not in arrived]
+        assert {(record, f'{{"id":{record},"version":{version}}}') for version in missing} <= given_up
+        if tries == 40:
+            assert arrived == told
