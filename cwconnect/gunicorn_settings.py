@@ -5,7 +5,7 @@ One process is enough for a UI and an API, and SQLite has one writer anyway; who
 
 from __future__ import annotations
 
-from cwconnect import processes
+from cwconnect import processes, settings
 
 worker_class = "gthread"
 workers = 1
@@ -16,6 +16,14 @@ keepalive = 5
 loglevel = "warning"
 control_socket_disable = True
 proc_name = "cwconnect-web"
+# Bodies are limited by Django (DATA_UPLOAD_MAX_MEMORY_SIZE) and by the API's own parser.
+limit_request_line = 8190
+limit_request_fields = 64
+limit_request_field_size = 8190
+# Its lines look like all others: one way out, with what is secret masked.
+logconfig_dict = settings.LOGGING | {
+    "loggers": settings.LOGGING["loggers"] | {"gunicorn.error": {"handlers": [], "propagate": True}}
+}
 
 
 def on_starting(_server: object) -> None:

@@ -54,7 +54,7 @@ def _make_first_account(request: HttpRequest, given: dict[str, str]) -> HttpResp
         )
     except Conflict:
         return redirect("signin")
-    login(request, account)
+    login(request, account, backend="django.contrib.auth.backends.ModelBackend")
     return redirect("overview")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from axes.models import AccessAttempt
 from django.contrib.sessions.models import Session
 
 from polling import tallies
@@ -36,6 +37,11 @@ def forget_sessions(now: datetime) -> int:
     return Session.objects.filter(expire_date__lt=now).delete()[0]
 
 
+def forget_attempts(now: datetime) -> int:
+    """Delete failed sign-ins that no longer count; give how many."""
+    return int(AccessAttempt.objects.filter(attempt_time__lt=now - timedelta(days=1)).delete()[0])
+
+
 def forget_clusters(now: datetime) -> int:
     """Delete the signs of life of clusters not seen for a day (a machine that is no more); give how many."""
     parts = Heartbeat.objects.exclude(name__startswith="chore ").exclude(name="schedule")
@@ -47,6 +53,7 @@ CHORES: list[Chore] = [
     Chore("tallies", timedelta(0), tallies.advance),
     Chore("pulse", timedelta(0), send_pulse),
     Chore("forget sessions", timedelta(days=1), forget_sessions),
+    Chore("forget sign-in attempts", timedelta(days=1), forget_attempts),
     Chore("forget clusters", timedelta(days=1), forget_clusters),
     Chore("retention", timedelta(days=1), prune),
 ]
