@@ -118,7 +118,8 @@ class NotifyForm(WireForm):
         "Signature key",
         "event.notification.signature.key",
         required=False,
-        help_text="Signs every notification, so that your program can tell that it is genuine.",
+        help_text="Signs every notification, so that your program can tell that it is genuine. When you change it, the "
+        "former key signs beside the new one for a day.",
     )
     refresh_interval = _wired(
         forms.CharField(label="Poll every … minutes", initial="15", widget=forms.NumberInput(attrs={"min": 1})),

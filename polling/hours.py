@@ -103,7 +103,7 @@ class Chart:
         return sum(count for _, count in self.kinds)
 
 
-_BASE, _HEIGHT, _STEP, _LEFT = 132.0, 120.0, 28.0, 44.0
+_BASE, _HEIGHT, _STEP, _LEFT = 132.0, 120.0, 27.0, 64.0
 
 
 def chart_of(hours: Sequence[HourCount]) -> Chart:

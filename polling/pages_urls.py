@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from polling.pages import deliveries, events, instance, instances, overview
+from polling.pages import deliveries, events, instance, instances, overview, verify
 
 _INSTANCE = "app/instances/<int:number>"
 
@@ -17,12 +17,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_INSTANCE}/polls/<int:poll>", instance.poll_page, name="poll-page"),
     path(f"{_INSTANCE}/polls/<int:poll>/run", instance.poll_now, name="poll-now"),
     path(f"{_INSTANCE}/polls/<int:poll>/progress", instance.poll_progress, name="poll-progress"),
+    path(f"{_INSTANCE}/polls/<int:poll>/backfill", instance.backfill, name="backfill"),
     path(f"{_INSTANCE}/polls/<int:poll>/held", deliveries.held, name="held-deletes"),
     path(f"{_INSTANCE}/delivery", deliveries.instance_delivery, name="instance-delivery"),
     path(f"{_INSTANCE}/delivery/test", deliveries.try_receiver, name="try-receiver"),
     path(f"{_INSTANCE}/release", deliveries.release, name="release-delivery"),
     path(f"{_INSTANCE}/release/progress", deliveries.release_progress, name="release-progress"),
     path(f"{_INSTANCE}/replay", deliveries.replay, name="replay"),
+    path(f"{_INSTANCE}/verify", verify.verify_page, name="verify-page"),
+    path(f"{_INSTANCE}/verify/<int:poll>", verify.verify_poll, name="verify-poll"),
     path("app/deliveries", deliveries.deliveries, name="deliveries-page"),
     path("app/replays/<int:number>", deliveries.replay_progress, name="replay-progress"),
     path("app/events", events.events, name="events-page"),

@@ -14,10 +14,11 @@ from django.views.decorators.http import require_POST
 
 from instances.access import PageRequest, page
 from instances.models import ResourcePoll
+from polling.backfill import request_backfill
 from polling.due import make_due
 from polling.models import Event, PollRun, PollState
 from polling.pages.paging import page_of
-from polling.pages.parts import own_poll
+from polling.pages.parts import moment_of, own_poll
 from polling.standing import standing_of
 
 STREAM = 15
@@ -95,6 +96,23 @@ def poll_progress(request: PageRequest, number: int, poll: int) -> HttpResponse:
     if asked_at is None or timezone.is_naive(asked_at):
         raise Http404
     return _progress(request, own_poll(request, number, poll), asked_at)
+
+
+@require_POST
+@page
+def backfill(request: PageRequest, number: int, poll: int) -> HttpResponse:
+    """Have a window read again: what was missed becomes events, what is known stays silent."""
+    found = own_poll(request, number, poll)
+    since = moment_of(request.POST.get("since", ""))
+    states = PollState.objects.filter(pk=found.pk)
+    if since is None or since > timezone.now():
+        messages.error(request, "Nothing was asked for: the time must be in the past.")
+    elif not make_due(states):
+        messages.warning(request, f"{found.name} is not polled at present, so nothing can be read again.")
+    else:
+        request_backfill(states, since)
+        messages.success(request, f"{found.name} is read again from then on. The run shows below.")
+    return redirect("poll-page", number, poll)
 
 
 def _progress(request: PageRequest, poll: ResourcePoll, asked_at: datetime) -> HttpResponse:

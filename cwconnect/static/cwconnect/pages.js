@@ -91,6 +91,15 @@ addEventListener("DOMContentLoaded", () => {
   }
 });
 
+// What a reader has unfolded stays so when its part of the page is refreshed.
+let unfolded = [];
+addEventListener("htmx:beforeSwap", (event) => {
+  unfolded = [...event.detail.target.querySelectorAll("details[open][id]")].map((details) => details.id);
+});
+addEventListener("htmx:afterSwap", () => {
+  for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
+});
+
 // What refreshes itself must not go on showing that all is well when nobody answers any more.
 let silentSince = null;
 const unanswered = () => {

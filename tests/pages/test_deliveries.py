@@ -1,0 +1,139 @@
+"""The pages about deliveries and Verify, against a real receiver and sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from polling.delivery import deliver_these
+from polling.models import Event, KnownRecord, Notification, PollState, Replay
+from polling.pausing import pause_delivery
+from tests.conftest import Tenant
+from tests.pages.conftest import sign_in, text_of
+from tests.polling.conftest import World, sandbox, world  # noqa: F401  (fixtures)
+from tests.polling.receivers import Receiver, start_receiver
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with start_receiver() as server:
+        yield server
+
+
+@pytest.fixture
+def told(world: World, receiver: Receiver, operator: Client) -> World:  # noqa: F811  (a fixture)
+    """A world of which one change was told."""
+    world.watch(callback_url=receiver.url, event__notification__signature__key="s3cret")
+    world.poll()
+    world.change(3, "Engineer")
+    world.poll()
+    deliver_these([world.instance.pk])
+    return world
+
+
+def url(world: World, rest: str) -> str:  # noqa: F811
+    return f"/app/instances/{world.instance.pk}{rest}"
+
+
+def test_a_test_is_sent_and_shown(told: World, operator: Client, receiver: Receiver) -> None:
+    html = text_of(operator.post(url(told, "/delivery/test")))
+    assert "your program answered 204" in html
+    assert "s3cret" not in html
+    assert receiver.got[-1].headers["elements-webhook-test"] == "true"
+
+
+def test_a_test_that_fails_says_why(told: World, operator: Client, receiver: Receiver) -> None:
+    receiver.answer = lambda got: (500, {})
+    assert "The receiver answered 500." in text_of(operator.post(url(told, "/delivery/test")))
+
+
+def test_a_failed_attempt_is_listed(told: World, operator: Client, receiver: Receiver) -> None:
+    receiver.answer = lambda got: (500, {})
+    told.change(4, "Engineer")
+    told.poll()
+    deliver_these([told.instance.pk])
+    html = text_of(operator.get("/app/deliveries"))
+    assert 'data-label="Answer">500' in html
+    assert "pending" in html
+
+
+def test_bulk_replay_counts_asks_and_sends(told: World, operator: Client, receiver: Receiver) -> None:
+    counted = text_of(operator.get(url(told, "/replay?kind=UPDATED")))
+    assert "Replay 1 notification" in counted
+    answer = operator.post(url(told, "/replay"), {"kind": "UPDATED"}, follow=True)
+    assert "0 of 1 delivered" in text_of(answer)
+    deliver_these([told.instance.pk])
+    assert "1 of 1 delivered" in text_of(operator.get(f"/app/replays/{Replay.objects.get().pk}"))
+    assert len(receiver.got) == 2
+
+
+def test_a_replay_of_everything_has_to_be_narrowed_down(told: World, operator: Client) -> None:
+    assert "Narrow it down" in text_of(operator.post(url(told, "/replay"), {"kind": "rubbish"}))
+    assert not Replay.objects.exists()
+
+
+def test_a_release_is_followed_to_its_end(told: World, operator: Client) -> None:
+    pause_delivery(told.instance, "Because.", timezone.now())
+    told.change(4, "Engineer")
+    told.poll()
+    answer = operator.post(url(told, "/release"), follow=True)
+    assert "0 of 1 delivered" in text_of(answer)
+    deliver_these([told.instance.pk])
+    assert "All 1 are delivered" in text_of(operator.get(answer.redirect_chain[-1][0]))
+
+
+def test_what_others_have_does_not_exist(told: World, other_tenant: Tenant) -> None:
+    stranger = sign_in("stranger", other_tenant.organization)
+    poll = told.state.pk
+    for path in ("/delivery", "/release", "/release/progress", "/replay", "/verify", f"/polls/{poll}/held"):
+        assert stranger.get(url(told, path)).status_code == 404, path
+    for path in ("/delivery/test", "/release", "/replay", f"/verify/{poll}", f"/polls/{poll}/held"):
+        assert stranger.post(url(told, path), {"kind": "UPDATED"}).status_code == 404, path
+    replay = Replay.objects.create(instance=told.instance, asked_at=timezone.now(), what="x")
+    assert stranger.get(f"/app/replays/{replay.pk}").status_code == 404
+    assert "API_Polling" not in text_of(stranger.get("/app/deliveries"))
+
+
+def test_a_viewer_releases_nothing(told: World, viewer: Client) -> None:
+    poll = told.state.pk
+    for path in ("/delivery/test", "/release", "/replay", f"/verify/{poll}", f"/polls/{poll}/backfill"):
+        assert viewer.post(url(told, path)).status_code == 403, path
+
+
+def test_the_delivery_tab_shows_what_was_sent(told: World, operator: Client) -> None:
+    html = text_of(operator.get(url(told, "/delivery")))
+    assert f"/app/events/{Notification.objects.get().pk}" in html
+    assert "Nothing waits" in text_of(operator.get(url(told, "/delivery?state=undelivered")))
+
+
+def test_verify_finds_all_whole(told: World, operator: Client) -> None:
+    assert "Verify 1 resource" in text_of(operator.get(url(told, "/verify")))
+    assert "complete" in text_of(operator.post(url(told, f"/verify/{told.state.pk}")))
+
+
+def test_verify_finds_what_is_missing_and_repair_tells_it(told: World, operator: Client) -> None:
+    Event.objects.all().delete()
+    KnownRecord.objects.filter(record_id=3).delete()
+    PollState.objects.update(cursor=timezone.now() + timedelta(minutes=1))  # as if polls had gone on since
+    html = text_of(operator.post(url(told, f"/verify/{told.state.pk}")))
+    assert "something is missing" in html
+    assert "Records 3" in html
+    repaired = text_of(operator.post(url(told, f"/verify/{told.state.pk}"), {"repair": "yes"}))
+    assert "1 event told" in repaired
+    assert Event.objects.get().object_id == "3"
+
+
+def test_a_verify_that_connectwise_refuses_says_so(told: World, operator: Client) -> None:
+    told.store.fail_next(status=400, body={"code": "Bad", "message": "No such column"})
+    assert "No such column" in text_of(operator.post(url(told, f"/verify/{told.state.pk}")))
+
+
+def test_a_backfill_is_asked_for(told: World, operator: Client) -> None:
+    path = url(told, f"/polls/{told.state.pk}/backfill")
+    assert "is read again" in text_of(operator.post(path, {"since": "2026-01-01T00:00"}, follow=True))
+    assert "must be in the past" in text_of(operator.post(path, {"since": "2999-01-01T00:00"}, follow=True))
+    assert "must be in the past" in text_of(operator.post(path, {"since": "rubbish"}, follow=True))

@@ -1,0 +1,168 @@
+"""The overview: what is well, what needs a person, and what is dead."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_django.fixtures import DjangoAssertNumQueries
+
+from instances.models import Instance, Organization
+from polling.heartbeats import beat
+from polling.hours import KINDS, HourCount, chart_of, hours_of, round_up
+from polling.models import Absence, DeliveryState, Health, PollState, Receiver
+from polling.pausing import pause_delivery
+from tests.conftest import Tenant
+from tests.pages.conftest import sign_in, text_of
+from tests.pages.rows import add_events, add_instances
+
+NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def instance(organization: Organization) -> Instance:
+    beat("cluster here")
+    add_instances(organization, 1)
+    return Instance.objects.get()
+
+
+def health(word: Health, error: str = "") -> None:
+    """Have the one poll fare like that."""
+    PollState.objects.update(health=word, last_error=error)
+
+
+def test_everything_is_well(instance: Instance, operator: Client) -> None:
+    html = text_of(operator.get("/"))
+    assert "Everything is well" in html
+    assert "1 instance · 1 resource" in html
+
+
+def test_refused_keys_need_a_person(instance: Instance, operator: Client) -> None:
+    health(Health.UNAUTHORIZED, "Incorrect public/private key")
+    html = text_of(operator.get("/"))
+    for words in ("1 thing needs you", "refuses the keys", "Incorrect public/private key", "Edit keys", "Poll now"):
+        assert words in html
+    assert "Everything is well" not in html
+
+
+def test_a_rejected_poll_needs_a_person(instance: Instance, operator: Client) -> None:
+    health(Health.REJECTED, "No such column")
+    html = text_of(operator.get("/"))
+    assert "No such column" in html
+    assert "Edit the poll" in html
+
+
+def test_held_deletes_are_decided_on(instance: Instance, operator: Client) -> None:
+    health(Health.HELD)
+    poll = instance.resource_polls.get()
+    Absence.objects.create(resource_poll=poll, record_id=7, standing=Absence.Standing.HELD)
+    assert "Decide on 1 delete" in text_of(operator.get("/"))
+    operator.post(f"/app/instances/{instance.pk}/polls/{poll.pk}/held", {"decision": "dismiss"})
+    assert Absence.objects.get().standing == Absence.Standing.DISMISSED
+
+
+def test_a_paused_delivery_is_released(instance: Instance, operator: Client) -> None:
+    add_events(instance, 3)
+    pause_delivery(instance, "Its tries are used up.", timezone.now())
+    html = text_of(operator.get("/"))
+    assert "Release 3" in html
+    assert "Its tries are used up." in html
+    asked = text_of(operator.get(f"/app/instances/{instance.pk}/release"))
+    assert "Release 3 notifications" in asked
+    assert "hush" not in asked
+    progress = operator.post(f"/app/instances/{instance.pk}/release", follow=True)
+    assert "0 of 3 delivered" in text_of(progress)
+    assert not DeliveryState.objects.filter(paused_at__isnull=False).exists()
+
+
+def test_a_failing_receiver_is_named(instance: Instance, operator: Client) -> None:
+    receiver = Receiver.objects.create(
+        organization=instance.organization,
+        url_hash="h",
+        url="https://example.com/",
+        failures=12,
+        opened_at=timezone.now(),
+        open_until=timezone.now(),
+    )
+    DeliveryState.objects.create(instance=instance, receiver=receiver)
+    assert "failed 12 times in a row" in text_of(operator.get("/"))
+    assert "failing" in text_of(operator.get("/app/deliveries"))
+
+
+def test_without_a_worker_the_page_is_red(organization: Organization, operator: Client) -> None:
+    add_instances(organization, 1)
+    assert "No worker has been seen" in text_of(operator.get("/"))
+
+
+def test_a_worker_that_fell_silent_turns_the_page_red(instance: Instance, operator: Client) -> None:
+    beat("cluster here", at=timezone.now() - timedelta(minutes=2))
+    assert "No worker shows life any more" in text_of(operator.get("/", headers={"HX-Request": "true"}))
+
+
+def test_polls_that_nobody_runs_turn_the_page_red(instance: Instance, operator: Client) -> None:
+    long_ago = timezone.now() - timedelta(minutes=10)
+    PollState.objects.update(next_poll_at=long_ago, last_good_at=long_ago)
+    assert "Polls are due and none is run" in text_of(operator.get("/"))
+
+
+def test_others_are_not_shown(instance: Instance, other_tenant: Tenant) -> None:
+    health(Health.UNAUTHORIZED)
+    html = text_of(sign_in("stranger", other_tenant.organization).get("/"))
+    assert "Company" not in html
+    assert "Welcome" in html
+
+
+def test_a_viewer_is_offered_nothing_to_do(instance: Instance, viewer: Client) -> None:
+    health(Health.UNAUTHORIZED)
+    html = text_of(viewer.get("/"))
+    assert "refuses the keys" in html
+    assert "Edit keys" not in html
+
+
+def test_the_number_of_queries_does_not_grow(
+    instance: Instance, operator: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    add_instances(instance.organization, 60, health=Health.UNAUTHORIZED)
+    for path in ("/", "/app/instances", "/app/deliveries"):
+        with django_assert_max_num_queries(20):
+            assert operator.get(path).status_code == 200
+
+
+@pytest.mark.django_db
+def test_hours_are_counted_by_kind(instance: Instance) -> None:
+    add_events(instance, 5, at=NOW - timedelta(hours=2))
+    hours = hours_of(instance.organization, NOW)
+    assert len(hours) == 24
+    assert [hour.counts for hour in hours if hour.total] == [(2, 3, 0)]
+    assert hours[-3].start == NOW.replace(hour=10, minute=0)
+
+
+def test_an_hour_that_is_over_is_counted_once(
+    instance: Instance, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    hours_of(instance.organization, NOW)
+    with django_assert_num_queries(0):
+        hours_of(instance.organization, NOW)
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 10**7)] * 3), min_size=24, max_size=24))
+def test_bars_stay_inside_the_drawing(counts: list[tuple[int, int, int]]) -> None:
+    start = NOW.replace(minute=0)
+    chart = chart_of([HourCount(start + timedelta(hours=n), each) for n, each in enumerate(counts)])
+    assert chart.total == sum(map(sum, counts))
+    assert [kind for kind, _ in chart.kinds] == list(KINDS)
+    for bar in chart.bars:
+        assert 0 <= bar.x <= 720 - 20
+        assert all(part.height >= 0 and 11.9 <= part.y <= 132 for part in bar.segments)
+
+
+@given(st.integers(0, 10**9))
+def test_the_top_line_is_the_next_round_number(value: int) -> None:
+    top = round_up(value)
+    assert top >= value
+    assert top % 2 == 0
+    assert value <= 2 or top < 2.6 * value
