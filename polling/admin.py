@@ -17,8 +17,19 @@ from django.utils.safestring import SafeString
 
 from polling.deletions import dismiss_held, release_held, sweep_now
 from polling.due import make_due
-from polling.models import DeliveryAttempt, DeliveryState, Event, Notification, PollRun, PollState
+from polling.models import (
+    Alert,
+    DeliveryAttempt,
+    DeliveryState,
+    Event,
+    Notification,
+    PollRun,
+    PollState,
+    Receiver,
+    Replay,
+)
 from polling.pausing import release_delivery
+from polling.replay import replay_notifications
 
 
 def link_to(row: Model | None) -> SafeString | str:
@@ -130,6 +141,14 @@ class NotificationAdmin(ReadOnlyAdmin):
     exclude = ("lease_token", "lease_until", "follows")
     readonly_fields = ("waits_for",)
     inlines = (EventInline, AttemptInline)
+    actions = ("replay_selected",)
+
+    @admin.action(description="Replay: send again", permissions=["view"])
+    def replay_selected(self, request: HttpRequest, notifications: QuerySet[Notification]) -> None:
+        """Queue the chosen notifications to be sent again, each instance's as one replay."""
+        made = replay_notifications(notifications, timezone.now())
+        count = sum(replay.total for replay in made)
+        self.message_user(request, f"{count} notifications are sent again.", messages.SUCCESS)
 
     @admin.display(description="Waits for")
     def waits_for(self, notification: Notification) -> SafeString | str:
@@ -224,3 +243,33 @@ class DeliveryStateAdmin(ReadOnlyAdmin):
         """Go on delivering, the exhausted notifications first."""
         count = sum(release_delivery(state.instance, timezone.now()) for state in states.select_related("instance"))
         self.message_user(request, f"{count} notifications are to be sent.", messages.SUCCESS)
+
+
+@admin.register(Replay)
+class ReplayAdmin(ReadOnlyAdmin):
+    """What was sent again, and how far it came."""
+
+    list_display = ("id", "instance", "what", "total", "delivered", "failed", "left", "asked_at")
+    list_select_related = ("instance",)
+    search_fields = ("=instance__name",)
+
+
+@admin.register(Receiver)
+class ReceiverAdmin(ReadOnlyAdmin):
+    """Receivers and their breakers."""
+
+    list_display = ("url", "organization", "failures", "opened_at", "open_until", "holds")
+    list_filter = ("opened_at",)
+    list_select_related = ("organization",)
+    search_fields = ("url",)
+    exclude = ("url_hash",)
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyAdmin):
+    """Warnings to the operator."""
+
+    list_display = ("kind", "organization", "instance", "text", "created_at", "resolved_at")
+    list_filter = ("kind", "resolved_at", "created_at")
+    list_select_related = ("organization", "instance")
+    search_fields = ("=instance__name",)

@@ -91,10 +91,26 @@ def start_replay(
     While the instance rests (disabled, events off, paused) they wait for its release like everything else. `progress`
     hears how many are queued. Queued in batches, each whole or not at all: a crash half-way leaves a smaller replay.
     """
+    return _start(instance, str(selection), select(instance, selection), now, progress)
+
+
+def replay_notifications(chosen: QuerySet[Notification], now: datetime) -> list[Replay]:
+    """Queue these very notifications to be sent again, discarded ones left out; give one replay an instance."""
+    found = chosen.exclude(state=State.DISCARDED)
+    ids = sorted(set(found.order_by().values_list("instance_id", flat=True)))
+    return [
+        _start(instance, "chosen notifications", found.filter(instance=instance), now, lambda count: None)
+        for instance in Instance.objects.select_related("organization").filter(pk__in=ids).order_by("pk")
+    ]
+
+
+def _start(
+    instance: Instance, what: str, selected: QuerySet[Notification], now: datetime, progress: Progress
+) -> Replay:
     with transaction.atomic():
-        replay = Replay.objects.create(instance=instance, asked_at=now, what=str(selection))
-        audit.record(Action.REPLAY, instance, organization=instance.organization, details={"what": replay.what})
-    for keys in _batches(select(instance, selection)):
+        replay = Replay.objects.create(instance=instance, asked_at=now, what=what)
+        audit.record(Action.REPLAY, instance, organization=instance.organization, details={"what": what})
+    for keys in _batches(selected):
         with transaction.atomic():
             count = _queue(replay, keys, now)
             Replay.objects.filter(pk=replay.pk).update(total=F("total") + count)

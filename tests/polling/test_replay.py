@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,6 +171,20 @@ def test_since_and_until_bound_a_window(tenant: Tenant) -> None:
         make_notifications(instance, [[days]], now - timedelta(days=days))
     window = Selection(since=now - timedelta(days=2), until=now)
     assert count_selected(instance, window) == 2
+
+
+def test_the_admins_action_sends_the_chosen_ones_again(told: World, receiver: Receiver, admin_client: Client) -> None:
+    chosen = {"action": "replay_selected", "_selected_action": [Notification.objects.get().pk]}
+    answer = admin_client.post(reverse("admin:polling_notification_changelist"), chosen, follow=True)
+    assert "1 notifications are sent again." in answer.content.decode()
+    deliver(now_due=False)
+    assert receiver.got[-1].headers["elements-webhook-replay"] == "true"
+
+
+@pytest.mark.parametrize("model", ["replay", "receiver", "alert", "notification"])
+def test_the_admin_shows(told: World, admin_client: Client, model: str) -> None:
+    replay(told, object_id="1")
+    assert admin_client.get(reverse(f"admin:polling_{model}_changelist")).status_code == 200
 
 
 def test_the_command_counts_sends_and_tells(told: World, receiver: Receiver) -> None:
