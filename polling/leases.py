@@ -3,7 +3,8 @@
 A claim is one conditional UPDATE that writes a random token and an end. The token *fences*: whoever writes a result
 first updates the row `WHERE lease_token = mine`, inside the transaction of that result, and gives up when no row
 matches. A lease that ran out is free for the next; the former holder learns of it at its fence. Ends are by our clock;
-a clock that is off costs a double start at worst, never a double result.
+a clock that is off costs a double start at worst, never a double result. A token begins with the signature of the
+cluster that took it, so that the supervisor of a cluster that was killed can free what it held.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
+from polling.heartbeats import lease_signature
 from polling.models import Leased
 
 Row = TypeVar("Row", bound=Leased)
@@ -39,7 +41,7 @@ def claim(rows: QuerySet[Row], keys: Iterable[Any], *, now: datetime, length: ti
 
     `rows` states again what made them due, so that a row which changed between look and claim is left alone.
     """
-    token = secrets.token_hex(16)
+    token = lease_signature() + secrets.token_hex(10)
     wanted = rows.filter(free(now), pk__in=list(keys))
     with transaction.atomic():
         if connection.features.has_select_for_update_skip_locked:

@@ -19,7 +19,7 @@ def replaced(demo: Service, old: dict[str, Seen]) -> None:
     )
     alive = {seen.pid for seen in demo.alive()}
     assert not alive & {seen.pid for seen in old.values()}
-    demo.wait_for_news(30)
+    demo.wait_for_news(85, "contacts")
 
 
 @pytest.mark.parametrize("role", ["cluster", "sentinel", "pusher", "monitor"])
