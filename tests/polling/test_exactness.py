@@ -41,7 +41,7 @@ from polling.due import make_due
 from polling.jobs import LEASE, Job
 from polling.leases import LeaseLostError, claim
 from polling.models import Event, Health, LogPosition, Notification, PollRun, PollState, Site
-from polling.poller import POLLS_AND_SWEEPS, PollLoop
+from polling.poller import POLLS, POLLS_AND_SWEEPS, PollLoop
 from polling.runs import PollJob
 from polling.sweeps import SweepJob
 from tests.conftest import Tenant
@@ -52,7 +52,7 @@ from tests.seed import example_body
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SETTINGS = settings(
     max_examples=2000 if LONG else 100,
-    stateful_step_count=30 if LONG else 20,
+    stateful_step_count=25 if LONG else 18,
     deadline=None,
     database=None,
     report_multiple_bugs=False,
@@ -200,25 +200,23 @@ class Exactness(RuleBasedStateMachine):
             self._store.delete(self._list, ids[-1 - pick % len(ids)])
             self._truth.observe()
 
-    @rule(pick=PICKS)
+    @rule(pick=PICKS, shows=st.booleans())
+    def hide_or_show(self, pick: int, *, shows: bool) -> None:
+        self.show() if shows else self.hide(pick)
+
     def hide(self, pick: int) -> None:
         ids = self._store.ids(self._list)
         if ids:
             self._store.hide(self._list, [ids[-1 - pick % len(ids)]])
             self._truth.observe()
 
-    @rule()
     def show(self) -> None:
         self._store.show(self._list)
         self._truth.observe()
 
-    @rule()
-    def lose_the_role(self) -> None:
-        self._store.forbid(self._list)
-
-    @rule()
-    def regain_the_role(self) -> None:
-        self._store.allow(self._list)
+    @rule(may_read=st.booleans())
+    def change_the_role(self, *, may_read: bool) -> None:
+        (self._store.allow if may_read else self._store.forbid)(self._list)
 
     @rule(sends=st.booleans())
     def send_dates(self, *, sends: bool) -> None:
@@ -260,7 +258,7 @@ class Exactness(RuleBasedStateMachine):
         self._make_due(sweeps=sweeps)
         try:
             with connection.execute_wrapper(DatabaseBreaker(how, count)):
-                self._run()
+                self._run(sweeps=sweeps)
         except (KilledError, DatabaseError):
             pass  # whoever comes next finds only what was committed
 
@@ -436,10 +434,11 @@ class Exactness(RuleBasedStateMachine):
 
     def _poll(self, *, sweeps: bool = False) -> None:
         self._make_due(sweeps=sweeps)
-        self._run()
+        self._run(sweeps=sweeps)
 
-    def _run(self) -> None:
-        PollLoop(self._polls(), deadline=float("inf"), kinds=POLLS_AND_SWEEPS).run()
+    def _run(self, *, sweeps: bool) -> None:
+        kinds = POLLS_AND_SWEEPS if sweeps and self._rules.detect_deletes else POLLS
+        PollLoop(self._polls(), deadline=float("inf"), kinds=kinds).run()
 
 
 @pytest.fixture
