@@ -77,4 +77,6 @@ def _raise(alert: Alert, like_it: QuerySet[Alert]) -> None:
         return
     # Two workers may come here at a time: the constraint keeps one alert, and costs neither its transaction.
     Alert.objects.bulk_create([alert], ignore_conflicts=True)
-    transaction.on_commit(lambda: log.warning("%s", alert.text))
+    at = {"instance_id": alert.instance_id, "notification_id": alert.notification_id}
+    extra = {name: value for name, value in at.items() if value is not None}
+    transaction.on_commit(lambda: log.warning("%s", alert.text, extra=extra))

@@ -128,5 +128,6 @@ def _outcome(parcel: Parcel, future: Future[Outcome]) -> Outcome:
     try:
         return future.result()
     except Exception as error:  # a fault of ours in one attempt must not stop the others; it is kept as the attempt's
-        log.exception("Attempt %s failed", parcel.attempt_id)
+        at = {"instance_id": parcel.envelope.instance_id, "notification_id": parcel.notification.pk}
+        log.exception("Attempt %s failed", parcel.attempt_id, extra=at)
         return Outcome(error_kind="internal", error=f"A fault of cwconnect itself ({type(error).__name__}).")

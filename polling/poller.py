@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.errors import ConnectWiseError
+from cwconnect.logs import about
 from polling.due import may_sweep
 from polling.jobs import LEASE, Job
 from polling.leases import LeaseLostError, claim, free, release
@@ -111,11 +112,12 @@ class PollLoop(Loop[Job, Any]):
             release(PollState, [job.key], job.token)
 
     def _settle(self, job: Job, future: Future[Any]) -> bool:
-        try:
-            goes_on = _commit(job, future)
-        except LeaseLostError as lost:
-            log.info("%s", lost)
-            return False
+        with about(instance_id=job.instance.pk, run_id=job.run.pk):
+            try:
+                goes_on = _commit(job, future)
+            except LeaseLostError as lost:
+                log.info("%s", lost)
+                return False
         if self._report is not None:
             self._report(job, job.progress)
         return goes_on
@@ -125,6 +127,7 @@ def _commit(job: Job, future: Future[Any]) -> bool:
     try:
         return job.commit(future.result())
     except ConnectWiseError as error:
+        log.warning("%s failed: %s", job.poll, error)
         job.fail(error)
     except (LeaseLostError, *DATABASE_DOWN):
         raise
@@ -156,16 +159,17 @@ def _choose(due: QuerySet[PollState], kind: Due, room: int, running: Collection[
 
 def _start(state: PollState, token: str, kind: Due) -> Job | None:
     polls = kind == "next_poll_at"
+    at = {"instance_id": state.resource_poll.instance_id}
     try:
         return PollJob(state, token) if polls else SweepJob(state, token)
     except LeaseLostError as lost:
-        log.warning("%s", lost)
+        log.warning("%s", lost, extra=at)
         PollState.objects.filter(pk=state.pk, lease_token=token).update(**{kind: None})
         release(PollState, [state.pk], token)
     except DATABASE_DOWN:
         raise
     except Exception as error:  # a poll that can't start (a secret no key opens, say) must not stop the others
-        log.exception("Poll %s can't start", state.pk)
+        log.exception("Poll %s can't start", state.pk, extra=at)
         if polls:
             fail_run(state, token, None, error)
         else:
