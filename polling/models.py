@@ -252,7 +252,7 @@ class Notification(Leased):
     class Meta:
         indexes = [
             models.Index(
-                fields=["next_attempt_at", "id"],
+                fields=["next_attempt_at", "id", "instance"],  # instance: a look passes over full ones unread
                 name="notification_due",
                 condition=models.Q(next_attempt_at__isnull=False),
             ),

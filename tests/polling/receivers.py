@@ -55,7 +55,10 @@ def start_receiver() -> Iterator[Receiver]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:
+                return  # the sender died in the middle of it: nothing came
             got = Got({name.lower(): value for name, value in self.headers.items()}, body)
             receiver.got.append(got)
             status, headers = receiver.answer(got)

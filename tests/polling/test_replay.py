@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.polling.receivers import Receiver
 from tests.polling.sending import change, deliver, failing
 
 State = Notification.State
+REPLAYED = int(os.environ.get("REPLAYED", "300"))  # the full figure: 12,000
 
 
 def replay(world: World, **selection: Any) -> Replay:
@@ -198,6 +200,18 @@ def test_the_command_counts_sends_and_tells(told: World, receiver: Receiver) -> 
 def test_the_command_sends_nothing_when_it_only_counts(told: World, receiver: Receiver) -> None:
     call_command("replay", told.instance.pk, "--failed", "--count", stdout=io.StringIO(), verbosity=0)
     assert len(receiver.got) == 1
+
+
+def test_all_failed_since_a_time_arrive_once(tenant: Tenant, receiver: Receiver) -> None:
+    instance, now = make_instance(tenant.organization, receiver.url), timezone.now()
+    failed: dict[str, Any] = {"state": State.FAILED, "next_attempt_at": None, "step": 10}
+    before = make_notifications(instance, [[0]], now - timedelta(days=2), **failed)
+    made = make_notifications(instance, [[record] for record in range(1, REPLAYED + 1)], now, **failed)
+    out = io.StringIO()
+    call_command("replay", instance.pk, "--failed", "--since", f"{now - timedelta(hours=1)}", stdout=out, verbosity=0)
+    assert f"{REPLAYED} of {REPLAYED} delivered, 0 given up." in out.getvalue()
+    assert sorted(got.webhook_id for got in receiver.got) == sorted(row.webhook_id for row in made)
+    assert Notification.objects.get(state=State.FAILED).webhook_id == before[0].webhook_id
 
 
 def test_the_command_wants_to_be_told_what(told: World) -> None:
