@@ -98,10 +98,15 @@ def _lots(poll: ResourcePoll, changes: Sequence[Change]) -> Iterable[tuple[int |
 def _waited_for(poll: ResourcePoll, record_ids: Collection[int]) -> dict[int, int]:
     """Give, by record, the last undelivered notification that tells of it."""
     undelivered = Notification.objects.filter(instance_id=poll.instance_id, state__in=Notification.UNDELIVERED)
-    if not undelivered.exists():
+    oldest = undelivered.order_by("pk").values_list("pk", flat=True).first()
+    if oldest is None:
         return {}
+    # A notification has the id of its first event, so no event before the oldest matters, however long the log is.
     told = Event.objects.filter(
-        resource_poll_id=poll.pk, record_id__in=record_ids, notification__state__in=Notification.UNDELIVERED
+        pk__gte=oldest,
+        resource_poll_id=poll.pk,
+        record_id__in=record_ids,
+        notification__state__in=Notification.UNDELIVERED,
     )
     waits = dict(told.values_list("record_id").annotate(last=Max("notification_id")).order_by())
     # Locked, and looked at again: a delivery that commits now either sees our follower or is seen by us.

@@ -44,11 +44,10 @@ def contend(
     module: str, *arguments: object, python: str = sys.executable, environment: Mapping[str, str] | None = None
 ) -> Figure | None:
     """Run a contestant's module; None where it says that its package is not installed."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CWCONNECT_")}
     done = subprocess.run(
         [python, "-m", f"tests.benchmarks.{module}", *map(str, arguments)],
         cwd=ROOT,
-        env=kept | dict(environment or {}),
+        env=_bare_environment() | dict(environment or {}),
         stdout=subprocess.PIPE,
         text=True,
         check=False,
@@ -60,6 +59,11 @@ def contend(
     return Figure(**json.loads(done.stdout.splitlines()[-1]))
 
 
+def _bare_environment() -> dict[str, str]:
+    """The caller's own service is not what is measured."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CWCONNECT_")}
+
+
 @contextmanager
 def serving(*arguments: str) -> Iterator[str]:
     """Run a server, `python` with these arguments; give the URL at the end of its first line."""
@@ -68,7 +72,7 @@ def serving(*arguments: str) -> Iterator[str]:
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        env=_bare_environment() | {"PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "tests.settings"},
     )
     assert process.stdout is not None
     try:
