@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,26 @@ def test_the_command_lists_them() -> None:
     call_command("licences", stdout=said)
     assert re.search(r"^requests \S+ +Apache", said.getvalue(), re.MULTILINE)
     assert "not stated" not in said.getvalue()
+
+
+AUDIT = runpy.run_path(str(PYPROJECT.parent / ".ci" / "audit"))
+
+
+@pytest.mark.parametrize(
+    ("dependencies", "code", "words"),
+    [
+        ([{"name": "a", "version": "1", "vulns": []}], 0, "1 of 1 packages audited, 0 vulnerabilities."),
+        (
+            [{"name": "a", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2"]}]}, {"skip_reason": "x"}],
+            1,
+            "a 1: CVE-1, fixed in 2\n1 of 2 packages audited, 1 vulnerabilities.",
+        ),
+        ([{"name": "a", "skip_reason": "not found"}], 0, "Skipped, nothing was audited"),
+    ],
+    ids=["sound", "vulnerable", "nothing known"],
+)
+def test_an_audit_never_passes_for_one_that_was_not_made(
+    dependencies: list[dict[str, object]], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert AUDIT["report"](json.dumps({"dependencies": dependencies})) == code
+    assert capsys.readouterr().out.startswith(words)
