@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import threading
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 from pytest_django import Settings
 from standardwebhooks import Webhook
@@ -21,7 +23,8 @@ from polling.models import DeliveryAttempt, DeliveryState, Notification
 from polling.parcels import Outcome, send
 from polling.pausing import release_delivery
 from tests.polling.conftest import World
-from tests.polling.receivers import Receiver
+from tests.polling.notifying import make_instance, make_notifications
+from tests.polling.receivers import Got, Receiver, start_receiver
 from tests.polling.sending import KEY, change, deliver, failing
 
 State = Notification.State
@@ -117,6 +120,56 @@ def test_a_retry_has_the_same_id_and_bytes_and_a_fresh_signature(telling: World,
     Webhook(KEY).verify(second.body.decode(), second.headers)
     assert Notification.objects.get().state == State.DELIVERED
     assert list(DeliveryAttempt.objects.order_by("id").values_list("status", flat=True)) == [500, 204]
+
+
+def test_every_attempt_verifies_at_its_own_time(telling: World, receiver: Receiver) -> None:
+    statuses = [500, 429, 302, 204]
+    receiver.answer = lambda got: (statuses[len(receiver.got) - 1], {})
+    change(telling, 17)
+    now = timezone.now()
+    for hours in range(len(statuses)):
+        with time_machine.travel(now + timedelta(hours=hours), tick=True):
+            deliver()
+            got = receiver.got[-1]
+            Webhook(KEY).verify(got.body.decode(), got.headers)
+            assert abs(int(got.headers["webhook-timestamp"]) - timezone.now().timestamp()) < 5
+    keep = {(got.webhook_id, got.body, got.headers["elements-webhook-signature"]) for got in receiver.got}
+    assert len(receiver.got) == len(statuses)
+    assert len(keep) == 1
+    assert len({got.headers["webhook-signature"] for got in receiver.got}) == len(statuses)
+
+
+def test_a_retry_due_in_five_seconds_is_claimed_when_its_time_has_come(telling: World, receiver: Receiver) -> None:
+    change(telling, 17)
+    receiver.answer = failing(500)
+    deliver()
+    waiting = Notification.objects.get()
+    assert waiting.next_attempt_at is not None
+    assert timedelta(seconds=3.5) < waiting.next_attempt_at - timezone.now() <= timedelta(seconds=6)
+    with time_machine.travel(waiting.next_attempt_at - timedelta(seconds=0.5), tick=False):
+        assert deliver(now_due=False) == 0
+    with time_machine.travel(waiting.next_attempt_at, tick=False):
+        assert deliver(now_due=False) == 1
+
+
+def test_what_falls_due_is_sent_while_another_receiver_hangs(world: World, receiver: Receiver) -> None:
+    let_go = threading.Event()
+    with start_receiver() as hanging:
+        hanging.answer = lambda got: (204 if let_go.wait(10) else 500, {})
+        world.watch(callback_url=receiver.url)
+        stuck = make_instance(world.tenant.organization, hanging.url, "Stuck")
+        now = timezone.now()
+        make_notifications(stuck, [[record] for record in range(5)])
+        (late,) = make_notifications(world.instance, [[1]], due=lambda position: now + timedelta(seconds=1))
+
+        def answer(got: Got) -> tuple[int, dict[str, str]]:
+            let_go.set()
+            return 204, {}
+
+        receiver.answer = answer
+        deliver(now_due=False)
+    assert receiver.got[0].webhook_id == late.webhook_id
+    assert set(Notification.objects.values_list("state", flat=True)) == {State.DELIVERED}
 
 
 def test_a_failure_is_tried_again_by_the_schedule(telling: World, receiver: Receiver) -> None:
