@@ -173,12 +173,12 @@ ENTERED = {"createdDateField": "_info.dateEntered"}
 @pytest.mark.parametrize(
     ("poll", "kind"),
     [
-        ({"datesConfiguration": ENTERED, "createdCheckTolerance": 60}, "CREATED"),
-        ({"datesConfiguration": {**ENTERED, "createdCheckTolerance": "60"}}, "CREATED"),
-        ({"datesConfiguration": {**ENTERED, "createdCheckTolerance": 5}, "createdCheckTolerance": 60}, "CREATED"),
-        ({"datesConfiguration": {**ENTERED, "createdCheckTolerance": 60}, "createdCheckTolerance": 5}, "UPDATED"),
+        ({"datesConfiguration": ENTERED, "createdCheckTolerance": 600}, "CREATED"),
+        ({"datesConfiguration": {**ENTERED, "createdCheckTolerance": "600"}}, "CREATED"),
+        ({"datesConfiguration": {**ENTERED, "createdCheckTolerance": 5}, "createdCheckTolerance": 600}, "CREATED"),
+        ({"datesConfiguration": {**ENTERED, "createdCheckTolerance": 600}, "createdCheckTolerance": 5}, "UPDATED"),
         ({"datesConfiguration": ENTERED}, "UPDATED"),
-        ({"createdCheckTolerance": 60}, "UPDATED"),
+        ({"createdCheckTolerance": 600}, "UPDATED"),
     ],
     ids=["top", "inside", "top over inside", "top under inside", "none", "no created field of its own"],
 )
