@@ -112,7 +112,6 @@ class Exactness(RuleBasedStateMachine):
         self._clock = time_machine.travel(self._our_time(), tick=False)
         self._traveller = self._clock.start()
         self._frozen: list[tuple[Job, Any]] = []
-        self._reread_from: int | None = None
 
     # -- the beginning ---------------------------------------------------------------------------------------------
 
@@ -349,7 +348,6 @@ class Exactness(RuleBasedStateMachine):
     def ask_for_a_backfill(self, seconds: int) -> None:
         since = int(self._now) - seconds
         request_backfill(self._polls(), datetime.fromtimestamp(since, UTC))
-        self._reread_from = since if self._reread_from is None else min(since, self._reread_from)
         self._rules.told_from = min(self._rules.told_from, since)
 
     @rule(enabled=st.booleans())
@@ -358,15 +356,18 @@ class Exactness(RuleBasedStateMachine):
 
     # -- the promise -----------------------------------------------------------------------------------------------
 
-    @rule()
-    def a_good_poll_tells_exactly_the_truth(self) -> None:
+    @rule(backfill=st.sampled_from((None, None, 400, 5000)))
+    def a_good_poll_tells_exactly_the_truth(self, backfill: int | None) -> None:
+        if backfill is not None:
+            self.ask_for_a_backfill(backfill)
         self._store.allow(self._list)
         self.switch(enabled=True)
         self._go_through(PollRun.Kind.BACKFILL, PollRun.Kind.POLL)
         if self._rules.detect_deletes:
             self._go_through(PollRun.Kind.SWEEP)
-        self._truth.check(self._told(), self._rules, reread_from=self._reread_from)
-        self._reread_from = None
+        self._truth.check(
+            self._told(), self._rules, reread_from=None if backfill is None else int(self._now) - backfill
+        )
         self._check_notifications()
 
     def _go_through(self, *kinds: PollRun.Kind) -> None:
@@ -387,7 +388,7 @@ class Exactness(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             if hasattr(self, "_instance"):
-                self.a_good_poll_tells_exactly_the_truth()
+                self.a_good_poll_tells_exactly_the_truth(None)
         finally:
             self._clock.stop()
             Instance.objects.all().delete()
