@@ -115,11 +115,11 @@ def chart_of(hours: Sequence[HourCount]) -> Chart:
 
 
 def round_up(value: int) -> int:
-    """Give the next of 2, 4, 10, 20, 40, 100, …: a top line whose half is whole."""
-    top = 2
-    while top < value:
-        top = top * 2 if str(top)[0] in "12" else top * 5 // 2
-    return top
+    """Give the next of 2, 4, 6, 8, 10, 20, 40, 60, 80, 100, …: a top line whose half is whole."""
+    power = 1
+    while power * 10 < value:
+        power *= 10
+    return next(top for top in (2 * power, 4 * power, 6 * power, 8 * power, 10 * power) if top >= value)
 
 
 def _bar(number: int, hour: HourCount, top: int) -> Bar:

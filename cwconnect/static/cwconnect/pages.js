@@ -84,11 +84,18 @@ document.addEventListener("change", (event) => {
   if (shows) document.getElementById(shows).hidden = event.target.value !== event.target.dataset.showsWhen;
 });
 
-addEventListener("DOMContentLoaded", () => {
+const settle = () => {
   document.querySelector("[data-focus]")?.focus();
   for (const field of document.querySelectorAll("[data-shows]")) {
     document.getElementById(field.dataset.shows).hidden = field.value !== field.dataset.showsWhen;
   }
+  // A page that shows something once takes the address of the page that stays, so that a reload repeats nothing.
+  const shown = document.querySelector("[data-url]");
+  if (shown) history.replaceState(null, "", shown.dataset.url);
+};
+addEventListener("DOMContentLoaded", settle);
+addEventListener("htmx:afterSettle", (event) => {
+  if (event.detail.target.id === "main") settle();
 });
 
 // What a reader has unfolded stays so when its part of the page is refreshed.
@@ -123,12 +130,6 @@ addEventListener("htmx:responseError", (event) => {
 addEventListener("htmx:afterOnLoad", () => {
   silentSince = null;
   document.getElementById("unanswered")?.remove();
-});
-
-// A page that shows something once takes the address of the page that stays, so that a reload repeats nothing.
-addEventListener("DOMContentLoaded", () => {
-  const shown = document.querySelector("[data-url]");
-  if (shown) history.replaceState(null, "", shown.dataset.url);
 });
 
 document.addEventListener("click", (event) => {

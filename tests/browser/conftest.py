@@ -1,0 +1,193 @@
+"""A real chromium before a real service, with a sandbox and a receiver; skipped in words where chromium is missing.
+
+The service is shared by all tests here, and so is one instance; each test leaves both as it found them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cwconnect.demo import free_port
+from cwconnect.sandbox import SandboxServer
+from tests.polling.receivers import Receiver, start_receiver
+from tests.processes.services import Service, ask, manage, wait_until
+from tests.sandboxes import start_sandbox
+
+CHROMIUM = Path("/usr/bin/chromium")
+PASSWORD = "a long enough password"
+_PATIENCE = 15_000  # milliseconds
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test here."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, headless."""
+    required = os.environ.get("CWCONNECT_TEST_REQUIRE_SERVICES") == "1"
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        if required:
+            raise
+        pytest.skip("playwright is not installed (it is in the extra dev).")
+    if not CHROMIUM.exists() and not required:
+        pytest.skip(f"There is no {CHROMIUM}; Debian's package chromium has it.")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+class Window:
+    """A page of the browser that remembers what its console complained of."""
+
+    def __init__(self, page: Any, url: str) -> None:
+        self.page, self.url = page, url
+        self.complaints: list[str] = []
+        page.set_default_timeout(_PATIENCE)
+        page.on("console", lambda message: self._note(message.type, message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.complaints.append(text)
+
+    def go(self, path: str) -> None:
+        """Open a page."""
+        self.page.goto(self.url + path)
+
+    def click(self, name: str, *, role: str = "button", exact: bool = False) -> None:
+        """Click the first button (or link) of that name."""
+        self.page.get_by_role(role, name=name, exact=exact).first.click()
+
+    def wait_for(self, text: str) -> None:
+        """Wait until a text is to be seen."""
+        self.page.get_by_text(text).first.wait_for()
+
+
+@dataclass
+class Site:
+    """The service under test, what stands around it, and the one instance between them."""
+
+    data: Path
+    url: str
+    sandbox: SandboxServer
+    receiver: Receiver
+    cookies: Any = None
+    instance: int = 0
+
+    def sql(self, code: str) -> None:
+        """Run a line of Python in the service's own shell, where no page could do it."""
+        ask(self.data, "shell", "-c", code)
+
+    def change(self, record_id: int, title: str) -> None:
+        """Change a contact in ConnectWise."""
+        self.sandbox.store.change("contacts", record_id, {"title": title})
+
+
+def fill_in(window: Window, site: Site, name: str) -> None:
+    """Create an instance as an operator does."""
+    page = window.page
+    window.go("/app/instances/new")
+    page.get_by_label("Site").select_option("own")
+    page.get_by_label("ConnectWise URL").fill(site.sandbox.url)
+    page.get_by_label("Company").fill("acme")
+    page.get_by_label("Public key").fill("PUB")
+    page.get_by_label("Private key").fill("PRIV")
+    window.click("Test connection")
+    window.wait_for("Connected to acme")
+    window.click("Continue: Notify")
+    page.get_by_label("Callback URL").fill(site.receiver.url)
+    window.click("Generate")
+    assert page.get_by_label("Signature key").input_value().startswith("whsec_")
+    window.click("Continue: Watch")
+    page.get_by_label("Search").fill("invoices")
+    assert not page.get_by_role("checkbox", name="contacts", exact=True).is_visible()
+    page.get_by_label("Search").fill("")
+    page.get_by_role("checkbox", name="organizations", exact=True).uncheck()
+    window.click("Continue: Name")
+    page.get_by_label("Name", exact=True).fill(name)
+    window.click("Create instance")
+    window.wait_for("Its token, shown this once")
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, Service]]:
+    """`manage.py up`, freshly installed."""
+    data, port = tmp_path_factory.mktemp("browser"), free_port()
+    environment = {"CWCONNECT_PRIVATE_NETWORKS": "127.0.0.0/8", "CWCONNECT_CONNECTWISE_CLIENT_ID": "a-client-id"}
+    with manage(data, "up", "--port", str(port), environment=environment) as up:
+        wait_until(lambda: "first account" in up.output, 60, "the first account's address", lambda: up.output)
+        yield data, f"http://127.0.0.1:{port}", up
+
+
+@pytest.fixture(scope="session")
+def site(browser: Any, service: tuple[Path, str, Service]) -> Iterator[Site]:
+    """The service with its first account, made by the printed address, and its first instance."""
+    data, url, up = service
+    address = re.search(r"http://\S+code=\w+", up.output)
+    assert address
+    with start_sandbox(records={"contacts": 30, "incidents": 5}) as sandbox, start_receiver() as receiver:
+        site = Site(data, url, sandbox, receiver)
+        context = browser.new_context()
+        window = Window(context.new_page(), url)
+        window.page.goto(address[0])
+        window.page.get_by_label("User name").fill("olga")
+        window.page.get_by_label("Password").fill(PASSWORD)
+        window.click("Make my account")
+        window.wait_for("Welcome")
+        fill_in(window, site, "Acme")
+        number = re.search(r"instances/(\d+)$", window.page.url)
+        assert number, window.page.url
+        site.instance, site.cookies = int(number[1]), context.storage_state()
+        context.close()
+        assert window.complaints == []
+        yield site
+
+
+@pytest.fixture
+def window(browser: Any, site: Site) -> Iterator[Window]:
+    """A window on the service, signed in; whatever its console complained of fails the test."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, reduced_motion="reduce", storage_state=site.cookies
+    )
+    window = Window(context.new_page(), site.url)
+    yield window
+    context.close()
+    assert window.complaints == []
+
+
+@pytest.fixture
+def stranger(browser: Any, site: Site) -> Iterator[Window]:
+    """A window of somebody not signed in."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield Window(context.new_page(), site.url)
+    context.close()
+
+
+Check = Callable[[Window], list[str]]
+
+
+@pytest.fixture
+def violations() -> Check:
+    """Give what axe-core finds on a page."""
+    axe_module = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+    def check(window: Window) -> list[str]:
+        response = axe_module.Axe().run(window.page).response
+        return [f"{found['id']}: {found['nodes'][0]['html']}" for found in response["violations"]]
+
+    return check

@@ -1,0 +1,173 @@
+"""The pages as a person uses them, in a real browser."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from tests.browser.conftest import PASSWORD, Check, Site, Window, fill_in
+from tests.processes.services import wait_until
+
+pytestmark = pytest.mark.timeout(180)
+_titles = (f"Title {number}" for number in count())
+
+
+def tell(window: Window, site: Site, record: int) -> str:
+    """Change a contact, poll it now, see it come without a reload; give the way to its event."""
+    site.change(record, next(_titles))
+    window.go(f"/app/instances/{site.instance}")
+    window.click("Poll contacts now")
+    window.wait_for("Polled.")
+    link = window.page.get_by_role("link", name=f"contacts/{record}", exact=True).first
+    link.wait_for()
+    return str(link.get_attribute("href"))
+
+
+def test_an_event_comes_without_a_reload(window: Window, site: Site) -> None:
+    window.go(tell(window, site, 3))
+    window.wait_for("ConnectWise changed")
+
+
+def test_a_reload_after_creation_creates_nothing_more(window: Window, site: Site) -> None:
+    fill_in(window, site, "Second")
+    window.page.reload()
+    window.wait_for("Events as they come")
+    window.go("/app/instances?q=Second")
+    assert window.page.get_by_role("link", name="Second").count() == 1
+
+
+def test_what_is_wrong_stands_beside_its_field_and_the_rest_is_kept(window: Window) -> None:
+    window.go("/app/instances/new")
+    window.page.get_by_label("Company").fill("acme")
+    window.page.get_by_label("Public key").fill("PUB")
+    window.click("Continue: Notify")
+    window.click("Continue: Watch")
+    window.click("Continue: Name")
+    window.click("Create instance")
+    window.wait_for("Nothing was done yet")
+    assert window.page.get_by_label("Private key").get_attribute("aria-invalid") == "true"
+    assert window.page.get_by_label("Company").input_value() == "acme"
+    assert window.page.get_by_label("Public key").input_value() == "PUB"
+    window.complaints.clear()  # chromium logs the answer's 422
+
+
+def test_options_turn_into_json_and_back(window: Window) -> None:
+    window.go("/app/instances/new")
+    window.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
+    window.page.get_by_label("Look for deleted records").first.check()
+    window.click("Edit as JSON")
+    box = window.page.get_by_label("Configuration of contacts as JSON")
+    box.wait_for()
+    assert '"detectDeletes": true' in box.input_value()
+    window.click("Back to the options")
+    box.wait_for(state="detached")
+
+
+def test_events_go_off_and_on(window: Window, site: Site) -> None:
+    window.go(f"/app/instances/{site.instance}")
+    window.click("Switch events off")
+    window.wait_for("Events are off.")
+    window.click("Switch events on")
+    window.wait_for("goes on where it stopped")
+
+
+def test_an_event_is_replayed(window: Window, site: Site) -> None:
+    way = tell(window, site, 4)
+    window.go(way)
+    window.page.get_by_text("delivered").first.wait_for()
+    before = len(site.receiver.got)
+    window.click("Replay", exact=True)
+    window.page.get_by_text("replay", exact=True).first.wait_for()
+    wait_until(lambda: len(site.receiver.got) > before, 15, "the replay")
+    assert len({got.webhook_id for got in site.receiver.got[-2:]}) == 1
+
+
+def test_a_paused_delivery_is_released(window: Window, site: Site) -> None:
+    site.receiver.answer = lambda got: (410, {})
+    tell(window, site, 5)
+    window.go("/")
+    window.wait_for("Delivery is paused.")
+    site.receiver.answer = lambda got: (204, {})
+    window.click("Release 1", role="link")
+    window.click("Send test")
+    window.wait_for("It arrived")
+    window.click("Release 1 notification")
+    window.wait_for("All 1 are delivered.")
+    window.go("/")
+    window.wait_for("Everything is well")
+
+
+def test_verify_finds_what_is_missing_and_repair_tells_it(window: Window, site: Site) -> None:
+    tell(window, site, 6)
+    site.sql("from polling.models import Event; Event.objects.filter(record_id=6).delete()")
+    tell(window, site, 7)  # a later poll: what is newer than the last one is not missing yet
+    window.go(f"/app/instances/{site.instance}/verify")
+    window.click("Verify 2 resources")
+    window.wait_for("something is missing")
+    window.click("Repair")
+    window.wait_for("1 event told")
+
+
+def test_a_service_that_is_gone_is_said_to_be(window: Window) -> None:
+    window.go("/")
+    window.page.context.set_offline(True)
+    window.wait_for("The service does not answer since")
+    window.page.context.set_offline(False)
+    window.page.locator("#unanswered").wait_for(state="detached")
+    window.complaints.clear()
+
+
+def test_signing_in_and_out(stranger: Window) -> None:
+    stranger.go("/app/events")
+    stranger.page.get_by_label("User name").fill("olga")
+    stranger.page.get_by_label("Password").fill(PASSWORD)
+    stranger.click("Sign in")
+    stranger.page.get_by_role("heading", name="Events").wait_for()
+    stranger.click("Sign out")
+    stranger.page.get_by_role("heading", name="Sign in").wait_for()
+    assert stranger.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(window: Window, site: Site, violations: Check, scheme: str) -> None:
+    event = tell(window, site, 8)
+    window.page.emulate_media(color_scheme=scheme)
+    base = f"/app/instances/{site.instance}"
+    poll = window.page.get_by_role("link", name="contacts", exact=True).first.get_attribute("href")
+    paths = ["/", "/app/instances", "/app/instances/new", "/app/events", "/app/deliveries", base, event, poll]
+    paths += [f"{base}/{part}" for part in ("events", "delivery", "verify", "settings", "delete", "resources/add")]
+    paths += [f"{base}/resources/edit/contacts", f"{base}/release", f"{base}/replay?kind=UPDATED", "/app/nothing"]
+    found = {}
+    for path in paths:
+        window.go(str(path))
+        window.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
+        if problems := violations(window):
+            found[path] = problems
+    window.complaints[:] = [text for text in window.complaints if "404" not in text]
+    assert found == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_before_signing_in(stranger: Window, violations: Check, scheme: str) -> None:
+    stranger.page.emulate_media(color_scheme=scheme)
+    stranger.go("/app/signin")
+    assert violations(stranger) == []
+
+
+@pytest.mark.parametrize("path", ["/", "/app/instances", "/app/instances/new", "/app/events", "/app/deliveries"])
+def test_nothing_sticks_out_on_a_phone(window: Window, path: str) -> None:
+    window.page.set_viewport_size({"width": 390, "height": 844})
+    window.go(path)
+    assert window.page.evaluate("document.documentElement.scrollWidth") <= 390
+    window.click("Menu")
+    window.click("Deliveries", role="link")
+    window.wait_for("What waits")
+
+
+def test_the_theme_is_switched_and_remembered(window: Window) -> None:
+    window.page.emulate_media(color_scheme="light")
+    window.go("/")
+    window.click("Switch between light and dark")
+    window.page.reload()
+    assert window.page.evaluate("document.documentElement.dataset.theme") == "dark"
