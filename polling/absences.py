@@ -34,6 +34,13 @@ def calm_health(poll_id: int) -> Health:
     return Health.HELD if absences(poll_id, Standing.HELD).exists() else Health.HEALTHY
 
 
+def calm_healths(poll_ids: Collection[int]) -> dict[int, Health]:
+    """Give `calm_health` of many polls at once."""
+    holding = Absence.objects.filter(resource_poll_id__in=poll_ids, standing=Standing.HELD)
+    held = set(holding.values_list("resource_poll_id", flat=True).distinct())
+    return {poll_id: Health.HELD if poll_id in held else Health.HEALTHY for poll_id in poll_ids}
+
+
 def forget_unfinished(poll_id: int) -> None:
     """Forget what a sweep that was given up had found, before another begins."""
     absences(poll_id, Standing.MISSED, Standing.BACK).delete()

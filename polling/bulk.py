@@ -40,6 +40,17 @@ def insert(model: Model, columns: Sequence[str], rows: Sequence[Row]) -> None:
                 copy.write_row(row)
 
 
+def insert_new(rows: Sequence[models.Model]) -> None:
+    """Insert unsaved models of one kind with all that they hold; keys of the database's own making stay unknown."""
+    if not rows:
+        return
+    model = type(rows[0])
+    written = model._meta.concrete_fields  # noqa: SLF001  (documented: Django's model API)
+    fields = [field for field in written if not (field.primary_key and rows[0].pk is None)]
+    values = [[field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields] for row in rows]
+    insert(model, [field.attname for field in fields], values)
+
+
 def upsert(model: Model, columns: Sequence[str], rows: Sequence[Row], *, key: Sequence[str]) -> None:
     """Insert rows; of those that are there already by their `key` columns, overwrite the others."""
     names, of_key = _names(model, columns), _names(model, key)

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from operator import attrgetter
-from typing import Any
 
 from django.db.models import F, Max
 
 from instances.models import ResourcePoll
-from polling.bulk import insert, moment
+from polling.bulk import insert, insert_new, moment
 from polling.models import Event, LogPosition, Notification, PollRun
 from polling.notifications import Change, NewEvent, batches, notification_of
 from polling.pausing import is_resting
@@ -50,19 +48,9 @@ def record_changes(
             notification.next_attempt_at = None
         notifications.append(notification)
         events += [(event, notification.pk) for event in carried]
-    _insert_notifications(notifications)
+    insert_new(notifications)
     _insert_events(poll, run, events)
     return len(events)
-
-
-def _insert_notifications(notifications: Sequence[Notification]) -> None:
-    columns = [field.attname for field in Notification._meta.concrete_fields]  # noqa: SLF001  (Django's model API)
-    values = attrgetter(*columns)
-    insert(Notification, columns, [tuple(map(_as_stored, values(row))) for row in notifications])
-
-
-def _as_stored(value: Any) -> Any:
-    return moment(value) if isinstance(value, datetime) else value
 
 
 def _insert_events(poll: ResourcePoll, run: PollRun, events: Sequence[tuple[NewEvent, int]]) -> None:

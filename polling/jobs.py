@@ -9,19 +9,34 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
+import orjson
 from django.db.models import F
 from django.utils import timezone
 
 from instances.connections import client_for
 from instances.models import ResourcePoll
+from instances.plans import Plan
 from instances.poll_configuration import plan_of
 from polling.leases import LeaseLostError
 from polling.models import PollRun, PollState
 
 LEASE = timedelta(seconds=150)  # the longest request, 120 s, and 30 s to write what it brought
 MOST_NOTES = 20
+
+
+@lru_cache(maxsize=4096)
+def _plan(name: str, configuration: bytes) -> Plan:
+    """Compile a configuration once: it costs as much as an idle poll's request, and few polls differ."""
+    return plan_of(name, orjson.loads(configuration))
+
+
+def open_runs(poll: ResourcePoll) -> list[PollRun]:
+    """Give a poll's open runs: those read with the claim, else as stored now."""
+    read: list[PollRun] | None = getattr(poll, "open_runs", None)
+    return list(poll.runs.filter(status=PollRun.Status.OPEN)) if read is None else read
 
 
 class Claimed(ABC):
@@ -36,7 +51,7 @@ class Claimed(ABC):
         if self.poll.since is None:
             raise LeaseLostError(f"{self.poll} has not begun to watch.")
         self.since = self.poll.since
-        self.plan = plan_of(self.poll.name, self.poll.configuration)
+        self.plan = _plan(self.poll.name, orjson.dumps(self.poll.configuration))
         self.client = client_for(self.instance)
         self.started_at = timezone.now()
         self.run = self.open_run()

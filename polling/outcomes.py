@@ -22,8 +22,7 @@ from polling.models import Health, PollRun, PollState, Site
 def finish_run(state: PollState, token: str, run: PollRun, *, started_at: datetime) -> None:
     """End a complete run: the cursor moves, the next poll is set, the lease is freed. Inside its last transaction."""
     now = timezone.now()
-    interval = timedelta(minutes=state.resource_poll.instance.refresh_interval)
-    cursor, next_poll_at = state.cursor, max(started_at + interval, now)
+    cursor, next_poll_at = state.cursor, next_poll(state, started_at, now)
     if run.kind == PollRun.Kind.POLL:
         cursor = next_cursor(cursor, run)
     else:
@@ -43,6 +42,11 @@ def finish_run(state: PollState, token: str, run: PollRun, *, started_at: dateti
     )
     if state.failures:
         _wake_siblings(state, now)
+
+
+def next_poll(state: PollState, started_at: datetime, now: datetime) -> datetime:
+    """Give when to poll next after a good poll that began at `started_at`."""
+    return max(started_at + timedelta(minutes=state.resource_poll.instance.refresh_interval), now)
 
 
 def finish_sweep(state: PollState, token: str, *, next_at: datetime) -> None:

@@ -12,12 +12,13 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from typing import Any, Literal
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.errors import ConnectWiseError
 from cwconnect.logs import about
 from polling.due import may_sweep
+from polling.idling import Idle, end_idle, is_idle
 from polling.jobs import LEASE, Job
 from polling.leases import LeaseLostError, claim, free, release
 from polling.loop import DATABASE_DOWN, Loop, never
@@ -96,6 +97,9 @@ class PollLoop(Loop[Job, Any]):
             return []
         token, keys = claim(due, chosen, now=now, length=LEASE)
         states = PollState.objects.filter(pk__in=keys).select_related("resource_poll__instance__organization")
+        states = states.prefetch_related(
+            Prefetch("resource_poll__runs", PollRun.objects.filter(status=PollRun.Status.OPEN), "open_runs")
+        )
         return [job for state in states if (job := _start(state, token, kind)) is not None]
 
     def request(self, job: Job) -> Callable[[], Any]:
@@ -103,8 +107,10 @@ class PollLoop(Loop[Job, Any]):
         return job.request()
 
     def settle(self, done: list[tuple[Job, Future[Any]]]) -> list[Job]:
-        """Commit each page that came in."""
-        return [job for job, future in done if self._settle(job, future)]
+        """Commit each page that came in: those of idle polls together, each of the others by itself."""
+        idle = [] if self._report is not None else _idle(done)
+        ended = _end_together(idle)
+        return [job for job, future in done if job not in ended and self._settle(job, future)]
 
     def release(self, jobs: Collection[Job]) -> None:
         """Free the polls; their runs stay open at the page committed."""
@@ -121,6 +127,30 @@ class PollLoop(Loop[Job, Any]):
         if self._report is not None:
             self._report(job, job.progress)
         return goes_on
+
+
+def _idle(done: list[tuple[Job, Future[Any]]]) -> list[Idle]:
+    return [
+        (job, future.result())
+        for job, future in done
+        if isinstance(job, PollJob) and future.exception() is None and is_idle(job, future.result())
+    ]
+
+
+def _end_together(idle: list[Idle]) -> Collection[Job]:
+    """End idle polls; give the jobs that are done with. After a fault of ours each is to be tried by itself."""
+    if not idle:
+        return []
+    try:
+        lost = end_idle(idle)
+    except DATABASE_DOWN:
+        raise
+    except Exception:  # one that can't be written must not stop the others
+        log.exception("%s idle polls could not be ended together", len(idle))
+        return []
+    for job in lost:
+        log.info("PollState %s was taken over.", job.key)
+    return [job for job, _ in idle]
 
 
 def _commit(job: Job, future: Future[Any]) -> bool:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from cwconnect.connectwise.client import Client, Page
 from cwconnect.connectwise.hub import read_page
 from polling.changes import Watch
-from polling.jobs import LEASE, Job, more_notes
+from polling.jobs import LEASE, Job, more_notes, open_runs
 from polling.leases import LeaseLostError, fence
 from polling.models import PollRun, PollState
 from polling.outcomes import fail_run, finish_run
@@ -45,11 +45,11 @@ class PollJob(Job):
 
         A backfill that failed last lets the poll pass: a window that is too much for the site holds up no news.
         """
-        found = PollRun.objects.filter(resource_poll=self.poll, status=PollRun.Status.OPEN)
-        backfill = found.filter(kind=PollRun.Kind.BACKFILL).first()
+        found = {run.kind: run for run in open_runs(self.poll)}
+        backfill = found.get(PollRun.Kind.BACKFILL)
         if backfill is not None and not (backfill.error and self.state.failures % 2):
             return backfill
-        if run := found.filter(kind=PollRun.Kind.POLL).first():
+        if run := found.get(PollRun.Kind.POLL):
             return run
         cursor = self.state.cursor or self.since
         return PollRun(

@@ -1,0 +1,93 @@
+"""Idle polls end together, each as it would have ended by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.forms import model_to_dict
+from django.utils import timezone
+
+from polling.absences import Standing, absences
+from polling.idling import end_idle, is_idle
+from polling.jobs import LEASE
+from polling.leases import claim
+from polling.models import Absence, Event, Health, PollRun, PollState
+from polling.runs import PollJob
+from tests.polling.conftest import World
+
+CLOCKS = ("id", "started_at", "finished_at", "first_date", "opening")
+
+
+def claimed(world: World) -> PollJob:
+    """Claim the contacts' poll, due or not."""
+    rows = PollState.objects.all()
+    token, keys = claim(rows, [world.state.pk], now=timezone.now(), length=LEASE)
+    return PollJob(PollState.objects.select_related("resource_poll__instance__organization").get(pk=keys[0]), token)
+
+
+def fields_of(run: PollRun) -> dict[str, Any]:
+    return {name: value for name, value in model_to_dict(run).items() if name not in CLOCKS}
+
+
+def test_an_end_of_a_batch_is_written_as_an_end_by_itself(watched: World) -> None:
+    by_itself = claimed(watched)
+    assert by_itself.commit(by_itself.request()()) is False
+    single, state = watched.run, watched.state
+    job = claimed(watched)
+    page = job.request()()
+    assert is_idle(job, page)
+    assert end_idle([(job, page)]) == []
+    assert watched.run.pk != single.pk
+    assert fields_of(watched.run) == fields_of(single)
+    assert (watched.run.first_date, watched.state.cursor) == (page.date, page.date)
+    assert watched.run.finished_at is not None
+    after = watched.state
+    assert (after.lease_token, after.lease_until, after.health) == (None, None, state.health)
+    assert after.next_poll_at is not None
+    assert state.next_poll_at is not None
+    assert after.next_poll_at >= state.next_poll_at
+
+
+def test_a_poll_that_was_taken_over_writes_nothing(watched: World) -> None:
+    job = claimed(watched)
+    page = job.request()()
+    runs = PollRun.objects.count()
+    PollState.objects.update(lease_token="another's")
+    assert end_idle([(job, page)]) == [job]
+    assert (watched.state.lease_token, PollRun.objects.count()) == ("another's", runs)
+
+
+def test_a_page_with_records_is_not_idle(watched: World) -> None:
+    watched.change(3, "Chief")
+    job = claimed(watched)
+    assert not is_idle(job, job.request()())
+
+
+def test_a_poll_that_failed_before_takes_the_way_of_all_others(watched: World) -> None:
+    PollState.objects.update(failures=1)
+    job = claimed(watched)
+    assert not is_idle(job, job.request()())
+
+
+def test_the_loop_ends_idle_polls_together(watched: World, django_assert_max_num_queries: Any) -> None:
+    with django_assert_max_num_queries(18):
+        watched.poll()
+    assert (watched.run.status, watched.run.records, Event.objects.count()) == ("complete", 0, 0)
+
+
+def test_deletes_held_back_keep_their_poll_held(watched: World) -> None:
+    poll_id = watched.state.pk
+    Absence.objects.create(resource_poll_id=poll_id, record_id=1, standing=Standing.HELD)
+    job = claimed(watched)
+    end_idle([(job, job.request()())])
+    assert absences(poll_id, Standing.HELD).exists()
+    assert watched.state.health == Health.HELD
+
+
+def test_a_fault_of_ours_in_a_batch_leaves_each_to_itself(watched: World, monkeypatch: Any) -> None:
+    def fail(_: object) -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr("polling.idling.insert_new", fail)
+    watched.poll()
+    assert (watched.run.status, watched.state.health) == ("complete", Health.HEALTHY)
