@@ -58,6 +58,7 @@ def send_test(instance: Instance, resource: str, now: datetime) -> Trial:
         notification=notification,
         envelope=_envelope(instance, now),
         attempt_id=0,
+        started_at=now,
         token="",
         lease_end=time.monotonic() + _LONGEST_LEASE,
         body=notification.body.encode(),
