@@ -25,7 +25,7 @@ from instances.models import Instance
 from polling import alerts
 from polling.leases import free
 from polling.models import Alert, DeliveryState, Notification, Receiver
-from polling.pausing import BLOCKED, ON_ITS_WAY, rearm
+from polling.pausing import BLOCKED, ON_ITS_WAY, rearm, take_due_times
 
 OPEN_AFTER = 5
 FIRST_WAIT = timedelta(seconds=5)
@@ -149,7 +149,7 @@ def hold(receiver_id: int, now: datetime) -> None:
         if not _locked(receiver_id).filter(open_until__isnull=False).update(holds=True):
             return
         due = Notification.objects.filter(free(now), next_attempt_at__lte=now, instance__in=_instances(receiver_id))
-        due.update(next_attempt_at=None)
+        take_due_times(due)
 
 
 def take_probe(receiver_id: int, among: QuerySet[Notification], now: datetime, until: datetime) -> Probe | None:

@@ -16,6 +16,7 @@ from django.contrib.sessions.models import Session
 from polling import tallies
 from polling.heartbeats import NEVER
 from polling.models import Heartbeat
+from polling.pausing import rearm_forgotten
 from polling.pulse import send_pulse
 from polling.retention import prune
 from polling.telling import tell_operator
@@ -49,8 +50,9 @@ def forget_clusters(now: datetime) -> int:
 
 
 CHORES: list[Chore] = [
-    Chore("tell the operator", timedelta(0), tell_operator),
     Chore("tallies", timedelta(0), tallies.advance),
+    Chore("tell the operator", timedelta(0), tell_operator),
+    Chore("rearm forgotten", timedelta(0), rearm_forgotten),
     Chore("pulse", timedelta(0), send_pulse),
     Chore("forget sessions", timedelta(days=1), forget_sessions),
     Chore("forget sign-in attempts", timedelta(days=1), forget_attempts),

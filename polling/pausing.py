@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from django.db import transaction
-from django.db.models import Q
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from instances import audit
 from instances.audit import Action
 from instances.models import Instance
 from polling import alerts
+from polling.leases import free
 from polling.models import Alert, DeliveryState, Notification, Receiver
 
 PENDING = Notification.State.PENDING
@@ -35,7 +36,7 @@ def is_resting(instance: Instance) -> bool:
 def pause_delivery(instance: Instance, reason: str, now: datetime) -> None:
     """Pause: what is due waits for a person's release. Inside the transaction that found the reason."""
     DeliveryState.objects.update_or_create(instance_id=instance.pk, defaults={"paused_at": now, "pause_reason": reason})
-    _take_due_times(instance)
+    take_due_times(_due_of(instance, now))
     alerts.warn(Alert.Kind.PAUSED, instance, f"Delivery of {instance} is paused: {reason}", now)
 
 
@@ -55,11 +56,14 @@ def release_delivery(instance: Instance, now: datetime) -> int:
 
 
 def rearm(instance: Instance, now: datetime) -> None:
-    """Bring the due times of an instance's notifications in step with whether, and where, it may send now."""
+    """Bring the due times of an instance's notifications in step with whether, and where, it may send now.
+
+    In a transaction.
+    """
     elsewhere = Receiver.objects.filter(delivery_states=instance.pk).exclude(url=instance.callback_url)
     DeliveryState.objects.filter(instance=instance, receiver__in=elsewhere.values("pk")).update(receiver=None)
     if is_resting(instance):
-        _take_due_times(instance)
+        take_due_times(_due_of(instance, now))
     else:
         waiting = Notification.objects.filter(ON_ITS_WAY, instance=instance, next_attempt_at=None)
         waiting.exclude(BLOCKED).update(next_attempt_at=now)
@@ -70,5 +74,34 @@ def let_followers_go(done: Collection[int], now: datetime) -> None:
     Notification.objects.filter(ON_ITS_WAY, follows_id__in=done, next_attempt_at=None).update(next_attempt_at=now)
 
 
-def _take_due_times(instance: Instance) -> None:
-    Notification.objects.filter(instance=instance, next_attempt_at__isnull=False).update(next_attempt_at=None)
+def take_due_times(due: QuerySet[Notification]) -> None:
+    """Take the due times of these notifications away, those excepted that somebody works on.
+
+    They are left to their own result, or to the look that finds them resting or held: to wait for their rows here,
+    while their worker waits for a row of ours, would be a deadlock.
+    """
+    if connection.features.has_select_for_update_skip_locked:
+        keys = list(due.order_by("pk").select_for_update(skip_locked=True).values_list("pk", flat=True))
+        due = Notification.objects.filter(pk__in=keys)
+    due.update(next_attempt_at=None)
+
+
+def rearm_forgotten(now: datetime) -> int:
+    """Make due what has no due time for no reason any more; give of how many instances.
+
+    Whoever found an instance paused, or a breaker open, just before that ended may write what it found just after.
+    """
+    waiting = Notification.objects.filter(instance=OuterRef("pk"), next_attempt_at=None).exclude(BLOCKED)
+    undelivered = waiting.filter(free(now), state=PENDING, state__in=Notification.UNDELIVERED)
+    held = Q(delivery_state__paused_at__isnull=False) | Q(delivery_state__receiver__holds=True)
+    active = Instance.objects.filter(events_enabled=True, disabled=False).exclude(callback_url="").exclude(held)
+    forgotten = list(active.filter(Exists(undelivered)).order_by("pk"))
+    forgotten += active.filter(pk__in=Notification.objects.filter(REPLAYED, next_attempt_at=None).values("instance"))
+    for instance in forgotten:
+        with transaction.atomic():
+            rearm(instance, now)
+    return len(forgotten)
+
+
+def _due_of(instance: Instance, now: datetime) -> QuerySet[Notification]:
+    return Notification.objects.filter(free(now), instance=instance, next_attempt_at__isnull=False)

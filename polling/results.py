@@ -180,8 +180,9 @@ def _give_up(result: Result, step: int, now: datetime) -> None:
 
 
 def _is_paused(notification: Notification) -> bool:
-    states = DeliveryState.objects.filter(instance_id=notification.instance_id, paused_at__isnull=False)
-    return states.exists()
+    # Locked: a release that comes now waits, and then finds the notification that is about to lose its due time.
+    states = DeliveryState.objects.filter(instance_id=notification.instance_id).select_for_update(of=("self",))
+    return any(paused_at is not None for paused_at in states.values_list("paused_at", flat=True))
 
 
 def _anything_got_through(notification: Notification) -> bool:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from instances.models import Instance
 from instances.secrets import hash_token
 from polling.models import DeliveryState, Notification
-from polling.pausing import pause_delivery, release_delivery
+from polling.pausing import pause_delivery, rearm_forgotten, release_delivery
 from tests.conftest import Tenant
 from tests.polling.notifying import make_instance, make_notifications
 from tests.polling.receivers import Receiver
@@ -111,6 +111,19 @@ def test_any_other_where_is_refused(
     assert answer.status_code == 400
     assert words in answer.json()["message"]
     assert DeliveryState.objects.get().paused_at is not None
+
+
+def test_what_a_worker_left_without_a_due_time_is_found_again(paused: Instance, receiver: Receiver) -> None:
+    release_delivery(paused, timezone.now())
+    Notification.objects.update(next_attempt_at=None)  # as one does that saw the pause just before the release
+    assert rearm_forgotten(timezone.now()) == 1
+    assert deliver(now_due=False) == 30
+    assert rearm_forgotten(timezone.now()) == 0
+
+
+def test_what_waits_for_a_reason_is_not_forgotten(paused: Instance) -> None:
+    assert rearm_forgotten(timezone.now()) == 0
+    assert deliver() == 0
 
 
 def test_the_command_releases_and_delivers(paused: Instance, receiver: Receiver) -> None:
