@@ -9,6 +9,7 @@ from cwconnect.schema.operations import Json, Operation, Parameter
 from cwconnect.schema.shapes import (
     ANY_TIME,
     CREATE_EXAMPLES,
+    DELIVERY_EXAMPLE,
     HISTORY_EXAMPLE,
     INSTANCE_EXAMPLE,
     KEY_EXAMPLE,
@@ -20,7 +21,7 @@ from cwconnect.schema.shapes import (
     referred,
 )
 
-INSTANCES, EVENTS, ELEMENTS, HUBS = "Instances", "Event history", "Elements", "Hubs"
+INSTANCES, EVENTS, DELIVERIES, ELEMENTS, HUBS = "Instances", "Event history", "Deliveries", "Elements", "Hubs"
 _OWN = "Acts on the instance of the Element token."
 _PAGE_SIZE = Parameter("pageSize", {"type": "integer", "minimum": 1, "maximum": 999_999_999}, "At most 1000 are given.")
 _NEXT_PAGE = Parameter("nextPage", TEXT, "The Elements-Next-Page-Token of the answer before.")
@@ -91,6 +92,13 @@ _HISTORY_ONE = Operation(EVENTS, "Show one event", _EVENT, example=HISTORY_EXAMP
 _HISTORY_COUNTS = Operation(
     EVENTS, "Count events by time", listed(referred("Count")), query=_ANALYTICS, example=_COUNTS
 )
+_WAITING = Parameter(
+    "where",
+    TEXT | {"examples": ["channel='webhook' and status='queued'"]},
+    "status='queued' is needed; instanceId=523232 narrows it down.",
+    required=True,
+)
+_ONE_OR_ALL = "Of the Element token's instance, or of all instances of the organization."
 _ELEMENT = referred("Element")
 
 
@@ -132,8 +140,25 @@ COMPATIBLE: Mapping[str, Operation] = {
     "GET /instances/{id}/events/analytics": _HISTORY_COUNTS,
     "GET /instances/events": _own(_HISTORY_LIST),
     "GET /instances/events/{eventId}": _own(_HISTORY_ONE),
-    "GET /instances/events/analytics": replace(
-        _HISTORY_COUNTS, description="Of the Element token's instance, or of all instances of the organization."
+    "GET /instances/events/analytics": replace(_HISTORY_COUNTS, description=_ONE_OR_ALL),
+    "GET /notifications/subscriptions/deliveries": Operation(
+        DELIVERIES,
+        "List the notifications that wait to be delivered, oldest first",
+        listed(referred("QueuedDelivery")),
+        query=(_WAITING, _PAGE_SIZE, _NEXT_PAGE),
+        paged=True,
+        example=[DELIVERY_EXAMPLE],
+        errors=(404,),
+        description=_ONE_OR_ALL,
+    ),
+    "PUT /notifications/subscriptions/deliveries": Operation(
+        DELIVERIES,
+        "Release what waits behind a pause, the exhausted first",
+        referred("Released"),
+        query=(_WAITING,),
+        example={"released": 214},
+        errors=(404,),
+        description=_ONE_OR_ALL,
     ),
     "GET /elements": Operation(ELEMENTS, "List the connectors: there is one", listed(_ELEMENT)),
     "GET /elements/{element}": Operation(ELEMENTS, "Show the connector", _ELEMENT),

@@ -39,12 +39,15 @@ class Parameter:
     schema: Json
     description: str = ""
     place: str = "query"
+    required: bool = False
 
     def build(self) -> Json:
         """Give it as OpenAPI writes it."""
         built: Json = {"name": self.name, "in": self.place, "schema": self.schema}
         if self.schema.get("type") == "array":
             built |= {"style": "form", "explode": True}
+        if self.required:
+            built["required"] = True
         return built | ({"description": self.description} if self.description else {})
 
 

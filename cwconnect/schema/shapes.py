@@ -122,6 +122,22 @@ KEY_EXAMPLE: dict[str, Any] = {
     "required": False,
     "type": "number",
 }
+DELIVERY_EXAMPLE: dict[str, Any] = {
+    "id": 1047001,
+    "channel": "webhook",
+    "status": "queued",
+    "webhookId": "msg_16037f3a-5cd5-4edc-97e8-b1c217430357",
+    "instanceId": 523232,
+    "objectType": "contacts",
+    "events": 10,
+    "createdDate": "2018-07-31T19:40:36Z",
+    "url": "http://mycoolapp.com",
+    "tries": 10,
+    "nextTryDate": None,
+    "lastError": "The receiver answered 503.",
+    "paused": True,
+    "pauseReason": "The receiver was away.",
+}
 HISTORY_EXAMPLE: dict[str, Any] = {
     "id": 35149,
     "eventDate": "2018-07-31T19:40:36Z",
@@ -219,6 +235,25 @@ COMPONENTS: dict[str, Json] = {
         }
     ),
     "Count": _object({"count": {"type": "integer", "minimum": 0}, "timestamp": TIME}),
+    "QueuedDelivery": _object(
+        {
+            "id": WHOLE,
+            "channel": {"const": "webhook"},
+            "status": {"const": "queued"},
+            "webhookId": TEXT,
+            "instanceId": WHOLE,
+            "objectType": TEXT,
+            "events": WHOLE,
+            "createdDate": TIME,
+            "url": TEXT,
+            "tries": WHOLE,
+            "nextTryDate": {"type": ["string", "null"], "format": "date-time"},
+            "lastError": {"type": ["string", "null"]},
+            "paused": YES_NO,
+            "pauseReason": {"type": ["string", "null"]},
+        }
+    ),
+    "Released": _object({"released": {"type": "integer", "minimum": 0}}),
     "InstanceBody": {
         "type": "object",
         "properties": {
