@@ -1,0 +1,270 @@
+"""Attacks on tenancy and sign-in: every route there is, tried with every identity that must not get in.
+
+Routes are read from the site itself, so that a new one is tried from its first day. The victim's organization has an
+instance, a poll, an event, a notification; their names and texts hold a word that no answer to an attacker may hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import serializers
+from django.core.cache import cache
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+
+from instances.models import ApiUser, Instance, Membership, ResourcePoll, Role
+from instances.secrets import hash_token, new_token
+from polling.models import Event, Notification
+from tests.conftest import Tenant
+from tests.site.rows import make_instance, make_notification, make_poll
+
+WORD = "Kronjuwelen"
+OPEN = {"healthz", "readyz", "metrics", "api-docs", "schema"}  # for anybody, or behind a token of their own
+PAGES_FOR_ALL = {"signin", "signout", "first-start"}
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
+REFUSED = {400, 401, 403, 404, 405, 415, 422, 428}
+
+
+@dataclass(frozen=True)
+class Victim:
+    """What is to be kept from everybody else."""
+
+    tenant: Tenant
+    instance: Instance
+    poll: ResourcePoll
+    event: Event
+    notification: Notification
+    token: str
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The victim's ids, by the names that routes give them."""
+        return {
+            "number": self.instance.pk,
+            "poll": self.poll.pk,
+            "event": self.event.pk,
+            "delivery": self.notification.pk,
+            "secret": self.tenant.user.pk,
+            "key": "baseUrl",
+            "name": "contacts",
+            "element": "connectwisecrmrest",
+            "hub": "crm",
+            "resource": "contacts",
+        }
+
+    def snapshot(self) -> str:
+        """All that is stored of the victim."""
+        rows: list[Any] = [self.tenant.organization, *ApiUser.objects.filter(organization=self.tenant.organization)]
+        rows += [Instance.objects.get(pk=self.instance.pk), ResourcePoll.objects.get(pk=self.poll.pk)]
+        rows += [Event.objects.get(pk=self.event.pk), Notification.objects.get(pk=self.notification.pk)]
+        return str(serializers.serialize("json", rows))
+
+
+@pytest.fixture
+def victim(tenant: Tenant) -> Victim:
+    token, now = new_token(), timezone.now()
+    instance = make_instance(tenant.organization, name=WORD, company=WORD, token_hash=hash_token(token))
+    poll = make_poll(instance, due_at=None)
+    notification = make_notification(instance, 1, now)
+    event = Event.objects.create(
+        id=1,
+        instance=instance,
+        resource_poll=poll,
+        notification=notification,
+        object_type="contacts",
+        object_id="1",
+        record_id=1,
+        kind="CREATED",
+        occurred_at=now,
+        polled_at=now,
+        record=f'{{"id": 1, "name": "{WORD}"}}',
+    )
+    return Victim(tenant, instance, poll, event, notification, token)
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route of the site and the names of its arguments."""
+
+    name: str
+    arguments: tuple[str, ...]
+    is_page: bool
+
+    def url(self, victim: Victim) -> str:
+        return reverse(self.name, kwargs={name: victim.arguments[name] for name in self.arguments})
+
+
+def walk(patterns: list[Any], before: str = "") -> Iterator[Route]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            if pattern.namespace is None:
+                yield from walk(pattern.url_patterns, before + str(pattern.pattern))
+        elif isinstance(pattern, URLPattern) and pattern.name and pattern.name not in OPEN | PAGES_FOR_ALL:
+            names = (*pattern.pattern.converters, *pattern.pattern.regex.groupindex)
+            path = before + str(pattern.pattern)
+            yield Route(pattern.name, tuple(dict.fromkeys(names)), not path or path.startswith("app/"))
+
+
+ROUTES = list(walk(get_resolver().url_patterns))
+API = [route for route in ROUTES if not route.is_page]
+PAGES = [route for route in ROUTES if route.is_page]
+
+
+def attempts(routes: list[Route], victim: Victim, **client: Any) -> Iterator[tuple[str, str, Any]]:
+    """Try every method of these routes; give method, URL and answer."""
+    sender = Client(raise_request_exception=False, **client)
+    for route in routes:
+        for method in METHODS:
+            url = route.url(victim)
+            sender.cookies.clear()
+            cache.clear()  # each is the first of its kind: after many, even a right one would be answered 429
+            yield method, url, sender.generic(method, url, "{}", content_type="application/json")
+
+
+def identities(victim: Victim, attacker: Tenant) -> dict[str, str]:
+    """Authorization headers that are nobody's."""
+    mine, theirs = attacker, victim.tenant
+    return {
+        "empty": "",
+        "my user alone": f"User {mine.user_secret}",
+        "their token alone": f"Element {victim.token}",
+        "my user, their organization": f"User {mine.user_secret}, Organization {theirs.organization_secret}",
+        "their user, my organization": f"User {theirs.user_secret}, Organization {mine.organization_secret}",
+        "my user, their token": f"User {mine.user_secret}, Element {victim.token}",
+        "all three, of two": (
+            f"User {mine.user_secret}, Organization {mine.organization_secret}, Element {victim.token}"
+        ),
+        "their user, a guessed token": f"User {theirs.user_secret}, Element {'A' * 43}=",
+        "the parts swapped": f"User {theirs.organization_secret}, Organization {theirs.user_secret}",
+        "the stored hashes": (
+            f"User {hash_token(theirs.user_secret)}, Organization {hash_token(theirs.organization_secret)}"
+        ),
+        "another case": f"User {theirs.user_secret.swapcase()}, Organization {theirs.organization_secret}",
+        "cut short": f"User {theirs.user_secret[:-2]}, Organization {theirs.organization_secret}",
+        "a part twice": f"User {mine.user_secret}, {theirs.auth}",
+        "a quote": "User ' OR 1=1 --, Organization ' OR 1=1 --",
+        "a NUL": f"User {theirs.user_secret}\x00, Organization {theirs.organization_secret}",
+        "Basic": "Basic YWRtaW46YWRtaW4=",
+        "Bearer": f"Bearer {theirs.user_secret}",
+        "null": "User null, Organization null",
+        "very long": "User " + "A" * 100_000,
+    }
+
+
+NAMES = [
+    *("empty", "my user alone", "their token alone", "my user, their organization", "their user, my organization"),
+    *("my user, their token", "all three, of two", "their user, a guessed token", "the parts swapped"),
+    *("the stored hashes", "another case", "cut short", "a part twice", "a quote", "a NUL", "Basic", "Bearer"),
+    *("null", "very long"),
+]
+
+
+def test_the_table_is_long_enough_and_names_every_identity(victim: Victim, other_tenant: Tenant) -> None:
+    assert list(identities(victim, other_tenant)) == NAMES
+    assert len(API) * len(NAMES) > 80
+    assert len(PAGES) > 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nobody_gets_into_the_api(victim: Victim, other_tenant: Tenant, name: str) -> None:
+    before = victim.snapshot()
+    header = identities(victim, other_tenant)[name]
+    let_in = [
+        (method, url, answer.status_code)
+        for method, url, answer in attempts(API, victim, headers={"Authorization": header})
+        if answer.status_code != 401
+    ]
+    assert let_in == []
+    assert victim.snapshot() == before
+
+
+def test_another_organization_sees_and_changes_nothing(victim: Victim, other_tenant: Tenant) -> None:
+    before = victim.snapshot()
+    for method, url, answer in attempts(API, victim, headers={"Authorization": other_tenant.auth}):
+        assert WORD not in answer.content.decode(), (method, url)
+        if str(victim.instance.pk) in url.split("/") and method != "OPTIONS":
+            assert answer.status_code in REFUSED, (method, url, answer.status_code)
+    assert victim.snapshot() == before
+
+
+@pytest.mark.parametrize("trick", ["/elements/api-v2", "//", "/./", "/%2e/", "/app/..", "/admin/.."])
+def test_no_spelling_of_a_path_gets_around_sign_in(victim: Victim, trick: str) -> None:
+    for path in (f"/instances/{victim.instance.pk}", "/v1/events", f"/app/instances/{victim.instance.pk}"):
+        answer = Client(raise_request_exception=False).get(trick + path)
+        assert answer.status_code in (301, 302, 400, 401, 403, 404), (trick, path)
+        assert WORD not in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("X-Forwarded-User", "Remote-User", "X-Remote-User", "X-Original-URL", "X-Rewrite-Url"),
+        *("X-HTTP-Method-Override", "X-Forwarded-Host", "X-Real-IP"),
+    ],
+)
+def test_no_header_stands_in_for_a_sign_in(victim: Victim, header: str) -> None:
+    for value in ("admin", f"/instances/{victim.instance.pk}", "127.0.0.1"):
+        for path in (f"/instances/{victim.instance.pk}", f"/app/instances/{victim.instance.pk}", "/admin/"):
+            answer = Client(raise_request_exception=False).get(path, headers={header: value})
+            assert answer.status_code in (302, 401)
+            assert WORD not in answer.content.decode()
+
+
+def person(*organizations: Any, role: str = Role.OPERATOR) -> Client:
+    account = User.objects.create_user("eve", password="a long enough password")
+    for organization in organizations:
+        Membership.objects.create(account=account, organization=organization, role=role)
+    client = Client(raise_request_exception=False)
+    client.force_login(account)
+    return client
+
+
+def test_pages_send_whoever_is_not_signed_in_to_the_sign_in(victim: Victim) -> None:
+    before = victim.snapshot()
+    for method, url, answer in attempts(PAGES, victim):
+        assert answer.status_code in (302, 405), (method, url, answer.status_code)
+        assert WORD not in answer.content.decode(), (method, url)
+    assert victim.snapshot() == before
+
+
+@pytest.mark.parametrize("role", Role.values)
+def test_a_person_of_another_organization_sees_and_changes_nothing(
+    victim: Victim, other_tenant: Tenant, role: str
+) -> None:
+    before, client = victim.snapshot(), person(other_tenant.organization, role=role)
+    for route in PAGES:
+        for method in ("GET", "POST"):
+            answer = client.generic(method, route.url(victim))
+            assert WORD not in answer.content.decode(), (method, route)
+            if "number" in route.arguments:
+                assert answer.status_code in (403, 404, 405), (method, route, answer.status_code)
+    assert victim.snapshot() == before
+
+
+def test_a_viewer_changes_nothing(victim: Victim) -> None:
+    before, client = victim.snapshot(), person(victim.tenant.organization, role=Role.VIEWER)
+    for route in PAGES:
+        if route.name != "choose-organization":  # which of one's own organizations is looked at
+            answer = client.post(route.url(victim))
+            assert answer.status_code in (403, 404, 405), (route, answer.status_code)
+    assert victim.snapshot() == before
+
+
+def test_a_person_without_an_organization_sees_nothing(victim: Victim) -> None:
+    client = person()
+    for route in PAGES:
+        if route.name != "choose-organization":
+            answer = client.get(route.url(victim))
+            assert answer.status_code in (403, 405), (route, answer.status_code)
+
+
+def test_an_operator_is_no_administrator(victim: Victim) -> None:
+    client = person(victim.tenant.organization)
+    for path in ("/admin/", "/admin/auth/user/", "/admin/instances/auditentry/", "/admin/axes/accessattempt/"):
+        assert client.get(path).status_code == 302
