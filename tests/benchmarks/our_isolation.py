@@ -28,7 +28,7 @@ def isolation(name: str, count: int, rate: float, urls: list[str]) -> Figure:
     from tests.polling.notifying import make_instance, make_notifications
 
     organization = Organization.objects.create(name="Bench")
-    start = timezone.now() + timedelta(seconds=1 + len(urls) * count / 1000)  # once all is written
+    start = timezone.now() + timedelta(seconds=2 + len(urls) * count / 300)  # once all is written
     for url in urls:
         make_notifications(
             make_instance(organization, url, url),
