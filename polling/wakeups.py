@@ -27,7 +27,7 @@ from polling.heartbeats import NEVER, beat, beating, cluster_name
 from polling.models import Heartbeat
 
 LOST_AFTER = timedelta(seconds=30)
-LEFT_LIE = timedelta(seconds=5)
+LEFT_LIE = timedelta(seconds=2)
 SLOT_FREE_AFTER = timedelta(seconds=45)
 STRETCH_SECONDS = 60.0
 SHORT_STRETCH_SECONDS = 10.0
