@@ -147,6 +147,15 @@ def test_a_run_that_ends_after_the_tally_passed_it_is_counted_once(poll: Resourc
     assert Tally.objects.get(name="runs").open == []
 
 
+def test_many_rows_are_passed_in_steps(poll: ResourcePoll, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tallies, "STEP", 2)
+    now = timezone.now()
+    last = [make_run(poll, now - 5 * MINUTE).pk for _ in range(5)][-1]
+    tallies.advance(now)
+    assert Tally.objects.get(name="runs").upto == last
+    assert complete(now) == 5
+
+
 def test_a_fresh_row_is_not_passed_for_a_smaller_id_may_still_appear(poll: ResourcePoll) -> None:
     now = timezone.now()
     old = make_run(poll, now - 5 * MINUTE)
