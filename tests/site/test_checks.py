@@ -122,5 +122,6 @@ def test_a_url_that_can_not_be_called_is_named_and_not_shown(settings: Settings,
 
 def test_a_door_that_is_open_to_the_world_is_warned_of(settings: Settings, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    settings.PUBLIC_URL, settings.ALLOWED_HOSTS, settings.DATA_DIR = "http://x.example", ["*"], tmp_path
+    settings.PUBLIC_URL, settings.ALLOWED_HOSTS = "http://x.example", ["*"]
+    settings.EMBEDDED, settings.DATA_DIR = True, tmp_path
     assert ids(check_front_door()) == ["cwconnect.W001", "cwconnect.W002", "cwconnect.W003"]
