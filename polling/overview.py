@@ -14,7 +14,8 @@ from typing import Any
 from django.db.models import Count, Min, QuerySet
 
 from instances.models import Instance, Organization
-from polling.models import Absence, DeliveryState, Event, Health, Heartbeat, Notification, PollState, Receiver
+from polling.models import Absence, DeliveryState, Event, Health, Heartbeat, PollState, Receiver
+from polling.waiting import undelivered_of
 
 DAY = timedelta(days=1)
 WORKER_SILENT = timedelta(seconds=60)  # a worker shows itself every 10 s
@@ -198,7 +199,7 @@ def _paused(keys: Sequence[int]) -> QuerySet[DeliveryState]:
 
 
 def _undelivered(keys: Sequence[int]) -> dict[int, tuple[int, datetime | None]]:
-    rows = Notification.objects.filter(instance__in=keys, state__in=Notification.UNDELIVERED)
+    rows = undelivered_of(instance__in=keys)
     counted = rows.values("instance_id").annotate(n=Count("pk"), first=Min("next_attempt_at")).order_by()
     return {row["instance_id"]: (row["n"], row["first"]) for row in counted}
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Count, Min, Q
+from django.db.models import BooleanField, Count, F, Min, Q, QuerySet
+from django.db.models.expressions import RawSQL
 
 from instances.models import Instance, Organization
-from polling.models import DeliveryState, Notification
+from polling.models import DeliveryAttempt, DeliveryState, Notification
 
 MOST_ROWS = 50
+MOST_ATTEMPTS = 25
+# Written out: SQLite takes a partial index for constants only, never for bound values (373 ms against 3 with 600,000 rows).
+_UNDELIVERED = RawSQL("polling_notification.state IN ('pending', 'exhausted')", [], output_field=BooleanField())
+
+
+def undelivered_of(**whose: Any) -> QuerySet[Notification]:
+    """Give the undelivered notifications that match, by the index that holds nothing else."""
+    return Notification.objects.filter(_UNDELIVERED, **whose)
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ class WaitingRow:
 
 def waiting_rows(organization: Organization) -> list[WaitingRow]:
     """Give the instances whose delivery waits, fails or is paused, those that need a person first: three queries."""
-    undelivered = Notification.objects.filter(instance__organization=organization, state__in=Notification.UNDELIVERED)
+    undelivered = undelivered_of(instance__organization=organization)
     counted = undelivered.values("instance_id").annotate(n=Count("pk"), first=Min("next_attempt_at")).order_by("-n")
     waiting = {row["instance_id"]: (row["n"], row["first"]) for row in counted[:MOST_ROWS]}
     troubled = Q(paused_at__isnull=False) | Q(receiver__open_until__isnull=False) | Q(instance__in=list(waiting))
@@ -44,3 +54,12 @@ def waiting_rows(organization: Organization) -> list[WaitingRow]:
         WaitingRow(instance, *waiting.get(key, (0, None)), deliveries.get(key)) for key, instance in instances.items()
     ]
     return sorted(rows, key=lambda row: (row.state == "pending", row.state, -row.undelivered))[:MOST_ROWS]
+
+
+def failed_attempts(organization: Organization, since: datetime) -> list[DeliveryAttempt]:
+    """Give the newest attempts that failed since a time: walked by time, the sum keeps the planner off other indexes."""
+    ours = Instance.objects.filter(organization=organization).values("pk")
+    recent = DeliveryAttempt.objects.filter(started_at__gte=since).exclude(error_kind="")
+    found = recent.annotate(owner=F("notification__instance_id") + 0).filter(owner__in=ours)
+    shown = found.select_related("notification__instance").defer("notification__body", "response")
+    return list(shown.order_by("-started_at")[:MOST_ATTEMPTS])

@@ -36,7 +36,7 @@ def in_words(seconds: float) -> str:
 @register.filter
 def ago(moment: datetime | None) -> SafeString | str:
     """Write a time as `2 min ago` or `in 40 s`, with the exact local time and UTC in its title."""
-    if moment is None:
+    if not moment:  # templates give "" for what hangs on nothing
         return NOTHING
     seconds = (timezone.now() - moment).total_seconds()
     text = f"{in_words(seconds)} ago" if seconds >= 1 else f"in {in_words(-seconds)}" if seconds <= -1 else "now"
@@ -46,7 +46,7 @@ def ago(moment: datetime | None) -> SafeString | str:
 @register.filter
 def exactly(moment: datetime | None) -> SafeString | str:
     """Write a time of today as a clock shows it, any other with its day; UTC in the title."""
-    if moment is None:
+    if not moment:  # templates give "" for what hangs on nothing
         return NOTHING
     local, today = timezone.localtime(moment), timezone.localdate()
     form = "%H:%M:%S" if local.date() == today else "%d %b %Y, %H:%M:%S"
@@ -60,9 +60,9 @@ def _time(moment: datetime, text: str) -> SafeString:
 
 
 @register.filter
-def duration(value: timedelta | float | None) -> str:
+def duration(value: timedelta | float | str | None) -> str:
     """Write a duration: `12 ms`, `1.2 s`, then by its largest unit."""
-    if value is None:
+    if value is None or isinstance(value, str):
         return NOTHING
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
     if seconds < 1:
@@ -71,9 +71,9 @@ def duration(value: timedelta | float | None) -> str:
 
 
 @register.filter
-def number(value: float | None) -> str:
+def number(value: float | str | None) -> str:
     """Write a whole number with its digits grouped."""
-    return NOTHING if value is None else f"{value:,.0f}"
+    return NOTHING if value is None or isinstance(value, str) else f"{value:,.0f}"
 
 
 @register.filter

@@ -14,34 +14,31 @@ from django.views.decorators.http import require_POST
 from cwconnect.errors import Refusal
 from instances.access import PageRequest, operator_page, page
 from polling.deletions import dismiss_held, held_deletes, release_held
-from polling.models import DeliveryAttempt, DeliveryState, Notification, PollState, Replay
+from polling.models import DeliveryState, Notification, PollState, Replay
 from polling.pages.paging import page_of
 from polling.pages.parts import moment_of, own_poll
 from polling.pausing import release_delivery
 from polling.replay import Selection, count_selected, progress_of, start_replay
 from polling.standing import standing_of
 from polling.trials import send_test
-from polling.waiting import waiting_rows
+from polling.waiting import failed_attempts, undelivered_of, waiting_rows
 
 PER_PAGE = 25
 _DAY = timedelta(days=1)
 _HELD_SHOWN = 100
-_STATES = (Notification.State.PENDING, Notification.State.EXHAUSTED)
 
 
 @page
 def deliveries(request: PageRequest) -> HttpResponse:
     """Show where delivery waits or fails, and the attempts of a day that failed."""
     organization, now = request.person.organization, timezone.now()
-    failed = (
-        DeliveryAttempt.objects.filter(started_at__gte=now - _DAY, notification__instance__organization=organization)
-        .exclude(error_kind="")
-        .select_related("notification__instance")
-        .defer("notification__body", "response")
-        .order_by("-started_at")[:PER_PAGE]
-    )
     replays = Replay.objects.filter(instance__organization=organization).select_related("instance").order_by("-pk")[:5]
-    context = {"rows": waiting_rows(organization), "failed": failed, "replays": replays, "here": "deliveries"}
+    context = {
+        "rows": waiting_rows(organization),
+        "failed": failed_attempts(organization, now - _DAY),
+        "replays": replays,
+        "here": "deliveries",
+    }
     return render(request, "polling/deliveries.html", context)
 
 
@@ -50,15 +47,13 @@ def instance_delivery(request: PageRequest, number: int) -> HttpResponse:
     """Show an instance's receiver and its notifications, newest first; `state=undelivered` those that wait."""
     instance = request.person.instance(number)
     waiting = request.GET.get("state") == "undelivered"
-    rows = Notification.objects.filter(instance=instance).defer("body").order_by("-pk")
-    if waiting:
-        rows = rows.filter(state__in=_STATES)
+    rows = undelivered_of(instance=instance) if waiting else Notification.objects.filter(instance=instance)
     context = {
         "instance": instance,
         "standing": standing_of(instance, timezone.now()),
-        "shown": page_of(rows, request.GET, PER_PAGE),
+        "shown": page_of(rows.defer("body").order_by("-pk"), request.GET, PER_PAGE),
         "waiting": waiting,
-        "undelivered": Notification.objects.filter(instance=instance, state__in=Notification.UNDELIVERED).count(),
+        "undelivered": undelivered_of(instance=instance).count(),
         "tab": "delivery",
         "here": "instances",
     }
@@ -89,7 +84,7 @@ def release(request: PageRequest, number: int) -> HttpResponse:
         return redirect(f"{request.path}/progress?total={count}")
     context = {
         "instance": instance,
-        "count": Notification.objects.filter(instance=instance, state__in=Notification.UNDELIVERED).count(),
+        "count": undelivered_of(instance=instance).count(),
         "delivery": DeliveryState.objects.filter(instance=instance).first(),
         "here": "deliveries",
     }
@@ -101,7 +96,7 @@ def release_progress(request: PageRequest, number: int) -> HttpResponse:
     """Show how many of the released notifications are still to be sent."""
     instance = request.person.instance(number)
     total = request.GET.get("total", "")
-    left = Notification.objects.filter(instance=instance, state__in=Notification.UNDELIVERED).count()
+    left = undelivered_of(instance=instance).count()
     asked = max(int(total), left) if total.isdecimal() and len(total) < 10 else left
     context = {
         "instance": instance,

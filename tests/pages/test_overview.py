@@ -132,6 +132,13 @@ def test_the_number_of_queries_does_not_grow(
             assert operator.get(path).status_code == 200
 
 
+@pytest.mark.parametrize("part", ["", "/events", "/stream", "/delivery", "/verify", "/release", "/settings", "/replay"])
+def test_an_instance_of_which_nothing_was_sent_has_all_its_pages(
+    instance: Instance, operator: Client, part: str
+) -> None:
+    assert operator.get(f"/app/instances/{instance.pk}{part}").status_code == 200
+
+
 @pytest.mark.django_db
 def test_hours_are_counted_by_kind(instance: Instance) -> None:
     add_events(instance, 5, at=NOW - timedelta(hours=2))
