@@ -12,11 +12,16 @@ from polling.v1.models import IdempotentAnswer as IdempotentAnswer  # Django loo
 class Leased(models.Model):
     """Something that one worker at a time may work on (see leases.py)."""
 
-    lease_token = models.CharField(max_length=32, null=True, editable=False, db_index=True)
+    lease_token = models.CharField(max_length=32, null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         abstract = True
+
+
+def leased(name: str) -> models.Index:
+    """Give the index by which claimed rows are read back: of the few under a lease, however many there are."""
+    return models.Index(fields=["lease_token"], name=name, condition=models.Q(lease_token__isnull=False))
 
 
 class Health(models.TextChoices):
@@ -50,6 +55,7 @@ class PollState(Leased):
 
     class Meta:
         indexes = [
+            leased("poll_leased"),
             models.Index(fields=["next_poll_at"], name="poll_due", condition=models.Q(next_poll_at__isnull=False)),
             models.Index(fields=["next_sweep_at"], name="sweep_due", condition=models.Q(next_sweep_at__isnull=False)),
         ]
@@ -225,13 +231,18 @@ class Notification(Leased):
         DISCARDED = "discarded", "Discarded"
 
     id = models.BigIntegerField(primary_key=True)
-    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="notifications")
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, db_index=False, related_name="notifications")
     object_type = models.CharField(max_length=200)
     webhook_id = models.CharField(max_length=40, unique=True)
     body = models.TextField()
     event_count = models.PositiveSmallIntegerField()
     follows = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, related_name="followers", help_text="Sent only after this one."
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        db_index=False,
+        related_name="followers",
+        help_text="Sent only after this one.",
     )
     state = models.CharField(max_length=20, choices=State.choices, default=State.PENDING)
     next_attempt_at = models.DateTimeField(null=True, help_text="Empty while it waits for another, or for a release.")
@@ -251,6 +262,8 @@ class Notification(Leased):
 
     class Meta:
         indexes = [
+            leased("notification_leased"),
+            models.Index(fields=["follows"], name="notification_following", condition=models.Q(follows__isnull=False)),
             models.Index(
                 fields=["next_attempt_at", "id", "instance"],  # instance: a look passes over full ones unread
                 name="notification_due",
@@ -265,6 +278,7 @@ class Notification(Leased):
                 condition=models.Q(state__in=["pending", "exhausted"]),
             ),
             models.Index(fields=["instance", "-id"], name="notification_newest"),
+            models.Index(fields=["created_at"], name="notification_oldest"),
         ]
 
     UNDELIVERED = (State.PENDING, State.EXHAUSTED)
@@ -285,7 +299,7 @@ class Event(models.Model):
         DELETED = "DELETED", "Deleted"
 
     id = models.BigIntegerField(primary_key=True)
-    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="events")
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, db_index=False, related_name="events")
     resource_poll = models.ForeignKey(
         ResourcePoll, on_delete=models.SET_NULL, null=True, db_index=False, related_name="events"
     )

@@ -52,7 +52,7 @@ def prune(now: datetime, *, progress: Progress = lambda what, count: None) -> Pr
 def _prune_notifications(before: datetime, pruned: Pruned) -> int:
     old = Notification.objects.filter(state__in=DONE, created_at__lt=before)
     with transaction.atomic():
-        keys = list(old.order_by("pk").values_list("pk", flat=True)[:BATCH])
+        keys = list(old.order_by("created_at").values_list("pk", flat=True)[:BATCH])
         DeliveryAttempt.objects.filter(notification_id__in=keys).delete()
         pruned.events += Event.objects.filter(notification_id__in=keys).delete()[0]
         Notification.objects.filter(pk__in=keys).delete()
@@ -62,8 +62,10 @@ def _prune_notifications(before: datetime, pruned: Pruned) -> int:
 
 def _prune_runs(before: datetime) -> int:
     told = Event.objects.filter(run=OuterRef("pk"))
-    old = PollRun.objects.filter(~Q(status=PollRun.Status.OPEN), ~Exists(told), held=[], finished_at__lt=before)
-    keys = list(old.order_by("pk").values_list("pk", flat=True)[:BATCH])
+    # What has ended before has begun before, and by their beginning runs are in an index.
+    ended = PollRun.objects.filter(started_at__lt=before, finished_at__lt=before)
+    old = ended.filter(~Q(status=PollRun.Status.OPEN), ~Exists(told), held=[])
+    keys = list(old.order_by("started_at").values_list("pk", flat=True)[:BATCH])
     PollRun.objects.filter(pk__in=keys).delete()
     return len(keys)
 

@@ -1,0 +1,112 @@
+"""What a worker asks of the database is answered from indexes: the plans of all that a poll and a delivery run.
+
+On PostgreSQL no plan scans a large table from end to end; on SQLite, whose EXPLAIN says less, none scans one without
+an index.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from polling.due import delivery_due_at, poll_due_at
+from polling.models import Event, PollState
+from polling.poller import PollLoop
+from polling.retention import prune
+from tests.polling.conftest import World
+from tests.polling.sending import deliver
+from tests.polling.volume import LARGE, fill
+
+TABLES = [model._meta.db_table for model in LARGE]
+EXPLAINED = re.compile(r"(SELECT|UPDATE|DELETE)\b")
+SCANS = {
+    "postgresql": re.compile(rf"Seq Scan on ({'|'.join(TABLES)})\b"),
+    "sqlite": re.compile(rf"SCAN ({'|'.join(TABLES)})(?! USING)"),
+}
+
+
+@pytest.fixture
+def busy(telling: World) -> World:
+    """A watched world in the middle of 4,000 other polls and 5,000 notifications of the past."""
+    fill(telling.tenant.organization, polls=4000, told=5000)
+    return telling
+
+
+@contextmanager
+def planned() -> Iterator[None]:
+    """Explain every statement that runs within, and find no scan of a large table."""
+    with CaptureQueriesContext(connection) as captured:
+        yield
+    statements = [query["sql"] for query in captured.captured_queries if EXPLAINED.match(query["sql"])]
+    assert statements
+    scans = {sql[:1000]: plan for sql in dict.fromkeys(statements) for plan in [plan_of(sql)] if scan_in(plan)}
+    assert not scans, "\n\n".join(f"{sql}\n{plan}" for sql, plan in scans.items())
+
+
+def plan_of(statement: str) -> str:
+    words = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{words} {statement}")
+        return "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+
+def scan_in(plan: str) -> bool:
+    return SCANS[connection.vendor].search(plan) is not None
+
+
+def test_an_idle_poll(busy: World) -> None:
+    with planned():
+        busy.poll()
+
+
+def test_a_poll_that_tells_changes(busy: World) -> None:
+    for record_id in (3, 4, 5):
+        busy.change(record_id, "Chief")
+    busy.poll()  # so that the next one has something to wait for
+    for record_id in (3, 4, 5):
+        busy.change(record_id, "Chief of all")
+    with planned():
+        busy.poll()
+    assert Event.objects.filter(instance=busy.instance).count() == 6
+
+
+def test_a_claim_among_many_due_polls(busy: World) -> None:
+    PollState.objects.update(next_poll_at=timezone.now() - timedelta(seconds=1))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    loop = PollLoop(PollState.objects.filter(next_poll_at__isnull=False), deadline=float("inf"))
+    with planned():
+        jobs = loop.claim(16, [])
+    loop.release(jobs)
+    assert jobs
+
+
+def test_a_delivery(busy: World) -> None:
+    for record_id in range(1, 21):
+        busy.change(record_id, "Chief")
+    busy.poll()
+    with planned():
+        assert deliver(now_due=False) == 2
+
+
+@pytest.mark.parametrize("look", [poll_due_at, delivery_due_at])
+def test_the_look_for_what_is_due(busy: World, look: Callable[..., object]) -> None:
+    with planned():
+        look(timezone.now())
+
+
+def test_retention(busy: World) -> None:
+    with planned():
+        prune(timezone.now())
+
+
+def test_a_scan_is_seen(busy: World) -> None:
+    with pytest.raises(AssertionError, match="polling_event"), planned():
+        list(Event.objects.filter(record="{}")[:1])

@@ -1,0 +1,61 @@
+"""A log of some size that is nobody's concern here: other polls, their known rows, and what they told long ago."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.utils import timezone
+
+from instances.models import Organization, ResourcePoll
+from polling.bulk import insert, moment
+from polling.models import DeliveryAttempt, Event, KnownRecord, Notification, PollRun, PollState
+from tests.polling.notifying import make_instance
+
+LARGE = (ResourcePoll, PollState, PollRun, KnownRecord, Notification, Event, DeliveryAttempt)
+FIRST_ID = 10_000_000  # beyond what the events of a test take
+
+
+def fill(organization: Organization, *, polls: int, told: int, now: datetime | None = None) -> None:
+    """Write `polls` polls, not due, each with a run; and `told` delivered notifications of four events each."""
+    at = (now or timezone.now()) - timedelta(hours=1)
+    instance = make_instance(organization, "http://127.0.0.1:9/", "Of the past")
+    ResourcePoll.objects.bulk_create(
+        [
+            ResourcePoll(instance=instance, name=f"r{number}", since=at, configuration={"url": "/hubs/crm/contacts"})
+            for number in range(polls)
+        ]
+    )
+    keys = list(ResourcePoll.objects.filter(instance=instance).values_list("pk", flat=True))
+    PollState.objects.bulk_create(
+        [
+            PollState(resource_poll_id=key, site=f"site {key % 97}", host="h", next_poll_at=at + timedelta(days=1))
+            for key in keys
+        ]
+    )
+    PollRun.objects.bulk_create(
+        [PollRun(resource_poll_id=key, status="complete", started_at=at, finished_at=at) for key in keys]
+    )
+    known = [(keys[number % len(keys)], number, 1, bytes(16), False) for number in range(told)]
+    insert(KnownRecord, ("resource_poll_id", "record_id", "stamp", "digest", "gone"), known)
+    for first in range(0, told, 10_000):
+        _tell(instance.pk, keys, range(first, min(first + 10_000, told)), moment(at))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def _tell(instance_id: int, keys: list[int], numbers: range, at: object) -> None:
+    ids = {number: FIRST_ID + 4 * number for number in numbers}
+    columns = ("id", "instance_id", "object_type", "webhook_id", "body", "event_count", "state", "step")
+    sent = [(key, instance_id, "r", f"past {key}", "{}", 4, "delivered", 1, "", at, at) for key in ids.values()]
+    insert(Notification, (*columns, "last_error", "created_at", "delivered_at"), sent)
+    told = ("id", "notification_id", "instance_id", "resource_poll_id", "record_id", "object_type", "object_id")
+    events = [
+        (key + offset, key, instance_id, keys[number % len(keys)], number, "r", str(number), "UPDATED", at, at, "{}")
+        for number, key in ids.items()
+        for offset in range(4)
+    ]
+    insert(Event, (*told, "kind", "occurred_at", "polled_at", "record"), events)
+    DeliveryAttempt.objects.bulk_create(
+        [DeliveryAttempt(notification_id=key, started_at=timezone.now(), status=204) for key in ids.values()]
+    )
