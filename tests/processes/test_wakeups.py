@@ -133,8 +133,8 @@ def test_a_notification_without_a_next_attempt_is_not_due(notification: Notifica
 
 def test_a_second_task_of_a_kind_is_sent_only_for_what_was_left_lie(poll: PollState, now: datetime) -> None:
     with wakeups.slot(Kind.POLL):
-        assert wakeups.send_due(Queue().send, now + 4 * SECOND) == []
-        assert wakeups.send_due(Queue().send, now + 5 * SECOND) == [Kind.POLL]
+        assert wakeups.send_due(Queue().send, now + SECOND) == []
+        assert wakeups.send_due(Queue().send, now + 2 * SECOND) == [Kind.POLL]
 
 
 def test_the_task_in_the_last_place_has_a_short_stretch_and_one_more_has_none(db: None, settings: Settings) -> None:
