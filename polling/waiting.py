@@ -14,7 +14,8 @@ from polling.models import DeliveryAttempt, DeliveryState, Notification
 
 MOST_ROWS = 50
 MOST_ATTEMPTS = 25
-# Written out: SQLite takes a partial index for constants only, never for bound values (373 ms against 3 with 600,000 rows).
+# Written out: SQLite takes a partial index for constants only, never for bound values (373 ms with 600,000 rows
+# that were delivered, 14 ms so).
 _UNDELIVERED = RawSQL("polling_notification.state IN ('pending', 'exhausted')", [], output_field=BooleanField())
 
 
@@ -57,7 +58,7 @@ def waiting_rows(organization: Organization) -> list[WaitingRow]:
 
 
 def failed_attempts(organization: Organization, since: datetime) -> list[DeliveryAttempt]:
-    """Give the newest attempts that failed since a time: walked by time, the sum keeps the planner off other indexes."""
+    """Give the newest attempts that failed since a time: walked by it, the sum keeps the planner off other indexes."""
     ours = Instance.objects.filter(organization=organization).values("pk")
     recent = DeliveryAttempt.objects.filter(started_at__gte=since).exclude(error_kind="")
     found = recent.annotate(owner=F("notification__instance_id") + 0).filter(owner__in=ours)
