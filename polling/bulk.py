@@ -19,6 +19,7 @@ from django.db import connection, models
 
 Model = type[models.Model]
 Row = Sequence[Any]
+TEXTS = ("text", "jsonb")
 
 
 def moment(value: datetime | None) -> Any:
@@ -95,7 +96,7 @@ def _turned(rows: Sequence[Row]) -> list[Row]:
 
 
 def _array(kind: str, values: Row) -> list[Any]:
-    if kind != "text":
+    if kind not in TEXTS:
         return list(values)
     # An array of texts is escaped by psycopg quote by quote, which for JSON costs more than all the rest.
     return [None if value is None else value.encode() for value in values]
@@ -103,10 +104,11 @@ def _array(kind: str, values: Row) -> list[Any]:
 
 def _arrays(model: Model, columns: Sequence[str]) -> str:
     kinds = _types(model, columns)
-    unnested = ", ".join(f"%s::{'bytea' if kind == 'text' else kind}[]" for kind in kinds)
+    unnested = ", ".join(f"%s::{'bytea' if kind in TEXTS else kind}[]" for kind in kinds)
     names = [f"c{place}" for place in range(len(kinds))]
     read = [
-        f"convert_from({name}, 'UTF8')" if kind == "text" else name for name, kind in zip(names, kinds, strict=True)
+        f"convert_from({name}, 'UTF8')::{kind}" if kind in TEXTS else name
+        for name, kind in zip(names, kinds, strict=True)
     ]
     return f"(SELECT {', '.join(read)} FROM unnest({unnested}) AS given ({', '.join(names)}))"  # noqa: S608  (as above)
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet, Value
@@ -18,6 +19,7 @@ from django.db.models.functions import Coalesce
 
 from polling.alerts import resolve, warn_of_tries
 from polling.breaker import Tally, note_tallies
+from polling.bulk import moment, update
 from polling.models import Alert, DeliveryAttempt, DeliveryState, Notification, Replay
 from polling.parcels import Outcome, Parcel
 from polling.pausing import let_followers_go, pause_delivery
@@ -77,32 +79,16 @@ def _still_ours(results: Sequence[Pair]) -> list[Result]:
 
 
 def _write_attempts(results: Sequence[Result], now: datetime) -> None:
-    """Complete the rows of the attempts. By upsert: `bulk_update` takes ten times as long to put its SQL together."""
-    attempts = [_attempt(result, now) for result in results if result.outcome.sent]
-    DeliveryAttempt.objects.bulk_create(
-        attempts,
-        update_conflicts=True,
-        unique_fields=["id"],
-        update_fields=["finished_at", "seconds", "status", "error_kind", "error", "request_headers", "response"],
-    )
+    """Complete the rows of the attempts."""
+    at = moment(now)
+    rows = [(at, *_ended(result.outcome), result.parcel.attempt_id) for result in results if result.outcome.sent]
+    columns = ("finished_at", "seconds", "status", "error_kind", "error", "request_headers", "response")
+    update(DeliveryAttempt, columns, rows, key="id")
 
 
-def _attempt(result: Result, now: datetime) -> DeliveryAttempt:
-    parcel, outcome = result.parcel, result.outcome
-    return DeliveryAttempt(
-        id=parcel.attempt_id,
-        notification_id=result.key,
-        url=parcel.envelope.url,
-        started_at=parcel.started_at,
-        replay=parcel.notification.replay_id is not None,
-        finished_at=now,
-        seconds=outcome.seconds,
-        status=outcome.status,
-        error_kind=outcome.error_kind,
-        error=outcome.error,
-        request_headers=dict(outcome.headers),
-        response=outcome.response,
-    )
+def _ended(outcome: Outcome) -> tuple[float, int | None, str, str, str, str]:
+    headers = orjson.dumps(dict(outcome.headers)).decode()
+    return (outcome.seconds, outcome.status, outcome.error_kind, outcome.error, headers, outcome.response)
 
 
 def _write_unsent(results: Sequence[Result]) -> None:
