@@ -61,7 +61,8 @@ class WireForm(forms.Form):
         left = {}
         for path, text in error.problems.items():
             if path in fields:
-                self.add_error(fields[path], _as_sentence(text))
+                if fields[path] not in self.errors:
+                    self.add_error(fields[path], _as_sentence(text))
             else:
                 left[path] = _as_sentence(text)
         return left

@@ -61,13 +61,17 @@ def new_instance(request: PageRequest) -> HttpResponse:
 
 def _read(request: PageRequest, form: NewInstanceForm) -> tuple[Wanted | None, dict[str, str]]:
     """Read form and resources into what is wanted; what is wrong goes beside its field, the rest is given."""
-    if not form.is_valid():
-        return None, {}
+    form.is_valid()  # goes on with what could be read, so that all that is wrong is said at once
+    given, problems, wanted = form.wire(), dict[str, str](), None
     try:
-        polls = chosen_polls(posted_choices(request.POST))
-        return read_configuration(form.wire() | {POLLS: polls}, base=Wanted()), {}
+        given[POLLS] = chosen_polls(posted_choices(request.POST))
     except ConfigurationError as error:
-        return None, form.blame(error)
+        problems |= error.problems
+    try:
+        wanted = read_configuration(given, base=Wanted())
+    except ConfigurationError as error:
+        problems |= error.problems
+    return (None, form.blame(ConfigurationError(problems))) if problems else (wanted, {})
 
 
 def _api_user(request: PageRequest) -> tuple[ApiUser, Any]:

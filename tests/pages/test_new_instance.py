@@ -76,6 +76,13 @@ def test_what_is_missing_is_said_beside_its_field_and_the_rest_is_kept(operator:
     assert not Instance.objects.exists()
 
 
+def test_all_that_is_wrong_is_said_at_once(operator: Client, typed: dict[str, Any]) -> None:
+    html = text_of(operator.post(NEW, typed | {"name": "", "company": "", "callback_url": "", "watch": []}))
+    for field in ("name", "company", "callback_url"):
+        assert html.count(f'id="id_{field}_error"') == 1
+    assert "Choose at least one resource" in html
+
+
 def test_an_address_that_is_not_allowed_is_said_beside_the_callback_url(
     operator: Client, typed: dict[str, Any]
 ) -> None:
