@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import signal
 import sqlite3
+import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -153,13 +154,19 @@ def spoil(count: int, **fault: object) -> Begin:
 
 
 def move_clock(world: World, chance: random.Random) -> Course:
-    """Have ConnectWise's clock, stamps and `Date` alike, run ahead or behind for a while."""
+    """Have ConnectWise's clock, stamps and `Date` alike, run ahead or behind for a while.
+
+    Not behind the moment when watching began: what ConnectWise itself dates before it is no news to anybody.
+    """
+    room = min(_CLOCK_SECONDS, time.monotonic() - world.watching_since - 10)
+    seconds = chance.uniform(30, _CLOCK_SECONDS)
+    offset = -min(seconds, room) if room > 0 and chance.random() < 0.5 else seconds
     try:
-        offset = chance.choice((-1, 1)) * chance.uniform(30, _CLOCK_SECONDS)
         world.source.move_clock(offset)
-        yield chance.uniform(3, 15)
+        yield 1.0
         status, seen = world.ask("GET", "/_sandbox", port=world.sandbox_port)
         moved = status == 200 and abs(seen["settings"]["clock_offset"] - offset) < 1
+        yield chance.uniform(3, 15)
         return f"its clock was {offset:+.0f} s off" if moved else ""
     finally:
         world.source.move_clock(0)

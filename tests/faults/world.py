@@ -73,7 +73,7 @@ class World:
         self._authorization = ""
         self._done = threading.Event()
         self._presser = threading.Thread(target=self._press, name="presser", daemon=True)
-        self._written_until = 0.0
+        self.watching_since = self._written_until = 0.0
 
     def _processes(self) -> dict[str, Kept]:
         def module(name: str, *arguments: object) -> Kept:
@@ -111,7 +111,7 @@ class World:
         self._authorization = f"User {made['user']}, Organization {made['organization']}"
         for number in range(self.load.instances):
             self._watch(self.source.lists[number % len(self.source.lists)], number)
-        self._written_until = time.monotonic()
+        self.watching_since = self._written_until = time.monotonic()
         self._presser.start()
 
     def _watch(self, name: str, number: int) -> None:
