@@ -218,6 +218,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = env.text("CWCONNECT_TIME_ZONE", "UTC")
 USE_I18N = False
+DATETIME_FORMAT = "Y-m-d H:i:s"  # of the admin: attempts and runs are seconds apart
 USE_TZ = True
 
 # What is told of the service: metrics, a heartbeat, logs

@@ -14,6 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django_q import admin as _queues_own  # noqa: F401  (registers the queue's tables, so that they can be replaced)
+from django_q.models import Failure, OrmQ, Schedule, Success
 
 from polling.deletions import dismiss_held, release_held, sweep_now
 from polling.due import make_due
@@ -47,6 +49,11 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
 
     show_full_result_count = False  # an unbounded count is slow with a million rows
     list_per_page = 50
+
+    class Media:
+        """Long JSON without a space would else be cut off at the edge."""
+
+        css = {"all": ("cwconnect/admin.css",)}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Rows are written by the service alone."""
@@ -273,3 +280,15 @@ class AlertAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "resolved_at", "created_at")
     list_select_related = ("organization", "instance")
     search_fields = ("=instance__name",)
+
+
+def show_queue_read_only() -> None:
+    """Replace the queue's own admin: a schedule added there runs any function, and without ours nobody looks."""
+    for model in (Schedule, Success, Failure, OrmQ):
+        if admin.site.is_registered(model):  # OrmQ is not where Redis is the broker
+            theirs = type(admin.site.get_model_admin(model))
+            admin.site.unregister(model)
+            admin.site.register(model, type(theirs.__name__, (ReadOnlyAdmin, theirs), {"actions": ()}))
+
+
+show_queue_read_only()
