@@ -18,7 +18,8 @@ pytestmark = pytest.mark.django_db
 ROUTES = sorted({**COMPATIBLE, **MODERN})
 OF_AN_INSTANCE = re.compile(r"\{(id|instance)\}")
 OWN = re.compile(r" /instances/(configuration|enabled|events)|(PATCH|DELETE) /instances$| /hubs/")
-NOT_OF_AN_INSTANCE = re.compile(r" /(elements|v1/secrets|v1/deliveries|v1/events)|(GET|POST) /instances$")
+WAITING = "?where=channel%3D'webhook'%20and%20status%3D'queued'"
+NOT_OF_AN_INSTANCE = re.compile(r" /(elements|notifications|v1/secrets|v1/deliveries|v1/events)|(GET|POST) /instances$")
 
 
 def ask(api: Api, route: str, watched: Watched, auth: str) -> Any:
@@ -29,6 +30,7 @@ def ask(api: Api, route: str, watched: Watched, auth: str) -> Any:
     names |= {"event": event, "eventId": event, "delivery": event, "secret": watched.tenant.user.pk}
     names |= {"element": "connectwisecrmrest", "key": "baseUrl", "hub": "crm", "resource": "contacts", "recordId": 1}
     path = re.sub(r"\{(\w+)\}", lambda match: str(names.get(match[1], 1)), path)
+    path += WAITING if path.startswith("/notifications/") else ""
     return api(method, path, {} if method in ("POST", "PUT", "PATCH") else None, auth=auth)
 
 
