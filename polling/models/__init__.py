@@ -1,0 +1,31 @@
+"""What changed, and who was told: polls and their runs, known records, events, notifications, attempts."""
+
+from polling.models.deliveries import Alert, DeliveryAttempt, DeliveryState, Notification, Receiver, Replay
+from polling.models.events import Event, LogPosition
+from polling.models.heartbeats import Heartbeat
+from polling.models.leased import Leased
+from polling.models.polls import Absence, Health, KnownBody, KnownRecord, PollRun, PollState, Site
+from polling.tally import Tally
+from polling.v1.models import IdempotentAnswer
+
+__all__ = [
+    "Absence",
+    "Alert",
+    "DeliveryAttempt",
+    "DeliveryState",
+    "Event",
+    "Health",
+    "Heartbeat",
+    "IdempotentAnswer",
+    "KnownBody",
+    "KnownRecord",
+    "Leased",
+    "LogPosition",
+    "Notification",
+    "PollRun",
+    "PollState",
+    "Receiver",
+    "Replay",
+    "Site",
+    "Tally",
+]

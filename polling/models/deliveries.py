@@ -1,0 +1,199 @@
+"""Deliveries: notifications, their attempts and replays, receivers, and what the operator is told."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from instances.models import Instance, Organization
+from polling.models.leased import Leased, leased
+
+
+class Replay(models.Model):
+    """A person's request to send whole notifications again, and how far it came."""
+
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="replays")
+    asked_at = models.DateTimeField()
+    what = models.TextField(help_text="What was asked for, in words.")
+    total = models.PositiveIntegerField(default=0)
+    delivered = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0, help_text="Given up after the whole retry schedule.")
+
+    class Meta:
+        indexes = [models.Index(fields=["instance", "-id"], name="replay_newest")]
+
+    def __str__(self) -> str:
+        return f"replay {self.pk}: {self.what}"
+
+    @property
+    def left(self) -> int:
+        """How many are still to be sent."""
+        return max(0, self.total - self.delivered - self.failed)
+
+
+class Notification(Leased):
+    """One POST to a receiver: at most ten events, its bytes fixed at birth. Its id is that of its first event."""
+
+    class State(models.TextChoices):
+        """What becomes of it."""
+
+        PENDING = "pending", "Pending"
+        DELIVERED = "delivered", "Delivered"
+        EXHAUSTED = "exhausted", "Exhausted, kept for release"
+        FAILED = "failed", "Failed"
+        DISCARDED = "discarded", "Discarded"
+
+    id = models.BigIntegerField(primary_key=True)
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, db_index=False, related_name="notifications")
+    object_type = models.CharField(max_length=200)
+    webhook_id = models.CharField(max_length=40, unique=True)
+    body = models.TextField()
+    event_count = models.PositiveSmallIntegerField()
+    follows = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        db_index=False,
+        related_name="followers",
+        help_text="Sent only after this one.",
+    )
+    state = models.CharField(max_length=20, choices=State.choices, default=State.PENDING)
+    next_attempt_at = models.DateTimeField(null=True, help_text="Empty while it waits for another, or for a release.")
+    step = models.PositiveSmallIntegerField(default=0, help_text="Steps of the retry schedule used up.")
+    first_attempt_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+    replay = models.ForeignKey(
+        Replay,
+        on_delete=models.SET_NULL,
+        null=True,
+        db_index=False,
+        related_name="notifications",
+        help_text="Set while it is sent again; its state stays what it was.",
+    )
+
+    class Meta:
+        indexes = [
+            leased("notification_leased"),
+            models.Index(fields=["follows"], name="notification_following", condition=models.Q(follows__isnull=False)),
+            models.Index(
+                fields=["next_attempt_at", "id", "instance"],  # instance: a look passes over full ones unread
+                name="notification_due",
+                condition=models.Q(next_attempt_at__isnull=False),
+            ),
+            models.Index(
+                fields=["replay", "id"], name="notification_replayed", condition=models.Q(replay__isnull=False)
+            ),
+            models.Index(
+                fields=["instance", "id"],
+                name="notification_undelivered",
+                condition=models.Q(state__in=["pending", "exhausted"]),
+            ),
+            models.Index(fields=["instance", "-id"], name="notification_newest"),
+            models.Index(fields=["created_at"], name="notification_oldest"),
+        ]
+
+    UNDELIVERED = (State.PENDING, State.EXHAUSTED)
+    TOLD_OR_GIVEN_UP = (State.DELIVERED, State.FAILED, State.DISCARDED)
+
+    def __str__(self) -> str:
+        return self.webhook_id
+
+
+class DeliveryAttempt(models.Model):
+    """One POST: written before it is made, completed after it. Without an end it was cut off by a crash."""
+
+    notification = models.ForeignKey(Notification, on_delete=models.CASCADE, related_name="attempts")
+    url = models.CharField(max_length=2000)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    seconds = models.FloatField(null=True)
+    status = models.PositiveSmallIntegerField(null=True)
+    error_kind = models.CharField(max_length=20, blank=True)
+    error = models.TextField(blank=True)
+    request_headers = models.JSONField(default=dict, help_text="Without those that hold secrets.")
+    response = models.TextField(blank=True, help_text="The first 20 kB of the answer.")
+    replay = models.BooleanField(default=False, help_text="Whether it was marked as a replay.")
+
+    class Meta:
+        indexes = [models.Index(fields=["-started_at"], name="attempt_newest")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.pk}"
+
+
+class Receiver(models.Model):
+    """A callback URL of an organization, and its breaker: while it is open, one notification at a time probes."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="receivers")
+    url_hash = models.CharField(max_length=64)
+    url = models.CharField(max_length=2000)
+    failures = models.PositiveIntegerField(default=0, help_text="In a row, of whatever notification.")
+    probes = models.PositiveIntegerField(default=0, help_text="Failed probes since the breaker opened.")
+    opened_at = models.DateTimeField(null=True)
+    open_until = models.DateTimeField(null=True, help_text="No probe before this. Empty while the breaker is closed.")
+    holds = models.BooleanField(default=False, help_text="Whether it keeps notifications waiting.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "url_hash"], name="receiver_once_per_organization")
+        ]
+        indexes = [
+            models.Index(fields=["open_until"], name="receiver_open", condition=models.Q(open_until__isnull=False))
+        ]
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class DeliveryState(models.Model):
+    """How an instance's delivery stands. `receiver` is that of its callback URL, once something was sent there."""
+
+    instance = models.OneToOneField(Instance, on_delete=models.CASCADE, primary_key=True, related_name="delivery_state")
+    receiver = models.ForeignKey(Receiver, on_delete=models.SET_NULL, null=True, related_name="delivery_states")
+    paused_at = models.DateTimeField(null=True)
+    pause_reason = models.TextField(blank=True)
+    last_delivered_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"delivery of {self.instance}"
+
+
+class Alert(models.Model):
+    """A warning to the operator, once per episode: open until what it warns of is over."""
+
+    class Kind(models.TextChoices):
+        """What it warns of."""
+
+        HALF_USED = "half used", "Half of the retry schedule is used up"
+        LAST_TRY = "last try", "One try is left"
+        PAUSED = "paused", "Delivery is paused"
+        BREAKER = "breaker", "A receiver keeps failing"
+
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="alerts")
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, null=True, related_name="alerts")
+    receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, null=True, related_name="alerts")
+    notification = models.ForeignKey(Notification, on_delete=models.SET_NULL, null=True, related_name="alerts")
+    text = models.TextField()
+    created_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+    mailed_at = models.DateTimeField(null=True)
+    posted_at = models.DateTimeField(null=True)
+    tries = models.PositiveSmallIntegerField(default=0, help_text="Failed sends, to either place.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["instance", "kind"], condition=models.Q(resolved_at=None), name="alert_once_per_episode"
+            ),
+            models.UniqueConstraint(
+                fields=["receiver", "kind"],
+                condition=models.Q(resolved_at=None),
+                name="receiver_alert_once_per_episode",
+            ),
+        ]
+        indexes = [models.Index(fields=["-created_at"], name="alert_newest")]
+
+    def __str__(self) -> str:
+        return self.get_kind_display()

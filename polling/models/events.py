@@ -1,0 +1,61 @@
+"""The event log: one row for each change told."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from instances.models import Instance, ResourcePoll
+from polling.models.deliveries import Notification
+from polling.models.polls import PollRun
+
+
+class LogPosition(models.Model):
+    """The one row from which events take their ids.
+
+    Its row lock is held from the taking to the commit, so ids become visible in their order: a reader that asks for
+    what is after an id never overtakes a transaction still open.
+    """
+
+    last = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"event {self.last}"
+
+
+class Event(models.Model):
+    """One change of one record, as told to the receiver."""
+
+    class Kind(models.TextChoices):
+        """What happened to the record (contract §5)."""
+
+        CREATED = "CREATED", "Created"
+        UPDATED = "UPDATED", "Updated"
+        DELETED = "DELETED", "Deleted"
+
+    id = models.BigIntegerField(primary_key=True)
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, db_index=False, related_name="events")
+    resource_poll = models.ForeignKey(
+        ResourcePoll, on_delete=models.SET_NULL, null=True, db_index=False, related_name="events"
+    )
+    run = models.ForeignKey(PollRun, on_delete=models.SET_NULL, null=True, related_name="event_set")
+    notification = models.ForeignKey(Notification, on_delete=models.SET_NULL, null=True, related_name="events")
+    object_type = models.CharField(max_length=200)
+    object_id = models.CharField(max_length=200)
+    record_id = models.BigIntegerField()
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    occurred_at = models.DateTimeField(help_text="When the record changed.")
+    polled_at = models.DateTimeField(help_text="When the poll saw it.")
+    record = models.TextField(help_text="The record as JSON text.")
+    changes = models.TextField(null=True, help_text="The changed fields as JSON text, where they are tracked.")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["instance", "-id"], name="event_newest"),
+            models.Index(fields=["resource_poll", "record_id"], name="event_of_record"),
+            models.Index(fields=["instance", "object_id"], name="event_by_object"),
+            models.Index(fields=["polled_at"], name="event_polled"),
+            models.Index(fields=["instance", "polled_at"], name="event_of_instance_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.object_type}/{self.object_id}"
