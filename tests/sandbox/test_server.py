@@ -17,6 +17,7 @@ import requests
 
 from cwconnect.management.commands.sandbox import read_records
 from cwconnect.sandbox import SandboxServer
+from cwconnect.sandbox.parts import TITLES, TROUBLES
 from tests.sandbox.caller import CONTACTS, Caller
 from tests.sandbox.speed import measure
 from tests.sandboxes import start_sandbox
@@ -138,7 +139,7 @@ def test_records_change_by_themselves_at_the_rate_asked_for() -> None:
 
 
 def test_changes_are_mostly_edits_that_change_the_content() -> None:
-    with start_sandbox(records={"contacts": 300}) as server:
+    with start_sandbox(records={"contacts": 3000}) as server:  # so many that none is edited there and back
         before = {number: server.store.get("contacts", number) for number in server.store.ids("contacts")}
         for _ in range(100):
             server.changer.change_something()
@@ -148,6 +149,18 @@ def test_changes_are_mostly_edits_that_change_the_content() -> None:
     created, deleted = after.keys() - before.keys(), before.keys() - after.keys()
     assert len(edited) > 50
     assert len(edited) > len(created) > len(deleted) > 0
+
+
+def test_tickets_are_told_of_troubles_and_people_get_titles() -> None:
+    with start_sandbox(records={"contacts": 20, "incidents": 20}) as server:
+        for _ in range(100):
+            server.changer.change_something()
+        found = {
+            name: [server.store.get(name, number) for number in server.store.ids(name)]
+            for name in ("incidents", "contacts")
+        }
+    assert {(record or {})["summary"] for record in found["incidents"]} <= set(TROUBLES)
+    assert {(record or {})["title"] for record in found["contacts"]} <= set(TITLES)
 
 
 def test_nothing_changes_by_itself_in_an_empty_sandbox() -> None:
