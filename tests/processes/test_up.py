@@ -32,6 +32,14 @@ def test_a_port_in_use_is_said_in_a_sentence(data: Path) -> None:
     assert "Traceback" not in service.output
 
 
+@pytest.mark.parametrize("command", ["up", "sandbox"])
+def test_a_port_that_there_is_not_is_said_in_a_sentence(data: Path, command: str) -> None:
+    with manage(data, command, "--port", "99999") as service:
+        assert service.ends_within(20) == 1
+    assert "There is no port 99999" in service.output
+    assert "Traceback" not in service.output
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_everything_within_ten_seconds(up: Service, number: int) -> None:
     with up:

@@ -59,6 +59,8 @@ class Command(BaseCommand):
             signal.signal(number, lambda _number, _frame: done.set())
         try:
             server = SandboxServer(**{name: options[name] for name in _OPTIONS}).start()
+        except OverflowError:
+            raise CommandError(f"There is no port {options['port']}: choose one from 0 to 65535 with --port.") from None
         except (UnknownListError, OSError) as error:
             raise CommandError(str(error)) from error
         try:

@@ -111,6 +111,8 @@ class Command(BaseCommand):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             return socket.create_server((host, port), family=family, backlog=128)
+        except OverflowError:
+            raise CommandError(f"There is no port {port}: choose one from 1 to 65535 with --port.") from None
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 message = f"Port {port} of {host} is in use. End what uses it, or choose another with --port."
