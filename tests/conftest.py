@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from django.core.cache import cache
@@ -11,6 +12,19 @@ from django.core.cache import cache
 from instances.connections import door
 from instances.issuing import issue_secrets
 from instances.models import ApiUser, Organization
+
+# Tests of real processes and browsers mind what runs beside them: one worker takes all of these in turn.
+ONE_AT_A_TIME = ("browser", "faults", "processes")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a folder with real processes together."""
+    here = Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(here).parts[0] if here in item.path.parents else ""
+        if folder in ONE_AT_A_TIME:
+            item.add_marker(pytest.mark.xdist_group("real processes"))
 
 
 @dataclass(frozen=True)
