@@ -1,28 +1,26 @@
-"""The faults. Each is a generator: it yields the seconds until it goes on, and returns how it was seen to have hit.
-
-An empty proof means that it did not hit (the process it was meant for was not there, say). Whatever it broke for a
-while it mends when it is closed, whenever that is.
-"""
+"""The sorts of faults, and which of them a world can suffer."""
 
 from __future__ import annotations
 
-import random
-import signal
-import sqlite3
-import time
-from collections.abc import Callable, Generator
-from contextlib import closing
 from dataclasses import dataclass
 
-from tests.faults.kept import Kept, children, gone, state
-from tests.faults.ports import accepts
+from tests.faults.harm import (
+    Begin,
+    fill_disk,
+    flush_redis,
+    freeze,
+    freeze_kept,
+    kill,
+    kill_backend,
+    lock_database,
+    misbehave,
+    move_clock,
+    outage,
+    restart_postgresql,
+    spoil,
+)
 from tests.faults.storage import Embedded, Servers
 from tests.faults.world import FIRST_FIVE_RETRIES, World
-from tests.processes.services import Seen
-
-Course = Generator[float, None, str]
-Begin = Callable[[World, random.Random], Course]
-_CLOCK_SECONDS = 150  # with the wait for a dead ConnectWise still within the poller's look-back of 300
 
 
 @dataclass(frozen=True)
@@ -32,215 +30,6 @@ class Kind:
     name: str
     begin: Begin
     quick: bool = True
-
-
-def _kill(victims: list[Seen], chance: random.Random) -> Course:
-    if not victims:
-        return ""
-    victim = chance.choice(victims)
-    victim.kill()
-    for _ in range(20):
-        yield 0.1
-        if gone(victim.pid):
-            return f"pid {victim.pid} is gone: {victim.command[-60:]}"
-    return ""
-
-
-def kill(part: str) -> Begin:
-    """SIGKILL one process of the service, by a part of its command."""
-
-    def begin(world: World, chance: random.Random) -> Course:
-        return (yield from _kill(world.service(part), chance))
-
-    return begin
-
-
-def freeze(part: str, longest: float) -> Begin:
-    """SIGSTOP one process of the service."""
-
-    def begin(world: World, chance: random.Random) -> Course:
-        victims = world.service(part)
-        if not victims:
-            return ""
-        return (yield from _freeze(chance.choice(victims), chance.uniform(longest / 4, longest)))
-
-    return begin
-
-
-def _freeze(victim: Seen, seconds: float) -> Course:
-    try:
-        victim.kill(signal.SIGSTOP)
-        yield 0.3
-        stopped = state(victim.pid) == "T"
-        yield seconds
-        return f"pid {victim.pid} was stopped for {seconds:.0f} s: {victim.command[-60:]}" if stopped else ""
-    except ProcessLookupError:
-        return ""
-    finally:
-        if not gone(victim.pid):
-            victim.kill(signal.SIGCONT)
-
-
-def outage(name: str, port: Callable[[World], int], *, shortest: float = 0, longest: float) -> Begin:
-    """SIGKILL what is under or beside the service, and leave it away for a while."""
-
-    def begin(world: World, chance: random.Random) -> Course:
-        seconds = chance.uniform(shortest, longest)
-        return (yield from _outage(world.kept[name], port(world), seconds, signal.SIGKILL))
-
-    return begin
-
-
-def _outage(kept: Kept, port: int, seconds: float, number: int) -> Course:
-    kept.hold(seconds)
-    pid = kept.signal(number)
-    for _ in range(50):
-        yield 0.1
-        if pid is not None and gone(pid) and not accepts(port):
-            yield seconds
-            return f"pid {pid} is gone, port {port} refused; away for {seconds:.0f} s"
-    return ""
-
-
-def freeze_kept(name: str, longest: float) -> Begin:
-    """SIGSTOP what is under or beside the service, PostgreSQL with all its children."""
-
-    def begin(world: World, chance: random.Random) -> Course:
-        pid, stopped = world.kept[name].pid, []
-        if pid is None:
-            return ""
-        family = [pid, *(seen.pid for seen in children(pid))]
-        seconds = chance.uniform(longest / 4, longest)
-        try:
-            for member in family:
-                _signal(member, signal.SIGSTOP)
-            yield 0.3
-            stopped = [member for member in family if state(member) == "T"]
-            yield seconds
-        finally:
-            for member in family:
-                _signal(member, signal.SIGCONT)
-        return f"{len(stopped)} processes of {name} were stopped for {seconds:.0f} s" if pid in stopped else ""
-
-    return begin
-
-
-def _signal(pid: int, number: int) -> None:
-    if not gone(pid):
-        Seen(pid, 0, 0, "").kill(number)
-
-
-# -- ConnectWise -----------------------------------------------------------------------------------------------------
-
-
-def spoil(count: int, **fault: object) -> Begin:
-    """Have ConnectWise treat its next requests so; proven by the requests that met it."""
-
-    def begin(world: World, chance: random.Random) -> Course:
-        before, number = world.spoilt_requests(), chance.randint(count // 2, count)
-        if not world.control("fail_next", n=number, **fault):
-            return ""
-        try:
-            for _ in range(20):
-                yield 0.5
-                if world.spoilt_requests() - before >= number:
-                    break
-        finally:
-            world.control("clear_faults")
-        met = world.spoilt_requests() - before
-        return f"{met} requests met it" if met else ""
-
-    return begin
-
-
-def move_clock(world: World, chance: random.Random) -> Course:
-    """Have ConnectWise's clock, stamps and `Date` alike, run ahead or behind for a while.
-
-    Not behind the moment when watching began: what ConnectWise itself dates before it is no news to anybody.
-    """
-    room = min(_CLOCK_SECONDS, time.monotonic() - world.watching_since - 10)
-    seconds = chance.uniform(30, _CLOCK_SECONDS)
-    offset = -min(seconds, room) if room > 0 and chance.random() < 0.5 else seconds
-    try:
-        world.source.move_clock(offset)
-        yield 1.0
-        status, seen = world.ask("GET", "/_sandbox", port=world.sandbox_port)
-        moved = status == 200 and abs(seen["settings"]["clock_offset"] - offset) < 1
-        yield chance.uniform(3, 15)
-        return f"its clock was {offset:+.0f} s off" if moved else ""
-    finally:
-        world.source.move_clock(0)
-
-
-# -- the receiver ----------------------------------------------------------------------------------------------------
-
-
-def misbehave(mode: str, longest: float) -> Begin:
-    """Have the receiver answer badly for a while; proven by what it refused, or took without an answer."""
-
-    def begin(world: World, chance: random.Random) -> Course:
-        before = len(world.taken.arrivals)
-        try:
-            world.mode.write_text(mode)
-            yield chance.uniform(longest / 4, longest)
-        finally:
-            world.mode.write_text("")
-        met = len(world.taken.arrivals) - before
-        return f"{met} requests met it" if met else ""
-
-    return begin
-
-
-# -- what is under the service ---------------------------------------------------------------------------------------
-
-
-def restart_postgresql(world: World, chance: random.Random) -> Course:
-    """Shut PostgreSQL down in order, and start it at once or after some seconds."""
-    return (yield from _outage(world.kept["postgresql"], _database_port(world), chance.uniform(0, 8), signal.SIGINT))
-
-
-def kill_backend(world: World, chance: random.Random) -> Course:
-    """SIGKILL one of PostgreSQL's own processes: it throws everybody out and recovers."""
-    pid = world.kept["postgresql"].pid
-    return (yield from _kill([] if pid is None else children(pid), chance))
-
-
-def flush_redis(world: World, _chance: random.Random) -> Course:
-    """Empty Redis."""
-    assert isinstance(world.storage, Servers)
-    yield 0
-    try:
-        return "FLUSHALL answered OK" if world.storage.flush_redis() else ""
-    except OSError:
-        return ""
-
-
-def fill_disk(world: World, chance: random.Random) -> Course:
-    """Fill the disk under the database."""
-    assert isinstance(world.storage, Embedded)
-    try:
-        world.storage.fill_disk()
-        yield 0.5
-        world.storage.fill_disk()  # what was freed meanwhile
-        full = world.storage.disk_is_full()
-        yield chance.uniform(5, 15)
-        return "a page could not be written" if full else ""
-    finally:
-        world.storage.ballast.unlink(missing_ok=True)
-
-
-def lock_database(world: World, chance: random.Random) -> Course:
-    """Hold SQLite's one write lock for longer than anybody waits for it (20 s)."""
-    assert isinstance(world.storage, Embedded)
-    seconds = chance.uniform(5, 30)
-    with closing(sqlite3.connect(world.storage.file, timeout=5, isolation_level=None)) as database:
-        try:
-            database.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:  # locked, or the disk is full
-            return ""
-        yield seconds
-        database.execute("ROLLBACK")
-    return f"the write lock was held for {seconds:.0f} s"
 
 
 def _sandbox_port(world: World) -> int:

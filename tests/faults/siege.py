@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from tests.faults.audit import Figures, Findings, compare
-from tests.faults.kinds import Course, Kind
+from tests.faults.harm import Course
+from tests.faults.kinds import Kind
 from tests.faults.world import World
 
 Say = Callable[[str], None]

@@ -138,8 +138,11 @@ class Servers(Storage):
         """Empty Redis; whether it is empty now."""
         import redis
 
-        with redis.from_url(self.redis_url, socket_timeout=2) as client:
-            return bool(client.flushall())
+        try:
+            with redis.from_url(self.redis_url, socket_timeout=2) as client:
+                return bool(client.flushall())
+        except redis.RedisError:  # it is down already
+            return False
 
     def close(self) -> None:
         self.kept["postgresql"].end(signal.SIGINT)
