@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cwconnect.schema.operations import Operation, Parameter
-from polling.v1 import deliveries, events, poll_shapes, polls, secrets, sending
+from polling.v1 import checking, deliveries, events, poll_shapes, polls, replays, secrets, sending
 from polling.v1.idempotency import HEADER, LONGEST_KEY
 
 POLLS, PULL, DELIVERIES, SECRETS, SENDING = (
@@ -101,5 +101,39 @@ MODERN: Mapping[str, Operation] = {
         headers=_ONCE,
         errors=_POSTED,
         body_examples={"made here": {}},
+    ),
+    f"GET {_POLL}/{{poll}}/held-deletes": Operation(
+        POLLS, "List the rows whose deletes are held back", checking.HeldPage, query=checking.HeldQuery
+    ),
+    f"POST {_POLL}/{{poll}}/held-deletes/release": Operation(
+        POLLS, "Have the held deletes told", checking.DecidedShape, headers=_ONCE, errors=_POSTED
+    ),
+    f"POST {_POLL}/{{poll}}/held-deletes/dismiss": Operation(
+        POLLS, "Have the held deletes not told", checking.DecidedShape, headers=_ONCE, errors=_POSTED
+    ),
+    f"POST {_POLL}/{{poll}}/verify": Operation(
+        POLLS,
+        "Compare ConnectWise with what was told, now",
+        checking.FindingShape,
+        headers=_ONCE,
+        errors=(403, 500, *_POSTED),
+        description="Reads every id of the resource: one request for each thousand rows. Nothing is changed.",
+    ),
+    "POST /v1/deliveries/{delivery}/replay": Operation(
+        DELIVERIES, "Send a notification again", replays.ReplayShape, 202, headers=_ONCE, errors=_POSTED
+    ),
+    "POST /v1/instances/{instance}/replays": Operation(
+        DELIVERIES,
+        "Send a selection of notifications again, marked Elements-Webhook-Replay: true",
+        replays.ReplayShape,
+        202,
+        body=replays.ReplayRequest,
+        headers=_ONCE,
+        errors=_POSTED,
+        also={200: "Counted only."},
+        body_examples={"count": {"failed": True, "count_only": True}, "since": {"since": "2026-01-31T12:00:00Z"}},
+    ),
+    "GET /v1/instances/{instance}/replays/{replay}": Operation(
+        DELIVERIES, "Show how far a replay came", replays.ReplayShape, errors=(400,)
     ),
 }

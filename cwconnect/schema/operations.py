@@ -67,6 +67,7 @@ class Operation:
     example: Any = None
     body_examples: Mapping[str, Any] = field(default_factory=dict)
     headers: Iterable[Parameter] = ()
+    also: Mapping[int, str] = field(default_factory=dict)  # further good answers of the same shape
 
     def build(self, method: str, path: str, refer: Refer) -> Json:
         """Give the operation as OpenAPI writes it."""
@@ -83,15 +84,17 @@ class Operation:
         if self.body is not None:
             content = {"schema": _schema(self.body, refer, "validation")} | _examples(self.body_examples)
             built["requestBody"] = {"required": True, "content": {"application/json": content}}
-        built["responses"] = {str(self.status): self._success(refer)} | self._failures(path)
+        good = {self.status: self.summary, **self.also}
+        built["responses"] = {str(status): self._success(words, refer) for status, words in good.items()}
+        built["responses"] |= self._failures(path)
         return built
 
     def _parameters(self) -> list[Json]:
         query = _query_parameters(self.query) if isinstance(self.query, type) else self.query
         return [parameter.build() for parameter in (*query, *self.headers)]
 
-    def _success(self, refer: Refer) -> Json:
-        built: Json = {"description": self.summary, "headers": dict(_HEADERS)}
+    def _success(self, words: str, refer: Refer) -> Json:
+        built: Json = {"description": words, "headers": dict(_HEADERS)}
         if self.paged:
             built["headers"] |= _PAGE_HEADERS
         if self.answer is not None:

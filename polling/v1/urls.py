@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, re_path
 
-from polling.v1 import deliveries, events, polls, secrets, sending
+from polling.v1 import checking, deliveries, events, polls, replays, secrets, sending
 
 _INSTANCE = r"instances/(?P<number>[0-9]{1,18})"
 _POLL = rf"{_INSTANCE}/polls/(?P<poll>[0-9]{{1,18}})"
@@ -14,12 +14,19 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^events/(?P<event>[0-9]{1,18})$", events.EventView.as_view(), name="v1-event"),
     re_path(r"^deliveries$", deliveries.DeliveriesView.as_view(), name="v1-deliveries"),
     re_path(r"^deliveries/(?P<delivery>[0-9]{1,18})$", deliveries.DeliveryView.as_view(), name="v1-delivery"),
+    re_path(r"^deliveries/(?P<delivery>[0-9]{1,18})/replay$", replays.DeliveryReplayView.as_view(), name="v1-resend"),
     re_path(r"^secrets$", secrets.SecretsView.as_view(), name="v1-secrets"),
     re_path(r"^secrets/(?P<secret>[0-9]{1,18})$", secrets.SecretView.as_view(), name="v1-secret"),
     re_path(rf"^{_INSTANCE}/polls$", polls.PollsView.as_view(), name="v1-polls"),
     re_path(rf"^{_POLL}$", polls.PollView.as_view(), name="v1-poll"),
     re_path(rf"^{_POLL}/run$", polls.RunView.as_view(), name="v1-poll-run"),
     re_path(rf"^{_POLL}/backfill$", polls.BackfillView.as_view(), name="v1-poll-backfill"),
+    re_path(rf"^{_POLL}/held-deletes$", checking.HeldDeletesView.as_view(), name="v1-held-deletes"),
+    re_path(rf"^{_POLL}/held-deletes/release$", checking.ReleaseDeletesView.as_view(), name="v1-held-release"),
+    re_path(rf"^{_POLL}/held-deletes/dismiss$", checking.DismissDeletesView.as_view(), name="v1-held-dismiss"),
+    re_path(rf"^{_POLL}/verify$", checking.VerifyView.as_view(), name="v1-verify"),
+    re_path(rf"^{_INSTANCE}/replays$", replays.ReplaysView.as_view(), name="v1-replays"),
+    re_path(rf"^{_INSTANCE}/replays/(?P<replay>[0-9]{{1,18}})$", replays.ReplayView.as_view(), name="v1-replay"),
     re_path(rf"^{_INSTANCE}/test-notification$", sending.TestNotificationView.as_view(), name="v1-test-notification"),
     re_path(rf"^{_INSTANCE}/signature-key/rotate$", sending.SignatureKeyView.as_view(), name="v1-signature-key"),
 ]
