@@ -25,11 +25,11 @@ from tests.faults.world import FIRST_FIVE_RETRIES, World
 
 @dataclass(frozen=True)
 class Kind:
-    """A sort of fault; `quick` if all is well again within seconds of its end."""
+    """A sort of fault; a `brief` one belongs to the short siege too: one of each family, soon over."""
 
     name: str
     begin: Begin
-    quick: bool = True
+    brief: bool = False
 
 
 def _sandbox_port(world: World) -> int:
@@ -55,48 +55,47 @@ _SOON = {"Retry-After": "4"}
 EVERYWHERE = (
     Kind("web: worker killed", kill("gunicorn")),
     Kind("up killed", kill("cwconnect.follow up")),
-    Kind("supervisor killed", kill("cwconnect.follow work")),
-    Kind("cluster process killed", kill("polling.cluster")),
+    Kind("supervisor killed", kill("cwconnect.follow work"), brief=True),
+    Kind("cluster process killed", kill("polling.cluster"), brief=True),
     Kind("any process killed", kill("")),
-    Kind("cluster process frozen", freeze("polling.cluster", 40), quick=False),
-    Kind("any process frozen", freeze("", 40), quick=False),
-    Kind("ConnectWise killed", outage("connectwise", _sandbox_port, longest=12)),
-    Kind("ConnectWise frozen", freeze_kept("connectwise", 30), quick=False),
+    Kind("cluster process frozen", freeze("polling.cluster", 40)),
+    Kind("any process frozen", freeze("", 40)),
+    Kind("ConnectWise killed", outage("connectwise", _sandbox_port, longest=12), brief=True),
+    Kind("ConnectWise frozen", freeze_kept("connectwise", 30)),
     Kind("ConnectWise answers 500", spoil(20, status=500)),
     Kind("ConnectWise limits the rate", spoil(6, status=429, headers=_SOON)),
     Kind("ConnectWise is slow", spoil(6, delay=8)),
-    Kind("ConnectWise sends half of its JSON", spoil(12, broken_json=True)),
+    Kind("ConnectWise sends half of its JSON", spoil(12, broken_json=True), brief=True),
     Kind("ConnectWise sends a page", spoil(12, status=200, body=_PAGE)),
     Kind("ConnectWise sends an object", spoil(12, status=200, body={"code": "Odd"})),
     Kind("ConnectWise hangs up half-way", spoil(12, drop="midway")),
     Kind("ConnectWise's clock is off", move_clock),
-    Kind("receiver killed", outage("receiver", _receiver_port, longest=2)),
+    Kind("receiver killed", outage("receiver", _receiver_port, longest=2), brief=True),
     Kind(
         "receiver down for longer than five retries",
         outage("receiver", _receiver_port, shortest=FIRST_FIVE_RETRIES, longest=35),
-        quick=False,
     ),
-    Kind("receiver frozen", freeze_kept("receiver", 25), quick=False),
+    Kind("receiver frozen", freeze_kept("receiver", 25)),
     Kind("receiver answers 500", misbehave("500", 10)),
-    Kind("receiver takes and does not answer", misbehave("mute", 6)),
+    Kind("receiver takes and does not answer", misbehave("mute", 6), brief=True),
 )
 ON_SERVERS = (
     Kind("PostgreSQL restarted", restart_postgresql),
-    Kind("PostgreSQL killed", outage("postgresql", _database_port, longest=6)),
+    Kind("PostgreSQL killed", outage("postgresql", _database_port, longest=6), brief=True),
     Kind("PostgreSQL backend killed", kill_backend),
-    Kind("PostgreSQL frozen", freeze_kept("postgresql", 25), quick=False),
-    Kind("Redis flushed", flush_redis),
+    Kind("PostgreSQL frozen", freeze_kept("postgresql", 25)),
+    Kind("Redis flushed", flush_redis, brief=True),
     Kind("Redis killed", outage("redis", _redis_port, longest=6)),
-    Kind("Redis frozen", freeze_kept("redis", 25), quick=False),
+    Kind("Redis frozen", freeze_kept("redis", 25)),
 )
-ON_DISK = (Kind("disk full", fill_disk), Kind("SQLite locked by another", lock_database, quick=False))
+ON_DISK = (Kind("disk full", fill_disk, brief=True), Kind("SQLite locked by another", lock_database))
 
 
-def kinds_for(world: World, *, quick: bool = False) -> list[Kind]:
+def kinds_for(world: World, *, brief: bool = False) -> list[Kind]:
     """Give the faults that this world can suffer."""
     chosen = [*EVERYWHERE]
     if isinstance(world.storage, Embedded):
         chosen += [kind for kind in ON_DISK if world.storage.own_disk or kind.begin is not fill_disk]
     else:
         chosen += ON_SERVERS
-    return [kind for kind in chosen if kind.quick or not quick]
+    return [kind for kind in chosen if kind.brief or not brief]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections import Counter
@@ -69,7 +70,16 @@ class Siege:
         self._world.pause(5)
         world = self._world
         self.outcome.findings, self.outcome.figures = compare(world.source, world.taken, world.storage, world.watched)
+        self._ask_the_service()
         return self.outcome
+
+    def _ask_the_service(self) -> None:
+        """Have the service's own `verify` compare an instance with ConnectWise: it must agree."""
+        instance = self._chance.choice(sorted(self._world.watched))
+        for found in json.loads(self._world.manage("verify", str(instance), "--json", may_fail=True)):
+            faults = {name: found[name] for name in ("missed", "stale", "undelivered", "repeated") if found[name]}
+            if faults:
+                self.outcome.findings.wrong.append(f"verify says of instance {instance}: {faults}")
 
     def _burst(self) -> None:
         end = time.monotonic() + self._plan.burst
