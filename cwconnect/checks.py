@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register  # n
 from django.db import DatabaseError
 from django.db.models import Model
 
+from cwconnect import env
 from cwconnect.http import Door, InvalidUrl
 from instances.rotation import secret_columns
 from instances.secrets import SecretUnreadableError
@@ -131,6 +133,15 @@ def check_urls(**_: object) -> list[CheckMessage]:
         except InvalidUrl as error:
             problems.append(Error(f"CWCONNECT_{name}: {error}", id="cwconnect.E006"))
     return problems
+
+
+@register()
+def check_names(**_: object) -> list[CheckMessage]:
+    """Warn of settings that nobody reads: a misspelt one leaves its default in force, in silence."""
+    given = {name.removesuffix("_FILE") for name in os.environ if name.startswith("CWCONNECT_")}
+    unknown = sorted(name for name in given - env.names_read if not name.startswith("CWCONNECT_TEST_"))
+    hint = "The README lists all settings."
+    return [Warning(f"There is no setting {name}.", hint=hint, id="cwconnect.W004") for name in unknown]
 
 
 @register(Tags.security, deploy=True)

@@ -11,18 +11,21 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+names_read: set[str] = set()  # whatever else begins with CWCONNECT_ is a slip of the pen (see checks.py)
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
 
 def text(name: str, default: str = "") -> str:
     """Give the variable's value without surrounding space; NAME_FILE's content if only that is set."""
+    names_read.add(name)
     if value := os.environ.get(name, "").strip():
         return value
     path = os.environ.get(f"{name}_FILE", "").strip()
@@ -64,6 +67,16 @@ def choice(name: str, default: str, choices: Sequence[str]) -> str:
     return value
 
 
+def zone(name: str, default: str) -> str:
+    """Read the name of a time zone."""
+    value = text(name, default)
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ImproperlyConfigured(f"{name} must name a time zone, such as Europe/Berlin; it is {value!r}.") from None
+    return value
+
+
 def items(name: str, default: str = "") -> list[str]:
     """Read a comma-separated list; blanks are dropped."""
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
@@ -99,7 +112,10 @@ def key(name: str, file: Path, make: Callable[[], str], *, embedded: bool) -> st
         return value
     if not embedded:
         raise ImproperlyConfigured(f"{name} must be set when CWCONNECT_DATABASE_URL is: all machines share one.")
-    return _kept(file, make)
+    try:
+        return _kept(file, make)
+    except OSError as error:
+        raise ImproperlyConfigured(f"CWCONNECT_DATA_DIR: {name} can't be kept in {file.parent}: {error}.") from error
 
 
 def _kept(file: Path, make: Callable[[], str]) -> str:

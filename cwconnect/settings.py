@@ -216,7 +216,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 LANGUAGE_CODE = "en-us"
-TIME_ZONE = env.text("CWCONNECT_TIME_ZONE", "UTC")
+TIME_ZONE = env.zone("CWCONNECT_TIME_ZONE", "UTC")
 USE_I18N = False
 DATETIME_FORMAT = "Y-m-d H:i:s"  # of the admin: attempts and runs are seconds apart
 USE_TZ = True

@@ -63,6 +63,34 @@ def test_a_missing_key_beside_an_own_database_is_an_error_that_names_it(tmp_path
     assert "CWCONNECT_ENCRYPTION_KEYS must be set" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("CWCONNECT_RETENTION_DAYS", "abc", "CWCONNECT_RETENTION_DAYS must be a whole number"),
+        ("CWCONNECT_TIME_ZONE", "Mars", "CWCONNECT_TIME_ZONE must name a time zone"),
+        ("CWCONNECT_DATA_DIR", "/dev/null/data", "CWCONNECT_DATA_DIR: CWCONNECT_SECRET_KEY can't be kept"),
+    ],
+)
+def test_a_wrong_setting_is_said_in_a_sentence(tmp_path: Path, name: str, value: str, said: str) -> None:
+    done = manage(tmp_path, "up", **{name: value})
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_setting_is_warned_of(tmp_path: Path) -> None:
+    done = manage(tmp_path, "check", CWCONNECT_RETENTIONDAYS="3", CWCONNECT_WORKERS_FILE=str(_two(tmp_path)))
+    assert done.returncode == 0
+    assert "There is no setting CWCONNECT_RETENTIONDAYS." in done.stderr
+    assert "CWCONNECT_WORKERS" not in done.stderr
+
+
+def _two(folder: Path) -> Path:
+    file = folder / "workers"
+    file.write_text("2")
+    return file
+
+
 def test_the_second_key_is_looked_at_too(settings: Settings) -> None:
     settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode(), "short"]
     (problem,) = check_encryption_keys()
