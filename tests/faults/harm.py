@@ -203,24 +203,25 @@ def flush_redis(world: World, _chance: random.Random) -> Course:
 
 
 def fill_disk(world: World, chance: random.Random) -> Course:
-    """Fill the disk under the database."""
-    assert isinstance(world.storage, Embedded)
+    """Fill the disk under the database, and keep it full; proven by writes that fail, the harness's and the web's."""
+    storage, full, refused = _embedded(world), False, 0
     try:
-        world.storage.fill_disk()
-        yield 0.5
-        world.storage.fill_disk()  # what was freed meanwhile
-        full = world.storage.disk_is_full()
-        yield chance.uniform(5, 15)
-        return "a page could not be written" if full else ""
+        for _ in range(chance.randint(6, 15)):
+            storage.fill_disk()
+            yield 0.5
+            storage.fill_disk()  # what was freed meanwhile
+            full = full or storage.disk_is_full()
+            refused += world.ask("POST", chance.choice(world.polls), {})[0] == 500
+            yield 0.5
+        return f"a page could not be written, the web could not write {refused} times" if full else ""
     finally:
-        world.storage.ballast.unlink(missing_ok=True)
+        storage.ballast.unlink(missing_ok=True)
 
 
 def lock_database(world: World, chance: random.Random) -> Course:
     """Hold SQLite's one write lock for longer than anybody waits for it (20 s)."""
-    assert isinstance(world.storage, Embedded)
     seconds = chance.uniform(5, 30)
-    with closing(sqlite3.connect(world.storage.file, timeout=5, isolation_level=None)) as database:
+    with closing(sqlite3.connect(_embedded(world).file, timeout=5, isolation_level=None)) as database:
         try:
             database.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:  # locked, or the disk is full
@@ -232,4 +233,9 @@ def lock_database(world: World, chance: random.Random) -> Course:
 
 def _servers(world: World) -> Servers:
     assert isinstance(world.storage, Servers)
+    return world.storage
+
+
+def _embedded(world: World) -> Embedded:
+    assert isinstance(world.storage, Embedded)
     return world.storage

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.processes.services import ROOT, Seen
 
-MARKER = "CWCONNECT_FAULTS_RUN"
+MARKER = "FAULTS_RUN"
 _RESTART_AFTER = 1.0
 
 

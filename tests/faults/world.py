@@ -68,8 +68,8 @@ class World:
         self.spoilt.touch()
         self.kept = self.storage.kept | self._processes()
         self.watched: dict[int, str] = {}
+        self.polls: list[str] = []  # the routes that make them due
         self.presses = self.missed_presses = 0
-        self._polls: list[str] = []
         self._authorization = ""
         self._done = threading.Event()
         self._presser = threading.Thread(target=self._press, name="presser", daemon=True)
@@ -131,7 +131,7 @@ class World:
         self.watched[made["id"]] = name
         status, polls = self.ask("GET", f"/v1/instances/{made['id']}/polls")
         assert status == 200, polls
-        self._polls += [f"/v1/instances/{made['id']}/polls/{poll['id']}/run" for poll in polls["items"]]
+        self.polls += [f"/v1/instances/{made['id']}/polls/{poll['id']}/run" for poll in polls["items"]]
 
     def close(self) -> None:
         """End everything, orphans too, and remove the folder."""
@@ -243,7 +243,7 @@ class World:
     def _press(self) -> None:
         """Have every instance polled at once, again and again."""
         while not self._done.wait(self.load.press_every):
-            for poll in self._polls:
+            for poll in self.polls:
                 self.presses += 1
                 self.missed_presses += self.ask("POST", poll, {})[0] != 202
                 if self._done.is_set():
