@@ -35,6 +35,9 @@ def main() -> int:
         siege = Siege(world, kinds_for(world), plan=plan, seed=options.seed, say=say)
         outcome = siege.run(bursts)
         report(console, world, outcome)
+        if outcome.broken():
+            world.keep = True
+            console.print(f"The logs stay in {world.run}.", markup=False)
     return 1 if outcome.broken() else 0
 
 

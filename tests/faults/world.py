@@ -70,6 +70,7 @@ class World:
         self.watched: dict[int, str] = {}
         self.polls: list[str] = []  # the routes that make them due
         self.presses = self.missed_presses = 0
+        self.keep = False
         self._authorization = ""
         self._done = threading.Event()
         self._presser = threading.Thread(target=self._press, name="presser", daemon=True)
@@ -96,11 +97,13 @@ class World:
         try:
             self._start()
         except BaseException:
+            self.keep = True
             self.close()
             raise
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.keep = self.keep or kind is not None
         self.close()
 
     def _start(self) -> None:
@@ -134,7 +137,7 @@ class World:
         self.polls += [f"/v1/instances/{made['id']}/polls/{poll['id']}/run" for poll in polls["items"]]
 
     def close(self) -> None:
-        """End everything, orphans too, and remove the folder."""
+        """End everything, orphans too, and remove the folder; if it is to `keep` them, logs and what was taken stay."""
         self._done.set()
         if self._presser.ident is not None:
             self._presser.join()
@@ -148,7 +151,8 @@ class World:
         self.source.close()
         self.taken.close()
         self.storage.close()
-        shutil.rmtree(self.run, ignore_errors=True)
+        for folder in (self.run / "postgresql", self.run / "data") if self.keep else (self.run,):
+            shutil.rmtree(folder, ignore_errors=True)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
