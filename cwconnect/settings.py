@@ -218,7 +218,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = env.zone("CWCONNECT_TIME_ZONE", "UTC")
 USE_I18N = False
-DATETIME_FORMAT = "Y-m-d H:i:s"  # of the admin: attempts and runs are seconds apart
+FORMAT_MODULE_PATH = "cwconnect.formats"
 USE_TZ = True
 
 # What is told of the service: metrics, a heartbeat, logs

@@ -1,0 +1,1 @@
+"""How times are written, by language; Django looks for the modules `{language}.formats` here."""
