@@ -60,7 +60,7 @@ def _read_name(data: Mapping[str, Any]) -> str | None:
 def _read_tags(data: Mapping[str, Any]) -> list[str] | None:
     if "tags" not in data:
         return None
-    tags = data["tags"] or []
+    tags = [] if data["tags"] in (None, "") else data["tags"]
     if not isinstance(tags, list) or not all(isinstance(tag, str) and len(tag) <= 200 for tag in tags):
         raise Refusal("tags must be a list of texts of at most 200 characters.")
     tags = list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))

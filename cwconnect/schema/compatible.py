@@ -72,7 +72,12 @@ _CREATE = replace(
     body_examples=CREATE_EXAMPLES,
     example=_CREATED,
 )
-_PATCH = replace(_CHANGE, summary="Merge the configuration; replace name and tags", body_examples=PATCH_EXAMPLES)
+_PATCH = replace(
+    _CHANGE,
+    summary="Merge the configuration; replace name and tags",
+    body_required=False,
+    body_examples=PATCH_EXAMPLES,
+)
 _DELETE = Operation(INSTANCES, "Delete the instance; 200")
 _CONFIGURATION = Operation(INSTANCES, "List the configuration's keys with their values", listed(_ROW))
 _KEY = Operation(INSTANCES, "Show one key", _ROW, example=KEY_EXAMPLE)

@@ -32,11 +32,16 @@ MODERN: Mapping[str, Operation] = {
         "List what came after an event, in ascending order",
         events.EventPage,
         query=events.EventQuery,
+        errors=(404,),
         description="Ask again with next_after: ids become visible in their order, so nothing is missed.",
     ),
     "GET /v1/events/{event}": Operation(PULL, "Show one event", events.EventShape, errors=(400,)),
     "GET /v1/deliveries": Operation(
-        DELIVERIES, "List notifications, newest first", deliveries.DeliveryPage, query=deliveries.DeliveryQuery
+        DELIVERIES,
+        "List notifications, newest first",
+        deliveries.DeliveryPage,
+        query=deliveries.DeliveryQuery,
+        errors=(404,),
     ),
     "GET /v1/deliveries/{delivery}": Operation(
         DELIVERIES, "Show a notification with its attempts", deliveries.DeliveryDetail, errors=(400,)
@@ -69,6 +74,7 @@ MODERN: Mapping[str, Operation] = {
         "Change a poll's configuration, or switch it on or off",
         poll_shapes.PollShape,
         body=polls.PollChange,
+        body_required=False,
         errors=(403, 409, 500),
         body_examples={"off": {"enabled": False}, "configuration": {"configuration": {"pageSize": None}}},
     ),
@@ -98,6 +104,7 @@ MODERN: Mapping[str, Operation] = {
         "Sign with a new key, and with the present one beside it for a day",
         sending.RotatedShape,
         body=sending.Rotation,
+        body_required=False,
         headers=_ONCE,
         errors=_POSTED,
         body_examples={"made here": {}},
@@ -128,6 +135,7 @@ MODERN: Mapping[str, Operation] = {
         replays.ReplayShape,
         202,
         body=replays.ReplayRequest,
+        body_required=False,
         headers=_ONCE,
         errors=_POSTED,
         also={200: "Counted only."},

@@ -61,6 +61,7 @@ class Operation:
     status: int = 200
     query: Iterable[Parameter] | type[BaseModel] = ()
     body: Schema | None = None
+    body_required: bool = True
     errors: Iterable[int] = ()
     paged: bool = False
     description: str = ""
@@ -83,7 +84,7 @@ class Operation:
             built["parameters"] = parameters
         if self.body is not None:
             content = {"schema": _schema(self.body, refer, "validation")} | _examples(self.body_examples)
-            built["requestBody"] = {"required": True, "content": {"application/json": content}}
+            built["requestBody"] = {"required": self.body_required, "content": {"application/json": content}}
         good = {self.status: self.summary, **self.also}
         built["responses"] = {str(status): self._success(words, refer) for status, words in good.items()}
         built["responses"] |= self._failures(path)
@@ -149,7 +150,7 @@ _PATH: Mapping[str, Json] = {
     **dict.fromkeys(("id", "eventId", "recordId", "instance", "poll", "event", "delivery", "secret", "replay"), _ID),
     "element": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "examples": ["connectwisecrmrest"]},
     "key": {"type": "string", "pattern": "^[A-Za-z0-9._-]+$", "examples": ["event.poller.refresh_interval"]},
-    "hub": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "examples": ["crm"]},
+    "hub": {"type": "string", "minLength": 1, "examples": ["crm"]},
     "resource": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "examples": ["contacts"]},
 }
 

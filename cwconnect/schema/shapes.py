@@ -261,7 +261,7 @@ COMPONENTS: dict[str, Json] = {
                 "anyOf": [{"type": "object", "properties": {"key": {"type": ["string", "null"]}}}, TEXT, _OR_NULL]
             },
             "name": {"type": ["string", "null"], "maxLength": 200},
-            "tags": {"anyOf": [{**TEXTS, "maxItems": 100}, _OR_NULL]},
+            "tags": {"anyOf": [{**TEXTS, "maxItems": 100}, {"const": ""}, _OR_NULL]},
             "configuration": {
                 "anyOf": [{"type": "object"}, {**TEXT, "description": "An object as JSON text."}, _OR_NULL],
                 "description": "Values may be JSON types or strings; what is blank counts as not given.",

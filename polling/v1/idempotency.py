@@ -7,6 +7,7 @@ that came with another request. Only what succeeded is kept; a refusal has chang
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import wraps
@@ -28,6 +29,7 @@ REPLAYED = "Idempotent-Replayed"
 KEPT = timedelta(hours=24)
 LOST_AFTER = timedelta(minutes=5)  # a request still without an answer died with its process
 LONGEST_KEY = 255
+_KEY = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}")
 
 View = TypeVar("View", bound=V1View)
 Args = ParamSpec("Args")
@@ -48,8 +50,8 @@ def idempotent(handler: Handler[View, Args]) -> Handler[View, Args]:
         key = request.headers.get(HEADER)
         if key is None:
             return handler(view, request, *args, **kwargs)
-        if not 0 < len(key) <= LONGEST_KEY:
-            raise Refusal(f"{HEADER} must have 1 to {LONGEST_KEY} characters.")
+        if not _KEY.fullmatch(key):
+            raise Refusal(f"{HEADER} must have 1 to {LONGEST_KEY} visible characters of ASCII.")
         row, stored = _claim(view.caller, key, request, timezone.now())
         if stored is not None:
             return stored

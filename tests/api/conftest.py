@@ -33,10 +33,9 @@ class Watched:
             tags=["Test"],
             token_hash=hash_token(self.token),
             **{"events_enabled": True, "base_url": "http://127.0.0.1:9", "company": "acme"}
-            | {"callback_url": "http://127.0.0.1:9/"}
+            | {"callback_url": "http://127.0.0.1:9/", "public_key": Secret.of("x"), "private_key": Secret.of("x")}
             | columns,
         )
-        self.instance.public_key = self.instance.private_key = Secret.of("x")
         self.instance.save()
         self.poll = ResourcePoll.objects.create(instance=self.instance, name="contacts", since=NOON, mark=30)
         self.state = PollState.objects.create(
