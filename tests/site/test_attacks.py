@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from instances.models import ApiUser, Instance, Membership, ResourcePoll, Role
 from instances.secrets import hash_token, new_token
-from polling.models import Event, Notification
+from polling.models import Event, Notification, Replay
 from tests.conftest import Tenant
 from tests.site.rows import make_instance, make_notification, make_poll
 
@@ -40,6 +40,7 @@ class Victim:
     poll: ResourcePoll
     event: Event
     notification: Notification
+    replay: Replay
     token: str
 
     @property
@@ -51,6 +52,7 @@ class Victim:
             "event": self.event.pk,
             "delivery": self.notification.pk,
             "secret": self.tenant.user.pk,
+            "replay": self.replay.pk,
             "key": "baseUrl",
             "name": "contacts",
             "element": "connectwisecrmrest",
@@ -85,7 +87,8 @@ def victim(tenant: Tenant) -> Victim:
         polled_at=now,
         record=f'{{"id": 1, "name": "{WORD}"}}',
     )
-    return Victim(tenant, instance, poll, event, notification, token)
+    replay = Replay.objects.create(instance=instance, what=WORD, asked_at=now)
+    return Victim(tenant, instance, poll, event, notification, replay, token)
 
 
 @dataclass(frozen=True)
