@@ -26,7 +26,7 @@ class Timings:
     beat: float = 10.0
     stale: float = 45.0
     stale_in_part: float = 300.0
-    grace: float = 8.6
+    grace: float = 8.2
 
 
 @dataclass

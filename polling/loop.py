@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError
 
 log = logging.getLogger(__name__)
 
-GRACE_SECONDS = 8  # what requests in flight get when the process is asked to end
+GRACE_SECONDS = 7  # what requests in flight get at the end: eight, with the second that it may take to notice
 GATHER_SECONDS = 0.01  # after the first answer, for more of them: a claim and a transaction cost 10 ms for any number
 DATABASE_DOWN = (OperationalError, InterfaceError)
 

@@ -17,14 +17,12 @@ from instances.models import ApiUser, Organization
 ONE_AT_A_TIME = ("browser", "faults", "processes")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a folder with real processes together."""
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep the tests of real processes together. In this hook, since xdist reads the groups right after collection."""
     here = Path(__file__).parent
-    for item in items:
-        folder = item.path.relative_to(here).parts[0] if here in item.path.parents else ""
-        if folder in ONE_AT_A_TIME:
-            item.add_marker(pytest.mark.xdist_group("real processes"))
+    folder = item.path.relative_to(here).parts[0] if here in item.path.parents else ""
+    if folder in ONE_AT_A_TIME:
+        item.add_marker(pytest.mark.xdist_group("real-processes"))
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from instances.models import Instance
 from polling.due import poll_now
 
 _WSGI = "cwconnect.wsgi:application"
-_GRACE_SECONDS = 9.2  # the promise is ten, with all that it takes to exit
+_GRACE_SECONDS = 8.7  # the promise is ten, with all that it takes to exit
 _START_SECONDS = 60
 
 
