@@ -93,6 +93,10 @@ class ApiUserAdmin(AuditedMixin, admin.ModelAdmin[ApiUser]):
     search_fields = ("name", "organization__name")
     autocomplete_fields = ("organization",)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiUser | None = None) -> tuple[str, ...]:
+        """Fix the organization once there is a user: moved, its secret would open another tenant's door."""
+        return () if obj is None else ("organization",)
+
     @admin.display(boolean=True, description="Has a secret")
     def has_secret(self, user: ApiUser) -> bool:
         """Whether the user can call the API (manage.py issue_secrets)."""

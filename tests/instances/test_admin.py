@@ -46,3 +46,11 @@ def test_an_instance_can_not_be_added_or_edited_but_deleted(
     answer = admin_client.post(f"/admin/instances/instance/{number}/delete/", {"post": "yes"})
     assert answer.status_code == 302
     assert not Instance.objects.exists()
+
+
+def test_an_api_user_can_not_be_moved_to_another_organization(admin_client: Client, api: Api, other_api: Api) -> None:
+    user, elsewhere = api.tenant.user, other_api.tenant.organization
+    change = {"name": "renamed", "organization": elsewhere.pk}
+    assert admin_client.post(f"/admin/instances/apiuser/{user.pk}/change/", change).status_code == 302
+    user.refresh_from_db()
+    assert (user.name, user.organization) == ("renamed", api.tenant.organization)
