@@ -20,7 +20,7 @@ from django.utils import timezone
 from cwconnect.http import NOTIFICATION_LIMITS
 from instances.connections import door
 from polling.choosing import Choice, Chooser
-from polling.leases import claim, release
+from polling.leases import claim, release_or_owe
 from polling.loop import Loop, never
 from polling.models import Notification
 from polling.packing import pack
@@ -107,7 +107,7 @@ class DeliveryLoop(Loop[Parcel, Outcome]):
     def release(self, jobs: Collection[Parcel]) -> None:
         """Free notifications whose answer was not waited for; their attempts stay without an end."""
         for job in jobs:
-            release(Notification, [job.notification.pk], job.token)
+            release_or_owe(Notification, [job.notification.pk], job.token)
 
 
 def _write(results: list[tuple[Parcel, Outcome]]) -> None:

@@ -9,16 +9,21 @@ cluster that took it, so that the supervisor of a cluster that was killed can fr
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
 
 from polling.heartbeats import lease_signature
 from polling.models import Leased
+
+log = logging.getLogger(__name__)
+
+DATABASE_DOWN = (OperationalError, InterfaceError)
 
 Row = TypeVar("Row", bound=Leased)
 
@@ -59,6 +64,27 @@ def fence(row: type[Row], key: Any, token: str, **changes: Any) -> None:
     """
     if not _all(row).filter(pk=key, lease_token=token).update(**changes):
         raise LeaseLostError(f"{row.__name__} {key} was taken over.")
+
+
+# Leases of this process that could not be released, since the database was away.
+_owed: list[tuple[type[Leased], list[Any], str]] = []
+
+
+def release_or_owe(row: type[Row], keys: Iterable[Any], token: str) -> None:
+    """Free rows that are still ours; while the database is away, `release_owed` does so later, before their end."""
+    owed = list(keys)
+    try:
+        release(row, owed, token)
+    except DATABASE_DOWN as error:
+        log.warning("Leases can't be released now: %s", error)
+        _owed.append((row, owed, token))
+
+
+def release_owed() -> None:
+    """Free what this process could not free before; raises what a database that still is away raises."""
+    while _owed:
+        release(*_owed[0])
+        _owed.pop(0)
 
 
 def release(row: type[Row], keys: Iterable[Any], token: str) -> None:

@@ -6,20 +6,16 @@ say what is claimed, asked and written.
 
 from __future__ import annotations
 
-import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
-from django.db import InterfaceError, OperationalError
-
-log = logging.getLogger(__name__)
+from polling.leases import release_owed
 
 GRACE_SECONDS = 7  # what requests in flight get at the end: eight, with the second that it may take to notice
 GATHER_SECONDS = 0.01  # after the first answer, for more of them: a claim and a transaction cost 10 ms for any number
-DATABASE_DOWN = (OperationalError, InterfaceError)
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
@@ -59,10 +55,11 @@ class Loop(ABC, Generic[Job, Answer]):
 
     @abstractmethod
     def release(self, jobs: Collection[Job]) -> None:
-        """Free jobs that will not be finished here."""
+        """Free jobs that will not be finished here, later if the database is away (`leases.release_or_owe`)."""
 
     def run(self) -> int:
         """Work; give the number of jobs that came to an end, well or not."""
+        release_owed()
         ended = 0
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix=type(self).__name__)
         try:
@@ -114,9 +111,5 @@ class Loop(ABC, Generic[Job, Answer]):
 
     def _let_go(self) -> None:
         """Free what is still under way, so that others need not wait for the leases' ends."""
-        if not self._running:
-            return
-        try:
+        if self._running:
             self.release(self._running.values())
-        except DATABASE_DOWN as error:
-            log.warning("Leases were left to run out: %s", error)

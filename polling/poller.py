@@ -20,8 +20,8 @@ from cwconnect.logs import about
 from polling.due import may_sweep
 from polling.idling import Idle, end_idle, is_idle
 from polling.jobs import LEASE, Job
-from polling.leases import LeaseLostError, claim, free, release
-from polling.loop import DATABASE_DOWN, Loop, never
+from polling.leases import DATABASE_DOWN, LeaseLostError, claim, free, release, release_or_owe
+from polling.loop import Loop, never
 from polling.models import PollRun, PollState, Site
 from polling.outcomes import fail_run, fail_sweep
 from polling.runs import PollJob
@@ -83,8 +83,12 @@ class PollLoop(Loop[Job, Any]):
     def claim(self, room: int, running: Collection[Job]) -> list[Job]:
         """Claim due polls, then due sweeps, that have room at their company and host, the longest due first."""
         jobs: list[Job] = []
-        for kind in self._kinds:
-            jobs += self._claim(kind, room - len(jobs), [*running, *jobs])
+        try:
+            for kind in self._kinds:
+                jobs += self._claim(kind, room - len(jobs), [*running, *jobs])
+        except DATABASE_DOWN:
+            self.release(jobs)
+            raise
         return jobs
 
     def _claim(self, kind: Due, room: int, running: Collection[Job]) -> list[Job]:
@@ -96,11 +100,11 @@ class PollLoop(Loop[Job, Any]):
         if not chosen:
             return []
         token, keys = claim(due, chosen, now=now, length=LEASE)
-        states = PollState.objects.filter(pk__in=keys).select_related("resource_poll__instance__organization")
-        states = states.prefetch_related(
-            Prefetch("resource_poll__runs", PollRun.objects.filter(status=PollRun.Status.OPEN), "open_runs")
-        )
-        return [job for state in states if (job := _start(state, token, kind)) is not None]
+        try:
+            return _jobs(keys, token, kind)
+        except DATABASE_DOWN:
+            release_or_owe(PollState, keys, token)
+            raise
 
     def request(self, job: Job) -> Callable[[], Any]:
         """Give the next page's request."""
@@ -115,7 +119,7 @@ class PollLoop(Loop[Job, Any]):
     def release(self, jobs: Collection[Job]) -> None:
         """Free the polls; their runs stay open at the page committed."""
         for job in jobs:
-            release(PollState, [job.key], job.token)
+            release_or_owe(PollState, [job.key], job.token)
 
     def _settle(self, job: Job, future: Future[Any]) -> bool:
         with about(instance_id=job.instance.pk, run_id=job.run.pk):
@@ -185,6 +189,13 @@ def _choose(due: QuerySet[PollState], kind: Due, room: int, running: Collection[
             sites[site] += 1
             hosts[host] += 1
     return chosen
+
+
+def _jobs(keys: list[int], token: str, kind: Due) -> list[Job]:
+    open_runs = PollRun.objects.filter(status=PollRun.Status.OPEN)
+    states = PollState.objects.filter(pk__in=keys).select_related("resource_poll__instance__organization")
+    states = states.prefetch_related(Prefetch("resource_poll__runs", open_runs, "open_runs"))
+    return [job for state in states if (job := _start(state, token, kind)) is not None]
 
 
 def _start(state: PollState, token: str, kind: Due) -> Job | None:

@@ -150,6 +150,7 @@ def site(browser: Any, service: tuple[Path, str, Service]) -> Iterator[Site]:
         window.click("Make my account")
         window.wait_for("Welcome")
         fill_in(window, site, "Acme")
+        window.page.wait_for_url(re.compile(r"instances/\d+$"))  # the page's script puts its own address there
         number = re.search(r"instances/(\d+)$", window.page.url)
         assert number, window.page.url
         site.instance, site.cookies = int(number[1]), context.storage_state()
