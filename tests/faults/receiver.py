@@ -106,7 +106,7 @@ def _handler(log: int, mode: Path, key: str) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             how = mode.read_text() if mode.exists() else ""
             status = int(how) if how.isdigit() else 204
-            verified = verify(key, self.headers, body, time.time())  # type: ignore[arg-type]  # reads any case
+            verified = verify(key, self.headers, body)  # type: ignore[arg-type]  # reads any case
             os.write(log, _note(self.headers["webhook-id"], body, status, verified=verified))
             if how == "mute":
                 self.close_connection = True

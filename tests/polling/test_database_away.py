@@ -14,7 +14,6 @@ from polling.models import PollState
 from polling.poller import PollLoop
 from tests.polling.conftest import World
 
-
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
