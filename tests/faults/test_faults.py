@@ -13,8 +13,8 @@ from tests.faults.world import Load, World
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(420)]
 
-# The lag is normal within 5 s on a machine with nothing else to do; the tests' machine has.
-PLAN = Plan(faults=7, burst=20, patience=5, quiet=20, normal_lag=45)
+# The promise is 90 s after a kill; on a machine with nothing else to do it takes some five.
+PLAN = Plan(faults=7, burst=20, patience=5, quiet=20, normal_lag=90)
 WANTED = bool(os.environ.get("CWCONNECT_DATABASE_URL")) and bool(os.environ.get("CWCONNECT_REDIS_URL"))
 
 
