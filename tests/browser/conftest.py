@@ -122,6 +122,7 @@ def fill_in(window: Window, site: Site, name: str) -> None:
     page.get_by_label("Name", exact=True).fill(name)
     window.click("Create instance")
     window.wait_for("Its token, shown this once")
+    page.wait_for_url(re.compile(r"instances/\d+$"))  # the page's script puts its own address there
 
 
 @pytest.fixture(scope="session")
@@ -150,7 +151,6 @@ def site(browser: Any, service: tuple[Path, str, Service]) -> Iterator[Site]:
         window.click("Make my account")
         window.wait_for("Welcome")
         fill_in(window, site, "Acme")
-        window.page.wait_for_url(re.compile(r"instances/\d+$"))  # the page's script puts its own address there
         number = re.search(r"instances/(\d+)$", window.page.url)
         assert number, window.page.url
         site.instance, site.cookies = int(number[1]), context.storage_state()
