@@ -11,3 +11,4 @@ os.environ.setdefault("CWCONNECT_PRIVATE_NETWORKS", "127.0.0.0/8,::1/128")
 from cwconnect.settings import *  # noqa: F403  (the environment must be set before the settings read it)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast: tests sign in often
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}  # each test process clears its own
