@@ -1,6 +1,6 @@
 """Is the service well: `/healthz` for the process, `/readyz` for all that it needs, part by part.
 
-`/readyz` answers 503 when a part fails and says which. The heartbeat URL (polling/pulse.py) asks the same questions.
+`/readyz` answers 503 when a part fails and says which. The heartbeat URL (polling/runtime/pulse.py) asks the same.
 Answers hold no names of hosts and no messages of drivers, for anybody may ask; the log has them.
 """
 
@@ -16,8 +16,8 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
-from polling.due import delivery_due_at, poll_due_at
 from polling.models import Heartbeat
+from polling.runtime.due import delivery_due_at, poll_due_at
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """`/metrics` for Prometheus, read from the database at each scrape: right with any number of processes and machines.
 
-Counts come from tallies (polling/tallies.py), the rest from indexes; nothing here grows with the history. No label
-names an instance, a customer or a URL. Whoever asks shows CWCONNECT_METRICS_TOKEN as a Bearer token; without that
+Counts come from tallies (polling/reports/tallies.py), the rest from indexes; nothing here grows with the history. No
+label names an instance, a customer or a URL. Whoever asks shows CWCONNECT_METRICS_TOKEN as a Bearer token; without that
 setting only this very machine is answered, and not through a proxy.
 """
 
@@ -24,10 +24,11 @@ from prometheus_client.registry import Collector
 from cwconnect.errors import error_response
 from cwconnect.health import examine, lag
 from instances.models import Instance
-from polling import tallies, tasks
-from polling.due import delivery_due_at, poll_due_at
+from polling import tasks
 from polling.models import DeliveryState, Health, Notification, PollState, Receiver
-from polling.tallies import SECONDS, Reading
+from polling.reports import tallies
+from polling.reports.tallies import SECONDS, Reading
+from polling.runtime.due import delivery_due_at, poll_due_at
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOST_COUNTED = 100_000  # beyond this many undelivered notifications the exact number no longer matters

@@ -17,8 +17,9 @@ from django.utils.safestring import SafeString
 from django_q import admin as _queues_own  # noqa: F401  (registers the queue's tables, so that they can be replaced)
 from django_q.models import Failure, OrmQ, Schedule, Success
 
-from polling.deletions import dismiss_held, release_held, sweep_now
-from polling.due import make_due
+from polling.delivery.pausing import release_delivery
+from polling.delivery.replay import replay_notifications
+from polling.detection.deletions import dismiss_held, release_held, sweep_now
 from polling.models import (
     Alert,
     DeliveryAttempt,
@@ -30,8 +31,7 @@ from polling.models import (
     Receiver,
     Replay,
 )
-from polling.pausing import release_delivery
-from polling.replay import replay_notifications
+from polling.runtime.due import make_due
 
 
 def link_to(row: Model | None) -> SafeString | str:

@@ -11,6 +11,6 @@ class PollingConfig(AppConfig):
     def ready(self) -> None:
         """Hear of instances that change."""
         from instances.signals import watching_changed
-        from polling.watching import apply_watching
+        from polling.detection.watching import apply_watching
 
-        watching_changed.connect(apply_watching, dispatch_uid="polling.watching")
+        watching_changed.connect(apply_watching, dispatch_uid="polling.detection.watching")

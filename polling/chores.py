@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from axes.models import AccessAttempt
 from django.contrib.sessions.models import Session
 
-from polling import tallies
-from polling.heartbeats import NEVER
+from polling.delivery.pausing import rearm_forgotten
 from polling.models import Heartbeat
-from polling.pausing import rearm_forgotten
-from polling.pulse import send_pulse
+from polling.reports import tallies
 from polling.retention import prune
+from polling.runtime.heartbeats import NEVER
+from polling.runtime.pulse import send_pulse
 from polling.telling import tell_operator
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from cwconnect.errors import Refusal
 from instances import paging
 from instances.api import ApiView
 from instances.models import Instance
-from polling.queued import delivery_row, queued_deliveries, read_where, release_all
+from polling.delivery.queued import delivery_row, queued_deliveries, read_where, release_all
 
 
 class DeliveriesView(ApiView):

@@ -14,9 +14,9 @@ from django.db.models import F, Max
 
 from instances.models import ResourcePoll
 from polling.bulk import insert, insert_new, moment
+from polling.delivery.notifications import Change, NewEvent, batches, notification_of
+from polling.delivery.pausing import is_resting
 from polling.models import Event, LogPosition, Notification, PollRun
-from polling.notifications import Change, NewEvent, batches, notification_of
-from polling.pausing import is_resting
 
 EVENT = (
     *("id", "notification_id", "object_id", "record_id", "kind"),

@@ -10,8 +10,8 @@ from rest_framework.response import Response
 
 from instances import paging
 from instances.api import ApiView
-from polling.history import analytics, filtered, history_row
 from polling.models import Event
+from polling.reports.history import analytics, filtered, history_row
 
 
 class HistoryView(ApiView):

@@ -1,4 +1,4 @@
-"""The tasks that django-q2 runs, and how they are queued: with `polling/cluster.py` all that knows django-q2.
+"""The tasks that django-q2 runs, and how they are queued: with `polling/runtime/cluster.py` all that knows django-q2.
 
 A task is a wake-up call. No fact lives in its arguments; done twice, late or never, it loses and repeats nothing: the
 rows say what is due, leases say whose it is. `manage.py work` queues them within a second of anything becoming due; the
@@ -19,11 +19,11 @@ from django_q.brokers import get_broker
 from django_q.models import Schedule, Task
 from django_q.tasks import async_task
 
-from polling import wakeups
-from polling.heartbeats import NEVER, cluster_name
-from polling.heartbeats import beat as write_beat
 from polling.models import Heartbeat
-from polling.wakeups import Kind
+from polling.runtime import wakeups
+from polling.runtime.heartbeats import NEVER, cluster_name
+from polling.runtime.heartbeats import beat as write_beat
+from polling.runtime.wakeups import Kind
 
 TICK = "cwconnect tick"
 BEAT = "polling.tasks.beat"
@@ -54,14 +54,14 @@ def stopping() -> bool:
 def poll() -> int:
     """Run the polls that are due; give how many."""
     # Imported here, so that what only queues tasks (the supervisor, the web) does not load what works on them.
-    from polling.poller import poll_due
+    from polling.detection.poller import poll_due
 
     return _work(Kind.POLL, poll_due)
 
 
 def deliver() -> int:
     """Attempt the deliveries that are due; give how many."""
-    from polling.delivery import deliver_due
+    from polling.delivery.deliverer import deliver_due
 
     return _work(Kind.DELIVER, deliver_due)
 

@@ -23,8 +23,8 @@ from django.db.models import F
 from cwconnect.email_url import MailServer, read_email_url
 from cwconnect.http import NOTIFICATION_LIMITS, OutboundError
 from instances.connections import door
+from polling.delivery.notifications import utc_text
 from polling.models import Alert
-from polling.notifications import utc_text
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from polling.models.events import Event, LogPosition
 from polling.models.heartbeats import Heartbeat
 from polling.models.leased import Leased
 from polling.models.polls import Absence, Health, KnownBody, KnownRecord, PollRun, PollState, Site
-from polling.tally import Tally
+from polling.models.tallies import Tally
 from polling.v1.models import IdempotentAnswer
 
 __all__ = [

@@ -13,15 +13,15 @@ from django.views.decorators.http import require_POST
 
 from cwconnect.errors import Refusal
 from instances.access import PageRequest, operator_page, page
-from polling.deletions import dismiss_held, held_deletes, release_held
+from polling.delivery.pausing import release_delivery
+from polling.delivery.replay import Selection, count_selected, progress_of, start_replay
+from polling.delivery.trials import send_test
+from polling.detection.deletions import dismiss_held, held_deletes, release_held
 from polling.models import DeliveryState, Notification, PollState, Replay
 from polling.pages.paging import page_of
 from polling.pages.parts import moment_of, own_poll
-from polling.pausing import release_delivery
-from polling.replay import Selection, count_selected, progress_of, start_replay
-from polling.standing import standing_of
-from polling.trials import send_test
-from polling.waiting import failed_attempts, undelivered_of, waiting_rows
+from polling.reports.standing import standing_of
+from polling.reports.waiting import failed_attempts, undelivered_of, waiting_rows
 
 PER_PAGE = 25
 _DAY = timedelta(days=1)

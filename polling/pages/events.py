@@ -14,10 +14,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from instances.access import PageRequest, page
+from polling.delivery.replay import Selection, start_replay
 from polling.models import DeliveryAttempt, Event, Notification
 from polling.pages.parts import moment_of
-from polling.replay import Selection, start_replay
-from polling.searching import STANDINGS, Search, search_events
+from polling.reports.searching import STANDINGS, Search, search_events
 
 _LONGEST_TEXT = 200
 _MOST_ATTEMPTS = 50

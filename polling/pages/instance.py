@@ -14,12 +14,12 @@ from django.views.decorators.http import require_POST
 
 from instances.access import PageRequest, page
 from instances.models import ResourcePoll
-from polling.backfill import request_backfill
-from polling.due import make_due
+from polling.detection.backfill import request_backfill
 from polling.models import Event, PollRun, PollState
 from polling.pages.paging import page_of
 from polling.pages.parts import moment_of, own_poll
-from polling.standing import standing_of
+from polling.reports.standing import standing_of
+from polling.runtime.due import make_due
 
 STREAM = 15
 RUNS = 25

@@ -8,8 +8,8 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from instances.access import PageRequest, page
-from polling.overview import instance_rows
 from polling.pages.paging import page_of
+from polling.reports.overview import instance_rows
 
 PER_PAGE = 25
 

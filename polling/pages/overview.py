@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from instances.access import PageRequest, page
 from instances.models import Instance, ResourcePoll
-from polling.hours import chart_of, hours_of
-from polling.overview import Need, engine, instance_rows, needs
+from polling.reports.hours import chart_of, hours_of
+from polling.reports.overview import Need, engine, instance_rows, needs
 
 SHOWN = 20
 

@@ -18,11 +18,11 @@ from cwconnect.connectwise.errors import ConnectWiseError
 from instances.access import PageRequest, page
 from instances.models import ResourcePoll
 from instances.secrets import SecretUnreadableError
-from polling.leases import LeaseLostError
+from polling.detection.repair import BusyError, Repaired, repair
+from polling.detection.verification import Finding, verify
 from polling.pages.parts import own_poll
-from polling.repair import BusyError, Repaired, repair
-from polling.standing import standing_of
-from polling.verification import Finding, verify
+from polling.reports.standing import standing_of
+from polling.runtime.leases import LeaseLostError
 
 _IDS = 20
 _PATIENCE = timedelta(seconds=30)  # a person waits for the answer

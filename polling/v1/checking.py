@@ -13,13 +13,13 @@ from instances import paging
 from instances.hubs import KeysUnreadable
 from instances.models import ResourcePoll
 from instances.secrets import SecretUnreadableError
-from polling.deletions import dismiss_held, held_deletes, release_held
+from polling.detection.deletions import dismiss_held, held_deletes, release_held
+from polling.detection.verification import Finding, verify
 from polling.models import PollState
 from polling.v1.base import Cursor, Limit, Shape, Strict, answer, read_query
 from polling.v1.deliveries import read_cursor
 from polling.v1.idempotency import idempotent
 from polling.v1.polls import InstancePollsView
-from polling.verification import Finding, verify
 
 
 class HeldShape(Shape):

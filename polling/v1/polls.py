@@ -13,9 +13,9 @@ from rest_framework.response import Response
 from cwconnect.errors import Conflict, Refusal
 from instances.models import Instance, ResourcePoll
 from instances.poll_changes import add_poll, change_poll
-from polling.backfill import request_backfill
-from polling.due import make_due
+from polling.detection.backfill import request_backfill
 from polling.models import PollState
+from polling.runtime.due import make_due
 from polling.v1.base import Moment, Strict, Text, V1View, answer, read_body
 from polling.v1.idempotency import idempotent
 from polling.v1.poll_shapes import PollPage, poll_shapes

@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cwconnect.errors import Conflict
+from polling.delivery.replay import Selection, count_selected, replay_notifications, start_replay
 from polling.models import Notification, Replay
-from polling.replay import Selection, count_selected, replay_notifications, start_replay
 from polling.v1.base import Moment, Shape, Strict, Text, V1View, answer, read_body
 from polling.v1.deliveries import DeliveryView
 from polling.v1.events import Kind

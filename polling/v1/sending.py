@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from cwconnect.errors import Refusal
 from instances.signature_keys import OVERLAP, rotate_signature_key
-from polling.trials import Trial, send_test
+from polling.delivery.trials import Trial, send_test
 from polling.v1.base import Moment, Shape, Strict, Text, V1View, answer, read_body
 from polling.v1.idempotency import idempotent
 

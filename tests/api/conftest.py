@@ -9,9 +9,9 @@ import pytest
 
 from instances.models import Instance, ResourcePoll
 from instances.secrets import Secret, hash_token, new_token
+from polling.delivery.notifications import Change
 from polling.eventlog import record_changes
 from polling.models import Event, PollRun, PollState
-from polling.notifications import Change
 from tests.conftest import Tenant
 from tests.instances.conftest import api, other_api, sandbox
 from tests.polling.receivers import Receiver, start_receiver

@@ -8,7 +8,7 @@ import pytest
 
 from cwconnect.sandbox import SandboxServer
 from instances.models import ResourcePoll
-from polling.delivery import deliver_these
+from polling.delivery.deliverer import deliver_these
 from polling.models import Absence, KnownRecord, Notification
 from tests.api.conftest import Receiver, Watched
 from tests.instances.conftest import Api

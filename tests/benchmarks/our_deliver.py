@@ -21,7 +21,7 @@ RECORD = orjson.dumps({"id": 1, "notes": "x" * 1000})
 def deliver(url: str, count: int, name: str) -> Figure:
     """Send `count` notifications of four instances by one worker's loop."""
     set_up()
-    from polling.delivery import deliver_due
+    from polling.delivery.deliverer import deliver_due
     from polling.models import DeliveryAttempt
     from tests.polling.notifying import make_instance
 
@@ -41,8 +41,8 @@ def tell_changes(instances: list[Instance], first_id: int, count: int) -> None:
     """Put notifications of one event each into the log, spread over the instances, due now."""
     from django.utils import timezone
 
+    from polling.delivery.notifications import NewEvent, notification_of
     from polling.models import Notification
-    from polling.notifications import NewEvent, notification_of
 
     now = timezone.now()
     made = []

@@ -21,9 +21,9 @@ def grow(polls: int, events: int, name: str) -> Figure:
     set_up()
     from django.utils import timezone
 
-    from polling.delivery import DeliveryLoop
+    from polling.delivery.deliverer import DeliveryLoop
+    from polling.detection.poller import PollLoop
     from polling.models import Notification, PollState
-    from polling.poller import PollLoop
     from tests.polling.notifying import make_instance, make_notifications
     from tests.polling.volume import fill
 

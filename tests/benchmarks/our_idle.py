@@ -11,9 +11,9 @@ from tests.benchmarks.service import Tenants, poll_all, set_up
 def idle(url: str, instances: int, rounds: int, name: str) -> Figure:
     """Poll every instance that often; the poller's share of a site is lifted, since all share one here."""
     set_up()
-    from polling import poller
-    from polling.due import make_due
+    from polling.detection import poller
     from polling.models import PollRun, PollState
+    from polling.runtime.due import make_due
 
     poller.PER_SITE = poller.PER_HOST = 16
     tenants = Tenants()

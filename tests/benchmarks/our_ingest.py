@@ -11,8 +11,8 @@ from tests.benchmarks.service import Tenants, look_back, poll_all, set_up
 def ingest(url: str, records: int, name: str) -> Figure:
     """Poll `records` contacts that are all known with another content."""
     set_up()
-    from polling.changes import DIGEST_VERSION
-    from polling.known import Remembered, remember
+    from polling.detection.changes import DIGEST_VERSION
+    from polling.detection.known import Remembered, remember
     from polling.models import Event, PollState
 
     instance = Tenants().watch(url, pageSize=1000)

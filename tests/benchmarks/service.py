@@ -64,6 +64,6 @@ def look_back(instance: Instance) -> None:
 
 def poll_all(**settings: Any) -> int:
     """Run every due poll in this thread's loop; give how many ended."""
-    from polling.poller import poll_due
+    from polling.detection.poller import poll_due
 
     return poll_due(deadline=time.monotonic() + 3600, **settings)

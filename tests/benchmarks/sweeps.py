@@ -61,8 +61,8 @@ def serve(base_url: str) -> None:
     set_up()
     from django.utils import timezone
 
+    from polling.detection.poller import sweep_these
     from polling.models import Event, KnownRecord, PollRun, PollState
-    from polling.poller import sweep_these
 
     instance = Tenants().watch(base_url, detectDeletes=True)
     PollState.objects.update(next_poll_at=None)
@@ -91,8 +91,8 @@ def _read_all(instance_id: int) -> None:
     from instances.connections import client_for
     from instances.models import Instance
     from instances.poll_configuration import plan_of
-    from polling.changes import digest, record_text
-    from polling.known import Remembered, remember
+    from polling.detection.changes import digest, record_text
+    from polling.detection.known import Remembered, remember
     from polling.models import KnownRecord
 
     instance = Instance.objects.get(pk=instance_id)

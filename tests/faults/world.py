@@ -212,7 +212,7 @@ class World:
 
     def service(self, part: str = "") -> list[Seen]:
         """Give the living processes of web and workers whose command has `part` in it."""
-        ours = ("cwconnect.follow", "gunicorn", "polling.cluster")
+        ours = ("cwconnect.follow", "gunicorn", "polling.runtime.cluster")
         processes = living(str(self.run))
         return [seen for seen in processes if any(mark in seen.command for mark in ours) and part in seen.command]
 

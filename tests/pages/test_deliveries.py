@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from polling.delivery import deliver_these
+from polling.delivery.deliverer import deliver_these
+from polling.delivery.pausing import pause_delivery
 from polling.models import Event, KnownRecord, Notification, PollState, Replay
-from polling.pausing import pause_delivery
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
 from tests.polling.conftest import World, sandbox, world  # noqa: F401  (fixtures)

@@ -10,7 +10,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 
 from instances.configuration import wanted_of
 from instances.models import Instance
-from polling.delivery import deliver_these
+from polling.delivery.deliverer import deliver_these
 from polling.models import Event, Notification
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of

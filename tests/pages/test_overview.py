@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from instances.models import Instance, Organization
-from polling.heartbeats import beat
-from polling.hours import KINDS, HourCount, chart_of, hours_of, round_up
+from polling.delivery.pausing import pause_delivery
 from polling.models import Absence, DeliveryState, Health, PollState, Receiver
-from polling.pausing import pause_delivery
+from polling.reports.hours import KINDS, HourCount, chart_of, hours_of, round_up
+from polling.runtime.heartbeats import beat
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
 from tests.pages.rows import add_events, add_instances

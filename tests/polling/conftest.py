@@ -13,9 +13,9 @@ from instances.configuration import read_configuration
 from instances.keys import Wanted
 from instances.models import Instance
 from instances.provisioning import create_instance
-from polling.due import make_due
+from polling.detection.poller import PollLoop
 from polling.models import Event, PollRun, PollState, Site
-from polling.poller import PollLoop
+from polling.runtime.due import make_due
 from tests.conftest import Tenant
 from tests.polling.receivers import Receiver, start_receiver
 from tests.sandboxes import start_sandbox

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from instances.models import Instance, Organization
 from instances.secrets import Secret
+from polling.delivery.notifications import notification_of
 from polling.models import Event, Notification
-from polling.notifications import notification_of
 
 Records = Sequence[int]
 

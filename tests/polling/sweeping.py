@@ -6,8 +6,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from polling.detection.poller import POLLS_AND_SWEEPS, PollLoop
 from polling.models import Absence, KnownRecord, PollRun, PollState, Site
-from polling.poller import POLLS_AND_SWEEPS, PollLoop
 from tests.polling.conftest import World
 
 

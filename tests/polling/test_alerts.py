@@ -18,8 +18,8 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from cwconnect.email_url import read_email_url
 from polling import alerts
 from polling.chores import CHORES
+from polling.delivery.pausing import release_delivery
 from polling.models import Alert, Notification
-from polling.pausing import release_delivery
 from polling.telling import tell_operator
 from tests.local_servers import RawServer
 from tests.polling.conftest import World

@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from instances.audit import Action
 from instances.models import AuditEntry, Organization
-from polling.deletions import dismiss_held
+from polling.delivery.pausing import release_delivery
+from polling.detection.deletions import dismiss_held
 from polling.models import PollState
-from polling.pausing import release_delivery
 from tests.site.rows import make_instance, make_notification, make_poll
 
 

@@ -10,10 +10,10 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from cwconnect.sandbox import SeenRequest
-from polling.backfill import request_backfill
-from polling.leases import LeaseLostError, claim
+from polling.detection.backfill import request_backfill
+from polling.detection.runs import LEASE, PollJob
 from polling.models import PollRun, PollState
-from polling.runs import LEASE, PollJob
+from polling.runtime.leases import LeaseLostError, claim
 from tests.polling.conftest import World
 
 HOUR = timedelta(hours=1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polling.changes import (
+from polling.detection.changes import (
     REMEMBER,
     SILENCE,
     Known,

@@ -9,9 +9,9 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from polling.due import make_due
+from polling.detection.poller import PollLoop
 from polling.models import PollState
-from polling.poller import PollLoop
+from polling.runtime.due import make_due
 from tests.polling.conftest import World
 
 pytestmark = pytest.mark.django_db(transaction=True)

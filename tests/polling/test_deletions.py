@@ -9,14 +9,14 @@ import orjson
 import pytest
 from django.utils import timezone
 
-from polling.absences import Standing
-from polling.deletions import is_mass_delete
-from polling.due import poll_due_at
-from polling.jobs import LEASE
-from polling.leases import LeaseLostError, claim
+from polling.detection.absences import Standing
+from polling.detection.deletions import is_mass_delete
+from polling.detection.jobs import LEASE
+from polling.detection.poller import POLLS_AND_SWEEPS, PollLoop
+from polling.detection.sweeps import SweepJob
 from polling.models import Absence, Event, Health, KnownBody, KnownRecord, PollRun, PollState
-from polling.poller import POLLS_AND_SWEEPS, PollLoop
-from polling.sweeps import SweepJob
+from polling.runtime.due import poll_due_at
+from polling.runtime.leases import LeaseLostError, claim
 from tests.polling.conftest import World
 from tests.polling.sweeping import delete, known, standing, sweep, watch_deletes
 

@@ -8,7 +8,7 @@ import pytest
 
 from instances.configuration import wanted_of
 from instances.provisioning import change_instance
-from polling.deletions import dismiss_held, held_deletes, release_held
+from polling.detection.deletions import dismiss_held, held_deletes, release_held
 from polling.models import Health, KnownRecord, PollRun
 from tests.polling.conftest import World
 from tests.polling.sweeping import delete, standing, sweep, watch_deletes

@@ -18,10 +18,10 @@ from standardwebhooks import Webhook
 
 from instances.connections import door
 from instances.provisioning import set_enabled
-from polling.delivery import DeliveryLoop
+from polling.delivery.deliverer import DeliveryLoop
+from polling.delivery.parcels import Outcome, send
+from polling.delivery.pausing import release_delivery
 from polling.models import DeliveryAttempt, DeliveryState, Notification
-from polling.parcels import Outcome, send
-from polling.pausing import release_delivery
 from tests.polling.conftest import World
 from tests.polling.notifying import make_instance, make_notifications
 from tests.polling.receivers import Got, Receiver, start_receiver

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instances.models import Instance
-from polling.breaker import LONGEST_WAIT, host_of, probe_wait
-from polling.delivery import DeliveryLoop, deliver_due
-from polling.due import delivery_due_at
+from polling.delivery.breaker import LONGEST_WAIT, host_of, probe_wait
+from polling.delivery.deliverer import DeliveryLoop, deliver_due
+from polling.delivery.pausing import pause_delivery, rearm, release_delivery
 from polling.models import Alert, DeliveryState, Notification, Receiver
-from polling.pausing import pause_delivery, rearm, release_delivery
+from polling.runtime.due import delivery_due_at
 from tests.conftest import Tenant
 from tests.polling import receivers
 from tests.polling.notifying import make_instance, make_notifications

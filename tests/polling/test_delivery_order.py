@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from instances.models import Instance, ResourcePoll
-from polling.delivery import deliver_due
+from polling.delivery.deliverer import deliver_due
+from polling.delivery.notifications import Change
+from polling.delivery.pausing import release_delivery
 from polling.eventlog import record_changes
 from polling.models import DeliveryState, Event, Notification, PollRun, Receiver
-from polling.notifications import Change
-from polling.pausing import release_delivery
 from tests.conftest import Tenant
 from tests.polling import receivers
 from tests.polling.notifying import make_instance

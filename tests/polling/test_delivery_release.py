@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from instances.models import Instance
 from instances.secrets import hash_token
+from polling.delivery.pausing import pause_delivery, rearm_forgotten, release_delivery
 from polling.models import DeliveryState, Notification
-from polling.pausing import pause_delivery, rearm_forgotten, release_delivery
 from tests.conftest import Tenant
 from tests.polling.notifying import make_instance, make_notifications
 from tests.polling.receivers import Receiver

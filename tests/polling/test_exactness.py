@@ -36,14 +36,14 @@ from instances.configuration import read_configuration
 from instances.keys import Wanted
 from instances.models import Instance
 from instances.provisioning import create_instance, set_enabled
-from polling.backfill import request_backfill
-from polling.due import make_due
-from polling.jobs import LEASE, Job
-from polling.leases import LeaseLostError, claim
+from polling.detection.backfill import request_backfill
+from polling.detection.jobs import LEASE, Job
+from polling.detection.poller import POLLS, POLLS_AND_SWEEPS, PollLoop
+from polling.detection.runs import PollJob
+from polling.detection.sweeps import SweepJob
 from polling.models import Event, Health, LogPosition, Notification, PollRun, PollState, Site
-from polling.poller import POLLS, POLLS_AND_SWEEPS, PollLoop
-from polling.runs import PollJob
-from polling.sweeps import SweepJob
+from polling.runtime.due import make_due
+from polling.runtime.leases import LeaseLostError, claim
 from tests.conftest import Tenant
 from tests.polling.model import LOOK_BACK, Rules, Told, Truth
 from tests.sandboxes import start_sandbox

@@ -12,13 +12,13 @@ from django.utils import timezone
 from cwconnect.connectwise import errors
 from instances.configuration import read_configuration, wanted_of
 from instances.provisioning import change_instance, set_enabled
-from polling.due import make_due
-from polling.failures import PROBE_EVERY, Setback, setback_of
-from polling.leases import claim
+from polling.detection.failures import PROBE_EVERY, Setback, setback_of
+from polling.detection.outcomes import fail_run
+from polling.detection.poller import poll_due
+from polling.detection.runs import LEASE, PollJob
 from polling.models import Health, PollState, Site
-from polling.outcomes import fail_run
-from polling.poller import poll_due
-from polling.runs import LEASE, PollJob
+from polling.runtime.due import make_due
+from polling.runtime.leases import claim
 from tests.conftest import Tenant
 from tests.polling.conftest import World
 

@@ -7,12 +7,12 @@ from typing import Any
 from django.forms import model_to_dict
 from django.utils import timezone
 
-from polling.absences import Standing, absences
-from polling.idling import end_idle, is_idle
-from polling.jobs import LEASE
-from polling.leases import claim
+from polling.detection.absences import Standing, absences
+from polling.detection.idling import end_idle, is_idle
+from polling.detection.jobs import LEASE
+from polling.detection.runs import PollJob
 from polling.models import Absence, Event, Health, PollRun, PollState
-from polling.runs import PollJob
+from polling.runtime.leases import claim
 from tests.polling.conftest import World
 
 CLOCKS = ("id", "started_at", "finished_at", "first_date", "opening")
@@ -88,6 +88,6 @@ def test_a_fault_of_ours_in_a_batch_leaves_each_to_itself(watched: World, monkey
     def fail(_: object) -> None:
         raise ValueError("a fault")
 
-    monkeypatch.setattr("polling.idling.insert_new", fail)
+    monkeypatch.setattr("polling.detection.idling.insert_new", fail)
     watched.poll()
     assert (watched.run.status, watched.state.health) == ("complete", Health.HEALTHY)

@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from polling.changes import digest, record_text
-from polling.known import Remembered, remember
+from polling.detection.changes import digest, record_text
+from polling.detection.known import Remembered, remember
 from polling.models import Health, KnownRecord
 from tests.conftest import Tenant
 from tests.polling.conftest import World

@@ -16,10 +16,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from polling.due import delivery_due_at, poll_due_at
+from polling.detection.poller import PollLoop
 from polling.models import Event, PollState
-from polling.poller import PollLoop
 from polling.retention import prune
+from polling.runtime.due import delivery_due_at, poll_due_at
 from tests.polling.conftest import World
 from tests.polling.sending import deliver
 from tests.polling.volume import LARGE, fill

@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from polling.chains import Chains
-from polling.delivery import DeliveryLoop
+from polling.delivery.chains import Chains
+from polling.delivery.deliverer import DeliveryLoop
+from polling.delivery.pausing import release_delivery
+from polling.delivery.replay import Selection, count_selected, start_replay
 from polling.models import DeliveryAttempt, DeliveryState, Event, Notification, Replay
-from polling.pausing import release_delivery
-from polling.replay import Selection, count_selected, start_replay
 from tests.conftest import Tenant
 from tests.polling.conftest import World
 from tests.polling.notifying import make_instance, make_notifications

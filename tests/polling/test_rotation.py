@@ -15,7 +15,7 @@ from instances.configuration import wanted_of
 from instances.models import Instance
 from instances.provisioning import change_instance
 from instances.signature_keys import new_signature_key, rotate_signature_key
-from polling.signing import elements_signature
+from polling.delivery.signing import elements_signature
 from tests.polling.conftest import World
 from tests.polling.receivers import Receiver
 from tests.polling.sending import KEY, change, deliver

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from polling.signing import elements_signature, signature_headers, standard_signature
+from polling.delivery.signing import elements_signature, signature_headers, standard_signature
 
 
 def test_the_elements_vector_holds() -> None:

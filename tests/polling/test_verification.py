@@ -12,12 +12,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from polling.delivery import deliver_these
-from polling.jobs import LEASE
-from polling.leases import claim
+from polling.delivery.deliverer import deliver_these
+from polling.detection.jobs import LEASE
+from polling.detection.repair import BusyError, repair
+from polling.detection.verification import Finding, verify
 from polling.models import DeliveryState, Event, KnownRecord, Notification, PollRun, PollState
-from polling.repair import BusyError, repair
-from polling.verification import Finding, verify
+from polling.runtime.leases import claim
 from tests.polling.conftest import World
 from tests.polling.receivers import Receiver, start_receiver
 

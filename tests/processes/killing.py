@@ -20,8 +20,8 @@ from tests.polling.receivers import Got, start_receiver
 WORKER = """
 import sys, time, django
 django.setup()
-from polling.delivery import deliver_due
-from polling.heartbeats import join_cluster
+from polling.delivery.deliverer import deliver_due
+from polling.runtime.heartbeats import join_cluster
 join_cluster("killed", sys.argv[1])
 while True:
     deliver_due(deadline=time.monotonic() + 60)
@@ -93,8 +93,8 @@ def _live_and_die(traffic: Traffic, count: int, number: int, kills: int) -> int:
 
     Counted is what it had sent or was about to: what carries its leases when it is dead.
     """
-    from polling.heartbeats import bury
     from polling.models import Notification
+    from polling.runtime.heartbeats import bury
 
     worker = _start(number)
     until = (number + 1) * count // (kills + 2)

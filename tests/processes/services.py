@@ -103,7 +103,7 @@ class Service:
 
     def roles(self) -> dict[str, Seen]:
         """Give the cluster's processes by what they are; empty unless it is complete."""
-        cluster = self.those("polling.cluster")
+        cluster = self.those("polling.runtime.cluster")
         pids = {seen.pid for seen in cluster}
         main = [seen for seen in cluster if seen.parent not in pids]
         if len(main) != 1 or len(cluster) != 6:

@@ -9,9 +9,10 @@ from django.utils import timezone
 from django_q.models import Schedule
 from django_q.signals import pre_enqueue
 
-from polling import heartbeats, tasks
+from polling import tasks
 from polling.chores import CHORES, run_due_chores
-from polling.lookout import Lookout
+from polling.runtime import heartbeats
+from polling.runtime.lookout import Lookout
 
 pytestmark = pytest.mark.django_db
 

@@ -19,9 +19,9 @@ from cwconnect.checks import check_queue, least_retry
 from cwconnect.processes import Child, watch_parent
 from cwconnect.receiver import Arrival, Receiver, read_arrivals, verify
 from cwconnect.together import Together
-from polling.posts import Post
-from polling.signing import signature_headers
-from polling.supervisor import pauses
+from polling.delivery.signing import signature_headers
+from polling.runtime.posts import Post
+from polling.runtime.supervisor import pauses
 
 KEY = "whsec_" + base64.b64encode(b"some random bytes").decode()
 

@@ -11,10 +11,11 @@ from pytest_django import Settings
 
 from instances.models import Instance, Organization, ResourcePoll
 from instances.secrets import Secret
-from polling import heartbeats, tasks, wakeups
-from polling.due import delivery_due_at, poll_due_at
+from polling import tasks
 from polling.models import Notification, PollState, Site
-from polling.wakeups import Kind
+from polling.runtime import heartbeats, wakeups
+from polling.runtime.due import delivery_due_at, poll_due_at
+from polling.runtime.wakeups import Kind
 
 SECOND = timedelta(seconds=1)
 

@@ -88,27 +88,31 @@ def test_many_callers_are_served_at_once(sandbox: SandboxServer) -> None:
         caller.close()
 
 
+def sandbox_threads() -> set[threading.Thread]:
+    """Give the threads of all sandboxes in this process: a fixture of the session may keep one running."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("sandbox-")}
+
+
 def test_stopping_hangs_up_within_a_second_and_leaves_no_thread() -> None:
+    others = sandbox_threads()
     server = SandboxServer(records={"contacts": 3}).start()
-    idle = socket.create_connection(("127.0.0.1", server.port))
-    busy = Caller(server)
-    server.store.fail_next(1, delay=30)
+    with socket.create_connection(("127.0.0.1", server.port)) as idle, Caller(server) as busy:
+        server.store.fail_next(1, delay=30)
 
-    def ask_in_vain() -> None:
-        with pytest.raises((http.client.HTTPException, OSError)):
-            busy.get()
+        def ask_in_vain() -> None:
+            with pytest.raises((http.client.HTTPException, OSError)):
+                busy.get()
 
-    slow = threading.Thread(target=ask_in_vain)
-    slow.start()
-    wait_for(lambda: server.store.requests)
-    began = time.monotonic()
-    server.stop()
-    assert time.monotonic() - began < 1
-    assert idle.recv(1) == b""
-    slow.join(5)
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("sandbox-")]
-    idle.close()
-    busy.close()
+        slow = threading.Thread(target=ask_in_vain)
+        slow.start()
+        wait_for(lambda: server.store.requests)
+        assert sandbox_threads() - others
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < 1
+        assert idle.recv(1) == b""
+        slow.join(5)
+    assert not sandbox_threads() - others
 
 
 def test_stopping_what_never_started_is_fine() -> None:

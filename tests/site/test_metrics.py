@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from instances.models import Organization, ResourcePoll
-from polling import tallies
 from polling.models import DeliveryAttempt, Notification, PollRun, Tally
+from polling.reports import tallies
 from tests.site.rows import make_attempt, make_instance, make_notification, make_poll, make_run
 
 MINUTE = timedelta(minutes=1)

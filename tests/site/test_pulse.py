@@ -12,8 +12,8 @@ from pytest_django import Settings
 
 from instances.models import Organization
 from polling.chores import run_due_chores
-from polling.heartbeats import beat
-from polling.pulse import send_pulse
+from polling.runtime.heartbeats import beat
+from polling.runtime.pulse import send_pulse
 from tests.local_servers import RawServer, always, answer, requests_of
 from tests.site.rows import make_instance, make_poll
 

@@ -33,7 +33,7 @@ from cwconnect.receiver import Arrival, Receiver
 from cwconnect.together import Together
 from instances.accounts import account_exists, first_start_code
 from instances.models import Instance
-from polling.due import poll_now
+from polling.runtime.due import poll_now
 
 _WSGI = "cwconnect.wsgi:application"
 _GRACE_SECONDS = 8.7  # the promise is ten, with all that it takes to exit

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from cwconnect.presence import InUseError, hold
-from polling.supervisor import Supervisor
+from polling.runtime.supervisor import Supervisor
 
 
 class Command(BaseCommand):

@@ -10,10 +10,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.progress import Progress
 
-from polling.deletions import dismiss_held, held_deletes, release_held, sweep_now
-from polling.jobs import Job
+from polling.detection.deletions import dismiss_held, held_deletes, release_held, sweep_now
+from polling.detection.jobs import Job
+from polling.detection.poller import sweep_these
 from polling.models import PollRun, PollState
-from polling.poller import sweep_these
 from polling.terminal import chosen_instances, progress
 
 SHOWN = 20

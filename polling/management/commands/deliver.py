@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from polling.foreground import deliver_in_foreground, of_instances
+from polling.delivery.foreground import deliver_in_foreground, of_instances
 from polling.terminal import chosen_instances
 
 

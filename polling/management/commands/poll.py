@@ -10,11 +10,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.progress import Progress, TaskID
 
-from polling.backfill import request_backfill
-from polling.due import make_due
-from polling.jobs import Job
+from polling.detection.backfill import request_backfill
+from polling.detection.jobs import Job
+from polling.detection.poller import poll_these
 from polling.models import PollRun, PollState
-from polling.poller import poll_these
+from polling.runtime.due import make_due
 from polling.terminal import chosen_instances, progress, read_time
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from polling.foreground import deliver_in_foreground, of_instances, words
+from polling.delivery.foreground import deliver_in_foreground, of_instances, words
+from polling.delivery.pausing import release_delivery
 from polling.models import Notification
-from polling.pausing import release_delivery
 from polling.terminal import chosen_instances
 
 

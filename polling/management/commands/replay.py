@@ -9,10 +9,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from instances.models import Instance
-from polling.foreground import deliver_in_foreground
+from polling.delivery.foreground import deliver_in_foreground
+from polling.delivery.pausing import is_resting
+from polling.delivery.replay import Selection, count_selected, start_replay
 from polling.models import DeliveryState, Event, Notification, Replay
-from polling.pausing import is_resting
-from polling.replay import Selection, count_selected, start_replay
 from polling.terminal import chosen_instances, read_time
 
 

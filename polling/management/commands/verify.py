@@ -17,11 +17,11 @@ from rich.table import Table
 
 from cwconnect.connectwise.errors import ConnectWiseError
 from instances.models import ResourcePoll
-from polling.delivery import deliver_these
-from polling.leases import LeaseLostError
-from polling.repair import BusyError, repair
+from polling.delivery.deliverer import deliver_these
+from polling.detection.repair import BusyError, repair
+from polling.detection.verification import Finding, verify
+from polling.runtime.leases import LeaseLostError
 from polling.terminal import chosen_instances, progress
-from polling.verification import Finding, verify
 
 COLUMNS = ("source", "known", "missed", "stale", "coming", "undelivered", "repeated", "held")
 IDS_SHOWN = 20

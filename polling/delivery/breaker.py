@@ -1,0 +1,233 @@
+"""The breaker of a receiver: after failures in a row it lets one notification at a time try, and the others wait.
+
+A receiver is a callback URL of an organization. Five failures in a row, of whatever notification, open its breaker.
+From then on what comes due for it is *held*: it loses its due time, and uses up no step of its schedule. One
+notification at a time, the oldest, probes; failed probes are spaced from 5 s to 5 min. The first delivery closes the
+breaker, and everything held is due at once.
+
+All of it stands in the `Receiver` row, so that it holds for every worker and outlives each of them. A probe is taken by
+moving `open_until` to the end of the notification's lease: one that dies with its worker is repeated after that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+
+from instances.models import Instance
+from polling import alerts
+from polling.delivery.pausing import BLOCKED, ON_ITS_WAY, rearm, take_due_times
+from polling.models import Alert, DeliveryState, Notification, Receiver
+from polling.runtime.leases import free
+
+OPEN_AFTER = 5
+FIRST_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(minutes=5)
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an instance's notifications go: the row of its breaker, and the host in whose share they are."""
+
+    instance_id: int
+    url: str
+    host: str
+    receiver_id: int
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open breaker: when it may be probed, and whether it holds anything."""
+
+    until: datetime
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A notification that tries an open receiver."""
+
+    notification_id: int
+    instance_id: int
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What attempts at one receiver came to: how many failed, whether one was delivered, what the last failure was."""
+
+    receiver_id: int
+    delivered: bool
+    failures: int
+    probed: bool = False
+    retry_after: float = 0.0
+    reason: str = ""
+
+
+def host_of(url: str) -> str:
+    """Give host and port in one spelling, whatever the URL's: `HTTPS://Example.com./a` and `https://example.com:443`."""
+    try:
+        parts = urlsplit(url)
+        return f"{(parts.hostname or '').rstrip('.')}:{parts.port or _PORTS.get(parts.scheme, 0)}"
+    except ValueError:  # a port that is none: the door refuses it, in words
+        return url
+
+
+def url_hash(url: str) -> str:
+    """Give the key of a callback URL: it may be too long for an index."""
+    return hashlib.sha256(url.encode()).hexdigest()
+
+
+def probe_wait(probes: int, retry_after: float = 0.0) -> timedelta:
+    """Give the time to the next probe after `probes` failed ones, jittered by a fifth; five minutes at most.
+
+    `retry_after` (seconds) is what the receiver asked for.
+    """
+    doublings = float(2 ** min(probes, 10))
+    wait = FIRST_WAIT * doublings * random.uniform(0.8, 1.2)  # noqa: S311  (jitter)
+    return min(max(wait, timedelta(seconds=retry_after)), LONGEST_WAIT)
+
+
+def targets_of(instance_ids: Collection[int]) -> dict[int, Target]:
+    """Give the targets of these instances, and link each to the row of its breaker."""
+    instances = Instance.objects.filter(pk__in=instance_ids)
+    rows = list(instances.values_list("pk", "organization_id", "callback_url", "delivery_state__receiver_id"))
+    receivers = _receivers({(organization, url) for _, organization, url, _ in rows})
+    found = [Target(pk, url, host_of(url), receivers[organization, url]) for pk, organization, url, _ in rows]
+    linked = {pk: receiver for pk, _, _, receiver in rows}
+    _link([target for target in found if linked[target.instance_id] != target.receiver_id])
+    return {target.instance_id: target for target in found}
+
+
+def _receivers(wanted: Collection[tuple[int, str]]) -> Mapping[tuple[int, str], int]:
+    found = _read_receivers(wanted)
+    missing = sorted(set(wanted) - found.keys())
+    if not missing:
+        return found
+    rows = [Receiver(organization_id=organization, url=url, url_hash=url_hash(url)) for organization, url in missing]
+    Receiver.objects.bulk_create(rows, ignore_conflicts=True)
+    return _read_receivers(wanted)
+
+
+def _read_receivers(wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    rows = Receiver.objects.filter(
+        organization_id__in={organization for organization, _ in wanted},
+        url_hash__in={url_hash(url) for _, url in wanted},
+    )
+    return {(organization, url): pk for pk, organization, url in rows.values_list("pk", "organization_id", "url")}
+
+
+def _link(targets: Sequence[Target]) -> None:
+    if not targets:
+        return
+    rows = sorted((target.instance_id, target.receiver_id) for target in targets)
+    DeliveryState.objects.bulk_create(
+        [DeliveryState(instance_id=instance, receiver_id=receiver) for instance, receiver in rows],
+        update_conflicts=True,
+        unique_fields=["instance"],
+        update_fields=["receiver"],
+    )
+
+
+def open_receivers() -> dict[int, Opened]:
+    """Give the receivers whose breaker is open."""
+    rows = Receiver.objects.filter(open_until__isnull=False).values_list("pk", "open_until", "holds")
+    return {pk: Opened(until, holds) for pk, until, holds in rows if until is not None}
+
+
+def hold(receiver_id: int, now: datetime) -> None:
+    """Take the due time from what is due for an open receiver, so that no claim has to look past it."""
+    with transaction.atomic():
+        # Locked, so that a delivery which closes the breaker now comes before this or sees what this holds.
+        if not _locked(receiver_id).filter(open_until__isnull=False).update(holds=True):
+            return
+        due = Notification.objects.filter(free(now), next_attempt_at__lte=now, instance__in=_instances(receiver_id))
+        take_due_times(due)
+
+
+def take_probe(receiver_id: int, among: QuerySet[Notification], now: datetime, until: datetime) -> Probe | None:
+    """Make the oldest notification held by a receiver due, as its probe until `until`; give it.
+
+    None if nothing of `among` is held, or the time for a probe has not come.
+    """
+    with transaction.atomic():
+        mine = _locked(receiver_id).filter(open_until__lte=now, holds=True)
+        if not mine.update(open_until=until):
+            return None
+        held = _held(receiver_id, now)
+        oldest = list(held.order_by("pk").values_list("pk", flat=True)[:1])
+        found = among.filter(pk__in=oldest).values_list("pk", "instance_id").first()
+        if found is None:
+            Receiver.objects.filter(pk=receiver_id).update(open_until=now, holds=bool(oldest))
+            return None
+        Notification.objects.filter(pk=found[0]).update(next_attempt_at=now)
+        return Probe(*found)
+
+
+def give_back_probes(receiver_ids: Iterable[int], now: datetime) -> None:
+    """Let others probe: these probes were not claimed after all."""
+    Receiver.objects.filter(pk__in=list(receiver_ids), open_until__isnull=False).update(open_until=now)
+
+
+def note_tallies(tallies: Iterable[Tally], now: datetime) -> None:
+    """Open and close breakers by what attempts came to; inside the transaction that writes their results."""
+    ordered = sorted(tallies, key=lambda tally: tally.receiver_id)
+    _close([tally.receiver_id for tally in ordered if tally.delivered], now)
+    for tally in ordered:
+        if not tally.delivered and tally.failures:
+            _count_failures(tally, now)
+
+
+def _close(receiver_ids: Sequence[int], now: datetime) -> None:
+    failing = Receiver.objects.filter(pk__in=receiver_ids, failures__gt=0).order_by("pk").select_for_update()
+    for receiver in list(failing):
+        held = receiver.holds
+        was_open = receiver.open_until is not None
+        receiver.failures = receiver.probes = 0
+        receiver.open_until, receiver.opened_at, receiver.holds = None, None, False
+        receiver.save(update_fields=["failures", "probes", "open_until", "opened_at", "holds"])
+        if was_open:
+            alerts.resolve(Alert.objects.filter(receiver=receiver), now)
+        if held:
+            for instance in Instance.objects.filter(delivery_state__receiver=receiver).order_by("pk"):
+                rearm(instance, now)
+
+
+def _count_failures(tally: Tally, now: datetime) -> None:
+    rows = Receiver.objects.filter(pk=tally.receiver_id)
+    rows.update(failures=F("failures") + tally.failures)
+    opened = rows.filter(failures__gte=OPEN_AFTER, open_until=None).update(
+        open_until=now + probe_wait(0, tally.retry_after), opened_at=now, probes=0
+    )
+    if opened:
+        alerts.warn_of_breaker(rows.select_related("organization").get(), tally.reason, now)
+    elif tally.probed:
+        probes = rows.values_list("probes", flat=True).get() + 1
+        rows.filter(open_until__isnull=False).update(
+            probes=probes, open_until=now + probe_wait(probes, tally.retry_after)
+        )
+
+
+def _locked(receiver_id: int) -> QuerySet[Receiver]:
+    """Give the row to update as a transaction's first statement, which locks it."""
+    return Receiver.objects.filter(pk=receiver_id)
+
+
+def _instances(receiver_id: int) -> list[int]:
+    return list(DeliveryState.objects.filter(receiver_id=receiver_id).values_list("instance_id", flat=True))
+
+
+def _held(receiver_id: int, now: datetime) -> QuerySet[Notification]:
+    """Give what the receiver's breaker holds: on its way, waiting for no other and for nobody's release."""
+    sending = DeliveryState.objects.filter(
+        receiver_id=receiver_id, paused_at=None, instance__disabled=False, instance__events_enabled=True
+    )
+    waiting = Notification.objects.filter(ON_ITS_WAY, free(now), next_attempt_at=None)
+    return waiting.filter(instance__in=list(sending.values_list("instance_id", flat=True))).exclude(BLOCKED)

@@ -1,0 +1,46 @@
+"""Deliveries in the foreground, for commands: attempts are made here, beside whatever workers run, with progress."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection
+
+from django.db.models import QuerySet
+
+from polling.delivery.deliverer import DeliveryLoop
+from polling.delivery.parcels import Outcome, Parcel
+from polling.models import Notification
+from polling.terminal import progress
+
+
+def deliver_in_foreground(
+    among: QuerySet[Notification], *, title: str, total: int | None, quiet: bool, done: Callable[[], int] | None = None
+) -> Counter[str]:
+    """Send what is due among these until nothing is; give how many attempts delivered and failed.
+
+    `done` gives how many have come to their end, by whichever worker, where the caller knows; else attempts made here
+    are shown.
+    """
+    tally: Counter[str] = Counter(delivered=0, failed=0)
+    with progress(quiet=quiet) as display:
+        bar = display.add_task(title, total=total, done=words(tally))
+
+        def report(parcel: Parcel, outcome: Outcome) -> None:
+            tally["delivered" if outcome.delivered else "failed"] += 1
+            completed = tally["delivered"] if done is None or sum(tally.values()) % 100 else done()
+            display.update(bar, completed=completed, done=words(tally))
+
+        DeliveryLoop(among, deadline=float("inf"), report=report).run()
+        if done is not None:
+            display.update(bar, completed=done())
+    return tally
+
+
+def words(tally: Counter[str]) -> str:
+    """Say how attempts went."""
+    return f"{tally['delivered']} delivered, {tally['failed']} attempts failed"
+
+
+def of_instances(instance_ids: Collection[int]) -> QuerySet[Notification]:
+    """Give the notifications of these instances."""
+    return Notification.objects.filter(instance_id__in=instance_ids)

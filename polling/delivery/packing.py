@@ -1,0 +1,69 @@
+"""Claimed notifications into parcels: settings opened, attempts written. Inside the transaction of the claim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from instances.models import Instance
+from instances.secrets import SecretUnreadableError
+from polling.delivery.breaker import host_of
+from polling.delivery.choosing import Choice
+from polling.delivery.parcels import Envelope, Parcel, envelope_of
+from polling.delivery.pausing import is_resting, pause_delivery
+from polling.models import DeliveryAttempt, Notification
+
+
+def pack(rows: list[Notification], choice: Choice, *, token: str, lease_end: float, now: datetime) -> list[Parcel]:
+    """Give the parcels of claimed rows, in order; those of instances that may not send now are freed and wait."""
+    envelopes = _envelopes(rows, now)
+    resting = [row.pk for row in rows if envelopes[row.instance_id] is None]
+    if resting:
+        Notification.objects.filter(pk__in=resting).update(next_attempt_at=None, lease_token=None, lease_until=None)
+    sent = [(row, envelope) for row in rows if (envelope := envelopes[row.instance_id]) is not None]
+    attempts = DeliveryAttempt.objects.bulk_create(
+        [
+            DeliveryAttempt(notification=row, url=envelope.url, started_at=now, replay=row.replay_id is not None)
+            for row, envelope in sent
+        ]
+    )
+    return [
+        Parcel(
+            notification=row,
+            envelope=envelope,
+            attempt_id=attempt.pk,
+            started_at=now,
+            token=token,
+            lease_end=lease_end,
+            body=row.body.encode(),
+            host=host_of(envelope.url),
+            receiver_id=_receiver(choice, envelope),
+            probe=row.pk in choice.probes,
+        )
+        for (row, envelope), attempt in zip(sent, attempts, strict=True)
+    ]
+
+
+def _envelopes(rows: list[Notification], now: datetime) -> Mapping[int, Envelope | None]:
+    found: dict[int, Envelope | None] = {}
+    for row in rows:
+        if row.instance_id not in found:
+            found[row.instance_id] = _envelope(row.instance, now)
+    return found
+
+
+def _envelope(instance: Instance, now: datetime) -> Envelope | None:
+    """Give where to send, or None when the instance may not send now: it was switched off since the look."""
+    if is_resting(instance):
+        return None
+    try:
+        return envelope_of(instance, now)
+    except SecretUnreadableError as error:
+        pause_delivery(instance, str(error), now)
+        return None
+
+
+def _receiver(choice: Choice, envelope: Envelope) -> int | None:
+    """Give the receiver whose breaker counts the attempt; None where the URL has changed since the look."""
+    target = choice.targets.get(envelope.instance_id)
+    return target.receiver_id if target is not None and target.url == envelope.url else None

@@ -1,0 +1,100 @@
+"""Deliveries that wait, as the contract's §6 lists and releases them: `where=channel='webhook' and status='queued'`.
+
+Queued is what was not delivered yet: what is on its way, what is exhausted, what a pause keeps. `instanceId` narrows it
+down. Anything else in the `where` is refused: a release that misread its bounds would send what nobody asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from cwconnect.connectwise.conditions import And, Comparison, Node, Number, Text, WhereError, Word, parse_where
+from cwconnect.errors import Refusal
+from instances.models import Instance
+from polling.delivery.notifications import utc_text
+from polling.delivery.pausing import release_delivery
+from polling.models import Notification
+
+_EXAMPLE = "channel='webhook' and status='queued'"
+
+
+@dataclass(frozen=True)
+class Queued:
+    """What a `where` asks for: the queued deliveries of all instances, or of one."""
+
+    instance_id: int | None = None
+
+
+def read_where(text: str) -> Queued:
+    """Read the `where` of deliveries; a Refusal that says what can be asked for."""
+    try:
+        found = dict(_comparisons(parse_where(text)))
+    except WhereError as error:
+        raise Refusal(str(error)) from None
+    if found.pop("channel", "webhook").lower() != "webhook":
+        raise Refusal("channel must be 'webhook': there is no other.")
+    if found.pop("status", "").lower() != "queued":
+        raise Refusal(f"status must be 'queued'. Write where={_EXAMPLE}.")
+    number = found.pop("instanceid", None)
+    if found:
+        raise Refusal(f"{', '.join(sorted(found))} can't be asked for; channel, status and instanceId can.")
+    return Queued(None if number is None else _instance_id(number))
+
+
+def _comparisons(node: Node) -> Iterator[tuple[str, str]]:
+    if isinstance(node, And):
+        for part in node.parts:
+            yield from _comparisons(part)
+        return
+    if not isinstance(node, Comparison) or node.operator != "=":
+        raise Refusal(f"Only comparisons with = joined by and can be used here. Write where={_EXAMPLE}.")
+    if isinstance(node.value, Text | Word):
+        yield node.field.lower(), node.value.value
+    elif isinstance(node.value, Number):
+        yield node.field.lower(), f"{node.value.value:f}"
+    else:
+        raise Refusal(f"{node.field} must be compared with a text or a number.")
+
+
+def _instance_id(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise Refusal("instanceId must be the id of an instance.")
+    return int(text)
+
+
+def queued_deliveries(instances: QuerySet[Instance]) -> QuerySet[Notification]:
+    """Give the queued deliveries of these instances, oldest first."""
+    waiting = Notification.objects.filter(instance__in=instances.values("pk"), state__in=Notification.UNDELIVERED)
+    return waiting.select_related("instance__delivery_state").defer("body").order_by("pk")
+
+
+def release_all(instances: QuerySet[Instance], now: datetime) -> int:
+    """Release these instances' paused deliveries; give how many notifications are to be sent."""
+    paused = instances.filter(delivery_state__paused_at__isnull=False).order_by("pk")
+    return sum(release_delivery(instance, now) for instance in paused)
+
+
+def delivery_row(notification: Notification) -> dict[str, Any]:
+    """Give a queued delivery as the API shows it."""
+    state = getattr(notification.instance, "delivery_state", None)
+    return {
+        "id": notification.pk,
+        "channel": "webhook",
+        "status": "queued",
+        "webhookId": notification.webhook_id,
+        "instanceId": notification.instance_id,
+        "objectType": notification.object_type,
+        "events": notification.event_count,
+        "createdDate": utc_text(notification.created_at),
+        "url": notification.instance.callback_url,
+        "tries": notification.step,
+        "nextTryDate": utc_text(notification.next_attempt_at) if notification.next_attempt_at else None,
+        "lastError": notification.last_error or None,
+        "paused": bool(state and state.paused_at),
+        "pauseReason": (state.pause_reason or None) if state else None,
+    }

@@ -1,0 +1,1 @@
+"""What changed: due polls and sweeps → runs → pages of records → changes, events and the cursor; and their proof."""

@@ -1,0 +1,104 @@
+"""A claimed poll state and the run that is carried out on it: what polls and sweeps have in common.
+
+The loop (poller.py) makes a job, carries its requests to threads and hands their answers back; everything here runs in
+the loop's own thread, and every write is fenced by the lease.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from django.db.models import F
+from django.utils import timezone
+
+from instances.connections import client_for
+from instances.models import ResourcePoll
+from instances.plans import Plan
+from instances.poll_configuration import plan_of
+from polling.models import PollRun, PollState
+from polling.runtime.leases import LeaseLostError
+
+LEASE = timedelta(seconds=150)  # the longest request, 120 s, and 30 s to write what it brought
+MOST_NOTES = 20
+
+
+@lru_cache(maxsize=4096)
+def _plan(name: str, configuration: bytes) -> Plan:
+    """Compile a configuration once: it costs as much as an idle poll's request, and few polls differ."""
+    return plan_of(name, orjson.loads(configuration))
+
+
+def open_runs(poll: ResourcePoll) -> list[PollRun]:
+    """Give a poll's open runs: those read with the claim, else as stored now."""
+    read: list[PollRun] | None = getattr(poll, "open_runs", None)
+    return list(poll.runs.filter(status=PollRun.Status.OPEN)) if read is None else read
+
+
+class Claimed(ABC):
+    """A claimed state and the run that is carried out on it."""
+
+    def __init__(self, state: PollState, token: str) -> None:
+        self.poll: ResourcePoll = state.resource_poll
+        self.instance = self.poll.instance
+        self.site, self.host = state.site, state.host
+        self.key, self.token = state.pk, token
+        self.state = state
+        if self.poll.since is None:
+            raise LeaseLostError(f"{self.poll} has not begun to watch.")
+        self.since = self.poll.since
+        self.plan = _plan(self.poll.name, orjson.dumps(self.poll.configuration))
+        self.client = client_for(self.instance)
+        self.started_at = timezone.now()
+        self.run = self.open_run()
+
+    @property
+    def progress(self) -> PollRun:
+        """The run as far as it has come."""
+        return self.run
+
+    @abstractmethod
+    def open_run(self) -> PollRun:
+        """Give the run to carry on, or a new one, not yet stored."""
+
+    def current_run(self) -> PollRun:
+        """Give the run as stored, stored now if it is new; LeaseLostError if it went on without us.
+
+        To be called inside the transaction that writes the run's next step.
+        """
+        run = self.run
+        if run.pk is None:
+            return PollRun.objects.create(
+                resource_poll=self.poll, kind=run.kind, opening=run.opening, started_at=run.started_at
+            )
+        if not PollRun.objects.filter(pk=run.pk, status=PollRun.Status.OPEN, page=run.page).update(page=F("page")):
+            raise LeaseLostError(f"Run {run.pk} has gone on without us.")
+        return PollRun.objects.get(pk=run.pk)
+
+
+class Job(Claimed):
+    """A run that the loop carries out. `commit` and `fail` raise LeaseLostError when the state was taken over."""
+
+    @abstractmethod
+    def request(self) -> Callable[[], Any]:
+        """Give the next request, ready for a thread: it touches no database."""
+
+    @abstractmethod
+    def commit(self, answer: Any) -> bool:
+        """Write what a request brought; give whether the run goes on."""
+
+    @abstractmethod
+    def fail(self, error: Exception) -> None:
+        """Write that the run did not go on."""
+
+
+def more_notes(notes: str, problems: list[str]) -> str:
+    """Add problems to a run's notes, the first few of them."""
+    lines = notes.splitlines() + [problem.replace("\x00", "\\0").replace("\n", " ") for problem in problems]
+    if len(lines) > MOST_NOTES:
+        lines = [*lines[:MOST_NOTES], "… and more of the kind."]
+    return "\n".join(lines)

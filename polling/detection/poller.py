@@ -1,0 +1,218 @@
+"""The worker's loop over due polls and sweeps: claimed by one lease, pages committed as they come.
+
+A poll goes before a sweep, and the two of one resource never run at a time. No more is claimed per ConnectWise company
+and per host than may run now, so one slow site holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Future
+from typing import Any, Literal
+
+from django.db.models import Prefetch, QuerySet
+from django.utils import timezone
+
+from cwconnect.connectwise.errors import ConnectWiseError
+from cwconnect.logs import about
+from polling.detection.idling import Idle, end_idle, is_idle
+from polling.detection.jobs import LEASE, Job
+from polling.detection.outcomes import fail_run, fail_sweep
+from polling.detection.runs import PollJob
+from polling.detection.sweeps import SweepJob
+from polling.models import PollRun, PollState, Site
+from polling.runtime.due import may_sweep
+from polling.runtime.leases import DATABASE_DOWN, LeaseLostError, claim, free, release, release_or_owe
+from polling.runtime.loop import Loop, never
+
+log = logging.getLogger(__name__)
+
+PER_SITE = 3
+PER_HOST = 8
+
+Report = Callable[[Job, PollRun], None]
+Due = Literal["next_poll_at", "next_sweep_at"]
+POLLS: tuple[Due, ...] = ("next_poll_at",)
+POLLS_AND_SWEEPS: tuple[Due, ...] = ("next_poll_at", "next_sweep_at")
+
+
+def poll_due(*, deadline: float, stopping: Callable[[], bool] = never) -> int:
+    """Run due polls and sweeps until none is left, `deadline` (monotonic seconds) has come, or `stopping()`.
+
+    Gives the number of jobs that ended. What is under way then is written up to its page and freed, for the next
+    worker to carry on.
+    """
+    return PollLoop(PollState.objects.all(), deadline=deadline, stopping=stopping, kinds=POLLS_AND_SWEEPS).run()
+
+
+def poll_these(polls: Iterable[int], *, report: Report | None = None, stopping: Callable[[], bool] = never) -> int:
+    """Run the polls of these resource poll ids as far as they are due, in the foreground; give how many ended.
+
+    `report` hears of the run after every page.
+    """
+    these = PollState.objects.filter(pk__in=list(polls))
+    return PollLoop(these, deadline=float("inf"), stopping=stopping, report=report).run()
+
+
+def sweep_these(polls: Iterable[int], *, report: Report | None = None, stopping: Callable[[], bool] = never) -> int:
+    """Run the sweeps of these resource poll ids as far as they are due, in the foreground, and polls that come due.
+
+    `report` hears of the run after every page and step; gives how many jobs ended.
+    """
+    these = PollState.objects.filter(pk__in=list(polls))
+    return PollLoop(these, deadline=float("inf"), stopping=stopping, report=report, kinds=POLLS_AND_SWEEPS).run()
+
+
+class PollLoop(Loop[Job, Any]):
+    """One worker's polls under way; `due` states what may be claimed, `kinds` by which due times, the first first."""
+
+    def __init__(
+        self,
+        due: QuerySet[PollState],
+        *,
+        deadline: float,
+        stopping: Callable[[], bool] = never,
+        report: Report | None = None,
+        kinds: tuple[Due, ...] = POLLS,
+    ) -> None:
+        super().__init__(deadline=deadline, stopping=stopping)
+        self._due, self._report, self._kinds = due, report, kinds
+
+    def claim(self, room: int, running: Collection[Job]) -> list[Job]:
+        """Claim due polls, then due sweeps, that have room at their company and host, the longest due first."""
+        jobs: list[Job] = []
+        try:
+            for kind in self._kinds:
+                jobs += self._claim(kind, room - len(jobs), [*running, *jobs])
+        except DATABASE_DOWN:
+            self.release(jobs)
+            raise
+        return jobs
+
+    def _claim(self, kind: Due, room: int, running: Collection[Job]) -> list[Job]:
+        now = timezone.now()
+        due = self._due.filter(**{f"{kind}__lte": now})
+        if kind == "next_sweep_at":
+            due = may_sweep(due)
+        chosen = _choose(due, kind, room, running)
+        if not chosen:
+            return []
+        token, keys = claim(due, chosen, now=now, length=LEASE)
+        try:
+            return _jobs(keys, token, kind)
+        except DATABASE_DOWN:
+            release_or_owe(PollState, keys, token)
+            raise
+
+    def request(self, job: Job) -> Callable[[], Any]:
+        """Give the next page's request."""
+        return job.request()
+
+    def settle(self, done: list[tuple[Job, Future[Any]]]) -> list[Job]:
+        """Commit each page that came in: those of idle polls together, each of the others by itself."""
+        idle = [] if self._report is not None else _idle(done)
+        ended = _end_together(idle)
+        return [job for job, future in done if job not in ended and self._settle(job, future)]
+
+    def release(self, jobs: Collection[Job]) -> None:
+        """Free the polls; their runs stay open at the page committed."""
+        for job in jobs:
+            release_or_owe(PollState, [job.key], job.token)
+
+    def _settle(self, job: Job, future: Future[Any]) -> bool:
+        with about(instance_id=job.instance.pk, run_id=job.run.pk):
+            try:
+                goes_on = _commit(job, future)
+            except LeaseLostError as lost:
+                log.info("%s", lost)
+                return False
+        if self._report is not None:
+            self._report(job, job.progress)
+        return goes_on
+
+
+def _idle(done: list[tuple[Job, Future[Any]]]) -> list[Idle]:
+    return [
+        (job, future.result())
+        for job, future in done
+        if isinstance(job, PollJob) and future.exception() is None and is_idle(job, future.result())
+    ]
+
+
+def _end_together(idle: list[Idle]) -> Collection[Job]:
+    """End idle polls; give the jobs that are done with. After a fault of ours each is to be tried by itself."""
+    if not idle:
+        return []
+    try:
+        lost = end_idle(idle)
+    except DATABASE_DOWN:
+        raise
+    except Exception:  # one that can't be written must not stop the others
+        log.exception("%s idle polls could not be ended together", len(idle))
+        return []
+    for job in lost:
+        log.info("PollState %s was taken over.", job.key)
+    return [job for job, _ in idle]
+
+
+def _commit(job: Job, future: Future[Any]) -> bool:
+    try:
+        return job.commit(future.result())
+    except ConnectWiseError as error:
+        log.warning("%s failed: %s", job.poll, error)
+        job.fail(error)
+    except (LeaseLostError, *DATABASE_DOWN):
+        raise
+    except Exception as error:  # a fault of ours in one poll must not stop the others
+        log.exception("Poll %s failed", job.key)
+        job.fail(error)
+    return False
+
+
+def _choose(due: QuerySet[PollState], kind: Due, room: int, running: Collection[Job]) -> list[int]:
+    now = timezone.now()
+    sites = Counter(job.site for job in running)
+    hosts = Counter(job.host for job in running)
+    blocked = Site.objects.filter(blocked_until__gt=now).values("key")
+    look = (
+        due.filter(free(now))
+        .exclude(site__in=blocked)
+        .exclude(site__in=[site for site, count in sites.items() if count >= PER_SITE])
+        .exclude(host__in=[host for host, count in hosts.items() if count >= PER_HOST])
+    )
+    chosen: list[int] = []
+    for key, site, host in look.order_by(kind).values_list("pk", "site", "host")[: 4 * room]:
+        if len(chosen) < room and sites[site] < PER_SITE and hosts[host] < PER_HOST:
+            chosen.append(key)
+            sites[site] += 1
+            hosts[host] += 1
+    return chosen
+
+
+def _jobs(keys: list[int], token: str, kind: Due) -> list[Job]:
+    open_runs = PollRun.objects.filter(status=PollRun.Status.OPEN)
+    states = PollState.objects.filter(pk__in=keys).select_related("resource_poll__instance__organization")
+    states = states.prefetch_related(Prefetch("resource_poll__runs", open_runs, "open_runs"))
+    return [job for state in states if (job := _start(state, token, kind)) is not None]
+
+
+def _start(state: PollState, token: str, kind: Due) -> Job | None:
+    polls = kind == "next_poll_at"
+    at = {"instance_id": state.resource_poll.instance_id}
+    try:
+        return PollJob(state, token) if polls else SweepJob(state, token)
+    except LeaseLostError as lost:
+        log.warning("%s", lost, extra=at)
+        PollState.objects.filter(pk=state.pk, lease_token=token).update(**{kind: None})
+        release(PollState, [state.pk], token)
+    except DATABASE_DOWN:
+        raise
+    except Exception as error:  # a poll that can't start (a secret no key opens, say) must not stop the others
+        log.exception("Poll %s can't start", state.pk, extra=at)
+        if polls:
+            fail_run(state, token, None, error)
+        else:
+            fail_sweep(state, token, None, error)
+    return None

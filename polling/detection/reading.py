@@ -1,0 +1,116 @@
+"""Records as ConnectWise gave them → what the poll needs of each. Pure.
+
+Nothing that a record holds can stall its resource: what can't be used is left out with a reason, which the run shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cwconnect.connectwise.hub import field_value
+from instances.plans import DateField, Plan
+from polling.detection.changes import Seen, UnstorableError, digest, record_text
+
+LONGEST_OBJECT_ID = 200  # Event.object_id
+LARGEST_ID = 2**63 - 1  # a signed 64-bit column
+
+
+@dataclass(frozen=True)
+class RecordRead:
+    """One usable record: what is compared, how the receiver knows it, and its JSON text."""
+
+    seen: Seen
+    object_id: str
+    text: bytes
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A page's usable records within the window, and a sentence for each record that is not whole."""
+
+    records: list[RecordRead]
+    problems: list[str]
+    skipped: int
+    newest: datetime | None
+
+
+class UnusableError(ValueError):
+    """A record that can't become an event; the message says why."""
+
+
+def read_records(
+    records: Sequence[dict[str, Any]],
+    plan: Plan,
+    *,
+    opening: datetime,
+    closing: datetime | None,
+    filter_nulls: bool,
+) -> Reading:
+    """Read a page. `opening` is the window's, `closing` ConnectWise's clock when the run began, if it is known.
+
+    Records outside the window are dropped as the plan's filters say; one without a date is kept, compared by content.
+    """
+    usable: list[RecordRead] = []
+    problems: list[str] = []
+    skipped = 0
+    newest: datetime | None = None
+    for record in records:
+        updated = _date(record, plan.updated, problems)
+        if updated is not None:
+            newest = updated if newest is None else max(newest, updated)
+            if plan.filter_by_updated and updated < opening:
+                continue
+            if plan.filter_by_current and closing is not None and updated > closing:
+                continue
+        try:
+            usable.append(_read(record, plan, updated, problems, filter_nulls=filter_nulls))
+        except (UnusableError, UnstorableError) as error:
+            skipped += 1
+            problems.append(f"Record {record.get('id')} was left out: {error}.")
+    return Reading(usable, problems, skipped, newest)
+
+
+def _read(
+    record: dict[str, Any], plan: Plan, updated: datetime | None, problems: list[str], *, filter_nulls: bool
+) -> RecordRead:
+    record_id = record["id"]
+    if not -LARGEST_ID <= record_id <= LARGEST_ID:
+        raise UnusableError("its id is beyond 64 bits")
+    created = _date(record, plan.created, problems, required=False) if plan.created else None
+    deleted = plan.honours_deleted_flag and record.get("deletedFlag") is True
+    seen = Seen(record_id, updated, created, digest(record), deleted)
+    text = record_text(record, keep_nulls=not filter_nulls)
+    return RecordRead(seen, _object_id(record, plan.id_field), text, record)
+
+
+def _object_id(record: dict[str, Any], field: str) -> str:
+    value = field_value(record, field)
+    if value is None or isinstance(value, dict | list):
+        raise UnusableError(f"it has no {field!r}, which is to be its objectId")
+    text = object_id_of(value)
+    if text is None:
+        raise UnusableError(f"its {field!r} can't be an objectId: over {LONGEST_OBJECT_ID} characters, or a NUL in it")
+    return text
+
+
+def object_id_of(value: object) -> str | None:
+    """Give the text by which a receiver knows a record, from the value of its id field; None if it can't be one."""
+    if value is None or isinstance(value, dict | list):
+        return None
+    text = str(value)
+    return None if len(text) > LONGEST_OBJECT_ID or "\x00" in text else text
+
+
+def _date(record: dict[str, Any], field: DateField, problems: list[str], *, required: bool = True) -> datetime | None:
+    try:
+        value = field.read(record)
+    except ValueError as error:
+        problems.append(f"Record {record.get('id')}: {field.field} can't be read as a date ({error}).")
+        return None
+    if value is None and required:
+        problems.append(f"Record {record.get('id')} has no {field.field}; it was compared by its content.")
+    return value

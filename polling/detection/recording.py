@@ -1,0 +1,83 @@
+"""Records read → judged, told and remembered: the one way into the event log for what a read has shown.
+
+Polls, backfills, repairs and the return of deleted rows all pass here, inside the transaction of their page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from instances.models import ResourcePoll
+from instances.plans import Plan
+from polling.delivery.notifications import Change
+from polling.detection.changes import Known, Verdict, Watch, field_changes, judge
+from polling.detection.known import Remembered, known_bodies, known_records, remember
+from polling.detection.reading import Reading, RecordRead
+from polling.eventlog import record_changes
+from polling.models import Absence, PollRun
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Writes what reads of one poll have shown."""
+
+    poll: ResourcePoll
+    plan: Plan
+    watch: Watch
+
+    def record(
+        self,
+        reading: Reading,
+        run: PollRun,
+        *,
+        now: datetime,
+        seen: datetime,
+        known: Mapping[int, Known] | None = None,
+    ) -> int:
+        """Judge each record against what is known of it; remember, and give the number of events.
+
+        `known` stands in for what is remembered: a repair's better knowledge. Everything read is remembered then.
+        """
+        ids = [read.seen.record_id for read in reading.records]
+        before = known_records(self.poll.pk, ids) if known is None else known
+        judged = [(read, judge(read.seen, before.get(read.seen.record_id), self.watch)) for read in reading.records]
+        changes = self._changes(judged, seen)
+        remembered = [self._remembered(*pair) for pair in judged if pair[1].remember or known is not None]
+        remember(self.poll.pk, remembered)
+        if self.plan.detect_deletes and ids:
+            Absence.objects.filter(resource_poll=self.poll, record_id__in=ids).delete()
+        return record_changes(poll=self.poll, run=run, changes=changes, now=now, seen=seen)
+
+    def _changes(self, judged: list[tuple[RecordRead, Verdict]], seen: datetime) -> list[Change]:
+        told = [(read, verdict) for read, verdict in judged if verdict.kind is not None]
+        earlier: Mapping[int, str] = {}
+        if self.plan.track_changes:
+            earlier = known_bodies(self.poll.pk, [read.seen.record_id for read, verdict in told])
+        return [
+            Change(
+                record_id=read.seen.record_id,
+                object_id=read.object_id,
+                kind=verdict.kind or "",
+                occurred_at=read.seen.updated or seen,
+                record=read.text,
+                changes=self._field_changes(read, verdict, earlier.get(read.seen.record_id)),
+            )
+            for read, verdict in told
+        ]
+
+    def _field_changes(self, read: RecordRead, verdict: Verdict, earlier: str | None) -> bytes | None:
+        if not self.plan.track_changes or verdict.kind != "UPDATED":
+            return None
+        if verdict.same_content:
+            return b"[]"
+        if earlier is None:
+            return b"null"
+        return orjson.dumps(field_changes(orjson.loads(earlier), read.record))
+
+    def _remembered(self, read: RecordRead, verdict: Verdict) -> Remembered:
+        body = read.text.decode() if self.plan.track_changes or self.plan.detect_deletes else None
+        return Remembered(read.seen.record_id, read.seen.stamp, read.seen.digest, body, verdict.gone)

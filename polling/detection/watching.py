@@ -1,0 +1,93 @@
+"""Keeps the poll states in step with what instances ask for: called inside the transaction that changed them."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.utils import timezone
+
+from instances.models import Instance, ResourcePoll
+from instances.poll_configuration import plan_of
+from polling.delivery.pausing import rearm
+from polling.detection.absences import absences, calm_health
+from polling.models import Health, KnownBody, KnownRecord, PollRun, PollState
+
+
+def site_key(instance: Instance) -> str:
+    """Give the key under which ConnectWise counts requests: its site and company, in any spelling of either."""
+    return hashlib.sha256(f"{instance.base_url.lower()} {instance.company.lower()}".encode()).hexdigest()
+
+
+def apply_watching(
+    sender: object, *, instance: Instance, begun: list[int] | None = None, reset: list[int] | None = None, **_: Any
+) -> None:
+    """Bring the states of an instance's polls to what its rows now say (receiver of `watching_changed`).
+
+    `begun` polls start afresh from their `since`, `reset` ones abandon their open run and keep their cursor. Each state
+    that changes loses its lease, so that a run in flight, made under the old settings, can commit nothing more.
+    """
+    begun_ids, reset_ids = set(begun or ()), set(reset or ())
+    for poll in instance.resource_polls.select_related("state"):
+        if poll.since is None:
+            continue
+        state = getattr(poll, "state", None)
+        if state is None or poll.pk in begun_ids:
+            _begin(poll, state)
+        elif poll.pk in reset_ids:
+            _abandon(poll)
+        _schedule(instance, poll)
+    rearm(instance, timezone.now())
+
+
+def _begin(poll: ResourcePoll, state: PollState | None) -> None:
+    if state is not None:
+        _abandon(poll)
+        KnownRecord.objects.filter(resource_poll=poll).delete()
+        KnownBody.objects.filter(resource_poll=poll).delete()
+        absences(poll.pk).delete()
+    PollState.objects.update_or_create(
+        resource_poll=poll,
+        defaults={
+            "cursor": poll.since,
+            "baseline_at": None,
+            "failures": 0,
+            "last_error": "",
+            "last_good_at": None,
+            "next_sweep_at": None,
+            "sweep_failures": 0,
+            "sweep_error": "",
+        },
+    )
+
+
+def _abandon(poll: ResourcePoll) -> None:
+    PollRun.objects.filter(resource_poll=poll, status=PollRun.Status.OPEN).update(
+        status=PollRun.Status.ABANDONED, finished_at=timezone.now()
+    )
+
+
+def _schedule(instance: Instance, poll: ResourcePoll) -> None:
+    now = timezone.now()
+    active = instance.watching and poll.enabled
+    deletes = bool(poll.configuration.get("detectDeletes"))
+    if not deletes:
+        absences(poll.pk).delete()  # nobody wants to hear of them any more
+    PollState.objects.filter(resource_poll=poll).update(
+        site=site_key(instance),
+        host=urlsplit(instance.base_url).netloc.lower()[:255],
+        lease_token=None,
+        lease_until=None,
+        next_poll_at=now if active else None,
+        next_sweep_at=_next_sweep(poll, now) if active and deletes else None,
+        health=calm_health(poll.pk) if active else Health.PAUSED,
+    )
+
+
+def _next_sweep(poll: ResourcePoll, now: datetime) -> datetime:
+    """Give the time that was set, if there is one: a change of something else is no reason to sweep."""
+    planned = PollState.objects.values_list("next_sweep_at", flat=True).get(resource_poll=poll)
+    interval = plan_of(poll.name, poll.configuration).sweep_interval
+    return now if planned is None else min(planned, now + interval)

@@ -1,0 +1,231 @@
+"""How an organization's instances fare: what the pages show of many instances at a time.
+
+Each question is one query, whatever the number of instances shown, and none counts without a bound: an instance's
+events of a day and what is undelivered are read from indexes that hold nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Min, QuerySet
+
+from instances.models import Instance, Organization
+from polling.models import Absence, DeliveryState, Event, Health, Heartbeat, PollState, Receiver
+from polling.reports.waiting import undelivered_of
+
+DAY = timedelta(days=1)
+WORKER_SILENT = timedelta(seconds=60)  # a worker shows itself every 10 s
+POLLS_LATE = timedelta(minutes=3)
+MOST_NEEDS = 25
+# The first of these that holds for one of its resources is an instance's state.
+_WORST = (Health.UNAUTHORIZED, Health.REJECTED, Health.HELD, Health.RATE_LIMITED, Health.RETRYING, Health.HEALTHY)
+_NEED_A_PERSON = (Health.UNAUTHORIZED, Health.REJECTED, Health.HELD)
+
+
+@dataclass(frozen=True)
+class InstanceRow:
+    """One instance in a table. `lag` is how far what is known lies behind ConnectWise's clock."""
+
+    instance: Instance
+    state: str
+    last_good_at: datetime | None
+    lag: timedelta | None
+    undelivered: int
+    next_retry_at: datetime | None
+    events: int
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that only a person can mend. `action` names the button that does so (see overview_needs.html)."""
+
+    action: str
+    instance: Instance
+    text: str
+    since: datetime | None = None
+    words: str = ""
+    count: int = 0
+    resource: str = ""
+    poll_id: int = 0
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Whether the parts that poll and deliver are alive; `problem` is empty if so."""
+
+    worker_seen_at: datetime | None
+    problem: str = ""
+
+
+def instance_rows(instances: Sequence[Instance], now: datetime) -> list[InstanceRow]:
+    """Give these instances with their state: four queries."""
+    keys = [instance.pk for instance in instances]
+    states: dict[int, list[dict[str, Any]]] = {key: [] for key in keys}
+    for state in _states(keys):
+        states[state["resource_poll__instance_id"]].append(state)
+    paused = set(_paused(keys).values_list("instance_id", flat=True))
+    waiting = _undelivered(keys)
+    events = _events_of_a_day(keys, now)
+    return [
+        _row(instance, states[instance.pk], instance.pk in paused, waiting.get(instance.pk), events, now)
+        for instance in instances
+    ]
+
+
+def state_of(instance: Instance, healths: Iterable[str], *, paused: bool) -> str:
+    """Give an instance's state in one word or two: what stops it, else the worst of its resources."""
+    found = set(healths)
+    if instance.disabled:
+        return "disabled"
+    if not instance.events_enabled:
+        return "events off"
+    stopped = next((health for health in _WORST[:3] if health in found), None)
+    if stopped is None and paused:
+        return "delivery paused"
+    return str(stopped or next((health for health in _WORST if health in found), "off"))
+
+
+def engine(organization: Organization, now: datetime) -> Engine:
+    """Look whether a worker lives and polls are on time: three queries."""
+    seen = (
+        Heartbeat.objects.filter(name__startswith="cluster ")
+        .order_by("-seen_at")
+        .values_list("seen_at", flat=True)
+        .first()
+    )
+    if seen is None:
+        return Engine(None, "No worker has been seen: nothing is polled or delivered.")
+    if now - seen > WORKER_SILENT:
+        return Engine(seen, "No worker shows life any more: nothing is polled or delivered.")
+    due = PollState.objects.filter(
+        resource_poll__instance__organization=organization, next_poll_at__lt=now - POLLS_LATE
+    )
+    if due.filter(lease_until__isnull=True).exists() and not _polled_lately(organization, now):
+        return Engine(seen, "Polls are due and none is run, though a worker lives.")
+    return Engine(seen)
+
+
+def _polled_lately(organization: Organization, now: datetime) -> bool:
+    recent = PollState.objects.filter(resource_poll__instance__organization=organization)
+    return recent.filter(last_good_at__gt=now - POLLS_LATE).exists()
+
+
+def needs(organization: Organization) -> list[Need]:
+    """Give what needs a person, the first few of each kind: four queries."""
+    return [*_poll_needs(organization), *_paused_needs(organization), *_receiver_needs(organization)]
+
+
+def _poll_needs(organization: Organization) -> list[Need]:
+    states = (
+        PollState.objects.filter(resource_poll__instance__organization=organization, health__in=_NEED_A_PERSON)
+        .select_related("resource_poll__instance")
+        .order_by("pk")[: 4 * MOST_NEEDS]
+    )
+    held = [state.pk for state in states if state.health == Health.HELD]
+    counts = _held_counts(held)
+    found: list[Need] = []
+    refused: set[int] = set()
+    for state in states:
+        instance = state.resource_poll.instance
+        if state.health == Health.UNAUTHORIZED and instance.pk in refused:
+            continue  # the keys are the instance's: one line for all of its resources
+        refused |= {instance.pk} if state.health == Health.UNAUTHORIZED else set()
+        found.append(_poll_need(state, instance, counts.get(state.pk, 0)))
+    return found[:MOST_NEEDS]
+
+
+def _poll_need(state: PollState, instance: Instance, held: int) -> Need:
+    name = state.resource_poll.name
+    common = {"since": state.last_good_at, "resource": name, "poll_id": state.pk}
+    if state.health == Health.HELD:
+        text = f"{held:,} records of {name} seem to be deleted at once. Their deletes are held back until you decide."
+        return Need("held", instance, text, count=held, resource=name, poll_id=state.pk)
+    if state.health == Health.UNAUTHORIZED:
+        return Need("unauthorized", instance, "ConnectWise refuses the keys.", words=state.last_error, **common)
+    return Need("rejected", instance, f"ConnectWise rejects the poll of {name}.", words=state.last_error, **common)
+
+
+def _held_counts(poll_ids: Sequence[int]) -> dict[int, int]:
+    if not poll_ids:
+        return {}
+    held = Absence.objects.filter(resource_poll_id__in=poll_ids, standing=Absence.Standing.HELD)
+    return dict(held.values_list("resource_poll_id").annotate(n=Count("record_id")).order_by())
+
+
+def _paused_needs(organization: Organization) -> list[Need]:
+    paused = list(
+        DeliveryState.objects.filter(instance__organization=organization, paused_at__isnull=False)
+        .select_related("instance")
+        .order_by("paused_at")[:MOST_NEEDS]
+    )
+    waiting = _undelivered([state.instance_id for state in paused]) if paused else {}
+    return [
+        Need(
+            "paused",
+            state.instance,
+            "Delivery is paused.",
+            since=state.paused_at,
+            words=state.pause_reason,
+            count=waiting.get(state.instance_id, (0, None))[0],
+        )
+        for state in paused
+    ]
+
+
+def _receiver_needs(organization: Organization) -> list[Need]:
+    failing = DeliveryState.objects.filter(
+        receiver__organization=organization, receiver__open_until__isnull=False, paused_at=None
+    )
+    rows = failing.select_related("instance", "receiver").order_by("receiver__opened_at")[:MOST_NEEDS]
+    return [_receiver_need(state.instance, state.receiver) for state in rows if state.receiver is not None]
+
+
+def _receiver_need(instance: Instance, receiver: Receiver) -> Need:
+    text = f"The receiver failed {receiver.failures:,} times in a row. One notification at a time is tried."
+    return Need("receiver", instance, text, since=receiver.opened_at, words=receiver.url)
+
+
+def _states(keys: Sequence[int]) -> list[dict[str, Any]]:
+    columns = ("resource_poll__instance_id", "health", "last_good_at", "cursor")
+    return list(PollState.objects.filter(resource_poll__instance__in=keys).values(*columns))
+
+
+def _paused(keys: Sequence[int]) -> QuerySet[DeliveryState]:
+    return DeliveryState.objects.filter(instance__in=keys, paused_at__isnull=False)
+
+
+def _undelivered(keys: Sequence[int]) -> dict[int, tuple[int, datetime | None]]:
+    rows = undelivered_of(instance__in=keys)
+    counted = rows.values("instance_id").annotate(n=Count("pk"), first=Min("next_attempt_at")).order_by()
+    return {row["instance_id"]: (row["n"], row["first"]) for row in counted}
+
+
+def _events_of_a_day(keys: Sequence[int], now: datetime) -> Mapping[int, int]:
+    recent = Event.objects.filter(instance__in=keys, polled_at__gte=now - DAY)
+    return dict(recent.values_list("instance_id").annotate(n=Count("pk")).order_by())
+
+
+def _row(
+    instance: Instance,
+    states: Sequence[Mapping[str, Any]],
+    paused: bool,
+    waiting: tuple[int, datetime | None] | None,
+    events: Mapping[int, int],
+    now: datetime,
+) -> InstanceRow:
+    cursors = [state["cursor"] for state in states if state["cursor"] and state["health"] != Health.PAUSED]
+    good = [state["last_good_at"] for state in states if state["last_good_at"]]
+    count, first = waiting or (0, None)
+    return InstanceRow(
+        instance=instance,
+        state=state_of(instance, [state["health"] for state in states], paused=paused),
+        last_good_at=max(good, default=None),
+        lag=now - min(cursors) if cursors else None,
+        undelivered=count,
+        next_retry_at=first,
+        events=events.get(instance.pk, 0),
+    )

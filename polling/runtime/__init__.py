@@ -1,0 +1,1 @@
+"""What keeps work going: what is due, leases, wake-up calls, signs of life, and the supervisor of the cluster."""

@@ -1,0 +1,55 @@
+"""What is due: the two questions that decide whether a worker is woken, each answered from an index.
+
+A row under a lease is left out until the lease ends: someone works on it, or died on it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from instances.models import Instance
+from polling.models import Health, Notification, PollState, Receiver, Site
+from polling.runtime.leases import free
+
+
+def poll_due_at(now: datetime) -> datetime | None:
+    """Give when the next poll or sweep is due (in the past: one is), None if nothing is polled."""
+    blocked = Site.objects.filter(blocked_until__gt=now).values("key")
+    states = PollState.objects.exclude(site__in=blocked)
+    poll = _earliest(states.filter(next_poll_at__isnull=False), "next_poll_at", now)
+    sweep = _earliest(may_sweep(states.filter(next_sweep_at__isnull=False)), "next_sweep_at", now)
+    return min((at for at in (poll, sweep) if at is not None), default=None)
+
+
+def may_sweep(states: QuerySet[PollState]) -> QuerySet[PollState]:
+    """Leave out polls that are paused, or refused for their login or role: the hourly poll is to find that over."""
+    return states.exclude(health__in=(Health.PAUSED, Health.UNAUTHORIZED))
+
+
+def delivery_due_at(now: datetime) -> datetime | None:
+    """Give when the next delivery attempt is due (in the past: one is), None if nothing waits.
+
+    That of a notification which a breaker holds is the breaker's next probe.
+    """
+    attempt = _earliest(Notification.objects.filter(next_attempt_at__isnull=False), "next_attempt_at", now)
+    holding = Receiver.objects.filter(open_until__isnull=False, holds=True).order_by("open_until")
+    probe = holding.values_list("open_until", flat=True).first()
+    return min((at for at in (attempt, probe) if at is not None), default=None)
+
+
+def poll_now(instance: Instance) -> int:
+    """Make the instance's polls due at once, those that are paused excepted; give how many."""
+    return make_due(PollState.objects.filter(resource_poll__instance=instance))
+
+
+def make_due(states: QuerySet[PollState]) -> int:
+    """Make these polls due at once, those stopped by a failure too, those that are paused excepted; give how many."""
+    return states.exclude(health=Health.PAUSED).update(next_poll_at=timezone.now())
+
+
+def _earliest(rows: QuerySet[PollState] | QuerySet[Notification], field: str, now: datetime) -> datetime | None:
+    # The head of an index; few rows are leased at a time, so it skips few.
+    return rows.filter(free(now)).order_by(field).values_list(field, flat=True).first()
