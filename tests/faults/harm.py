@@ -47,14 +47,14 @@ def kill(part: str) -> Begin:
     return begin
 
 
-def freeze(part: str, longest: float) -> Begin:
+def freeze(part: str, *, shortest: float, longest: float) -> Begin:
     """SIGSTOP one process of the service."""
 
     def begin(world: World, chance: random.Random) -> Course:
         victims = world.service(part)
         if not victims:
             return ""
-        return (yield from _freeze(chance.choice(victims), chance.uniform(longest / 4, longest)))
+        return (yield from _freeze(chance.choice(victims), chance.uniform(shortest, longest)))
 
     return begin
 

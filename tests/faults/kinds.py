@@ -25,11 +25,15 @@ from tests.faults.world import FIRST_FIVE_RETRIES, World
 
 @dataclass(frozen=True)
 class Kind:
-    """A sort of fault; a `brief` one belongs to the short siege too: one of each family, soon over."""
+    """A sort of fault; a `brief` one belongs to the short siege too: one of each family, soon over.
+
+    A `lasting` one goes on for longer than a burst, and so comes first in it.
+    """
 
     name: str
     begin: Begin
     brief: bool = False
+    lasting: bool = False
 
 
 def _sandbox_port(world: World) -> int:
@@ -58,8 +62,11 @@ EVERYWHERE = (
     Kind("supervisor killed", kill("cwconnect.follow work"), brief=True),
     Kind("cluster process killed", kill("polling.runtime.cluster"), brief=True),
     Kind("any process killed", kill("")),
-    Kind("cluster process frozen", freeze("polling.runtime.cluster", 40)),
-    Kind("any process frozen", freeze("", 40)),
+    Kind(
+        "cluster process frozen for a minute", freeze("polling.runtime.cluster", shortest=60, longest=60), lasting=True
+    ),
+    Kind("any process frozen for a minute", freeze("", shortest=60, longest=60), lasting=True),
+    Kind("any process frozen", freeze("", shortest=5, longest=25)),
     Kind("ConnectWise killed", outage("connectwise", _sandbox_port, longest=12), brief=True),
     Kind("ConnectWise frozen", freeze_kept("connectwise", 30)),
     Kind("ConnectWise answers 500", spoil(20, status=500)),
@@ -68,12 +75,13 @@ EVERYWHERE = (
     Kind("ConnectWise sends half of its JSON", spoil(12, broken_json=True), brief=True),
     Kind("ConnectWise sends a page", spoil(12, status=200, body=_PAGE)),
     Kind("ConnectWise sends an object", spoil(12, status=200, body={"code": "Odd"})),
+    Kind("ConnectWise nests 10,000 lists", spoil(12, status=200, body="[" * 10_000 + "]" * 10_000)),
     Kind("ConnectWise hangs up half-way", spoil(12, drop="midway")),
     Kind("ConnectWise's clock is off", move_clock),
     Kind("receiver killed", outage("receiver", _receiver_port, longest=2), brief=True),
     Kind(
         "receiver down for longer than five retries",
-        outage("receiver", _receiver_port, shortest=FIRST_FIVE_RETRIES, longest=35),
+        outage("receiver", _receiver_port, shortest=FIRST_FIVE_RETRIES, longest=28),
     ),
     Kind("receiver frozen", freeze_kept("receiver", 25)),
     Kind("receiver answers 500", misbehave("500", 10)),

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 
 from tests.faults.audit import Figures, Findings, compare
 from tests.faults.harm import Course
@@ -16,11 +16,12 @@ from tests.faults.kinds import Kind
 from tests.faults.world import World
 
 Say = Callable[[str], None]
+_AGAIN_AFTER = 1.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All in seconds. A fault still on when its burst has been over for `patience` is ended."""
+    """All in seconds. A fault still on when its burst has been over for `patience` is ended, and counts for nothing."""
 
     faults: int = 10
     burst: float = 45.0
@@ -36,7 +37,10 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """What was done and what came of it. `slow`: quiets at whose end the lag was not normal."""
+    """What was done and what came of it. `slow`: quiets at whose end the lag was not normal.
+
+    A fault that does not hit is begun again while its burst lasts, and counts once.
+    """
 
     begun: Counter[str] = field(default_factory=Counter)
     hit: Counter[str] = field(default_factory=Counter)
@@ -58,6 +62,7 @@ class Siege:
         self._chance = random.Random(seed)
         self._kinds = _in_turn(kinds, self._chance)
         self._on: list[tuple[Kind, Course, float]] = []
+        self._burst_ends = 0.0
         self.outcome = Outcome()
 
     def run(self, bursts: int) -> Outcome:
@@ -82,9 +87,11 @@ class Siege:
                 self.outcome.findings.wrong.append(f"verify says of instance {instance}: {faults}")
 
     def _burst(self) -> None:
-        end = time.monotonic() + self._plan.burst
-        for left in range(self._plan.faults, 0, -1):
-            self._begin(next(self._kinds))
+        self._burst_ends = end = time.monotonic() + self._plan.burst
+        kinds = list(islice(self._kinds, self._plan.faults))
+        # What lasts a minute comes first, so that the quiet is quiet.
+        for left, kind in zip(range(len(kinds), 0, -1), sorted(kinds, key=lambda kind: not kind.lasting), strict=True):
+            self._begin(kind)
             self._pass((end - time.monotonic()) / left * self._chance.uniform(0.5, 1.0))
         self._pass(end - time.monotonic())
 
@@ -125,8 +132,11 @@ class Siege:
             return kind, course, time.monotonic() + next(course)
         except StopIteration as end:
             self.outcome.hit[kind.name] += bool(end.value)
-            self._say(f"    {kind.name}: {end.value or 'did not hit'}")
-            return None
+            if end.value or time.monotonic() > self._burst_ends:
+                self._say(f"    {kind.name}: {end.value or 'did not hit'}")
+                return None
+            # Its victim was not there: another fault has it, or it is just starting.
+            return kind, kind.begin(self._world, self._chance), time.monotonic() + _AGAIN_AFTER
 
 
 def _in_turn(kinds: Sequence[Kind], chance: random.Random) -> Iterator[Kind]:
