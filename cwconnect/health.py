@@ -12,17 +12,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
 from polling.models import Heartbeat
 from polling.runtime.due import delivery_due_at, poll_due_at
+from polling.runtime.heartbeats import beat
 
 log = logging.getLogger(__name__)
 
 WORKER_UNSEEN = timedelta(seconds=90)  # it shows life every 10 s; a frozen one is replaced after 45
 LONGEST_LAG = timedelta(minutes=5)
+WRITTEN_LATELY = timedelta(seconds=15)
+PROBE = "written for /readyz"
 _REDIS_SECONDS = 2.0
 
 
@@ -68,15 +71,26 @@ def _examine(name: str, look: Callable[[datetime], str], now: datetime) -> Part:
     return Part(name, not problem, problem or "ok")
 
 
-def _database(_now: datetime) -> str:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+def _database(now: datetime) -> str:
+    """Read, and see that writes are taken: a full disk and a server turned read-only go on answering readers.
+
+    A worker's sign of life, seconds old, shows it at no cost; only without one is a row written, which is that sign for
+    whoever asks next.
+    """
+    if Heartbeat.objects.filter(seen_at__gt=now - WRITTEN_LATELY, seen_at__lte=now).exists():
+        return ""
+    try:
+        beat(PROBE)
+    except DatabaseError as error:
+        log.warning("The database can't be written: %s", error)
+        return "It can be read and not written; the log says more."
     return ""
 
 
-def _broker(now: datetime) -> str:
-    if not settings.REDIS_URL:
-        return _database(now)
+def _broker(_now: datetime) -> str:
+    if not settings.REDIS_URL:  # the queue is a table: as well as the database is
+        Heartbeat.objects.first()
+        return ""
     import redis  # an extra: only there where it is used
 
     try:

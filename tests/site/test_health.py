@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import OperationalError, connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -84,6 +88,76 @@ def test_a_broker_that_refuses_is_told_without_its_address(settings: Settings) -
     assert (status, body["failing"]) == (503, ["broker"])
     assert str(port) not in str(body)
     assert "a-password" not in str(body)
+
+
+@contextmanager
+def read_only() -> Iterator[None]:
+    """Have the database answer readers alone, as after a failover, or on a file system mounted so."""
+    on, off = "SET default_transaction_read_only = on", "SET default_transaction_read_only = off"
+    if connection.vendor == "sqlite":
+        on, off = "PRAGMA query_only = 1", "PRAGMA query_only = 0"
+    with connection.cursor() as cursor:
+        cursor.execute(on)
+        try:
+            yield
+        finally:
+            cursor.execute(off)
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Have SQLite's file grow no more, and not a page with room for a row."""
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA page_count")
+        cursor.execute(f"PRAGMA max_page_count = {cursor.fetchone()[0]}")
+        try:
+            refused = 0
+            while refused < 50:
+                try:
+                    beat(f"{secrets.token_hex(10)} fills", at=timezone.now() - timedelta(days=1))
+                except OperationalError:
+                    refused += 1
+            yield
+        finally:
+            cursor.execute("PRAGMA max_page_count = 4294967294")
+
+
+CANT_WRITE = "It can be read and not written; the log says more."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_takes_no_writes_is_told() -> None:
+    beat("cluster a-machine-1", at=timezone.now() - timedelta(seconds=20))
+    with read_only():
+        status, body = ready()
+    assert (status, body["failing"]) == (503, ["database"])
+    assert body["parts"]["database"]["message"] == CANT_WRITE
+    assert ready()[0] == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_full_disk_is_told() -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL ends on a full disk, and can't be reached then")
+    beat("cluster a-machine-1", at=timezone.now() - timedelta(seconds=20))
+    with full_disk():
+        status, body = ready()
+    assert (status, body["failing"], body["parts"]["database"]["message"]) == (503, ["database"], CANT_WRITE)
+
+
+@pytest.mark.usefixtures("worker")
+def test_beside_a_worker_that_lives_nothing_is_written() -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert ready()[0] == 200
+    assert not [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
+
+
+@pytest.mark.django_db
+def test_without_a_worker_one_write_serves_whoever_asks_next() -> None:
+    ready()
+    with CaptureQueriesContext(connection) as queries:
+        ready()
+    assert not [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
 
 
 @pytest.mark.usefixtures("worker")
