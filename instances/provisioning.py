@@ -56,7 +56,7 @@ def create_instance(
 
     Raises ConnectWiseRefusal, with nothing stored, when ConnectWise refuses the credentials or a resource.
     """
-    marks = _begin(wanted, [poll for poll in wanted.polls if _begins(None, wanted, poll, moved=False)])
+    marks = _begin(wanted, [poll for poll in wanted.polls if _begins(None, wanted, poll)])
     token = new_token()
     instance = Instance(
         organization=organization, created_by=user, name=name, tags=list(tags), token_hash=hash_token(token)
@@ -70,17 +70,23 @@ def create_instance(
 
 
 def change_instance(
-    instance: Instance, *, wanted: Wanted, name: str | None = None, tags: Sequence[str] | None = None
+    instance: Instance,
+    *,
+    wanted: Wanted,
+    name: str | None = None,
+    tags: Sequence[str] | None = None,
+    from_now: bool = False,
 ) -> Instance:
     """Make an instance what is wanted, at once; None leaves name or tags as they are.
 
-    New credentials are proven first, marks are taken for what begins to be watched. Raises ConnectWiseRefusal, or
-    Conflict when the instance has changed in the meantime; then everything stays as it was.
+    New credentials are proven first, marks are taken for what begins to be watched. `from_now` has all that is watched
+    begin anew: what changed before is never told. Raises ConnectWiseRefusal, or Conflict when the instance has changed
+    in the meantime; then everything stays as it was.
     """
     stored, read_at = wanted_of(instance), instance.updated_at
     polls = {poll.name: poll for poll in instance.resource_polls.all()}
     moved = stored.site != wanted.site
-    fresh = [poll for poll in wanted.polls if _begins(polls.get(poll), wanted, poll, moved=moved)]
+    fresh = [poll for poll in wanted.polls if _begins(polls.get(poll), wanted, poll, moved=moved, from_now=from_now)]
     shifted = [poll for poll in wanted.polls if poll not in fresh and _shifts(polls.get(poll), wanted, poll)]
     marks = _begin(wanted, fresh + shifted, must_prove=stored.connection != wanted.connection)
     with transaction.atomic():
@@ -93,7 +99,7 @@ def change_instance(
             Action.CHANGE_INSTANCE,
             current,
             organization=current.organization,
-            details=audit.changes(stored, wanted) | named(instance, current),
+            details=audit.changes(stored, wanted) | named(instance, current) | ({"from_now": True} if from_now else {}),
         )
         begun, reset = _write_polls(current, wanted, polls, marks, fresh)
         watching_changed.send(Instance, instance=current, begun=begun, reset=reset)
@@ -128,11 +134,17 @@ def named(before: Instance, after: Instance) -> dict[str, Any]:
     }
 
 
-def _begins(poll: ResourcePoll | None, wanted: Wanted, name: str, *, moved: bool) -> bool:
-    """Tell whether a resource's watching begins now, or anew: for another site, or another resource by its path."""
+def _begins(
+    poll: ResourcePoll | None, wanted: Wanted, name: str, *, moved: bool = False, from_now: bool = False
+) -> bool:
+    """Tell whether a resource's watching begins now, or anew: for another site, another resource by its path, or asked.
+
+    What is switched off is not asked for its mark: its role may be the reason.
+    """
+    watched = wanted.events_enabled and wanted.polls[name].get("enabled", True)
     if poll is None or poll.since is None:
-        return wanted.events_enabled and wanted.polls[name].get("enabled", True)
-    return moved or _path(name, poll.configuration) != _path(name, wanted.polls[name])
+        return watched
+    return moved or (from_now and watched) or _path(name, poll.configuration) != _path(name, wanted.polls[name])
 
 
 def _shifts(poll: ResourcePoll | None, wanted: Wanted, name: str) -> bool:

@@ -89,22 +89,36 @@ def test_stored_connection(request: PageRequest, number: int) -> HttpResponse:
     return render(request, "parts/finding.html", {"lacking": form})
 
 
-@require_POST
 @operator_page
 def switch_events(request: PageRequest, number: int) -> HttpResponse:
-    """Switch an instance's events on or off; on again, polling goes on where it stopped."""
+    """Switch an instance's events off; or on again, where a person chooses from when on."""
     instance = request.person.instance(number)
-    stored = wanted_of(instance)
-    on = request.POST.get("on") == "true"
+    if request.method != "POST":
+        return redirect("instance-page", number) if instance.events_enabled else _ask_from_when(request, instance)
+    stored, on = wanted_of(instance), request.POST.get("on") == "true"
+    from_now = on and request.POST.get("from") == "now"
     try:
         wanted = read_configuration({"event.notification.enabled": on}, base=stored, stored=stored)
-        change_instance(instance, wanted=wanted)
+        change_instance(instance, wanted=wanted, from_now=from_now)
     except Refusal as refusal:
-        messages.error(request, f"Events stay {'off' if on else 'on'}. {words_of(refusal)}")
-    else:
-        went = "on: polling goes on where it stopped" if on else "off: nothing is polled or sent, and nothing is lost"
-        messages.success(request, f"Events are {went}.")
+        return _ask_from_when(request, instance, error=words_of(refusal), from_now=from_now)
+    messages.success(request, _switched(on=on, from_now=from_now))
     return redirect("instance-page", number)
+
+
+def _ask_from_when(
+    request: PageRequest, instance: Instance, *, error: str = "", from_now: bool = False
+) -> HttpResponse:
+    begun = instance.resource_polls.filter(since__isnull=False).exists()
+    context = {"instance": instance, "begun": begun, "error": error, "from_now": from_now, "here": "instances"}
+    return render(request, "instances/switch.html", context, status=422 if error else 200)
+
+
+def _switched(*, on: bool, from_now: bool) -> str:
+    if not on:
+        return "Events are off: nothing is polled or sent, and nothing is lost."
+    went = "what changed before now is not told" if from_now else "polling goes on where it stopped"
+    return f"Events are on: {went}."
 
 
 @require_POST

@@ -64,12 +64,18 @@ def test_options_turn_into_json_and_back(window: Window) -> None:
     box.wait_for(state="detached")
 
 
-def test_events_go_off_and_on(window: Window, site: Site) -> None:
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [("Go on where it stopped", "polling goes on where it stopped"), ("From now", "before now is not told")],
+)
+def test_events_go_off_and_on(window: Window, site: Site, choice: str, words: str) -> None:
     window.go(f"/app/instances/{site.instance}")
     window.click("Switch events off")
     window.wait_for("Events are off.")
+    window.click("Switch events on …", role="link")
+    window.page.get_by_label(choice, exact=True).check()
     window.click("Switch events on")
-    window.wait_for("goes on where it stopped")
+    window.wait_for(words)
 
 
 def test_an_event_is_replayed(window: Window, site: Site) -> None:

@@ -65,6 +65,35 @@ def test_events_go_off_and_on_and_go_on_where_they_stopped(changed: World, opera
     assert changed.state.cursor == cursor
 
 
+def test_events_switched_on_from_now_begin_anew(changed: World, operator: Client) -> None:
+    operator.post(url(changed, "/switch"), {"on": "false"})
+    asked = text_of(operator.get(url(changed, "/switch")))
+    assert "Go on where it stopped" in asked
+    assert "From now" in asked
+    changed.store.clock_offset = 60
+    answer = operator.post(url(changed, "/switch"), {"on": "true", "from": "now"}, follow=True)
+    assert "what changed before now is not told" in text_of(answer)
+    poll = changed.instance.resource_polls.get()
+    assert changed.state.cursor == poll.since
+    assert changed.state.last_good_at is None
+
+
+def test_events_that_connectwise_does_not_let_begin_stay_off_and_the_choice_is_kept(
+    changed: World, operator: Client
+) -> None:
+    operator.post(url(changed, "/switch"), {"on": "false"})
+    changed.store.fail_next(status=401, body={"code": "Unauthorized", "message": "Wrong keys"})
+    answer = operator.post(url(changed, "/switch"), {"on": "true", "from": "now"})
+    assert answer.status_code == 422
+    assert "Wrong keys" in text_of(answer)
+    assert 'value="now" checked' in text_of(answer)
+    assert not Instance.objects.get().events_enabled
+
+
+def test_nothing_is_asked_about_events_that_are_on(changed: World, operator: Client) -> None:
+    assert operator.get(url(changed, "/switch")).headers["Location"] == url(changed)
+
+
 def test_poll_now_is_followed_to_its_end(changed: World, operator: Client) -> None:
     path = url(changed, f"/polls/{changed.state.pk}")
     waiting = text_of(operator.post(f"{path}/run", headers={"HX-Request": "true"}))

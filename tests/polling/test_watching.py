@@ -27,13 +27,14 @@ def elsewhere() -> Iterator[SandboxServer]:
         yield server
 
 
-def change(world: World, polls: dict[str, Any] | None = None, **keys: Any) -> None:
+def change(world: World, polls: dict[str, Any] | None = None, *, from_now: bool = False, **keys: Any) -> None:
     """Change the instance, as PATCH does; `polls` is the whole poll configuration."""
     stored = wanted_of(world.instance)
     given = {key.replace("__", "."): value for key, value in keys.items()}
     if polls is not None:
         given["event.poller.configuration"] = polls
-    world.instance = change_instance(world.instance, wanted=read_configuration(given, base=stored, stored=stored))
+    wanted = read_configuration(given, base=stored, stored=stored)
+    world.instance = change_instance(world.instance, wanted=wanted, from_now=from_now)
 
 
 def known(world: World, name: str = "contacts") -> int:
@@ -213,6 +214,48 @@ def test_off_and_on_goes_on_from_the_cursor(watched: World, how: str) -> None:
     assert watched.state.cursor == cursor
     watched.poll()
     assert watched.told() == [("UPDATED", "3"), ("CREATED", str(new))]
+
+
+def test_on_again_from_now_tells_what_changes_from_then_on(watched: World) -> None:
+    watched.change(5, "Told before")
+    watched.poll()
+    watched.told()
+    change(watched, event__notification__enabled=False)
+    for record_id in (3, 5):
+        watched.change(record_id, "While off")
+    born = watched.store.create("contacts")["id"]
+    watched.store.clock_offset = 1  # the second in which watching begins belongs to it
+    change(watched, event__notification__enabled=True, from_now=True)
+    assert (contacts_poll(watched).mark, contacts_poll(watched).since) == (born, watched.state.cursor)
+    watched.poll()
+    assert watched.told() == []
+    watched.change(5, "After")
+    watched.change(born, "After")
+    new = watched.store.create("contacts")["id"]
+    watched.poll()
+    assert watched.told() == [("UPDATED", "5"), ("UPDATED", str(born)), ("CREATED", str(new))]
+
+
+def test_from_now_asks_nothing_about_a_resource_that_is_off(watched: World) -> None:
+    change(watched, {"contacts": {}, "incidents": {}})
+    change(watched, {"contacts": {}, "incidents": {"enabled": False}}, event__notification__enabled=False)
+    stopped = PollState.objects.get(resource_poll__name="incidents").cursor
+    watched.store.clear_requests()
+    watched.store.clock_offset = 5
+    change(watched, event__notification__enabled=True, from_now=True)
+    assert [request.path.rsplit("/", 1)[-1] for request in watched.store.requests] == ["contacts"]
+    assert PollState.objects.get(resource_poll__name="incidents").cursor == stopped
+    assert watched.state.cursor == contacts_poll(watched).since
+
+
+def test_from_now_that_connectwise_refuses_leaves_events_off_and_the_cursor(watched: World) -> None:
+    change(watched, event__notification__enabled=False)
+    before = (watched.state.cursor, known(watched))
+    watched.store.fail_next(status=401, body={"code": "Unauthorized", "message": "No"})
+    with pytest.raises(ConnectWiseRefusal):
+        change(watched, event__notification__enabled=True, from_now=True)
+    assert (watched.state.cursor, known(watched)) == before
+    assert not contacts_poll(watched).instance.events_enabled
 
 
 def test_watching_that_never_began_begins_when_it_is_switched_on(world: World) -> None:
