@@ -256,7 +256,7 @@ class DeliveryStateAdmin(ReadOnlyAdmin):
 class ReplayAdmin(ReadOnlyAdmin):
     """What was sent again, and how far it came."""
 
-    list_display = ("id", "instance", "what", "total", "delivered", "failed", "left", "asked_at")
+    list_display = ("id", "instance", "what", "stage", "total", "delivered", "failed", "left", "asked_at")
     list_select_related = ("instance",)
     search_fields = ("=instance__name",)
 

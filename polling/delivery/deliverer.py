@@ -22,6 +22,7 @@ from instances.connections import door
 from polling.delivery.choosing import Choice, Chooser
 from polling.delivery.packing import pack
 from polling.delivery.parcels import Outcome, Parcel
+from polling.delivery.replay import queue_due_replays
 from polling.delivery.results import write_results
 from polling.delivery.shares import Trust
 from polling.models import Notification
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=NOTIFICATION_LIMITS.total + 30)
 THREADS = 32
+QUEUEING_SECONDS = 5.0
 WRITES = 4  # times that results are written before they are given up: a repeat costs the receiver more
 
 Report = Callable[[Parcel, Outcome], None]
@@ -40,8 +42,10 @@ Report = Callable[[Parcel, Outcome], None]
 def deliver_due(*, deadline: float, stopping: Callable[[], bool] = never) -> int:
     """Send what is due until nothing is left, `deadline` (monotonic seconds) has come, or `stopping()`.
 
-    Gives the number of attempts made.
+    What large replays ask for is queued first, for a short while at a time: deliveries wait behind it. Gives the number
+    of attempts made.
     """
+    queue_due_replays(deadline=min(deadline, time.monotonic() + QUEUEING_SECONDS), stopping=stopping)
     return DeliveryLoop(Notification.objects.all(), deadline=deadline, stopping=stopping).run()
 
 

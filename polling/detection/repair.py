@@ -22,7 +22,7 @@ from instances.models import ResourcePoll
 from instances.plans import Plan
 from polling.delivery.notifications import Change, batches, notification_of
 from polling.delivery.pausing import rearm, release_delivery
-from polling.delivery.replay import Selection, start_replay
+from polling.delivery.replay import Selection, replay_now
 from polling.detection.changes import Known, Watch, digest
 from polling.detection.jobs import LEASE, Claimed, more_notes
 from polling.detection.known import known_records
@@ -154,7 +154,7 @@ def _send_again(poll: ResourcePoll, now: datetime) -> int:
     with transaction.atomic():
         _wrap_lost(poll, now)
     if undelivered.filter(notification__state=Notification.State.FAILED).exists():
-        start_replay(poll.instance, Selection(failed=True, resource=poll.name), now)
+        replay_now(poll.instance, Selection(failed=True, resource=poll.name), now)
     rearm(poll.instance, now)
     return count
 

@@ -8,18 +8,27 @@ from instances.models import Instance, Organization
 from polling.models.leased import Leased, leased
 
 
-class Replay(models.Model):
-    """A person's request to send whole notifications again, and how far it came."""
+class Replay(Leased):
+    """A person's request to send whole notifications again, and how far it came (see delivery/replay.py)."""
 
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="replays")
     asked_at = models.DateTimeField()
     what = models.TextField(help_text="What was asked for, in words.")
-    total = models.PositiveIntegerField(default=0)
+    selection = models.JSONField(default=dict, help_text="What was asked for, for those who queue it.")
+    upto = models.BigIntegerField(default=0, help_text="The last notification that there was when it was asked for.")
+    reached_id = models.BigIntegerField(default=0, help_text="The last notification that is queued.")
+    queued = models.PositiveIntegerField(default=0, help_text="How many are queued to be sent.")
+    queued_at = models.DateTimeField(null=True, help_text="When all were queued; empty while some are still to be.")
+    total = models.PositiveIntegerField(default=0, help_text="How many there are; until all are queued, were expected.")
     delivered = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0, help_text="Given up after the whole retry schedule.")
 
     class Meta:
-        indexes = [models.Index(fields=["instance", "-id"], name="replay_newest")]
+        indexes = [
+            leased("replay_leased"),
+            models.Index(fields=["instance", "-id"], name="replay_newest"),
+            models.Index(fields=["asked_at"], name="replay_unqueued", condition=models.Q(queued_at=None)),
+        ]
 
     def __str__(self) -> str:
         return f"replay {self.pk}: {self.what}"
@@ -28,6 +37,11 @@ class Replay(models.Model):
     def left(self) -> int:
         """How many are still to be sent."""
         return max(0, self.total - self.delivered - self.failed)
+
+    @property
+    def stage(self) -> str:
+        """Where it stands, in a word: queueing, sending, or ended."""
+        return "queueing" if self.queued_at is None else "sending" if self.left else "ended"
 
 
 class Notification(Leased):

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from instances.models import Instance
-from polling.models import Health, Notification, PollState, Receiver, Site
+from polling.models import Health, Notification, PollState, Receiver, Replay, Site
 from polling.runtime.leases import free
 
 
@@ -32,12 +32,14 @@ def may_sweep(states: QuerySet[PollState]) -> QuerySet[PollState]:
 def delivery_due_at(now: datetime) -> datetime | None:
     """Give when the next delivery attempt is due (in the past: one is), None if nothing waits.
 
-    That of a notification which a breaker holds is the breaker's next probe.
+    That of a notification which a breaker holds is the breaker's next probe. A replay that is still to be queued is due
+    since it was asked for.
     """
+    replay = _earliest(Replay.objects.filter(queued_at=None), "asked_at", now)
     attempt = _earliest(Notification.objects.filter(next_attempt_at__isnull=False), "next_attempt_at", now)
     holding = Receiver.objects.filter(open_until__isnull=False, holds=True).order_by("open_until")
     probe = holding.values_list("open_until", flat=True).first()
-    return min((at for at in (attempt, probe) if at is not None), default=None)
+    return min((at for at in (attempt, probe, replay) if at is not None), default=None)
 
 
 def poll_now(instance: Instance) -> int:
@@ -50,6 +52,8 @@ def make_due(states: QuerySet[PollState]) -> int:
     return states.exclude(health=Health.PAUSED).update(next_poll_at=timezone.now())
 
 
-def _earliest(rows: QuerySet[PollState] | QuerySet[Notification], field: str, now: datetime) -> datetime | None:
+def _earliest(
+    rows: QuerySet[PollState] | QuerySet[Notification] | QuerySet[Replay], field: str, now: datetime
+) -> datetime | None:
     # The head of an index; few rows are leased at a time, so it skips few.
     return rows.filter(free(now)).order_by(field).values_list(field, flat=True).first()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal, cast
 
 from django.http import Http404
 from django.utils import timezone
@@ -18,6 +18,8 @@ from polling.v1.base import Moment, Shape, Strict, Text, V1View, answer, read_bo
 from polling.v1.deliveries import DeliveryView
 from polling.v1.events import Kind
 from polling.v1.idempotency import idempotent
+
+Stage = Literal["queueing", "sending", "ended"]
 
 
 class ReplayRequest(Strict):
@@ -34,12 +36,18 @@ class ReplayRequest(Strict):
 
 
 class ReplayShape(Shape):
-    """A replay and how far it came; `id` and `asked_at` are null where it was only counted."""
+    """A replay and how far it came: `queueing` (a large one, by the workers), then `sending`, then `ended`.
+
+    `total` is what was counted when it was asked for, and what was queued once all is. Where it was only counted, `id`,
+    `asked_at` and `stage` are null.
+    """
 
     id: int | None
     asked_at: datetime | None
     what: str
+    stage: Stage | None
     total: int
+    queued: int
     delivered: int
     failed: int
     left: int
@@ -50,7 +58,7 @@ class ReplaysView(V1View):
 
     @idempotent
     def post(self, request: Request, number: str) -> Response:
-        """Queue a selection to be sent again, 202; or count it, 200."""
+        """Have a selection sent again, 202; or count it, 200."""
         instance, body = self.instance(number), read_body(ReplayRequest, request.data)
         selection = Selection(
             failed=body.failed,
@@ -63,8 +71,8 @@ class ReplaysView(V1View):
         )
         if body.count_only:
             total = count_selected(instance, selection)
-            counted = {"total": total, "delivered": 0, "failed": 0, "left": total}
-            return answer(ReplayShape(id=None, asked_at=None, what=str(selection), **counted))
+            counted = {"total": total, "queued": 0, "delivered": 0, "failed": 0, "left": total}
+            return answer(ReplayShape(id=None, asked_at=None, what=str(selection), stage=None, **counted))
         return answer(replay_shape(start_replay(instance, selection, timezone.now())), 202)
 
 
@@ -101,7 +109,9 @@ def replay_shape(replay: Replay) -> ReplayShape:
         id=replay.pk,
         asked_at=replay.asked_at,
         what=replay.what,
+        stage=cast(Stage, replay.stage),
         total=replay.total,
+        queued=replay.queued,
         delivered=replay.delivered,
         failed=replay.failed,
         left=replay.left,

@@ -11,7 +11,7 @@ from django.utils import timezone
 from instances.models import Instance
 from polling.delivery.foreground import deliver_in_foreground
 from polling.delivery.pausing import is_resting
-from polling.delivery.replay import Selection, count_selected, start_replay
+from polling.delivery.replay import Selection, count_selected, replay_now
 from polling.models import DeliveryState, Event, Notification, Replay
 from polling.terminal import chosen_instances, read_time
 
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{count} {selection} of {instance}{'' if options['count'] else ' are sent again'}.")
         if options["count"] or not count:
             return
-        replay = start_replay(instance, selection, timezone.now())
+        replay = replay_now(instance, selection, timezone.now())
         if is_resting(instance):
             self.stdout.write(_why_resting(instance))
         elif not options["leave"]:

@@ -1,0 +1,142 @@
+"""Large replays, which the workers queue: no request waits for them, and no crash loses or repeats a part."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from instances.models import Instance
+from polling.delivery import replay
+from polling.delivery.deliverer import deliver_due
+from polling.delivery.replay import Selection, queue_due_replays, selection_of, start_replay
+from polling.models import Notification, Replay
+from polling.runtime.due import delivery_due_at
+from polling.runtime.leases import LeaseLostError, claim
+from tests.conftest import Tenant
+from tests.polling.notifying import make_instance, make_notifications
+from tests.polling.receivers import Receiver
+
+EVER = float("inf")
+DONE: dict[str, Any] = {"state": Notification.State.DELIVERED, "next_attempt_at": None}
+
+
+@pytest.fixture
+def told(tenant: Tenant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Instance:
+    """An instance with five delivered notifications, where three are too many for a request, and two make a batch."""
+    monkeypatch.setattr(replay, "AT_ONCE", 2)
+    monkeypatch.setattr(replay, "BATCH", 2)
+    instance = make_instance(tenant.organization, receiver.url)
+    make_notifications(instance, [[number] for number in range(1, 6)], **DONE)
+    return instance
+
+
+def ask(instance: Instance, **selection: Any) -> Replay:
+    return start_replay(instance, Selection(**selection), timezone.now())
+
+
+def killed(started: Replay) -> str:
+    """A worker that queued one batch and was killed; give its token."""
+    token, _ = claim(Replay.objects.all(), [started.pk], now=timezone.now(), length=replay.LEASE)
+    keys = list(Notification.objects.order_by("pk").values_list("pk", flat=True)[:2])
+    replay._queue_batch(started, token, keys)
+    return token
+
+
+def after(count: int) -> Callable[[], bool]:
+    """Ends the work when it was asked so many times whether to."""
+    answers = iter([False] * count)
+    return lambda: next(answers, True)
+
+
+def test_a_request_queues_few_and_leaves_many_to_the_workers(told: Instance) -> None:
+    assert (ask(told, object_id="1").stage, Replay.objects.get().queued) == ("sending", 1)
+    many = ask(told, resource="contacts")
+    assert (many.stage, many.total, many.queued, many.left) == ("queueing", 5, 0, 5)
+    due = delivery_due_at(timezone.now())
+    assert due is not None
+    assert due <= timezone.now()
+
+
+def test_the_delivery_task_queues_and_sends_them(told: Instance, receiver: Receiver) -> None:
+    started = ask(told, resource="contacts")
+    deliver_due(deadline=time.monotonic() + 60)
+    started.refresh_from_db()
+    assert (started.stage, started.queued, started.delivered, started.left) == ("ended", 5, 5, 0)
+    assert sorted(object_id for _, object_id in receiver.told()) == ["1", "2", "3", "4", "5"]
+    assert delivery_due_at(timezone.now()) is None
+
+
+def test_after_a_kill_another_worker_goes_on_where_it_ended(told: Instance, receiver: Receiver) -> None:
+    started = ask(told, resource="contacts")
+    killed(started)
+    assert queue_due_replays(deadline=EVER) == 0
+    Replay.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    deliver_due(deadline=EVER)
+    started.refresh_from_db()
+    assert (started.stage, started.queued, started.delivered) == ("ended", 5, 5)
+    assert len(receiver.got) == 5
+
+
+def test_a_worker_that_is_told_to_stop_leaves_the_rest_to_the_next(told: Instance) -> None:
+    started = ask(told, resource="contacts")
+    assert queue_due_replays(deadline=EVER, stopping=after(2)) == 0
+    started.refresh_from_db()
+    assert (started.stage, started.queued, started.lease_token) == ("queueing", 2, None)
+    assert queue_due_replays(deadline=EVER) == 1
+    assert Replay.objects.get().queued == 5
+
+
+def test_a_worker_that_was_overtaken_queues_nothing(told: Instance) -> None:
+    started = ask(told, resource="contacts")
+    token = killed(started)
+    Replay.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    queue_due_replays(deadline=EVER)
+    Notification.objects.update(replay=None)
+    with pytest.raises(LeaseLostError):
+        replay._queue_batch(started, token, [Notification.objects.latest("pk").pk])
+    assert not Notification.objects.filter(replay__isnull=False).exists()
+    assert Replay.objects.get().queued == 5
+
+
+def test_what_is_made_later_is_no_part_of_it(told: Instance) -> None:
+    ask(told, resource="contacts")
+    made = make_notifications(told, [[9]], **DONE)
+    queue_due_replays(deadline=EVER)
+    assert Replay.objects.get().queued == 5
+    assert Notification.objects.get(pk=made[0].pk).replay_id is None
+
+
+def test_very_notifications_are_chosen_by_their_ids(told: Instance) -> None:
+    chosen = Notification.objects.order_by("-pk")[:3]
+    (started,) = replay.replay_notifications(Notification.objects.filter(pk__in=[row.pk for row in chosen]), NOW)
+    assert (started.stage, started.what) == ("queueing", "chosen notifications")
+    queue_due_replays(deadline=EVER)
+    queued = Notification.objects.filter(replay=started).order_by("-pk")
+    assert list(queued.values_list("pk", flat=True)) == [row.pk for row in chosen]
+
+
+NOW = timezone.now()
+_TIMES = st.none() | st.datetimes(timezones=st.just(NOW.tzinfo))
+
+
+@given(
+    st.builds(
+        Selection,
+        failed=st.booleans(),
+        since=_TIMES,
+        until=_TIMES,
+        event_id=st.none() | st.integers(1, 10**18),
+        resource=st.text(max_size=5),
+        object_id=st.text(max_size=5),
+        ids=st.lists(st.integers(1, 10**18)).map(tuple),
+    )
+)
+def test_a_selection_is_kept_whole(selection: Selection) -> None:
+    assert selection_of(selection.as_json()) == selection
