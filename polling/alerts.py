@@ -35,6 +35,19 @@ def warn(
     )
 
 
+def tell(kind: Alert.Kind, instance: Instance, text: str, now: datetime) -> None:
+    """Raise an alert that asks for nothing: what it tells is over as soon as it is told."""
+    Alert.objects.create(
+        kind=kind,
+        organization_id=instance.organization_id,
+        instance=instance,
+        text=text,
+        created_at=now,
+        resolved_at=now,
+    )
+    transaction.on_commit(lambda: log.info("%s", text, extra={"instance_id": instance.pk}))
+
+
 def warn_of_breaker(receiver: Receiver, reason: str, now: datetime) -> None:
     """Raise an alert about a receiver whose breaker opened."""
     text = (

@@ -15,6 +15,7 @@ from django.contrib.sessions.models import Session
 
 from polling.delivery.pausing import rearm_forgotten
 from polling.models import Heartbeat
+from polling.refusals import tell_refusals
 from polling.reports import tallies
 from polling.retention import prune
 from polling.runtime.heartbeats import NEVER
@@ -51,6 +52,7 @@ def forget_clusters(now: datetime) -> int:
 
 CHORES: list[Chore] = [
     Chore("tallies", timedelta(0), tallies.advance),
+    Chore("tell refusals", timedelta(0), tell_refusals),
     Chore("tell the operator", timedelta(0), tell_operator),
     Chore("rearm forgotten", timedelta(0), rearm_forgotten),
     Chore("pulse", timedelta(0), send_pulse),

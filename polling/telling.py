@@ -32,6 +32,10 @@ MOST = 50
 TRIES = 10
 PATIENCE_SECONDS = 10
 STALE = timedelta(days=1)
+_OF_POLLS = {Alert.Kind.REFUSED, Alert.Kind.ACCEPTED}
+_OF_DELIVERY = (
+    "Nothing is lost: later events are kept. See the deliveries' pages, or run: manage.py release INSTANCE_ID"
+)
 
 
 class TellingFailedError(Exception):
@@ -116,8 +120,8 @@ def subject_of(alerts: Sequence[Alert]) -> str:
 def body_of(alerts: Sequence[Alert]) -> str:
     """Give the text of a mail: one paragraph an alert, and what to do."""
     paragraphs = [f"{utc_text(alert.created_at)}  {alert.organization}\n{alert.text}" for alert in alerts]
-    advice = "Nothing is lost: later events are kept. See the deliveries' pages, or run: manage.py release INSTANCE_ID"
-    return "\n\n".join([*paragraphs, f"{advice}\n{settings.PUBLIC_URL}".rstrip()]) + "\n"
+    advice = "" if {alert.kind for alert in alerts} <= _OF_POLLS else _OF_DELIVERY
+    return "\n\n".join([*paragraphs, f"{advice}\n{settings.PUBLIC_URL}".strip()]).rstrip() + "\n"
 
 
 def post_of(alerts: Sequence[Alert]) -> dict[str, Any]:

@@ -183,6 +183,8 @@ class Alert(models.Model):
         LAST_TRY = "last try", "One try is left"
         PAUSED = "paused", "Delivery is paused"
         BREAKER = "breaker", "A receiver keeps failing"
+        REFUSED = "refused", "ConnectWise refuses the keys"
+        ACCEPTED = "accepted", "ConnectWise accepts the keys again"
 
     kind = models.CharField(max_length=20, choices=Kind.choices)
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="alerts")
