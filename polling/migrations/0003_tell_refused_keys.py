@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('polling', '0001_initial'),
+        ('polling', '0002_queued_replays'),
     ]
 
     operations = [
