@@ -162,5 +162,11 @@ def ask(data: Path, *arguments: str) -> str:
     """Run a command to its end beside what runs already; give what it prints."""
     command = [sys.executable, "manage.py", *arguments]
     return subprocess.run(
-        command, cwd=ROOT, env=environment_of(data), check=True, capture_output=True, text=True, timeout=30
+        command, cwd=ROOT, env=environment_of(data), check=True, capture_output=True, text=True, timeout=60
     ).stdout
+
+
+def poll_now(data: Path) -> None:
+    """Make all polls due, beside what runs already."""
+    code = "from polling.models import PollState; from polling.runtime.due import make_due; make_due(PollState.objects.all())"
+    ask(data, "shell", "-v0", "-c", code)

@@ -15,12 +15,11 @@ import pytest
 from cwconnect.demo import Api, Demo, free_port, instance_body
 from cwconnect.receiver import Arrival, Receiver
 from cwconnect.sandbox import SandboxServer
-from tests.processes.services import Service, ask, manage, wait_until
+from tests.processes.services import Service, ask, manage, poll_now, wait_until
 from tests.sandboxes import start_sandbox
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 
-_POLL_NOW = "from polling import due, models; due.make_due(models.PollState.objects.all())"
 KEY = "a signature key"
 LOCAL = {"CWCONNECT_PRIVATE_NETWORKS": "127.0.0.0/8"}
 
@@ -34,7 +33,7 @@ class World:
 
     def up(self) -> Service:
         service = manage(self.data, "up", "--port", str(self.port), environment=LOCAL)
-        wait_until(lambda: "cwconnect is up" in service.output, 45, "up", lambda: service.output)
+        wait_until(lambda: "cwconnect is up" in service.output, 90, "up", lambda: service.output)
         return service
 
     def watch_contacts(self) -> None:
@@ -47,11 +46,8 @@ class World:
         with closing(Api(f"http://127.0.0.1:{self.port}", authorization)) as api:
             api.ask("POST", "/instances", body)
 
-    def poll_now(self) -> None:
-        ask(self.data, "shell", "-v0", "-c", _POLL_NOW)
-
     def wait_for_arrivals(self, count: int) -> None:
-        wait_until(lambda: len(self.arrivals) >= count, 20, f"{count} arrivals", lambda: self.arrivals)
+        wait_until(lambda: len(self.arrivals) >= count, 60, f"{count} arrivals", lambda: self.arrivals)
 
 
 @pytest.fixture
@@ -70,7 +66,7 @@ def test_what_changes_while_the_service_is_down_arrives_once(world: World) -> No
     with world.up() as service:
         world.watch_contacts()
         world.sandbox.store.change("contacts", 3, {"title": "Engineer"})
-        world.poll_now()
+        poll_now(world.data)
         world.wait_for_arrivals(1)
         stop(service)
 
@@ -78,9 +74,9 @@ def test_what_changes_while_the_service_is_down_arrives_once(world: World) -> No
     world.sandbox.store.create("contacts", {"firstName": "Nora"})
 
     with world.up() as service:
-        world.poll_now()
+        poll_now(world.data)
         world.wait_for_arrivals(3)
-        world.poll_now()
+        poll_now(world.data)
         time.sleep(3)
         stop(service)
     told = sorted((arrival.kind, arrival.object_id) for arrival in world.arrivals)
@@ -93,7 +89,7 @@ def test_requests_in_flight_do_not_hold_up_the_end(world: World) -> None:
         world.watch_contacts()
         service.wait_for_roles()
         world.sandbox.store.fail_next(2, delay=60.0)
-        world.poll_now()
+        poll_now(world.data)
         wait_until(service.busy_workers, 20, "a busy worker")
         time.sleep(2)
         begun = time.monotonic()

@@ -17,7 +17,7 @@ import pytest
 
 from cwconnect.demo import free_port
 from tests.polling.receivers import Receiver, start_receiver
-from tests.processes.services import ask, manage, wait_until
+from tests.processes.services import ask, manage, poll_now, wait_until
 from tests.sandboxes import start_sandbox
 from tests.seed import example_body
 
@@ -122,10 +122,6 @@ def look_at_pages(browser: Browser) -> None:
             found |= set(re.findall(r'href="(/[^"#]*)"', browser.ask("GET", path)[1]))
         waiting = [path for path in sorted(found - seen) if "logout" not in path and not path.startswith("/static/")]
     assert len(seen) > 10
-
-
-def poll_now(data: Path) -> None:
-    ask(data, "shell", "-v0", "-c", "from polling import due, models as m; due.make_due(m.PollState.objects.all())")
 
 
 def test_no_secret_of_a_run_is_found_in_the_clear(data: Path, receiver: Receiver) -> None:
