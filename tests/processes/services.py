@@ -168,5 +168,5 @@ def ask(data: Path, *arguments: str) -> str:
 
 def poll_now(data: Path) -> None:
     """Make all polls due, beside what runs already."""
-    code = "from polling.models import PollState; from polling.runtime import due; due.make_due(PollState.objects.all())"
-    ask(data, "shell", "-v0", "-c", code)
+    model, make_due = "from polling.models import PollState", "from polling.runtime.due import make_due"
+    ask(data, "shell", "-v0", "-c", f"{model}; {make_due}; make_due(PollState.objects.all())")
