@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from django.db.models import Count, QuerySet
 
 from polling.bulk import insert
-from polling.detection.changes import UNREAD
+from polling.detection.changes import FORGOTTEN, UNREAD
 from polling.models import Absence, Health, KnownRecord
 
 Standing = Absence.Standing
@@ -59,7 +59,7 @@ def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None,
     for rows in _known_slices(poll_id, after, upto):
         unknown.difference_update(record_id for record_id, _, _ in rows)
         missed = [record_id for record_id, gone, _ in rows if not gone and record_id not in seen]
-        back = [record_id for record_id, gone, unread in rows if gone and unread and record_id in seen]
+        back = [record_id for record_id, gone, digest in rows if _was_away(digest, gone=gone) and record_id in seen]
         _note(poll_id, missed, Standing.MISSED)
         _note(poll_id, back, Standing.BACK)
     met = [(poll_id, record_id, None, UNREAD, False) for record_id in sorted(unknown)]
@@ -72,14 +72,19 @@ def _seen_again(poll_id: int, ids: Collection[int], *, after: int, upto: int | N
         rows.filter(record_id__in=list(ids)).exclude(standing=Standing.BACK).delete()
 
 
-def _known_slices(poll_id: int, after: int, upto: int | None) -> Iterator[Sequence[tuple[int, bool, bool]]]:
-    """Give id, whether it is gone, and whether its content is unread, of at most 5,000 known rows at a time."""
+def _was_away(digest: bytes, *, gone: bool) -> bool:
+    """Whether the row was told as deleted by a sweep: it has its tombstone, or was to be told once more."""
+    return digest == FORGOTTEN or (gone and digest == UNREAD)
+
+
+def _known_slices(poll_id: int, after: int, upto: int | None) -> Iterator[Sequence[tuple[int, bool, bytes]]]:
+    """Give id, whether it is gone, and the digest, of at most 5,000 known rows at a time."""
     rows = KnownRecord.objects.filter(resource_poll_id=poll_id).order_by("record_id")
     if upto is not None:
         rows = rows.filter(record_id__lte=upto)
     while True:
         found = [
-            (record_id, gone, bytes(digest) == UNREAD)
+            (record_id, gone, bytes(digest))
             for record_id, gone, digest in rows.filter(record_id__gt=after).values_list("record_id", "gone", "digest")[
                 :SLICE
             ]

@@ -19,6 +19,7 @@ import orjson
 
 DIGEST_VERSION = 1
 UNREAD = b"\x00"  # the digest of a row whose content was never read, or that is gone from ConnectWise
+FORGOTTEN = b"\xff"  # of no version: the digest of a row that was told of, and whose content is not known any more
 
 
 class UnstorableError(ValueError):
@@ -84,6 +85,7 @@ class Verdict:
 SILENCE = Verdict(None, remember=False)
 REMEMBER = Verdict(None, remember=True)
 BURY = Verdict(None, remember=True, gone=True)
+BURIED = Verdict(None, remember=False, gone=True)
 
 
 def judge(seen: Seen, known: Known | None, watch: Watch) -> Verdict:
@@ -118,7 +120,8 @@ def _judge_new(seen: Seen, watch: Watch) -> Verdict:
 
 def _judge_deleted(seen: Seen, known: Known | None, watch: Watch) -> Verdict:
     if known is not None and known.gone:
-        return SILENCE if (seen.stamp, seen.digest) == (known.stamp, known.digest) else BURY
+        # What happens to it in its grave is not followed: it is told once, and once more should it live again.
+        return BURY if known.digest == UNREAD else BURIED
     if known is None or known.unread:
         if seen.record_id > watch.mark:
             return SILENCE  # never told of, so there is nothing to take back; should it live again, it is CREATED

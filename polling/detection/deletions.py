@@ -77,7 +77,8 @@ def tell_deleted(
         Change(record_id=number, object_id=object_id, kind="DELETED", occurred_at=occurred_at, record=text)
         for number, object_id, text in _last_known(poll, plan, gone)
     ]
-    KnownRecord.objects.filter(resource_poll=poll, record_id__in=gone).update(gone=True, stamp=None, digest=UNREAD)
+    stamp = int(occurred_at.timestamp())  # of the event, so that a later look can tell if it should still be there
+    KnownRecord.objects.filter(resource_poll=poll, record_id__in=gone).update(gone=True, stamp=stamp, digest=UNREAD)
     KnownBody.objects.filter(resource_poll=poll, record_id__in=gone).delete()
     absences(poll.pk).filter(record_id__in=gone).delete()
     return record_changes(poll=poll, run=run, changes=changes, now=now, seen=seen)

@@ -40,13 +40,18 @@ class Recorder:
     ) -> int:
         """Judge each record against what is known of it; remember, and give the number of events.
 
-        `known` stands in for what is remembered: a repair's better knowledge. Everything read is remembered then.
+        `known` stands in for what is remembered: a repair's better knowledge. What it holds is remembered in any case.
         """
         ids = [read.seen.record_id for read in reading.records]
         before = known_records(self.poll.pk, ids) if known is None else known
         judged = [(read, judge(read.seen, before.get(read.seen.record_id), self.watch)) for read in reading.records]
         changes = self._changes(judged, seen)
-        remembered = [self._remembered(*pair) for pair in judged if pair[1].remember or known is not None]
+        better = known or {}
+        remembered = [
+            self._remembered(read, verdict)
+            for read, verdict in judged
+            if verdict.remember or read.seen.record_id in better
+        ]
         remember(self.poll.pk, remembered)
         if self.plan.detect_deletes and ids:
             Absence.objects.filter(resource_poll=self.poll, record_id__in=ids).delete()
@@ -80,4 +85,6 @@ class Recorder:
 
     def _remembered(self, read: RecordRead, verdict: Verdict) -> Remembered:
         body = read.text.decode() if self.plan.track_changes or self.plan.detect_deletes else None
-        return Remembered(read.seen.record_id, read.seen.stamp, read.seen.digest, body, verdict.gone)
+        buried_in_silence = verdict.gone and verdict.kind is None
+        stamp = None if buried_in_silence else read.seen.stamp
+        return Remembered(read.seen.record_id, stamp, read.seen.digest, body, verdict.gone)

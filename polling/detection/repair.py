@@ -2,6 +2,7 @@
 
 Rows pass the same judgement and the same commit as a poll's, under the poll's lease. What was known of a missed row is
 taken from the event log, since its known row is lost or says more than was told: so what was told is not told again.
+A delete that was lost is told by a sweep, which begins at once (see lost_deletes.py).
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from cwconnect.connectwise.client import Page
+from cwconnect.connectwise.client import Page, Record
 from instances.models import ResourcePoll
 from instances.plans import Plan
 from polling.delivery.notifications import Change, batches, notification_of
 from polling.delivery.pausing import rearm, release_delivery
 from polling.delivery.replay import Selection, replay_now
-from polling.detection.changes import Known, Watch, digest
+from polling.detection.changes import FORGOTTEN, Known, Watch, digest
+from polling.detection.deletions import sweep_now
 from polling.detection.jobs import LEASE, Claimed, more_notes
 from polling.detection.known import known_records
+from polling.detection.lost_deletes import lost_among, revive
+from polling.detection.poller import sweep_these
 from polling.detection.reading import read_records
 from polling.detection.recording import Recorder
 from polling.detection.rereading import lots, read_rows
@@ -34,6 +38,7 @@ from polling.detection.verification import Finding, undelivered_events
 from polling.models import DeliveryState, Event, Notification, PollRun, PollState
 from polling.runtime.leases import claim, fence, release
 
+SWEEP = PollRun.Kind.SWEEP
 WRAPPED_AT_ONCE = 1000
 PATIENCE = timedelta(minutes=3)  # a worker that died holds its lease for no longer
 
@@ -58,8 +63,33 @@ def repair(finding: Finding, *, patience: timedelta = PATIENCE) -> Repaired:
     twice it does no harm.
     """
     run = _poll_again(finding, patience) if finding.missed or finding.stale else None
+    sweep = _sweep_again(finding, patience) if finding.deleted else None
     resent = _send_again(finding.poll, timezone.now()) if finding.undelivered else 0
-    return Repaired(run.records if run else 0, run.events if run else 0, resent)
+    return Repaired(run.records if run else 0, sum(done.events for done in (run, sweep) if done), resent)
+
+
+def _sweep_again(finding: Finding, patience: timedelta) -> PollRun | None:
+    """Sweep for the deletes that were lost; give the sweep, None if it is left to the worker."""
+    state, token = _claim(finding.poll.pk, patience)
+    try:
+        _revive(state, token, finding)
+    finally:
+        release(PollState, [state.pk], token)
+    sweep_now(PollState.objects.filter(pk=state.pk))
+    seen: list[PollRun] = []
+    sweep_these([state.pk], report=lambda job, run: seen.append(run))
+    return next((run for run in reversed(seen) if run.kind == PollRun.Kind.SWEEP), None)
+
+
+def _revive(state: PollState, token: str, finding: Finding) -> None:
+    """Have the rows known as living again, those that somebody told of meanwhile excepted."""
+    now = timezone.now()
+    with transaction.atomic():
+        fence(PollState, state.pk, token, lease_until=now + LEASE)
+        # One that is under way may have passed them.
+        open_sweep = PollRun.objects.filter(resource_poll=finding.poll, status=PollRun.Status.OPEN, kind=SWEEP)
+        open_sweep.update(status=PollRun.Status.ABANDONED, finished_at=now)
+        revive(finding.poll, lost_among(finding.poll, finding.deleted, told_from=EVER))
 
 
 def _poll_again(finding: Finding, patience: timedelta) -> PollRun:
@@ -128,8 +158,11 @@ class _Repair(Claimed):
         self.run = run
 
     def _known(self, ids: Sequence[int]) -> dict[int, Known]:
-        kept = known_records(self.poll.pk, [record_id for record_id in ids if record_id not in self._missed])
-        return kept | _known_from_log(self.poll, self.plan, [number for number in ids if number in self._missed])
+        stored = known_records(self.poll.pk, ids)
+        kept = {record_id: row for record_id, row in stored.items() if record_id not in self._missed}
+        # A tombstone whose events are lost was told of all the same.
+        told = {record_id: Known(None, FORGOTTEN) for record_id, row in stored.items() if row.gone} | kept
+        return told | _known_from_log(self.poll, self.plan, [number for number in ids if number in self._missed])
 
 
 def _known_from_log(poll: ResourcePoll, plan: Plan, ids: Collection[int]) -> dict[int, Known]:
@@ -139,10 +172,16 @@ def _known_from_log(poll: ResourcePoll, plan: Plan, ids: Collection[int]) -> dic
     found = {}
     for event in Event.objects.filter(pk__in=list(last.values_list("last", flat=True))):
         record = orjson.loads(event.record)
-        stamp = plan.updated.read(record)
-        seconds = None if stamp is None else int(stamp.timestamp())
-        found[event.record_id] = Known(seconds, digest(record), gone=event.kind == Event.Kind.DELETED)
+        found[event.record_id] = Known(_stamp(plan, record), digest(record), gone=event.kind == Event.Kind.DELETED)
     return found
+
+
+def _stamp(plan: Plan, record: Record) -> int | None:
+    try:
+        updated = plan.updated.read(record)
+    except ValueError:
+        return None  # as it was remembered when it was told
+    return None if updated is None else int(updated.timestamp())
 
 
 def _send_again(poll: ResourcePoll, now: datetime) -> int:

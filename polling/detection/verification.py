@@ -4,14 +4,14 @@
 |---|---|
 | missed | rows that the poll's filter selects, written before the last good poll began, and not told or not known |
 | stale | ConnectWise's stamp is newer than the one known, and older than the last good poll |
+| deleted | rows that are gone, where deletes are asked for, whose delete is not in the log (see lost_deletes.py) |
 | undelivered | events whose notification has not arrived: waiting, exhausted, given up, or lost |
 | repeated | an event that tells again what the record's event before it told: same kind, same stamp, same content |
-| coming | rows written since the last good poll: the next one reads them |
+| coming | rows written since the last good poll, or gone or back since the last sweep: the next one tells them |
 
 A row was to be told that is above the mark, or was written since watching began: it is missed when it is not known, or
-when the event of its known state is not in the log. Missed, stale and undelivered are what is missing. Deletes are the
-sweep's to find and are not looked for here. Events older than the retention may have been pruned, and are not missed.
-Memory holds one page, and the ids that are missing.
+when the event of its known state is not in the log. Missed, stale, deleted and undelivered are what is missing. Events
+older than the retention may have been pruned, and are not missed. Memory holds one page, and the ids that are missing.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from instances.models import ResourcePoll
 from instances.plans import Plan
 from instances.poll_configuration import plan_of
 from polling.detection.absences import Standing, absences
-from polling.detection.changes import Known
+from polling.detection.changes import UNREAD, Known
 from polling.detection.known import known_records
+from polling.detection.lost_deletes import find_gone
 from polling.detection.rereading import lots, read_rows
 from polling.models import Event, KnownRecord, Notification, PollState
 
@@ -49,6 +50,7 @@ class Finding:
     known: int
     missed: tuple[int, ...]
     stale: tuple[int, ...]
+    deleted: tuple[int, ...]
     coming: int
     undelivered: int
     repeated: int
@@ -57,7 +59,7 @@ class Finding:
     @property
     def whole(self) -> bool:
         """Whether nothing is missing."""
-        return not (self.missed or self.stale or self.undelivered)
+        return not (self.missed or self.stale or self.deleted or self.undelivered)
 
     def as_json(self) -> dict[str, object]:
         """Give it for a reader of JSON, the missing ids included."""
@@ -68,6 +70,7 @@ class Finding:
             "known": self.known,
             "missed": list(self.missed),
             "stale": list(self.stale),
+            "deleted": list(self.deleted),
             "coming": self.coming,
             "undelivered": self.undelivered,
             "repeated": self.repeated,
@@ -84,7 +87,7 @@ def verify(poll: ResourcePoll, now: datetime, *, progress: Progress = lambda row
     """
     comparison = Comparison(poll, now)
     for page in comparison.pages():
-        comparison.compare(page.records)
+        comparison.compare(page)
         progress(comparison.source)
     missed, stale = comparison.selected()
     return Finding(
@@ -93,6 +96,7 @@ def verify(poll: ResourcePoll, now: datetime, *, progress: Progress = lambda row
         known=KnownRecord.objects.filter(resource_poll=poll, gone=False).count(),
         missed=missed,
         stale=stale,
+        deleted=tuple(comparison.deleted),
         coming=comparison.coming,
         undelivered=undelivered_events(poll).count(),
         repeated=count_repeated(poll),
@@ -118,6 +122,15 @@ def _repeats(poll: ResourcePoll, record_id: int) -> int:
     return sum(one == next_ for one, next_ in pairwise(told.values_list("kind", "occurred_at", "record")))
 
 
+@dataclass(frozen=True)
+class Row:
+    """What a comparison needs of a row at the source; `flagged` as deleted, where that is asked for."""
+
+    record_id: int
+    stamp: datetime | None
+    flagged: bool
+
+
 @dataclass
 class Comparison:
     """One poll's source under comparison, page by page."""
@@ -126,6 +139,7 @@ class Comparison:
     now: datetime
     source: int = 0
     coming: int = 0
+    deleted: list[int] = field(default_factory=list)
     suspects: list[int] = field(default_factory=list)
     """Rows to be read again through the poll's filter, which the first reading ignores."""
 
@@ -136,11 +150,13 @@ class Comparison:
         state = PollState.objects.filter(resource_poll=self.poll).first()
         self.cursor = state.cursor if state else None
         self.since = self.poll.since
+        self._reached = 0
 
     @property
     def fields(self) -> str:
-        """The members to ask for: id, `_info` and where the poll's stamp is."""
-        return ",".join(dict.fromkeys(("id", "_info", self.plan.updated.field.split(".")[0])))
+        """The members to ask for: id, `_info`, where the poll's stamp is, and the flag of deleted companies."""
+        flag = ("deletedFlag",) if self.plan.honours_deleted_flag else ()
+        return ",".join(dict.fromkeys(("id", "_info", self.plan.updated.field.split(".")[0], *flag)))
 
     def pages(self) -> Iterator[Page]:
         """Read the source's ids and stamps, a page at a time, whatever the poll's filter."""
@@ -152,13 +168,20 @@ class Comparison:
                 return
             after_id = page.last_id
 
-    def compare(self, records: Sequence[Record]) -> None:
+    def compare(self, page: Page) -> None:
         """Count a page in, and note its suspects. What is known is read after the page, so never older than it."""
-        self.source += len(records)
-        stamps = {record["id"]: self._stamp(record) for record in records}
-        faults, coming = self._look(stamps)
-        self.coming += len(coming)
+        self.source += len(page.records)
+        rows = [self._row(record) for record in page.records]
+        faults, coming = self._look(rows)
+        self.coming += coming
         self.suspects += sorted(faults)
+        if self.plan.detect_deletes and self.since is not None:
+            there = {row.record_id for row in rows}
+            upto = None if page.is_last else page.last_id
+            gone = find_gone(self.poll, there, after=self._reached, upto=upto, told_from=self.told_from(self.since))
+            self.deleted += gone.lost
+            self.coming += gone.coming
+        self._reached = page.last_id
 
     def selected(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Give the missed and the stale among the suspects: those that the filter selects, looked at again."""
@@ -169,51 +192,60 @@ class Comparison:
         opening = self.plan.opening(self.since)
         for lot in lots(self.plan, self.suspects, opening=opening, filtered=True):
             page = read_rows(self.client, self.plan, lot, opening=opening, filtered=True)
-            faults, _ = self._look({record["id"]: self._stamp(record) for record in page.records})
+            faults, _ = self._look([self._row(record) for record in page.records])
             missed += [record_id for record_id, is_stale in faults.items() if not is_stale]
             stale += [record_id for record_id, is_stale in faults.items() if is_stale]
         return tuple(sorted(missed)), tuple(sorted(stale))
 
-    def _stamp(self, record: Record) -> datetime | None:
+    def told_from(self, since: datetime) -> datetime:
+        """Give the time from which on all that was told is still in the log, unless it was lost."""
+        return max(since, self.now - timedelta(days=settings.RETENTION_DAYS))
+
+    def _row(self, record: Record) -> Row:
         try:
-            return self.plan.updated.read(record)
+            stamp = self.plan.updated.read(record)
         except ValueError:
-            return None  # the poll compares such a row by its content, and says so on its run
+            stamp = None  # the poll compares such a row by its content, and says so on its run
+        flagged = self.plan.honours_deleted_flag and record.get("deletedFlag") is True
+        return Row(record["id"], stamp, flagged)
 
-    def _look(self, stamps: Mapping[int, datetime | None]) -> tuple[dict[int, bool], list[int]]:
-        """Give what is wrong with these rows (True: stale, False: missed), and those that the next poll reads."""
-        known = known_records(self.poll.pk, list(stamps))
+    def _look(self, rows: Sequence[Row]) -> tuple[dict[int, bool], int]:
+        """Give what is wrong with these rows (True: stale, False: missed), and how many the next run will tell."""
+        known = known_records(self.poll.pk, [row.record_id for row in rows])
         faults: dict[int, bool] = {}
-        coming = []
-        for record_id, stamp in stamps.items():
-            if not self._concerns(record_id, stamp, known.get(record_id)):
-                continue
-            if stamp is not None and (self.cursor is None or stamp >= self.cursor):
-                coming.append(record_id)
-            else:
-                row = known.get(record_id)
-                faults[record_id] = row is not None and not row.unread
-        for record_id in self._untold(known, stamps.keys() - faults.keys()):
+        coming = set()
+        for row in rows:
+            before = known.get(row.record_id)
+            if before is not None and before.gone and before.digest == UNREAD:
+                coming.add(row.record_id)  # told as deleted by a sweep, and back
+            elif self._concerns(row, before):
+                if row.stamp is not None and (self.cursor is None or row.stamp >= self.cursor):
+                    coming.add(row.record_id)
+                else:
+                    faults[row.record_id] = before is not None and not before.unread
+        for record_id in self._untold(known, known.keys() - faults.keys()):
             faults[record_id] = False
-        return faults, coming
+        return faults, len(coming)
 
-    def _concerns(self, record_id: int, stamp: datetime | None, known: Known | None) -> bool:
+    def _concerns(self, row: Row, known: Known | None) -> bool:
         """Whether the poll has, or had, to tell of the row as it is now."""
         if known is None or known.unread:
-            return record_id > self.poll.mark or (stamp is not None and self.since is not None and stamp >= self.since)
-        if known.gone or stamp is None:
+            if row.record_id > self.poll.mark:
+                return not row.flagged  # what came and went before it was told of is not told as deleted
+            return row.stamp is not None and self.since is not None and row.stamp >= self.since
+        if row.stamp is None or (known.gone and row.flagged):
             return False
-        return known.stamp is None or int(stamp.timestamp()) > known.stamp
+        return known.stamp is None or int(row.stamp.timestamp()) > known.stamp
 
     def _untold(self, known: Mapping[int, Known], ids: set[int]) -> set[int]:
         """Give those of `ids` whose known state is not in the log, though it was to be told and is not too old."""
         if self.plan.ignore_empty_changes or self.since is None:
             return set()  # what is not in the log may have been an empty change
-        first = max(self.since, self.now - timedelta(days=settings.RETENTION_DAYS)).timestamp()
+        first = self.told_from(self.since).timestamp()
         told = {
             record_id: row.stamp
             for record_id in ids
-            if (row := known.get(record_id)) and not row.gone and row.stamp is not None and row.stamp >= first
+            if (row := known.get(record_id)) and row.digest != UNREAD and row.stamp is not None and row.stamp >= first
         }
         log = Event.objects.filter(resource_poll=self.poll, record_id__in=told).values_list("record_id", "occurred_at")
         there = {(record_id, int(at.timestamp())) for record_id, at in log}

@@ -110,8 +110,8 @@ class PollRun(models.Model):
 class KnownRecord(models.Model):
     """A row of ConnectWise as last read: kept narrow, for as long as its resource is polled.
 
-    `stamp` is Unix seconds; `digest` is a version byte and the content's hash, or a lone zero byte for a row that was
-    met by its id alone, or found gone (see changes.py).
+    `stamp` is Unix seconds, of a tombstone those of its DELETED event; `digest` is a version byte and the content's
+    hash, or a lone byte for a row that was met by its id alone, or found gone (see changes.py).
     """
 
     pk = models.CompositePrimaryKey("resource_poll_id", "record_id")

@@ -57,5 +57,5 @@ def verify_poll(request: PageRequest, number: int, poll: int) -> HttpResponse:
 
 def _missing(finding: Finding) -> str:
     """Name the first rows that are missing."""
-    ids = sorted({*finding.missed, *finding.stale})
+    ids = sorted({*finding.missed, *finding.stale, *finding.deleted})
     return ", ".join(str(number) for number in ids[:_IDS]) + (", …" if len(ids) > _IDS else "")

@@ -51,7 +51,8 @@ class DecidedShape(Shape):
 class FindingShape(Shape):
     """One poll's resource compared with what is recorded of it: ids of rows that are missing, and counts.
 
-    `missed` was never told, `stale` is newer in ConnectWise than what was told; `coming` the next poll will read.
+    `missed` was never told, `stale` is newer in ConnectWise than what was told, `deleted` is gone and was last told as
+    living; `coming` the next poll or sweep will tell.
     `whole` says that nothing is missing.
     """
 
@@ -60,6 +61,7 @@ class FindingShape(Shape):
     known: int
     missed: list[int]
     stale: list[int]
+    deleted: list[int]
     coming: int
     undelivered: int
     repeated: int
@@ -131,6 +133,7 @@ def _finding(found: Finding) -> FindingShape:
         known=found.known,
         missed=list(found.missed),
         stale=list(found.stale),
+        deleted=list(found.deleted),
         coming=found.coming,
         undelivered=found.undelivered,
         repeated=found.repeated,

@@ -21,6 +21,17 @@ def watch_deletes(world: World, *, poll: dict[str, Any] | None = None, **keys: A
     return world
 
 
+def watch_companies(world: World, *, callback_url: str = "http://127.0.0.1:9/", **poll: Any) -> None:
+    """Watch organizations in place of contacts, with deletes asked for."""
+    world.store.table("organizations").fill(5, world.store.now() - 1000)
+    keys = {"detectDeletes": True, "url": "/hubs/crm/organizations?fields=id,name&where=lastUpdated>'${date}'"}
+    world.watch(poll=keys | poll, callback_url=callback_url)
+    world.poll()
+    if poll.get("detectDeletes", True):
+        sweep(world)
+    assert world.told() == []
+
+
 def sweep(world: World) -> PollRun:
     """Sweep now, whatever waits stand in the way; give the run."""
     Site.objects.all().delete()

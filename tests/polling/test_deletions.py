@@ -18,7 +18,7 @@ from polling.models import Absence, Event, Health, KnownBody, KnownRecord, PollR
 from polling.runtime.due import poll_due_at
 from polling.runtime.leases import LeaseLostError, claim
 from tests.polling.conftest import World
-from tests.polling.sweeping import delete, known, standing, sweep, watch_deletes
+from tests.polling.sweeping import delete, known, standing, sweep, watch_companies, watch_deletes
 
 
 def test_a_delete_is_told_once_with_the_last_record_known(world: World) -> None:
@@ -285,17 +285,6 @@ def test_the_flag_means_nothing_where_deletes_are_not_asked_for(world: World) ->
     world.store.change("organizations", 2, {"deletedFlag": True})
     world.poll()
     assert world.told() == [("UPDATED", "2")]
-
-
-def watch_companies(world: World, **poll: Any) -> None:
-    """Watch organizations in place of contacts."""
-    world.store.table("organizations").fill(5, world.store.now() - 1000)
-    keys = {"detectDeletes": True, "url": "/hubs/crm/organizations?fields=id,name&where=lastUpdated>'${date}'"}
-    world.watch(poll=keys | poll)
-    world.poll()
-    if poll.get("detectDeletes", True):
-        sweep(world)
-    assert world.told() == []
 
 
 @pytest.mark.parametrize(

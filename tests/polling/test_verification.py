@@ -56,7 +56,7 @@ def test_a_whole_history_is_whole(history: World) -> None:
 
 
 def test_rows_lost_on_purpose_are_found_and_repaired_exactly(history: World, receiver: Receiver) -> None:
-    _lose(Event.objects.filter(record_id__in=[2, 31]))
+    lose(Event.objects.filter(record_id__in=[2, 31]))
     KnownRecord.objects.filter(record_id__in=[3, 31]).delete()
     KnownRecord.objects.filter(record_id=4).update(stamp=1, digest=b"\x01" * 16)
     found = look(history)
@@ -73,7 +73,7 @@ def test_rows_lost_on_purpose_are_found_and_repaired_exactly(history: World, rec
 
 
 def test_a_repair_is_a_run_that_people_can_see(history: World) -> None:
-    _lose(Event.objects.filter(record_id=2))
+    lose(Event.objects.filter(record_id=2))
     repair(look(history))
     run = PollRun.objects.get(kind=PollRun.Kind.REPAIR)
     assert (run.status, run.records, run.events) == (PollRun.Status.COMPLETE, 1, 1)
@@ -81,7 +81,7 @@ def test_a_repair_is_a_run_that_people_can_see(history: World) -> None:
 
 
 def test_only_the_rows_in_question_are_read_again(history: World) -> None:
-    _lose(Event.objects.filter(record_id__in=[2, 5]))
+    lose(Event.objects.filter(record_id__in=[2, 5]))
     found = look(history)
     history.store.clear_requests()
     repair(found)
@@ -111,7 +111,7 @@ def test_what_was_written_since_the_last_good_poll_is_coming_and_not_missed(hist
 
 
 def test_events_older_than_the_retention_are_not_missed(history: World) -> None:
-    _lose(Event.objects.all())
+    lose(Event.objects.all())
     long_after = timezone.now() + timedelta(days=31)
     assert verify(history.state.resource_poll, long_after).missed == ()
 
@@ -160,7 +160,7 @@ def test_events_whose_notification_is_lost_get_another(history: World, receiver:
 
 
 def test_a_repair_waits_for_the_lease(history: World) -> None:
-    _lose(Event.objects.filter(record_id=2))
+    lose(Event.objects.filter(record_id=2))
     found = look(history)
     claim(PollState.objects.all(), [history.state.pk], now=timezone.now(), length=LEASE)
     with pytest.raises(BusyError):
@@ -168,7 +168,7 @@ def test_a_repair_waits_for_the_lease(history: World) -> None:
 
 
 def test_the_command_finds_repairs_and_delivers(history: World, receiver: Receiver) -> None:
-    _lose(Event.objects.filter(record_id=2))
+    lose(Event.objects.filter(record_id=2))
     out = StringIO()
     with pytest.raises(CommandError):
         call_command("verify", history.instance.pk, "--json", stdout=out)
@@ -189,7 +189,7 @@ def test_the_command_says_why_it_can_not_look(history: World) -> None:
         call_command("verify", history.instance.pk, "--resource", "tickets", verbosity=0)
 
 
-def _lose(events: Any) -> None:
+def lose(events: Any) -> None:
     """Delete events as if they had never been, with their notifications once these tell of nothing else."""
     events.delete()
     Notification.objects.filter(events=None).delete()

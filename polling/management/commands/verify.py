@@ -23,7 +23,7 @@ from polling.detection.verification import Finding, verify
 from polling.runtime.leases import LeaseLostError
 from polling.terminal import chosen_instances, progress
 
-COLUMNS = ("source", "known", "missed", "stale", "coming", "undelivered", "repeated", "held")
+COLUMNS = ("source", "known", "missed", "stale", "deleted", "coming", "undelivered", "repeated", "held")
 IDS_SHOWN = 20
 
 
@@ -83,6 +83,7 @@ class Command(BaseCommand):
         for finding in findings:
             self._ids(finding, "missed", finding.missed)
             self._ids(finding, "stale", finding.stale)
+            self._ids(finding, "deleted", finding.deleted)
 
     def _ids(self, finding: Finding, what: str, ids: Sequence[int]) -> None:
         if ids:

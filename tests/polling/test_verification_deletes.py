@@ -1,0 +1,186 @@
+"""The reconciliation report on deletes: what was told as deleted, or should have been, and was lost on purpose."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from instances.models import ResourcePoll
+from polling.delivery.deliverer import deliver_these
+from polling.detection.changes import DIGEST_VERSION
+from polling.detection.repair import repair
+from polling.detection.verification import Finding, verify
+from polling.models import Event, KnownBody, KnownRecord, Notification, PollRun, PollState
+from tests.polling.conftest import World
+from tests.polling.receivers import Receiver
+from tests.polling.sweeping import delete, sweep, watch_companies, watch_deletes
+from tests.polling.test_verification import lose
+
+
+def look(world: World) -> Finding:
+    return verify(ResourcePoll.objects.get(instance=world.instance), timezone.now())
+
+
+@pytest.fixture
+def deletes(world: World, receiver: Receiver) -> World:
+    """As `history`, with deletes asked for: 2 and 31 were deleted, told and delivered."""
+    watch_deletes(world, callback_url=receiver.url)
+    for record_id in range(1, 7):
+        world.change(record_id, "Chief")
+    world.store.create("contacts")
+    world.poll()
+    delete(world, 2, 31)
+    sweep(world)
+    world.store.clock_offset = 5
+    world.poll()
+    deliver_these([world.instance.pk])
+    assert world.told()[-2:] == [("DELETED", "2"), ("DELETED", "31")]
+    receiver.got.clear()
+    assert look(world).whole
+    return world
+
+
+@pytest.mark.parametrize("kinds", [["DELETED"], ["CREATED", "UPDATED", "DELETED"]])
+def test_a_lost_delete_is_found_and_told_again(deletes: World, receiver: Receiver, kinds: list[str]) -> None:
+    lose(Event.objects.filter(record_id__in=[2, 31], kind__in=kinds))
+    found = look(deletes)
+    assert (found.missed, found.stale, found.deleted, found.whole) == ((), (), (2, 31), False)
+    assert repair(found).events == 2
+    deliver_these([deletes.instance.pk])
+    assert sorted(receiver.told()) == [("DELETED", "2"), ("DELETED", "31")]
+    assert look(deletes).whole
+    deletes.told()
+    sweep(deletes)
+    deletes.poll()
+    assert deletes.told() == []
+
+
+def test_a_delete_that_was_told_again_carries_the_last_record_of_the_log(deletes: World) -> None:
+    lose(Event.objects.filter(record_id=2, kind="DELETED"))
+    repair(look(deletes))
+    assert json.loads(Event.objects.get(record_id=2, kind="DELETED").record)["title"] == "Chief"
+
+
+def test_a_row_that_no_sweep_can_miss_is_found_by_the_log(deletes: World, receiver: Receiver) -> None:
+    KnownRecord.objects.filter(record_id=3).delete()
+    delete(deletes, 3)
+    sweep(deletes)
+    assert deletes.told() == []
+    found = look(deletes)
+    assert found.deleted == (3,)
+    repair(found)
+    deliver_these([deletes.instance.pk])
+    assert receiver.told() == [("DELETED", "3")]
+    assert look(deletes).whole
+
+
+def test_a_row_deleted_since_the_last_sweep_is_coming(deletes: World) -> None:
+    delete(deletes, 4, 9)
+    found = look(deletes)
+    assert (found.deleted, found.coming, found.whole) == ((), 2, True)
+
+
+def test_deletes_held_back_are_neither_lost_nor_coming(deletes: World) -> None:
+    delete(deletes, *range(5, 31))
+    sweep(deletes)
+    found = look(deletes)
+    assert (found.deleted, found.coming, found.held) == ((), 0, 26)
+
+
+def test_a_row_that_is_back_since_the_last_sweep_is_coming(deletes: World) -> None:
+    deletes.store.hide("contacts", [5])
+    sweep(deletes)
+    deletes.store.show("contacts")
+    found = look(deletes)
+    assert (found.missed, found.stale, found.deleted, found.coming) == ((), (), (), 1)
+
+
+def test_a_delete_older_than_the_retention_is_not_missed(deletes: World) -> None:
+    lose(Event.objects.all())
+    long_after = timezone.now() + timedelta(days=31)
+    assert verify(deletes.state.resource_poll, long_after).deleted == ()
+
+
+def test_a_row_that_is_back_before_the_repair_is_told_as_living(deletes: World) -> None:
+    deletes.store.hide("contacts", [4])
+    sweep(deletes)
+    lose(Event.objects.filter(record_id=4, kind="DELETED"))
+    deletes.told()
+    found = look(deletes)
+    deletes.store.show("contacts")
+    repair(found)
+    assert deletes.told() == [("UPDATED", "4")]
+    assert KnownRecord.objects.get(record_id=4).digest[0] == DIGEST_VERSION
+    sweep(deletes)
+    deletes.poll()
+    assert deletes.told() == []
+
+
+def test_every_table_may_lose_rows(deletes: World, receiver: Receiver) -> None:
+    """Events, known rows, notifications, known texts and runs: what is repaired is the truth, each record's once."""
+    lose(Event.objects.filter(record_id__in=[1, 2]))
+    KnownRecord.objects.filter(record_id__in=[1, 3, 31]).delete()
+    KnownBody.objects.all().delete()
+    PollRun.objects.all().delete()
+    Notification.objects.filter(events__record_id=6).delete()
+    for _ in range(2):  # what a notification carried besides is sent again too, under the same ids
+        repair(look(deletes))
+        deliver_these([deletes.instance.pk])
+    assert look(deletes).whole
+    last = dict(Event.objects.order_by("pk").values_list("record_id", "kind"))
+    assert last == {1: "UPDATED", 2: "DELETED", 31: "DELETED"} | dict.fromkeys(range(3, 7), "UPDATED")
+    assert Event.objects.count() == len({*Event.objects.values_list("record_id", "kind")})
+
+
+@pytest.fixture
+def companies(world: World, receiver: Receiver) -> World:
+    """Companies watched with their deleted flag: 1 was flagged and told, a new one was flagged before it was told."""
+    watch_companies(world, callback_url=receiver.url)
+    world.store.change("organizations", 1, {"deletedFlag": True})
+    new = world.store.create("organizations")
+    world.store.change("organizations", new["id"], {"deletedFlag": True})
+    world.poll()
+    world.store.clock_offset = 5
+    world.poll()
+    deliver_these([world.instance.pk])
+    assert world.told() == [("DELETED", "1")]
+    receiver.got.clear()
+    return world
+
+
+def test_flagged_companies_are_not_missed(companies: World) -> None:
+    assert look(companies).whole
+
+
+def test_the_lost_delete_of_a_flagged_company_is_told_again_once(companies: World, receiver: Receiver) -> None:
+    lose(Event.objects.all())
+    found = look(companies)
+    assert found.missed == (1,)
+    repair(found)
+    deliver_these([companies.instance.pk])
+    assert receiver.told() == [("DELETED", "1")]
+    assert look(companies).whole
+
+
+def test_a_flagged_company_whose_known_row_is_lost_is_told_no_second_time(companies: World) -> None:
+    KnownRecord.objects.filter(record_id=1).delete()
+    found = look(companies)
+    assert found.missed == (1,)
+    repair(found)
+    companies.store.clock_offset = 10
+    companies.poll()
+    assert companies.told() == []
+    assert look(companies).whole
+
+
+def test_a_company_that_lost_its_flag_unseen_is_stale(companies: World) -> None:
+    companies.store.change("organizations", 1, {"deletedFlag": False})
+    companies.store.clock_offset = 1000
+    PollState.objects.update(cursor=timezone.now() + timedelta(seconds=900))
+    found = look(companies)
+    assert found.stale == (1,)
+    repair(found)
+    assert companies.told() == [("UPDATED", "1")]
