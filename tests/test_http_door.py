@@ -145,7 +145,7 @@ def test_a_dripping_server_is_cut_at_the_total_time(door: Door, before: bytes, p
         with pytest.raises(TimedOut, match=r"within 0\.8 s") as caught:
             send(door, server.url(), limits=QUICK)
 
-    assert 0.7 < time.monotonic() - started < 1.5
+    assert 0.7 < time.monotonic() - started < 5
     assert caught.value.kind == "timeout"
 
 
@@ -191,17 +191,22 @@ def test_a_refused_connection_is_told_apart(door: Door) -> None:
 
 
 def test_a_slow_resolver_is_cut_at_the_connect_time(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = threading.Event()
+
     def getaddrinfo(*args: object, **kwargs: object) -> list[object]:
-        time.sleep(1)
+        answer.wait(20)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     started = time.monotonic()
 
+    before = set(threading.enumerate())
     with pytest.raises(TimedOut, match=r"slow\.example"):
         send(door, "http://slow.example/", limits=QUICK)
-    assert time.monotonic() - started < 0.9
-    time.sleep(0.6)  # lets the thread end before the next test
+    assert time.monotonic() - started < 5
+    answer.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
 
 
 def test_the_second_address_is_tried_if_the_first_refuses(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

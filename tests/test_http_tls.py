@@ -151,7 +151,7 @@ def test_a_handshake_that_never_ends_is_cut(door: Door) -> None:
     started = time.monotonic()
     with RawServer(handle) as server, pytest.raises((TimedOut, TlsFailed)):
         get(door, server.url(host=HOST, scheme="https"))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 def test_a_dripping_tls_server_is_cut_at_the_total_time(door: Door, pem: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_dripping_tls_server_is_cut_at_the_total_time(door: Door, pem: Path) -
     started = time.monotonic()
     with RawServer(over_tls(pem, handle)) as server, pytest.raises(TimedOut, match="within 1 s"):
         get(door, server.url(host=HOST, scheme="https"))
-    assert 0.9 < time.monotonic() - started < 2
+    assert 0.9 < time.monotonic() - started < 5
 
 
 def test_a_dead_tls_connection_gets_its_second_try(door: Door, pem: Path) -> None:

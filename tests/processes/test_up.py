@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 def up(data: Path) -> Service:
     """A running service without a demo; the test ends it."""
     service = manage(data, "up", "--port", str(free_port()))
-    wait_until(lambda: "cwconnect is up" in service.output, 45, "up", lambda: service.output)
+    wait_until(lambda: "cwconnect is up" in service.output, 90, "up", lambda: service.output)
     service.wait_for_roles()
     return service
 
