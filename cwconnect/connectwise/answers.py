@@ -13,12 +13,19 @@ from typing import Any
 import orjson
 
 Record = dict[str, Any]
+MOST_VALUES = 2_000_000  # a page of 1,000 records has some 300,000
+_STRUCTURE = (b",", b"[", b"{")  # one at least for each value; those within texts count too
+_SURELY_FEW = MOST_VALUES  # bytes
 _LARGEST_ID = 2**63 - 1
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class JsonError(ValueError):
     """A text that is no JSON, or nested too deeply."""
+
+
+class TooManyValuesError(JsonError):
+    """A text of so many small values that reading it would take many times its size."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +59,12 @@ class Listing:
 def parse_json(body: bytes) -> Any:
     """Read JSON; raises `JsonError`, and nothing else, for what is none (NaN, Infinity, bombs of brackets).
 
-    Of a key given twice the last value counts, as everywhere. Half a surrogate pair, which JSON can write and no
+    Each value costs some 70 bytes once read, so 64 MB of `{},{},…` would cost gigabytes: `TooManyValuesError` for more
+    than two million. Of a key given twice the last value counts, as everywhere. Half a surrogate pair, which JSON can write and no
     database stores, becomes U+FFFD, so that one odd name does not hold up a resource.
     """
+    if len(body) > _SURELY_FEW and sum(map(body.count, _STRUCTURE)) > MOST_VALUES:
+        raise TooManyValuesError(f"It holds more than {MOST_VALUES:,} values.")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:

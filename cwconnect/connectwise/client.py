@@ -11,7 +11,16 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from requests.utils import parse_header_links
 
 from cwconnect import http
-from cwconnect.connectwise.answers import JsonError, Listing, Page, Record, make_page, parse_json, read_date
+from cwconnect.connectwise.answers import (
+    JsonError,
+    Listing,
+    Page,
+    Record,
+    TooManyValuesError,
+    make_page,
+    parse_json,
+    read_date,
+)
 from cwconnect.connectwise.credentials import Credentials
 from cwconnect.connectwise.errors import (
     AddressNotAllowed,
@@ -162,6 +171,8 @@ class Client:
     def _json_of(self, reply: http.Reply) -> Any:
         try:
             return parse_json(reply.body)
+        except TooManyValuesError as error:
+            raise BadAnswer(f"ConnectWise's answer can't be used: {error} A smaller pageSize helps.") from None
         except JsonError:
             raise self._bad(reply, "no readable JSON") from None
 

@@ -28,6 +28,9 @@ from cwconnect.http import Reply
 
 DEFAULT_RETRY_AFTER = 30.0
 _LONGEST_WORDS = 500
+_LONGEST_REFUSAL = 1024 * 1024  # bytes; what is longer is not read as JSON for its words
+_LOOKED_AT = 8 * 1024  # bytes of a text or a page that are looked at
+_MOST_DETAILS = 20
 _CLIENT_ID = re.compile(r"client\s*-?id\b", re.IGNORECASE)
 _CLIENT_ID_HINT = "Give the instance a connectwise.clientID, or set CWCONNECT_CONNECTWISE_CLIENT_ID."
 _LIST_HINT = "For a list this can mean a wrong site, codebase, company or login."
@@ -153,20 +156,20 @@ _KINDS: Mapping[int, type[ConnectWiseError]] = {
 
 def _words(reply: Reply) -> tuple[str | None, str]:
     try:
-        body = parse_json(reply.body)
+        body = parse_json(reply.body) if len(reply.body) <= _LONGEST_REFUSAL else None
     except JsonError:
         body = None
     if isinstance(body, dict):
         code, words = _text(body.get("code")), _sentences(body)
         if words:
             return code, words
-    return None, _from_text(reply.text())
+    return None, _from_text(reply.body[:_LOOKED_AT].decode("utf-8", "replace"))
 
 
 def _sentences(body: Mapping[str, Any]) -> str:
     errors = body.get("errors")
     listed = errors if isinstance(errors, list) else []
-    details = [_text(item.get("message")) for item in listed if isinstance(item, dict)]
+    details = [_text(item.get("message")) for item in listed[:_MOST_DETAILS] if isinstance(item, dict)]
     code, message = _text(body.get("code")) or _text(body.get("error")), _text(body.get("message"))
     parts = [part for part in (message, *details) if part]
     words = " ".join(dict.fromkeys(parts))

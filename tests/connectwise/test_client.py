@@ -31,7 +31,7 @@ from cwconnect.connectwise.errors import (
 )
 from cwconnect.http import Door, Limits, Reply
 from cwconnect.sandbox import SandboxServer
-from tests.local_servers import LOOPBACK, RawServer, answer, requests_of
+from tests.local_servers import LOOPBACK, RawServer, always, answer, requests_of
 from tests.sandboxes import start_sandbox
 
 CLIENT_ID = "7f0c1d2e-0000-4000-8000-00000000cafe"
@@ -322,6 +322,19 @@ def test_an_answer_beyond_the_limit_is_a_bad_answer() -> None:
         pytest.raises(BadAnswer, match="pageSize"),
     ):
         client.page(CONTACTS, {})
+
+
+def test_more_values_than_memory_should_hold_are_a_bad_answer(door: Door) -> None:
+    with (
+        RawServer(always(answer(b"[" + b"{}," * 2_000_000 + b"{}]"))) as server,
+        pytest.raises(BadAnswer, match="2,000,000 values. A smaller pageSize helps"),
+    ):
+        Client(credentials(server.url()), door).page(CONTACTS, {})
+
+
+def test_a_large_refusal_is_told_by_its_beginning() -> None:
+    page = b"<html><title>Bad Gateway</title>" + b"x" * 2_000_000
+    assert str(error_from(Reply(502, {}, page, 0.1), by_id=False, now=NOW)).endswith("“Bad Gateway”")
 
 
 def test_a_private_site_is_not_asked(sandbox: SandboxServer) -> None:

@@ -71,6 +71,9 @@ def test_a_resource_that_the_role_may_not_read_is_told_too(refused: World) -> No
     refused.poll()
     assert look() == [(Kind.REFUSED, True)]
     assert "for contacts: " in Alert.objects.get().text
+    refused.store.fail_next(1, status=403, path="/company/contacts")
+    refused.poll()
+    assert look() == [(Kind.REFUSED, True)], "the others were good meanwhile"
 
 
 def test_an_instance_that_is_disabled_meanwhile_ends_it_in_silence(refused: World) -> None:
