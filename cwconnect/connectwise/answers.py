@@ -60,8 +60,8 @@ def parse_json(body: bytes) -> Any:
     """Read JSON; raises `JsonError`, and nothing else, for what is none (NaN, Infinity, bombs of brackets).
 
     Each value costs some 70 bytes once read, so 64 MB of `{},{},…` would cost gigabytes: `TooManyValuesError` for more
-    than two million. Of a key given twice the last value counts, as everywhere. Half a surrogate pair, which JSON can write and no
-    database stores, becomes U+FFFD, so that one odd name does not hold up a resource.
+    than two million. Of a key given twice the last value counts, as everywhere. Half a surrogate pair, which JSON can
+    write and no database stores, becomes U+FFFD, so that one odd name does not hold up a resource.
     """
     if len(body) > _SURELY_FEW and sum(map(body.count, _STRUCTURE)) > MOST_VALUES:
         raise TooManyValuesError(f"It holds more than {MOST_VALUES:,} values.")
