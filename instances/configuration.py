@@ -21,11 +21,14 @@ from instances.secrets import MASK, Secret, SecretUnreadableError
 from instances.values import ConfigurationError
 
 
-def read_configuration(given: Mapping[str, Any], *, base: Wanted, stored: Wanted | None = None) -> Wanted:
+def read_configuration(
+    given: Mapping[str, Any], *, base: Wanted, stored: Wanted | None = None, whole: bool = True
+) -> Wanted:
     """Give what is wanted: `base` with the given keys in it, whole and valid.
 
     `base` is an empty `Wanted()` where the configuration replaces, the stored one where it is merged into that.
-    Masks take what `stored` holds. Raises ConfigurationError that names every key at fault.
+    Masks take what `stored` holds. Unless it is to be `whole`, keys that are not given may lack.
+    Raises ConfigurationError that names every key at fault.
     """
     found: dict[str, Any] = {}
     problems: dict[str, str] = {}
@@ -37,7 +40,8 @@ def read_configuration(given: Mapping[str, Any], *, base: Wanted, stored: Wanted
     wanted = replace(base, **found)
     if not wanted.polls:
         wanted = replace(wanted, polls=default_polls())
-    problems |= {name: text for name, text in _lacking(wanted).items() if name not in problems}
+    lacking = {name: text for name, text in _lacking(wanted).items() if whole or name in given}
+    problems |= {name: text for name, text in lacking.items() if name not in problems}
     if problems:
         raise ConfigurationError(problems)
     return wanted

@@ -156,6 +156,16 @@ class NameForm(WireForm):
 class NewInstanceForm(ConnectionForm, NotifyForm, NameForm):
     """Everything about a new instance but its resources."""
 
+    # To be seen: it is made here, and the program that checks signatures needs it.
+    signature_key = _text(
+        "Signature key",
+        "event.notification.signature.key",
+        longest=1000,
+        required=False,
+        help_text="Made for you. Signs every notification, so that your program can tell that it is genuine; empty, "
+        "nothing is signed.",
+    )
+
 
 class EditForm(WireForm):
     """A form over what is stored: secrets left empty stay what they are, and never show."""

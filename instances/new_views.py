@@ -9,10 +9,12 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
+from django_htmx.http import trigger_client_event
 
+from cwconnect.connectwise.resources import all_resources
 from cwconnect.errors import Refusal
 from instances.access import PageRequest, operator_page
-from instances.checking import check_connection
+from instances.checking import check_connection, count_resources
 from instances.choices import (
     Choice,
     blank_choices,
@@ -29,6 +31,7 @@ from instances.keys import POLLS, Wanted
 from instances.models import ApiUser
 from instances.provisioning import create_instance
 from instances.settings_views import words_of
+from instances.signature_keys import new_signature_key
 from instances.values import ConfigurationError
 
 
@@ -37,7 +40,8 @@ from instances.values import ConfigurationError
 def new_instance(request: PageRequest) -> HttpResponse:
     """Show the form; create the instance from it."""
     if request.method != "POST":
-        return _show(request, NewInstanceForm(initial={"events_enabled": True}), blank_choices())
+        initial = {"events_enabled": True, "signature_key": new_signature_key()}
+        return _show(request, NewInstanceForm(initial=initial), blank_choices())
     form = NewInstanceForm(request.POST)
     wanted, problems = _read(request, form)
     if wanted is None or form.errors:
@@ -56,6 +60,7 @@ def new_instance(request: PageRequest) -> HttpResponse:
         return _show(request, form, posted_choices(request.POST))
     url = settings.PUBLIC_URL.rstrip("/") or f"{request.scheme}://{request.get_host()}"
     made = {"instance": instance, "token": token, "secrets": secrets, "url": url, "resource": next(iter(wanted.polls))}
+    made["signature_key"] = wanted.signature_key
     return render(request, "instances/created.html", made)
 
 
@@ -97,15 +102,34 @@ def _show(
 def test_connection(request: PageRequest) -> HttpResponse:
     """Say whether the connection in the form works, and if not, what is wrong."""
     form = ConnectionForm(request.POST)
+    wanted = _connection(form)
+    if wanted is None:
+        return render(request, "parts/finding.html", {"lacking": form, "not_done": "Not tested yet."})
+    finding = check_connection(wanted.connection)
+    answer = render(request, "parts/finding.html", {"finding": finding})
+    return trigger_client_event(answer, "connected") if finding.tone != "bad" else answer
+
+
+@require_POST
+@sensitive_post_parameters()
+@operator_page
+def resource_counts(request: PageRequest) -> HttpResponse:
+    """Say how many records each resource of the catalogue has at the connection in the form."""
+    wanted = _connection(ConnectionForm(request.POST))
+    if wanted is None:
+        return HttpResponse(status=204)
+    counts = count_resources(wanted.connection, all_resources())
+    return render(request, "parts/resource_counts.html", {"counts": counts})
+
+
+def _connection(form: ConnectionForm) -> Wanted | None:
+    """Give the connection that was typed; None if it can't be one, with what is wrong beside the fields."""
     if form.is_valid():
-        given = form.wire() | {POLLS: {}}
         try:
-            wanted = read_configuration(given, base=Wanted())
+            return read_configuration(form.wire(), base=Wanted(), whole=False)
         except ConfigurationError as error:
             form.blame(error)
-        else:
-            return render(request, "parts/finding.html", {"finding": check_connection(wanted.connection)})
-    return render(request, "parts/finding.html", {"lacking": form})
+    return None
 
 
 @require_GET

@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("organization", views.choose_organization, name="choose-organization"),
     path("instances/new", new_views.new_instance, name="new-instance"),
     path("instances/new/test", new_views.test_connection, name="test-connection"),
+    path("instances/new/counts", new_views.resource_counts, name="resource-counts"),
     path("instances/new/options", new_views.resource_options, name="resource-options"),
     path(f"{_INSTANCE}/settings", settings_views.instance_settings, name="instance-settings"),
     path(f"{_INSTANCE}/settings/test", settings_views.test_stored_connection, name="test-stored-connection"),

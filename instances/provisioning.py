@@ -62,7 +62,8 @@ def create_instance(
         organization=organization, created_by=user, name=name, tags=list(tags), token_hash=hash_token(token)
     )
     with transaction.atomic():
-        _write(instance, wanted, None)
+        _fill(instance, wanted, None)
+        instance.save()
         begun, _ = _write_polls(instance, wanted, {}, marks, list(marks))
         audit.record(Action.CREATE_INSTANCE, instance, organization=organization)
         watching_changed.send(Instance, instance=instance, begun=begun, reset=[])
@@ -94,7 +95,8 @@ def change_instance(
         if current is None:
             raise Conflict("The instance was changed or deleted by somebody else meanwhile; nothing was done.")
         current.name, current.tags = name or current.name, current.tags if tags is None else list(tags)
-        _write(current, wanted, stored)
+        _fill(current, wanted, stored)
+        current.save()
         audit.record(
             Action.CHANGE_INSTANCE,
             current,
@@ -104,6 +106,13 @@ def change_instance(
         begun, reset = _write_polls(current, wanted, polls, marks, fresh)
         watching_changed.send(Instance, instance=current, begun=begun, reset=reset)
     return current
+
+
+def draft_instance(*, organization: Organization, name: str, wanted: Wanted) -> Instance:
+    """Give an instance that is stored nowhere, to try what is wanted with; its id is 0, which no other has."""
+    instance = Instance(pk=0, organization=organization, name=name)
+    _fill(instance, wanted, None)
+    return instance
 
 
 def set_enabled(instance: Instance, *, enabled: bool) -> Instance:
@@ -207,7 +216,7 @@ def _path(name: str, configuration: Mapping[str, Any]) -> str:
     return plan_of(name, configuration).hub.path
 
 
-def _write(instance: Instance, wanted: Wanted, stored: Wanted | None) -> None:
+def _fill(instance: Instance, wanted: Wanted, stored: Wanted | None) -> None:
     """Put the plain values into the row; a secret that is the same keeps its ciphertext."""
     for column in _COLUMNS:
         setattr(instance, column, getattr(wanted, column))
@@ -223,7 +232,6 @@ def _write(instance: Instance, wanted: Wanted, stored: Wanted | None) -> None:
     if stored is None or stored.callback_headers != wanted.callback_headers:
         headers = json.dumps(dict(wanted.callback_headers))
         instance.callback_headers = Secret.of(headers) if wanted.callback_headers else None
-    instance.save()
 
 
 def _write_poll(poll: ResourcePoll, configuration: Mapping[str, Any], mark: Mark | None, *, begins: bool) -> None:

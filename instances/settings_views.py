@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
@@ -42,6 +43,8 @@ def instance_settings(request: PageRequest, number: int) -> HttpResponse:
         messages.success(request, "Saved. It holds from the next poll and the next delivery on.")
         return redirect("instance-settings", number)
     context = {"instance": instance, "forms": forms, "tab": "settings", "here": "instances", "sent": sent}
+    if instance.previous_key_until and instance.previous_key_until > timezone.now():
+        context["key_until"] = instance.previous_key_until
     context["more"] = bool(stored.callback_headers or stored.basic_username)
     return render(request, "instances/settings.html", context, status=422 if sent else 200)
 

@@ -26,6 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_INSTANCE}/replay", deliveries.replay, name="replay"),
     path(f"{_INSTANCE}/verify", verify.verify_page, name="verify-page"),
     path(f"{_INSTANCE}/verify/<int:poll>", verify.verify_poll, name="verify-poll"),
+    path("app/instances/new/send-test", deliveries.try_draft, name="try-draft"),
     path("app/deliveries", deliveries.deliveries, name="deliveries-page"),
     path("app/replays/<int:number>", deliveries.replay_progress, name="replay-progress"),
     path("app/events", events.events, name="events-page"),

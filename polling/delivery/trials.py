@@ -53,7 +53,18 @@ def send_test(instance: Instance, resource: str, now: datetime) -> Trial:
         raise Conflict("The instance has no callback URL.")
     if instance.disabled:
         raise Conflict("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
-    notification = notification_of(instance, resource, [_sample(poll, now)], now)
+    return _send(instance, _sample(poll, now), now)
+
+
+def send_draft_test(draft: Instance, resource: str, now: datetime) -> Trial:
+    """Send a sample event as an instance would that is not stored yet. Conflict where it has no callback URL."""
+    if not draft.callback_url:
+        raise Conflict("Give a callback URL first.")
+    return _send(draft, _made_up(resource, now), now)
+
+
+def _send(instance: Instance, sample: Event, now: datetime) -> Trial:
+    notification = notification_of(instance, sample.object_type, [sample], now)
     parcel = TrialParcel(
         notification=notification,
         envelope=_envelope(instance, now),
@@ -74,15 +85,21 @@ def _envelope(instance: Instance, now: datetime) -> Envelope:
 
 
 def _sample(poll: ResourcePoll, now: datetime) -> Event:
+    sample = _made_up(poll.name, now)
     newest = Event.objects.filter(resource_poll=poll).order_by("-record_id").first()  # by the head of an index
+    if newest is not None:
+        sample.object_id, sample.record_id, sample.record = newest.object_id, newest.record_id, newest.record
+    return sample
+
+
+def _made_up(resource: str, now: datetime) -> Event:
     return Event(
         id=0,
-        instance_id=poll.instance_id,
-        object_type=poll.name,
-        object_id=newest.object_id if newest else "1",
-        record_id=newest.record_id if newest else 1,
+        object_type=resource,
+        object_id="1",
+        record_id=1,
         kind=Event.Kind.UPDATED,
         occurred_at=now,
         polled_at=now,
-        record=newest.record if newest else json.dumps({"id": 1}),
+        record=json.dumps({"id": 1}),
     )

@@ -9,13 +9,19 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from cwconnect.errors import Refusal
 from instances.access import PageRequest, operator_page, page
+from instances.configuration import read_configuration
+from instances.forms import NotifyForm
+from instances.keys import Wanted
+from instances.provisioning import draft_instance
+from instances.values import ConfigurationError
 from polling.delivery.pausing import release_delivery
 from polling.delivery.replay import Selection, count_selected, progress_of, start_replay
-from polling.delivery.trials import send_test
+from polling.delivery.trials import send_draft_test, send_test
 from polling.detection.deletions import dismiss_held, held_deletes, release_held
 from polling.models import DeliveryState, Notification, PollState, Replay
 from polling.pages.paging import page_of
@@ -73,6 +79,27 @@ def try_receiver(request: PageRequest, number: int) -> HttpResponse:
     except Refusal as refusal:
         return render(request, "polling/parts/trial.html", {"refusal": refusal.message})
     return render(request, "polling/parts/trial.html", {"trial": trial})
+
+
+@require_POST
+@sensitive_post_parameters()
+@operator_page
+def try_draft(request: PageRequest) -> HttpResponse:
+    """Send a test notification as the form of a new instance says; nothing is stored."""
+    form = NotifyForm(request.POST)
+    if form.is_valid():
+        try:
+            wanted = read_configuration(form.wire(), base=Wanted(), whole=False)
+            name = request.POST.get("name", "").strip()[:200] or "New instance"
+            draft = draft_instance(organization=request.person.organization, name=name, wanted=wanted)
+            trial = send_draft_test(draft, next(iter(request.POST.getlist("watch")), "contacts"), timezone.now())
+        except ConfigurationError as error:
+            form.blame(error)
+        except Refusal as refusal:
+            form.add_error("callback_url", refusal.message)
+        else:
+            return render(request, "polling/parts/trial.html", {"trial": trial})
+    return render(request, "parts/finding.html", {"lacking": form, "not_done": "Not sent yet."})
 
 
 @operator_page

@@ -119,6 +119,7 @@ def _context(event: Event) -> dict[str, Any]:
         "notification": notification,
         "attempts": attempts,
         "changes": _changes(event),
+        "who": _who(event),
         "version": _version(notification, [attempt for attempt, _ in attempts]),
         "seen_after": event.polled_at - event.occurred_at,
         "live": notification is not None and (notification.state == "pending" or notification.replay_id or recent),
@@ -132,6 +133,15 @@ def _version(notification: Notification | None, attempts: list[DeliveryAttempt])
         return ""
     ended = sum(attempt.finished_at is not None for attempt in attempts)
     return f"{notification.state} {len(attempts)} {ended} {notification.next_attempt_at} {notification.replay_id}"
+
+
+def _who(event: Event) -> str:
+    """Give who changed the record, as ConnectWise has it; empty where it does not say."""
+    try:
+        info = json.loads(event.record).get("_info") or {}
+        return str(info.get("updatedBy") or "")
+    except (ValueError, AttributeError):  # whatever ConnectWise sent is kept, of any shape
+        return ""
 
 
 def _changes(event: Event) -> list[dict[str, Any]] | None:

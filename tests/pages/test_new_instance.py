@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +16,7 @@ from pytest_django import Settings
 from cwconnect.sandbox import SandboxServer
 from instances.models import Instance
 from tests.pages.conftest import text_of
+from tests.polling.receivers import Receiver, start_receiver
 from tests.sandboxes import start_sandbox
 
 NEW = "/app/instances/new"
@@ -22,6 +26,12 @@ NEW = "/app/instances/new"
 def sandbox(settings: Settings) -> Iterator[SandboxServer]:
     settings.CONNECTWISE_CLIENT_ID = "a-client-id"
     with start_sandbox(records={"contacts": 30, "incidents": 5}) as server:
+        yield server
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with start_receiver() as server:
         yield server
 
 
@@ -131,7 +141,10 @@ def test_a_connection_that_works_says_to_whom(operator: Client, typed: dict[str,
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"private_key": "WRONG"}, "refused the login"),
+        ({"private_key": "WRONG"}, "ConnectWise refused the keys"),
+        ({"private_key": "WRONG"}, '<a href="#id_private_key">Private key</a>'),
+        ({"company": "nobody"}, "knows no company “nobody”"),
+        ({"company": "nobody"}, '<a href="#id_company">Company</a>'),
         ({"base_url": "http://127.0.0.1:9/v4_6_release/apis/3.0"}, "can&#x27;t be reached"),
         ({"company": ""}, "This field is required"),
         ({"base_url": "http://10.1.2.3/"}, "can&#x27;t be used"),
@@ -143,6 +156,57 @@ def test_a_connection_that_fails_says_why(
     html = text_of(operator.post(f"{NEW}/test", typed | change))
     assert words in html
     assert not re.search(r"\bPRIV\b", html)
+
+
+def test_a_connection_without_a_client_id_says_so(operator: Client, typed: dict[str, Any], settings: Settings) -> None:
+    settings.CONNECTWISE_CLIENT_ID = ""
+    html = text_of(operator.post(f"{NEW}/test", typed))
+    assert "Give a client ID: none was sent." in html
+    assert '<a href="#id_client_id">' in html
+
+
+def test_each_resource_is_counted(operator: Client, typed: dict[str, Any], sandbox: SandboxServer) -> None:
+    sandbox.store.fail_next(path="incidents", status=403, body={"code": "Security", "message": "No"})
+    html = text_of(operator.post(f"{NEW}/counts", typed))
+    counts = dict(re.findall(r'id="count-(\S+)"[^>]*>([^<]*)<', html))
+    assert (counts["contacts"], counts["incidents"]) == ("30 records", "not readable with these keys")
+    assert len(counts) == text_of(operator.get(NEW)).count('id="count-')
+
+
+def test_nothing_is_counted_before_the_connection_is_given(operator: Client, typed: dict[str, Any]) -> None:
+    assert operator.post(f"{NEW}/counts", typed | {"company": ""}).status_code == 204
+
+
+def test_a_signature_key_is_made_ready(operator: Client) -> None:
+    keys = [re.search(r'value="(whsec_[^"]+)"', text_of(operator.get(NEW))) for _ in range(2)]
+    assert len({key[1] for key in keys if key}) == 2
+
+
+def test_a_test_is_sent_before_anything_is_stored(operator: Client, typed: dict[str, Any], receiver: Receiver) -> None:
+    typed |= {"callback_url": receiver.url, "company": "", "private_key": "", "callback_headers": "X-Key: hush"}
+    html = text_of(operator.post(f"{NEW}/send-test", typed | {"signature_key": "s3cret"}))
+    assert "your program answered 204" in html
+    assert "hush" not in html
+    (got,) = receiver.got
+    assert (got.headers["elements-webhook-test"], got.headers["x-key"]) == ("true", "hush")
+    signature = base64.b64encode(hmac.new(b"s3cret", got.body, hashlib.sha256).digest()).decode()
+    assert got.headers["elements-webhook-signature"] == f"sha256={signature}"
+    assert got.json["message"]["raw"]["contacts"] == [{"id": 1}]
+    assert not Instance.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [("", "Give a callback URL first"), ("http://10.0.0.1/", "can&#x27;t be used"), ("x", "Callback URL")],
+)
+def test_a_test_that_can_not_be_sent_names_the_field(
+    operator: Client, typed: dict[str, Any], url: str, words: str
+) -> None:
+    typed.pop("events_enabled")
+    html = text_of(operator.post(f"{NEW}/send-test", typed | {"callback_url": url}))
+    assert "Not sent yet." in html
+    assert words in html
+    assert '<a href="#id_callback_url">Callback URL</a>' in html
 
 
 def test_a_viewer_may_not_create(viewer: Client) -> None:

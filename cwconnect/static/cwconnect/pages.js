@@ -34,7 +34,8 @@ const actions = {
     document.getElementById(button.dataset.fold).classList.toggle("open", open);
   },
   async copy(button) {
-    const text = document.getElementById(button.dataset.copy).textContent.trim();
+    const source = document.getElementById(button.dataset.copy);
+    const text = (source.value ?? source.textContent).trim();
     try {
       await navigator.clipboard.writeText(text);
     } catch {
@@ -96,6 +97,18 @@ const settle = () => {
 addEventListener("DOMContentLoaded", settle);
 addEventListener("htmx:afterSettle", (event) => {
   if (event.detail.target.id === "main") settle();
+});
+
+// A menu closes as menus do.
+const closeMenus = (keep) => {
+  for (const menu of document.querySelectorAll(".more[open]")) if (menu !== keep) menu.open = false;
+};
+document.addEventListener("click", (event) => closeMenus(event.target.closest(".more")));
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && event.target.closest(".more[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
 });
 
 // What a reader has unfolded stays so when its part of the page is refreshed.

@@ -1,0 +1,19 @@
+"""The state of an instance, for the head that all of its pages share, whichever app's view makes them."""
+
+from __future__ import annotations
+
+from django import template
+
+from instances.models import Instance
+from polling.models import DeliveryState, PollState
+from polling.reports.overview import state_of
+
+register = template.Library()
+
+
+@register.simple_tag
+def state_word(instance: Instance) -> str:
+    """Give an instance's state in one word or two: two queries."""
+    healths = PollState.objects.filter(resource_poll__instance=instance).values_list("health", flat=True)
+    paused = DeliveryState.objects.filter(instance=instance, paused_at__isnull=False).exists()
+    return state_of(instance, healths, paused=paused)
