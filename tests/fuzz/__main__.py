@@ -35,6 +35,9 @@ def main() -> int:
 
 
 def _all(seconds: int) -> int:
+    import django
+
+    django.setup()
     from tests.fuzz.targets import TARGETS
 
     codes = []

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,3 +98,40 @@ def test_requests_in_flight_do_not_hold_up_the_end(world: World) -> None:
         stop(service)
 
         assert time.monotonic() - begun > 5  # it gave them time
+
+
+def test_workers_replaced_one_by_one_lose_nothing(data: Path) -> None:
+    arrivals: list[Arrival] = []
+
+    def take(arrival: Arrival) -> None:
+        time.sleep(0.3)  # so that some are on their way whenever a worker is told to end
+        arrivals.append(arrival)
+
+    with start_sandbox() as sandbox, Receiver(KEY, take) as receiver, ExitStack() as running:
+        world = World(data, sandbox, receiver, arrivals)
+        with world.up() as service:
+            world.watch_contacts()
+            stop(service)
+        old = running.enter_context(manage(data, "work", environment=LOCAL))
+        old.wait_for_roles()
+        for generation in range(2):
+            new = running.enter_context(manage(data, "work", environment=LOCAL))
+            wait_until(lambda: len(new.those("polling.runtime.cluster")) == 12, 60, "both", lambda: new.output)  # noqa: B023
+            for contact in range(1, 11):
+                sandbox.store.change("contacts", contact, {"title": f"generation {generation}"})
+            before = len(arrivals)
+            poll_now(data)
+            wait_until(lambda: len(arrivals) > before, 60, "deliveries under way", lambda: new.output)  # noqa: B023
+            old.process.send_signal(signal.SIGTERM)
+            assert old.process.wait(20) == 0
+            old = new
+        wait_until(lambda: len(once(arrivals)) >= 20, 60, "all of it", lambda: old.output)
+        poll_now(data)
+        time.sleep(3)
+    told = Counter(object_id for _, object_id in once(arrivals))
+    assert told == {str(contact): 2 for contact in range(1, 11)}
+
+
+def once(arrivals: list[Arrival]) -> set[tuple[str, str]]:
+    """Give what was told, without repeats of a notification: a result can be lost with the worker that waits for it."""
+    return {(arrival.webhook_id, arrival.object_id) for arrival in arrivals}

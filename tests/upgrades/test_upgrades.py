@@ -1,0 +1,93 @@
+"""A database that a released version left is migrated, and goes on: nothing lost, nothing told again."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.polling.receivers import Receiver, start_receiver
+from tests.processes.databases import drop_storage
+from tests.processes.services import ROOT, environment_of
+from tests.upgrades.__main__ import HERE, RECEIVER, SITE
+from tests.upgrades.site import Site, serving
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+
+ON_POSTGRESQL = os.environ.get("CWCONNECT_DATABASE_URL", "").startswith("postgres")
+DUMPS = sorted(HERE.glob("*.postgresql.sql" if ON_POSTGRESQL else "*.sqlite.sql"))
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """A restored dump, and what is around it."""
+
+    environment: dict[str, str]
+    site: Site
+    receiver: Receiver
+    delivered: list[str]
+
+    def manage(self, *arguments: str) -> str:
+        """Run a command of this version; give what it prints."""
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture(params=DUMPS, ids=[dump.name for dump in DUMPS])
+def upgrade(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Upgrade]:
+    dump: Path = request.param
+    kept: dict[str, Any] = json.loads(dump.with_suffix(".json").read_text(encoding="utf-8"))
+    site = Site()
+    site.records = {int(number): record for number, record in kept["records"].items()}
+    with serving(site.handler()) as port, start_receiver() as receiver:
+        text = dump.read_text(encoding="utf-8").replace(SITE, f"127.0.0.1:{port}")
+        environment = {**environment_of(tmp_path), "DJANGO_SETTINGS_MODULE": "tests.settings"}
+        restore(text.replace(RECEIVER, receiver.url.split("/")[2]), tmp_path, environment)
+        yield Upgrade(environment, site, receiver, kept["delivered"])
+    drop_storage()
+
+
+def restore(text: str, folder: Path, environment: dict[str, str]) -> None:
+    """Run a dump."""
+    if not ON_POSTGRESQL:
+        with closing(sqlite3.connect(folder / "cwconnect.sqlite3")) as database:
+            database.executescript(text)
+        return
+    import psycopg
+
+    with psycopg.connect(environment["CWCONNECT_DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(text.encode())
+
+
+def test_there_is_a_dump() -> None:
+    assert DUMPS
+
+
+def test_a_database_of_an_earlier_version_goes_on(upgrade: Upgrade) -> None:
+    upgrade.manage("migrate", "-v0")
+    now = datetime.now(UTC)
+    upgrade.site.write(3, "after the upgrade", now)
+    upgrade.site.write(6, "new", now)
+    for _ in range(2):  # the run that was cut off, and the window behind it
+        upgrade.manage("poll", "-v0")
+    del upgrade.site.records[2]
+    upgrade.manage("deletes", "1", "--sweep", "-v0")
+    for _ in range(3):  # a record's events follow one another
+        upgrade.manage("deliver", "-v0")
+    told = sorted(upgrade.receiver.told())
+    updated = [("UPDATED", number) for number in ("1", "3", "3", "4", "5")]
+    assert told == [("CREATED", "6"), ("DELETED", "2"), *updated]
+    assert not set(upgrade.delivered) & {got.webhook_id for got in upgrade.receiver.got}
+    assert json.loads(upgrade.manage("verify", "1", "--json"))
