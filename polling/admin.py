@@ -30,6 +30,7 @@ from polling.models import (
     PollState,
     Receiver,
     Replay,
+    Verification,
 )
 from polling.runtime.due import make_due
 
@@ -259,6 +260,17 @@ class ReplayAdmin(ReadOnlyAdmin):
     list_display = ("id", "instance", "what", "stage", "total", "delivered", "failed", "left", "asked_at")
     list_select_related = ("instance",)
     search_fields = ("=instance__name",)
+
+
+@admin.register(Verification)
+class VerificationAdmin(ReadOnlyAdmin):
+    """Comparisons with ConnectWise, how far they came and what they found."""
+
+    list_display = ("id", "resource_poll", "status", "source", "error", "asked_at", "finished_at")
+    list_filter = ("status", "asked_at")
+    list_select_related = ("resource_poll__instance",)
+    search_fields = ("=resource_poll__instance__name",)
+    exclude = ("comparison",)
 
 
 @admin.register(Receiver)

@@ -1,6 +1,7 @@
 """Retention: what has been delivered is forgotten after CWCONNECT_RETENTION_DAYS; what is undelivered never is.
 
-Deleted are delivered or discarded notifications with their events and attempts, and ended runs that hold nothing back.
+Deleted are delivered or discarded notifications with their events and attempts, ended runs that hold nothing back, and
+ended verifications.
 Kept for as long as their resource is polled are known rows, and their texts where the poll asks for texts: the next
 change is told by them. Work goes in batches of their own short transactions, so that writers never wait long.
 """
@@ -16,7 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from instances.models import ResourcePoll
-from polling.models import DeliveryAttempt, Event, KnownBody, Notification, PollRun
+from polling.models import DeliveryAttempt, Event, KnownBody, Notification, PollRun, Verification
 
 BATCH = 1000
 DONE = (Notification.State.DELIVERED, Notification.State.DISCARDED)
@@ -43,6 +44,7 @@ def prune(now: datetime, *, progress: Progress = lambda what, count: None) -> Pr
     while count := _prune_runs(before):
         pruned.runs += count
         progress("runs", count)
+    Verification.objects.filter(finished_at__lt=before).delete()  # few: each was asked for by a person
     while count := _prune_bodies():
         pruned.bodies += count
         progress("texts", count)

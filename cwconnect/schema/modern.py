@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cwconnect.schema.operations import Operation, Parameter
-from polling.v1 import checking, deliveries, events, poll_shapes, polls, replays, secrets, sending
+from polling.v1 import deliveries, events, held, poll_shapes, polls, replays, secrets, sending, verifications
 from polling.v1.idempotency import HEADER, LONGEST_KEY
 
 POLLS, PULL, DELIVERIES, SECRETS, SENDING = (
@@ -25,6 +25,44 @@ _ONCE = (
 )
 _POSTED = (400, 409, 415, 422)
 _POLL = "/v1/instances/{instance}/polls"
+
+_VERIFICATION = {
+    "id": 7,
+    "status": "open",
+    "asked_at": "2026-01-31T12:00:00Z",
+    "finished_at": None,
+    "rows_read": 12000,
+    "error": None,
+    "finding": None,
+}
+_VERIFIED = {
+    "status": "complete",
+    "finished_at": "2026-01-31T12:00:41Z",
+    "rows_read": 20481,
+    "finding": {
+        "whole": False,
+        "source": 20481,
+        "known": 20481,
+        "missed": [17],
+        "stale": [],
+        "deleted": [],
+        "coming": 2,
+        "undelivered": 0,
+        "repeated": 0,
+        "held": 0,
+    },
+}
+_REPLAY = {
+    "id": 3,
+    "asked_at": "2026-01-31T12:00:00Z",
+    "what": "failed notifications of contacts",
+    "stage": "sending",
+    "total": 12000,
+    "queued": 12000,
+    "delivered": 4310,
+    "failed": 0,
+    "left": 7690,
+}
 
 MODERN: Mapping[str, Operation] = {
     "GET /v1/events": Operation(
@@ -110,21 +148,39 @@ MODERN: Mapping[str, Operation] = {
         body_examples={"made here": {}},
     ),
     f"GET {_POLL}/{{poll}}/held-deletes": Operation(
-        POLLS, "List the rows whose deletes are held back", checking.HeldPage, query=checking.HeldQuery
+        POLLS, "List the rows whose deletes are held back", held.HeldPage, query=held.HeldQuery
     ),
     f"POST {_POLL}/{{poll}}/held-deletes/release": Operation(
-        POLLS, "Have the held deletes told", checking.DecidedShape, headers=_ONCE, errors=_POSTED
+        POLLS, "Have the held deletes told", held.DecidedShape, headers=_ONCE, errors=_POSTED
     ),
     f"POST {_POLL}/{{poll}}/held-deletes/dismiss": Operation(
-        POLLS, "Have the held deletes not told", checking.DecidedShape, headers=_ONCE, errors=_POSTED
+        POLLS, "Have the held deletes not told", held.DecidedShape, headers=_ONCE, errors=_POSTED
     ),
-    f"POST {_POLL}/{{poll}}/verify": Operation(
+    f"POST {_POLL}/{{poll}}/verifications": Operation(
         POLLS,
-        "Compare ConnectWise with what was told, now",
-        checking.FindingShape,
+        "Have ConnectWise compared with what was told",
+        verifications.VerificationShape,
+        202,
         headers=_ONCE,
-        errors=(403, 500, *_POSTED),
-        description="Reads every id of the resource: one request for each thousand rows. Nothing is changed.",
+        errors=_POSTED,
+        example=_VERIFICATION,
+        description=(
+            "The workers read every id of the resource, one request for each thousand rows, beside the polls; nothing "
+            "is changed. Ask for the verification until it is no longer open. One that is open already is the answer."
+        ),
+    ),
+    f"GET {_POLL}/{{poll}}/verifications": Operation(
+        POLLS,
+        "List a poll's verifications, newest first",
+        verifications.VerificationPage,
+        query=verifications.VerificationQuery,
+    ),
+    f"GET {_POLL}/{{poll}}/verifications/{{verification}}": Operation(
+        POLLS,
+        "Show how far a verification came, and what it found",
+        verifications.VerificationShape,
+        errors=(400,),
+        example=_VERIFICATION | _VERIFIED,
     ),
     "POST /v1/deliveries/{delivery}/replay": Operation(
         DELIVERIES, "Send a notification again", replays.ReplayShape, 202, headers=_ONCE, errors=_POSTED
@@ -139,9 +195,13 @@ MODERN: Mapping[str, Operation] = {
         headers=_ONCE,
         errors=_POSTED,
         also={200: "Counted only."},
+        description=(
+            "Up to 500 notifications are queued at once, more by the workers. "
+            "Ask for the replay to see how far it came."
+        ),
         body_examples={"count": {"failed": True, "count_only": True}, "since": {"since": "2026-01-31T12:00:00Z"}},
     ),
     "GET /v1/instances/{instance}/replays/{replay}": Operation(
-        DELIVERIES, "Show how far a replay came", replays.ReplayShape, errors=(400,)
+        DELIVERIES, "Show how far a replay came", replays.ReplayShape, errors=(400,), example=_REPLAY
     ),
 }

@@ -147,7 +147,9 @@ def _path_parameters(path: str) -> list[Json]:
 
 _ID = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}
 _PATH: Mapping[str, Json] = {
-    **dict.fromkeys(("id", "eventId", "recordId", "instance", "poll", "event", "delivery", "secret", "replay"), _ID),
+    **dict.fromkeys(
+        ("id", "eventId", "recordId", "instance", "poll", "event", "delivery", "secret", "replay", "verification"), _ID
+    ),
     "element": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "examples": ["connectwisecrmrest"]},
     "key": {"type": "string", "pattern": "^[A-Za-z0-9._-]+$", "examples": ["event.poller.refresh_interval"]},
     "hub": {"type": "string", "minLength": 1, "examples": ["crm"]},

@@ -7,7 +7,7 @@ the loop's own thread, and every write is fenced by the lease.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -20,7 +20,7 @@ from instances.connections import client_for
 from instances.models import ResourcePoll
 from instances.plans import Plan
 from instances.poll_configuration import plan_of
-from polling.models import PollRun, PollState
+from polling.models import Leased, PollRun, PollState
 from polling.runtime.leases import LeaseLostError
 
 LEASE = timedelta(seconds=150)  # the longest request, 120 s, and 30 s to write what it brought
@@ -80,8 +80,23 @@ class Claimed(ABC):
         return PollRun.objects.get(pk=run.pk)
 
 
-class Job(Claimed):
-    """A run that the loop carries out. `commit` and `fail` raise LeaseLostError when the state was taken over."""
+class Work(ABC):
+    """What the loop carries out, request by request: a run, or a verification, under the lease of a row.
+
+    `commit` and `fail` raise LeaseLostError when the row was taken over.
+    """
+
+    row: type[Leased] = PollState
+    key: int
+    token: str
+    site: str
+    host: str
+    poll: ResourcePoll
+
+    @property
+    @abstractmethod
+    def about(self) -> Mapping[str, int | None]:
+        """The ids that log lines about it carry."""
 
     @abstractmethod
     def request(self) -> Callable[[], Any]:
@@ -89,11 +104,20 @@ class Job(Claimed):
 
     @abstractmethod
     def commit(self, answer: Any) -> bool:
-        """Write what a request brought; give whether the run goes on."""
+        """Write what a request brought; give whether it goes on here and now."""
 
     @abstractmethod
     def fail(self, error: Exception) -> None:
-        """Write that the run did not go on."""
+        """Write that it did not go on."""
+
+
+class Job(Claimed, Work):
+    """A run that the loop carries out."""
+
+    @property
+    def about(self) -> Mapping[str, int | None]:
+        """The instance and the run."""
+        return {"instance_id": self.instance.pk, "run_id": self.run.pk}
 
 
 def more_notes(notes: str, problems: list[str]) -> str:

@@ -86,7 +86,7 @@ def fail_run(state: PollState, token: str, run: PollRun | None, error: Exception
     """
     now = timezone.now()
     reason = error if isinstance(error, ConnectWiseError) else None
-    sentence = _sentence(reason, error)
+    sentence = sentence_of(reason, error)
     setback = setback_of(reason, state.failures + 1)
     with transaction.atomic():
         fence(
@@ -112,7 +112,7 @@ def fail_sweep(state: PollState, token: str, run: PollRun | None, error: Excepti
     """
     now = timezone.now()
     reason = error if isinstance(error, ConnectWiseError) else None
-    sentence = _sentence(reason, error)
+    sentence = sentence_of(reason, error)
     setback = setback_of(reason, state.sweep_failures + 1)
     changes: dict[str, Any] = {}
     if setback.health == Health.UNAUTHORIZED:
@@ -135,7 +135,7 @@ def fail_sweep(state: PollState, token: str, run: PollRun | None, error: Excepti
         _hold_siblings(state, setback, sentence, now)
 
 
-def _sentence(reason: ConnectWiseError | None, error: Exception) -> str:
+def sentence_of(reason: ConnectWiseError | None, error: Exception) -> str:
     return str(error) if reason else f"A fault of cwconnect itself ({type(error).__name__}); see its log."
 
 
@@ -155,7 +155,7 @@ def _hold_siblings(state: PollState, setback: Setback, sentence: str, now: datet
     if setback.login_accepted:
         _wake_siblings(state, now)
     if setback.site_waits:
-        _block_site(state.site, now + setback.wait)
+        block_site(state.site, now + setback.wait)
 
 
 def _wake_siblings(state: PollState, now: datetime) -> None:
@@ -163,7 +163,7 @@ def _wake_siblings(state: PollState, now: datetime) -> None:
     _siblings(state).filter(health=Health.UNAUTHORIZED, next_poll_at=None).update(next_poll_at=now)
 
 
-def _block_site(key: str, until: datetime) -> None:
+def block_site(key: str, until: datetime) -> None:
     """Hold all polls of a company; a longer wait that another poll was told stands."""
     Site.objects.bulk_create([Site(key=key, blocked_until=until)], ignore_conflicts=True)
     Site.objects.filter(key=key, blocked_until__lt=until).update(blocked_until=until)

@@ -1,7 +1,7 @@
-"""The worker's loop over due polls and sweeps: claimed by one lease, pages committed as they come.
+"""The worker's loop over due polls, sweeps and verifications: pages committed as they come, each under a lease.
 
-A poll goes before a sweep, and the two of one resource never run at a time. No more is claimed per ConnectWise company
-and per host than may run now, so one slow site holds up nobody else.
+A poll goes before a sweep, and the two of one resource never run at a time; verifications run beside both. No more is
+claimed per ConnectWise company and per host than may run now, so one slow site holds up nobody else.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from django.utils import timezone
 from cwconnect.connectwise.errors import ConnectWiseError
 from cwconnect.logs import about
 from polling.detection.idling import Idle, end_idle, is_idle
-from polling.detection.jobs import LEASE, Job
+from polling.detection.jobs import LEASE, Job, Work
 from polling.detection.outcomes import fail_run, fail_sweep
 from polling.detection.runs import PollJob
 from polling.detection.sweeps import SweepJob
+from polling.detection.verification_job import claim_verifications
 from polling.models import PollRun, PollState, Site
 from polling.runtime.due import may_sweep
 from polling.runtime.leases import DATABASE_DOWN, LeaseLostError, claim, free, release, release_or_owe
@@ -39,12 +40,15 @@ POLLS_AND_SWEEPS: tuple[Due, ...] = ("next_poll_at", "next_sweep_at")
 
 
 def poll_due(*, deadline: float, stopping: Callable[[], bool] = never) -> int:
-    """Run due polls and sweeps until none is left, `deadline` (monotonic seconds) has come, or `stopping()`.
+    """Run what is due until none is left, `deadline` (monotonic seconds) has come, or `stopping()`.
 
-    Gives the number of jobs that ended. What is under way then is written up to its page and freed, for the next
-    worker to carry on.
+    That is polls, sweeps and verifications. Gives the number of jobs that ended. What is under way then is written up
+    to its page and freed, for the next worker to carry on.
     """
-    return PollLoop(PollState.objects.all(), deadline=deadline, stopping=stopping, kinds=POLLS_AND_SWEEPS).run()
+    loop = PollLoop(
+        PollState.objects.all(), deadline=deadline, stopping=stopping, kinds=POLLS_AND_SWEEPS, verifies=True
+    )
+    return loop.run()
 
 
 def poll_these(polls: Iterable[int], *, report: Report | None = None, stopping: Callable[[], bool] = never) -> int:
@@ -65,8 +69,11 @@ def sweep_these(polls: Iterable[int], *, report: Report | None = None, stopping:
     return PollLoop(these, deadline=float("inf"), stopping=stopping, report=report, kinds=POLLS_AND_SWEEPS).run()
 
 
-class PollLoop(Loop[Job, Any]):
-    """One worker's polls under way; `due` states what may be claimed, `kinds` by which due times, the first first."""
+class PollLoop(Loop[Work, Any]):
+    """One worker's polls under way; `due` states what may be claimed, `kinds` by which due times, the first first.
+
+    `verifies`: verifications too, of whatever poll.
+    """
 
     def __init__(
         self,
@@ -76,22 +83,25 @@ class PollLoop(Loop[Job, Any]):
         stopping: Callable[[], bool] = never,
         report: Report | None = None,
         kinds: tuple[Due, ...] = POLLS,
+        verifies: bool = False,
     ) -> None:
         super().__init__(deadline=deadline, stopping=stopping)
-        self._due, self._report, self._kinds = due, report, kinds
+        self._due, self._report, self._kinds, self._verifies = due, report, kinds, verifies
 
-    def claim(self, room: int, running: Collection[Job]) -> list[Job]:
+    def claim(self, room: int, running: Collection[Work]) -> list[Work]:
         """Claim due polls, then due sweeps, that have room at their company and host, the longest due first."""
-        jobs: list[Job] = []
+        jobs: list[Work] = []
         try:
             for kind in self._kinds:
                 jobs += self._claim(kind, room - len(jobs), [*running, *jobs])
+            if self._verifies:
+                jobs += claim_verifications(room - len(jobs), [*running, *jobs])
         except DATABASE_DOWN:
             self.release(jobs)
             raise
         return jobs
 
-    def _claim(self, kind: Due, room: int, running: Collection[Job]) -> list[Job]:
+    def _claim(self, kind: Due, room: int, running: Collection[Work]) -> list[Job]:
         now = timezone.now()
         due = self._due.filter(**{f"{kind}__lte": now})
         if kind == "next_sweep_at":
@@ -106,34 +116,34 @@ class PollLoop(Loop[Job, Any]):
             release_or_owe(PollState, keys, token)
             raise
 
-    def request(self, job: Job) -> Callable[[], Any]:
+    def request(self, job: Work) -> Callable[[], Any]:
         """Give the next page's request."""
         return job.request()
 
-    def settle(self, done: list[tuple[Job, Future[Any]]]) -> list[Job]:
+    def settle(self, done: list[tuple[Work, Future[Any]]]) -> list[Work]:
         """Commit each page that came in: those of idle polls together, each of the others by itself."""
         idle = [] if self._report is not None else _idle(done)
         ended = _end_together(idle)
         return [job for job, future in done if job not in ended and self._settle(job, future)]
 
-    def release(self, jobs: Collection[Job]) -> None:
-        """Free the polls; their runs stay open at the page committed."""
+    def release(self, jobs: Collection[Work]) -> None:
+        """Free the rows; their runs stay open at the page committed."""
         for job in jobs:
-            release_or_owe(PollState, [job.key], job.token)
+            release_or_owe(job.row, [job.key], job.token)
 
-    def _settle(self, job: Job, future: Future[Any]) -> bool:
-        with about(instance_id=job.instance.pk, run_id=job.run.pk):
+    def _settle(self, job: Work, future: Future[Any]) -> bool:
+        with about(**job.about):
             try:
                 goes_on = _commit(job, future)
             except LeaseLostError as lost:
                 log.info("%s", lost)
                 return False
-        if self._report is not None:
+        if self._report is not None and isinstance(job, Job):
             self._report(job, job.progress)
         return goes_on
 
 
-def _idle(done: list[tuple[Job, Future[Any]]]) -> list[Idle]:
+def _idle(done: list[tuple[Work, Future[Any]]]) -> list[Idle]:
     return [
         (job, future.result())
         for job, future in done
@@ -141,7 +151,7 @@ def _idle(done: list[tuple[Job, Future[Any]]]) -> list[Idle]:
     ]
 
 
-def _end_together(idle: list[Idle]) -> Collection[Job]:
+def _end_together(idle: list[Idle]) -> Collection[Work]:
     """End idle polls; give the jobs that are done with. After a fault of ours each is to be tried by itself."""
     if not idle:
         return []
@@ -157,7 +167,7 @@ def _end_together(idle: list[Idle]) -> Collection[Job]:
     return [job for job, _ in idle]
 
 
-def _commit(job: Job, future: Future[Any]) -> bool:
+def _commit(job: Work, future: Future[Any]) -> bool:
     try:
         return job.commit(future.result())
     except ConnectWiseError as error:
@@ -166,12 +176,12 @@ def _commit(job: Job, future: Future[Any]) -> bool:
     except (LeaseLostError, *DATABASE_DOWN):
         raise
     except Exception as error:  # a fault of ours in one poll must not stop the others
-        log.exception("Poll %s failed", job.key)
+        log.exception("%s failed", job.poll)
         job.fail(error)
     return False
 
 
-def _choose(due: QuerySet[PollState], kind: Due, room: int, running: Collection[Job]) -> list[int]:
+def _choose(due: QuerySet[PollState], kind: Due, room: int, running: Collection[Work]) -> list[int]:
     now = timezone.now()
     sites = Counter(job.site for job in running)
     hosts = Counter(job.host for job in running)

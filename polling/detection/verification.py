@@ -12,29 +12,28 @@
 A row was to be told that is above the mark, or was written since watching began: it is missed when it is not known, or
 when the event of its known state is not in the log. Missed, stale, deleted and undelivered are what is missing. Events
 older than the retention may have been pruned, and are not missed. Memory holds one page, and the ids that are missing.
+
+`start_verification` leaves the comparison to the workers, which carry it out beside the polls (verification_job.py),
+and gives the row that tells how far it came: for pages and `/v1`, which then read the row until it is no longer open,
+and take what was found by `finding_of`. `verify` compares at once, for the foreground.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
 from itertools import pairwise
+from typing import Any
 
-from django.conf import settings
+from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
-from cwconnect.connectwise.client import Client, Page, Record
-from instances.connections import client_for
+from cwconnect.errors import Conflict
 from instances.models import ResourcePoll
-from instances.plans import Plan
-from instances.poll_configuration import plan_of
 from polling.detection.absences import Standing, absences
-from polling.detection.changes import UNREAD, Known
-from polling.detection.known import known_records
-from polling.detection.lost_deletes import find_gone
-from polling.detection.rereading import lots, read_rows
-from polling.models import Event, KnownRecord, Notification, PollState
+from polling.detection.comparison import Comparison
+from polling.models import Event, KnownRecord, Notification, Verification
 
 State = Notification.State
 NOT_ARRIVED = Q(notification=None) | Q(notification__state__in=(*Notification.UNDELIVERED, State.FAILED))
@@ -78,6 +77,13 @@ class Finding:
             "whole": self.whole,
         }
 
+    @classmethod
+    def from_json(cls, poll: ResourcePoll, found: Mapping[str, Any]) -> Finding:
+        """Read what `as_json` gave."""
+        given = {item.name: found[item.name] for item in fields(cls) if item.name != "poll"}
+        ids = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+        return cls(poll=poll, **(given | ids))
+
 
 def verify(poll: ResourcePoll, now: datetime, *, progress: Progress = lambda rows: None) -> Finding:
     """Compare a poll's resource with what is recorded of it; `progress` hears of the rows read. Changes nothing.
@@ -85,23 +91,50 @@ def verify(poll: ResourcePoll, now: datetime, *, progress: Progress = lambda row
     Asks one request for each 1,000 rows and for each 200 that look as if they were missing. Raises ConnectWiseError.
     To be run beside polls: what they do meanwhile is not taken for a fault.
     """
-    comparison = Comparison(poll, now)
-    for page in comparison.pages():
-        comparison.compare(page)
+    comparison = Comparison.begin(poll, now)
+    while (request := comparison.request()) is not None:
+        comparison.take(request())
         progress(comparison.source)
-    missed, stale = comparison.selected()
+    return conclude(comparison)
+
+
+def conclude(comparison: Comparison) -> Finding:
+    """Give what a comparison found, once it is at its end."""
+    poll = comparison.poll
     return Finding(
         poll=poll,
         source=comparison.source,
         known=KnownRecord.objects.filter(resource_poll=poll, gone=False).count(),
-        missed=missed,
-        stale=stale,
+        missed=tuple(sorted(comparison.missed)),
+        stale=tuple(sorted(comparison.stale)),
         deleted=tuple(comparison.deleted),
         coming=comparison.coming,
         undelivered=undelivered_events(poll).count(),
         repeated=count_repeated(poll),
         held=absences(poll.pk, Standing.HELD).count(),
     )
+
+
+def start_verification(poll: ResourcePoll, now: datetime) -> Verification:
+    """Have the workers compare; give the row that tells how far it came: the open one, if there is one already.
+
+    Raises Conflict where there is nothing to compare: the instance is disabled, or watching has not begun.
+    """
+    if poll.instance.disabled:
+        raise Conflict("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
+    if poll.since is None:
+        raise Conflict("Watching of this resource has not begun.")
+    with transaction.atomic():
+        found, _ = Verification.objects.get_or_create(
+            resource_poll=poll, status=Verification.Status.OPEN, defaults={"asked_at": now, "next_try_at": now}
+        )
+    return found
+
+
+def finding_of(verification: Verification) -> Finding | None:
+    """Give what a verification found; None unless it is complete."""
+    found = verification.finding
+    return None if found is None else Finding.from_json(verification.resource_poll, found)
 
 
 def undelivered_events(poll: ResourcePoll) -> QuerySet[Event]:
@@ -120,133 +153,3 @@ def _repeats(poll: ResourcePoll, record_id: int) -> int:
     # Neighbours only: a record may change and change back within one second, and both were told rightly.
     told = Event.objects.filter(resource_poll=poll, record_id=record_id).order_by("pk")
     return sum(one == next_ for one, next_ in pairwise(told.values_list("kind", "occurred_at", "record")))
-
-
-@dataclass(frozen=True)
-class Row:
-    """What a comparison needs of a row at the source; `flagged` as deleted, where that is asked for."""
-
-    record_id: int
-    stamp: datetime | None
-    flagged: bool
-
-
-@dataclass
-class Comparison:
-    """One poll's source under comparison, page by page."""
-
-    poll: ResourcePoll
-    now: datetime
-    source: int = 0
-    coming: int = 0
-    deleted: list[int] = field(default_factory=list)
-    suspects: list[int] = field(default_factory=list)
-    """Rows to be read again through the poll's filter, which the first reading ignores."""
-
-    def __post_init__(self) -> None:
-        self.plan: Plan = plan_of(self.poll.name, self.poll.configuration)
-        self.client: Client = client_for(self.poll.instance)
-        # Before the source is read: what is written from then on is not the last good poll's to have seen.
-        state = PollState.objects.filter(resource_poll=self.poll).first()
-        self.cursor = state.cursor if state else None
-        self.since = self.poll.since
-        self._reached = 0
-
-    @property
-    def fields(self) -> str:
-        """The members to ask for: id, `_info`, where the poll's stamp is, and the flag of deleted companies."""
-        flag = ("deletedFlag",) if self.plan.honours_deleted_flag else ()
-        return ",".join(dict.fromkeys(("id", "_info", self.plan.updated.field.split(".")[0], *flag)))
-
-    def pages(self) -> Iterator[Page]:
-        """Read the source's ids and stamps, a page at a time, whatever the poll's filter."""
-        after_id = 0
-        while True:
-            page = self.client.page(self.plan.hub.path, {"fields": self.fields}, after_id=after_id)
-            yield page
-            if page.is_last:
-                return
-            after_id = page.last_id
-
-    def compare(self, page: Page) -> None:
-        """Count a page in, and note its suspects. What is known is read after the page, so never older than it."""
-        self.source += len(page.records)
-        rows = [self._row(record) for record in page.records]
-        faults, coming = self._look(rows)
-        self.coming += coming
-        self.suspects += sorted(faults)
-        if self.plan.detect_deletes and self.since is not None:
-            there = {row.record_id for row in rows}
-            upto = None if page.is_last else page.last_id
-            gone = find_gone(self.poll, there, after=self._reached, upto=upto, told_from=self.told_from(self.since))
-            self.deleted += gone.lost
-            self.coming += gone.coming
-        self._reached = page.last_id
-
-    def selected(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Give the missed and the stale among the suspects: those that the filter selects, looked at again."""
-        missed: list[int] = []
-        stale: list[int] = []
-        if self.since is None:
-            return (), ()
-        opening = self.plan.opening(self.since)
-        for lot in lots(self.plan, self.suspects, opening=opening, filtered=True):
-            page = read_rows(self.client, self.plan, lot, opening=opening, filtered=True)
-            faults, _ = self._look([self._row(record) for record in page.records])
-            missed += [record_id for record_id, is_stale in faults.items() if not is_stale]
-            stale += [record_id for record_id, is_stale in faults.items() if is_stale]
-        return tuple(sorted(missed)), tuple(sorted(stale))
-
-    def told_from(self, since: datetime) -> datetime:
-        """Give the time from which on all that was told is still in the log, unless it was lost."""
-        return max(since, self.now - timedelta(days=settings.RETENTION_DAYS))
-
-    def _row(self, record: Record) -> Row:
-        try:
-            stamp = self.plan.updated.read(record)
-        except ValueError:
-            stamp = None  # the poll compares such a row by its content, and says so on its run
-        flagged = self.plan.honours_deleted_flag and record.get("deletedFlag") is True
-        return Row(record["id"], stamp, flagged)
-
-    def _look(self, rows: Sequence[Row]) -> tuple[dict[int, bool], int]:
-        """Give what is wrong with these rows (True: stale, False: missed), and how many the next run will tell."""
-        known = known_records(self.poll.pk, [row.record_id for row in rows])
-        faults: dict[int, bool] = {}
-        coming = set()
-        for row in rows:
-            before = known.get(row.record_id)
-            if before is not None and before.gone and before.digest == UNREAD:
-                coming.add(row.record_id)  # told as deleted by a sweep, and back
-            elif self._concerns(row, before):
-                if row.stamp is not None and (self.cursor is None or row.stamp >= self.cursor):
-                    coming.add(row.record_id)
-                else:
-                    faults[row.record_id] = before is not None and not before.unread
-        for record_id in self._untold(known, known.keys() - faults.keys()):
-            faults[record_id] = False
-        return faults, len(coming)
-
-    def _concerns(self, row: Row, known: Known | None) -> bool:
-        """Whether the poll has, or had, to tell of the row as it is now."""
-        if known is None or known.unread:
-            if row.record_id > self.poll.mark:
-                return not row.flagged  # what came and went before it was told of is not told as deleted
-            return row.stamp is not None and self.since is not None and row.stamp >= self.since
-        if row.stamp is None or (known.gone and row.flagged):
-            return False
-        return known.stamp is None or int(row.stamp.timestamp()) > known.stamp
-
-    def _untold(self, known: Mapping[int, Known], ids: set[int]) -> set[int]:
-        """Give those of `ids` whose known state is not in the log, though it was to be told and is not too old."""
-        if self.plan.ignore_empty_changes or self.since is None:
-            return set()  # what is not in the log may have been an empty change
-        first = self.told_from(self.since).timestamp()
-        told = {
-            record_id: row.stamp
-            for record_id in ids
-            if (row := known.get(record_id)) and row.digest != UNREAD and row.stamp is not None and row.stamp >= first
-        }
-        log = Event.objects.filter(resource_poll=self.poll, record_id__in=told).values_list("record_id", "occurred_at")
-        there = {(record_id, int(at.timestamp())) for record_id, at in log}
-        return {record_id for record_id, stamp in told.items() if (record_id, stamp) not in there}

@@ -13,7 +13,7 @@ from instances.models import Instance, ResourcePoll
 from instances.poll_configuration import plan_of
 from polling.delivery.pausing import rearm
 from polling.detection.absences import absences, calm_health
-from polling.models import Health, KnownBody, KnownRecord, PollRun, PollState
+from polling.models import Health, KnownBody, KnownRecord, PollRun, PollState, Verification
 
 
 def site_key(instance: Instance) -> str:
@@ -66,6 +66,15 @@ def _begin(poll: ResourcePoll, state: PollState | None) -> None:
 def _abandon(poll: ResourcePoll) -> None:
     PollRun.objects.filter(resource_poll=poll, status=PollRun.Status.OPEN).update(
         status=PollRun.Status.ABANDONED, finished_at=timezone.now()
+    )
+    Verification.objects.filter(resource_poll=poll, status=Verification.Status.OPEN).update(
+        status=Verification.Status.FAILED,
+        error="What is polled was changed meanwhile; verify once more.",
+        finished_at=timezone.now(),
+        comparison=None,
+        next_try_at=None,
+        lease_token=None,
+        lease_until=None,
     )
 
 

@@ -6,6 +6,7 @@ from polling.models.heartbeats import Heartbeat
 from polling.models.leased import Leased
 from polling.models.polls import Absence, Health, KnownBody, KnownRecord, PollRun, PollState, Site
 from polling.models.tallies import Tally
+from polling.models.verifications import Verification
 from polling.v1.models import IdempotentAnswer
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "Replay",
     "Site",
     "Tally",
+    "Verification",
 ]

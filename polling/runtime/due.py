@@ -11,17 +11,29 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from instances.models import Instance
-from polling.models import Health, Notification, PollState, Receiver, Replay, Site
+from polling.models import Health, Notification, PollState, Receiver, Replay, Site, Verification
 from polling.runtime.leases import free
+
+_Rows = QuerySet[PollState] | QuerySet[Notification] | QuerySet[Replay] | QuerySet[Verification]
 
 
 def poll_due_at(now: datetime) -> datetime | None:
-    """Give when the next poll or sweep is due (in the past: one is), None if nothing is polled."""
-    blocked = Site.objects.filter(blocked_until__gt=now).values("key")
-    states = PollState.objects.exclude(site__in=blocked)
+    """Give when the next poll, sweep or verification is due (in the past: one is), None if nothing is polled."""
+    states = PollState.objects.exclude(site__in=_blocked(now))
     poll = _earliest(states.filter(next_poll_at__isnull=False), "next_poll_at", now)
     sweep = _earliest(may_sweep(states.filter(next_sweep_at__isnull=False)), "next_sweep_at", now)
-    return min((at for at in (poll, sweep) if at is not None), default=None)
+    verification = _earliest(may_verify(now), "next_try_at", now)
+    return min((at for at in (poll, sweep, verification) if at is not None), default=None)
+
+
+def may_verify(now: datetime) -> QuerySet[Verification]:
+    """Give the open verifications, less those whose company waits for its rate limit or whose instance is disabled."""
+    found = Verification.objects.filter(next_try_at__isnull=False, resource_poll__instance__disabled=False)
+    return found.exclude(resource_poll__state__site__in=_blocked(now))
+
+
+def _blocked(now: datetime) -> QuerySet[Site, str]:
+    return Site.objects.filter(blocked_until__gt=now).values_list("key", flat=True)
 
 
 def may_sweep(states: QuerySet[PollState]) -> QuerySet[PollState]:
@@ -52,8 +64,6 @@ def make_due(states: QuerySet[PollState]) -> int:
     return states.exclude(health=Health.PAUSED).update(next_poll_at=timezone.now())
 
 
-def _earliest(
-    rows: QuerySet[PollState] | QuerySet[Notification] | QuerySet[Replay], field: str, now: datetime
-) -> datetime | None:
+def _earliest(rows: _Rows, field: str, now: datetime) -> datetime | None:
     # The head of an index; few rows are leased at a time, so it skips few.
     return rows.filter(free(now)).order_by(field).values_list(field, flat=True).first()

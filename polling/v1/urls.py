@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, re_path
 
-from polling.v1 import checking, deliveries, events, polls, replays, secrets, sending
+from polling.v1 import deliveries, events, held, polls, replays, secrets, sending, verifications
 
 _INSTANCE = r"instances/(?P<number>[0-9]{1,18})"
 _POLL = rf"{_INSTANCE}/polls/(?P<poll>[0-9]{{1,18}})"
@@ -21,10 +21,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(rf"^{_POLL}$", polls.PollView.as_view(), name="v1-poll"),
     re_path(rf"^{_POLL}/run$", polls.RunView.as_view(), name="v1-poll-run"),
     re_path(rf"^{_POLL}/backfill$", polls.BackfillView.as_view(), name="v1-poll-backfill"),
-    re_path(rf"^{_POLL}/held-deletes$", checking.HeldDeletesView.as_view(), name="v1-held-deletes"),
-    re_path(rf"^{_POLL}/held-deletes/release$", checking.ReleaseDeletesView.as_view(), name="v1-held-release"),
-    re_path(rf"^{_POLL}/held-deletes/dismiss$", checking.DismissDeletesView.as_view(), name="v1-held-dismiss"),
-    re_path(rf"^{_POLL}/verify$", checking.VerifyView.as_view(), name="v1-verify"),
+    re_path(rf"^{_POLL}/held-deletes$", held.HeldDeletesView.as_view(), name="v1-held-deletes"),
+    re_path(rf"^{_POLL}/held-deletes/release$", held.ReleaseDeletesView.as_view(), name="v1-held-release"),
+    re_path(rf"^{_POLL}/held-deletes/dismiss$", held.DismissDeletesView.as_view(), name="v1-held-dismiss"),
+    re_path(rf"^{_POLL}/verifications$", verifications.VerificationsView.as_view(), name="v1-verifications"),
+    re_path(
+        rf"^{_POLL}/verifications/(?P<verification>[0-9]{{1,18}})$",
+        verifications.VerificationView.as_view(),
+        name="v1-verification",
+    ),
     re_path(rf"^{_INSTANCE}/replays$", replays.ReplaysView.as_view(), name="v1-replays"),
     re_path(rf"^{_INSTANCE}/replays/(?P<replay>[0-9]{{1,18}})$", replays.ReplayView.as_view(), name="v1-replay"),
     re_path(rf"^{_INSTANCE}/test-notification$", sending.TestNotificationView.as_view(), name="v1-test-notification"),

@@ -10,7 +10,7 @@ import pytest
 from cwconnect.schema.compatible import COMPATIBLE
 from cwconnect.schema.modern import MODERN
 from instances.issuing import issue_secrets
-from polling.models import Replay
+from polling.models import Replay, Verification
 from tests.api.conftest import NOON, Watched
 from tests.conftest import Tenant
 from tests.instances.conftest import Api
@@ -29,8 +29,10 @@ def ask(api: Api, route: str, watched: Watched, auth: str) -> Any:
     event = watched.changed(1)[0].pk
     names: dict[str, object] = {"id": watched.instance.pk, "instance": watched.instance.pk, "poll": watched.poll.pk}
     replay = Replay.objects.create(instance=watched.instance, asked_at=NOON, what="all")
+    verification = Verification.objects.create(resource_poll=watched.poll, asked_at=NOON, status="complete")
     names |= {
         "replay": replay.pk,
+        "verification": verification.pk,
         "event": event,
         "eventId": event,
         "delivery": event,
@@ -91,7 +93,7 @@ DISABLED = {
     "GET /hubs/{hub}/{resource}/{recordId}": 403,
     "POST /v1/instances/{instance}/polls/{poll}/run": 409,
     "POST /v1/instances/{instance}/polls/{poll}/backfill": 409,
-    "POST /v1/instances/{instance}/polls/{poll}/verify": 409,
+    "POST /v1/instances/{instance}/polls/{poll}/verifications": 409,
     "POST /v1/instances/{instance}/test-notification": 409,
 }
 BODIES = {

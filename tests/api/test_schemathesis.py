@@ -30,7 +30,7 @@ from cwconnect.schema.compatible import COMPATIBLE
 from cwconnect.schema.modern import MODERN
 from cwconnect.wsgi import application
 from instances.secrets import Secret
-from polling.models import Replay
+from polling.models import Replay, Verification
 from tests.api.conftest import NOON, Watched
 from tests.conftest import Tenant
 from tests.sandboxes import start_sandbox
@@ -38,13 +38,13 @@ from tests.sandboxes import start_sandbox
 load_all_checks()
 POSITIVE = CHECKS.get_one("positive_data_acceptance")
 KNOWN, UNKNOWN = 1, 999_999_999
-IDS = {"id", "instance", "poll", "event", "eventId", "delivery", "secret", "replay"}
+IDS = {"id", "instance", "poll", "event", "eventId", "delivery", "secret", "replay", "verification"}
 OWN = re.compile(r"/instances/(configuration|enabled|events)|^/hubs/")
 # Fields whose grammar no schema can express: what follows it may be refused all the same.
 GRAMMARS = {
     "from": r"/events(/analytics)?$",  # any ISO 8601, and not after `to`; at most 1,500 buckets
     "nextPage": r"^(/elements/\{element\})?/instances$|/events$|^/hubs/|^/notifications/",  # our own tokens only
-    "cursor": r"^/v1/deliveries$|/held-deletes$",  # the same
+    "cursor": r"^/v1/deliveries$|/held-deletes$|/verifications$",  # the same
     "where": r"^/hubs/|^/notifications/",  # CEQL
     "resource": r"^/hubs/|/test-notification$|/polls$",  # a name that ConnectWise, or this instance, knows
     "configuration": r"^(/elements/\{element\})?/instances|/polls(/\{poll\})?$",  # URLs, patterns, credentials
@@ -67,6 +67,7 @@ class World:
         self.watched = Watched(tenant, base_url=sandbox.url, **keys)
         self.event = self.watched.changed(1, 2, 3)[0].pk
         self.replay = Replay.objects.create(instance=self.watched.instance, asked_at=NOON, what="all").pk
+        self.verification = Verification.objects.create(resource_poll=self.watched.poll, asked_at=NOON).pk
 
     def put_ids(self, case: Any) -> None:
         """Have the ids of the path that stand for what exists name what exists."""
@@ -79,7 +80,7 @@ class World:
         watched = self.watched
         ids = dict.fromkeys(("event", "eventId", "delivery"), self.event)
         ids |= {"id": watched.instance.pk, "instance": watched.instance.pk, "poll": watched.poll.pk}
-        return ids | {"secret": watched.tenant.user.pk, "replay": self.replay}
+        return ids | {"secret": watched.tenant.user.pk, "replay": self.replay, "verification": self.verification}
 
     def auth(self, path: str) -> str:
         """The header that an operation takes."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from cwconnect.sandbox import SandboxServer
-from instances.models import ResourcePoll
+from instances.models import Instance, ResourcePoll
 from polling.delivery.deliverer import deliver_these
-from polling.models import Absence, KnownRecord, Notification
-from tests.api.conftest import Receiver, Watched
+from polling.detection.poller import poll_due
+from polling.models import Absence, KnownRecord, Notification, Verification
+from tests.api.conftest import NOON, Receiver, Watched
 from tests.instances.conftest import Api
 
 pytestmark = pytest.mark.django_db
@@ -46,14 +48,50 @@ def test_others_held_deletes_do_not_exist(api: Api, foreign: Watched) -> None:
     assert Absence.objects.get().standing == Absence.Standing.HELD
 
 
-def test_the_comparison_with_connectwise_says_what_is_there(api: Api, sandbox: SandboxServer) -> None:
-    instance = api.create(sandbox.url)["id"]
-    poll = ResourcePoll.objects.get(instance=instance, name="contacts")
-    answer = api("POST", f"/v1/instances/{instance}/polls/{poll.pk}/verify")
-    assert answer.status_code == 200, answer.content
-    assert (answer.json()["source"], answer.json()["missed"], answer.json()["whole"]) == (30, [], True)
-    ResourcePoll.objects.update(since=None)
-    assert api("POST", f"/v1/instances/{instance}/polls/{poll.pk}/verify").status_code == 409
+def verifications(api: Api, sandbox: SandboxServer) -> str:
+    poll = ResourcePoll.objects.get(instance=api.create(sandbox.url)["id"], name="contacts")
+    return f"/v1/instances/{poll.instance_id}/polls/{poll.pk}/verifications"
+
+
+def test_the_comparison_with_connectwise_is_asked_for_and_then_looked_at(api: Api, sandbox: SandboxServer) -> None:
+    path = verifications(api, sandbox)
+    requests = len(sandbox.store.requests)
+    begun = api("POST", path)
+    assert begun.status_code == 202, begun.content
+    assert (begun.json()["status"], begun.json()["finding"]) == ("open", None)
+    assert api("POST", path).json()["id"] == begun.json()["id"]
+    assert len(sandbox.store.requests) == requests
+    poll_due(deadline=time.monotonic() + 60)
+    ended = api("GET", f"{path}/{begun.json()['id']}").json()
+    assert (ended["status"], ended["rows_read"], ended["error"]) == ("complete", 30, None)
+    assert (ended["finding"]["source"], ended["finding"]["missed"], ended["finding"]["whole"]) == (30, [], True)
+
+
+def test_verifications_are_listed_newest_first_page_by_page(api: Api, watched: Watched) -> None:
+    rows = [Verification(resource_poll=watched.poll, asked_at=NOON, status="complete") for _ in range(3)]
+    made = [row.pk for row in Verification.objects.bulk_create(rows)]
+    path = f"/v1/instances/{watched.instance.pk}/polls/{watched.poll.pk}/verifications"
+    first = api("GET", f"{path}?limit=2").json()
+    second = api("GET", f"{path}?limit=2&cursor={first['next_cursor']}").json()
+    assert [item["id"] for item in first["items"] + second["items"]] == made[::-1]
+    assert second["next_cursor"] is None
+
+
+@pytest.mark.parametrize("change", [{"since": None}, {"instance__disabled": True}])
+def test_what_can_not_be_compared_is_a_conflict(api: Api, watched: Watched, change: dict[str, Any]) -> None:
+    Instance.objects.update(disabled=change.get("instance__disabled", False))
+    ResourcePoll.objects.update(since=change.get("since", NOON))
+    path = f"/v1/instances/{watched.instance.pk}/polls/{watched.poll.pk}/verifications"
+    assert api("POST", path).status_code == 409
+    assert not Verification.objects.exists()
+
+
+def test_others_verifications_do_not_exist(api: Api, watched: Watched, foreign: Watched) -> None:
+    theirs = Verification.objects.create(resource_poll=foreign.poll, asked_at=NOON).pk
+    path = f"/v1/instances/{foreign.instance.pk}/polls/{foreign.poll.pk}/verifications"
+    own = f"/v1/instances/{watched.instance.pk}/polls/{watched.poll.pk}/verifications"
+    assert {api(method, path).status_code for method in ("GET", "POST")} == {404}
+    assert {api("GET", f"{start}/{theirs}").status_code for start in (path, own)} == {404}
 
 
 def test_a_selection_is_counted_first_and_then_sent_again(api: Api, tenant: Any, receiver: Receiver) -> None:

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from instances.models import ApiUser, Instance, Membership, ResourcePoll, Role
 from instances.secrets import hash_token, new_token
-from polling.models import Event, Notification, Replay
+from polling.models import Event, Notification, Replay, Verification
 from tests.conftest import Tenant
 from tests.site.rows import make_instance, make_notification, make_poll
 
@@ -41,6 +41,7 @@ class Victim:
     event: Event
     notification: Notification
     replay: Replay
+    verification: Verification
     token: str
 
     @property
@@ -53,6 +54,7 @@ class Victim:
             "delivery": self.notification.pk,
             "secret": self.tenant.user.pk,
             "replay": self.replay.pk,
+            "verification": self.verification.pk,
             "key": "baseUrl",
             "name": "contacts",
             "element": "connectwisecrmrest",
@@ -88,7 +90,8 @@ def victim(tenant: Tenant) -> Victim:
         record=f'{{"id": 1, "name": "{WORD}"}}',
     )
     replay = Replay.objects.create(instance=instance, what=WORD, asked_at=now)
-    return Victim(tenant, instance, poll, event, notification, replay, token)
+    verification = Verification.objects.create(resource_poll=poll, asked_at=now, error=WORD)
+    return Victim(tenant, instance, poll, event, notification, replay, verification, token)
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,14 @@
-"""`/v1/instances/{id}/polls/{poll}/…` about trust: held deletes to decide on, and the comparison with ConnectWise."""
+"""`/v1/instances/{id}/polls/{poll}/held-deletes`: what a sweep found gone, for a person to decide on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cwconnect.errors import Conflict
 from instances import paging
-from instances.hubs import KeysUnreadable
-from instances.models import ResourcePoll
-from instances.secrets import SecretUnreadableError
 from polling.detection.deletions import dismiss_held, held_deletes, release_held
-from polling.detection.verification import Finding, verify
 from polling.models import PollState
 from polling.v1.base import Cursor, Limit, Shape, Strict, answer, read_query
 from polling.v1.deliveries import read_cursor
@@ -46,26 +40,6 @@ class DecidedShape(Shape):
     """How many held deletes were decided on."""
 
     count: int
-
-
-class FindingShape(Shape):
-    """One poll's resource compared with what is recorded of it: ids of rows that are missing, and counts.
-
-    `missed` was never told, `stale` is newer in ConnectWise than what was told, `deleted` is gone and was last told as
-    living; `coming` the next poll or sweep will tell.
-    `whole` says that nothing is missing.
-    """
-
-    whole: bool
-    source: int
-    known: int
-    missed: list[int]
-    stale: list[int]
-    deleted: list[int]
-    coming: int
-    undelivered: int
-    repeated: int
-    held: int
 
 
 class HeldDeletesView(InstancePollsView):
@@ -104,38 +78,3 @@ class DismissDeletesView(_DecisionView):
     def post(self, request: Request, number: str, poll: str) -> Response:
         """Have the held deletes not told."""
         return self.decided(dismiss_held, number, poll)
-
-
-class VerifyView(InstancePollsView):
-    """`…/verify`."""
-
-    @idempotent
-    def post(self, request: Request, number: str, poll: str) -> Response:
-        """Compare ConnectWise with what was told, now; nothing is changed."""
-        return answer(_finding(_verified(self.poll(self.instance(number), poll))))
-
-
-def _verified(poll: ResourcePoll) -> Finding:
-    if poll.instance.disabled:
-        raise Conflict("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
-    if poll.since is None:
-        raise Conflict("Watching of this resource has not begun.")
-    try:
-        return verify(poll, timezone.now())
-    except SecretUnreadableError as error:
-        raise KeysUnreadable(str(error)) from None
-
-
-def _finding(found: Finding) -> FindingShape:
-    return FindingShape(
-        whole=found.whole,
-        source=found.source,
-        known=found.known,
-        missed=list(found.missed),
-        stale=list(found.stale),
-        deleted=list(found.deleted),
-        coming=found.coming,
-        undelivered=found.undelivered,
-        repeated=found.repeated,
-        held=found.held,
-    )
