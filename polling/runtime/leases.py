@@ -50,7 +50,8 @@ def claim(rows: QuerySet[Row], keys: Iterable[Any], *, now: datetime, length: ti
     wanted = rows.filter(free(now), pk__in=list(keys))
     with transaction.atomic():
         if connection.features.has_select_for_update_skip_locked:
-            wanted = rows.filter(pk__in=list(wanted.select_for_update(skip_locked=True).values_list("pk", flat=True)))
+            locked = wanted.select_for_update(skip_locked=True, of=("self",))  # and no row that `rows` joins
+            wanted = rows.filter(pk__in=list(locked.values_list("pk", flat=True)))
         if not wanted.update(lease_token=token, lease_until=now + length):
             return token, []
         return token, list(_all(rows.model).filter(lease_token=token).values_list("pk", flat=True))
