@@ -38,6 +38,8 @@ _HELD_SHOWN = 100
 def deliveries(request: PageRequest) -> HttpResponse:
     """Show where delivery waits or fails, and the attempts of a day that failed."""
     organization, now = request.person.organization, timezone.now()
+    if request.htmx:
+        return render(request, "polling/parts/waits.html", {"rows": waiting_rows(organization)})
     replays = Replay.objects.filter(instance__organization=organization).select_related("instance").order_by("-pk")[:5]
     context = {
         "rows": waiting_rows(organization),

@@ -41,14 +41,13 @@ def instance_stream(request: PageRequest, number: int) -> HttpResponse:
     events = (
         Event.objects.filter(instance=instance).select_related("notification").defer("record", "notification__body")
     )
-    after = request.GET.get("after", "")
     newest = list(events.defer("record", "changes", "notification__body").order_by("-pk")[:STREAM])
-    seen = int(after) if after.isdecimal() and len(after) < 19 else newest[0].pk if newest else 0
-    return render(
-        request,
-        "polling/parts/stream.html",
-        {"instance": instance, "events": newest, "seen": seen, "newest": newest[0].pk if newest else 0},
-    )
+    last = newest[0].pk if newest else 0
+    after = request.GET.get("after", "")
+    seen = int(after) if after.isdecimal() and len(after) < 19 else last
+    new = sum(event.pk > seen for event in newest)
+    context = {"instance": instance, "events": newest, "seen": seen, "newest": last, "new": new}
+    return render(request, "polling/parts/stream.html", context)
 
 
 @page
@@ -62,12 +61,22 @@ def instance_events(request: PageRequest, number: int) -> HttpResponse:
 @page
 def poll_page(request: PageRequest, number: int, poll: int) -> HttpResponse:
     """Show a resource's runs: when, which window, how much, or the error in ConnectWise's words."""
-    instance = request.person.instance(number)
-    found = own_poll(request, number, poll)
-    runs = page_of(PollRun.objects.filter(resource_poll=found).order_by("-pk"), request.GET, RUNS)
-    state = PollState.objects.filter(pk=found.pk).first()
-    context = {"instance": instance, "poll": found, "state": state, "runs": runs, "tab": "resources"}
-    return render(request, "polling/poll.html", _here(context))
+    return _show_poll(request, own_poll(request, number, poll))
+
+
+def _show_poll(request: PageRequest, poll: ResourcePoll, *, error: str = "", since: str = "") -> HttpResponse:
+    context = {
+        "instance": poll.instance,
+        "poll": poll,
+        "state": PollState.objects.filter(pk=poll.pk).first(),
+        "standing": standing_of(poll.instance, timezone.now()),
+        "runs": page_of(PollRun.objects.filter(resource_poll=poll).order_by("-pk"), request.GET, RUNS),
+        "backfill_error": error,
+        "backfill_since": since,
+        "tab": "resources",
+    }
+    template = _part(request, "polling/poll.html", "polling/parts/poll_body.html")
+    return render(request, template, _here(context), status=422 if error else 200)
 
 
 @require_POST
@@ -78,7 +87,7 @@ def poll_now(request: PageRequest, number: int, poll: int) -> HttpResponse:
     asked_at = timezone.now()
     made = make_due(PollState.objects.filter(pk=found.pk))
     if not made:
-        text = f"{found.name} is not polled at present: its events, the instance or the resource itself is off."
+        text = _not_polled(found)
         if request.htmx:
             return HttpResponse(text)
         messages.warning(request, text)
@@ -102,17 +111,19 @@ def poll_progress(request: PageRequest, number: int, poll: int) -> HttpResponse:
 @page
 def backfill(request: PageRequest, number: int, poll: int) -> HttpResponse:
     """Have a window read again: what was missed becomes events, what is known stays silent."""
-    found = own_poll(request, number, poll)
-    since = moment_of(request.POST.get("since", ""))
-    states = PollState.objects.filter(pk=found.pk)
+    found, typed = own_poll(request, number, poll), request.POST.get("since", "")
+    since, states = moment_of(typed), PollState.objects.filter(pk=found.pk)
     if since is None or since > timezone.now():
-        messages.error(request, "Nothing was asked for: the time must be in the past.")
-    elif not make_due(states):
-        messages.warning(request, f"{found.name} is not polled at present, so nothing can be read again.")
-    else:
-        request_backfill(states, since)
-        messages.success(request, f"{found.name} is read again from then on. The run shows below.")
+        return _show_poll(request, found, error="Give a time in the past.", since=typed)
+    if not make_due(states):
+        return _show_poll(request, found, error=_not_polled(found), since=typed)
+    request_backfill(states, since)
+    messages.success(request, f"{found.name} is read again from then on. The run shows below.")
     return redirect("poll-page", number, poll)
+
+
+def _not_polled(poll: ResourcePoll) -> str:
+    return f"{poll.name} is not polled at present: its events, the instance or the resource itself is off."
 
 
 def _progress(request: PageRequest, poll: ResourcePoll, asked_at: datetime) -> HttpResponse:

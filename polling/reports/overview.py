@@ -6,7 +6,7 @@ events of a day and what is undelivered are read from indexes that hold nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from django.db.models import Count, Min, QuerySet
 
 from instances.models import Instance, Organization
-from polling.models import Absence, DeliveryState, Event, Health, Heartbeat, PollState, Receiver
+from polling.models import Absence, Alert, DeliveryState, Event, Health, Heartbeat, PollState, Receiver
 from polling.reports.waiting import undelivered_of
 
 DAY = timedelta(days=1)
@@ -41,7 +41,7 @@ class InstanceRow:
 
 @dataclass(frozen=True)
 class Need:
-    """Something that only a person can mend. `action` names the button that does so (see overview_needs.html)."""
+    """Something that only a person can mend. `action` names the button that does so (see parts/need.html)."""
 
     action: str
     instance: Instance
@@ -51,6 +51,7 @@ class Need:
     count: int = 0
     resource: str = ""
     poll_id: int = 0
+    event_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,10 @@ def _polled_lately(organization: Organization, now: datetime) -> bool:
 
 
 def needs(organization: Organization) -> list[Need]:
-    """Give what needs a person, the first few of each kind: four queries."""
-    return [*_poll_needs(organization), *_paused_needs(organization), *_receiver_needs(organization)]
+    """Give what needs a person, the first few of each kind: seven queries at most."""
+    delivery = [*_paused_needs(organization), *_receiver_needs(organization)]
+    told = {need.instance.pk for need in delivery}
+    return [*_poll_needs(organization), *delivery, *_failing_needs(organization, told)]
 
 
 def _poll_needs(organization: Organization) -> list[Need]:
@@ -187,6 +190,21 @@ def _receiver_needs(organization: Organization) -> list[Need]:
 def _receiver_need(instance: Instance, receiver: Receiver) -> Need:
     text = f"The receiver failed {receiver.failures:,} times in a row. One notification at a time is tried."
     return Need("receiver", instance, text, since=receiver.opened_at, words=receiver.url)
+
+
+def _failing_needs(organization: Organization, told: Collection[int]) -> list[Need]:
+    """Give the instances that use up a notification's tries, the furthest alert of each, but for those told of."""
+    kinds = (Alert.Kind.LAST_TRY, Alert.Kind.HALF_USED)
+    alerts = Alert.objects.filter(organization=organization, resolved_at=None, kind__in=kinds, instance__isnull=False)
+    furthest: dict[int, Need] = {}
+    for alert in alerts.exclude(instance__in=told).select_related("instance").order_by("-kind", "pk")[: 2 * MOST_NEEDS]:
+        if alert.instance is not None and alert.instance.pk not in furthest:
+            text = f"{alert.get_kind_display()} for a notification that does not arrive."
+            event = alert.notification_id
+            furthest[alert.instance.pk] = Need(
+                "failing", alert.instance, text, since=alert.created_at, words=alert.text, event_id=event
+            )
+    return list(furthest.values())[:MOST_NEEDS]
 
 
 def _states(keys: Sequence[int]) -> list[dict[str, Any]]:

@@ -135,5 +135,24 @@ def test_a_verify_that_connectwise_refuses_says_so(told: World, operator: Client
 def test_a_backfill_is_asked_for(told: World, operator: Client) -> None:
     path = url(told, f"/polls/{told.state.pk}/backfill")
     assert "is read again" in text_of(operator.post(path, {"since": "2026-01-01T00:00"}, follow=True))
-    assert "must be in the past" in text_of(operator.post(path, {"since": "2999-01-01T00:00"}, follow=True))
-    assert "must be in the past" in text_of(operator.post(path, {"since": "rubbish"}, follow=True))
+
+
+@pytest.mark.parametrize("since", ["2999-01-01T00:00", "rubbish", ""])
+def test_a_backfill_without_a_time_in_the_past_says_so_beside_its_field(
+    told: World, operator: Client, since: str
+) -> None:
+    answer = operator.post(url(told, f"/polls/{told.state.pk}/backfill"), {"since": since})
+    assert answer.status_code == 422
+    assert 'id="since_error"' in text_of(answer)
+    assert f'value="{since}"' in text_of(answer)
+
+
+def test_what_waits_refreshes_itself(told: World, operator: Client, receiver: Receiver) -> None:
+    assert 'hx-trigger="every 5s"' in text_of(operator.get("/app/deliveries"))
+    receiver.answer = lambda got: (500, {})
+    told.change(4, "Engineer")
+    told.poll()
+    deliver_these([told.instance.pk])
+    part = text_of(operator.get("/app/deliveries", headers={"HX-Request": "true"}))
+    assert "API_Polling" in part
+    assert "<html" not in part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -101,6 +102,33 @@ def test_poll_now_is_followed_to_its_end(changed: World, operator: Client) -> No
     changed.poll()
     following = waiting.split('hx-get="')[1].split('"')[0].replace("&amp;", "&")
     assert "<b>Polled.</b>" in text_of(operator.get(following))
+
+
+def test_the_stream_marks_and_counts_what_is_new(changed: World, operator: Client) -> None:
+    first = text_of(operator.get(url(changed, "/stream")))
+    assert 'class="fresh"' not in first
+    following = first.split('hx-get="')[1].split('"')[0]
+    changed.change(4, "Chief")
+    changed.poll()
+    second = text_of(operator.get(following))
+    assert second.count('class="fresh"') == 1
+    assert 'data-say="1 new event"' in second
+
+
+def test_a_resources_runs_refresh_themselves(changed: World, operator: Client) -> None:
+    path = url(changed, f"/polls/{changed.state.pk}")
+    assert f'hx-get="{path}"' in text_of(operator.get(path))
+    part = text_of(operator.get(path, headers={"HX-Request": "true"}))
+    assert f'id="run-{changed.run.pk}"' in part
+    assert "<html" not in part
+
+
+def test_an_event_says_who_changed_the_record(changed: World, operator: Client) -> None:
+    event = Event.objects.get()
+    who = json.loads(event.record)["_info"]["updatedBy"]
+    assert f", by {who}" in text_of(operator.get(f"/app/events/{event.pk}"))
+    Event.objects.update(record='{"_info": [17]}')
+    assert ", by " not in text_of(operator.get(f"/app/events/{event.pk}"))
 
 
 def test_a_failed_poll_says_so_in_connectwises_words(changed: World, operator: Client) -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from instances.models import Instance, Organization
+from polling import alerts
 from polling.delivery.pausing import pause_delivery
-from polling.models import Absence, DeliveryState, Health, PollState, Receiver
+from polling.models import Absence, Alert, DeliveryState, Health, Notification, PollState, Receiver
 from polling.reports.hours import KINDS, HourCount, chart_of, hours_of, round_up
 from polling.runtime.heartbeats import beat
 from tests.conftest import Tenant
@@ -91,6 +92,38 @@ def test_a_failing_receiver_is_named(instance: Instance, operator: Client) -> No
     DeliveryState.objects.create(instance=instance, receiver=receiver)
     assert "failed 12 times in a row" in text_of(operator.get("/"))
     assert "failing" in text_of(operator.get("/app/deliveries"))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        ([Alert.Kind.HALF_USED], "Half of the retry schedule is used up"),
+        ([Alert.Kind.HALF_USED, Alert.Kind.LAST_TRY], "One try is left"),
+    ],
+)
+def test_tries_that_run_out_need_a_person(
+    instance: Instance, operator: Client, kinds: list[Alert.Kind], words: str
+) -> None:
+    add_events(instance, 1)
+    for kind in kinds:
+        alerts.warn(kind, instance, "It failed: 500.", timezone.now(), notification=Notification.objects.get())
+    html = text_of(operator.get("/"))
+    for text in ("1 thing needs you", words, "It failed: 500.", 'href="/app/events/1"', "Send test"):
+        assert text in html
+    alerts.resolve(Alert.objects.all(), timezone.now())
+    assert "Everything is well" in text_of(operator.get("/"))
+
+
+def test_a_paused_delivery_is_one_thing_not_two(instance: Instance, operator: Client) -> None:
+    add_events(instance, 1)
+    alerts.warn(Alert.Kind.LAST_TRY, instance, "It failed: 500.", timezone.now())
+    pause_delivery(instance, "Its tries are used up.", timezone.now())
+    assert "1 thing needs you" in text_of(operator.get("/"))
+
+
+def test_tries_that_run_out_elsewhere_are_not_told_here(instance: Instance, other_tenant: Tenant) -> None:
+    alerts.warn(Alert.Kind.HALF_USED, instance, "It failed: 500.", timezone.now())
+    assert "It failed" not in text_of(sign_in("stranger", other_tenant.organization).get("/"))
 
 
 def test_without_a_worker_the_page_is_red(organization: Organization, operator: Client) -> None:

@@ -97,6 +97,8 @@ const settle = () => {
 addEventListener("DOMContentLoaded", settle);
 addEventListener("htmx:afterSettle", (event) => {
   if (event.detail.target.id === "main") settle();
+  // What refreshes itself says what is new, and nothing where nothing is.
+  if (event.detail.elt.dataset.say) say(event.detail.elt.dataset.say);
 });
 
 // A menu closes as menus do.
