@@ -13,7 +13,7 @@ from cwconnect.http import Door
 from cwconnect.http.addresses import Network
 from instances.models import Instance
 
-_CONNECTIONS_PER_HOST = 20
+_CONNECTIONS_PER_HOST = 28  # 16 of polls and 12 of deliveries in a worker
 
 
 def door() -> Door:

@@ -20,6 +20,10 @@ from django.db import connection, models
 Model = type[models.Model]
 Row = Sequence[Any]
 TEXTS = ("text", "jsonb")
+AS_THEY_ARE = {
+    *(models.BigAutoField, models.BigIntegerField, models.PositiveIntegerField, models.PositiveSmallIntegerField),
+    *(models.BooleanField, models.FloatField, models.CharField, models.TextField, models.ForeignKey),
+}
 
 
 def moment(value: datetime | None) -> Any:
@@ -48,8 +52,15 @@ def insert_new(rows: Sequence[models.Model]) -> None:
     model = type(rows[0])
     written = model._meta.concrete_fields  # noqa: SLF001  (documented: Django's model API)
     fields = [field for field in written if not (field.primary_key and rows[0].pk is None)]
-    values = [[field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields] for row in rows]
-    insert(model, [field.attname for field in fields], values)
+    columns = [_prepared(field, [getattr(row, field.attname) for row in rows]) for field in fields]
+    insert(model, [field.attname for field in fields], list(zip(*columns, strict=True)))
+
+
+def _prepared(field: models.Field[Any, Any], values: list[Any]) -> list[Any]:
+    """Give a column's values as the database takes them; texts and numbers are that already."""
+    if type(field) in AS_THEY_ARE:
+        return values
+    return [field.get_db_prep_save(value, connection) for value in values]
 
 
 def upsert(model: Model, columns: Sequence[str], rows: Sequence[Row], *, key: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ the loop's own thread, and every write is fenced by the lease.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -33,9 +33,18 @@ def _plan(name: str, configuration: bytes) -> Plan:
     return plan_of(name, orjson.loads(configuration))
 
 
+def read_open_runs(polls: Collection[ResourcePoll]) -> None:
+    """Read the open runs of many polls at once, for `open_runs` to give."""
+    found: dict[int, list[PollRun]] = {poll.pk: [] for poll in polls}
+    for run in PollRun.objects.filter(status=PollRun.Status.OPEN, resource_poll_id__in=list(found)):
+        found[run.resource_poll_id].append(run)
+    for poll in polls:
+        vars(poll)["open_runs"] = found[poll.pk]
+
+
 def open_runs(poll: ResourcePoll) -> list[PollRun]:
     """Give a poll's open runs: those read with the claim, else as stored now."""
-    read: list[PollRun] | None = getattr(poll, "open_runs", None)
+    read: list[PollRun] | None = vars(poll).get("open_runs")
     return list(poll.runs.filter(status=PollRun.Status.OPEN)) if read is None else read
 
 

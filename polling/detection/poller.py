@@ -7,18 +7,20 @@ claimed per ConnectWise company and per host than may run now, so one slow site 
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.errors import ConnectWiseError
 from cwconnect.logs import about
 from polling.detection.idling import Idle, end_idle, is_idle
-from polling.detection.jobs import LEASE, Job, Work
+from polling.detection.jobs import LEASE, Job, Work, read_open_runs
 from polling.detection.outcomes import fail_run, fail_sweep
 from polling.detection.runs import PollJob
 from polling.detection.sweeps import SweepJob
@@ -30,8 +32,10 @@ from polling.runtime.loop import Loop, never
 
 log = logging.getLogger(__name__)
 
+THREADS = 32  # a claim and an end cost much the same for one poll as for many, so many are under way at a time
+LOOK_EVERY = 0.2  # seconds, while polls are under way: so that what comes due one by one is claimed together
 PER_SITE = 3
-PER_HOST = 8
+PER_HOST = 16
 
 Report = Callable[[Job, PollRun], None]
 Due = Literal["next_poll_at", "next_sweep_at"]
@@ -75,6 +79,8 @@ class PollLoop(Loop[Work, Any]):
     `verifies`: verifications too, of whatever poll.
     """
 
+    threads = THREADS
+
     def __init__(
         self,
         due: QuerySet[PollState],
@@ -87,9 +93,13 @@ class PollLoop(Loop[Work, Any]):
     ) -> None:
         super().__init__(deadline=deadline, stopping=stopping)
         self._due, self._report, self._kinds, self._verifies = due, report, kinds, verifies
+        self._look_at = 0.0
 
     def claim(self, room: int, running: Collection[Work]) -> list[Work]:
         """Claim due polls, then due sweeps, that have room at their company and host, the longest due first."""
+        if running and time.monotonic() < self._look_at:
+            return []
+        self._look_at = time.monotonic() + LOOK_EVERY
         jobs: list[Work] = []
         try:
             for kind in self._kinds:
@@ -106,10 +116,12 @@ class PollLoop(Loop[Work, Any]):
         due = self._due.filter(**{f"{kind}__lte": now})
         if kind == "next_sweep_at":
             due = may_sweep(due)
-        chosen = _choose(due, kind, room, running)
-        if not chosen:
+        choice = _choose(due, kind, room, running)
+        if not choice.drained:
+            self._look_at = 0.0
+        if not choice.keys:
             return []
-        token, keys = claim(due, chosen, now=now, length=LEASE)
+        token, keys = claim(due, choice.keys, now=now, length=LEASE)
         try:
             return _jobs(keys, token, kind)
         except DATABASE_DOWN:
@@ -181,30 +193,35 @@ def _commit(job: Work, future: Future[Any]) -> bool:
     return False
 
 
-def _choose(due: QuerySet[PollState], kind: Due, room: int, running: Collection[Work]) -> list[int]:
+@dataclass(frozen=True)
+class _Choice:
+    """The polls to claim; `drained`: no other was due, whoever has room."""
+
+    keys: list[int]
+    drained: bool
+
+
+def _choose(due: QuerySet[PollState], kind: Due, room: int, running: Collection[Work]) -> _Choice:
     now = timezone.now()
     sites = Counter(job.site for job in running)
     hosts = Counter(job.host for job in running)
     blocked = Site.objects.filter(blocked_until__gt=now).values("key")
-    look = (
-        due.filter(free(now))
-        .exclude(site__in=blocked)
-        .exclude(site__in=[site for site, count in sites.items() if count >= PER_SITE])
-        .exclude(host__in=[host for host, count in hosts.items() if count >= PER_HOST])
-    )
+    full_sites = [site for site, count in sites.items() if count >= PER_SITE]
+    full_hosts = [host for host, count in hosts.items() if count >= PER_HOST]
+    look = due.filter(free(now)).exclude(site__in=blocked).exclude(site__in=full_sites).exclude(host__in=full_hosts)
+    found = list(look.order_by(kind).values_list("pk", "site", "host")[: 4 * room])
     chosen: list[int] = []
-    for key, site, host in look.order_by(kind).values_list("pk", "site", "host")[: 4 * room]:
+    for key, site, host in found:
         if len(chosen) < room and sites[site] < PER_SITE and hosts[host] < PER_HOST:
             chosen.append(key)
             sites[site] += 1
             hosts[host] += 1
-    return chosen
+    return _Choice(chosen, drained=len(chosen) == len(found) < 4 * room and not (full_sites or full_hosts))
 
 
 def _jobs(keys: list[int], token: str, kind: Due) -> list[Job]:
-    open_runs = PollRun.objects.filter(status=PollRun.Status.OPEN)
     states = PollState.objects.filter(pk__in=keys).select_related("resource_poll__instance__organization")
-    states = states.prefetch_related(Prefetch("resource_poll__runs", open_runs, "open_runs"))
+    read_open_runs([state.resource_poll for state in states])
     return [job for state in states if (job := _start(state, token, kind)) is not None]
 
 

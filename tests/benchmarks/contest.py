@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,15 +38,22 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
     parser.add_argument("--peers", default=sys.executable, metavar="PYTHON", help="an interpreter that has the peers")
+    parser.add_argument(
+        "--under", default="", metavar="COMMAND", help="what each measurement is run by, such as 'taskset -c 1'"
+    )
     return parser
 
 
 def contend(
-    module: str, *arguments: object, python: str = sys.executable, environment: Mapping[str, str] | None = None
+    module: str,
+    *arguments: object,
+    python: str = sys.executable,
+    environment: Mapping[str, str] | None = None,
+    under: str = "",
 ) -> Figure | None:
     """Run a contestant's module; None where it says that its package is not installed."""
     done = subprocess.run(
-        [python, "-m", f"tests.benchmarks.{module}", *map(str, arguments)],
+        [*shlex.split(under), python, "-m", f"tests.benchmarks.{module}", *map(str, arguments)],
         cwd=ROOT,
         env=_bare_environment() | dict(environment or {}),
         stdout=subprocess.PIPE,

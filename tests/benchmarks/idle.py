@@ -15,8 +15,8 @@ from tests.benchmarks.storage import NO_SERVER, SERVER, postgresql, sqlite
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--instances", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--instances", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=5)
     chosen = parser.parse_args()
     with sandbox("contacts=1000") as url:
         ours = [_ours(url, chosen.instances, chosen.rounds, on_server=False)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from django.forms import model_to_dict
@@ -10,6 +12,7 @@ from django.utils import timezone
 from polling.detection.absences import Standing, absences
 from polling.detection.idling import end_idle, is_idle
 from polling.detection.jobs import LEASE
+from polling.detection.poller import PollLoop
 from polling.detection.runs import PollJob
 from polling.models import Absence, Event, Health, PollRun, PollState
 from polling.runtime.leases import claim
@@ -91,3 +94,29 @@ def test_a_fault_of_ours_in_a_batch_leaves_each_to_itself(watched: World, monkey
     monkeypatch.setattr("polling.detection.idling.insert_new", fail)
     watched.poll()
     assert (watched.run.status, watched.state.health) == ("complete", Health.HEALTHY)
+
+
+def due_loop() -> PollLoop:
+    PollState.objects.update(next_poll_at=timezone.now() - timedelta(seconds=1))
+    return PollLoop(PollState.objects.filter(next_poll_at__isnull=False), deadline=float("inf"))
+
+
+def test_a_loop_with_polls_under_way_that_has_claimed_all_looks_again_after_a_while(
+    watched: World, django_assert_num_queries: Any
+) -> None:
+    loop = due_loop()
+    jobs = loop.claim(8, [])
+    assert len(jobs) == 1
+    with django_assert_num_queries(0):
+        assert loop.claim(7, jobs) == []
+    loop.release(jobs)
+    assert len(loop.claim(8, [])) == 1  # with nothing under way it looks at once
+
+
+def test_a_loop_that_left_due_polls_for_want_of_room_looks_at_once(watched: World, monkeypatch: Any) -> None:
+    other: Any = SimpleNamespace(site="another", host="another")
+    monkeypatch.setattr("polling.detection.poller.PER_SITE", 0)
+    loop = due_loop()
+    assert loop.claim(8, [other]) == []
+    monkeypatch.setattr("polling.detection.poller.PER_SITE", 3)
+    assert len(loop.claim(8, [other])) == 1
