@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from rest_framework.request import Request
 
 
-def client_address(request: HttpRequest) -> str:
+def client_address(request: HttpRequest | Request) -> str:
     """Give the caller's address: behind a proxy (CWCONNECT_PUBLIC_URL is set) what the proxy itself saw.
 
     That is the last one in X-Forwarded-For; what stands before it is whatever the caller wrote.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db import connection
-from django.http import HttpRequest, JsonResponse
 from django.urls import URLPattern, URLResolver, include, path
 
 from cwconnect import health, metrics
@@ -13,13 +11,6 @@ handler400 = "cwconnect.errors.bad_request"
 handler403 = "cwconnect.errors.permission_denied"
 handler404 = "cwconnect.errors.not_found"
 handler500 = "cwconnect.errors.server_error"
-
-
-def healthz(request: HttpRequest) -> JsonResponse:
-    """Say that the web process answers and reaches its database; for load balancers, without credentials."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    return JsonResponse({"status": "ok"})
 
 
 urlpatterns: list[URLPattern | URLResolver] = [

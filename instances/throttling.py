@@ -14,11 +14,12 @@ import hashlib
 import time
 from contextlib import suppress
 
-from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
+
+from cwconnect.front_door import client_address
 
 try:
     from redis.exceptions import RedisError
@@ -49,15 +50,6 @@ def note_failure(request: HttpRequest | Request, header: str) -> None:
             cache.incr(key)
 
 
-def address_of(request: HttpRequest | Request) -> str:
-    """Give the address that a request comes from; behind a proxy that ends TLS, the one that this has noted last."""
-    if settings.SECURE_PROXY_SSL_HEADER:
-        noted = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-        if noted:
-            return noted
-    return str(request.META.get("REMOTE_ADDR", ""))
-
-
 def _count(key: str) -> int:
     try:
         return int(cache.get(key, 0))
@@ -70,7 +62,7 @@ def _header_key(header: str, now: float) -> str:
 
 
 def _address_key(request: HttpRequest | Request, now: float) -> str:
-    return _key("address", address_of(request), now)
+    return _key("address", client_address(request), now)
 
 
 def _key(kind: str, text: str, now: float) -> str:

@@ -8,7 +8,6 @@ import pytest
 import time_machine
 from pytest_django import Settings
 
-from instances import throttling
 from tests.conftest import Tenant
 from tests.instances.conftest import Api
 
@@ -53,20 +52,17 @@ def test_right_and_missing_headers_are_not_counted(api: Api) -> None:
     assert statuses(api, api.tenant.auth) == [200]
 
 
-@pytest.mark.parametrize(
-    ("proxied", "forwarded", "address"),
-    [
-        (True, "198.51.100.1, 203.0.113.9", "203.0.113.9"),
-        (True, "", "127.0.0.1"),
-        (False, "203.0.113.9", "127.0.0.1"),
-    ],
-)
-def test_the_address_is_the_one_that_our_proxy_has_seen(
-    rf: Any, settings: Settings, proxied: bool, forwarded: str, address: str
+@pytest.mark.parametrize(("proxied", "statuses_of"), [(True, [429, 401]), (False, [429, 429])])
+def test_guesses_are_counted_by_what_our_proxy_has_seen_and_by_nothing_else(
+    api: Api, settings: Settings, proxied: bool, statuses_of: list[int]
 ) -> None:
-    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if proxied else None
-    request = rf.get("/", headers={"X-Forwarded-For": forwarded} if forwarded else {})
-    assert throttling.address_of(request) == address
+    settings.PUBLIC_URL = "http://testserver" if proxied else ""
+    statuses(api, *(f"User a{number}, Organization b" for number in range(60)))
+    found = [
+        api.client.get("/instances", headers={"Authorization": "User c, Organization d", "X-Forwarded-For": forwarded})
+        for forwarded in ("203.0.113.9, 127.0.0.1", "127.0.0.1, 203.0.113.9")
+    ]
+    assert [answer.status_code for answer in found] == statuses_of
 
 
 def test_without_redis_the_api_goes_on(api: Api, tenant: Tenant, settings: Settings) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import socket
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cwconnect.front_door import client_address
-from cwconnect.processes import Child
 from polling.chores import forget_attempts
+from tests.processes.services import wait_until
 from tests.site.test_checks import manage
 
 PASSWORD = "a long enough password"
@@ -235,29 +233,6 @@ def test_an_https_public_url_turns_on_all_that_goes_with_it(tmp_path: Path) -> N
     }
 
 
-@pytest.fixture
-def gunicorn_port(tmp_path: Path) -> Any:
-    """A web server as `up` starts it; its port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        web = Child(
-            [
-                "-m",
-                "gunicorn",
-                "-c",
-                "python:cwconnect.gunicorn_settings",
-                "--bind",
-                f"fd://{listener.fileno()}",
-                "cwconnect.wsgi:application",
-            ],
-            environment={"CWCONNECT_DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "cwconnect.settings"},
-            pass_fds=[listener.fileno()],
-        )
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            web.stop(5)
-
-
 def ask(port: int, path: str, headers: dict[str, str]) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
@@ -269,9 +244,7 @@ def ask(port: int, path: str, headers: dict[str, str]) -> int:
 
 @pytest.mark.processes
 def test_the_server_limits_the_line_and_the_headers(gunicorn_port: int) -> None:
-    end = time.monotonic() + 40
-    while ask(gunicorn_port, "/healthz", {}) != 200:
-        assert time.monotonic() < end
+    wait_until(lambda: ask(gunicorn_port, "/healthz", {}) == 200, 40, "the web")
     assert ask(gunicorn_port, "/healthz?" + "a" * 8000, {}) == 200
     assert 400 <= ask(gunicorn_port, "/healthz?" + "a" * 9000, {}) < 500
     assert 400 <= ask(gunicorn_port, "/healthz", {"X-Long": "a" * 9000}) < 500
