@@ -19,7 +19,10 @@ NOTHING = "–"
 _TONES = {
     "well": ("healthy", "on", "delivered", "complete", "notified", "reachable"),
     "wait": ("retrying", "rate limited", "pending", "open", "late", "waits", "starting", "half used", "back"),
-    "bad": ("unauthorized", "rejected", "held", "failed", "exhausted", "delivery paused", "failing", "cut off", "down"),
+    "bad": (
+        *("unauthorized", "rejected", "held", "failed", "exhausted", "delivery paused", "failing", "cut off", "down"),
+        "incomplete",
+    ),
 }
 _TONE_OF = {word: tone for tone, words in _TONES.items() for word in words}
 _SHAPES = {"well": "●", "wait": "▲", "bad": "■", "off": "○"}

@@ -110,9 +110,10 @@ def test_verify_finds_what_is_missing_and_repair_tells_it(window: Window, site: 
     tell(window, site, 7)  # a later poll: what is newer than the last one is not missing yet
     window.go(f"/app/instances/{site.instance}/verify")
     window.click("Verify 2 resources")
-    window.wait_for("something is missing")
-    window.click("Repair")
-    window.wait_for("1 event told")
+    window.wait_for("Something is missing.")
+    window.click("Repair contacts")
+    window.wait_for("1 event is told")
+    window.page.locator("tr", has_text="contacts").get_by_text("complete").wait_for()
 
 
 def test_a_service_that_is_gone_is_said_to_be(window: Window) -> None:

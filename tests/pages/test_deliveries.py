@@ -9,8 +9,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from instances.provisioning import set_enabled
 from polling.delivery.deliverer import deliver_these
 from polling.delivery.pausing import pause_delivery
+from polling.detection.poller import poll_due
 from polling.models import Event, KnownRecord, Notification, PollState, Replay
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
@@ -110,26 +112,71 @@ def test_the_delivery_tab_shows_what_was_sent(told: World, operator: Client) -> 
     assert "Nothing waits" in text_of(operator.get(url(told, "/delivery?state=undelivered")))
 
 
-def test_verify_finds_all_whole(told: World, operator: Client) -> None:
-    assert "Verify 1 resource" in text_of(operator.get(url(told, "/verify")))
-    assert "complete" in text_of(operator.post(url(told, f"/verify/{told.state.pk}")))
+def compare(world: World) -> None:  # noqa: F811
+    """Do as a worker does: whatever is asked for, and is due."""
+    PollState.objects.update(next_poll_at=None)
+    poll_due(deadline=float("inf"), stopping=lambda: False)
+
+
+def test_verify_is_followed_to_its_end(told: World, operator: Client) -> None:
+    assert "not compared yet" in text_of(operator.get(url(told, "/verify")))
+    html = text_of(operator.post(url(told, "/verify"), follow=True))
+    assert "0 of about" in html
+    row = url(told, f"/verify/{told.state.pk}")
+    assert f'hx-get="{row}"' in html
+    compare(told)
+    ended = text_of(operator.get(row, headers={"HX-Request": "true"}))
+    assert "complete" in ended
+    assert "hx-get" not in ended
+    assert "Verify again" in ended
+    assert "complete" in text_of(operator.get(url(told, "/verify")))
 
 
 def test_verify_finds_what_is_missing_and_repair_tells_it(told: World, operator: Client) -> None:
     Event.objects.all().delete()
     KnownRecord.objects.filter(record_id=3).delete()
     PollState.objects.update(cursor=timezone.now() + timedelta(minutes=1))  # as if polls had gone on since
-    html = text_of(operator.post(url(told, f"/verify/{told.state.pk}")))
-    assert "something is missing" in html
+    row = url(told, f"/verify/{told.state.pk}")
+    operator.post(row)
+    compare(told)
+    html = text_of(operator.get(row))
+    assert "Something is missing" in html
     assert "Records 3" in html
-    repaired = text_of(operator.post(url(told, f"/verify/{told.state.pk}"), {"repair": "yes"}))
-    assert "1 event told" in repaired
+    repaired = text_of(operator.post(row, {"repair": "yes"}, follow=True))
+    assert "contacts is repaired: 1 record was read again, 1 event is told" in repaired
+    assert "0 of about" in repaired
     assert Event.objects.get().object_id == "3"
 
 
-def test_a_verify_that_connectwise_refuses_says_so(told: World, operator: Client) -> None:
+def test_nothing_is_repaired_before_it_is_known_what_is_missing(told: World, operator: Client) -> None:
+    html = text_of(operator.post(url(told, f"/verify/{told.state.pk}"), {"repair": "yes"}, follow=True))
+    assert "what is missing is not known yet" in html
+
+
+def test_a_repair_that_connectwise_refuses_says_so(told: World, operator: Client) -> None:
+    KnownRecord.objects.filter(record_id=3).delete()
+    Event.objects.all().delete()
+    PollState.objects.update(cursor=timezone.now() + timedelta(minutes=1))
+    row = url(told, f"/verify/{told.state.pk}")
+    operator.post(row)
+    compare(told)
     told.store.fail_next(status=400, body={"code": "Bad", "message": "No such column"})
-    assert "No such column" in text_of(operator.post(url(told, f"/verify/{told.state.pk}")))
+    assert "No such column" in text_of(operator.post(row, {"repair": "yes"}, follow=True))
+
+
+def test_a_verify_that_connectwise_refuses_says_so(told: World, operator: Client) -> None:
+    row = url(told, f"/verify/{told.state.pk}")
+    operator.post(row)
+    told.store.fail_next(status=400, body={"code": "Bad", "message": "No such column"})
+    compare(told)
+    html = text_of(operator.get(row))
+    assert "No such column" in html
+    assert "Verify again" in html
+
+
+def test_a_disabled_instance_is_not_compared(told: World, operator: Client) -> None:
+    set_enabled(told.instance, enabled=False)
+    assert "The instance is disabled" in text_of(operator.post(url(told, "/verify"), follow=True))
 
 
 def test_a_backfill_is_asked_for(told: World, operator: Client) -> None:
