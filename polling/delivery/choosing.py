@@ -1,7 +1,8 @@
 """Which due notifications are claimed next: the longest due first, within every share, none that a breaker holds.
 
 An index gives what is due in order. Three things keep the look short: instances that are full are left out of the
-next look, what an open breaker holds loses its due time, and targets are remembered while the loop runs.
+next look, what an open breaker holds loses its due time (by lots, and at most once a second: until then its instances
+count as full), and targets are remembered while the loop runs.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ from django.db.models import QuerySet
 
 from polling.delivery.breaker import Target, give_back_probes, hold, open_receivers, take_probe, targets_of
 from polling.delivery.parcels import Parcel
-from polling.delivery.shares import PROBES, Shares, Trust
+from polling.delivery.shares import PROBES, Shares, Trust, Turn
 from polling.models import Notification
 from polling.runtime.leases import free
+
+HOLD_EVERY = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What to claim: keys in order, the targets of their instances, and which keys probe which open receiver."""
+    """What to claim: keys in order with the turns to send them in, the targets of their instances, and which probe."""
 
-    keys: list[int] = field(default_factory=list)
+    turns: dict[int, Turn] = field(default_factory=dict)
     targets: Mapping[int, Target] = field(default_factory=dict)
     probes: dict[int, int] = field(default_factory=dict)
 
@@ -37,18 +40,20 @@ class Chooser:
         self._trust = trust
         self._probe_length = probe_length
         self._targets: dict[int, Target] = {}
+        self._held_at: dict[int, datetime] = {}
 
     def choose(self, room: int, running: Collection[Parcel], now: datetime) -> Choice:
-        """Choose at most `room`, minding what is `running`."""
-        shares = Shares([(parcel.envelope.instance_id, parcel.host) for parcel in running], self._trust)
+        """Choose for at most `room` turns, minding what is `running`."""
         opened = open_receivers()
         most = min(room, PROBES - sum(parcel.probe for parcel in running))
         ready = {receiver_id for receiver_id, breaker in opened.items() if breaker.holds and breaker.until <= now}
-        keys: list[int] = []
-        held = self._look(room - min(len(ready), most), keys, shares, opened, now)
+        shares = Shares(room - min(len(ready), most), [parcel.turn for parcel in running], self._trust)
+        turns: dict[int, Turn] = {}
+        held = self._look(turns, shares, opened, now)
         ready |= {receiver_id for receiver_id in held if opened[receiver_id].until <= now}
-        probes = self._probes(sorted(ready)[: min(most, room - len(keys))], now)
-        return Choice([*probes, *keys], self._targets, probes)
+        left = room - len(set(turns.values()))
+        probes = self._probes(sorted(ready)[: min(most, left)], turns, now)
+        return Choice(turns, self._targets, probes)
 
     def settle_claim(self, choice: Choice, parcels: Sequence[Parcel], now: datetime) -> None:
         """Give back the probes that were not claimed, and forget targets that are another's by now."""
@@ -60,33 +65,33 @@ class Chooser:
             if parcel.receiver_id is None:
                 self._targets.pop(parcel.envelope.instance_id, None)
 
-    def _probes(self, receiver_ids: Iterable[int], now: datetime) -> dict[int, int]:
-        """Take probes of these receivers; give them by key."""
+    def _probes(self, receiver_ids: Iterable[int], turns: dict[int, Turn], now: datetime) -> dict[int, int]:
+        """Take probes of these receivers, each in a turn of its own; give the receivers by key."""
         taken: dict[int, int] = {}
         for receiver_id in receiver_ids:
             probe = take_probe(receiver_id, self._among, now, now + self._probe_length)
-            if probe is not None:
-                taken[probe.notification_id] = receiver_id
-                self._with_targets([(probe.notification_id, probe.instance_id)])  # for the parcel, to be counted
+            if probe is None:
+                continue
+            taken[probe.notification_id] = receiver_id
+            for key, target in self._with_targets([(probe.notification_id, probe.instance_id)]):
+                turns[key] = Turn(target.instance_id, target.host)
         return taken
 
-    def _look(
-        self, room: int, keys: list[int], shares: Shares, opened: Collection[int], now: datetime
-    ) -> Collection[int]:
-        """Add due notifications to `keys`, looking again without what proved full; give the receivers that hold now."""
+    def _look(self, turns: dict[int, Turn], shares: Shares, opened: Collection[int], now: datetime) -> Collection[int]:
+        """Add what is due to `turns`, looking again without what proved full; give the receivers that hold now."""
         full, held = shares.full_instances(), set[int]()
-        while len(keys) < room:
-            found = self._with_targets(self._due_now(now, full, keys)[: 2 * room])
+        while shares.room > 0 and (left := shares.places) > 0:
             before = len(full)
+            found = self._with_targets(self._due_now(now, full, turns)[:left])
             for key, target in found:
                 if target.receiver_id in opened:
                     full.add(target.instance_id)
                     held.add(target.receiver_id)
-                elif not shares.take(target.instance_id, target.host):
+                elif (turn := shares.take(target.instance_id, target.host)) is None:
                     full.add(target.instance_id)
-                elif len(keys) < room:
-                    keys.append(key)
-            if len(found) < 2 * room or len(full) == before:
+                else:
+                    turns[key] = turn
+            if len(found) < left or len(full) == before:
                 break
         for receiver_id in held:
             self._hold(receiver_id, now)
@@ -99,6 +104,9 @@ class Chooser:
         return look.order_by("next_attempt_at", "pk").values_list("pk", "instance_id")
 
     def _hold(self, receiver_id: int, now: datetime) -> None:
+        if now < self._held_at.get(receiver_id, now - HOLD_EVERY) + HOLD_EVERY:
+            return
+        self._held_at[receiver_id] = now
         hold(receiver_id, now)
         # Read again next time: the instance may have been given another URL.
         for instance_id in [key for key, target in self._targets.items() if target.receiver_id == receiver_id]:

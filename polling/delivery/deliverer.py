@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 
 from django.db import OperationalError, transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from cwconnect.http import NOTIFICATION_LIMITS
@@ -24,7 +26,7 @@ from polling.delivery.packing import pack
 from polling.delivery.parcels import Outcome, Parcel
 from polling.delivery.replay import queue_due_replays
 from polling.delivery.results import write_results
-from polling.delivery.shares import Trust
+from polling.delivery.shares import Trust, Turn
 from polling.models import Notification
 from polling.runtime.leases import claim, release_or_owe
 from polling.runtime.loop import Loop, never
@@ -72,38 +74,47 @@ class DeliveryLoop(Loop[Parcel, Outcome]):
         report: Report | None = None,
     ) -> None:
         super().__init__(deadline=deadline, stopping=stopping)
-        self._trust = Trust()
-        self._chooser = Chooser(among, self._trust, probe_length=LEASE)
+        self.trust = Trust()
+        self._chooser = Chooser(among, self.trust, probe_length=LEASE)
         self._report = report
 
     def claim(self, room: int, running: Collection[Parcel]) -> list[Parcel]:
         """Claim due notifications that have room at their instance and host, and write their attempts."""
         now = timezone.now()
         choice = self._chooser.choose(room, running, now)
-        return self._claim(choice) if choice.keys else []
+        return self._claim(choice) if choice.turns else []
 
     def _claim(self, choice: Choice) -> list[Parcel]:
         now = timezone.now()
         with transaction.atomic():
             lease_end = time.monotonic() + LEASE.total_seconds()
             due = self._chooser.due.filter(next_attempt_at__lte=now)
-            token, keys = claim(due, choice.keys, now=now, length=LEASE)
-            Notification.objects.filter(pk__in=keys, first_attempt_at=None).update(first_attempt_at=now)
-            rows = Notification.objects.filter(pk__in=keys).select_related("instance").order_by("next_attempt_at", "pk")
+            began = {"first_attempt_at": Coalesce("first_attempt_at", Value(now))}
+            token, keys = claim(due, choice.turns, now=now, length=LEASE, **began)
+            rows = Notification.objects.filter(pk__in=keys).order_by("next_attempt_at", "pk")
             parcels = pack(list(rows), choice, token=token, lease_end=lease_end, now=now)
         self._chooser.settle_claim(choice, parcels, now)
         return parcels
 
+    def turns(self, jobs: Iterable[Parcel]) -> Iterable[Sequence[Parcel]]:
+        """Group by turn, in order."""
+        turns: dict[Turn, list[Parcel]] = defaultdict(list)
+        for job in jobs:
+            turns[job.turn].append(job)
+        return turns.values()
+
     def request(self, job: Parcel) -> Callable[[], Outcome]:
-        """Give the POST."""
-        return job.request(door())
+        """Give the POST; once the loop is halted, what a turn has left is not sent."""
+        return lambda: Outcome(sent=False) if self.halted else job.send_in_turn(door())
 
     def settle(self, done: list[tuple[Parcel, Future[Outcome]]]) -> list[Parcel]:
         """Write what came of the attempts; an attempt has no further request."""
         results = [(parcel, _outcome(parcel, future)) for parcel, future in done]
         _write(results)
         for parcel, outcome in results:
-            self._trust.learn(parcel.host, delivered=outcome.delivered)
+            if not outcome.sent:
+                continue
+            self.trust.learn(parcel.host, delivered=outcome.delivered, seconds=outcome.seconds)
             if self._report is not None:
                 self._report(parcel, outcome)
         return []

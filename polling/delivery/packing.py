@@ -10,7 +10,7 @@ from instances.secrets import SecretUnreadableError
 from polling.delivery.breaker import host_of
 from polling.delivery.choosing import Choice
 from polling.delivery.parcels import Envelope, Parcel, envelope_of
-from polling.delivery.pausing import is_resting, pause_delivery
+from polling.delivery.pausing import pause_delivery, resting_among
 from polling.models import DeliveryAttempt, Notification
 
 
@@ -39,23 +39,23 @@ def pack(rows: list[Notification], choice: Choice, *, token: str, lease_end: flo
             host=host_of(envelope.url),
             receiver_id=_receiver(choice, envelope),
             probe=row.pk in choice.probes,
+            turn=choice.turns[row.pk],
         )
         for (row, envelope), attempt in zip(sent, attempts, strict=True)
     ]
 
 
 def _envelopes(rows: list[Notification], now: datetime) -> Mapping[int, Envelope | None]:
-    found: dict[int, Envelope | None] = {}
+    """Give where to send by instance, and each row its instance, read once for all."""
+    instances = Instance.objects.in_bulk({row.instance_id for row in rows})
+    resting = resting_among(instances.values())
     for row in rows:
-        if row.instance_id not in found:
-            found[row.instance_id] = _envelope(row.instance, now)
-    return found
+        row.instance = instances[row.instance_id]
+    return {key: None if key in resting else _envelope(instance, now) for key, instance in instances.items()}
 
 
 def _envelope(instance: Instance, now: datetime) -> Envelope | None:
-    """Give where to send, or None when the instance may not send now: it was switched off since the look."""
-    if is_resting(instance):
-        return None
+    """Give where to send, or None where a secret that is needed can't be opened: that pauses the instance."""
     try:
         return envelope_of(instance, now)
     except SecretUnreadableError as error:

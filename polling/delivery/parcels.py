@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from cwconnect.http import NOTIFICATION_LIMITS, Door, InvalidHeader, OutboundErr
 from instances.models import Instance
 from instances.secrets import MASK
 from instances.signature_keys import signing_keys
+from polling.delivery.shares import Turn
 from polling.delivery.signing import signature_headers
 from polling.models import Notification
 
@@ -39,7 +40,8 @@ class Envelope:
 class Parcel:
     """A claimed notification, ready to be sent. `lease_end` is in monotonic seconds: no POST begins after it.
 
-    `receiver_id` names the breaker that counts the attempt; a `probe` is sent while that is open.
+    `receiver_id` names the breaker that counts the attempt; a `probe` is sent while that is open. `turn` is the one
+    that a thread sends it in.
     """
 
     notification: Notification
@@ -49,6 +51,7 @@ class Parcel:
     token: str
     lease_end: float
     body: bytes
+    turn: Turn
     host: str = ""
     receiver_id: int | None = None
     probe: bool = False
@@ -61,14 +64,18 @@ class Parcel:
         ours |= signature_headers(self.envelope.keys, self.notification.webhook_id, timestamp, self.body)
         return merge_headers(ours, self.envelope.extra_headers)
 
-    def request(self, door: Door) -> Callable[[], Outcome]:
-        """Give the POST as a call for a thread."""
-        return lambda: send(self, door)
+    def send_in_turn(self, door: Door) -> Outcome:
+        """Send it, unless its turn is over."""
+        if self.turn.over:
+            return Outcome(sent=False)
+        outcome = send(self, door)
+        self.turn.note(delivered=outcome.delivered)
+        return outcome
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an attempt. `sent` is False when the lease ended before the POST could begin."""
+    """What came of an attempt. `sent` is False when the turn or the lease ended before the POST could begin."""
 
     sent: bool = True
     status: int | None = None

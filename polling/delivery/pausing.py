@@ -28,9 +28,15 @@ BLOCKED = Q(state=PENDING, follows__state__in=Notification.UNDELIVERED) | Q(
 
 def is_resting(instance: Instance) -> bool:
     """Whether nothing may be sent for the instance now: it is disabled, its events are off, or delivery is paused."""
-    if not instance.watching or not instance.callback_url:
-        return True
-    return DeliveryState.objects.filter(instance=instance, paused_at__isnull=False).exists()
+    return bool(resting_among([instance]))
+
+
+def resting_among(instances: Collection[Instance]) -> Collection[int]:
+    """Give the ids of those instances for which nothing may be sent now."""
+    off = {instance.pk for instance in instances if not instance.watching or not instance.callback_url}
+    on = [instance.pk for instance in instances if instance.pk not in off]
+    paused = DeliveryState.objects.filter(instance__in=on, paused_at__isnull=False)
+    return off.union(paused.values_list("instance_id", flat=True)) if on else off
 
 
 def pause_delivery(instance: Instance, reason: str, now: datetime) -> None:

@@ -64,17 +64,14 @@ def write_results(results: Sequence[Pair], now: datetime) -> None:
 
 def _still_ours(results: Sequence[Pair]) -> list[Result]:
     """The fence: lock the rows that still carry our tokens."""
-    by_token: dict[str, list[int]] = defaultdict(list)
-    for parcel, _ in results:
-        by_token[parcel.token].append(parcel.notification.pk)
-    held: dict[int, int | None] = {}
-    for token, keys in by_token.items():
-        rows = Notification.objects.filter(pk__in=keys, lease_token=token).order_by("pk").select_for_update()
-        held.update(rows.values_list("pk", "replay_id"))
+    keys = [parcel.notification.pk for parcel, _ in results]
+    rows = Notification.objects.filter(pk__in=keys, lease_token__in={parcel.token for parcel, _ in results})
+    locked = rows.order_by("pk").select_for_update().values_list("pk", "lease_token", "replay_id")
+    held = {(pk, token): replay_id for pk, token, replay_id in locked}
     return [
-        Result(parcel, outcome, held[parcel.notification.pk])
+        Result(parcel, outcome, held[parcel.notification.pk, parcel.token])
         for parcel, outcome in results
-        if parcel.notification.pk in held
+        if (parcel.notification.pk, parcel.token) in held
     ]
 
 
@@ -117,9 +114,18 @@ def _write_delivered(results: Sequence[Result], now: datetime) -> None:
     tried_before = [result.key for result in results if result.parcel.notification.step]
     if tried_before:
         resolve(Alert.objects.filter(notification__in=tried_before), now)
-    for instance_id in sorted({result.parcel.envelope.instance_id for result in results}):
-        if not DeliveryState.objects.filter(instance_id=instance_id).update(last_delivered_at=now):
-            DeliveryState.objects.create(instance_id=instance_id, last_delivered_at=now)
+    _note_delivery({result.parcel.envelope.instance_id for result in results}, now)
+
+
+def _note_delivery(instance_ids: Collection[int], now: datetime) -> None:
+    if DeliveryState.objects.filter(instance_id__in=instance_ids).update(last_delivered_at=now) == len(instance_ids):
+        return
+    DeliveryState.objects.bulk_create(
+        [DeliveryState(instance_id=instance_id, last_delivered_at=now) for instance_id in sorted(instance_ids)],
+        update_conflicts=True,
+        unique_fields=["instance"],
+        update_fields=["last_delivered_at"],
+    )
 
 
 def _write_failure(result: Result, now: datetime) -> None:

@@ -15,8 +15,10 @@ from cwconnect.errors import Conflict, Refusal
 from instances.connections import door
 from instances.models import Instance, ResourcePoll
 from instances.secrets import SecretUnreadableError
+from polling.delivery.breaker import host_of
 from polling.delivery.notifications import notification_of
 from polling.delivery.parcels import Envelope, Outcome, Parcel, envelope_of, send
+from polling.delivery.shares import Turn
 from polling.models import Event
 
 TEST_HEADER = "Elements-Webhook-Test"
@@ -73,6 +75,7 @@ def _send(instance: Instance, sample: Event, now: datetime) -> Trial:
         token="",
         lease_end=time.monotonic() + _LONGEST_LEASE,
         body=notification.body.encode(),
+        turn=Turn(instance.pk, host_of(instance.callback_url)),
     )
     return Trial(parcel.envelope.url, notification.body, send(parcel, door()))
 

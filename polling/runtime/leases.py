@@ -41,10 +41,13 @@ def free(now: datetime) -> Q:
     return Q(lease_until=None) | Q(lease_until__lt=now)
 
 
-def claim(rows: QuerySet[Row], keys: Iterable[Any], *, now: datetime, length: timedelta) -> tuple[str, list[Any]]:
+def claim(
+    rows: QuerySet[Row], keys: Iterable[Any], *, now: datetime, length: timedelta, **changes: Any
+) -> tuple[str, list[Any]]:
     """Claim those of `keys` that still are in `rows` and free; give the token and the keys that are ours now.
 
-    `rows` states again what made them due, so that a row which changed between look and claim is left alone.
+    `rows` states again what made them due, so that a row which changed between look and claim is left alone. `changes`
+    are written along with the lease.
     """
     token = lease_signature() + secrets.token_hex(10)
     wanted = rows.filter(free(now), pk__in=list(keys))
@@ -52,7 +55,7 @@ def claim(rows: QuerySet[Row], keys: Iterable[Any], *, now: datetime, length: ti
         if connection.features.has_select_for_update_skip_locked:
             locked = wanted.select_for_update(skip_locked=True, of=("self",))  # and no row that `rows` joins
             wanted = rows.filter(pk__in=list(locked.values_list("pk", flat=True)))
-        if not wanted.update(lease_token=token, lease_until=now + length):
+        if not wanted.update(lease_token=token, lease_until=now + length, **changes):
             return token, []
         return token, list(_all(rows.model).filter(lease_token=token).values_list("pk", flat=True))
 
