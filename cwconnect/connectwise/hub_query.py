@@ -27,10 +27,10 @@ class HubUrlError(ValueError):
 def split_url(url: str) -> tuple[str, list[tuple[str, str]]]:
     """Cut a URL into its decoded path and its parameters, decoded and in order; templates stay as written.
 
-    Raises `HubUrlError` for templates that can't be read and for control characters.
+    Raises `HubUrlError` for templates that can't be read, and for what no URL can hold.
     """
-    if re.search(r"[\x00-\x1f\x7f]", url):
-        raise HubUrlError("The url holds a control character.")
+    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", url):
+        raise HubUrlError("The url holds a control character, or half of a surrogate pair.")
     marked, sources = _mark_templates(url)
     path, _, query = marked.partition("?")
     if sources and _MARKED.search(path):

@@ -111,6 +111,7 @@ def test_the_path_is_the_catalogues_or_a_module_and_its_resource(url: str, path:
         ("/hubs/crm/contacts?where=name='%010%01'", "control"),
         (f"/hubs/crm/contacts?where=name='{'x' * 1800}'", "characters long"),
         (f"/hubs/crm/contacts?where=name='{'ü' * 400}'", "characters long"),
+        ("/hubs/crm/contacts?where=name='\ud800'", "half of a surrogate pair"),
     ],
 )
 def test_a_url_that_can_not_be_polled_is_refused_in_words(url: str, words: str) -> None:

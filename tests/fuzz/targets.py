@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
@@ -25,7 +25,7 @@ from cwconnect.connectwise.templates import Template, render_templates, split_te
 from cwconnect.connectwise.where import WhereError
 from cwconnect.email_url import read_email_url
 from cwconnect.errors import Refusal
-from cwconnect.http import Door, Limits, Reply
+from cwconnect.http import Door, Reply
 from instances.authentication import parse_header
 from instances.configuration import read_configuration
 from instances.hubs import parse_path, read_list
@@ -96,7 +96,8 @@ def hub_url(data: bytes) -> None:
 def hub_route(data: bytes) -> None:
     """Path and query of a live read, as far as the request: `path?key=value&…`, its parts already decoded."""
     path, _, query = text_of(data).partition("?")
-    with suppress(Refusal), _answering(Reply(200, {}, b"[]", 0.0)) as client:
+    client = _client(Reply(200, {}, b"[]", 0.0))
+    with suppress(Refusal):
         found = parse_path(path)
         pairs = dict(pair.partition("=")[::2] for pair in query.split("&"))
         with suppress(ConnectWiseError), patch("instances.hubs.client_for", lambda _: client):
@@ -123,21 +124,21 @@ def poll_configuration(data: bytes) -> None:
 def answer(data: bytes) -> None:
     """ConnectWise's answer: lines of headers, an empty line, the body. Read as everything that may be asked for."""
     headers, body = _parts(data)
-    with _answering(Reply(200, headers, body, 0.0)) as client:
+    client = _client(Reply(200, headers, body, 0.0))
+    with suppress(ConnectWiseError):
+        page = client.page("/company/contacts", {})
+        reading = read_records(page.records, _PLAN, opening=NOW, closing=None, filter_nulls=True)
+        for read in reading.records:
+            assert orjson.loads(read.text) is not None
+            field_changes({}, read.record)
+    for ask in (
+        lambda: client.list("/company/contacts", {}).next_params,
+        lambda: client.newest_id("/company/contacts"),
+        lambda: client.get("/company/contacts", 1),
+        lambda: client.count("/company/contacts"),
+    ):
         with suppress(ConnectWiseError):
-            page = client.page("/company/contacts", {})
-            reading = read_records(page.records, _PLAN, opening=NOW, closing=None, filter_nulls=True)
-            for read in reading.records:
-                assert orjson.loads(read.text) is not None
-                field_changes({}, read.record)
-        for ask in (
-            lambda: client.list("/company/contacts", {}).next_params,
-            lambda: client.newest_id("/company/contacts"),
-            lambda: client.get("/company/contacts", 1),
-            lambda: client.count("/company/contacts"),
-        ):
-            with suppress(ConnectWiseError):
-                ask()
+            ask()
 
 
 def refusal(data: bytes) -> None:
@@ -248,14 +249,17 @@ def _parts(data: bytes) -> tuple[CaseInsensitiveDict[str], bytes]:
     return CaseInsensitiveDict({name.strip(): value.strip() for name, _, value in pairs}), body
 
 
-@contextmanager
-def _answering(reply: Reply) -> Iterator[Client]:
-    class Answering(Door):
-        """Gives the one reply to everything."""
+class _Answering(Door):
+    """A door that gives one reply to everything."""
 
-        def request(self, *_: Any, **__: Any) -> Reply:
-            """Give it."""
-            return reply
+    def __init__(self, reply: Reply) -> None:  # the real one's is costly, and opens what is not needed here
+        self._reply = reply
 
+    def request(self, *_: Any, **__: Any) -> Reply:
+        """Give it."""
+        return self._reply
+
+
+def _client(reply: Reply) -> Client:
     keys = Credentials(base_url="https://a.example", company="a", public_key="b", private_key=_SECRET, client_id="")
-    yield Client(keys, Answering(), limits=Limits(1, 1, 1, 1))
+    return Client(keys, _Answering(reply))
