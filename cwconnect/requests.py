@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.log import log_response
 
 from cwconnect.errors import error_response, is_page
 from cwconnect.request_ids import new_request_id
@@ -35,6 +36,9 @@ class RequestIdMiddleware:
             if response.status_code >= 400 and not page and not _is_json(response):
                 response.close()
                 response = error_response(response.status_code)
+            if response.status_code >= 400:
+                # Here, while the id is the current one: Django itself would log it when that is over.
+                log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)  # type: ignore[arg-type]  # the stubs know no streamed one
             response.headers["Elements-Request-Id"] = request_id
             return response
 

@@ -122,7 +122,7 @@ def _conditions(path: str, where: str) -> str:
     try:
         return to_conditions(parse_where(where), field_types=resource.field_types if resource else COMMON_FIELD_TYPES)
     except WhereError as error:
-        raise Refusal(f"Error parsing query: {error}") from None
+        raise Refusal(str(error)) from None
 
 
 def _page(text: str) -> str:

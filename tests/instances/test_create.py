@@ -171,6 +171,27 @@ def test_the_poll_configuration_may_be_a_json_text(api: Api, sandbox: SandboxSer
     assert json.loads(created["configuration"]["event.poller.configuration"]) == json.loads(polls)
 
 
+@pytest.mark.parametrize("text", [False, True])
+def test_keys_of_a_poll_that_nobody_knows_are_left_out_as_the_product_does(
+    api: Api, sandbox: SandboxServer, text: bool
+) -> None:
+    polls = example_body(sandbox.url)["configuration"]["event.poller.configuration"]
+    more = {"contacts": {**polls["contacts"], "unheardOf": {"a": 1}, "idfield": "x", "filterByUpdateDate": "no"}}
+    more["contacts"]["datesConfiguration"] = {**polls["contacts"]["datesConfiguration"], "unheardOf": "x"}
+    created = api.create(sandbox.url, event__poller__configuration=json.dumps(more) if text else more)
+    kept = {"contacts": {**polls["contacts"], "filterByUpdatedDate": False}}
+    assert json.loads(created["configuration"]["event.poller.configuration"]) == kept
+    path = f"/instances/{created['id']}"
+    for method, where, body in [
+        ("PUT", path, example_body(sandbox.url, event__poller__configuration=more)),
+        ("PATCH", path, {"configuration": {"event.poller.configuration": more}}),
+        ("PATCH", f"{path}/configuration/event.poller.configuration", {"propertyValue": more}),
+    ]:
+        assert api(method, where, body).status_code == 200
+        configuration = api("GET", path).json()["configuration"]
+        assert json.loads(configuration["event.poller.configuration"]) == kept
+
+
 def test_what_is_stored_holds_no_key_in_plain_text(api: Api, sandbox: SandboxServer) -> None:
     instance = Instance.objects.get(pk=api.create(sandbox.url)["id"])
     assert "PRIV" not in instance.private_key.ciphertext

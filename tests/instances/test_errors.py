@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
+from cwconnect.request_ids import RequestIdFilter
 from tests.instances.conftest import Api
 
 pytestmark = pytest.mark.django_db
@@ -87,6 +88,42 @@ def test_no_html_leaves_an_api_route_with_debug_on_or_off(api: Api, settings: Se
 def test_a_fault_of_ours_is_a_500_in_the_same_form(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("instances.paging.page_size", lambda query: 1 / 0)
     assert_error(api("GET", "/instances"), 500)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/nowhere", None, 404),
+        ("GET", "/instances/1", None, 404),
+        ("PUT", "/instances", {}, 405),
+        ("POST", "/instances", "{", 400),
+        ("POST", "/instances", {}, 400),
+        ("GET", "/instances?pageSize=x", None, 400),
+        ("GET", "/v1/events?unknown=1", None, 400),
+    ],
+)
+def test_the_log_has_the_id_that_the_answer_has(
+    api: Api, caplog: pytest.LogCaptureFixture, method: str, path: str, body: Any, status: int
+) -> None:
+    caplog.handler.addFilter(RequestIdFilter())
+    answer = api(method, path, body)
+    assert_error(answer, status)
+    (line,) = [record for record in caplog.records if record.name == "django.request"]
+    assert line.request_id == answer.json()["requestId"]  # type: ignore[attr-defined]  # set by the filter
+    assert path.partition("?")[0] in line.getMessage()
+
+
+def test_the_log_of_a_fault_has_its_traceback_under_the_answers_id(
+    api: Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("instances.paging.page_size", lambda query: 1 / 0)
+    caplog.handler.addFilter(RequestIdFilter())
+    answer = api("GET", "/instances")
+    assert_error(answer, 500)
+    (line,) = [record for record in caplog.records if record.name == "django.request"]
+    assert line.request_id == answer.json()["requestId"]  # type: ignore[attr-defined]  # as above
+    assert line.exc_info
+    assert "division" not in answer.content.decode()
 
 
 def test_pages_keep_html(client: Client) -> None:

@@ -87,7 +87,8 @@ def test_nulls_are_dropped_unless_the_instance_keeps_them(
 def test_a_where_that_does_not_parse_is_a_400_that_says_so(hub: Hub) -> None:
     answer = hub.get("contacts", where="id >>> 1")
     assert answer.status_code == 400
-    assert answer.json()["message"].startswith("Error parsing query")
+    assert answer.json()["message"].startswith("Error parsing query: ")
+    assert answer.json()["message"].count("Error parsing query") == 1
 
 
 def test_what_connectwise_says_is_passed_on(hub: Hub) -> None:
