@@ -83,17 +83,18 @@ def read_date(header: str | None) -> datetime | None:
 def make_page(elements: list[Any], *, after_id: int, date: datetime | None) -> Page:
     """Sort a list's elements into records and what must be skipped.
 
-    Raises `ValueError`, with a sentence, for a page that does not lead on from `after_id`: its ids don't grow, or
-    no element has one. Reading on from such a page would skip rows or never end.
+    A record that stands there twice in a row is taken once. Raises `ValueError`, with a sentence, for a page that does
+    not lead on from `after_id`: its ids go back, or no element has one. Reading on from such a page would skip rows or
+    never end.
     """
     records, skipped, last_id = [], [], after_id
     for element in elements:
         reason = _missing_id(element)
         if reason is None:
-            if element["id"] <= last_id:
+            if element["id"] < last_id:
                 raise ValueError(f"id {element['id']} follows {last_id}; the list is not in the order of its ids.")
+            reason = _unstorable(element) if element["id"] > last_id else f"record {last_id} stands there again"
             last_id = element["id"]
-            reason = _unstorable(element)
         if reason is None:
             records.append(element)
         else:

@@ -6,12 +6,10 @@ import base64
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from urllib3.util import parse_url
-
 
 @dataclass(frozen=True)
 class Credentials:
-    """Where and as whom (connectwise.md). `base_url` as `normalise_base_url` gives it; the keys stay out of repr."""
+    """Where and as whom (connectwise.md). `base_url` ends with the path; the keys stay out of repr."""
 
     base_url: str
     company: str
@@ -35,22 +33,3 @@ class Credentials:
     @property
     def _encoded(self) -> str:
         return base64.b64encode(f"{self.company}+{self.public_key}:{self.private_key}".encode()).decode()
-
-
-def normalise_base_url(text: str) -> str:
-    """Give the base URL without surrounding blanks and trailing slashes (contract §2).
-
-    Raises `ValueError`, with a sentence, unless it is http or https with a host, and without credentials or a query.
-    """
-    url = text.strip().rstrip("/")
-    try:
-        parsed = parse_url(url)
-    except ValueError:
-        raise ValueError("baseUrl can't be read as a URL.") from None
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ValueError("baseUrl must begin with https:// (or http://) and name a host.")
-    if parsed.auth is not None:
-        raise ValueError("baseUrl holds credentials; they belong into company, public.key and private.key.")
-    if parsed.query is not None or parsed.fragment is not None or any(character.isspace() for character in url):
-        raise ValueError("baseUrl must end with the path, like https://api-na.myconnectwise.net/v4_6_release/apis/3.0.")
-    return url
