@@ -1,7 +1,7 @@
 """Retention: what has been delivered is forgotten after CWCONNECT_RETENTION_DAYS; what is undelivered never is.
 
-Deleted are delivered or discarded notifications with their events and attempts, ended runs that hold nothing back, and
-ended verifications.
+Deleted are delivered or discarded notifications with their events and attempts, those that are being sent again
+excepted, ended runs that hold nothing back, and ended verifications.
 Kept for as long as their resource is polled are known rows, and their texts where the poll asks for texts: the next
 change is told by them. Work goes in batches of their own short transactions, so that writers never wait long.
 """
@@ -52,7 +52,7 @@ def prune(now: datetime, *, progress: Progress = lambda what, count: None) -> Pr
 
 
 def _prune_notifications(before: datetime, pruned: Pruned) -> int:
-    old = Notification.objects.filter(state__in=DONE, created_at__lt=before)
+    old = Notification.objects.filter(state__in=DONE, created_at__lt=before, replay=None)
     with transaction.atomic():
         keys = list(old.order_by("created_at").values_list("pk", flat=True)[:BATCH])
         DeliveryAttempt.objects.filter(notification_id__in=keys).delete()

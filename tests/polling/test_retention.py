@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from polling.chores import run_due_chores
-from polling.models import DeliveryAttempt, Event, KnownBody, KnownRecord, Notification, PollRun
+from polling.models import DeliveryAttempt, Event, KnownBody, KnownRecord, Notification, PollRun, Replay
 from polling.retention import prune
 from tests.polling.conftest import World
 
@@ -43,6 +43,17 @@ def test_what_was_not_delivered_stays_with_the_run_that_found_it(watched: World,
     event = notification.events.get()
     assert event.run is not None
     assert notification.attempts.count() == 1
+
+
+def test_what_is_being_sent_again_stays_until_it_was(watched: World) -> None:
+    notification = told(watched, State.DELIVERED)
+    replay = Replay.objects.create(instance=watched.instance, asked_at=timezone.now(), what="all")
+    Notification.objects.update(replay=replay)
+    prune(timezone.now() + LATER)
+    assert notification.events.count() == 1
+    Notification.objects.update(replay=None)
+    prune(timezone.now() + LATER)
+    assert not Event.objects.exists()
 
 
 def test_before_its_time_nothing_goes(watched: World) -> None:
