@@ -2,7 +2,7 @@
 
 ConnectWise is asked before the transaction begins and never inside one. Whatever is refused leaves everything as it
 was. Where watching begins (the design): one read per resource, newest id first, gives the mark, and ConnectWise's
-`Date` gives `since`; a site that sends no usable Date gets our clock instead, as of before the read.
+`Date` gives `since`. For a site that sends no usable Date the newest stamp of the list stands for its clock.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
@@ -32,6 +32,7 @@ from instances.signature_keys import OVERLAP, replace_key
 
 _COLUMNS = ("base_url", "company", "client_id", "filter_nulls", "events_enabled", "callback_url", "basic_username")
 _SECRET_COLUMNS = ("public_key", "private_key", "signature_key", "basic_password")
+BEFORE_ALL = datetime(2000, 1, 1, tzinfo=UTC)  # since when an empty list without a clock is watched: no row is older
 _NO_CLIENT_ID = (
     " No clientId was sent: set connectwise.clientID on the instance, or CWCONNECT_CONNECTWISE_CLIENT_ID for all."
 )
@@ -173,9 +174,12 @@ def _begin(wanted: Wanted, names: Iterable[str], *, must_prove: bool = True) -> 
 
 
 def _take_mark(client: Client, wanted: Wanted, name: str) -> Mark:
+    path = _path(name, wanted.polls[name])
     asked_at = timezone.now().replace(microsecond=0)
     try:
-        newest_id, date = client.newest_id(_path(name, wanted.polls[name]))
+        newest_id, date = client.newest_id(path)
+        if date is None:
+            date = client.newest_stamp(path) if newest_id else BEFORE_ALL
     except ConnectWiseError as error:
         raise _refusal(error, wanted, name) from error
     return Mark(newest_id, date or asked_at)

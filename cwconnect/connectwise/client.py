@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -31,6 +32,7 @@ from cwconnect.connectwise.errors import (
     error_from,
     words_of,
 )
+from cwconnect.connectwise.iso import read_iso
 
 __all__ = ["LARGEST_PAGE", "LONGEST_URL", "Client", "Listing", "Page", "Record", "encode_query"]
 
@@ -103,6 +105,16 @@ class Client:
             return make_page(elements[:1], after_id=0, date=date).last_id, date
         except ValueError as error:
             raise BadAnswer(f"The newest id of {path} can't be read: {error}", status=reply.status) from None
+
+    def newest_stamp(self, path: str) -> datetime | None:
+        """Give the newest `_info.lastUpdated` of a list; None if no record has one that can be read."""
+        params = {"orderBy": "lastUpdated desc", "pageSize": "1", "fields": "id,_info"}
+        for element in self._list_of(self._get(path, params)):
+            info = element.get("_info") if isinstance(element, dict) else None
+            if isinstance(info, dict) and isinstance(info.get("lastUpdated"), str):
+                with suppress(ValueError):
+                    return read_iso(info["lastUpdated"])
+        return None
 
     def get(self, path: str, record_id: int) -> Record:
         """Read one record; raises `NotFound` with `of_record` if ConnectWise says that it does not exist."""

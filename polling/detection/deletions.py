@@ -120,10 +120,12 @@ def dismiss_held(state: PollState) -> int:
 
 
 def _decide(state: PollState, decision: Standing) -> int:
+    row = PollState.objects.filter(pk=state.pk)
     with transaction.atomic():
+        # Locked first, as by the sweep that may be about to judge the same rows.
+        list(row.select_for_update().values_list("pk"))
         count = absences(state.pk, Standing.HELD).update(standing=decision)
         PollRun.objects.filter(resource_poll_id=state.pk).exclude(held=[]).update(held=[])
-        row = PollState.objects.filter(pk=state.pk)
         row.filter(health=Health.HELD).update(health=calm_health(state.pk))
         if decision == Standing.RELEASED and count:
             row.exclude(Q(health=Health.PAUSED) | Q(next_sweep_at=None)).update(next_sweep_at=timezone.now())

@@ -7,7 +7,7 @@ What is written is what `PollJob.commit` would write, and each end is fenced by 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -41,19 +41,19 @@ def end_idle(ends: Sequence[Idle]) -> list[PollJob]:
         ours = [(job, page) for job, page in ends if job.key in held]
         runs = [_run_of(job, page, now) for job, page in ours]
         insert_new(runs)
-        _free([job for job, _ in ours], runs, now)
+        _free([job for job, _ in ours], runs, held, now)
     return [job for job, _ in ends if job.key not in held]
 
 
-def _still_ours(jobs: Sequence[PollJob]) -> set[int]:
-    """The fence: lock the rows that still carry our tokens."""
+def _still_ours(jobs: Sequence[PollJob]) -> dict[int, datetime | None]:
+    """The fence: lock the rows that still carry our tokens; give when each is due as it stands now."""
     by_token: dict[str, list[int]] = defaultdict(list)
     for job in jobs:
         by_token[job.token].append(job.key)
-    held: set[int] = set()
+    held: dict[int, datetime | None] = {}
     for token, keys in by_token.items():
         rows = PollState.objects.filter(pk__in=keys, lease_token=token).order_by("pk").select_for_update()
-        held.update(rows.values_list("pk", flat=True))
+        held.update(rows.values_list("pk", "next_poll_at"))
     return held
 
 
@@ -64,15 +64,17 @@ def _run_of(job: PollJob, page: Page, now: datetime) -> PollRun:
     return run
 
 
-def _free(jobs: Collection[PollJob], runs: Sequence[PollRun], now: datetime) -> None:
+def _free(
+    jobs: Collection[PollJob], runs: Sequence[PollRun], due: Mapping[int, datetime | None], now: datetime
+) -> None:
     health = calm_healths([job.key for job in jobs])
     rows = [
         (
             *(None, None, 0, ""),
             health[job.key],
             moment(now),
-            moment(next_cursor(job.state.cursor, run)),
-            moment(next_poll(job.state, job.started_at, now)),
+            moment(next_cursor(job.state, run)),
+            moment(next_poll(job.state, due[job.key], job.started_at, now)),
             job.key,
         )
         for job, run in zip(jobs, runs, strict=True)

@@ -22,9 +22,10 @@ from polling.runtime.leases import fence
 def finish_run(state: PollState, token: str, run: PollRun, *, started_at: datetime) -> None:
     """End a complete run: the cursor moves, the next poll is set, the lease is freed. Inside its last transaction."""
     now = timezone.now()
-    cursor, next_poll_at = state.cursor, next_poll(state, started_at, now)
+    asked = PollState.objects.values_list("next_poll_at", flat=True).get(pk=state.pk)
+    cursor, next_poll_at = state.cursor, next_poll(state, asked, started_at, now)
     if run.kind == PollRun.Kind.POLL:
-        cursor = next_cursor(cursor, run)
+        cursor = next_cursor(state, run)
     else:
         next_poll_at = now  # the poll that waited behind the backfill
     fence(
@@ -44,14 +45,25 @@ def finish_run(state: PollState, token: str, run: PollRun, *, started_at: dateti
         _wake_siblings(state, now)
 
 
-def next_poll(state: PollState, started_at: datetime, now: datetime) -> datetime:
-    """Give when to poll next after a good poll that began at `started_at`."""
+def next_poll(state: PollState, asked: datetime | None, started_at: datetime, now: datetime) -> datetime:
+    """Give when to poll next after a good poll that began at `started_at`; `asked` is the due time as it stands now.
+
+    A person who asked for a poll while it ran, for the sake of a backfill maybe, gets another.
+    """
+    if was_asked(state.next_poll_at, asked):
+        return now
     return max(started_at + timedelta(minutes=state.resource_poll.instance.refresh_interval), now)
+
+
+def was_asked(claimed: datetime | None, stored: datetime | None) -> bool:
+    """Whether somebody made a poll or sweep due while it ran: its due time is later than when it was claimed."""
+    return claimed is not None and stored is not None and stored > claimed
 
 
 def finish_sweep(state: PollState, token: str, *, next_at: datetime) -> None:
     """End a complete sweep: the next one is set, the lease is freed. Inside its last transaction."""
     now = timezone.now()
+    asked = PollState.objects.values_list("next_sweep_at", flat=True).get(pk=state.pk)
     fence(
         PollState,
         state.pk,
@@ -59,7 +71,7 @@ def finish_sweep(state: PollState, token: str, *, next_at: datetime) -> None:
         lease_token=None,
         lease_until=None,
         baseline_at=state.baseline_at or now,
-        next_sweep_at=max(next_at, now),
+        next_sweep_at=now if was_asked(state.next_sweep_at, asked) else max(next_at, now),
         sweep_failures=0,
         sweep_error="",
     )
@@ -67,16 +79,28 @@ def finish_sweep(state: PollState, token: str, *, next_at: datetime) -> None:
     calm.update(health=calm_health(state.pk))
 
 
-def next_cursor(cursor: datetime | None, run: PollRun) -> datetime | None:
+def next_cursor(state: PollState, run: PollRun) -> datetime | None:
     """Give ConnectWise's clock when the run began; without it the newest stamp of its first page, or no move.
 
-    Of the first page alone, since what is edited behind the reader later on has a stamp after it.
+    Of the first page alone, since what is edited behind the reader later on has a stamp after it. A clock that was set
+    back has left stamps behind the window that was read: the next one opens as far back as the run before it began.
+    How long ago that was is the one thing that our clock is asked, for no stamp tells it.
     """
-    if run.first_date is not None:
+    cursor = state.cursor
+    if run.first_date is None:
+        return cursor if run.newest_stamp is None or cursor is None else max(cursor, run.newest_stamp)
+    if cursor is None or run.first_date >= cursor:
         return run.first_date
-    if run.newest_stamp is None or cursor is None:
-        return cursor
-    return max(cursor, run.newest_stamp)
+    # To the whole second, as stamps are.
+    return (run.first_date - _time_since_the_run_before(state, run)).replace(microsecond=0)
+
+
+def _time_since_the_run_before(state: PollState, run: PollRun) -> timedelta:
+    """Give how long ago the last good run began; nothing for the first, which follows the beginning of watching."""
+    complete = PollRun.objects.filter(kind=PollRun.Kind.POLL, status=PollRun.Status.COMPLETE)
+    earlier = complete.filter(resource_poll=run.resource_poll, started_at__lt=run.started_at)
+    before = earlier.order_by("-started_at").values_list("started_at", flat=True).first()
+    return timedelta(0) if before is None or state.last_good_at is None else run.started_at - before
 
 
 def fail_run(state: PollState, token: str, run: PollRun | None, error: Exception) -> None:
@@ -84,25 +108,8 @@ def fail_run(state: PollState, token: str, run: PollRun | None, error: Exception
 
     A run that had not committed a page yet is kept as a failed one, so that the failure can be seen.
     """
-    now = timezone.now()
-    reason = error if isinstance(error, ConnectWiseError) else None
-    sentence = sentence_of(reason, error)
-    setback = setback_of(reason, state.failures + 1)
-    with transaction.atomic():
-        fence(
-            PollState,
-            state.pk,
-            token,
-            lease_token=None,
-            lease_until=None,
-            health=setback.health,
-            failures=F("failures") + 1,
-            last_error=sentence,
-            next_poll_at=now + setback.wait,
-        )
-        if run is not None:
-            _note_failure(run, sentence, now)
-        _hold_siblings(state, setback, sentence, now)
+    sentence, setback = _judge(error, state.failures + 1)
+    _fail(state, token, run, sentence, setback, _of_poll(sentence, setback))
 
 
 def fail_sweep(state: PollState, token: str, run: PollRun | None, error: Exception) -> None:
@@ -110,32 +117,47 @@ def fail_sweep(state: PollState, token: str, run: PollRun | None, error: Excepti
 
     Unless the login is refused or lacks the right: that holds for the poll as well, and stops it as its own would.
     """
-    now = timezone.now()
+    sentence, setback = _judge(error, state.sweep_failures + 1)
+    changes = _of_poll(sentence, setback) if setback.health == Health.UNAUTHORIZED else {}
+    changes |= {
+        "sweep_failures": F("sweep_failures") + 1,
+        "sweep_error": sentence,
+        "next_sweep_at": timezone.now() + setback.wait,
+    }
+    _fail(state, token, run, sentence, setback, changes)
+
+
+def _judge(error: Exception, failures: int) -> tuple[str, Setback]:
+    """Give the sentence for people, and what follows from the `failures`-th failure in a row."""
     reason = error if isinstance(error, ConnectWiseError) else None
-    sentence = sentence_of(reason, error)
-    setback = setback_of(reason, state.sweep_failures + 1)
-    changes: dict[str, Any] = {}
-    if setback.health == Health.UNAUTHORIZED:
-        changes = {"health": setback.health, "last_error": sentence, "failures": F("failures") + 1}
-        changes["next_poll_at"] = now + setback.wait
+    return sentence_of(reason, error), setback_of(reason, failures)
+
+
+def _of_poll(sentence: str, setback: Setback) -> dict[str, Any]:
+    return {
+        "health": setback.health,
+        "failures": F("failures") + 1,
+        "last_error": sentence,
+        "next_poll_at": timezone.now() + setback.wait,
+    }
+
+
+def _fail(
+    state: PollState, token: str, run: PollRun | None, sentence: str, setback: Setback, changes: dict[str, Any]
+) -> None:
+    """Free the lease with these changes, and let the run and the polls beside it know."""
+    now = timezone.now()
     with transaction.atomic():
-        fence(
-            PollState,
-            state.pk,
-            token,
-            lease_token=None,
-            lease_until=None,
-            sweep_failures=F("sweep_failures") + 1,
-            sweep_error=sentence,
-            next_sweep_at=now + setback.wait,
-            **changes,
-        )
+        if setback.stops_instance or setback.login_accepted:
+            _lock_instance(state)
+        fence(PollState, state.pk, token, lease_token=None, lease_until=None, **changes)
         if run is not None:
             _note_failure(run, sentence, now)
         _hold_siblings(state, setback, sentence, now)
 
 
 def sentence_of(reason: ConnectWiseError | None, error: Exception) -> str:
+    """Give what people are told of a failure; `reason` is the error where it is ConnectWise's."""
     return str(error) if reason else f"A fault of cwconnect itself ({type(error).__name__}); see its log."
 
 
@@ -167,6 +189,12 @@ def block_site(key: str, until: datetime) -> None:
     """Hold all polls of a company; a longer wait that another poll was told stands."""
     Site.objects.bulk_create([Site(key=key, blocked_until=until)], ignore_conflicts=True)
     Site.objects.filter(key=key, blocked_until__lt=until).update(blocked_until=until)
+
+
+def _lock_instance(state: PollState) -> None:
+    """Lock all polls of the instance in one order: two that fail at a time would wait for each other's rows."""
+    polls = PollState.objects.filter(resource_poll__instance_id=state.resource_poll.instance_id)
+    list(polls.order_by("pk").select_for_update(of=("self",)).values_list("pk"))
 
 
 def _siblings(state: PollState) -> QuerySet[PollState]:

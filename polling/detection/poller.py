@@ -136,7 +136,10 @@ class PollLoop(Loop[Work, Any]):
         """Commit each page that came in: those of idle polls together, each of the others by itself."""
         idle = [] if self._report is not None else _idle(done)
         ended = _end_together(idle)
-        return [job for job, future in done if job not in ended and self._settle(job, future)]
+        going_on = [job for job, future in done if job not in ended and self._settle(job, future)]
+        held = _at_blocked_sites(going_on)
+        self.release(held)
+        return [job for job in going_on if job not in held]
 
     def release(self, jobs: Collection[Work]) -> None:
         """Free the rows; their runs stay open at the page committed."""
@@ -149,6 +152,7 @@ class PollLoop(Loop[Work, Any]):
                 goes_on = _commit(job, future)
             except LeaseLostError as lost:
                 log.info("%s", lost)
+                self.release([job])  # a run that was widened beneath us may have left us the lease
                 return False
         if self._report is not None and isinstance(job, Job):
             self._report(job, job.progress)
@@ -177,6 +181,15 @@ def _end_together(idle: list[Idle]) -> Collection[Work]:
     for job in lost:
         log.info("PollState %s was taken over.", job.key)
     return [job for job, _ in idle]
+
+
+def _at_blocked_sites(jobs: Collection[Work]) -> list[Work]:
+    """Give those jobs whose company was told to wait meanwhile: by an answer to another poll, of any worker's."""
+    if not jobs:
+        return []
+    blocked = Site.objects.filter(key__in={job.site for job in jobs}, blocked_until__gt=timezone.now())
+    keys = set(blocked.values_list("key", flat=True))
+    return [job for job in jobs if job.site in keys]
 
 
 def _commit(job: Work, future: Future[Any]) -> bool:

@@ -17,7 +17,7 @@ from cwconnect.connectwise.client import Client, Page
 from cwconnect.connectwise.hub import read_page
 from polling.detection.changes import Watch
 from polling.detection.jobs import LEASE, Job, more_notes, open_runs
-from polling.detection.outcomes import fail_run, finish_run
+from polling.detection.outcomes import fail_run, finish_run, next_cursor
 from polling.detection.reading import Reading, read_records
 from polling.detection.recording import Recorder
 from polling.models import PollRun, PollState
@@ -114,7 +114,9 @@ class PollJob(Job):
         return run
 
     def _watch(self, run: PollRun) -> Watch:
-        since = self.since
+        # Once ConnectWise's clock was set back, what is written after watching began can have a stamp before it.
+        clocks = (self.state.cursor, next_cursor(self.state, run))
+        since = min([self.since, *(clock for clock in clocks if clock is not None)])
         if run.kind == PollRun.Kind.BACKFILL and run.opening is not None:
             since = min(since, run.opening)
         return Watch(since, self.poll.mark, self.plan.created_tolerance, self.plan.ignore_empty_changes)

@@ -13,7 +13,7 @@ from instances.models import Instance, ResourcePoll
 from instances.poll_configuration import plan_of
 from polling.delivery.pausing import rearm
 from polling.detection.absences import absences, calm_health
-from polling.models import Health, KnownBody, KnownRecord, PollRun, PollState, Verification
+from polling.models import Event, Health, KnownBody, KnownRecord, PollRun, PollState, Verification
 
 
 def site_key(instance: Instance) -> str:
@@ -48,6 +48,8 @@ def _begin(poll: ResourcePoll, state: PollState | None) -> None:
         KnownRecord.objects.filter(resource_poll=poll).delete()
         KnownBody.objects.filter(resource_poll=poll).delete()
         absences(poll.pk).delete()
+        # What was told of another company's rows says nothing of these, which may have the same ids.
+        Event.objects.filter(resource_poll=poll).update(resource_poll=None)
     PollState.objects.update_or_create(
         resource_poll=poll,
         defaults={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from instances.configuration import read_configuration
 from instances.keys import Wanted
 from instances.models import Instance
 from instances.provisioning import create_instance
+from polling.detection.jobs import Job
 from polling.detection.poller import PollLoop
 from polling.models import Event, PollRun, PollState, Site
 from polling.runtime.due import make_due
@@ -75,6 +77,13 @@ class World:
     def change(self, record_id: int, title: str, **options: Any) -> None:
         """Change a contact's title."""
         self.store.change("contacts", record_id, {"title": title}, **options)
+
+
+def answered(job: Job) -> Future[Any]:
+    """Make a claimed job's next request, as the loop's thread does."""
+    future: Future[Any] = Future()
+    future.set_result(job.request()())
+    return future
 
 
 @pytest.fixture

@@ -89,6 +89,7 @@ class Rules:
     track_changes: bool
     detect_deletes: bool
     told_from: int = 0
+    written_by_a_clock_set_back: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.told_from = self.since
@@ -192,7 +193,7 @@ def _check_nothing_is_missing(
         if rules.same(events[-1], now):
             return
         assert events[-1].kind != "DELETED", f"{record_id}: it is back, and was told as deleted"
-    elif record_id <= rules.mark and now.stamp < rules.since:
+    elif record_id <= rules.mark and now.stamp < rules.since and record_id not in rules.written_by_a_clock_set_back:
         return  # from before watching began, or not to be told from it
     elif record_id <= rules.mark and rules.ignore_empty_changes and _was_there_before(now, history, rules):
         return

@@ -11,10 +11,12 @@ from django.utils import timezone
 
 from cwconnect.sandbox import SeenRequest
 from polling.detection.backfill import request_backfill
+from polling.detection.poller import PollLoop
 from polling.detection.runs import LEASE, PollJob
 from polling.models import PollRun, PollState
+from polling.runtime.due import make_due
 from polling.runtime.leases import LeaseLostError, claim
-from tests.polling.conftest import World
+from tests.polling.conftest import World, answered
 
 HOUR = timedelta(hours=1)
 
@@ -130,6 +132,33 @@ def test_a_worker_with_the_first_page_of_a_narrower_window_writes_nothing_of_it(
     PollState.objects.update(lease_until=None)
     watched.poll()
     assert watched.told() == [("UPDATED", "3")]
+
+
+def test_a_worker_beneath_whom_the_window_was_widened_lets_the_poll_go(world: World) -> None:
+    world.watch(poll={"pageSize": 2})
+    world.poll()
+    _ask(world, timedelta(0))
+    job = _claim(world)
+    page = answered(job)
+    _ask(world)
+    assert PollLoop(PollState.objects.all(), deadline=0).settle([(job, page)]) == []
+    assert world.state.lease_token is None
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_backfill_asked_for_while_a_poll_runs_follows_at_once(watched: World, *, changes: bool) -> None:
+    _too_late(watched, 3)
+    if changes:
+        watched.change(5, "Chief")
+    job = _claim(watched)
+    page = answered(job)
+    _ask(watched)
+    make_due(PollState.objects.all())
+    loop = PollLoop(PollState.objects.all(), deadline=float("inf"))
+    for _ in loop.settle([(job, page)]):
+        loop.settle([(job, answered(job))])
+    loop.run()
+    assert watched.told() == [("UPDATED", "5"), ("UPDATED", "3")][not changes :]
 
 
 def test_a_failure_under_way_keeps_what_the_window_was_widened_to(world: World) -> None:

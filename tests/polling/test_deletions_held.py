@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from instances.configuration import wanted_of
 from instances.provisioning import change_instance
-from polling.detection.deletions import dismiss_held, held_deletes, release_held
-from polling.models import Health, KnownRecord, PollRun
+from polling.detection.deletions import dismiss_held, held_deletes, release_held, sweep_now
+from polling.detection.jobs import LEASE
+from polling.detection.sweeps import SweepJob
+from polling.models import Health, KnownRecord, PollRun, PollState
+from polling.runtime.leases import claim
 from tests.polling.conftest import World
 from tests.polling.sweeping import delete, standing, sweep, watch_deletes
 
@@ -54,6 +62,30 @@ def test_released_they_are_told_by_a_sweep_that_does_not_find_them_either(held: 
     assert standing(held) == {}
     sweep(held)
     assert held.told() == []
+
+
+@pytest.mark.parametrize("decide", [release_held, dismiss_held])
+def test_a_decision_locks_the_poll_before_its_rows_as_a_sweep_does(
+    held: World, decide: Callable[[PollState], int]
+) -> None:
+    """Else the two could wait for each other, and one of them would fail."""
+    with CaptureQueriesContext(connection) as captured:
+        decide(held.state)
+    tables = [found[1] for query in captured if (found := re.search(r'(?:UPDATE|FROM) "(polling_\w+)"', query["sql"]))]
+    assert tables.index("polling_pollstate", 1) < tables.index("polling_absence")
+
+
+def test_a_sweep_asked_for_while_one_runs_follows_it(held: World) -> None:
+    delete(held, 25)
+    PollState.objects.update(next_sweep_at=timezone.now())
+    token, _ = claim(PollState.objects.all(), [held.state.pk], now=timezone.now(), length=LEASE)
+    state = PollState.objects.select_related("resource_poll__instance__organization").get()
+    job = SweepJob(state, token)
+    sweep_now(PollState.objects.all())
+    while job.commit(job.request()()):
+        pass
+    assert held.state.next_sweep_at is not None
+    assert held.state.next_sweep_at <= timezone.now()
 
 
 def test_a_released_row_that_lives_is_not_told(held: World) -> None:

@@ -32,10 +32,11 @@ from pytest_django import Settings
 
 from cwconnect.connectwise.errors import ConnectWiseError
 from cwconnect.sandbox import SandboxServer, Store
-from instances.configuration import read_configuration
+from instances.configuration import read_configuration, wanted_of
+from instances.keys import POLLS as POLLS_KEY
 from instances.keys import Wanted
 from instances.models import Instance
-from instances.provisioning import create_instance, set_enabled
+from instances.provisioning import change_instance, create_instance, set_enabled
 from polling.detection.backfill import request_backfill
 from polling.detection.jobs import LEASE, Job
 from polling.detection.poller import POLLS, POLLS_AND_SWEEPS, PollLoop
@@ -125,6 +126,8 @@ class Exactness(RuleBasedStateMachine):
         by_updated=st.booleans(),
         by_current=st.booleans(),
         ages=st.lists(st.sampled_from((0, 1, 299, 301, 400)), max_size=3),
+        dates=st.sampled_from((True, True, False)),
+        our_offset=st.sampled_from((0, 0, -3600, 3600)),
     )
     def begin(
         self,
@@ -132,7 +135,9 @@ class Exactness(RuleBasedStateMachine):
         page_size: int,
         poll_delay: int,
         ages: list[int],
+        our_offset: int,
         *,
+        dates: bool,
         track: bool,
         ignore: bool,
         deletes: bool,
@@ -141,7 +146,9 @@ class Exactness(RuleBasedStateMachine):
     ) -> None:
         self._list, self._field = resource, "title" if resource == "contacts" else "summary"
         self._store = Store({resource: 5}, clock=lambda: datetime.fromtimestamp(self._now, UTC))
+        self._store.send_date_header = dates
         self.server.store = self._store
+        self.set_our_clock(our_offset)
         self._truth = Truth(self._store, resource)
         for record_id, age in enumerate(ages, 1):
             self._store.touch(resource, record_id, stamp=self._now - age)
@@ -163,10 +170,12 @@ class Exactness(RuleBasedStateMachine):
             }
         }
         wanted = read_configuration(body, base=Wanted())
+        newest = max(self._truth.histories[record_id].versions[-1].stamp for record_id in range(1, 6))
         self._instance, _ = create_instance(
             organization=self.tenant.organization, user=self.tenant.user, name="Exact", tags=[], wanted=wanted
         )
-        self._rules = Rules(int(self._now), 5, max(poll_delay, LOOK_BACK), ignore, track, deletes)
+        since = int(self._now) if dates else newest
+        self._rules = Rules(since, 5, max(poll_delay, LOOK_BACK), ignore, track, deletes)
 
     # -- ConnectWise -----------------------------------------------------------------------------------------------
 
@@ -185,12 +194,15 @@ class Exactness(RuleBasedStateMachine):
     def touch(self, pick: int, late: int) -> None:
         self._alter(pick, {}, late)
 
-    def _alter(self, pick: int, fields: dict[str, Any], late: int) -> None:
+    def _alter(self, pick: int, fields: dict[str, Any], late: int) -> list[int]:
+        """Change a record; give its id, if there is one."""
         ids = self._store.ids(self._list)
-        if ids:
-            record_id = ids[-1 - pick % len(ids)]
-            self._store.change(self._list, record_id, fields, stamp=int(self._now) - late)
-            self._truth.observe()
+        if not ids:
+            return []
+        record_id = ids[-1 - pick % len(ids)]
+        self._store.change(self._list, record_id, fields, stamp=int(self._now) - late)
+        self._truth.observe()
+        return [record_id]
 
     @rule(pick=PICKS)
     def delete(self, pick: int) -> None:
@@ -228,6 +240,22 @@ class Exactness(RuleBasedStateMachine):
         self._now += seconds
         self._traveller.move_to(self._our_time())
         self._truth.observe()
+
+    @rule(back=st.sampled_from((1, 200, 400, 5000)), seconds=st.sampled_from((0, 0.4, 60)), pick=PICKS)
+    def set_their_clock_back(self, back: int, seconds: float, pick: int) -> None:
+        """Between two good polls, not so far that time makes good for it, and while ours is right; what is written
+        then is told by the second poll that follows."""
+        self._store.send_date_header = True
+        self._make_good()
+        self._now -= back
+        self._our_offset += back
+        self._rules.told_from = 0  # what was written before watching began has stamps like those written now
+        altered = self._alter(pick, {self._field: "Back"}, 0)
+        self._rules.written_by_a_clock_set_back.update(altered)
+        self.create(0)
+        self.pass_time(min(seconds, back / 2))
+        self._make_good()
+        self._make_good()
 
     @rule(offset=st.sampled_from((-3600, -200, 0, 200, 3600)))
     def set_our_clock(self, offset: int) -> None:
@@ -354,21 +382,33 @@ class Exactness(RuleBasedStateMachine):
     def switch(self, *, enabled: bool) -> None:
         self._instance = set_enabled(self._instance, enabled=enabled)
 
+    @rule(page_size=st.integers(1, 5))
+    def change_the_configuration(self, page_size: int) -> None:
+        """A run under way is abandoned, and whoever works on it writes nothing."""
+        stored = wanted_of(self._instance)
+        poll = {**stored.polls[self._list], "pageSize": page_size}
+        wanted = read_configuration({POLLS_KEY: {self._list: poll}}, base=stored, stored=stored)
+        self._instance = change_instance(self._instance, wanted=wanted)
+
     # -- the promise -----------------------------------------------------------------------------------------------
 
     @rule(backfill=st.sampled_from((None, None, 400, 5000)))
     def a_good_poll_tells_exactly_the_truth(self, backfill: int | None) -> None:
         if backfill is not None:
             self.ask_for_a_backfill(backfill)
-        self._store.allow(self._list)
-        self.switch(enabled=True)
-        self._go_through(PollRun.Kind.BACKFILL, PollRun.Kind.POLL)
+        self._make_good()
         if self._rules.detect_deletes:
             self._go_through(PollRun.Kind.SWEEP)
         self._truth.check(
             self._told(), self._rules, reread_from=None if backfill is None else int(self._now) - backfill
         )
         self._check_notifications()
+
+    def _make_good(self) -> None:
+        """Take whatever stands in the way of a poll out of it, and poll."""
+        self._store.allow(self._list)
+        self.switch(enabled=True)
+        self._go_through(PollRun.Kind.BACKFILL, PollRun.Kind.POLL)
 
     def _go_through(self, *kinds: PollRun.Kind) -> None:
         """Poll or sweep until a run that began now is complete: an open one is carried on first."""

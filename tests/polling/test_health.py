@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cwconnect.connectwise import errors
@@ -14,13 +16,13 @@ from instances.configuration import read_configuration, wanted_of
 from instances.provisioning import change_instance, set_enabled
 from polling.detection.failures import PROBE_EVERY, Setback, setback_of
 from polling.detection.outcomes import fail_run
-from polling.detection.poller import poll_due
+from polling.detection.poller import PollLoop, poll_due
 from polling.detection.runs import LEASE, PollJob
-from polling.models import Health, PollState, Site
+from polling.models import Health, PollRun, PollState, Site
 from polling.runtime.due import make_due
 from polling.runtime.leases import claim
 from tests.conftest import Tenant
-from tests.polling.conftest import World
+from tests.polling.conftest import World, answered
 
 THREE: dict[str, Any] = {"contacts": {}, "incidents": {}, "organizations": {}}
 
@@ -211,6 +213,17 @@ def test_a_probe_that_meets_another_failure_leaves_nobody_stopped_for_ever(three
     assert set(healths(three).values()) == {"healthy"}
 
 
+@pytest.mark.parametrize("error", [errors.Unauthorized("no", status=401), errors.Forbidden("no", status=403)])
+def test_a_refusal_locks_the_instances_polls_in_one_order(three: World, error: errors.ConnectWiseError) -> None:
+    """Two that are refused at a time would wait for each other, and one of them would fail."""
+    job = claimed(three)
+    with CaptureQueriesContext(connection) as captured:
+        fail_run(job.state, job.token, job.run, error)
+    polls = [query["sql"] for query in captured if '"polling_pollstate"' in query["sql"]]
+    assert polls[0].startswith("SELECT")
+    assert "ORDER BY" in polls[0]
+
+
 def test_new_credentials_start_the_polls_again_at_once(three: World) -> None:
     three.store.set_keys("NEW", "KEY")
     three.poll()
@@ -256,6 +269,23 @@ def test_a_rate_limit_holds_every_instance_of_the_company(watched: World, other_
     with time_machine.travel(datetime.now(UTC) + timedelta(seconds=66)):
         assert run_due() == 2
     assert (watched.state.health, other.state.health) == (Health.HEALTHY, Health.HEALTHY)
+
+
+def test_a_poll_between_two_pages_waits_as_well(world: World) -> None:
+    world.watch(poll={"pageSize": 1})
+    world.change(3, "Chief")
+    world.change(4, "Chief")
+    job = claimed(world)
+    until = timezone.now() + timedelta(seconds=60)
+    Site.objects.create(key=world.state.site, blocked_until=until)
+    loop = PollLoop(PollState.objects.all(), deadline=float("inf"))
+    assert loop.settle([(job, answered(job))]) == []
+    assert loop.run() == 0
+    assert (world.state.lease_token, world.run.status, world.run.page) == (None, PollRun.Status.OPEN, 1)
+    assert world.told() == [("UPDATED", "3")]
+    with time_machine.travel(until + timedelta(seconds=1)):
+        loop.run()
+    assert world.told() == [("UPDATED", "4")]
 
 
 @pytest.mark.parametrize("seconds", ["1", "90"])

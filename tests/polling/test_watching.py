@@ -179,6 +179,20 @@ def test_moved_to_another_company_it_begins_afresh_there(watched: World, elsewhe
     assert watched.told() == [("UPDATED", "3"), ("CREATED", str(new))]
 
 
+def test_what_was_told_of_the_old_company_says_nothing_of_the_new_one(watched: World, elsewhere: SandboxServer) -> None:
+    """Ids mean other rows there: none of them waits for, or is repaired by, an event of a row with its id."""
+    watched.change(3, "Chief")
+    watched.poll()
+    change(watched, baseUrl=elsewhere.url, company="globex")
+    assert not Event.objects.exclude(resource_poll=None).exists()
+    elsewhere.store.change("contacts", 3, {"title": "Chief"})
+    watched.poll()
+    first, second = Event.objects.order_by("pk")
+    assert second.notification is not None
+    assert second.notification.follows_id is None
+    assert first.notification_id != second.notification_id
+
+
 def test_a_move_that_is_refused_changes_nothing(watched: World, elsewhere: SandboxServer) -> None:
     watched.change(3, "Chief")
     before = PollState.objects.values().get()
