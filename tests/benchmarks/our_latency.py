@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.request import urlopen
 
-from tests.benchmarks.contest import ROOT
 from tests.benchmarks.measure import Figure, Stopwatch, hand_over
-from tests.benchmarks.service import SIGNATURE_KEY, Tenants, set_up
+from tests.benchmarks.service import SIGNATURE_KEY, Tenants, set_up, working
 
 WARM_UP = 20
 PATIENCE_SECONDS = 60
@@ -53,18 +47,6 @@ def commit(instance: object) -> tuple[str, float]:
 
     [made] = make_notifications(instance, [[1]])  # type: ignore[arg-type]  # an Instance, imported late
     return made.webhook_id, time.time()
-
-
-@contextmanager
-def working() -> Iterator[None]:
-    """Run `manage.py work` as the service does."""
-    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}
-    process = subprocess.Popen([sys.executable, "manage.py", "work"], cwd=ROOT, env=environment, stdout=sys.stderr)
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
 
 
 def wait_for(url: str, *webhook_ids: str) -> None:

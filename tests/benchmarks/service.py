@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import django
+
+from tests.benchmarks.contest import ROOT
 
 if TYPE_CHECKING:
     from instances.models import ApiUser, Instance, Organization
@@ -67,3 +75,16 @@ def poll_all(**settings: Any) -> int:
     from polling.detection.poller import poll_due
 
     return poll_due(deadline=time.monotonic() + 3600, **settings)
+
+
+@contextmanager
+def working(*options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `manage.py work` as the service does."""
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}
+    command = [sys.executable, "manage.py", "work", *options]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=sys.stderr)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 SERVER = os.environ.get("CWCONNECT_DATABASE_URL", "")
+QUEUE = {name: os.environ[name] for name in ("CWCONNECT_REDIS_URL",) if os.environ.get(name)}
 NAME = f"cwconnect_benchmark_{os.getpid()}"
 NO_SERVER = "PostgreSQL was left out: CWCONNECT_DATABASE_URL names no server on which a database may be made."
 
@@ -22,12 +23,12 @@ def sqlite() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def postgresql() -> Iterator[dict[str, str]]:
-    """Give the environment of a service with a new database on the server of CWCONNECT_DATABASE_URL."""
+    """Give the environment of a service with a new database on the server of CWCONNECT_DATABASE_URL, and its Redis."""
     with tempfile.TemporaryDirectory(prefix="cwconnect-benchmark-") as folder:
         _run(f"CREATE DATABASE {NAME}")
         try:
             url = urlunsplit(urlsplit(SERVER)._replace(path=f"/{NAME}"))
-            yield _environment(folder) | {"CWCONNECT_DATABASE_URL": url}
+            yield _environment(folder) | {"CWCONNECT_DATABASE_URL": url} | QUEUE
         finally:
             _run(f"DROP DATABASE {NAME} WITH (FORCE)")
 
