@@ -2,7 +2,8 @@
 
 `python -m tests.faults.connectwise PORT JOURNAL SPOILT`. The journal is its database: the harness appends what changes,
 the process reads it from the start before it serves, and on while it does. So the harness knows the whole truth, and a
-killed ConnectWise comes back as it was. Each request that met an ordered fault adds a byte to the file SPOILT.
+killed ConnectWise comes back as it was. Each request that met an ordered fault adds the order's name to the file
+SPOILT.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ LISTS = (
     *("purchase-orders", "products", "campaigns"),
 )
 VERSION = "faultsVersion"
+ORDER = "X-Order"  # the header by which an ordered fault is known
 _BEFORE = 3600
 
 
@@ -116,7 +118,7 @@ def _count_faults(server: SandboxServer, spoilt: Path) -> None:
     def counted(path: str) -> Fault | None:
         fault = take(path)
         if fault is not None:
-            os.write(counter, b".")
+            os.write(counter, f"{dict(fault.headers)[ORDER]}\n".encode())
         return fault
 
     server.store.take_fault = counted  # type: ignore[method-assign]  # a spy: the sandbox counts no faults

@@ -23,6 +23,7 @@ from tests.processes.services import Seen
 Course = Generator[float, None, str]
 Begin = Callable[[World, random.Random], Course]
 Port = Callable[[World], int]
+_ORDERED_SECONDS, _WAITED_SECONDS = 10, 25
 _CLOCK_SECONDS = 150  # with the wait for a dead ConnectWise still within the poller's look-back of 300
 
 
@@ -126,17 +127,19 @@ def spoil(count: int, **fault: object) -> Begin:
     """Have ConnectWise treat its next requests so; proven by the requests that met it."""
 
     def begin(world: World, chance: random.Random) -> Course:
-        before, number = world.spoilt_requests(), chance.randint(count // 2, count)
-        if not world.control("fail_next", n=number, **fault):
+        number, begun = chance.randint(count // 2, count), time.monotonic()
+        order = world.order_fault(number, fault)
+        if order is None:
             return ""
         try:
-            for _ in range(20):
+            end = begun + _ORDERED_SECONDS
+            while time.monotonic() < end and world.spoilt_requests(order) < number:
                 yield 0.5
-                if world.spoilt_requests() - before >= number:
-                    break
+                if not world.spoilt_requests(order):  # nobody asks just now: what else broke is being mended
+                    end = max(end, min(time.monotonic() + 1, begun + _WAITED_SECONDS))
         finally:
-            world.control("clear_faults")
-        met = world.spoilt_requests() - before
+            world.end_order(order)
+        met = world.spoilt_requests(order)
         return f"{met} requests met it" if met else ""
 
     return begin
@@ -168,10 +171,12 @@ def misbehave(mode: str, longest: float) -> Begin:
     """Have the receiver answer badly for a while; proven by what it refused, or took without an answer."""
 
     def begin(world: World, chance: random.Random) -> Course:
-        before = len(world.taken.arrivals)
+        before, begun = len(world.taken.arrivals), time.monotonic()
         try:
             world.mode.write_text(mode)
             yield chance.uniform(longest / 4, longest)
+            while len(world.taken.arrivals) == before and time.monotonic() < begun + _WAITED_SECONDS:
+                yield 0.2  # nobody knocks just now
         finally:
             world.mode.write_text("")
         met = len(world.taken.arrivals) - before

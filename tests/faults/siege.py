@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
 from collections import Counter
@@ -109,7 +110,7 @@ class Siege:
     def _look_at_lag(self, when: str, limit: float) -> None:
         lag = self._world.lag(limit)
         self.outcome.lags.append(lag)
-        self._say(f"  {when}: what was written until now had arrived after {lag:.1f} s")
+        self._say(f"  {when}: what was written until now had arrived after {lag:.1f} s (load {os.getloadavg()[0]:.1f})")
         if lag > self._plan.normal_lag:
             self.outcome.slow.append(f"{when}: after {lag:.0f} s of at most {self._plan.normal_lag:.0f}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
 import random
@@ -21,7 +22,7 @@ from typing import Any, Self
 
 from cryptography.fernet import Fernet
 
-from tests.faults.connectwise import Source
+from tests.faults.connectwise import ORDER, Source
 from tests.faults.kept import MARKER, Kept, living
 from tests.faults.ports import free_port
 from tests.faults.receiver import Taken
@@ -71,6 +72,7 @@ class World:
         self.polls: list[str] = []  # the routes that make them due
         self.presses = self.missed_presses = 0
         self.keep = False
+        self._numbers, self._orders = itertools.count(1), set[str]()
         self._authorization = ""
         self._done = threading.Event()
         self._presser = threading.Thread(target=self._press, name="presser", daemon=True)
@@ -233,9 +235,24 @@ class World:
         """Have the sandbox do something; whether it did."""
         return self.ask("POST", f"/_sandbox/{operation}", members, port=self.sandbox_port)[0] == 200
 
-    def spoilt_requests(self) -> int:
-        """Give how many requests met a fault that was ordered at the sandbox."""
-        return self.spoilt.stat().st_size
+    def order_fault(self, number: int, fault: dict[str, Any]) -> str | None:
+        """Have ConnectWise treat its next requests so; give the order's name, None if it can't be reached."""
+        order = f"{next(self._numbers)}"
+        headers = {**fault.get("headers", {}), ORDER: order}
+        if not self.control("fail_next", n=number, **{**fault, "headers": headers}):
+            return None
+        self._orders.add(order)
+        return order
+
+    def end_order(self, order: str) -> None:
+        """End an order. What is left of it stands until the last one ends: the sandbox forgets all or none."""
+        self._orders.discard(order)
+        if not self._orders:
+            self.control("clear_faults")
+
+    def spoilt_requests(self, order: str) -> int:
+        """Give how many requests met an order."""
+        return self.spoilt.read_text().split().count(order)
 
     def manage(self, *arguments: str, may_fail: bool = False) -> str:
         """Run a command to its end; give what it prints. AssertionError if it fails, unless it may."""
