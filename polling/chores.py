@@ -17,7 +17,7 @@ from polling.delivery.pausing import rearm_forgotten
 from polling.models import Heartbeat
 from polling.refusals import tell_refusals
 from polling.reports import tallies
-from polling.retention import prune
+from polling.retention import prune_the_rest, prune_told
 from polling.runtime.heartbeats import NEVER
 from polling.runtime.pulse import send_pulse
 from polling.telling import tell_operator
@@ -59,7 +59,8 @@ CHORES: list[Chore] = [
     Chore("forget sessions", timedelta(days=1), forget_sessions),
     Chore("forget sign-in attempts", timedelta(days=1), forget_attempts),
     Chore("forget clusters", timedelta(days=1), forget_clusters),
-    Chore("retention", timedelta(days=1), prune),
+    Chore("retention", timedelta(0), prune_told),
+    Chore("retention of the rest", timedelta(minutes=10), prune_the_rest),
 ]
 
 

@@ -3,14 +3,20 @@
 Deleted are delivered or discarded notifications with their events and attempts, those that are being sent again
 excepted, ended runs that hold nothing back, and ended verifications.
 Kept for as long as their resource is polled are known rows, and their texts where the poll asks for texts: the next
-change is told by them. Work goes in batches of their own short transactions, so that writers never wait long.
+change is told by them.
+
+Work goes in short transactions, each followed by a pause as long as it took: what polls write meanwhile comes between
+them, also on SQLite, where one writes at a time. A worker prunes for half of each minute at most, so that its task ends
+in time, and goes on in the next.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 
 from django.conf import settings
 from django.db import transaction
@@ -19,7 +25,8 @@ from django.db.models import Exists, OuterRef, Q
 from instances.models import ResourcePoll
 from polling.models import DeliveryAttempt, Event, KnownBody, Notification, PollRun, Verification
 
-BATCH = 1000
+BATCH = 200
+STRETCH = timedelta(seconds=30)
 DONE = (Notification.State.DELIVERED, Notification.State.DISCARDED)
 
 Progress = Callable[[str, int], None]
@@ -35,20 +42,59 @@ class Pruned:
     bodies: int = 0
 
 
-def prune(now: datetime, *, progress: Progress = lambda what, count: None) -> Pruned:
+def _silent(what: str, count: int) -> None:
+    """Tell nobody."""
+
+
+def prune(now: datetime, *, progress: Progress = _silent) -> Pruned:
     """Apply retention; `progress` hears of each batch. Safe to interrupt, and to run beside everything else."""
-    before = now - timedelta(days=settings.RETENTION_DAYS)
     pruned = Pruned()
-    while count := _prune_notifications(before, pruned):
+    _prune_told(now, pruned, progress, until=inf)
+    _prune_the_rest(now, pruned, progress, until=inf)
+    return pruned
+
+
+def prune_told(now: datetime) -> Pruned:
+    """Delete what was told too long ago, for a STRETCH at most: what is left is for the next time."""
+    pruned = Pruned()
+    _prune_told(now, pruned, _silent, until=_stretch())
+    return pruned
+
+
+def prune_the_rest(now: datetime) -> Pruned:
+    """Delete old verifications, and texts that nobody asks for, for a STRETCH at most."""
+    pruned = Pruned()
+    _prune_the_rest(now, pruned, _silent, until=_stretch())
+    return pruned
+
+
+def _stretch() -> float:
+    return time.monotonic() + STRETCH.total_seconds()
+
+
+def _prune_told(now: datetime, pruned: Pruned, progress: Progress, *, until: float) -> None:
+    before = now - timedelta(days=settings.RETENTION_DAYS)
+    while time.monotonic() < until and (count := _unhurried(lambda: _prune_notifications(before, pruned))):
         progress("notifications", count)
-    while count := _prune_runs(before):
+    while time.monotonic() < until and (count := _unhurried(lambda: _prune_runs(before))):
         pruned.runs += count
         progress("runs", count)
+
+
+def _prune_the_rest(now: datetime, pruned: Pruned, progress: Progress, *, until: float) -> None:
+    before = now - timedelta(days=settings.RETENTION_DAYS)
     Verification.objects.filter(finished_at__lt=before).delete()  # few: each was asked for by a person
-    while count := _prune_bodies():
+    while time.monotonic() < until and (count := _unhurried(_prune_bodies)):
         pruned.bodies += count
         progress("texts", count)
-    return pruned
+
+
+def _unhurried(batch: Callable[[], int]) -> int:
+    """Do a batch, then leave the database to others for as long as it took."""
+    began = time.monotonic()
+    if count := batch():
+        time.sleep(time.monotonic() - began)
+    return count
 
 
 def _prune_notifications(before: datetime, pruned: Pruned) -> int:
@@ -57,7 +103,7 @@ def _prune_notifications(before: datetime, pruned: Pruned) -> int:
         keys = list(old.order_by("created_at").values_list("pk", flat=True)[:BATCH])
         DeliveryAttempt.objects.filter(notification_id__in=keys).delete()
         pruned.events += Event.objects.filter(notification_id__in=keys).delete()[0]
-        Notification.objects.filter(pk__in=keys).delete()
+        Notification.objects.filter(pk__in=keys).only("pk").delete()  # without reading their bodies
     pruned.notifications += len(keys)
     return len(keys)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from polling.chores import run_due_chores
 from polling.models import DeliveryAttempt, Event, KnownBody, KnownRecord, Notification, PollRun, Replay
-from polling.retention import prune
+from polling.retention import prune, prune_told
 from tests.polling.conftest import World
 
 LATER = timedelta(days=31)
@@ -100,9 +101,30 @@ def test_open_runs_and_held_deletes_stay(watched: World) -> None:
     assert PollRun.objects.count() == 2
 
 
-def test_the_worker_prunes_once_a_day(watched: World) -> None:
-    assert "retention" in run_due_chores(timezone.now())
-    assert "retention" not in run_due_chores(timezone.now())
+def test_the_worker_prunes_each_minute(watched: World) -> None:
+    told(watched, State.DELIVERED)
+    run_due_chores(timezone.now() + LATER)
+    assert not Event.objects.exists()
+
+
+def test_the_worker_prunes_for_a_while_and_goes_on_the_next_time(
+    watched: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(watched, State.DELIVERED)
+    monkeypatch.setattr("polling.retention.STRETCH", timedelta(0))
+    assert prune_told(timezone.now() + LATER).notifications == 0
+    monkeypatch.undo()
+    assert prune_told(timezone.now() + LATER).notifications == 1
+
+
+def test_each_batch_leaves_others_as_much_time_as_it_took(watched: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    told(watched, State.DELIVERED)
+    pauses: list[float] = []
+    monkeypatch.setattr("polling.retention.time.sleep", pauses.append)
+    began = time.monotonic()
+    prune_told(timezone.now() + LATER)
+    assert len(pauses) == 2  # after the notification and after the run, not after the looks that found nothing
+    assert 0 < sum(pauses) <= time.monotonic() - began
 
 
 def test_the_command_says_what_went(watched: World, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from polling.terminal import progress
 
 
 class Command(BaseCommand):
-    """Delete what was delivered longer ago than CWCONNECT_RETENTION_DAYS; the worker does so once a day by itself."""
+    """Delete what was delivered longer ago than CWCONNECT_RETENTION_DAYS; the worker does so each minute by itself."""
 
     help = "Apply retention: delivered events older than CWCONNECT_RETENTION_DAYS go, what is undelivered stays."
 
