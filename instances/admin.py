@@ -6,19 +6,83 @@ A connection is proven and its marks are taken before it is stored (provisioning
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
+from cwconnect.http.shown import bare_url
 from instances import audit
 from instances.audit import Action
 from instances.models import ApiUser, AuditEntry, Instance, Membership, Organization, ResourcePoll
+from instances.templatetags.cw import pretty_json
+
+_ORGANIZATIONS = 25
 
 admin.site.site_header = admin.site.site_title = "cwconnect"
 admin.site.index_title = "What is watched, and who is told"
+admin.site.enable_nav_sidebar = False  # lists need its width; every page links home
+
+
+def indented(text: str | None) -> SafeString | str:
+    """Give JSON text for reading; what is none stays as it is."""
+    return format_html("<pre>{}</pre>", pretty_json(text)) if text else "–"
+
+
+class LookedAt:
+    """How tables are looked at: few rows a page, nothing counted that may be a million."""
+
+    list_per_page = 25
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter
+
+    class Media:
+        """Long texts must neither be cut off nor push the page wider."""
+
+        css: ClassVar[Any] = {"all": ("cwconnect/admin.css",)}
+
+
+class OrganizationFilter(admin.SimpleListFilter):
+    """By organization: the first few by name, there may be thousands; the search finds the others."""
+
+    title = parameter_name = "organization"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer the first few, and the one that is chosen."""
+        first = list(Organization.objects.order_by("name").values_list("pk", "name")[:_ORGANIZATIONS])
+        return [(str(key), name) for key, name in first]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Narrow to it."""
+        chosen = self.value() or ""
+        if not chosen:
+            return queryset
+        key = as_key(chosen)
+        return queryset.none() if key is None else queryset.filter(organization=key)
+
+
+def as_key(text: str) -> int | None:
+    """Read a row's id, as an address or a search holds it; None if it is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+
+
+class ActionFilter(admin.SimpleListFilter):
+    """By what was done: the words there are, not those that a long table holds."""
+
+    title = parameter_name = "action"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer all."""
+        return [(action.value, action.value) for action in Action]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Narrow to it."""
+        return queryset.filter(action=self.value()) if self.value() else queryset
 
 
 class ReadOnlyMixin:
@@ -70,7 +134,7 @@ class MembershipInline(admin.TabularInline[Membership, Organization]):
 
 
 @admin.register(Organization)
-class OrganizationAdmin(AuditedMixin, admin.ModelAdmin[Organization]):
+class OrganizationAdmin(LookedAt, AuditedMixin, admin.ModelAdmin[Organization]):
     """Tenants."""
 
     list_display = ("name", "has_secret", "created_at")
@@ -84,12 +148,12 @@ class OrganizationAdmin(AuditedMixin, admin.ModelAdmin[Organization]):
 
 
 @admin.register(ApiUser)
-class ApiUserAdmin(AuditedMixin, admin.ModelAdmin[ApiUser]):
+class ApiUserAdmin(LookedAt, AuditedMixin, admin.ModelAdmin[ApiUser]):
     """Callers of the REST API."""
 
     list_display = ("name", "organization", "has_secret", "created_at")
     list_select_related = ("organization",)
-    list_filter = ("organization",)
+    list_filter = (OrganizationFilter,)
     search_fields = ("name", "organization__name")
     autocomplete_fields = ("organization",)
 
@@ -113,26 +177,34 @@ class ResourcePollInline(ReadOnlyMixin, admin.StackedInline[ResourcePoll, Instan
     readonly_fields = fields
 
     @admin.display(description="Configuration")
-    def settings_text(self, poll: ResourcePoll) -> str:
+    def settings_text(self, poll: ResourcePoll) -> SafeString | str:
         """The configuration as it was given, for reading."""
-        return json.dumps(poll.configuration, indent=2, ensure_ascii=False)
+        return indented(json.dumps(poll.configuration))
 
 
 @admin.register(Instance)
-class InstanceAdmin(AuditedMixin, ReadOnlyMixin, admin.ModelAdmin[Instance]):
+class InstanceAdmin(LookedAt, AuditedMixin, ReadOnlyMixin, admin.ModelAdmin[Instance]):
     """Connections to ConnectWise companies: to look at, and to delete."""
 
     list_display = ("name", "id", "organization", "company", "events_enabled", "disabled", "created_at")
     list_select_related = ("organization",)
-    list_filter = ("events_enabled", "disabled", "organization")
-    search_fields = ("name", "=id", "company", "base_url", "callback_url", "organization__name")
+    list_filter = ("events_enabled", "disabled", OrganizationFilter)
+    ordering = ("-pk",)
+    search_fields = ("name", "=id", "company", "base_url", "organization__name")
+    search_help_text = "A part of the name, of the company, of ConnectWise's URL or of the organization; or the id."
+    readonly_fields: ClassVar[tuple[str, ...]] = ("callback",)
     inlines = (ResourcePollInline,)
-    fieldsets = (
+    fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "tags", "organization", "created_by", "disabled")}),
         ("ConnectWise", {"fields": ("base_url", "company", "client_id", "filter_nulls")}),
-        ("Events", {"fields": ("events_enabled", "callback_url", "basic_username", "refresh_interval")}),
+        ("Events", {"fields": ("events_enabled", "callback", "basic_username", "refresh_interval")}),
         ("Times", {"fields": ("created_at", "updated_at")}),
     )
+
+    @admin.display(description="Callback URL")
+    def callback(self, instance: Instance) -> str:
+        """Show where events go, without the query: that may hold a secret."""
+        return bare_url(instance.callback_url)
 
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
@@ -156,21 +228,21 @@ class AuditedGroupAdmin(AuditedMixin, GroupAdmin):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyMixin, admin.ModelAdmin[AuditEntry]):
+class AuditEntryAdmin(LookedAt, ReadOnlyMixin, admin.ModelAdmin[AuditEntry]):
     """Who changed what: to be read, by nobody to be changed or deleted."""
 
     list_display = ("at", "actor", "action", "subject", "organization")
     list_select_related = ("organization",)
-    list_filter = ("action", "at", "organization")
+    list_filter = (ActionFilter, "at", OrganizationFilter)
+    ordering = ("-pk",)
     search_fields = ("actor", "subject", "=request_id")
-    show_full_result_count = False
     fields = ("at", "actor", "action", "subject", "details_text", "organization", "request_id")
     readonly_fields = fields
 
     @admin.display(description="Details")
-    def details_text(self, entry: AuditEntry) -> str:
+    def details_text(self, entry: AuditEntry) -> SafeString | str:
         """Which fields changed, for reading."""
-        return json.dumps(entry.details, indent=2, ensure_ascii=False)
+        return indented(json.dumps(entry.details))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # Django's signature
         """Nobody deletes one."""

@@ -37,6 +37,7 @@ class Action(StrEnum):
     DELETE_INSTANCE = "instance deleted"
     ISSUE_SECRETS = "secrets issued"
     REVOKE_SECRET = "secret revoked"  # noqa: S105  (words, not a secret)
+    PAUSE = "delivery paused"
     RELEASE = "delivery released"
     REPLAY = "notifications replayed"
     DECIDE_DELETES = "held deletes decided"

@@ -51,7 +51,7 @@ def tell(kind: Alert.Kind, instance: Instance, text: str, now: datetime) -> None
 def warn_of_breaker(receiver: Receiver, reason: str, now: datetime) -> None:
     """Raise an alert about a receiver whose breaker opened."""
     text = (
-        f"The receiver {receiver.url} of {receiver.organization} failed {receiver.failures} times in a row. "
+        f"The receiver {receiver} of {receiver.organization} failed {receiver.failures} times in a row. "
         f"One notification at a time is tried until one arrives; the others wait. Last: {reason}"
     )
     _raise(

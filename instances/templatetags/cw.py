@@ -11,7 +11,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from cwconnect.http.shown import bare_url
+
 register = template.Library()
+register.filter(bare_url)
 
 _STEPS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 NOTHING = "–"
@@ -118,13 +121,6 @@ def counted(value: int, words: str) -> str:
 def took(begun: datetime, ended: datetime | None) -> str:
     """Write how long something took; so far, if it has not ended."""
     return duration(ended - begun) if ended else NOTHING
-
-
-@register.filter
-def bare_url(url: str) -> str:
-    """Write a URL without its query, which may hold a secret."""
-    base, mark, _ = url.partition("?")
-    return f"{base}?…" if mark else base
 
 
 @register.filter

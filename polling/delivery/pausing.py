@@ -46,6 +46,16 @@ def pause_delivery(instance: Instance, reason: str, now: datetime) -> None:
     alerts.warn(Alert.Kind.PAUSED, instance, f"Delivery of {instance} is paused: {reason}", now)
 
 
+def pause_by_hand(instance: Instance, now: datetime) -> bool:
+    """Pause as a person wishes, until released; give whether it was not paused yet."""
+    with transaction.atomic():
+        if DeliveryState.objects.filter(instance=instance, paused_at__isnull=False).exists():
+            return False
+        pause_delivery(instance, f"Paused by hand: {audit.who()}.", now)
+        audit.record(Action.PAUSE, instance, organization=instance.organization)
+        return True
+
+
 def release_delivery(instance: Instance, now: datetime) -> int:
     """Go on after a pause, the exhausted notifications first, with a fresh schedule; give how many are to be sent."""
     with transaction.atomic():

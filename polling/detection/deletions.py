@@ -35,9 +35,11 @@ from polling.detection.known import known_bodies
 from polling.detection.reading import object_id_of
 from polling.eventlog import record_changes
 from polling.models import Event, Health, KnownBody, KnownRecord, PollRun, PollState
+from polling.runtime.due import PAUSED
 
 FEW = 20
 SHARE = 10
+LOOKS_FOR_DELETES = Q(resource_poll__configuration__detectDeletes=True)
 
 
 def is_mass_delete(gone: int, known: int) -> bool:
@@ -99,8 +101,7 @@ def _last_known(poll: ResourcePoll, plan: Plan, ids: Sequence[int]) -> list[tupl
 
 def sweep_now(states: QuerySet[PollState]) -> int:
     """Make these polls' sweeps due at once, those without deletes to look for and those paused excepted."""
-    wanted = states.filter(resource_poll__configuration__detectDeletes=True)
-    return wanted.exclude(health=Health.PAUSED).update(next_sweep_at=timezone.now())
+    return states.filter(LOOKS_FOR_DELETES).exclude(PAUSED).update(next_sweep_at=timezone.now())
 
 
 def held_deletes(poll: ResourcePoll) -> QuerySet[KnownRecord]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from cwconnect.http.shown import bare_url
 from instances.models import Instance, Organization
 from polling.models.leased import Leased, leased
 
@@ -157,7 +158,7 @@ class Receiver(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.url
+        return bare_url(self.url)
 
 
 class DeliveryState(models.Model):

@@ -189,7 +189,7 @@ def _receiver_needs(organization: Organization) -> list[Need]:
 
 def _receiver_need(instance: Instance, receiver: Receiver) -> Need:
     text = f"The receiver failed {receiver.failures:,} times in a row. One notification at a time is tried."
-    return Need("receiver", instance, text, since=receiver.opened_at, words=receiver.url)
+    return Need("receiver", instance, text, since=receiver.opened_at, words=str(receiver))
 
 
 def _failing_needs(organization: Organization, told: Collection[int]) -> list[Need]:

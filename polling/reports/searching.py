@@ -1,23 +1,19 @@
-"""The search of events on the pages: newest first, in slices of ids, so that no search reads the whole log at once.
-
-A search that finds too little in its slice says how far it looked, and the next goes on from there.
-"""
+"""The search of events on the pages: newest first, walked as all long tables are (walking.py)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from heapq import nlargest
 from typing import Any
 
-from django.db.models import F, Max, QuerySet
+from django.db.models import F, QuerySet
 
 from instances.models import Instance, Organization
 from polling.models import Event, Notification
+from polling.reports.walking import Stretch, Walk, walk
 
-SLICE = 50_000
 PER_PAGE = 50
-_DISORDER = timedelta(minutes=5)  # ids and times of events grow together, but for runs side by side
 
 UNDELIVERED, DELIVERED, GIVEN_UP = "undelivered", "delivered", "given up"
 STANDINGS = {
@@ -46,44 +42,37 @@ class Search:
         return self != Search(before=self.before)
 
 
-@dataclass(frozen=True)
-class Found:
-    """A page of events; `next_before` continues it. `looked_to`: the id down to which all was looked through."""
-
-    events: list[Event]
-    next_before: int | None
-    looked_to: int | None
-
-
-def search_events(organization: Organization, search: Search) -> Found:
+def search_events(organization: Organization, search: Search) -> Stretch[Event]:
     """Give the newest events of an organization that match: three queries at most."""
     if search.object_id:
         return _search_by_object(organization, search)
-    events = _walked(organization).filter(**_conditions(search))
-    top = search.before if search.before is not None else _upper(search.until)
-    if top is None:
-        return Found([], None, None)
+    events = _shown(_walked(organization).filter(**_conditions(search)))
     # One instance's own events are found by an index: they need no slices.
-    bottom = 0 if search.instance_id and not _is_sparse(search) else max(0, top - SLICE)
-    rows = list(_shown(events.filter(pk__lt=top, pk__gte=bottom)).order_by("-pk")[: PER_PAGE + 1])
-    if len(rows) > PER_PAGE:
-        return Found(rows[:PER_PAGE], rows[PER_PAGE - 1].pk, None)
-    ended = bottom == 0 or (search.since is not None and _is_past(search.since, bottom))
-    return Found(rows, None if ended else bottom, None if ended else bottom)
+    sliced = not search.instance_id or _is_sparse(search)
+    how = Walk("polled_at", since=search.since, until=search.until, sliced=sliced)
+    return walk(events, how, before=search.before, size=PER_PAGE)
 
 
 def _is_sparse(search: Search) -> bool:
     return bool(search.kind or search.resource or search.standing)
 
 
-def _search_by_object(organization: Organization, search: Search) -> Found:
-    """Find by the index of instance and object id; sorted here, or the planner would walk the whole log instead."""
-    events = Event.objects.filter(instance__organization=organization, **_conditions(search)).order_by()
+def keys_of_object(events: QuerySet[Event], object_id: str, most: int) -> list[int]:
+    """Give the newest ids of an object's events, by the index of instance and object id.
+
+    Sorted here, or the planner would walk the whole log instead.
+    """
+    found = events.filter(instance__in=Instance.objects.values("pk"), object_id=object_id).order_by()
+    return nlargest(most, found.values_list("pk", flat=True).iterator())
+
+
+def _search_by_object(organization: Organization, search: Search) -> Stretch[Event]:
+    events = Event.objects.filter(instance__organization=organization, **_conditions(search))
     if search.before is not None:
         events = events.filter(pk__lt=search.before)
-    keys = nlargest(PER_PAGE + 1, events.values_list("pk", flat=True).iterator())
+    keys = keys_of_object(events, search.object_id, PER_PAGE + 1)
     rows = list(_shown(Event.objects.filter(pk__in=keys[:PER_PAGE])).order_by("-pk"))
-    return Found(rows, keys[PER_PAGE - 1] if len(keys) > PER_PAGE else None, None)
+    return Stretch(rows, keys[PER_PAGE - 1] if len(keys) > PER_PAGE else None)
 
 
 def _walked(organization: Organization) -> QuerySet[Event]:
@@ -107,20 +96,3 @@ def _conditions(search: Search) -> dict[str, Any]:
         "polled_at__lt": search.until,
     }
     return {name: value for name, value in given.items() if value}
-
-
-def _upper(until: datetime | None) -> int | None:
-    """Give an id above every event that was seen before `until`, None if there is none."""
-    if until is None:
-        newest = Event.objects.aggregate(pk=Max("pk"))["pk"]
-    else:
-        near = Event.objects.filter(polled_at__lt=until + _DISORDER).order_by("-polled_at")
-        newest = near.values_list("pk", flat=True).first()
-        newest = None if newest is None else newest + PER_PAGE
-    return None if newest is None else newest + 1
-
-
-def _is_past(since: datetime, bottom: int) -> bool:
-    """Whether all events below an id were seen before `since`."""
-    before = Event.objects.filter(pk__lt=bottom).order_by("-pk").values_list("polled_at", flat=True).first()
-    return before is None or before < since - _DISORDER

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from instances.models import Instance
@@ -15,6 +15,8 @@ from polling.models import Health, Notification, PollState, Receiver, Replay, Si
 from polling.runtime.leases import free
 
 _Rows = QuerySet[PollState] | QuerySet[Notification] | QuerySet[Replay] | QuerySet[Verification]
+PAUSED = Q(health=Health.PAUSED)
+"""The polls that nothing makes due: their resource, their instance or its events are off."""
 
 
 def poll_due_at(now: datetime) -> datetime | None:
@@ -61,7 +63,7 @@ def poll_now(instance: Instance) -> int:
 
 def make_due(states: QuerySet[PollState]) -> int:
     """Make these polls due at once, those stopped by a failure too, those that are paused excepted; give how many."""
-    return states.exclude(health=Health.PAUSED).update(next_poll_at=timezone.now())
+    return states.exclude(PAUSED).update(next_poll_at=timezone.now())
 
 
 def _earliest(rows: _Rows, field: str, now: datetime) -> datetime | None:

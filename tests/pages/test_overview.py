@@ -84,13 +84,17 @@ def test_a_failing_receiver_is_named(instance: Instance, operator: Client) -> No
     receiver = Receiver.objects.create(
         organization=instance.organization,
         url_hash="h",
-        url="https://example.com/",
+        url="https://example.com/?code=hush",
         failures=12,
         opened_at=timezone.now(),
         open_until=timezone.now(),
     )
     DeliveryState.objects.create(instance=instance, receiver=receiver)
-    assert "failed 12 times in a row" in text_of(operator.get("/"))
+    html = text_of(operator.get("/"))
+    assert "failed 12 times in a row" in html
+    assert "hush" not in html
+    alerts.warn_of_breaker(receiver, "It answered 500.", timezone.now())
+    assert "https://example.com/?… of Alpha failed 12 times" in Alert.objects.get().text
     assert "failing" in text_of(operator.get("/app/deliveries"))
 
 

@@ -1,0 +1,132 @@
+"""The event history."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from instances.admin import as_key, indented
+from polling.admin.base import (
+    NOTHING,
+    ResourceFilter,
+    chosen_by,
+    link_to,
+    link_to_those,
+    say,
+)
+from polling.admin.walked import Shown, Sought, WalkedAdmin, named
+from polling.delivery.replay import replay_notifications
+from polling.models import DeliveryAttempt, Event, Notification, PollRun
+from polling.reports.searching import keys_of_object
+
+MOST_FOUND = 1000
+LOST = Q(notification=None)
+DISCARDED = Q(notification__state=Notification.State.DISCARDED)
+
+
+def delivery_of(event: Event) -> str:
+    """Say how far the event's notification got."""
+    return event.notification.get_state_display() if event.notification else NOTHING
+
+
+@admin.register(Event)
+class EventAdmin(WalkedAdmin):
+    """The history of changes, from the run that found each to the notification that told it."""
+
+    list_display = ("id", "polled_at", "kind", "object_type", "object_id", "of_instance", "delivery")
+    list_filter = (
+        "kind",
+        ResourceFilter,
+        "notification__state",
+        chosen_by("instance"),
+        chosen_by("run", PollRun, name="run"),
+        chosen_by("notification", Notification),
+    )
+    list_select_related = ("instance", "notification")
+    deferred = ("record", "changes", "notification__body", "notification__last_error")
+    search_fields = ("object_id",)
+    search_help_text = "An object id, an event's id, or an instance's name."
+    date_hierarchy = "polled_at"
+    anchors = ("run", "notification")
+    own_index = "instance"
+    actions = ("replay_selected", "export_selected")
+    fieldsets = (
+        (None, {"fields": ("kind", "object_type", "object_id", "record_id", "instance")}),
+        ("What happened, in its order", {"fields": ("occurred_at", "polled_at", "found_by", "told_by", "tried")}),
+        ("What was told", {"fields": ("changed_fields", "as_recorded")}),
+    )
+    readonly_fields = ("found_by", "told_by", "tried", "changed_fields", "as_recorded")
+    csv_columns = {
+        "id": lambda event: event.pk,
+        "seen": lambda event: event.polled_at,
+        "changed": lambda event: event.occurred_at,
+        "kind": lambda event: event.kind,
+        "resource": lambda event: event.object_type,
+        "object id": lambda event: event.object_id,
+        "instance id": lambda event: event.instance_id,
+        "instance": lambda event: event.instance.name,
+        "delivery": delivery_of,
+        "delivered": lambda event: event.notification and event.notification.delivered_at,
+        "webhook-id": lambda event: event.notification and event.notification.webhook_id,
+        "run": lambda event: event.run_id,
+    }
+
+    def find(self, text: str) -> Sought:
+        """Find by object id and by the event's own id; else by the instance's name."""
+        keys = keys_of_object(Event.objects.all(), text, MOST_FOUND)
+        number = as_key(text)
+        if number is not None:
+            keys += Event.objects.filter(pk=number).values_list("pk", flat=True)
+        return Sought(Q(pk__in=keys) if keys else named(text))
+
+    @admin.action(description="Replay: send their notifications again", permissions=["operate"])
+    def replay_selected(self, request: HttpRequest, events: QuerySet[Event]) -> None:
+        """Queue the notifications that carry the chosen events to be sent again."""
+        carrying = Notification.objects.filter(pk__in=list(events.values_list("notification_id", flat=True)))
+        made = replay_notifications(carrying, timezone.now())
+        say(
+            self,
+            request,
+            f"{sum(replay.total for replay in made):,} notifications are sent again.",
+            for_their_notification_is_past_its_retention=events.filter(LOST),
+            for_their_notification_was_discarded=events.filter(DISCARDED),
+        )
+
+    @admin.display(description="Instance")
+    def of_instance(self, event: Event) -> Shown:
+        """Link the instance."""
+        return link_to(event.instance, event.instance.name)
+
+    @admin.display(description="Delivery")
+    def delivery(self, event: Event) -> Shown:
+        """Link the notification by how far it got."""
+        return link_to(event.notification, delivery_of(event))
+
+    @admin.display(description="Found by")
+    def found_by(self, event: Event) -> Shown:
+        """Link the run that found it."""
+        return link_to(event.run)
+
+    @admin.display(description="Told by")
+    def told_by(self, event: Event) -> Shown:
+        """Link the notification that tells it."""
+        return link_to(event.notification, f"{event.notification} · {delivery_of(event)}")
+
+    @admin.display(description="Attempts")
+    def tried(self, event: Event) -> Shown:
+        """Link the attempts to deliver it."""
+        if event.notification_id is None:
+            return NOTHING
+        return link_to_those(DeliveryAttempt, "All attempts", notification=event.notification_id)
+
+    @admin.display(description="Changed fields")
+    def changed_fields(self, event: Event) -> Shown:
+        """Show which fields changed, where they are tracked."""
+        return indented(event.changes)
+
+    @admin.display(description="Record")
+    def as_recorded(self, event: Event) -> Shown:
+        """Show the record as ConnectWise gave it."""
+        return indented(event.record)

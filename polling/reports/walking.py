@@ -1,0 +1,89 @@
+"""Pages of a table that grows without end, newest first, each at a bounded cost.
+
+Ids grow with time, so a page goes on below the last id shown. What is looked for may be rare: then a page looks through
+`SLICE` ids at most, says how far it came, and the next goes on from there. So no page counts, none reads the whole
+table, and one of a long list costs what any other does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from django.db.models import Max, Model, QuerySet
+
+SLICE = 20_000
+_BATCH = 1000
+_DISORDER = timedelta(minutes=5)  # ids and times grow together, but for transactions side by side
+_MARGIN = 50
+
+Row = TypeVar("Row", bound=Model)
+
+
+@dataclass(frozen=True)
+class Stretch(Generic[Row]):
+    """A page of rows; `next_before` continues it. `looked_to`: the id down to which all was looked through, if less."""
+
+    rows: list[Row]
+    next_before: int | None
+    looked_to: int | None = None
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How a table is walked: the column of its time, from when to when, and whether slices keep a page short.
+
+    `sliced` is for conditions that no index of ids answers. The rows themselves must be narrowed to the times too.
+    """
+
+    time: str
+    since: datetime | None = None
+    until: datetime | None = None
+    sliced: bool = True
+
+
+def walk(rows: QuerySet[Row], how: Walk, *, before: int | None, size: int) -> Stretch[Row]:
+    """Give the newest `size` of these rows, of those with ids below `before` if given: three queries at most."""
+    table = rows.model._default_manager.order_by()  # noqa: SLF001  (documented API of models)
+    top = before if before is not None else _upper(table, how)
+    if top is None:
+        return Stretch([], None)
+    bottom = max(0, top - SLICE) if how.sliced else 0
+    found = list(rows.filter(pk__lt=top, pk__gte=bottom).order_by("-pk")[: size + 1])
+    if len(found) > size:
+        return Stretch(found[:size], found[size - 1].pk)
+    if bottom == 0 or _is_past(table, how, bottom):
+        return Stretch(found, None)
+    return Stretch(found, bottom, bottom)
+
+
+def walk_all(rows: QuerySet[Row], how: Walk) -> Iterator[Row]:
+    """Give all of these rows, newest first, holding a thousand at a time.
+
+    Each thousand is a query of its own: no transaction and no cursor stays open while whoever asks is slow to read.
+    """
+    before: int | None = None
+    while True:
+        stretch = walk(rows, how, before=before, size=_BATCH)
+        yield from stretch.rows
+        if stretch.next_before is None:
+            return
+        before = stretch.next_before
+
+
+def _upper(table: QuerySet[Any], how: Walk) -> int | None:
+    """Give an id above every row from before `until`, None if there is none."""
+    if how.until is None:
+        newest = table.aggregate(pk=Max("pk"))["pk"]
+        return None if newest is None else newest + 1
+    near = table.filter(**{f"{how.time}__lt": how.until + _DISORDER}).order_by(f"-{how.time}")
+    newest = near.values_list("pk", flat=True).first()
+    return None if newest is None else newest + _MARGIN + 1
+
+
+def _is_past(table: QuerySet[Any], how: Walk, bottom: int) -> bool:
+    """Whether all rows below an id are from before `since`, or there are none."""
+    below = table.filter(pk__lt=bottom).order_by("-pk").values_list(how.time, flat=True).first()
+    return below is None or (how.since is not None and below < how.since - _DISORDER)

@@ -1,0 +1,254 @@
+"""A service of any size by itself: instances, polls, runs, events and all that hangs on them, over thirty days.
+
+Written by SQL, so that a million events take half a minute. One instance has a fifth of all events; of a hundred
+instances one has its keys refused, one a rejected poll, one held deletes, one its delivery paused, one a failing
+receiver, and of ten at least one each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+
+from django.db import connection, transaction
+
+from instances.models import AuditEntry, Instance, Organization, ResourcePoll
+from instances.secrets import Secret
+from polling.bulk import Row, insert, moment
+from polling.models import (
+    Absence,
+    Alert,
+    DeliveryAttempt,
+    DeliveryState,
+    Event,
+    Health,
+    KnownRecord,
+    LogPosition,
+    Notification,
+    PollRun,
+    PollState,
+    Receiver,
+    Replay,
+)
+from polling.runtime.heartbeats import beat
+
+RESOURCES = ("contacts", "incidents", "organizations")
+DAYS = 30
+RECORDS = 20  # so that there are pages full of events of one object in a small log too
+PER_NOTIFICATION = 4
+HELD = 30
+PAUSED, FAILING = 4, 5  # the places of such instances in each hundred
+_TROUBLES = (Health.UNAUTHORIZED, Health.REJECTED, Health.HELD)
+_BATCH = 20_000
+_RECORD = '{"id":%d,"firstName":"Ada","lastName":"Lovelace","title":"Engineer","_info":{"lastUpdated":"…"}}'
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What there is to look at: the busiest instance with its first poll, and the newest row of each kind."""
+
+    instances: list[Instance]
+    polls: list[ResourcePoll]
+
+    @property
+    def busiest(self) -> Instance:
+        """The instance with a fifth of all events."""
+        return self.instances[0]
+
+
+def fill(organization: Organization, *, instances: int, events: int, now: datetime) -> Filled:
+    """Write a service with so many instances of three resources each and so many events, the last seen at `now`."""
+    with transaction.atomic():
+        made = _instances(organization, instances)
+        polls = _polls(made, now)
+        _standing(organization, made, polls, now)
+        runs = _runs(polls, events // PER_NOTIFICATION, now)
+        _told(made, polls, runs, events, now)
+        _beside(organization, made, events, now)
+    beat("cluster here", at=now)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return Filled(made, polls)
+
+
+def _instances(organization: Organization, count: int) -> list[Instance]:
+    key = Secret.of("key")
+    return Instance.objects.bulk_create(
+        Instance(
+            organization=organization,
+            name=f"Company {number:04}",
+            token_hash=f"hash {organization.pk} {number}",
+            base_url="https://api-na.myconnectwise.net/v4_6_release/apis/3.0",
+            company=f"company{number}",
+            public_key=key,
+            private_key=key,
+            events_enabled=True,
+            callback_url=f"https://example.com/hooks/{number}?code=hush",
+        )
+        for number in range(count)
+    )
+
+
+def _polls(instances: Sequence[Instance], now: datetime) -> list[ResourcePoll]:
+    since = now - timedelta(days=DAYS)
+    return ResourcePoll.objects.bulk_create(
+        ResourcePoll(instance=instance, name=name, since=since, configuration={"detectDeletes": True})
+        for instance in instances
+        for name in RESOURCES
+    )
+
+
+def _standing(
+    organization: Organization, instances: Sequence[Instance], polls: Sequence[ResourcePoll], now: datetime
+) -> None:
+    healths = {
+        polls[number * len(RESOURCES)].pk: health
+        for place, health in enumerate(_TROUBLES, 1)
+        for number in range(place, len(instances), 100)
+    }
+    PollState.objects.bulk_create(
+        PollState(
+            resource_poll=poll,
+            site=f"site {poll.instance_id}",
+            host="api-na.myconnectwise.net",
+            health=healths.get(poll.pk, Health.HEALTHY),
+            last_error="ConnectWise says so." if poll.pk in healths else "",
+            cursor=now,
+            last_good_at=now,
+            next_poll_at=now + timedelta(minutes=15),
+        )
+        for poll in polls
+    )
+    held = [key for key, health in healths.items() if health == Health.HELD]
+    known = [(key, number, 1, bytes(16), False) for key in held for number in range(HELD)]
+    insert(KnownRecord, ("resource_poll_id", "record_id", "stamp", "digest", "gone"), known)
+    absent = [(key, number, Absence.Standing.HELD) for key in held for number in range(HELD)]
+    insert(Absence, ("resource_poll_id", "record_id", "standing"), absent)
+    receivers = Receiver.objects.bulk_create(
+        Receiver(
+            organization=organization,
+            url_hash=f"hash {number}",
+            url=instance.callback_url,
+            failures=20 if number % 100 == FAILING else 0,
+            opened_at=now if number % 100 == FAILING else None,
+            open_until=now if number % 100 == FAILING else None,
+        )
+        for number, instance in enumerate(instances)
+    )
+    DeliveryState.objects.bulk_create(
+        DeliveryState(
+            instance=instance,
+            receiver=receiver,
+            paused_at=now if number % 100 == PAUSED else None,
+            pause_reason="Its tries are used up." if number % 100 == PAUSED else "",
+            last_delivered_at=now,
+        )
+        for number, (instance, receiver) in enumerate(zip(instances, receivers, strict=True))
+    )
+
+
+def _runs(polls: Sequence[ResourcePoll], count: int, now: datetime) -> range:
+    """Write one run for each notification, the polls in turn; give their ids."""
+    before = PollRun.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    columns = ("id", "resource_poll_id", "kind", "status", "page", "reached_id", "records", "events", "skipped")
+    step = timedelta(days=DAYS) / max(count, 1)
+    rows = (
+        (
+            *(before + number, polls[_whose(number, len(polls))].pk, "poll", "complete", 1, 4, 4, PER_NOTIFICATION, 0),
+            *("", "", "[]", at, at),
+        )
+        for number in range(1, count + 1)
+        for at in [moment(now - (count - number) * step)]
+    )
+    _insert(PollRun, (*columns, "notes", "error", "held", "started_at", "finished_at"), rows)
+    return range(before + 1, before + count + 1)
+
+
+def _whose(number: int, polls: int) -> int:
+    """Give the place of the poll of a run: every fifth is the busiest instance's, the others go by turns."""
+    return 0 if number % 5 == 0 else number % polls
+
+
+def _told(
+    instances: Sequence[Instance], polls: Sequence[ResourcePoll], runs: Sequence[int], events: int, now: datetime
+) -> None:
+    paused = {instance.pk for number, instance in enumerate(instances) if number % 100 == PAUSED}
+    step = timedelta(days=DAYS) / max(len(runs), 1)
+    sent: list[Row] = []
+    told: list[Row] = []
+    tried: list[Row] = []
+    for number, run in enumerate(runs, 1):
+        poll = polls[_whose(number, len(polls))]
+        key, at = 1 + (number - 1) * PER_NOTIFICATION, moment(now - (len(runs) - number) * step)
+        state = _state(number, len(runs), waits=poll.instance_id in paused)
+        sent.append(_notification(key, poll, state, at))
+        told += [_event(key + place, key, run, poll, at) for place in range(PER_NOTIFICATION)]
+        tried.append((key, "https://example.com/hooks?code=hush", at, at, 0.05, *_answer(state), "{}", "", False))
+        if len(sent) * PER_NOTIFICATION >= _BATCH:
+            _write(sent, told, tried)
+            sent, told, tried = [], [], []
+    _write(sent, told, tried)
+    LogPosition.objects.update_or_create(pk=1, defaults={"last": events})
+
+
+def _state(number: int, count: int, *, waits: bool) -> str:
+    if waits and number > count - count // 100:
+        return "exhausted"
+    return "failed" if number % 500 == 7 else "pending" if number > count - 3 else "delivered"
+
+
+def _answer(state: str) -> tuple[int | None, str, str]:
+    return (204, "", "") if state == "delivered" else (500, "status", "It answered 500.")
+
+
+def _notification(key: int, poll: ResourcePoll, state: str, at: object) -> tuple[object, ...]:
+    delivered = at if state == "delivered" else None
+    fixed = (key, poll.instance_id, poll.name, f"msg_{key}", '{"message":{}}', PER_NOTIFICATION, state, 1, "")
+    return (*fixed, at, delivered)
+
+
+def _event(key: int, notification: int, run: int, poll: ResourcePoll, at: object) -> tuple[object, ...]:
+    record = key % RECORDS
+    kind = "DELETED" if key % 1000 == 9 else "CREATED" if key % 10 == 1 else "UPDATED"
+    ids = (key, poll.instance_id, poll.pk, run, notification, poll.name, str(record), record)
+    return (*ids, kind, at, at, _RECORD % record)
+
+
+def _write(sent: list[Row], told: list[Row], tried: list[Row]) -> None:
+    columns = ("id", "instance_id", "object_type", "webhook_id", "body", "event_count", "state", "step", "last_error")
+    insert(Notification, (*columns, "created_at", "delivered_at"), sent)
+    ids = ("id", "instance_id", "resource_poll_id", "run_id", "notification_id", "object_type", "object_id")
+    insert(Event, (*ids, "record_id", "kind", "occurred_at", "polled_at", "record"), told)
+    answer = ("seconds", "status", "error_kind", "error", "request_headers", "response", "replay")
+    insert(DeliveryAttempt, ("notification_id", "url", "started_at", "finished_at", *answer), tried)
+
+
+def _beside(organization: Organization, instances: Sequence[Instance], events: int, now: datetime) -> None:
+    """Write what people did, and what they were told."""
+    count = max(events // 1000, 3)
+    Replay.objects.bulk_create(
+        Replay(instance=instances[n % len(instances)], asked_at=now, what="chosen notifications", total=4, delivered=4)
+        for n in range(count)
+    )
+    Alert.objects.bulk_create(
+        Alert(
+            kind=Alert.Kind.PAUSED,
+            organization=organization,
+            instance=instances[n % len(instances)],
+            text="Delivery is paused.",
+            created_at=now,
+            resolved_at=None if n < len(instances) and n % 100 == PAUSED else now,
+        )
+        for n in range(count)
+    )
+    AuditEntry.objects.bulk_create(
+        AuditEntry(organization=organization, actor="account olga", action="delivery released", subject="an instance")
+        for _ in range(count)
+    )
+
+
+def _insert(model: type[PollRun], columns: Sequence[str], rows: Iterator[tuple[object, ...]]) -> None:
+    while batch := list(islice(rows, _BATCH)):
+        insert(model, columns, batch)

@@ -1,0 +1,194 @@
+"""The admin's long lists: walked and never counted, searched by index, drilled down by date, exported as CSV."""
+
+from __future__ import annotations
+
+import csv
+import re
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from instances.models import Organization
+from polling.admin.export import cell, csv_lines
+from polling.models import DeliveryAttempt, Event, Notification, PollRun
+from polling.reports import walking
+from tests.filling import Filled, fill
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+EVENTS = "/admin/polling/event/"
+
+
+@pytest.fixture
+def filled(organization: Organization) -> Filled:
+    """Ten instances and 400 events, from 31 January to 2 March; each twentieth is of the object 0, 1, 2 and so on."""
+    return fill(organization, instances=10, events=400, now=NOW)
+
+
+def ids(client: Client, query: str = "") -> list[int]:
+    """Give the ids of the events that the list shows."""
+    html = client.get(EVENTS + query).content.decode()
+    return [int(key) for key in re.findall(r'name="_selected_action" value="(\d+)"', html)]
+
+
+def exported(client: Client, query: str = "", path: str = EVENTS) -> list[dict[str, str]]:
+    answer = client.get(f"{path}export/{query}")
+    assert answer.streaming
+    text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    return list(csv.DictReader(text.splitlines()))
+
+
+def test_pages_follow_one_another_to_the_oldest(admin_client: Client, filled: Filled) -> None:
+    seen, query = [], ""
+    while True:
+        html = admin_client.get(EVENTS + query).content.decode()
+        seen += ids(admin_client, query)
+        older = re.search(r'<a href="(\?p=\d+)">Older</a>', html)
+        if not older:
+            break
+        query = older[1]
+    assert seen == list(range(400, 0, -1))
+    assert "These are the oldest." in html
+
+
+def test_nothing_is_counted(admin_client: Client, filled: Filled) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        admin_client.get(EVENTS + "?_facets=True")
+    assert not [query["sql"] for query in captured.captured_queries if "COUNT(" in query["sql"]]
+
+
+def test_what_is_rare_is_looked_for_in_slices(
+    admin_client: Client, filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walking, "SLICE", 100)
+    Event.objects.filter(pk=50).update(kind="DELETED")
+    html = admin_client.get(EVENTS + "?kind__exact=DELETED&p=150").content.decode()
+    assert "1 so far: looked through down to event 50." in html
+    further = re.search(r'href="(\?[^"]+)">Look further back', html)
+    assert further
+    assert "Back to the newest" in admin_client.get(EVENTS + further[1].replace("&amp;", "&")).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("3", set(range(3, 401, 20))),  # an object, and an event
+        ("399", {399}),
+        ("company 0000", set()),  # an instance, whose every page is full
+        ("Nobody", set()),
+        ("'; DROP", set()),
+    ],
+)
+def test_events_are_found_by_object_event_and_instance(
+    admin_client: Client, filled: Filled, search: str, found: set[int]
+) -> None:
+    shown = ids(admin_client, f"?q={search}")
+    if search == "company 0000":
+        assert set(Event.objects.filter(pk__in=shown).values_list("instance", flat=True)) == {filled.busiest.pk}
+        assert len(shown) == 25
+    else:
+        assert set(shown) == found
+
+
+def test_events_are_those_of_one_instance_run_or_notification(admin_client: Client, filled: Filled) -> None:
+    event = Event.objects.order_by("-pk")[40]
+    assert event.pk in ids(admin_client, f"?run={event.run_id}")
+    assert set(ids(admin_client, f"?notification={event.notification_id}")) == set(
+        Event.objects.filter(notification=event.notification_id).values_list("pk", flat=True)
+    )
+    assert {Event.objects.get(pk=key).instance_id for key in ids(admin_client, f"?instance={event.instance_id}")} == {
+        event.instance_id
+    }
+    assert ids(admin_client, "?instance=nonsense") == []
+
+
+def test_dates_are_drilled_down_to_days_that_have_events(admin_client: Client, filled: Filled) -> None:
+    Event.objects.filter(polled_at__date="2026-02-14").update(polled_at=datetime(2026, 2, 15, tzinfo=UTC))
+    html = admin_client.get(EVENTS).content.decode()
+    assert re.findall(r">(\w+ 2026)</a>", html) == ["January 2026", "February 2026", "March 2026"]
+    html = admin_client.get(EVENTS + "?polled_at__year=2026&polled_at__month=2").content.decode()
+    days = re.findall(r">(\d+) February</a>", html)
+    assert days == [str(day) for day in range(1, 29) if day != 14]
+    day = "?polled_at__year=2026&polled_at__month=2&polled_at__day=15"
+    shown = Event.objects.filter(pk__in=ids(admin_client, day))
+    assert {event.polled_at.date().isoformat() for event in shown} == {"2026-02-15"}
+    assert "‹ February 2026" in admin_client.get(EVENTS + day).content.decode().replace("&lsaquo;", "‹")
+
+
+@pytest.mark.parametrize(
+    "query", ["?polled_at__year=x", "?polled_at__year=2026&polled_at__month=13", "?p=x", "?nope=1"]
+)
+def test_a_query_that_nobody_links_breaks_nothing(admin_client: Client, filled: Filled, query: str) -> None:
+    assert admin_client.get(EVENTS + query).status_code in (200, 302, 400)
+    assert admin_client.get(f"{EVENTS}export/{query}").status_code in (200, 302, 400)
+
+
+def test_all_that_match_are_exported(admin_client: Client, filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walking, "_BATCH", 7)
+    monkeypatch.setattr(walking, "SLICE", 50)
+    assert [int(row["id"]) for row in exported(admin_client)] == list(range(400, 0, -1))
+    created = {int(row["id"]) for row in exported(admin_client, "?kind__exact=CREATED&polled_at__year=2026")}
+    assert created == set(Event.objects.filter(kind="CREATED").values_list("pk", flat=True))
+    row = exported(admin_client, "?q=400")[0]
+    assert (row["kind"], row["resource"], row["delivery"]) == ("UPDATED", "contacts", "Pending")
+
+
+@pytest.mark.parametrize("model", [Notification, DeliveryAttempt, PollRun])
+def test_the_other_long_lists_are_exported_too(admin_client: Client, filled: Filled, model: type[Notification]) -> None:
+    rows = exported(admin_client, path=f"/admin/polling/{model._meta.model_name}/")
+    assert len(rows) == 100
+    assert "hush" not in str(rows)
+
+
+def test_the_selected_are_exported(admin_client: Client, filled: Filled) -> None:
+    answer = admin_client.post(EVENTS, {"action": "export_selected", "_selected_action": [3, 9]})
+    lines = b"".join(answer.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+    assert [line.split(",")[0] for line in lines] == ["id", "9", "3"]
+
+
+def test_an_export_reads_in_pieces_and_holds_no_transaction(
+    admin_client: Client, filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walking, "_BATCH", 100)
+    lines = admin_client.get(f"{EVENTS}export/").streaming_content  # type: ignore[attr-defined]
+    with CaptureQueriesContext(connection) as captured:
+        for _ in range(50):
+            next(lines)
+    assert len(captured) <= 2
+
+
+def test_a_person_without_the_right_to_look_exports_nothing(
+    client: Client, django_user_model: type, filled: Filled
+) -> None:
+    client.force_login(django_user_model.objects.create_user("staff", is_staff=True))  # type: ignore[attr-defined]
+    assert client.get(f"{EVENTS}export/").status_code == 403
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1"])
+def test_no_cell_is_a_formula(text: str) -> None:
+    assert cell(text) == f"'{text}"
+
+
+@given(st.text())
+def test_a_cell_never_begins_a_formula_and_loses_nothing(text: str) -> None:
+    written = str(cell(text))
+    assert not written.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    assert written.removeprefix("'") == text or written == text
+
+
+def test_times_numbers_and_nothing_are_written_plainly() -> None:
+    assert cell(NOW) == timezone.localtime(NOW).isoformat(timespec="milliseconds")
+    assert (cell(-5), cell(None), cell(0.5)) == (-5, "", 0.5)
+
+
+def test_lines_are_made_one_by_one() -> None:
+    rows = (SimpleNamespace(name=f'a "{n}", b') for n in range(10**9))
+    lines = csv_lines({"name": lambda row: row.name}, rows)
+    assert [next(lines), next(lines)] == ["name\r\n", '"a ""0"", b"\r\n']
