@@ -14,6 +14,12 @@ from pathlib import Path
 
 PAGES_A_STEP = 2000
 TAKEN = "backup taken"
+IDS_SKIPPED = 1_000_000_000
+_SKIP_IDS = """
+    INSERT INTO polling_logposition (id, last) VALUES (1, :skipped)
+    ON CONFLICT (id) DO UPDATE SET last = last + :skipped
+"""
+_TABLES = {"django_migrations", "polling_heartbeat", "polling_logposition", "instances_instance"}
 _BESIDE = ("", "-wal", "-shm")
 
 Progress = Callable[[int, int], None]
@@ -50,7 +56,7 @@ def check(file: Path) -> None:
         if found != ["ok"]:
             raise CopyError(f"{file} is damaged: {'; '.join(found[:3])}")
         names = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not {"django_migrations", "polling_heartbeat", "instances_instance"} <= names:
+    if not names >= _TABLES:
         raise CopyError(f"{file} is a database, but not one of cwconnect.")
 
 
@@ -78,12 +84,14 @@ def secrets(file: Path) -> list[str]:
 def put_back(file: Path, database: Path, aside: Path, *, progress: Progress = lambda done, total: None) -> None:
     """Make `file` the database, keeping the present one as `aside`; CopyError while anybody has it open.
 
-    Sessions are not brought back: who was signed out since stays so.
+    Sessions are not brought back: who was signed out since stays so. The events' ids go on far beyond any that was told
+    since the copy: a receiver, or a reader of `/v1/events?after=`, that knows those must not take new events for them.
     """
     with _draft(database) as draft:
         with closing(_reading(file)) as source, closing(sqlite3.connect(draft)) as copy:
             _pour(source, copy, progress)
             copy.execute("DELETE FROM django_session")
+            copy.execute(_SKIP_IDS, {"skipped": IDS_SKIPPED})
             copy.commit()
         _close(database)
         _set_aside(database, aside)

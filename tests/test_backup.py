@@ -30,6 +30,7 @@ PRAGMA journal_mode = WAL;
 CREATE TABLE django_migrations (app TEXT, name TEXT);
 CREATE TABLE django_session (session_key TEXT);
 CREATE TABLE polling_heartbeat (name TEXT PRIMARY KEY, seen_at TEXT);
+CREATE TABLE polling_logposition (id INTEGER PRIMARY KEY, last INTEGER);
 CREATE TABLE instances_instance (id INTEGER PRIMARY KEY, private_key TEXT);
 CREATE TABLE pairs (a INTEGER, b INTEGER, filler TEXT);
 INSERT INTO django_session VALUES ('signed in');

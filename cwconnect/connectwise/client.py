@@ -147,7 +147,10 @@ class Client:
     def _url(self, path: str, params: Mapping[str, str]) -> str:
         if not _PATH.fullmatch(path):
             raise Rejected(f"{path!r} is no path of a ConnectWise list.")
-        query = encode_query(params)
+        try:
+            query = encode_query(params)
+        except UnicodeEncodeError:
+            raise Rejected(f"The request for {path} holds half of a surrogate pair, which no URL can.") from None
         url = f"{self._credentials.base_url.rstrip('/')}{path}" + (f"?{query}" if query else "")
         if len(url) > LONGEST_URL:
             raise Rejected(f"The request for {path} is {len(url)} characters long; ConnectWise takes {LONGEST_URL}.")

@@ -122,6 +122,7 @@ def test_a_rate_limit_says_when_to_come_back(hub: Hub, sandbox: SandboxServer) -
         ("contacts", {"nextPage": "AAAA"}),
         ("contacts", {"nextPage": "e30x"}),
         ("contacts", {"nextPage": "WzFd"}),
+        ("contacts", {"nextPage": "eyJjb25kaXRpb25zIjogIlx1ZDgwMCJ9"}),  # {"conditions": "\\ud800"}
         ("unheard-of", {}),
         ("company/..", {}),
         ("company/%00", {}),
