@@ -12,6 +12,7 @@ _INSTANCE = "instances/<int:number>"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("signin", views.SignInView.as_view(), name="signin"),
     path("signout", LogoutView.as_view(), name="signout"),
+    path("password", views.PasswordView.as_view(), name="password"),
     path("start", views.first_start, name="first-start"),
     path("organization", views.choose_organization, name="choose-organization"),
     path("instances/new", new_views.new_instance, name="new-instance"),

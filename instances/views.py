@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from cwconnect.errors import Conflict
-from instances.access import ORGANIZATION_KEY
+from instances.access import ORGANIZATION_KEY, PageRequest, person_of
 from instances.accounts import account_exists, create_first_account, is_first_start_code
 from instances.forms import FirstAccountForm
 from instances.models import Membership
@@ -29,6 +31,25 @@ class SignInView(LoginView):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the form."""
         return super().get(request, *args, **kwargs) if account_exists() else redirect("first-start")
+
+
+class PasswordView(PasswordChangeView):
+    """Change one's own password; other sessions of the account end."""
+
+    template_name = "instances/password.html"
+    success_url = reverse_lazy("overview")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Change it, and say so."""
+        messages.success(self.request, "Your password is changed. Wherever else you were signed in, you no longer are.")
+        return super().form_valid(form)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Show the bar too, where the account has an organization."""
+        person = person_of(self.request)
+        if person is not None:
+            cast(PageRequest, self.request).person = person
+        return super().get_context_data(**kwargs)
 
 
 @sensitive_post_parameters()

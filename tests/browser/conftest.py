@@ -78,6 +78,31 @@ class Window:
         self.page.get_by_text(text).first.wait_for()
 
 
+Check = Callable[[Window], list[str]]
+
+
+@pytest.fixture(scope="session")
+def violations() -> Check:
+    """Give what axe-core finds on a page."""
+    axe_module = pytest.importorskip("axe_playwright_python.sync_playwright")
+    axe = axe_module.Axe()
+
+    def check(window: Window) -> list[str]:
+        response = axe.run(window.page).response
+        return [f"{found['id']}: {found['nodes'][0]['html']}" for found in response["violations"]]
+
+    return check
+
+
+def in_both_schemes(window: Window, check: Check) -> list[str]:
+    """Look at the page that is open in light and in dark, where it can't be opened again."""
+    found = []
+    for scheme in ("dark", "light"):
+        window.page.emulate_media(color_scheme=scheme)
+        found += check(window)
+    return found
+
+
 @dataclass
 class Site:
     """The service under test, what stands around it, and the one instance between them."""
@@ -142,7 +167,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
 
 
 @pytest.fixture(scope="session")
-def site(browser: Any, service: tuple[Path, str, Service]) -> Iterator[Site]:
+def site(browser: Any, service: tuple[Path, str, Service], violations: Check) -> Iterator[Site]:
     """The service with its first account, made by the printed address, and its first instance."""
     data, url, up = service
     address = re.search(r"http://\S+code=\w+", up.output)
@@ -152,6 +177,7 @@ def site(browser: Any, service: tuple[Path, str, Service]) -> Iterator[Site]:
         context = browser.new_context()
         window = Window(context.new_page(), url)
         window.page.goto(address[0])
+        assert in_both_schemes(window, violations) == []
         window.page.get_by_label("User name").fill("olga")
         window.page.get_by_label("Password").fill(PASSWORD)
         window.click("Make my account")
@@ -159,6 +185,7 @@ def site(browser: Any, service: tuple[Path, str, Service]) -> Iterator[Site]:
         fill_in(window, site, "Acme")
         number = re.search(r"instances/(\d+)$", window.page.url)
         assert number, window.page.url
+        assert in_both_schemes(window, violations) == []  # the token is shown this once
         site.instance, site.cookies = int(number[1]), context.storage_state()
         context.close()
         assert window.complaints == []
@@ -183,18 +210,3 @@ def stranger(browser: Any, site: Site) -> Iterator[Window]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     yield Window(context.new_page(), site.url)
     context.close()
-
-
-Check = Callable[[Window], list[str]]
-
-
-@pytest.fixture
-def violations() -> Check:
-    """Give what axe-core finds on a page."""
-    axe_module = pytest.importorskip("axe_playwright_python.sync_playwright")
-
-    def check(window: Window) -> list[str]:
-        response = axe_module.Axe().run(window.page).response
-        return [f"{found['id']}: {found['nodes'][0]['html']}" for found in response["violations"]]
-
-    return check

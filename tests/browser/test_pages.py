@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from tests.browser.conftest import PASSWORD, Check, Site, Window, fill_in
+from tests.browser.conftest import PASSWORD, Site, Window, fill_in
 from tests.processes.services import wait_until
 
 pytestmark = pytest.mark.timeout(180)
@@ -50,6 +50,48 @@ def test_what_is_wrong_stands_beside_its_field_and_the_rest_is_kept(window: Wind
     assert window.page.get_by_label("Company").input_value() == "acme"
     assert window.page.get_by_label("Public key").input_value() == "PUB"
     window.complaints.clear()  # chromium logs the answer's 422
+
+
+def test_enter_leads_to_the_next_part_and_sends_nothing(window: Window) -> None:
+    window.go("/app/instances/new")
+    window.page.get_by_role("textbox", name="Company").press("Enter")
+    window.page.get_by_label("Callback URL").wait_for()
+    assert window.page.get_by_text("Nothing was done yet").count() == 0
+
+
+def test_a_test_that_fails_leads_to_its_field(window: Window) -> None:
+    window.go("/app/instances/new")
+    window.click("Test connection")
+    window.click("Company", role="link")
+    assert window.page.evaluate("location.hash") == "#id_company"
+
+
+def test_a_menu_stays_open_while_its_table_refreshes_and_closes_by_key(window: Window, site: Site) -> None:
+    window.go(f"/app/instances/{site.instance}")
+    menu = window.page.locator("details.more").first
+    menu.locator("summary").click()
+    with window.page.expect_response(lambda answer: answer.url.endswith(f"/instances/{site.instance}")):
+        pass
+    menu.get_by_role("link", name="Backfill").wait_for()
+    menu.locator("summary").press("Escape")
+    menu.get_by_role("link", name="Backfill").wait_for(state="hidden")
+
+
+def test_the_skip_link_leads_past_the_bar(window: Window) -> None:
+    window.go("/app/events")
+    window.page.keyboard.press("Tab")
+    window.page.keyboard.press("Enter")
+    window.page.keyboard.press("Tab")
+    assert window.page.evaluate("document.activeElement.id") == "object"
+
+
+def test_what_is_copied_is_what_is_shown(window: Window, site: Site) -> None:
+    window.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    window.go(tell(window, site, 9))
+    window.click("Copy the webhook-id")
+    window.page.get_by_role("button", name="Copy the webhook-id").get_by_text("Copied").wait_for()
+    copied = window.page.evaluate("navigator.clipboard.readText()")
+    assert copied == window.page.locator("#webhook-id").inner_text()
 
 
 def test_options_turn_into_json_and_back(window: Window) -> None:
@@ -136,37 +178,9 @@ def test_signing_in_and_out(stranger: Window) -> None:
     assert stranger.complaints == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(window: Window, site: Site, violations: Check, scheme: str) -> None:
-    event = tell(window, site, 8)
-    window.page.emulate_media(color_scheme=scheme)
-    base = f"/app/instances/{site.instance}"
-    poll = window.page.get_by_role("link", name="contacts", exact=True).first.get_attribute("href")
-    paths = ["/", "/app/instances", "/app/instances/new", "/app/events", "/app/deliveries", base, event, poll]
-    paths += [f"{base}/{part}" for part in ("events", "delivery", "verify", "settings", "delete", "resources/add")]
-    paths += [f"{base}/resources/edit/contacts", f"{base}/release", f"{base}/replay?kind=UPDATED", "/app/nothing"]
-    found = {}
-    for path in paths:
-        window.go(str(path))
-        window.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
-        if problems := violations(window):
-            found[path] = problems
-    window.complaints[:] = [text for text in window.complaints if "404" not in text]
-    assert found == {}
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_before_signing_in(stranger: Window, violations: Check, scheme: str) -> None:
-    stranger.page.emulate_media(color_scheme=scheme)
-    stranger.go("/app/signin")
-    assert violations(stranger) == []
-
-
-@pytest.mark.parametrize("path", ["/", "/app/instances", "/app/instances/new", "/app/events", "/app/deliveries"])
-def test_nothing_sticks_out_on_a_phone(window: Window, path: str) -> None:
+def test_the_menu_unfolds_on_a_phone(window: Window) -> None:
     window.page.set_viewport_size({"width": 390, "height": 844})
-    window.go(path)
-    assert window.page.evaluate("document.documentElement.scrollWidth") <= 390
+    window.go("/")
     window.click("Menu")
     window.click("Deliveries", role="link")
     window.wait_for("What waits")

@@ -65,6 +65,20 @@ def test_a_wrong_password_says_so_and_keeps_the_name(operator: Client) -> None:
     assert 'value="olga"' in answer
 
 
+def test_a_person_changes_the_password(viewer: Client) -> None:
+    new = "another long enough password"
+    sent = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+    answer = viewer.post("/app/password", sent, follow=True)
+    assert "Your password is changed" in text_of(answer)
+    assert User.objects.get(username="victor").check_password(new)
+
+
+def test_a_password_that_is_not_the_present_one_changes_nothing(viewer: Client) -> None:
+    sent = {"old_password": "wrong", "new_password1": "a b c d e f 1", "new_password2": "a b c d e f 1"}
+    assert 'id="id_old_password_error"' in text_of(viewer.post("/app/password", sent))
+    assert User.objects.get(username="victor").check_password(PASSWORD)
+
+
 @pytest.mark.django_db
 def test_someone_without_an_organization_is_told_what_to_do(client: Client) -> None:
     client.force_login(User.objects.create_superuser("root", password=PASSWORD))

@@ -147,6 +147,7 @@ addEventListener("htmx:afterOnLoad", () => {
   document.getElementById("unanswered")?.remove();
 });
 
+// A form in parts: one opens after another, and Enter leads on instead of sending what is not filled in yet.
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-next]");
   const next = button?.closest("details").nextElementSibling;
@@ -154,4 +155,11 @@ document.addEventListener("click", (event) => {
   next.open = true;
   next.scrollIntoView({ block: "start" });
   next.querySelector("summary").focus();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.matches(".part input")) return;
+  const next = event.target.closest(".part").querySelector("[data-next]");
+  if (!next) return;
+  event.preventDefault();
+  if (event.target.type !== "search") next.click();
 });

@@ -1,0 +1,111 @@
+"""An organization where everything that pages can tell of is the case, and one where nothing is: rows alone.
+
+Run inside the service under test (`manage.py shell`), which must not poll or deliver any of it: nothing is due.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from instances.models import Instance, Membership, Organization, Role
+from polling import alerts
+from polling.delivery.pausing import pause_delivery
+from polling.models import (
+    Absence,
+    Alert,
+    DeliveryAttempt,
+    DeliveryState,
+    Event,
+    Health,
+    Notification,
+    PollRun,
+    PollState,
+    Receiver,
+    Replay,
+    Verification,
+)
+from tests.pages.rows import add_events, add_instances
+
+TROUBLED, VIEWER, EMPTY, NOWHERE = "tina", "victor", "eve", "noah"
+
+
+def furnish(password: str) -> str:
+    """Make the organizations and their people; give the ids that pages are asked for, as JSON."""
+    troubled = Organization.objects.create(name="Troubled")
+    _account(TROUBLED, password, troubled, Role.OPERATOR)
+    _account(VIEWER, password, troubled, Role.VIEWER)
+    _account(EMPTY, password, Organization.objects.create(name="Empty"), Role.OPERATOR)
+    User.objects.create_user(NOWHERE, password=password)
+    refused, paused, held, failing, breaking, off = add_instances(troubled, 6)
+    words = "ConnectWise answered 401: Incorrect public/private key"
+    states = PollState.objects.filter(resource_poll__instance=refused)
+    states.update(health=Health.UNAUTHORIZED, last_error=words)
+    _hold(held)
+    add_events(paused, 30)
+    pause_delivery(paused, "The receiver answered 410 Gone.", timezone.now())
+    _fail(failing)
+    _break(breaking)
+    Instance.objects.filter(pk=off.pk).update(events_enabled=False)
+    replay = Replay.objects.create(
+        instance=failing, asked_at=timezone.now(), what="notifications", total=3, delivered=1
+    )
+    ids = {"instance": failing.pk, "poll": failing.resource_polls.get().pk, "off": off.pk, "replay": replay.pk}
+    ids |= {"held": held.pk, "held_poll": held.resource_polls.get().pk, "paused": paused.pk}
+    ids["event"] = Notification.objects.filter(instance=failing).values_list("pk", flat=True)[0]
+    return json.dumps(ids)
+
+
+def _account(name: str, password: str, organization: Organization, role: str) -> None:
+    account = User.objects.create_user(name, password=password)
+    Membership.objects.create(account=account, organization=organization, role=role)
+
+
+def _hold(instance: Instance) -> None:
+    poll = instance.resource_polls.get()
+    PollState.objects.filter(pk=poll.pk).update(health=Health.HELD)
+    Absence.objects.bulk_create(
+        Absence(resource_poll=poll, record_id=number, standing=Absence.Standing.HELD) for number in range(1, 48)
+    )
+
+
+def _fail(instance: Instance) -> None:
+    """Have its delivery fail half-way through the schedule, its polls fail, and its verification find something."""
+    now, poll = timezone.now(), instance.resource_polls.get()
+    add_events(instance, 60)
+    Event.objects.filter(instance=instance, kind=Event.Kind.UPDATED).update(
+        changes='[{"field": "title", "from": "Clerk", "to": "Chief"}, {"field": "phone", "from": null, "to": {"x": 1}}]'
+    )
+    notification = Notification.objects.filter(instance=instance).order_by("pk")[0]
+    shared = {"notification": notification, "url": "https://example.com/hook?code=hush", "started_at": now}
+    headers = {"webhook-id": notification.webhook_id, "webhook-signature": "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN"}
+    DeliveryAttempt.objects.create(
+        **shared, finished_at=now, seconds=0.4, status=503, error_kind="status", request_headers=headers, response="{}"
+    )
+    DeliveryAttempt.objects.create(**shared, finished_at=now, seconds=15, error_kind="timeout", error="Timed out.")
+    DeliveryAttempt.objects.create(**shared)
+    alerts.warn(Alert.Kind.HALF_USED, instance, "It failed 5 of 10 times: 503.", now, notification=notification)
+    runs = (
+        (PollRun.Status.FAILED, "ConnectWise answered 500."),
+        (PollRun.Status.COMPLETE, ""),
+        (PollRun.Status.OPEN, ""),
+    )
+    for status, error in runs:
+        PollRun.objects.create(resource_poll=poll, status=status, error=error, opening=now, started_at=now, notes=error)
+    found = {"source": 30, "known": 29, "missed": [3, 4], "stale": [5], "deleted": [], "coming": 0, "undelivered": 1}
+    found |= {"repeated": 0, "held": 2}
+    Verification.objects.create(
+        resource_poll=poll, asked_at=now, finished_at=now, status=Verification.Status.COMPLETE, finding=found, source=30
+    )
+
+
+def _break(instance: Instance) -> None:
+    now = timezone.now() + timedelta(days=1)
+    receiver = Receiver.objects.create(
+        organization=instance.organization, url_hash="h", url="https://example.com/", failures=12, opened_at=now
+    )
+    DeliveryState.objects.create(instance=instance, receiver=receiver)
+    Receiver.objects.filter(pk=receiver.pk).update(open_until=now)
