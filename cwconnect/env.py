@@ -11,6 +11,7 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cryptography.fernet import Fernet
@@ -145,6 +146,16 @@ def replace_file(file: Path, content: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     draft.replace(file)
+
+
+def secrets_in(url: str, *, path: bool = False) -> list[str]:
+    """Give what lets the reader of a URL in: its password, as written and decoded, and with `path` that too."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # refused by whoever reads it
+        return []
+    password = parts.password or ""
+    return [text for text in (password, unquote(password), parts.path.strip("/") if path else "") if text]
 
 
 def make_secret_key() -> str:

@@ -46,6 +46,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # asked by machines inside, without the proxy
 X_FRAME_OPTIONS = "DENY"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "cwconnect.debug_pages.ReporterFilter"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 # Everything comes from here: no inline script or style, nothing from elsewhere.
 CONTENT_SECURITY_POLICY = {
@@ -227,4 +228,7 @@ HEARTBEAT_URL = env.text("CWCONNECT_HEARTBEAT_URL")
 LOG_FORMAT = env.choice("CWCONNECT_LOG_FORMAT", "auto", ("auto", "json", "line"))
 _form = ("line" if sys.stderr.isatty() else "json") if LOG_FORMAT == "auto" else LOG_FORMAT
 _keys = [SECRET_KEY, *ENCRYPTION_KEYS, METRICS_TOKEN, str(DATABASES["default"].get("PASSWORD") or "")]
+# A message of a driver or a library may hold these; who knows the path of the last two may use them.
+_keys += [text for url in (REDIS_URL, EMAIL_URL, HTTP_PROXY or "") for text in env.secrets_in(url)]
+_keys += [text for url in (OPERATOR_WEBHOOK_URL, HEARTBEAT_URL) for text in env.secrets_in(url, path=True)]
 LOGGING = logs.configuration(_form, _keys)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 import logging
-import socket
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import IO, cast
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -22,48 +18,12 @@ from polling.delivery.pausing import release_delivery
 from polling.models import Alert, Notification
 from polling.telling import tell_operator
 from tests.local_servers import RawServer
+from tests.mail_servers import MailServer
 from tests.polling.conftest import World
 from tests.polling.receivers import Receiver, start_receiver
 from tests.polling.sending import change, deliver, failing
 
 Kind = Alert.Kind
-
-
-class MailServer:
-    """Takes mails over SMTP, or refuses them."""
-
-    def __init__(self) -> None:
-        self.mails: list[str] = []
-        self.refuses = False
-
-    def handle(self, connection: socket.socket) -> None:
-        stream = cast(IO[bytes], connection.makefile("rwb"))
-        with stream:
-            self._say(stream, "220 ready")
-            for line in stream:
-                self._answer(stream, line.decode().strip().upper())
-
-    def _answer(self, stream: IO[bytes], command: str) -> None:
-        if command.startswith("MAIL") and self.refuses:
-            self._say(stream, "550 go away")
-        elif command.startswith("DATA"):
-            self._say(stream, "354 go on")
-            lines = []
-            while (line := stream.readline()) not in (b".\r\n", b""):
-                lines.append(line)
-            self.mails.append(b"".join(lines).decode())
-            self._say(stream, "250 taken")
-        else:
-            self._say(stream, "221 bye" if command.startswith("QUIT") else "250 ok")
-
-    def _say(self, stream: IO[bytes], text: str) -> None:
-        stream.write(f"{text}\r\n".encode())
-        stream.flush()
-
-    def texts(self) -> list[tuple[str, str]]:
-        """Give subject and body of each mail."""
-        found = [email.message_from_string(mail, policy=email.policy.default) for mail in self.mails]
-        return [(str(mail["Subject"]), mail.get_content()) for mail in found]
 
 
 @pytest.fixture
