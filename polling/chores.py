@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from axes.models import AccessAttempt
 from django.contrib.sessions.models import Session
 
+from polling.clocks import mend_times
 from polling.delivery.pausing import rearm_forgotten
 from polling.models import Heartbeat
 from polling.refusals import tell_refusals
@@ -55,6 +56,7 @@ CHORES: list[Chore] = [
     Chore("tell refusals", timedelta(0), tell_refusals),
     Chore("tell the operator", timedelta(0), tell_operator),
     Chore("rearm forgotten", timedelta(0), rearm_forgotten),
+    Chore("mend times", timedelta(minutes=5), mend_times),
     Chore("pulse", timedelta(0), send_pulse),
     Chore("forget sessions", timedelta(days=1), forget_sessions),
     Chore("forget sign-in attempts", timedelta(days=1), forget_attempts),

@@ -119,6 +119,14 @@ def queue_beat(sender: str) -> None:
     async_task(BEAT, sender)
 
 
+def mind_the_clock(now: datetime) -> None:
+    """Make sure that no time of a clock that was ahead holds anything up, the static schedule included."""
+    from polling.clocks import mend_times
+
+    ensure_tick()
+    mend_times(now)
+
+
 def ensure_tick() -> None:
     """Make sure that the static schedule exists, once, and is sound, however many machines start at a time."""
     with transaction.atomic():
@@ -127,7 +135,7 @@ def ensure_tick() -> None:
         Heartbeat.objects.select_for_update().get(name="schedule")
         sound = Schedule.objects.filter(
             name=TICK, func="polling.tasks.tick", schedule_type=Schedule.MINUTES, minutes=1, repeats=-1
-        ).filter(args=None, kwargs=None, hook=None, cluster=None, next_run__isnull=False)
+        ).filter(args=None, kwargs=None, hook=None, cluster=None, next_run__lte=timezone.now() + timedelta(hours=1))
         keep = sound.order_by("pk").values_list("pk", flat=True).first()
         Schedule.objects.filter(name=TICK).exclude(pk=keep).delete()
         if keep is None:

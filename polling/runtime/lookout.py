@@ -9,14 +9,17 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import DatabaseError, close_old_connections, connection
+from django.utils import timezone
 
 from polling import tasks
 from polling.runtime import heartbeats, wakeups
 
 log = logging.getLogger(__name__)
+
+SET_BACK = timedelta(minutes=1)  # what a clock is corrected by in small steps needs no mending
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Lookout:
     _last_beat: float = field(default=float("-inf"), init=False)
     _outage: str = field(default="", init=False)
     _dead: list[str] = field(default_factory=list, init=False)
-    _tick_ensured: bool = field(default=False, init=False)
+    _looked_at: datetime | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._alive, self._answered = Sign(f"cluster {self.name}"), Sign(f"answered {self.name}")
@@ -104,9 +107,7 @@ class Lookout:
         try:
             close_old_connections()
             self.tidy()
-            if not self._tick_ensured:
-                tasks.ensure_tick()
-                self._tick_ensured = True
+            self._mind_the_clock()
             self._read_signs()
             self._send_beat()
             tasks.enqueue_wakeups()
@@ -116,6 +117,13 @@ class Lookout:
             if self._outage:
                 log.warning("Database and queue can be reached again; waking goes on.")
                 self._outage = ""
+
+    def _mind_the_clock(self) -> None:
+        """Have made good what was written while our clock was ahead: at first, and whenever it was set back."""
+        now = timezone.now()
+        if self._looked_at is None or now < self._looked_at - SET_BACK:
+            tasks.mind_the_clock(now)
+        self._looked_at = now
 
     def _read_signs(self) -> None:
         seen = heartbeats.seen(self._alive.name, self._answered.name)

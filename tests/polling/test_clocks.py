@@ -6,8 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.utils import timezone
 
-from instances.models import ResourcePoll
+from instances.models import Instance, ResourcePoll
+from polling.chores import run_due_chores
+from polling.clocks import mend_times
+from polling.delivery.deliverer import deliver_these
+from polling.detection.jobs import LEASE
+from polling.models import Notification, PollState, Receiver, Site
+from polling.runtime.leases import claim
 from tests.polling.conftest import World
 
 HOUR = 3600
@@ -93,3 +100,53 @@ def test_a_date_that_was_wrong_once_hides_nothing(watched: World) -> None:
         watched.poll()
         watched.poll()
     assert watched.told() == [("CREATED", str(made))]
+
+
+# -- ours --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_the_future(watched: World) -> World:
+    """Everything that writes a time did so while our clock was ten years ahead."""
+    watched.change(3, "Chief")
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=3650)):
+        watched.poll()
+        deliver_these([watched.instance.pk])
+        watched.store.fail_next(1, status=429)
+        watched.poll()
+        claim(PollState.objects.all(), [watched.state.pk], now=timezone.now(), length=LEASE)
+        PollState.objects.update(next_sweep_at=timezone.now())
+    assert Notification.objects.get().next_attempt_at is not None
+    Receiver.objects.update(open_until=timezone.now() + timedelta(days=3650))
+    return watched
+
+
+def test_what_a_clock_ahead_left_behind_is_due_at_once(in_the_future: World) -> None:
+    assert mend_times(timezone.now()) == 6
+    state, now = in_the_future.state, timezone.now()
+    assert (state.lease_token, state.lease_until) == (None, None)
+    assert state.next_poll_at is not None
+    assert state.next_sweep_at is not None
+    assert max(state.next_poll_at, state.next_sweep_at) <= now
+    assert not Site.objects.exists()
+    assert not Notification.objects.filter(next_attempt_at__gt=now).exists()
+    assert not Receiver.objects.filter(open_until__gt=now).exists()
+    assert mend_times(timezone.now()) == 0
+
+
+def test_ordinary_waits_are_left_alone(watched: World) -> None:
+    now = timezone.now()
+    claim(PollState.objects.all(), [watched.state.pk], now=now, length=LEASE)
+    hour, day = timedelta(hours=1), timedelta(days=1)
+    Instance.objects.update(refresh_interval=44_640)
+    PollState.objects.update(next_poll_at=now + 31 * day, next_sweep_at=now + 31 * day)
+    Site.objects.create(key="a", blocked_until=now + hour + timedelta(seconds=5))
+    assert mend_times(now) == 0
+    Instance.objects.update(refresh_interval=1)
+    PollState.objects.update(next_poll_at=now + hour)  # a probe of what is refused
+    assert mend_times(now) == 0
+
+
+def test_the_chores_mend_times(in_the_future: World) -> None:
+    assert "mend times" in run_due_chores(timezone.now())
+    assert in_the_future.state.lease_token is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 from django_q.models import Schedule
 from django_q.signals import pre_enqueue
@@ -102,6 +103,19 @@ def test_the_schedule_is_made_once_and_mended(transactional_db: None) -> None:
 
     mended = Schedule.objects.get()
     assert (mended.args, mended.minutes) == (None, 1)
+
+
+@pytest.mark.parametrize("started_anew", [False, True])
+def test_a_clock_that_was_ahead_stops_neither_the_schedule_nor_the_chores(
+    lookout: Lookout, clock: Clock, *, started_anew: bool
+) -> None:
+    with time_machine.travel(timezone.now() + timedelta(days=3650)):
+        lookout.look()
+        Schedule.objects.update(next_run=timezone.now() + timedelta(minutes=1))
+        assert run_due_chores(timezone.now())
+    (Lookout("here", clock=clock) if started_anew else lookout).look()
+    assert Schedule.objects.get().next_run <= timezone.now()
+    assert run_due_chores(timezone.now()) == [chore.name for chore in CHORES]
 
 
 def test_chores_are_done_once_in_their_time() -> None:
