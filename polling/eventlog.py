@@ -17,6 +17,8 @@ from polling.bulk import insert, insert_new, moment
 from polling.delivery.notifications import Change, NewEvent, batches, notification_of
 from polling.delivery.pausing import is_resting
 from polling.models import Event, LogPosition, Notification, PollRun
+from polling.runtime.wakeups import Kind
+from polling.tasks import wake_on_commit
 
 EVENT = (
     *("id", "notification_id", "object_id", "record_id", "kind"),
@@ -49,6 +51,8 @@ def record_changes(
         notifications.append(notification)
         events += [(event, notification.pk) for event in carried]
     insert_new(notifications)
+    if any(notification.next_attempt_at for notification in notifications):
+        wake_on_commit(Kind.DELIVER)
     _insert_events(poll, run, events)
     return len(events)
 

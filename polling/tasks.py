@@ -1,17 +1,18 @@
 """The tasks that django-q2 runs, and how they are queued: with `polling/runtime/cluster.py` all that knows django-q2.
 
 A task is a wake-up call. No fact lives in its arguments; done twice, late or never, it loses and repeats nothing: the
-rows say what is due, leases say whose it is. `manage.py work` queues them within a second of anything becoming due; the
-one static schedule, `tick`, does so each minute for a cluster that runs without it.
+rows say what is due, leases say whose it is. A commit that makes something due queues one at once, and `manage.py work`
+within a second of anything becoming due; the one static schedule, `tick`, does so each minute for a cluster that runs
+without it.
 """
 
 from __future__ import annotations
 
-import time
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from multiprocessing.synchronize import Event
-from typing import Protocol
 
 from django.db import transaction
 from django.utils import timezone
@@ -23,16 +24,12 @@ from polling.models import Heartbeat
 from polling.runtime import wakeups
 from polling.runtime.heartbeats import NEVER, cluster_name
 from polling.runtime.heartbeats import beat as write_beat
-from polling.runtime.wakeups import Kind
+from polling.runtime.wakeups import Kind, Stretch
+
+log = logging.getLogger(__name__)
 
 TICK = "cwconnect tick"
 BEAT = "polling.tasks.beat"
-
-
-class Work(Protocol):
-    """`poll_due` and `deliver_due`."""
-
-    def __call__(self, *, deadline: float, stopping: Callable[[], bool]) -> int: ...
 
 
 class _Stop:
@@ -56,26 +53,32 @@ def poll() -> int:
     # Imported here, so that what only queues tasks (the supervisor, the web) does not load what works on them.
     from polling.detection.poller import poll_due
 
-    return _work(Kind.POLL, poll_due)
+    return _work(Kind.POLL, lambda stretch: poll_due(deadline=stretch.deadline, stopping=stopping))
 
 
 def deliver() -> int:
     """Attempt the deliveries that are due; give how many."""
     from polling.delivery.deliverer import deliver_due
 
-    return _work(Kind.DELIVER, deliver_due)
+    return _work(
+        Kind.DELIVER,
+        lambda stretch: deliver_due(deadline=stretch.deadline, linger=stretch.linger, stopping=stopping),
+    )
 
 
-def _work(kind: Kind, work: Work) -> int:
+def _work(kind: Kind, work: Callable[[Stretch], int]) -> int:
     wakeups.begun(kind)
     with wakeups.slot(kind) as stretch:
-        if not stretch or stopping():
+        if stretch is None or stopping():
             return 0
         try:
-            return work(deadline=time.monotonic() + stretch, stopping=stopping)
+            done = work(stretch)
         except Exception:
             wakeups.hold_back(kind)
             raise
+    if not stopping():
+        wakeups.send_due(queue, kinds=[kind])
+    return done
 
 
 def beat(sender: str) -> str:
@@ -102,6 +105,18 @@ def tick() -> None:
 def enqueue_wakeups(now: datetime | None = None) -> list[Kind]:
     """Queue what is due and not under way yet; give what was queued. Raises what the queue's client raises."""
     return wakeups.send_due(queue, now)
+
+
+def wake_on_commit(kind: Kind) -> None:
+    """Have a worker woken for what this transaction makes due, as soon as it is committed."""
+    transaction.on_commit(partial(_wake, kind))
+
+
+def _wake(kind: Kind) -> None:
+    try:
+        wakeups.call(kind, queue)
+    except Exception as error:  # noqa: BLE001  (as in the lookout, which looks each second: nothing is lost but time)
+        log.warning("Nobody could be woken at once: %s", error)
 
 
 def queue(kind: Kind) -> None:

@@ -41,14 +41,16 @@ WRITES = 4  # times that results are written before they are given up: a repeat 
 Report = Callable[[Parcel, Outcome], None]
 
 
-def deliver_due(*, deadline: float, stopping: Callable[[], bool] = never) -> int:
+def deliver_due(*, deadline: float, linger: float = 0.0, stopping: Callable[[], bool] = never) -> int:
     """Send what is due until nothing is left, `deadline` (monotonic seconds) has come, or `stopping()`.
 
-    What large replays ask for is queued first, for a short while at a time: deliveries wait behind it. Gives the number
-    of attempts made.
+    It looks on for `linger` seconds after nothing was left. What large replays ask for is queued first, for a short
+    while at a time: deliveries wait behind it. Gives the number of attempts made.
     """
     queue_due_replays(deadline=min(deadline, time.monotonic() + QUEUEING_SECONDS), stopping=stopping)
-    return DeliveryLoop(Notification.objects.all(), deadline=deadline, stopping=stopping).run()
+    loop = DeliveryLoop(Notification.objects.all(), deadline=deadline, stopping=stopping)
+    loop.linger = linger
+    return loop.run()
 
 
 def deliver_these(

@@ -14,6 +14,8 @@ from instances.models import Instance
 from polling import alerts
 from polling.models import Alert, DeliveryState, Notification, Receiver
 from polling.runtime.leases import free
+from polling.runtime.wakeups import Kind
+from polling.tasks import wake_on_commit
 
 PENDING = Notification.State.PENDING
 EXHAUSTED = Notification.State.EXHAUSTED
@@ -82,7 +84,8 @@ def rearm(instance: Instance, now: datetime) -> None:
         take_due_times(_due_of(instance, now))
     else:
         waiting = Notification.objects.filter(ON_ITS_WAY, instance=instance, next_attempt_at=None)
-        waiting.exclude(BLOCKED).update(next_attempt_at=now)
+        if waiting.exclude(BLOCKED).update(next_attempt_at=now):
+            wake_on_commit(Kind.DELIVER)
 
 
 def let_followers_go(done: Collection[int], now: datetime) -> None:

@@ -7,6 +7,9 @@ Poll and deliver run beside each other. A second task of a kind is useful only w
 has its hands full, or it claims nothing more and waits for a slow answer. So a second is sent only for what has been
 due for `LEFT_LIE`, and a task that occupies the last worker keeps it for a short stretch: the other kind has its turn.
 
+Whoever commits something due calls at once, and so does a task at its end: what came while it went on was called by
+nobody. A delivering task lingers for a second when nothing is left, so that a trickle needs no call for each drop.
+
 Notes are rows of heartbeats, so that they hold for all machines. `wakeup KIND`: when the call under way was sent.
 `slot CLUSTER KIND N`: when a task of that kind was last seen alive. They may be wrong at any time without harm, since
 leases alone decide who works on what.
@@ -14,8 +17,10 @@ leases alone decide who works on what.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -29,8 +34,6 @@ from polling.runtime.heartbeats import NEVER, beat, beating, cluster_name
 LOST_AFTER = timedelta(seconds=30)
 LEFT_LIE = timedelta(seconds=2)
 SLOT_FREE_AFTER = timedelta(seconds=45)
-STRETCH_SECONDS = 60.0
-SHORT_STRETCH_SECONDS = 10.0
 
 
 class Kind(StrEnum):
@@ -40,27 +43,53 @@ class Kind(StrEnum):
     DELIVER = "deliver"
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Until when a task may claim work (monotonic seconds), and for how many seconds it may stay when there is none."""
+
+    deadline: float
+    linger: float
+
+
+_LONG, _SHORT = (60.0, 1.0), (10.0, 0.0)  # seconds to claim, and to linger
+
 _DUE_AT: dict[Kind, Callable[[datetime], datetime | None]] = {
     Kind.POLL: due.poll_due_at,
     Kind.DELIVER: due.delivery_due_at,
 }
 
 
-def send_due(send: Callable[[Kind], object], now: datetime | None = None) -> list[Kind]:
+def send_due(
+    send: Callable[[Kind], object], now: datetime | None = None, kinds: Iterable[Kind] = tuple(Kind)
+) -> list[Kind]:
     """Send a wake-up of each kind that has something due, none under way and room to run; give the kinds sent.
 
     `send` hands it to the queue; what it raises is passed on, and the next call tries again.
     """
     at = now or timezone.now()
-    return [kind for kind in Kind if _is_wanted(kind, at) and _send_one(kind, send, at)]
+    return [kind for kind in kinds if _is_wanted(kind, at) and _send_one(kind, send, at)]
+
+
+def call(kind: Kind, send: Callable[[Kind], object], now: datetime | None = None) -> bool:
+    """Send a wake-up for what was just made due, unless one is under way or a task of this cluster is at it.
+
+    Gives whether it was sent. Two looks at rows by their keys where it was not: this comes with every commit of a page.
+    """
+    at = now or timezone.now()
+    return not _held(kind, at) and _send_one(kind, send, at)
 
 
 def _is_wanted(kind: Kind, now: datetime) -> bool:
     first = _DUE_AT[kind](now)
     if first is None or first > now:
         return False
-    held = Heartbeat.objects.filter(name__in=_slots(kind), seen_at__gt=now - SLOT_FREE_AFTER).count()
+    held = _held(kind, now)
     return held == 0 or (held < len(_slots(kind)) and first <= now - LEFT_LIE)
+
+
+def _held(kind: Kind, now: datetime) -> int:
+    """Give how many tasks of a kind this cluster runs."""
+    return Heartbeat.objects.filter(name__in=_slots(kind), seen_at__gt=now - SLOT_FREE_AFTER).count()
 
 
 def _send_one(kind: Kind, send: Callable[[Kind], object], now: datetime) -> bool:
@@ -91,20 +120,18 @@ def hold_back(kind: Kind, now: datetime | None = None) -> None:
 
 
 @contextmanager
-def slot(kind: Kind) -> Iterator[float]:
-    """Hold one of this cluster's places for a kind of task while it runs, beating.
-
-    Yields the seconds for which the task may claim work; 0 if no place is free.
-    """
+def slot(kind: Kind) -> Iterator[Stretch | None]:
+    """Hold one of this cluster's places for a kind of task while it runs, beating; yields None if no place is free."""
     now = timezone.now()
     names = _slots(kind)
     mine = next((name for name in names if _take(name, now, free_before=now - SLOT_FREE_AFTER)), None)
     if mine is None:
-        yield 0.0
+        yield None
         return
     try:
         with beating(mine, f"cluster {cluster_name()}"):
-            yield SHORT_STRETCH_SECONDS if mine == names[-1] else STRETCH_SECONDS
+            seconds, linger = _SHORT if mine == names[-1] else _LONG
+            yield Stretch(time.monotonic() + seconds, linger)
     finally:
         release(mine)
 

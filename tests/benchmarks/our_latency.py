@@ -42,11 +42,19 @@ def measure(url: str, rate: float, seconds: float, name: str) -> Figure:
 
 
 def commit(instance: object) -> tuple[str, float]:
-    """Commit one notification; give its webhook-id and when."""
+    """Commit one notification as a page does, call included; give its webhook-id and when it was committed."""
+    from django.db import transaction
+
+    from polling.runtime.wakeups import Kind
+    from polling.tasks import wake_on_commit
     from tests.polling.notifying import make_notifications
 
-    [made] = make_notifications(instance, [[1]])  # type: ignore[arg-type]  # an Instance, imported late
-    return made.webhook_id, time.time()
+    committed: list[float] = []
+    with transaction.atomic():
+        [made] = make_notifications(instance, [[1]])  # type: ignore[arg-type]  # an Instance, imported late
+        transaction.on_commit(lambda: committed.append(time.time()))
+        wake_on_commit(Kind.DELIVER)
+    return made.webhook_id, committed[0]
 
 
 def wait_for(url: str, *webhook_ids: str) -> None:

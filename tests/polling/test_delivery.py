@@ -6,22 +6,25 @@ import base64
 import hashlib
 import hmac
 import threading
+from collections.abc import Collection
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import time_machine
 from django.utils import timezone
-from pytest_django import Settings
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from standardwebhooks import Webhook
 
 from instances.connections import door
 from instances.provisioning import set_enabled
 from polling.delivery.deliverer import DeliveryLoop
-from polling.delivery.parcels import Outcome, send
-from polling.delivery.pausing import release_delivery
+from polling.delivery.parcels import Outcome, Parcel, send
+from polling.delivery.pausing import pause_delivery, release_delivery
 from polling.models import DeliveryAttempt, DeliveryState, Notification
+from polling.runtime.wakeups import Kind
 from tests.polling.conftest import World
 from tests.polling.notifying import make_instance, make_notifications
 from tests.polling.receivers import Got, Receiver, start_receiver
@@ -170,6 +173,41 @@ def test_what_falls_due_is_sent_while_another_receiver_hangs(world: World, recei
         deliver(now_due=False)
     assert receiver.got[0].webhook_id == late.webhook_id
     assert set(Notification.objects.values_list("state", flat=True)) == {State.DELIVERED}
+
+
+def test_a_page_that_tells_changes_calls_for_their_delivery(
+    telling: World, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    called = [call.args for call in _calls(telling, django_capture_on_commit_callbacks)]
+    assert called == [(Kind.DELIVER,)]
+    assert _calls(telling, django_capture_on_commit_callbacks, title="Second") == []  # it waits for the first
+    pause_delivery(telling.instance, "a test", timezone.now())
+    with django_capture_on_commit_callbacks() as callbacks:
+        release_delivery(telling.instance, timezone.now())
+    assert [call.args for call in callbacks if isinstance(call, partial)] == [(Kind.DELIVER,)]
+
+
+def _calls(world: World, capture: DjangoCaptureOnCommitCallbacks, title: str = "First") -> list[partial[None]]:
+    with capture() as callbacks:
+        change(world, 17, title=title)
+    return [call for call in callbacks if isinstance(call, partial)]
+
+
+def test_a_loop_that_lingers_sends_what_comes_meanwhile(telling: World, receiver: Receiver) -> None:
+    loop = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
+    loop.linger = 30
+    loop.stopping = lambda: bool(receiver.got)
+    looks = []
+
+    def claim(room: int, running: Collection[Parcel]) -> list[Parcel]:
+        looks.append(room)
+        if len(looks) == 3:
+            change(telling, 17)
+        return DeliveryLoop.claim(loop, room, running)
+
+    loop.claim = claim  # type: ignore[method-assign]  # what another process would do between two looks
+    loop.run()
+    assert receiver.told() == [("UPDATED", "17")]
 
 
 def test_a_failure_is_tried_again_by_the_schedule(telling: World, receiver: Receiver) -> None:
