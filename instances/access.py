@@ -13,13 +13,14 @@ from typing import Any, Concatenate, ParamSpec, cast
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.views import redirect_to_login
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
+from django_htmx.http import HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
 
 from instances.models import Instance, Membership, Organization, Role
@@ -77,10 +78,12 @@ def operator_page(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRe
 
 
 def _page(view: View[P], *, operators_only: bool) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    @login_required
     @never_cache
     @wraps(view)
     def shown(request: Any, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not request.user.is_authenticated:
+            # A part of a page is asked for by a script: the sign-in must not appear inside it.
+            return HttpResponseClientRefresh() if request.htmx else redirect_to_login(request.get_full_path())
         person = person_of(request)
         if person is None:
             return render(request, "instances/no_membership.html", status=403)
@@ -102,7 +105,7 @@ def person_of(request: HttpRequest) -> Person | None:
     chosen = request.session.get(ORGANIZATION_KEY)
     current = next((each for each in memberships if each.organization_id == chosen), memberships[0])
     organizations = tuple(each.organization for each in memberships)
-    assert isinstance(request.user, AbstractBaseUser)  # noqa: S101  (login_required has seen to it)
+    assert isinstance(request.user, AbstractBaseUser)  # noqa: S101  (every page has seen to it)
     return Person(request.user, current.organization, current.role, organizations)
 
 

@@ -18,6 +18,7 @@ from polling.detection.backfill import request_backfill
 from polling.models import Event, PollRun, PollState
 from polling.pages.paging import page_of
 from polling.pages.parts import moment_of, own_poll
+from polling.reports.overview import engine
 from polling.reports.standing import standing_of
 from polling.runtime.due import make_due
 
@@ -30,7 +31,13 @@ _PATIENCE = timedelta(seconds=45)
 def instance_page(request: PageRequest, number: int) -> HttpResponse:
     """Show an instance with its resources."""
     instance = request.person.instance(number)
-    context = {"instance": instance, "standing": standing_of(instance, timezone.now()), "tab": "resources"}
+    now = timezone.now()
+    context = {
+        "instance": instance,
+        "standing": standing_of(instance, now),
+        "engine": engine(request.person.organization, now) if instance.watching else None,
+        "tab": "resources",
+    }
     return render(request, _part(request, "polling/instance.html", "polling/parts/resources.html"), _here(context))
 
 

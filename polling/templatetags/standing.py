@@ -7,6 +7,7 @@ from django import template
 from instances.models import Instance
 from polling.models import DeliveryState, PollState
 from polling.reports.overview import state_of
+from polling.reports.waiting import undelivered_of
 
 register = template.Library()
 
@@ -17,3 +18,9 @@ def state_word(instance: Instance) -> str:
     healths = PollState.objects.filter(resource_poll__instance=instance).values_list("health", flat=True)
     paused = DeliveryState.objects.filter(instance=instance, paused_at__isnull=False).exists()
     return state_of(instance, healths, paused=paused)
+
+
+@register.simple_tag
+def undelivered_count(instance: Instance) -> int:
+    """Give how many of an instance's notifications have not arrived: one query."""
+    return undelivered_of(instance=instance).count()

@@ -22,7 +22,7 @@ from tests.sandboxes import start_sandbox
 
 CHROMIUM = Path("/usr/bin/chromium")
 PASSWORD = "a long enough password"
-_PATIENCE = 15_000  # milliseconds
+_PATIENCE = 30_000  # milliseconds
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

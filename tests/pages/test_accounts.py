@@ -59,6 +59,13 @@ def test_signing_in_and_out(operator: Client) -> None:
     assert client.get("/").headers["Location"] == "/app/signin?next=/"
 
 
+def test_a_part_asked_for_after_the_session_ended_has_the_page_reloaded(viewer: Client) -> None:
+    viewer.logout()
+    answer = viewer.get("/", headers={"HX-Request": "true"})
+    assert answer.headers["HX-Refresh"] == "true"
+    assert "Sign in" not in text_of(answer)
+
+
 def test_a_wrong_password_says_so_and_keeps_the_name(operator: Client) -> None:
     answer = text_of(Client().post("/app/signin", {"username": "olga", "password": "wrong"}))
     assert "don't match" in answer.replace("&#x27;", "'")

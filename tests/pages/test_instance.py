@@ -12,7 +12,8 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from instances.configuration import wanted_of
 from instances.models import Instance
 from polling.delivery.deliverer import deliver_these
-from polling.models import Event, Notification
+from polling.models import Event, Health, Notification, PollState
+from polling.runtime.heartbeats import beat
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
 from tests.polling.conftest import World, sandbox, watched, world  # noqa: F401  (fixtures)
@@ -102,6 +103,31 @@ def test_poll_now_is_followed_to_its_end(changed: World, operator: Client) -> No
     changed.poll()
     following = waiting.split('hx-get="')[1].split('"')[0].replace("&amp;", "&")
     assert "<b>Polled.</b>" in text_of(operator.get(following))
+
+
+def test_without_a_worker_the_instance_says_so(changed: World, operator: Client) -> None:
+    assert "No worker has been seen" in text_of(operator.get(url(changed)))
+    beat("cluster here")
+    assert "No worker" not in text_of(operator.get(url(changed), headers={"HX-Request": "true"}))
+
+
+@pytest.mark.parametrize(
+    ("health", "words"), [(Health.UNAUTHORIZED, "Edit keys"), (Health.REJECTED, "Edit the poll"), (Health.RETRYING, "")]
+)
+def test_a_resource_that_fails_has_the_button_that_mends_it(
+    changed: World, operator: Client, viewer: Client, health: Health, words: str
+) -> None:
+    PollState.objects.update(health=health, last_error="It failed.")
+    html = text_of(operator.get(url(changed)))
+    assert "It failed." in html
+    assert [label for label in ("Edit keys", "Edit the poll") if label in html] == [words][: len(words)]
+    assert "Edit " not in text_of(viewer.get(url(changed)))
+
+
+def test_deleting_says_what_goes(changed: World, operator: Client) -> None:
+    assert "1 notification not delivered yet" in text_of(operator.get(url(changed, "/delete")))
+    Notification.objects.update(state=Notification.State.DELIVERED)
+    assert "all are delivered" in text_of(operator.get(url(changed, "/delete")))
 
 
 def test_the_stream_marks_and_counts_what_is_new(changed: World, operator: Client) -> None:

@@ -123,24 +123,27 @@ addEventListener("htmx:afterSwap", () => {
 });
 
 // What refreshes itself must not go on showing that all is well when nobody answers any more.
+const banner = (text) => {
+  let notice = document.getElementById("unanswered");
+  if (!notice) {
+    notice = document.createElement("p");
+    notice.id = "unanswered";
+    notice.className = "notice bad";
+    notice.setAttribute("role", "alert");
+    document.getElementById("main").prepend(notice);
+  }
+  notice.textContent = text;
+};
 let silentSince = null;
 const unanswered = () => {
   silentSince ||= new Date().toLocaleTimeString();
-  let banner = document.getElementById("unanswered");
-  if (!banner) {
-    banner = document.createElement("p");
-    banner.id = "unanswered";
-    banner.className = "notice bad";
-    banner.setAttribute("role", "alert");
-    document.getElementById("main").prepend(banner);
-  }
-  banner.textContent = `The service does not answer since ${silentSince}: what stands here is as of then.`;
+  banner(`The service does not answer since ${silentSince}: what stands here is as of then.`);
 };
 addEventListener("htmx:sendError", unanswered);
 addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
   if (status >= 500) unanswered();
-  else say(`This was refused (${status}). Reload the page to see why.`);
+  else banner(`This was refused (${status}). Reload the page to see why.`);
 });
 addEventListener("htmx:afterOnLoad", () => {
   silentSince = null;
