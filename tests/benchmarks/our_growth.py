@@ -12,7 +12,7 @@ from typing import Any
 from tests.benchmarks.measure import Figure, Stopwatch, hand_over, held_mb
 from tests.benchmarks.service import set_up
 
-TIMES = 50
+TIMES = 100
 DUE = 1000
 ROOM = 16  # what a worker's loop has room for
 PORTS = range(9, 29)  # of receivers, which nobody asks here
@@ -42,7 +42,7 @@ def fill(polls: int, events: int) -> Figure:
 
 
 def claim(name: str) -> Figure:
-    """Look for what is due, claim it and let go of it, again and again; give the median cost of each in ms."""
+    """Look for what is due, claim it and let go of it, again and again; give the cost of each in ms."""
     set_up()
     from django.utils import timezone
 
@@ -70,9 +70,9 @@ def claim(name: str) -> Figure:
 
     with Stopwatch() as watch:
         more = {
-            "look, ms": _median(look),
-            "polls, ms": _median(claim_polls),
-            "deliveries, ms": _median(claim_deliveries),
+            "look, ms": _cost(look),
+            "polls, ms": _cost(claim_polls),
+            "deliveries, ms": _cost(claim_deliveries),
             "MB held": held_mb(),
         }
     return watch.figure(name, 3 * TIMES, **more)
@@ -84,7 +84,8 @@ def _some(claimed: list[Any]) -> list[Any]:
     return claimed
 
 
-def _median(step: Callable[[], Callable[[], None] | None]) -> float:
+def _cost(step: Callable[[], Callable[[], None] | None]) -> float:
+    """Give the ms that the fastest tenth stays within: what other processes of the machine take only adds to it."""
     taken = []
     for _ in range(TIMES):
         began = time.perf_counter()
@@ -92,7 +93,7 @@ def _median(step: Callable[[], Callable[[], None] | None]) -> float:
         taken.append((time.perf_counter() - began) * 1000)
         if undo is not None:
             undo()
-    return statistics.median(taken)
+    return statistics.quantiles(taken, n=10)[0]
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +20,12 @@ class Usage:
 
 def usage_of_tree(pid: int) -> Usage:
     """Measure a process and its descendants."""
-    return _usage([pid, *_descendants(pid)])
+    return _usage([pid, *descendants(pid)])
 
 
 def usage_of_server(part: str) -> Usage:
     """Measure the server one of whose children has `part` in its command line, as PostgreSQL's have the database."""
-    child = next(pid for pid in _all() if part in _read(pid, "cmdline"))
+    child = next(pid for pid in _all() if part in command_of(pid))
     return usage_of_tree(int(_stat(child)[1]))
 
 
@@ -38,12 +37,18 @@ def _usage(pids: list[int]) -> Usage:
     return Usage(cpu, max(peaks, default=0) / 1024, sum(shares) / 1024)
 
 
-def _descendants(pid: int) -> Iterator[int]:
+def descendants(pid: int) -> list[int]:
+    """Give the ids of all that a process has started and that lives, by age as far as ids tell it."""
     parents = {child: int(stat[1]) for child in _all() if (stat := _stat(child))}
     found = {pid}
     while more := {child for child, parent in parents.items() if parent in found} - found:
-        yield from more
         found |= more
+    return sorted(found - {pid})
+
+
+def command_of(pid: int) -> str:
+    """Give a process's command line; empty if it has ended."""
+    return _read(pid, "cmdline").replace("\0", " ").strip()
 
 
 def _all() -> list[int]:

@@ -1,16 +1,19 @@
 """Many virtual ConnectWise sites and receivers in one cheap process: `python -m tests.benchmarks.sites EVERY LOW HIGH`.
 
 A GET of a list is answered after LOW to HIGH ms: by no record, but each EVERY-th first page by one just changed (below
-/quiet nothing changes). A POST is a notification, and answered by 204 at once. Prints its URL.
+/quiet nothing changes). A POST is a notification, and answered by 204 at once. Prints its URL; below it, /_asked tells
+which polls and notifications came more than once, and whether with other bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import random
 import socket
 import sys
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from email.utils import formatdate
 from itertools import count
@@ -24,6 +27,8 @@ class Sites(asyncio.Protocol):
     """One connection; requests come one after another."""
 
     reads = count(1)
+    asked: Counter[str] = Counter()
+    bodies: dict[str, set[int]] = defaultdict(set)
     every, low, high = 50, 100.0, 300.0
 
     def __init__(self) -> None:
@@ -42,11 +47,30 @@ class Sites(asyncio.Protocol):
         if not end or len(body) < _length(head):
             return
         self._buffer = b""
+        target = head.split(b" ", 2)[1]
+        if target == b"/_asked":
+            self._send(_answer(self._repeated()))
+            return
+        self._count(head, target, body)
         if head.startswith(b"POST"):
             self._send(b"HTTP/1.1 204 No Content\r\n\r\n")
         else:
             delay = random.uniform(self.low, self.high) / 1000
-            self._loop.call_later(delay, self._send, _answer(self._page(head.split(b" ", 2)[1])))
+            self._loop.call_later(delay, self._send, _answer(self._page(target)))
+
+    def _count(self, head: bytes, target: bytes, body: bytes) -> None:
+        """Count a poll by its login and path, a notification by its id."""
+        if webhook_id := _header(head, b"webhook-id"):
+            self.bodies[webhook_id.decode()].add(hash(body))
+        login = base64.b64decode(_header(head, b"authorization").removeprefix(b"Basic ")).partition(b"+")[0]
+        self.asked[(webhook_id or login + b" " + target.partition(b"?")[0]).decode()] += 1
+
+    def _repeated(self) -> dict[str, object]:
+        return {
+            "asked": len(self.asked),
+            "repeated": {key: number for key, number in self.asked.items() if number > 1},
+            "changed": [key for key, bodies in self.bodies.items() if len(bodies) > 1],
+        }
 
     def _page(self, target: bytes) -> list[dict[str, object]]:
         if b"pageId=" in target or target.startswith(b"/quiet") or next(self.reads) % self.every:
@@ -60,14 +84,19 @@ class Sites(asyncio.Protocol):
 
 
 def _length(head: bytes) -> int:
-    for line in head.lower().split(b"\r\n"):
-        if line.startswith(b"content-length:"):
-            return int(line.split(b":")[1])
-    return 0
+    return int(_header(head, b"content-length") or 0)
 
 
-def _answer(page: list[dict[str, object]]) -> bytes:
-    body = json.dumps(page).encode()
+def _header(head: bytes, name: bytes) -> bytes:
+    for line in head.split(b"\r\n"):
+        key, _, value = line.partition(b":")
+        if key.lower() == name:
+            return value.strip()
+    return b""
+
+
+def _answer(what: object) -> bytes:
+    body = json.dumps(what).encode()
     date = formatdate(usegmt=True)
     head = f"HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body

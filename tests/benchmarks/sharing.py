@@ -1,0 +1,44 @@
+"""Several machines share polls and notifications, and a worker of one is killed: `python -m tests.benchmarks.sharing`.
+
+`--machines` times `manage.py work`, on the PostgreSQL and Redis of CWCONNECT_DATABASE_URL and CWCONNECT_REDIS_URL. When
+half is done a worker process is killed by SIGKILL. Done twice may be only what was in flight at the kill, and with the
+same bytes; a schedule fires once, however many machines there are.
+"""
+
+from __future__ import annotations
+
+from tests.benchmarks.contest import Bar, contend, options, serving, tell
+from tests.benchmarks.storage import NO_SERVER, QUEUE, SERVER, postgresql
+
+NEVER = 10**9
+WRONG = (
+    *("of these not in flight", "with other bytes", "never asked or sent", "polls with two runs", "not delivered"),
+    "fired twice",
+)
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--polls", type=int, default=50_000)
+    parser.add_argument("--notifications", type=int, default=50_000)
+    parser.add_argument("--machines", type=int, default=3)
+    chosen = parser.parse_args()
+    if not (SERVER and QUEUE):
+        raise SystemExit(f"{NO_SERVER} CWCONNECT_REDIS_URL is needed too.")
+    with (
+        serving("-m", "tests.benchmarks.sites", str(NEVER), "20", "60") as url,
+        postgresql() as environment,
+    ):
+        name = f"{chosen.machines} machines"
+        figure = contend(
+            *("our_sharing", url, chosen.polls, chosen.notifications, chosen.machines, name),
+            environment=environment,
+        )
+    assert figure is not None
+    bars = [Bar(what, figure.more[what], 0, at_least=False) for what in WRONG]
+    bars.append(Bar("in flight at the kill", figure.more["in flight at the kill"], 1))
+    tell("sharing", "jobs", [figure], bars, as_json=chosen.json)
+
+
+if __name__ == "__main__":
+    main()
