@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from tests.benchmarks.service import set_up, working
 
 PATIENCE_SECONDS = 3600
 RECEIVERS = 40
+CLUSTER = "polling.runtime.cluster"
 # Each firing of a schedule moves its next run; a due time that fired twice would stand here twice.
 FIRINGS = """
 CREATE TABLE firings (due timestamptz);
@@ -42,7 +43,7 @@ def share(url: str, polls: int, notifications: int, machines: int, name: str) ->
     with ExitStack() as stack, Stopwatch() as watch:
         works = [stack.enter_context(working()) for _ in range(machines)]
         _wait(lambda: sum(_left()) <= (polls + notifications) // 2)
-        in_flight = _kill_worker(works[0])
+        in_flight = _kill_worker(works)
         _wait(lambda: not any(_left()))
     return watch.figure(name, polls + notifications, **_findings(url, in_flight))
 
@@ -80,35 +81,52 @@ def _left() -> tuple[int, int]:
     return due.count(), Notification.objects.filter(state="pending").count()
 
 
-def _wait(true: Callable[[], bool]) -> None:
+def _wait(true: Callable[[], bool], *, every: float = 0.2) -> None:
     end = time.monotonic() + PATIENCE_SECONDS
     while not true():
         if time.monotonic() > end:
             raise SystemExit("Not done in time.")
-        time.sleep(0.2)
+        time.sleep(every)
 
 
-def _kill_worker(work: subprocess.Popen[bytes]) -> set[str]:
-    """Kill a worker of this machine; give what its cluster had in flight, by the names that the sites know.
+def _kill_worker(works: Sequence[subprocess.Popen[bytes]]) -> set[str]:
+    """Kill a worker of the first machine seen at work; give what its cluster had in flight, by the sites' names for it.
 
     The supervisor is stopped meanwhile, so that the leases can be read before it frees them.
     """
-    from cwconnect.connectwise.resources import find_resource
-    from polling.models import Notification, PollState
+    clusters = {work.pid: [pid for pid in descendants(work.pid) if CLUSTER in command_of(pid)] for work in works}
+    at_work: list[tuple[int, str]] = []
 
-    os.kill(work.pid, signal.SIGSTOP)
-    cluster = [pid for pid in descendants(work.pid) if "polling.runtime.cluster" in command_of(pid)]
-    signature = command_of(cluster[0]).split()[-1]
+    def seen_at_work() -> bool:
+        for supervisor, cluster in clusters.items():
+            signature = command_of(cluster[0]).split()[-1]
+            if _in_flight(signature):
+                at_work.append((supervisor, signature))
+                return True
+        return False
+
+    _wait(seen_at_work, every=0.01)
+    [(supervisor, signature)] = at_work
+    os.kill(supervisor, signal.SIGSTOP)
+    cluster = clusters[supervisor]
     os.kill(cluster[2], signal.SIGKILL)  # forked in this order: cluster, sentinel, workers, monitor, pusher
     _wait(lambda: not any(command_of(pid) for pid in cluster))
     time.sleep(1)  # what they had sent to the database is done or undone by then
+    held = _in_flight(signature)
+    os.kill(supervisor, signal.SIGCONT)
+    return held
+
+
+def _in_flight(signature: str) -> set[str]:
+    """Give what is under leases of this signature, as the sites name what they were asked."""
+    from cwconnect.connectwise.resources import find_resource
+    from polling.models import Notification, PollState
+
     ours: Any = {"lease_token__startswith": signature}
     sent = set(Notification.objects.filter(**ours).values_list("webhook_id", flat=True))
     states = PollState.objects.filter(**ours).values_list("resource_poll__instance__company", "resource_poll__name")
     paths = {name: resource.path for name in RESOURCES if (resource := find_resource(name))}
-    asked = {f"{company} /v4_6_release/apis/3.0{paths[name]}" for company, name in states}
-    os.kill(work.pid, signal.SIGCONT)
-    return sent | asked
+    return sent | {f"{company} /v4_6_release/apis/3.0{paths[name]}" for company, name in states}
 
 
 def _findings(url: str, in_flight: set[str]) -> dict[str, float]:

@@ -22,11 +22,13 @@ def main() -> None:
     parser.add_argument("--polls", type=int, default=50_000)
     parser.add_argument("--notifications", type=int, default=50_000)
     parser.add_argument("--machines", type=int, default=3)
+    parser.add_argument("--latency", type=float, default=40, help="of the sites, in ms, half of it more or less")
     chosen = parser.parse_args()
+    latency = (str(chosen.latency / 2), str(chosen.latency * 1.5))
     if not (SERVER and QUEUE):
         raise SystemExit(f"{NO_SERVER} CWCONNECT_REDIS_URL is needed too.")
     with (
-        serving("-m", "tests.benchmarks.sites", str(NEVER), "20", "60") as url,
+        serving("-m", "tests.benchmarks.sites", str(NEVER), *latency) as url,
         postgresql() as environment,
     ):
         name = f"{chosen.machines} machines"
