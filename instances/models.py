@@ -59,7 +59,9 @@ class Membership(models.Model):
 class Instance(models.Model):
     """One authenticated connection to a ConnectWise company, and where its events go."""
 
-    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="instances")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, db_index=False, related_name="instances"
+    )  # in an index below
     created_by = models.ForeignKey(ApiUser, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     name = models.CharField(max_length=200)
     tags = models.JSONField(default=list, blank=True)

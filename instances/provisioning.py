@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
 from cwconnect.connectwise.client import Client
@@ -68,6 +69,7 @@ def create_instance(
         begun, _ = _write_polls(instance, wanted, {}, marks, list(marks))
         audit.record(Action.CREATE_INSTANCE, instance, organization=organization)
         watching_changed.send(Instance, instance=instance, begun=begun, reset=[])
+        _read_whole(instance)
     return instance, token
 
 
@@ -106,6 +108,7 @@ def change_instance(
         )
         begun, reset = _write_polls(current, wanted, polls, marks, fresh)
         watching_changed.send(Instance, instance=current, begun=begun, reset=reset)
+        _read_whole(current)
     return current
 
 
@@ -125,7 +128,13 @@ def set_enabled(instance: Instance, *, enabled: bool) -> Instance:
             current.save(update_fields=["disabled", "updated_at"])
             audit.record(Action.ENABLE if enabled else Action.DISABLE, current, organization=current.organization)
             watching_changed.send(Instance, instance=current, begun=[], reset=[])
+        _read_whole(current)
     return current
+
+
+def _read_whole(instance: Instance) -> None:
+    """Read what shows the instance before its change is committed: nothing can fail between that and the answer."""
+    prefetch_related_objects([instance], "resource_polls")
 
 
 @transaction.atomic
