@@ -151,7 +151,7 @@ def plan_of(name: str, configuration: Mapping[str, Any]) -> Plan:
     if tolerance is None:
         tolerance = given.dates_configuration.created_check_tolerance or 0
     hub = _hub(name, given)
-    return Plan(
+    plan = Plan(
         hub=hub,
         id_field=given.id_field,
         updated=_updated(given.dates_configuration),
@@ -166,6 +166,11 @@ def plan_of(name: str, configuration: Mapping[str, Any]) -> Plan:
         track_changes=given.track_changes,
         ignore_empty_changes=given.ignore_empty_changes,
     )
+    try:
+        hub.check(needed_fields=plan.needed_fields)
+    except HubUrlError as error:
+        raise PollConfigurationError({"url": str(error)}) from error
+    return plan
 
 
 def _validated(given: object) -> PollConfiguration:

@@ -64,11 +64,15 @@ class HubUrl:
             extra=tuple((name, values[name]) for name in _PASSED_ON if values.get(name)),
             field_types=resource.field_types if resource else COMMON_FIELD_TYPES,
         )
+        parsed.check(needed_fields=())
+        return parsed
+
+    def check(self, *, needed_fields: Sequence[str]) -> None:
+        """Raise `HubUrlError` if a poll of it that reads these fields (dotted) can't be told to ConnectWise."""
         try:
-            parsed.params(_SAMPLE_OPENING, needed_fields=())
+            self.params(_SAMPLE_OPENING, needed_fields=needed_fields)
         except WhereError as error:
             raise HubUrlError(str(error)) from error
-        return parsed
 
     def conditions(self, opening: datetime) -> str | None:
         """Translate the `where`, with every template standing for `opening` (aware)."""

@@ -74,6 +74,8 @@ def test_the_tolerance_may_stand_in_both_places(where: dict[str, Any]) -> None:
         ({"datesConfiguration": [1]}, "datesConfiguration"),
         ({"url": "/hubs/crm/contacts?where=lastUpdated>'${gmtDate:bb}'"}, "url"),
         ({"url": "/hubs/crm/contacts?where=lastUpdated>>1"}, "url"),
+        ({"url": f"/hubs/crm/contacts?where=title='{'x' * 10_000}'"}, "url"),
+        ({"url": f"/hubs/crm/contacts?fields={'x' * 1723}"}, "url"),  # with what the poll adds it is too long
         ({"url": "nonsense"}, "url"),
         ({"url": 5}, "url"),
         ({"pageSize": 0}, "pageSize"),
