@@ -110,6 +110,7 @@ class Exactness(RuleBasedStateMachine):
         super().__init__()
         self._now = BEGINNING
         self._our_offset = 0.0
+        self._was_set_back = False
         self._clock = time_machine.travel(self._our_time(), tick=False)
         self._traveller = self._clock.start()
         self._frozen: list[tuple[Job, Any]] = []
@@ -229,6 +230,7 @@ class Exactness(RuleBasedStateMachine):
     def change_the_role(self, *, may_read: bool) -> None:
         (self._store.allow if may_read else self._store.forbid)(self._list)
 
+    @precondition(lambda self: not self._was_set_back)  # the rows' stamps are then no clock to go by
     @rule(sends=st.booleans())
     def send_dates(self, *, sends: bool) -> None:
         self._store.send_date_header = sends
@@ -245,7 +247,7 @@ class Exactness(RuleBasedStateMachine):
     def set_their_clock_back(self, back: int, seconds: float, pick: int) -> None:
         """Between two good polls, not so far that time makes good for it, and while ours is right; what is written
         then is told by the second poll that follows."""
-        self._store.send_date_header = True
+        self._store.send_date_header = self._was_set_back = True
         self._make_good()
         self._now -= back
         self._our_offset += back

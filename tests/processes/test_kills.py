@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.processes.services import Seen, Service, wait_until
@@ -10,7 +12,8 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 
 
 def replaced(demo: Service, old: dict[str, Seen]) -> None:
-    """Wait until another cluster works, and a change made from then on has arrived."""
+    """Wait until another cluster works, and a change made from then on has arrived: 90 s in all."""
+    killed_at = time.monotonic()
     wait_until(
         lambda: (new := demo.roles()) and new["cluster"].pid != old["cluster"].pid,
         60,
@@ -19,7 +22,7 @@ def replaced(demo: Service, old: dict[str, Seen]) -> None:
     )
     alive = {seen.pid for seen in demo.alive()}
     assert not alive & {seen.pid for seen in old.values()}
-    demo.wait_for_news(85, "contacts")
+    demo.wait_for_news(killed_at + 90 - time.monotonic(), "contacts")
 
 
 @pytest.mark.parametrize("role", ["cluster", "sentinel", "pusher", "monitor"])
