@@ -79,6 +79,30 @@ def test_the_request_is_sent_as_given(door: Door) -> None:
     assert body == b"\x00\xff"
 
 
+def test_a_header_stands_once_whoever_gives_it(door: Door) -> None:
+    seen = []
+
+    def handle(connection: socket.socket) -> None:
+        seen.append(read_request(connection))
+        connection.sendall(answer())
+
+    given = {"user-agent": "ours", "AUTHORIZATION": "Bearer x"}
+    with RawServer(handle) as server:
+        door.request("GET", server.url(), headers=given, limits=QUICK, auth=("a", "b"))
+        door.close()
+
+    lines = seen[0].lower().split(b"\r\n")
+    assert [line for line in lines if line.startswith(b"user-agent")] == [b"user-agent: ours"]
+    assert [line for line in lines if line.startswith(b"authorization")] == [b"authorization: basic ytpi"]
+
+
+def test_a_header_that_would_begin_another_is_not_sent(door: Door) -> None:
+    with RawServer(always(answer())) as server:
+        with pytest.raises(InvalidHeader):
+            door.request("GET", server.url(), headers={"A": "b\r\nC: d"}, limits=QUICK)
+        assert not server.connections
+
+
 def test_nothing_is_taken_from_the_environment(door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1/")

@@ -2,7 +2,7 @@
 
 It connects to public addresses and opened networks only, and to the very address it judged; keeps connect, read
 and total time limits and a size limit; follows no redirect; takes nothing from the environment.
-`door` sends, `adapters` holds the sockets and pools, `addresses` judges, `headers` merges, `errors` names failures.
+`door` sends, `connections` holds the sockets and pools, `addresses` judges, `headers` merges, `errors` names failures.
 """
 
 from cwconnect.http.addresses import AddressPolicy

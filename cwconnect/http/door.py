@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import ssl
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import requests
 import urllib3.exceptions
-from requests.structures import CaseInsensitiveDict
-from urllib3.util import Url, parse_url
+from requests.utils import check_header_validity
+from urllib3.response import BaseHTTPResponse
+from urllib3.util import Timeout, Url, parse_url
 
-from cwconnect.http.adapters import Flight, GuardedAdapter, current_flight
 from cwconnect.http.addresses import AddressPolicy, Network, resolve
+from cwconnect.http.connections import Flight, current_flight, make_pools
 from cwconnect.http.errors import Dropped, InvalidHeader, InvalidUrl, OutboundError, TimedOut, TlsFailed, TooLarge
+from cwconnect.http.headers import basic
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,14 @@ class Door:
         ca_file: str | None = None,
     ) -> None:
         self._policy = AddressPolicy(tuple(private_networks))
-        self._proxies = {"http": proxy, "https": proxy} if proxy else None
-        self._adapter = GuardedAdapter(self._policy, pool_size=pool_size, hosts=_HOSTS_KEPT_ALIVE, ca_file=ca_file)
+        self._proxied = proxy is not None
+        self._pools = make_pools(
+            self._policy, proxy=proxy, pool_size=pool_size, hosts=_HOSTS_KEPT_ALIVE, ca_file=ca_file
+        )
 
     def close(self) -> None:
         """Close the connections kept alive."""
-        self._adapter.close()
+        self._pools.clear()
 
     def check_url(self, url: str) -> None:
         """Raise `InvalidUrl` unless it is an http(s) URL with a host and without credentials. Resolves nothing."""
@@ -101,40 +105,61 @@ class Door:
         connection that turns out dead before any byte of an answer gets one second try on a new one.
         """
         target = _parse(url)
-        prepared = _prepare(method, url, headers, body, auth)
+        call = _Call(method, _spell(url), _headers(headers, auth), body, limits)
         started = time.monotonic()
         flight = Flight(deadline=started + limits.total)
         token = current_flight.set(flight)
         try:
-            if self._proxies:
+            if self._proxied:
                 self._vet(target, limits)
-            response = self._send(prepared, limits, flight)
+            response = self._send(call, flight)
             content, truncated = _read(response, limits, truncate=truncate)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise _explain(error, target.host or "", limits, flight) from error
         finally:
             current_flight.reset(token)
-        return Reply(response.status_code, response.headers, content, time.monotonic() - started, truncated)
+        return Reply(response.status, response.headers, content, time.monotonic() - started, truncated)
 
     def _vet(self, target: Url, limits: Limits) -> None:
         host = (target.host or "").strip("[]")
         port = target.port or (443 if target.scheme == "https" else 80)
         self._policy.vet(host, resolve(host, port, timeout=limits.connect))
 
-    def _send(self, prepared: requests.PreparedRequest, limits: Limits, flight: Flight) -> requests.Response:
+    def _send(self, call: _Call, flight: Flight) -> BaseHTTPResponse:
         try:
-            return self._send_once(prepared, limits)
-        except (requests.ConnectionError, OSError) as error:
-            if flight.connected_anew or flight.received or isinstance(error, requests.Timeout | TimeoutError):
+            return self._send_once(call)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            if flight.connected_anew or flight.received or _is_time_out(error):
                 raise
             flight.must_connect_anew = True
-            return self._send_once(prepared, limits)
+            return self._send_once(call)
 
-    def _send_once(self, prepared: requests.PreparedRequest, limits: Limits) -> requests.Response:
-        timeout = (limits.connect, limits.read)
-        return self._adapter.send(prepared, stream=True, timeout=timeout, proxies=self._proxies)
+    def _send_once(self, call: _Call) -> BaseHTTPResponse:
+        return self._pools.urlopen(
+            call.method,
+            call.url,
+            headers=call.headers,
+            body=call.body,
+            timeout=Timeout(connect=call.limits.connect, read=call.limits.read),
+            redirect=False,
+            retries=False,
+            preload_content=False,
+            decode_content=False,
+        )
 
 
+@dataclass(frozen=True)
+class _Call:
+    """A request as urllib3 takes it."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    limits: Limits
+
+
+@lru_cache(maxsize=1024)  # each notification of a receiver asks again, and so does the pool
 def _parse(url: str) -> Url:
     if _ODD_CHARACTERS.search(url):
         raise InvalidUrl("The URL holds a space, a control character or a backslash.")
@@ -160,37 +185,43 @@ def _authority(url: str) -> str:
     return re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]
 
 
-def _prepare(
-    method: str, url: str, headers: Mapping[str, str], body: bytes | None, auth: tuple[str, str] | None
-) -> requests.PreparedRequest:
-    """Build the request step by step: requests' own `prepare` spends half its time on cookies we never send."""
+@lru_cache(maxsize=1024)
+def _spell(url: str) -> str:
+    """Give a URL as it is sent: percent-encoded, and its host in IDNA, the way requests does it."""
     prepared = requests.PreparedRequest()
-    prepared.prepare_method(method)
     try:
         prepared.prepare_url(url, None)
-        prepared.prepare_headers(CaseInsensitiveDict({**_DEFAULT_HEADERS, **headers}))
-    except requests.exceptions.InvalidHeader as error:
-        raise InvalidHeader("A header of the request has a name or value that can't be sent.") from error
     except (requests.RequestException, ValueError) as error:
         raise InvalidUrl("The URL can't be read.") from error
-    prepared.prepare_body(body, None)
+    return prepared.url or ""
+
+
+def _headers(given: Mapping[str, str], auth: tuple[str, str] | None) -> dict[str, str]:
+    """Give the headers to send; InvalidHeader if one of those given can't be."""
+    try:
+        for header in given.items():
+            check_header_validity(header)
+    except requests.exceptions.InvalidHeader as error:
+        raise InvalidHeader("A header of the request has a name or value that can't be sent.") from error
+    names = {name.lower() for name in given}
+    headers = {name: value for name, value in _DEFAULT_HEADERS.items() if name.lower() not in names} | dict(given)
     if auth:
-        credentials = base64.b64encode(":".join(auth).encode()).decode()
-        prepared.headers["Authorization"] = f"Basic {credentials}"
-    return prepared
+        headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+        headers["Authorization"] = basic(*auth)
+    return headers
 
 
-def _read(response: requests.Response, limits: Limits, *, truncate: bool) -> tuple[bytes, bool]:
+def _read(response: BaseHTTPResponse, limits: Limits, *, truncate: bool) -> tuple[bytes, bool]:
     chunks, size = [], 0
     try:
-        for chunk in response.raw.stream(_CHUNK, decode_content=True):
+        for chunk in response.stream(_CHUNK, decode_content=True):
             chunks.append(chunk)
             size += len(chunk)
             if size > limits.body:
                 break
     finally:
-        if not response.raw.closed:
-            response.raw.close()  # an answer not read to its end leaves a connection that can't be used again
+        if not response.closed:
+            response.close()  # an answer not read to its end leaves a connection that can't be used again
     if size <= limits.body:
         return b"".join(chunks), False
     if not truncate:
@@ -200,9 +231,9 @@ def _read(response: requests.Response, limits: Limits, *, truncate: bool) -> tup
 
 def _explain(error: Exception, host: str, limits: Limits, flight: Flight) -> OutboundError:
     causes = _chain(error)
-    if isinstance(error, requests.exceptions.InvalidURL):
+    if isinstance(error, urllib3.exceptions.LocationValueError):
         return InvalidUrl("The URL can't be read.")
-    if any(isinstance(cause, requests.Timeout | TimeoutError | urllib3.exceptions.TimeoutError) for cause in causes):
+    if any(map(_is_time_out, causes)):
         return TimedOut(_timeout_words(host, limits, flight))
     tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
     if flight.connecting and tls:
@@ -212,6 +243,10 @@ def _explain(error: Exception, host: str, limits: Limits, flight: Flight) -> Out
     if any(isinstance(cause, urllib3.exceptions.DecodeError) for cause in causes):
         return Dropped(f"The answer of {host} can't be decompressed.")
     return Dropped(f"{host} ended the connection before its answer was complete.")
+
+
+def _is_time_out(error: BaseException) -> bool:
+    return isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError)
 
 
 def _timeout_words(host: str, limits: Limits, flight: Flight) -> str:
@@ -229,7 +264,7 @@ def _tls_words(error: ssl.SSLError) -> str:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """List an error and all that it wraps: requests and urllib3 keep causes in `args`, `reason` and `__context__`."""
+    """List an error and all that it wraps: urllib3 keeps causes in `args`, `reason` and `__context__`."""
     found: list[BaseException] = []
     waiting: list[object] = [error]
     while waiting:

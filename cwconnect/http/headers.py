@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 
@@ -16,6 +17,11 @@ _RESERVED = frozenset(
         *("expect", "proxy-connection", "proxy-authorization"),
     ]
 )
+
+
+def basic(user: str, password: str) -> str:
+    """Give the value of an `Authorization` header (RFC 7617), in UTF-8."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def merge_headers(ours: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:

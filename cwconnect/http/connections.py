@@ -1,6 +1,6 @@
 """Sockets, connections and pools that obey the door: vetted addresses only, and one deadline for the whole request.
 
-requests and urllib3 know a time-out per read, which a server that sends a byte a second never meets. Here each
+urllib3 knows a time-out per read, which a server that sends a byte a second never meets. Here each
 read and write of a socket gets the smaller of that time-out and what is left of the request's total, headers and
 TLS handshake included. Which request a socket works for is told by a context variable, since a pooled connection
 serves many requests, each from start to end in one thread.
@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import certifi
-from requests.adapters import HTTPAdapter
-from requests.models import PreparedRequest
+from requests.utils import get_auth_from_url
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import PoolManager, ProxyManager
@@ -25,6 +24,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from cwconnect.http.addresses import AddressPolicy, Endpoint, resolve
 from cwconnect.http.errors import ConnectFailed, TimedOut
+from cwconnect.http.headers import basic
 
 
 @dataclass
@@ -173,39 +173,17 @@ class GuardedProxyManager(_GuardedManagerMixin, ProxyManager):
     """The same, through the operator's proxy."""
 
 
-class GuardedAdapter(HTTPAdapter):
-    """requests' way of sending a prepared request, over guarded pools and one TLS context."""
-
-    def __init__(self, guard: AddressPolicy, *, pool_size: int, hosts: int, ca_file: str | None) -> None:
-        self._guard = guard
-        self._tls = _make_tls_context(ca_file)
-        super().__init__(pool_connections=hosts, pool_maxsize=pool_size, max_retries=0)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
-        self.poolmanager = GuardedPoolManager(
-            self._guard, num_pools=connections, maxsize=maxsize, block=block, ssl_context=self._tls, **pool_kwargs
-        )
-
-    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        if proxy not in self.proxy_manager:
-            self.proxy_manager[proxy] = GuardedProxyManager(
-                self._guard,
-                proxy,
-                proxy_headers=self.proxy_headers(proxy),
-                maxsize=self._pool_maxsize,  # type: ignore[attr-defined]  # set by HTTPAdapter, unknown to its stubs
-                ssl_context=self._tls,
-                proxy_ssl_context=self._tls,
-                **proxy_kwargs,
-            )
-        return self.proxy_manager[proxy]
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Leave trust to the shared context: naming a bundle would have it read again for each connection."""
-
-    def build_connection_pool_key_attributes(self, request: PreparedRequest, verify: Any, cert: Any = None) -> Any:
-        """Name no bundle here either; certificates are always required."""
-        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, {"cert_reqs": "CERT_REQUIRED"}
+def make_pools(
+    guard: AddressPolicy, *, proxy: str | None, pool_size: int, hosts: int, ca_file: str | None
+) -> PoolManager:
+    """Give pools of guarded connections: `pool_size` kept alive a host, for so many hosts, through `proxy` if given."""
+    tls = _make_tls_context(ca_file)
+    kept: dict[str, Any] = {"num_pools": hosts, "maxsize": pool_size, "ssl_context": tls, "cert_reqs": "CERT_REQUIRED"}
+    if proxy is None:
+        return GuardedPoolManager(guard, **kept)
+    user, password = get_auth_from_url(proxy)
+    login = {"Proxy-Authorization": basic(user, password)} if user else {}
+    return GuardedProxyManager(guard, proxy, proxy_headers=login, proxy_ssl_context=tls, **kept)
 
 
 def _make_tls_context(ca_file: str | None) -> ssl.SSLContext:
