@@ -68,6 +68,7 @@ AXES_CLIENT_IP_CALLABLE = "cwconnect.front_door.client_address"
 AXES_LOCKOUT_CALLABLE = "cwconnect.front_door.locked_out"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
+SESSION_ENGINE = "cwconnect.sessions"
 SESSION_COOKIE_AGE = 12 * 3600  # a working day, whatever is clicked; then people sign in again
 if _https:  # names that a browser takes from this very host alone, and over TLS
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"

@@ -23,7 +23,11 @@ class MailServer:
                 self._answer(stream, line.decode().strip().upper())
 
     def _answer(self, stream: IO[bytes], command: str) -> None:
-        if command.startswith("MAIL") and self.refuses:
+        if command.startswith("EHLO"):
+            self._say(stream, "250-hello\r\n250 AUTH PLAIN")
+        elif command.startswith("AUTH"):
+            self._say(stream, "235 welcome")
+        elif command.startswith("MAIL") and self.refuses:
             self._say(stream, "550 go away")
         elif command.startswith("DATA"):
             self._say(stream, "354 go on")

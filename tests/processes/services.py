@@ -158,11 +158,11 @@ def manage(data: Path, *arguments: str, environment: dict[str, str] | None = Non
     return Service(data, "manage.py", *arguments, environment=environment)
 
 
-def ask(data: Path, *arguments: str, environment: dict[str, str] | None = None) -> str:
-    """Run a command to its end beside what runs already; give what it prints."""
+def ask(data: Path, *arguments: str, environment: dict[str, str] | None = None, check: bool = True) -> str:
+    """Run a command to its end beside what runs already; give what it prints. It must not fail, if that is to check."""
     command = [sys.executable, "manage.py", *arguments]
     env = environment_of(data) | (environment or {})
-    return subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run(command, cwd=ROOT, env=env, check=check, capture_output=True, text=True, timeout=60).stdout
 
 
 def poll_now(data: Path) -> None:

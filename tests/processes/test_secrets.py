@@ -1,4 +1,4 @@
-"""A whole run leaves no secret in the clear: not in logs, answers, pages or the database's files."""
+"""A whole run leaves no secret in the clear: not in logs, answers, pages, mails, exports or the database's files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import base64
 import http.client
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -16,12 +18,14 @@ from urllib.parse import urlencode
 import pytest
 
 from cwconnect.demo import free_port
+from tests.local_servers import RawServer
+from tests.mail_servers import MailServer
 from tests.polling.receivers import Receiver, start_receiver
 from tests.processes.services import ask, manage, poll_now, wait_until
 from tests.sandboxes import start_sandbox
 from tests.seed import example_body
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
 EMBEDDED = {"CWCONNECT_PRIVATE_NETWORKS": "127.0.0.0/8", "CWCONNECT_DATABASE_URL": "", "CWCONNECT_REDIS_URL": ""}
 CONFIGURED = {
@@ -33,8 +37,13 @@ CONFIGURED = {
     "event.notification.basic.password": "a-basic-password-of-the-receiver",
     "event.notification.callback.headers": {"X-Api-Key": "a-header-of-the-receiver"},
 }
+RESOURCES = ("contacts", "incidents", "organizations")
+ROTATED = "a-newer-signature-key-of-the-receiver"
 PASSWORD = "a-password-of-a-person"
 METRICS = "a-token-of-the-metrics"
+CHAT = "a-token-in-the-path-of-the-chats-webhook"
+HEARTBEAT = "a-token-in-the-path-of-the-heartbeat"
+MAIL = "a-password-of-the-mail-server"
 
 
 @dataclass
@@ -54,6 +63,7 @@ class Browser:
         connection.close()
         for value in answer.headers.get_all("Set-Cookie") or ():
             self.cookies.load(value)
+        del answer.headers["Set-Cookie"]  # the one place where a session's cookie may stand
         self.said.append(f"{answer.headers}\n{text}")
         return answer.status, text
 
@@ -68,7 +78,7 @@ class Browser:
         assert status == 302
 
 
-def secrets_of(made: dict[str, str], token: str, data: Path) -> dict[str, str]:
+def secrets_of(made: dict[str, str], browser: Browser, token: str, data: Path) -> dict[str, str]:
     """Give every secret that the run has used, by what it is."""
     basic = f"acme+{CONFIGURED['public.key']}:{CONFIGURED['private.key']}"
     return {
@@ -79,6 +89,12 @@ def secrets_of(made: dict[str, str], token: str, data: Path) -> dict[str, str]:
         "token": token,
         "password": PASSWORD,
         "metrics": METRICS,
+        "the signature key after the rotation": ROTATED,
+        "the chat's webhook": CHAT,
+        "the heartbeat": HEARTBEAT,
+        "the mail server's password": MAIL,
+        "ConnectWise's refused key": "another-private-key",
+        "the session's cookie": browser.cookies["sessionid"].value,
         "ConnectWise's Authorization": base64.b64encode(basic.encode()).decode(),
         "receiver's Authorization": base64.b64encode(b"bob:a-basic-password-of-the-receiver").decode(),
         "secret key": (data / "secret_key").read_text(),
@@ -102,8 +118,17 @@ def work_through(browser: Browser, made: dict[str, str], url: str, receiver: Rec
     created = json.loads(browser.said.pop().partition("\n\n")[2])  # the one answer that shows the token
     wrong = {"configuration": {"private.key": "another-private-key"}}
     assert browser.ask("PATCH", f"/instances/{created['id']}", json.dumps(wrong), **headers)[0] in (400, 401)
-    for path in ("", "/configuration"):
-        assert browser.ask("GET", f"/instances/{created['id']}{path}", **headers)[0] == 200
+    rotated = {"configuration": {"event.notification.signature.key": ROTATED}}
+    assert browser.ask("PATCH", f"/instances/{created['id']}", json.dumps(rotated), **headers)[0] == 200
+    for path in (
+        f"/instances/{created['id']}",
+        f"/instances/{created['id']}/configuration",
+        "/v1/secrets",
+        "/api/schema",
+    ):
+        assert browser.ask("GET", path, **headers)[0] == 200, path
+    test = json.dumps({"resource": "contacts"})
+    assert browser.ask("POST", f"/v1/instances/{created['id']}/test-notification", test, **headers)[0] == 200
     browser.ask("GET", "/instances", Authorization=headers["Authorization"][:-4])
     browser.ask("GET", "/metrics", Authorization=f"Bearer {METRICS}")
     browser.ask("GET", "/readyz")
@@ -121,38 +146,95 @@ def look_at_pages(browser: Browser) -> None:
             seen.add(path)
             found |= set(re.findall(r'href="(/[^"#]*)"', browser.ask("GET", path)[1]))
         waiting = [path for path in sorted(found - seen) if "logout" not in path and not path.startswith("/static/")]
-    assert len(seen) > 10
+    assert len(seen) > 30
+    assert any(re.fullmatch(r"/app/instances/\d+", path) for path in seen)
+
+
+@contextmanager
+def told() -> Iterator[tuple[dict[str, str], MailServer, Receiver]]:
+    """Run whom the operator hears from; give the settings that name them, and both."""
+    mail = MailServer()
+    with RawServer(mail.handle) as server, start_receiver() as chat:
+        place = chat.url.removesuffix("/events")
+        yield (
+            {
+                "CWCONNECT_EMAIL_URL": f"smtp://bob:{MAIL}@127.0.0.1:{server.port}/?to=ops@example.com",
+                "CWCONNECT_OPERATOR_WEBHOOK_URL": f"{place}/{CHAT}",
+                "CWCONNECT_HEARTBEAT_URL": f"{place}/{HEARTBEAT}",  # refused: the receiver takes no GET
+            },
+            mail,
+            chat,
+        )
+
+
+PERSON = f"""
+from django.contrib.auth.models import User
+from instances.models import Membership, Organization, Role
+account = User.objects.create_superuser("admin", password="{PASSWORD}")
+Membership.objects.create(account=account, organization=Organization.objects.get(), role=Role.OPERATOR)
+"""
+TELL = """
+from django.utils import timezone
+from polling.refusals import tell_refusals
+from polling.runtime.pulse import send_pulse
+from polling.telling import tell_operator
+now = timezone.now()
+tell_refusals(now), tell_operator(now), send_pulse(now)
+"""
+
+
+def break_and_look(browser: Browser, data: Path) -> None:
+    """Have pages fail, each with a traceback in the log."""
+    with closing(sqlite3.connect(data / "cwconnect.sqlite3", timeout=20)) as database:
+        database.execute("ALTER TABLE polling_event RENAME TO gone")
+    assert browser.ask("GET", "/admin/polling/event/")[0] == 500
+    assert browser.ask("GET", "/")[0] == 500
+
+
+def export(browser: Browser) -> None:
+    """Take what the admin gives as files."""
+    for table in ("event", "notification", "deliveryattempt", "pollrun"):
+        status, _ = browser.ask("GET", f"/admin/polling/{table}/export/")
+        assert status in (200, 404), table  # not every table has one
+    assert any("text/csv" in said for said in browser.said)
 
 
 def test_no_secret_of_a_run_is_found_in_the_clear(data: Path, receiver: Receiver) -> None:
     port = free_port()
-    environment = EMBEDDED | {"CWCONNECT_METRICS_TOKEN": METRICS}
     keys = {"public_key": CONFIGURED["public.key"], "private_key": CONFIGURED["private.key"]}
-    receiver.answer = lambda got: (503 if len(receiver.got) == 1 else 204, {})
-    with (
-        start_sandbox(records={"contacts": 5, "incidents": 5, "organizations": 5}, **keys) as sandbox,
-        manage(data, "up", "--port", str(port), environment=environment) as service,
-    ):
+    receiver.answer = lambda got: (503 if len(receiver.got) == 2 else 204, {})  # 1 is a test
+    with told() as (operator, mail, chat), ExitStack() as running:
+        environment = EMBEDDED | {"CWCONNECT_METRICS_TOKEN": METRICS} | operator
+        sandbox = running.enter_context(start_sandbox(records=dict.fromkeys(RESOURCES, 5), **keys))
+        service = running.enter_context(manage(data, "up", "--port", str(port), environment=environment))
         wait_until(lambda: "cwconnect is up" in service.output, 60, "up", lambda: service.output)
         made = json.loads(ask(data, "issue_secrets", "--organization=A", "--user=B", "--json"))
-        person = f"User.objects.create_superuser('admin', password='{PASSWORD}')"
-        ask(data, "shell", "-v0", "-c", f"from django.contrib.auth.models import User; {person}")
+        ask(data, "shell", "-v0", "-c", PERSON)
         browser = Browser(port)
         token = work_through(browser, made, sandbox.url, receiver)
         sandbox.store.change("contacts", 3, {"title": "Chief"})
         poll_now(data)
-        wait_until(lambda: len(receiver.got) > 1, 60, "a second try", lambda: service.output)
-        look_at_pages(browser)
+        wait_until(lambda: len(receiver.got) > 2, 60, "a second try", lambda: service.output)
+        printed = ask(data, "verify", "1", "--json", check=False) + ask(data, "licences")
         sandbox.store.fail_next(50, status=401)
         poll_now(data)
         wait_until(lambda: " failed: " in service.output, 30, "a failed poll in the log", lambda: service.output)
+        printed += ask(data, "shell", "-v0", "-c", TELL, environment=environment)
+        wait_until(lambda: mail.mails and chat.got, 90, "the operator told", lambda: service.output)
+        look_at_pages(browser)
+        export(browser)
+        break_and_look(browser, data)
         kept = {path.name: path.read_bytes() for path in data.iterdir() if not path.name.endswith(("_key", "_keys"))}
     assert any(name.endswith(".sqlite3") for name in kept)
-    places = {"the log": service.output, "answers and pages": "\n".join(browser.said)}
+    places = {"the log": service.output, "answers and pages": "\n".join(browser.said), "commands": printed}
+    places |= {"mails": "\n".join(mail.mails), "the chat": "\n".join(got.body.decode() for got in chat.got)}
     places |= {name: content.decode("latin-1") for name, content in kept.items()}
     assert "acme" in places["answers and pages"], "what is no secret is found"
     assert any("acme" in places[name] for name in kept), "what is no secret is found"
-    secrets = secrets_of(made, token, data)
+    assert "refuses the keys" in places["mails"]
+    assert "refuses the keys" in places["the chat"]
+    assert "Traceback" in places["the log"]
+    secrets = secrets_of(made, browser, token, data)
     found = [(what, where) for what in secrets for where in places if secrets[what] in places[where]]
     assert found == []
     lines = [json.loads(line) for line in service.lines if line.startswith("{")]

@@ -11,15 +11,18 @@ from typing import Any
 
 import pytest
 import time_machine
+from asgiref.sync import async_to_sync
 from axes.models import AccessAttempt
 from django.conf import settings as ours
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
 from cwconnect.front_door import client_address
+from cwconnect.sessions import SessionStore
 from polling.chores import forget_attempts
 from tests.processes.services import wait_until
 from tests.site.test_checks import manage
@@ -126,6 +129,36 @@ def test_signing_in_changes_the_session_and_a_new_password_ends_it(account: User
     assert client.get("/admin/").status_code == 302
     client.post("/admin/login/", {"username": "olga", "password": "another long password"})
     assert client.session.session_key != first
+
+
+def test_who_reads_the_database_can_not_take_a_session_over(account: User) -> None:
+    client = Client()
+    client.force_login(account)
+    (row,) = Session.objects.all()
+    cookie = client.cookies["sessionid"].value
+    assert client.get("/admin/").status_code == 200
+    for stolen in (row.session_key, row.session_data, ""):
+        thief = Client()
+        thief.cookies["sessionid"] = stolen
+        assert thief.get("/admin/").status_code == 302
+    assert cookie not in str(vars(row))
+    client.post("/admin/logout/")
+    assert Session.objects.count() == 0
+
+
+async def _live_through_async() -> list[object]:
+    store = SessionStore()
+    await store.aset("a", 1)
+    await store.asave()
+    again = SessionStore(store.session_key)
+    found = [await again.aget("a"), await again.aexists(store.session_key or "")]
+    await again.adelete()
+    return [*found, await SessionStore(store.session_key).aget("a")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_asynchronous_server_finds_the_same_sessions() -> None:
+    assert async_to_sync(_live_through_async)() == [1, True, None]
 
 
 def test_a_post_without_a_token_is_refused(account: User) -> None:
