@@ -3,7 +3,9 @@
 import os
 import tempfile
 
-os.environ.setdefault("CWCONNECT_DATA_DIR", tempfile.mkdtemp(prefix="cwconnect-tests-"))
+if "CWCONNECT_DATA_DIR" not in os.environ:  # else another process of this run made the folder, and removes it
+    _data = tempfile.TemporaryDirectory(prefix="cwconnect-tests-", ignore_cleanup_errors=True)
+    os.environ["CWCONNECT_DATA_DIR"] = _data.name
 os.environ.setdefault("CWCONNECT_SECRET_KEY", "a key for tests alone, of a length that Django's checks accept")
 os.environ.setdefault("CWCONNECT_ENCRYPTION_KEYS", "ZmDfcTF7_60GrrY167zsiPd67pEvs0aGOv2oasOM1Pg=")
 os.environ.setdefault("CWCONNECT_PRIVATE_NETWORKS", "127.0.0.0/8,::1/128")
