@@ -7,8 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polling.detection.changes import (
+    BURIED,
+    BURY,
+    FORGOTTEN,
     REMEMBER,
     SILENCE,
+    UNREAD,
     Known,
     Seen,
     UnstorableError,
@@ -23,11 +27,14 @@ from polling.detection.changes import (
 SINCE = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 BEFORE, AFTER = SINCE - timedelta(hours=1), SINCE + timedelta(hours=1)
 WATCH = Watch(since=SINCE, mark=100)
+DELETED = Verdict("DELETED", remember=True, gone=True)
 SAME, OTHER = digest({"name": "Ada"}), digest({"name": "Bob"})
 
 
-def seen(record_id: int = 17, updated: datetime | None = AFTER, created: datetime | None = None) -> Seen:
-    return Seen(record_id, updated, created, SAME)
+def seen(
+    record_id: int = 17, updated: datetime | None = AFTER, created: datetime | None = None, *, deleted: bool = False
+) -> Seen:
+    return Seen(record_id, updated, created, SAME, deleted)
 
 
 def known(updated: datetime = AFTER, content: bytes = SAME, *, gone: bool = False) -> Known:
@@ -50,12 +57,47 @@ def known(updated: datetime = AFTER, content: bytes = SAME, *, gone: bool = Fals
         (seen(), known(), SILENCE),
         (seen(101), known(), SILENCE),
         (seen(), known(gone=True), Verdict("UPDATED", remember=True)),
+        # Met by a sweep, by its id alone: as if never seen.
+        (seen(101), Known(None, UNREAD), Verdict("CREATED", remember=True)),
+        (seen(100, BEFORE), Known(None, UNREAD), REMEMBER),
+        (seen(100, AFTER), Known(None, UNREAD), Verdict("UPDATED", remember=True)),
+        # The tombstone of a sweep, and a row whose content is not known any more.
+        (seen(101), Known(5, UNREAD, gone=True), Verdict("UPDATED", remember=True)),
+        (seen(101), Known(None, FORGOTTEN), Verdict("UPDATED", remember=True)),
         (seen(), known(content=b"\x00" + SAME[1:]), REMEMBER),
         (seen(), known(BEFORE, content=b"\x00" + SAME[1:]), Verdict("UPDATED", remember=True)),
     ],
 )
 def test_a_record_is_judged_by_the_table(record: Seen, before: Known | None, verdict: Verdict) -> None:
     assert judge(record, before, WATCH) == verdict
+
+
+@pytest.mark.parametrize(
+    ("record", "before", "verdict"),
+    [
+        (seen(101, deleted=True), None, SILENCE),  # never told of
+        (seen(101, deleted=True), Known(None, UNREAD), SILENCE),
+        (seen(100, BEFORE, deleted=True), None, BURY),
+        (seen(100, None, deleted=True), None, BURY),
+        (seen(100, BEFORE, deleted=True), Known(None, UNREAD), BURY),
+        (seen(100, SINCE, deleted=True), None, DELETED),
+        (seen(100, deleted=True), Known(None, UNREAD), DELETED),
+        (seen(101, deleted=True), known(), DELETED),
+        (seen(deleted=True), known(BEFORE, content=OTHER), DELETED),
+        (seen(deleted=True), Known(None, FORGOTTEN), DELETED),
+        (seen(deleted=True), known(gone=True), BURIED),
+        (seen(deleted=True), known(BEFORE, content=OTHER, gone=True), BURIED),
+        (seen(deleted=True), Known(5, UNREAD, gone=True), BURY),  # told by a sweep before
+    ],
+)
+def test_a_record_with_the_deleted_flag_is_told_once(record: Seen, before: Known | None, verdict: Verdict) -> None:
+    assert judge(record, before, WATCH) == verdict
+
+
+@pytest.mark.parametrize(("seconds", "kind"), [(3, "CREATED"), (4, "UPDATED")])
+def test_the_tolerance_is_the_most_that_an_update_may_follow_its_creation(seconds: int, kind: str) -> None:
+    watch = Watch(SINCE, 100, created_tolerance=timedelta(seconds=3))
+    assert judge(seen(17, SINCE, created=SINCE - timedelta(seconds=seconds)), None, watch).kind == kind
 
 
 def test_within_the_tolerance_of_its_creation_an_update_means_created() -> None:

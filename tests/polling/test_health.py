@@ -15,7 +15,7 @@ from cwconnect.connectwise import errors
 from instances.configuration import read_configuration, wanted_of
 from instances.provisioning import change_instance, set_enabled
 from polling.detection.failures import PROBE_EVERY, Setback, setback_of
-from polling.detection.outcomes import fail_run
+from polling.detection.outcomes import fail_run, fail_sweep
 from polling.detection.poller import PollLoop, poll_due
 from polling.detection.runs import LEASE, PollJob
 from polling.models import Health, PollRun, PollState, Site
@@ -190,6 +190,41 @@ def test_401_stops_the_instance_but_for_one_probe_an_hour(three: World) -> None:
         assert len(paths(three)) == 1
         assert len(scheduled(three)) == 1
         assert run_due() == 0
+
+
+def test_a_refused_login_leaves_a_paused_poll_paused(three: World) -> None:
+    stored = wanted_of(three.instance)
+    polls = {**THREE, "organizations": {"enabled": False}}
+    wanted = read_configuration({"event.poller.configuration": polls}, base=stored, stored=stored)
+    three.instance = change_instance(three.instance, wanted=wanted)
+    three.store.set_keys("PUB", "another")
+    three.poll()
+    assert healths(three)["organizations"] == Health.PAUSED
+
+
+def test_a_sweep_that_is_refused_stops_the_polls_as_a_poll_would(three: World) -> None:
+    state = three.state
+    token, _ = claim(PollState.objects.all(), [state.pk], now=timezone.now(), length=LEASE)
+    fail_sweep(state, token, None, errors.Unauthorized("no", status=401))
+    assert healths(three) == dict.fromkeys(THREE, Health.UNAUTHORIZED)
+    assert three.state.failures == three.state.sweep_failures == 1
+    assert PollState.objects.filter(next_poll_at=None).count() == 2
+    probe = three.state.next_poll_at
+    assert probe is not None
+    assert probe > timezone.now() + timedelta(minutes=59)
+
+
+@pytest.mark.parametrize("error", [ValueError("ours"), errors.ServerFault("theirs", status=500)])
+def test_a_sweep_that_fails_otherwise_leaves_its_poll_alone(three: World, error: Exception) -> None:
+    state = three.state
+    token, _ = claim(PollState.objects.all(), [state.pk], now=timezone.now(), length=LEASE)
+    fail_sweep(state, token, None, error)
+    after = three.state
+    assert (after.health, after.failures, after.next_poll_at) == (Health.HEALTHY, 0, state.next_poll_at)
+    assert (after.sweep_failures, after.lease_token) == (1, None)
+    assert after.sweep_error != ""
+    assert after.next_sweep_at is not None
+    assert timezone.now() < after.next_sweep_at < timezone.now() + timedelta(minutes=1)
 
 
 def test_the_probe_that_succeeds_starts_the_others_again(three: World) -> None:
