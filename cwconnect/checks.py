@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  (Django's name)
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 from django.db.models import Model
 
@@ -94,6 +95,15 @@ def check_stored_secrets(**_: object) -> list[CheckMessage]:
             id="cwconnect.E004",
         )
     ]
+
+
+def require_keys() -> None:
+    """Raise ImproperlyConfigured, with the checks' sentences, unless the keys open what is stored.
+
+    For servers that load the site themselves: no command has run the checks before them.
+    """
+    if problems := [*check_encryption_keys(), *check_stored_secrets()]:
+        raise ImproperlyConfigured(" ".join(f"{problem.msg} {problem.hint}" for problem in problems))
 
 
 def _name(model: type[Model]) -> str:

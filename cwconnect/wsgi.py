@@ -9,4 +9,8 @@ from cwconnect.presence import hold
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cwconnect.settings")
 application = get_wsgi_application()
+
+from cwconnect.checks import require_keys  # noqa: E402  (reads models, which are there only now)
+
+require_keys()
 hold(settings.DATA_DIR)
