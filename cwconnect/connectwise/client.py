@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode
 
 from requests.utils import parse_header_links
 
@@ -200,5 +200,8 @@ def _next_params(reply: http.Reply) -> dict[str, str] | None:
     """Read the parameters of `Link: <…>; rel="next"`; its host may differ from ours and does not count."""
     for link in parse_header_links(reply.headers.get("Link", "")):
         if link.get("rel") == "next":
-            return dict(parse_qsl(urlsplit(link["url"]).query, keep_blank_values=True))
+            query = (
+                link["url"].partition("?")[2].partition("#")[0]
+            )  # whatever stands before it, and if it is a URL at all
+            return dict(parse_qsl(query, keep_blank_values=True))
     return None

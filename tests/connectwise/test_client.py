@@ -381,6 +381,12 @@ def test_a_link_to_another_host_is_read_for_its_parameters_only() -> None:
     assert seen[1].startswith(b"GET /v4_6_release/apis/3.0/company/contacts?pageSize=2&")
 
 
+@pytest.mark.parametrize("url", ["https://[/x?page=2", "?page=2#page=3", "http://a]b?page=2", "//:99999999/?page=2"])
+def test_a_link_that_is_no_url_is_read_for_its_parameters_too(url: str) -> None:
+    with site(answer(b'[{"id":1}]', headers=(f'Link: <{url}>; rel="next"',))) as (client, _):
+        assert client.list(CONTACTS, {}).next_params == {"page": "2"}
+
+
 def test_a_request_longer_than_connectwise_takes_is_not_sent(client: Client) -> None:
     with pytest.raises(Rejected, match="2000"):
         client.page(CONTACTS, {"conditions": "x" * 2000})
