@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ from cwconnect.connectwise.templates import Template, render_templates, split_te
 from cwconnect.connectwise.where import WhereError
 from cwconnect.email_url import read_email_url
 from cwconnect.errors import Refusal
-from cwconnect.http import Door, Reply
+from cwconnect.http import Door, Limits, OutboundError, Reply
 from instances.authentication import parse_header
 from instances.configuration import read_configuration
 from instances.hubs import parse_path, read_list
@@ -37,10 +38,13 @@ from polling.delivery.schedule import next_wait, retry_after_seconds
 from polling.detection.changes import field_changes
 from polling.detection.reading import read_records
 from polling.moments import read_moment
+from tests.local_servers import LOOPBACK, RawServer, read_request
 
 Target = Callable[[bytes], None]
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _SECRET = "a-private-key-0815"
+_DOOR = Door(LOOPBACK)
+_LIMITS = Limits(connect=1, read=0.3, total=0.6, body=64 * 1024)
 _PLAN = plan_of("contacts", {})
 
 
@@ -157,6 +161,21 @@ def authorization(data: bytes) -> None:
     assert parts is None or set(parts) <= {"user", "organization", "element"}
 
 
+def reply(data: bytes) -> None:
+    """All that a receiver sends, from its status line on: an answer of bounded size, or one of the door's errors."""
+
+    def handle(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(data)
+
+    with RawServer(handle) as server, suppress(OutboundError):
+        got = _DOOR.request("POST", server.url(), headers={}, body=b"{}", limits=_LIMITS, truncate=True)
+        assert len(got.body) <= _LIMITS.body
+        assert 100 <= got.status < 1000
+        retry_after_seconds(got.headers.get("Retry-After", ""), NOW)
+        got.text().encode()
+
+
 def retry_after(data: bytes) -> None:
     """A receiver's Retry-After: whatever it says, the next try is within the schedule's bounds."""
     seconds = retry_after_seconds(data.decode("latin-1"), NOW)
@@ -200,7 +219,7 @@ TARGETS: Mapping[str, Target] = {
     target.__name__: target
     for target in (
         *(where, template, pattern, zone, moment, hub_url, hub_route, request_body, poll_configuration),
-        *(answer, refusal, authorization, retry_after, email_url, setting),
+        *(answer, refusal, reply, authorization, retry_after, email_url, setting),
     )
 }
 
@@ -235,6 +254,11 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
     "refusal": (
         b'\x00\x64Retry-After: 5\n\n{"code": "InvalidObject", "message": "no", "errors": [{"message": "field"}]}',
         b"\x00\xc8Retry-After: Sun, 01 Mar 2026 12:00:09 GMT\n\n<html><title>Bad Gateway</title>",
+    ),
+    "reply": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nRetry-After: 5\r\nX: a\r\n b\r\n\r\nok",
+        b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\nX: y\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nLocation: //x\r\n\r\n\x1f\x8b",
     ),
     "authorization": (b"User abc+/=, Organization def, Element: ghi",),
     "retry_after": (b"120", b"Sun, 01 Mar 2026 12:00:09 GMT"),

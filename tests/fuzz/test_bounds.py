@@ -50,6 +50,23 @@ QUICK: dict[str, tuple[str, Rubbish]] = {
     ),
     "spaces in Authorization": ("authorization", lambda: b"User " + b" " * 100_000 + b"a"),
     "commas in Authorization": ("authorization", lambda: b"," * MB),
+    "a status line of 1 MB": ("reply", lambda: b"HTTP/1.1 200 " + b"a" * MB),
+    "a header of 1 MB": ("reply", lambda: b"HTTP/1.1 200 OK\r\nX: " + b"a" * MB),
+    "100,000 headers": ("reply", lambda: b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 100_000),
+    "100,000 promises to go on": ("reply", lambda: b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000),
+    "1,000,000 chunks": (
+        "reply",
+        lambda: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * MB,
+    ),
+    "a chunk's size of 1 MB": (
+        "reply",
+        lambda: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * MB,
+    ),
+    "trailers of 1 MB": (
+        "reply",
+        lambda: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: a\r\n" * 150_000,
+    ),
+    "a length of 5,000 digits": ("reply", lambda: b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\na"),
     "Retry-After of 1 MB": ("retry_after", lambda: b"9" * MB),
     "Retry-After of parentheses": ("retry_after", lambda: b"(" * 60_000),
     "100,000 addresses": ("email_url", lambda: b"smtp://a/?to=" + b"a@b," * 100_000),
