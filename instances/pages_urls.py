@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("signout", LogoutView.as_view(), name="signout"),
     path("password", views.PasswordView.as_view(), name="password"),
     path("start", views.first_start, name="first-start"),
+    path("people", views.people, name="people"),
     path("organization", views.choose_organization, name="choose-organization"),
     path("instances/new", new_views.new_instance, name="new-instance"),
     path("instances/new/test", new_views.test_connection, name="test-connection"),

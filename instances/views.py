@@ -16,7 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from cwconnect.errors import Conflict
-from instances.access import ORGANIZATION_KEY, PageRequest, person_of
+from instances.access import ORGANIZATION_KEY, PageRequest, page, person_of
 from instances.accounts import account_exists, create_first_account, is_first_start_code
 from instances.forms import FirstAccountForm
 from instances.models import Membership
@@ -88,3 +88,14 @@ def choose_organization(request: HttpRequest) -> HttpResponse:
     if chosen.isdecimal() and len(chosen) < 19 and own.filter(organization_id=chosen).exists():
         request.session[ORGANIZATION_KEY] = int(chosen)
     return redirect("overview")
+
+
+@page
+def people(request: PageRequest) -> HttpResponse:
+    """Show who belongs to the organization, in which role, and which programs may call its API."""
+    organization = request.person.organization
+    context = {
+        "memberships": organization.memberships.select_related("account").order_by("account__username"),
+        "callers": organization.api_users.order_by("name"),
+    }
+    return render(request, "instances/people.html", context)

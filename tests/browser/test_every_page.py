@@ -37,6 +37,7 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "deliveries-page": lambda ids: reverse("deliveries-page"),
     "events-page": lambda ids: reverse("events-page"),
     "event-page": lambda ids: reverse("event-page", args=[ids["event"]]),
+    "people": lambda ids: reverse("people"),
     "password": lambda ids: reverse("password"),
     "new-instance": lambda ids: reverse("new-instance"),
     "instance-settings": lambda ids: reverse("instance-settings", args=[ids["instance"]]),

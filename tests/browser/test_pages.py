@@ -62,7 +62,7 @@ def test_enter_leads_to_the_next_part_and_sends_nothing(window: Window) -> None:
 def test_a_test_that_fails_leads_to_its_field(window: Window) -> None:
     window.go("/app/instances/new")
     window.click("Test connection")
-    window.click("Company", role="link")
+    window.click("Company", role="link", exact=True)
     assert window.page.evaluate("location.hash") == "#id_company"
 
 

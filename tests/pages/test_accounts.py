@@ -105,6 +105,24 @@ def test_an_organization_of_others_can_not_be_chosen(operator: Client, other_ten
     assert "Beta" not in text_of(operator.get("/"))
 
 
+def test_people_shows_those_of_the_organization_with_their_roles(
+    operator: Client, viewer: Client, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    sign_in("stranger", other_tenant.organization)
+    html = text_of(viewer.get("/app/people"))
+    for words in ("olga", 'data-label="Role">operator', "victor", 'data-label="Role">viewer', tenant.user.name):
+        assert words in html
+    assert "stranger" not in html
+    assert "Change roles" not in html
+
+
+def test_an_administrator_is_led_to_accounts_and_roles(organization: Organization, operator: Client) -> None:
+    User.objects.update(is_superuser=True, is_staff=True)
+    html = text_of(operator.get("/app/people"))
+    assert f"/admin/instances/organization/{organization.pk}/change/" in html
+    assert operator.get(f"/admin/instances/organization/{organization.pk}/change/").status_code == 200
+
+
 def test_nothing_inline_and_nothing_from_elsewhere(operator: Client) -> None:
     answer = operator.get("/")
     assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
