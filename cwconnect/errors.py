@@ -6,11 +6,15 @@ REST framework's and Django's.
 
 from __future__ import annotations
 
+import logging
+import sys
 from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template import loader
 from django.views import defaults
 from rest_framework.exceptions import APIException
 from rest_framework.response import Response
@@ -19,13 +23,18 @@ from rest_framework.views import exception_handler
 from cwconnect.connectwise import errors as connectwise
 from cwconnect.request_ids import current_request_id
 
+log = logging.getLogger(__name__)
+
 PAGE_PREFIXES = ("/app/", "/api/docs/", "/admin/", "/static/")
 _WORDS = {
     400: "The request can't be read.",
     403: "This is not allowed.",
     404: "There is nothing at this address.",
     500: "Something went wrong in the service. Its log has the details under this requestId.",
+    503: "The database can't be used just now. Try again in a moment.",
 }
+_AWAY = (OperationalError, InterfaceError)  # gone, full, locked for too long; what is wrong with a query is another
+_AWAY_SECONDS = "10"
 _CONNECTWISE_STATUS: tuple[tuple[type[connectwise.ConnectWiseError], int], ...] = (
     (connectwise.Unauthorized, 401),
     (connectwise.Forbidden, 403),
@@ -75,6 +84,9 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
         return Response(error_body(error.message, error.provider_message), status=error.status)
     if isinstance(error, connectwise.ConnectWiseError):
         return _connectwise_error(error)
+    if isinstance(error, _AWAY):
+        log.error("The database can't be used: %s", error)
+        return Response(error_body(_WORDS[503]), status=503, headers={"Retry-After": _AWAY_SECONDS})
     response = exception_handler(error, context)
     if response is not None:
         response.data = error_body(_message(error))
@@ -123,5 +135,14 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer after a fault of ours (handler500); its traceback is in the log."""
+    """Answer after a fault of ours (handler500), or of the database's; its traceback is in the log."""
+    if isinstance(sys.exc_info()[1], _AWAY):
+        response = _unavailable() if is_page(request.path_info) else error_response(503)
+        response.headers["Retry-After"] = _AWAY_SECONDS
+        return response
     return defaults.server_error(request) if is_page(request.path_info) else error_response(500)
+
+
+def _unavailable() -> HttpResponse:
+    # Without the request: what the page would show of it is in the database.
+    return HttpResponse(loader.get_template("503.html").render(), status=503)

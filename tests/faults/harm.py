@@ -216,7 +216,7 @@ def fill_disk(world: World, chance: random.Random) -> Course:
             yield 0.5
             storage.fill_disk()  # what was freed meanwhile
             full = full or storage.disk_is_full()
-            refused += world.ask("POST", chance.choice(world.polls), {})[0] == 500
+            refused += world.ask("POST", chance.choice(world.polls), {})[0] == 503
             yield 0.5
         return f"a page could not be written, the web could not write {refused} times" if full else ""
     finally:
