@@ -117,6 +117,16 @@ def test_content_leaves_out_info_hrefs_and_nulls_at_every_depth() -> None:
     assert digest(record) == digest(noisy)
 
 
+def test_only_what_ends_in_href_is_a_reference() -> None:
+    assert digest({"a_href": 1}) == digest({})
+    assert digest({"_hrefs": 1}) != digest({})
+
+
+def test_a_field_that_becomes_an_object_changes_as_a_whole() -> None:
+    assert field_changes({"company": 5}, {"company": {"id": 5}}) == [{"field": "company", "from": 5, "to": {"id": 5}}]
+    assert field_changes({"company": {"id": 5}}, {}) == [{"field": "company", "from": {"id": 5}, "to": None}]
+
+
 @given(st.dictionaries(st.text(), st.integers(-(2**53), 2**53) | st.text() | st.booleans()))
 def test_the_order_of_members_is_no_content(record: dict[str, object]) -> None:
     assert digest(record) == digest(dict(reversed(record.items())))

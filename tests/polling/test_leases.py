@@ -54,6 +54,15 @@ def test_what_is_due_no_more_or_was_not_chosen_is_left_alone(key: int) -> None:
     assert state().lease_token is None
 
 
+def test_of_many_those_are_ours_that_nobody_else_holds(world: World) -> None:
+    world.watch(event__poller__configuration={"contacts": {}, "incidents": {}, "organizations": {}})
+    now = timezone.now()
+    held, *free = sorted(PollState.objects.values_list("pk", flat=True))
+    claim(PollState.objects.all(), [held], now=now, length=MINUTE)
+    _, keys = claim(PollState.objects.all(), [held, *free], now=now, length=MINUTE)
+    assert sorted(keys) == free
+
+
 def test_a_fence_writes_for_the_holder_and_for_nobody_else(key: int) -> None:
     now = timezone.now()
     old, _ = claim(PollState.objects.all(), [key], now=now - MINUTE, length=timedelta(seconds=1))
