@@ -16,6 +16,8 @@ from cwconnect.request_ids import new_request_id
 
 BASE_PATH = "/elements/api-v2"  # the product's; every route answers with and without it (contract §1)
 
+_TELLING = ("Allow", "Retry-After", "WWW-Authenticate")
+
 Handler = Callable[[HttpRequest], HttpResponseBase]
 
 
@@ -34,13 +36,22 @@ class RequestIdMiddleware:
         with new_request_id() as request_id:
             response = self.get_response(request)
             if response.status_code >= 400 and not page and not _is_json(response):
-                response.close()
-                response = error_response(response.status_code)
+                response = _as_json(response)
             if response.status_code >= 400:
                 # Here, while the id is the current one: Django itself would log it when that is over.
                 log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)  # type: ignore[arg-type]  # the stubs know no streamed one
             response.headers["Elements-Request-Id"] = request_id
             return response
+
+
+def _as_json(response: HttpResponseBase) -> HttpResponseBase:
+    """Give an error in the contract's body, with what its headers say of what to do."""
+    response.close()
+    answer = error_response(response.status_code)
+    for name in _TELLING:
+        if name in response.headers:
+            answer.headers[name] = response.headers[name]
+    return answer
 
 
 def _is_json(response: HttpResponseBase) -> bool:
