@@ -142,14 +142,17 @@ def open_receivers() -> dict[int, Opened]:
     return {pk: Opened(until, holds) for pk, until, holds in rows if until is not None}
 
 
-def hold(receiver_id: int, now: datetime) -> None:
-    """Take the due time from what is due for an open receiver, so that no claim has to look past it."""
+def hold(receiver_ids: Collection[int], now: datetime) -> None:
+    """Take the due time from what is due for open receivers, so that no claim has to look past it."""
     with transaction.atomic():
-        # Locked, so that a delivery which closes the breaker now comes before this or sees what this holds.
-        if not _locked(receiver_id).filter(open_until__isnull=False).update(holds=True):
+        # Locked, so that a delivery which closes a breaker now comes before this or sees what this holds.
+        opened = Receiver.objects.filter(pk__in=receiver_ids, open_until__isnull=False).order_by("pk")
+        holding = list(opened.select_for_update().values_list("pk", flat=True))
+        if not holding:
             return
-        due = Notification.objects.filter(free(now), next_attempt_at__lte=now, instance__in=_instances(receiver_id))
-        take_due_times(due)
+        Receiver.objects.filter(pk__in=holding, holds=False).update(holds=True)
+        instances = DeliveryState.objects.filter(receiver__in=holding).values_list("instance_id", flat=True)
+        take_due_times(Notification.objects.filter(free(now), next_attempt_at__lte=now, instance__in=list(instances)))
 
 
 def take_probe(receiver_id: int, among: QuerySet[Notification], now: datetime, until: datetime) -> Probe | None:
@@ -218,10 +221,6 @@ def _count_failures(tally: Tally, now: datetime) -> None:
 def _locked(receiver_id: int) -> QuerySet[Receiver]:
     """Give the row to update as a transaction's first statement, which locks it."""
     return Receiver.objects.filter(pk=receiver_id)
-
-
-def _instances(receiver_id: int) -> list[int]:
-    return list(DeliveryState.objects.filter(receiver_id=receiver_id).values_list("instance_id", flat=True))
 
 
 def _held(receiver_id: int, now: datetime) -> QuerySet[Notification]:

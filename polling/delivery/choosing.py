@@ -1,8 +1,8 @@
 """Which due notifications are claimed next: the longest due first, within every share, none that a breaker holds.
 
 An index gives what is due in order. Three things keep the look short: instances that are full are left out of the
-next look, what an open breaker holds loses its due time (by lots, and at most once a second: until then its instances
-count as full), and targets are remembered while the loop runs.
+next look, what an open breaker holds loses its due time (once a second, of all such receivers together: until then
+their instances count as full), and targets are remembered while the loop runs.
 """
 
 from __future__ import annotations
@@ -93,8 +93,7 @@ class Chooser:
                     turns[key] = turn
             if len(found) < left or len(full) == before:
                 break
-        for receiver_id in held:
-            self._hold(receiver_id, now)
+        self._hold(held, now)
         return held
 
     def _due_now(
@@ -103,13 +102,15 @@ class Chooser:
         look = self.due.filter(free(now), next_attempt_at__lte=now).exclude(instance_id__in=full).exclude(pk__in=keys)
         return look.order_by("next_attempt_at", "pk").values_list("pk", "instance_id")
 
-    def _hold(self, receiver_id: int, now: datetime) -> None:
-        if now < self._held_at.get(receiver_id, now - HOLD_EVERY) + HOLD_EVERY:
+    def _hold(self, receiver_ids: Collection[int], now: datetime) -> None:
+        """Hold what is due for open receivers, those excepted for which that was done just now."""
+        late = {key for key in receiver_ids if self._held_at.get(key, now - HOLD_EVERY) <= now - HOLD_EVERY}
+        if not late:
             return
-        self._held_at[receiver_id] = now
-        hold(receiver_id, now)
+        hold(late, now)
+        self._held_at.update(dict.fromkeys(late, now))
         # Read again next time: the instance may have been given another URL.
-        for instance_id in [key for key, target in self._targets.items() if target.receiver_id == receiver_id]:
+        for instance_id in [key for key, target in self._targets.items() if target.receiver_id in late]:
             del self._targets[instance_id]
 
     def _with_targets(self, found: Iterable[tuple[int, int]]) -> list[tuple[int, Target]]:

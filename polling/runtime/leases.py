@@ -51,11 +51,14 @@ def claim(
     """
     token = lease_signature() + secrets.token_hex(10)
     wanted = rows.filter(free(now), pk__in=list(keys))
+    lease = {"lease_token": token, "lease_until": now + length, **changes}
     with transaction.atomic():
         if connection.features.has_select_for_update_skip_locked:
             locked = wanted.select_for_update(skip_locked=True, of=("self",))  # and no row that `rows` joins
-            wanted = rows.filter(pk__in=list(locked.values_list("pk", flat=True)))
-        if not wanted.update(lease_token=token, lease_until=now + length, **changes):
+            ours = list(locked.values_list("pk", flat=True))
+            _all(rows.model).filter(pk__in=ours).update(**lease)
+            return token, ours
+        if not wanted.update(**lease):
             return token, []
         return token, list(_all(rows.model).filter(lease_token=token).values_list("pk", flat=True))
 

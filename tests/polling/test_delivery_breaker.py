@@ -5,14 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
 from instances.models import Instance
 from polling.delivery.breaker import LONGEST_WAIT, host_of, probe_wait
+from polling.delivery.choosing import Chooser
 from polling.delivery.deliverer import DeliveryLoop, deliver_due
 from polling.delivery.pausing import pause_delivery, rearm, release_delivery
+from polling.delivery.shares import Trust
 from polling.models import Alert, DeliveryState, Notification, Receiver
 from polling.runtime.due import delivery_due_at
 from tests.conftest import Tenant
@@ -128,6 +132,27 @@ def test_another_instance_with_the_same_url_waits_too(
     make_notifications(make_instance(tenant.organization, receiver.url, "Another"), [[1]])
     receiver.got.clear()
     assert run() == 0
+
+
+def test_what_comes_due_for_open_receivers_is_held_together_and_once_a_second(opened: Instance, tenant: Tenant) -> None:
+    with receivers.start_receiver() as second:
+        second.answer = failing(500)
+        other = make_instance(tenant.organization, second.url, "Other")
+        make_notifications(other, [[record] for record in range(20)])
+        run()
+    chooser = Chooser(Notification.objects.all(), Trust(), probe_length=timedelta(seconds=45))
+    now = timezone.now()
+    made = [make_notifications(instance, [[1]], now)[0].pk for instance in (opened, other)]
+    free_of_due_time = Notification.objects.filter(pk__in=made, next_attempt_at=None)
+    with CaptureQueriesContext(connection) as queries:
+        chooser.choose(32, [], now)
+    assert free_of_due_time.count() == 2
+    assert len([query for query in queries if "UPDATE" in query["sql"]]) <= 2
+    Notification.objects.filter(pk__in=made).update(next_attempt_at=now)
+    assert not set(made) & chooser.choose(32, [], now + timedelta(seconds=0.5)).turns.keys()
+    assert free_of_due_time.count() == 0
+    chooser.choose(32, [], now + timedelta(seconds=1))
+    assert free_of_due_time.count() == 2
 
 
 def test_another_organizations_breaker_is_its_own(
