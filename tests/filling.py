@@ -2,7 +2,7 @@
 
 Written by SQL, so that a million events take half a minute. One instance has a fifth of all events; of a hundred
 instances one has its keys refused, one a rejected poll, one held deletes, one its delivery paused, one a failing
-receiver, and of ten at least one each.
+receiver, one its events off; and of ten one each.
 """
 
 from __future__ import annotations
@@ -36,10 +36,9 @@ from polling.runtime.heartbeats import beat
 
 RESOURCES = ("contacts", "incidents", "organizations")
 DAYS = 30
-RECORDS = 20  # so that there are pages full of events of one object in a small log too
 PER_NOTIFICATION = 4
 HELD = 30
-PAUSED, FAILING = 4, 5  # the places of such instances in each hundred
+PAUSED, FAILING, OFF = 4, 5, 6  # the places of such instances in each hundred
 _TROUBLES = (Health.UNAUTHORIZED, Health.REJECTED, Health.HELD)
 _BATCH = 20_000
 _RECORD = '{"id":%d,"firstName":"Ada","lastName":"Lovelace","title":"Engineer","_info":{"lastUpdated":"…"}}'
@@ -51,6 +50,7 @@ class Filled:
 
     instances: list[Instance]
     polls: list[ResourcePoll]
+    now: datetime
 
     @property
     def busiest(self) -> Instance:
@@ -70,7 +70,7 @@ def fill(organization: Organization, *, instances: int, events: int, now: dateti
     beat("cluster here", at=now)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    return Filled(made, polls)
+    return Filled(made, polls, now)
 
 
 def _instances(organization: Organization, count: int) -> list[Instance]:
@@ -84,7 +84,7 @@ def _instances(organization: Organization, count: int) -> list[Instance]:
             company=f"company{number}",
             public_key=key,
             private_key=key,
-            events_enabled=True,
+            events_enabled=number % 100 != OFF,
             callback_url=f"https://example.com/hooks/{number}?code=hush",
         )
         for number in range(count)
@@ -175,6 +175,7 @@ def _told(
     instances: Sequence[Instance], polls: Sequence[ResourcePoll], runs: Sequence[int], events: int, now: datetime
 ) -> None:
     paused = {instance.pk for number, instance in enumerate(instances) if number % 100 == PAUSED}
+    records = max(20, events // 200)  # a page full of events of one object, in a small log too
     step = timedelta(days=DAYS) / max(len(runs), 1)
     sent: list[Row] = []
     told: list[Row] = []
@@ -184,7 +185,7 @@ def _told(
         key, at = 1 + (number - 1) * PER_NOTIFICATION, moment(now - (len(runs) - number) * step)
         state = _state(number, len(runs), waits=poll.instance_id in paused)
         sent.append(_notification(key, poll, state, at))
-        told += [_event(key + place, key, run, poll, at) for place in range(PER_NOTIFICATION)]
+        told += [_event(key + place, key, run, poll, at, records) for place in range(PER_NOTIFICATION)]
         tried.append((key, "https://example.com/hooks?code=hush", at, at, 0.05, *_answer(state), "{}", "", False))
         if len(sent) * PER_NOTIFICATION >= _BATCH:
             _write(sent, told, tried)
@@ -209,8 +210,8 @@ def _notification(key: int, poll: ResourcePoll, state: str, at: object) -> tuple
     return (*fixed, at, delivered)
 
 
-def _event(key: int, notification: int, run: int, poll: ResourcePoll, at: object) -> tuple[object, ...]:
-    record = key % RECORDS
+def _event(key: int, notification: int, run: int, poll: ResourcePoll, at: object, records: int) -> tuple[object, ...]:
+    record = key % records
     kind = "DELETED" if key % 1000 == 9 else "CREATED" if key % 10 == 1 else "UPDATED"
     ids = (key, poll.instance_id, poll.pk, run, notification, poll.name, str(record), record)
     return (*ids, kind, at, at, _RECORD % record)

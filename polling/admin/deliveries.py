@@ -1,4 +1,4 @@
-"""Notifications, attempts, replays, receivers, paused deliveries and the operator's warnings."""
+"""Notifications, and the attempts to deliver them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from django.utils.html import format_html_join
 
 from cwconnect.http.shown import bare_url
 from instances.admin import as_key, indented
-from polling.admin.base import NOTHING, ReadOnlyAdmin, ResourceFilter, chosen_by, link_to, link_to_those, say
+from polling.admin.base import NOTHING, ResourceFilter, chosen_by, link_to, link_to_those, say
 from polling.admin.walked import Shown, Sought, WalkedAdmin, named
-from polling.delivery.pausing import pause_by_hand, release_delivery
 from polling.delivery.replay import replay_notifications
-from polling.models import Alert, DeliveryAttempt, DeliveryState, Event, Notification, Receiver, Replay
+from polling.models import DeliveryAttempt, Event, Notification, Replay
 
 
 class _Inline:
@@ -263,131 +262,3 @@ class DeliveryAttemptAdmin(_Attempts, WalkedAdmin):
     def headers(self, attempt: DeliveryAttempt) -> Shown:
         """Show the headers sent, without those that hold secrets."""
         return indented(json.dumps(attempt.request_headers))
-
-
-@admin.register(DeliveryState)
-class DeliveryStateAdmin(ReadOnlyAdmin):
-    """Which instances' delivery is paused, and why."""
-
-    list_display = ("of_instance", "paused_at", "pause_reason", "last_delivered_at")
-    list_display_links = None
-    list_filter = (("paused_at", admin.EmptyFieldListFilter), chosen_by("receiver", Receiver))
-    list_select_related = ("instance", "receiver")
-    search_fields = ("instance__name",)
-    search_help_text = "An instance's name."
-    fields = ("instance", "of_receiver", "paused_at", "pause_reason", "last_delivered_at", "told", "replays")
-    readonly_fields = ("of_receiver", "told", "replays")
-    actions = ("pause_selected", "release_selected")
-
-    @admin.action(description="Pause the delivery", permissions=["operate"])
-    def pause_selected(self, request: HttpRequest, states: QuerySet[DeliveryState]) -> None:
-        """Keep what comes until it is released."""
-        pause_all(self, request, [state.instance for state in states.select_related("instance__organization")])
-
-    @admin.action(description="Release the delivery", permissions=["operate"])
-    def release_selected(self, request: HttpRequest, states: QuerySet[DeliveryState]) -> None:
-        """Go on delivering, the exhausted notifications first."""
-        release_all(self, request, states.select_related("instance__organization"))
-
-    @admin.display(description="Instance")
-    def of_instance(self, state: DeliveryState) -> Shown:
-        """Link this state by its instance."""
-        return link_to(state, state.instance)
-
-    @admin.display(description="Receiver")
-    def of_receiver(self, state: DeliveryState) -> Shown:
-        """Link the receiver."""
-        return link_to(state.receiver)
-
-    @admin.display(description="Notifications")
-    def told(self, state: DeliveryState) -> Shown:
-        """Link the instance's notifications."""
-        return link_to_those(Notification, "All of this instance", instance=state.pk)
-
-    @admin.display(description="Replays")
-    def replays(self, state: DeliveryState) -> Shown:
-        """Link the instance's replays."""
-        return link_to_those(Replay, "All of this instance", instance=state.pk)
-
-
-def pause_all(site: admin.ModelAdmin[Any], request: HttpRequest, instances: list[Any]) -> None:
-    """Pause these instances' deliveries; say which were paused already."""
-    now = timezone.now()
-    already = [instance for instance in instances if not pause_by_hand(instance, now)]
-    say(site, request, f"{len(instances) - len(already):,} deliveries are paused.", paused_already=already)
-
-
-def release_all(site: admin.ModelAdmin[Any], request: HttpRequest, states: QuerySet[DeliveryState]) -> None:
-    """Release these deliveries; say which were not paused."""
-    paused = [state.instance for state in states if state.paused_at]
-    count = sum(release_delivery(instance, timezone.now()) for instance in paused)
-    said = f"{len(paused):,} deliveries are released; {count:,} notifications are to be sent."
-    say(site, request, said, not_paused=[state.instance for state in states if not state.paused_at])
-
-
-@admin.register(Replay)
-class ReplayAdmin(ReadOnlyAdmin):
-    """What was sent again, and how far it came."""
-
-    list_display = ("id", "asked_at", "of_instance", "what", "stage", "total", "delivered", "failed", "left")
-    list_filter = (chosen_by("instance"),)
-    list_select_related = ("instance",)
-    ordering = ("-pk",)
-    search_fields = ("=instance__name",)
-    search_help_text = "An instance's name."
-    readonly_fields = ("left", "waiting")
-
-    @admin.display(description="Instance")
-    def of_instance(self, replay: Replay) -> Shown:
-        """Link the instance."""
-        return link_to(replay.instance, replay.instance.name)
-
-    @admin.display(description="Left")
-    def left(self, replay: Replay) -> int:
-        """Tell how many are still to be sent."""
-        return replay.left
-
-    @admin.display(description="Notifications")
-    def waiting(self, replay: Replay) -> Shown:
-        """Link those that are still to be sent."""
-        return link_to_those(Notification, "Those still to be sent", replay=replay.pk)
-
-
-@admin.register(Receiver)
-class ReceiverAdmin(ReadOnlyAdmin):
-    """Receivers and their breakers."""
-
-    list_display = ("place", "organization", "failures", "opened_at", "open_until", "holds")
-    list_filter = (("open_until", admin.EmptyFieldListFilter),)
-    list_select_related = ("organization",)
-    search_fields = ("=organization__name", "=delivery_states__instance__name")
-    search_help_text = "An organization's or an instance's name."
-    fields = ("place", "organization", "failures", "probes", "opened_at", "open_until", "holds", "used_by")
-    readonly_fields = ("place", "used_by")
-
-    @admin.display(description="URL")
-    def place(self, receiver: Receiver) -> str:
-        """Show where it is, without the query: that may hold a secret."""
-        return str(receiver)
-
-    @admin.display(description="Deliveries")
-    def used_by(self, receiver: Receiver) -> Shown:
-        """Link the deliveries that go there."""
-        return link_to_those(DeliveryState, "Those that go there", receiver=receiver.pk)
-
-
-@admin.register(Alert)
-class AlertAdmin(ReadOnlyAdmin):
-    """Warnings to the operator."""
-
-    list_display = ("kind", "created_at", "resolved_at", "of_instance", "text")
-    list_filter = ("kind", ("resolved_at", admin.EmptyFieldListFilter), chosen_by("instance"))
-    list_select_related = ("organization", "instance")
-    ordering = ("-pk",)
-    search_fields = ("=instance__name", "=organization__name")
-    search_help_text = "An instance's or an organization's name."
-
-    @admin.display(description="Instance")
-    def of_instance(self, alert: Alert) -> Shown:
-        """Link the instance."""
-        return link_to(alert.instance, alert.instance and alert.instance.name)

@@ -12,7 +12,7 @@ from django.utils.html import format_html_join
 from instances.admin import InstanceAdmin
 from instances.models import Instance, ResourcePoll
 from polling.admin.base import link_to_those, may_operate, say
-from polling.admin.deliveries import pause_all, release_all
+from polling.admin.receivers import pause_all, release_all
 from polling.models import Alert, DeliveryAttempt, DeliveryState, Event, Notification, PollRun, PollState, Replay
 from polling.runtime.due import PAUSED, poll_now
 

@@ -38,6 +38,7 @@ from polling.runtime.loop import never
 State = Notification.State
 BATCH = 5000
 AT_ONCE = 500  # so many are queued within a request: a few tenths of a second
+COUNTED = 2000  # so many a page looks at to tell how many match
 LEASE = timedelta(seconds=60)  # a batch takes a second or two
 _UNQUEUED = Replay.objects.filter(queued_at=None)
 _FAILED = Q(state__in=(State.FAILED, State.EXHAUSTED)) | Q(state=PENDING, step__gt=0)
@@ -110,6 +111,17 @@ def select(instance: Instance, selection: Selection) -> QuerySet[Notification]:
 def count_selected(instance: Instance, selection: Selection) -> int:
     """Give how many notifications a replay of the selection would send."""
     return select(instance, selection).count()
+
+
+def count_newest(instance: Instance, selection: Selection) -> tuple[int, bool]:
+    """Count among the instance's newest notifications alone; give how many, and whether there are older ones.
+
+    For a page, which may not take the longer the more there are.
+    """
+    ours = Notification.objects.filter(instance=instance).order_by("-pk").values_list("pk", flat=True)
+    oldest = ours[COUNTED : COUNTED + 1].first()
+    found = select(instance, selection)
+    return (found if oldest is None else found.filter(pk__gt=oldest)).count(), oldest is not None
 
 
 def start_replay(instance: Instance, selection: Selection, now: datetime) -> Replay:

@@ -77,7 +77,7 @@ class PollRun(models.Model):
         FAILED = "failed", "Failed"
         ABANDONED = "abandoned", "Abandoned"
 
-    resource_poll = models.ForeignKey(ResourcePoll, on_delete=models.CASCADE, related_name="runs")
+    resource_poll = models.ForeignKey(ResourcePoll, on_delete=models.CASCADE, db_index=False, related_name="runs")
     kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.POLL)
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.OPEN)
     opening = models.DateTimeField(null=True, help_text="The window's start, ConnectWise's clock.")
@@ -101,7 +101,10 @@ class PollRun(models.Model):
                 fields=["resource_poll", "kind"], condition=models.Q(status="open"), name="one_open_run_of_a_kind"
             )
         ]
-        indexes = [models.Index(fields=["-started_at"], name="run_newest")]
+        indexes = [
+            models.Index(fields=["-started_at"], name="run_newest"),
+            models.Index(fields=["resource_poll", "-id"], name="run_newest_of_poll"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.pk}"

@@ -20,7 +20,7 @@ from instances.keys import Wanted
 from instances.provisioning import draft_instance
 from instances.values import ConfigurationError
 from polling.delivery.pausing import release_delivery
-from polling.delivery.replay import Selection, count_selected, progress_of, start_replay
+from polling.delivery.replay import Selection, count_newest, progress_of, start_replay
 from polling.delivery.trials import send_draft_test, send_test
 from polling.detection.deletions import dismiss_held, held_deletes, release_held
 from polling.models import DeliveryState, Notification, PollState, Replay
@@ -156,7 +156,7 @@ def replay(request: PageRequest, number: int) -> HttpResponse:
         return redirect("replay-progress", made.pk)
     context: dict[str, Any] = {"instance": instance, "selection": selection, "given": given, "here": "deliveries"}
     if not selection.is_everything:
-        context["count"] = count_selected(instance, selection)
+        context["count"], context["older"] = count_newest(instance, selection)
     return render(request, "polling/replay.html", context)
 
 
