@@ -113,6 +113,15 @@ class Siege:
         self._say(f"  {when}: what was written until now had arrived after {lag:.1f} s (load {os.getloadavg()[0]:.1f})")
         if lag > self._plan.normal_lag:
             self.outcome.slow.append(f"{when}: after {lag:.0f} s of at most {self._plan.normal_lag:.0f}")
+        self._look_at_readiness(when)
+
+    def _look_at_readiness(self, when: str) -> None:
+        """See that the service calls itself well again."""
+        end = time.monotonic() + self._plan.normal_lag
+        while (answer := self._world.ask("GET", "/readyz"))[0] != 200 and time.monotonic() < end:
+            self._world.pause(0.5)
+        if answer[0] != 200:
+            self.outcome.slow.append(f"{when}: /readyz answers {answer[0]}: {answer[1]}")
 
     def _begin(self, kind: Kind) -> None:
         self.outcome.begun[kind.name] += 1
