@@ -10,10 +10,14 @@ from cwconnect.schema.shapes import (
     ANY_TIME,
     CREATE_EXAMPLES,
     DELIVERY_EXAMPLE,
+    ELEMENT_EXAMPLE,
     HISTORY_EXAMPLE,
     INSTANCE_EXAMPLE,
     KEY_EXAMPLE,
+    KEY_ROW_EXAMPLE,
+    METADATA_EXAMPLE,
     PATCH_EXAMPLES,
+    RECORD_EXAMPLE,
     STATUSES,
     TEXT,
     TEXTS,
@@ -79,7 +83,9 @@ _PATCH = replace(
     body_examples=PATCH_EXAMPLES,
 )
 _DELETE = Operation(INSTANCES, "Delete the instance; 200")
-_CONFIGURATION = Operation(INSTANCES, "List the configuration's keys with their values", listed(_ROW))
+_CONFIGURATION = Operation(
+    INSTANCES, "List the configuration's keys with their values", listed(_ROW), example=[KEY_EXAMPLE]
+)
 _KEY = Operation(INSTANCES, "Show one key", _ROW, example=KEY_EXAMPLE)
 _KEY_CHANGE = replace(
     _KEY,
@@ -165,14 +171,26 @@ COMPATIBLE: Mapping[str, Operation] = {
         errors=(404,),
         description=_ONE_OR_ALL,
     ),
-    "GET /elements": Operation(ELEMENTS, "List the connectors: there is one", listed(_ELEMENT)),
-    "GET /elements/{element}": Operation(ELEMENTS, "Show the connector", _ELEMENT),
-    "GET /elements/{element}/configuration": Operation(
-        ELEMENTS, "List the configuration keys with types and defaults", listed(referred("KeyRow"))
+    "GET /elements": Operation(
+        ELEMENTS, "List the connectors: there is one", listed(_ELEMENT), example=[ELEMENT_EXAMPLE]
     ),
-    "GET /elements/{element}/metadata": Operation(ELEMENTS, "Say what the connector can do", {"type": "object"}),
+    "GET /elements/{element}": Operation(ELEMENTS, "Show the connector", _ELEMENT, example=ELEMENT_EXAMPLE),
+    "GET /elements/{element}/configuration": Operation(
+        ELEMENTS,
+        "List the configuration keys with types and defaults",
+        listed(referred("KeyRow")),
+        example=[KEY_ROW_EXAMPLE],
+    ),
+    "GET /elements/{element}/metadata": Operation(
+        ELEMENTS, "Say what the connector can do", {"type": "object"}, example=METADATA_EXAMPLE
+    ),
     "GET /elements/{element}/instances": Operation(
-        INSTANCES, "List instances, newest first", listed(_INSTANCE), query=_LIST, paged=True
+        INSTANCES,
+        "List instances, newest first",
+        listed(_INSTANCE),
+        query=_LIST,
+        paged=True,
+        example=[INSTANCE_EXAMPLE],
     ),
     "POST /elements/{element}/instances": replace(_CREATE, description="The body need not name the connector."),
     "GET /hubs/{hub}/{resource}": Operation(
@@ -181,10 +199,16 @@ COMPATIBLE: Mapping[str, Operation] = {
         listed(_RECORD),
         query=_HUB,
         paged=True,
+        example=[RECORD_EXAMPLE],
         errors=(403, 500),
         description="The hub's name is not checked. A resource that the catalogue lacks is written with its module.",
     ),
     "GET /hubs/{hub}/{resource}/{recordId}": Operation(
-        HUBS, "Read one record of ConnectWise", _RECORD, errors=(400, 403, 500), description=_OWN
+        HUBS,
+        "Read one record of ConnectWise",
+        _RECORD,
+        example=RECORD_EXAMPLE,
+        errors=(400, 403, 500),
+        description=_OWN,
     ),
 }

@@ -29,7 +29,7 @@ ANY_TIME: Json = {"type": "string", "description": "ISO 8601; UTC unless it says
 TEXTS: Json = listed(TEXT)
 _OR_NULL: Json = {"type": "null"}
 
-_ELEMENT_EXAMPLE = {
+ELEMENT_EXAMPLE: dict[str, Any] = {
     "id": 3012,
     "name": "ConnectWise CRM REST",
     "key": "connectwisecrmrest",
@@ -54,7 +54,7 @@ INSTANCE_EXAMPLE: dict[str, Any] = {
     "id": 12345,
     "name": "API_Polling",
     "createdDate": "2017-08-07T18:46:38Z",
-    "element": _ELEMENT_EXAMPLE,
+    "element": ELEMENT_EXAMPLE,
     "elementId": 3012,
     "tags": ["Test"],
     "provisionInteractions": [],
@@ -122,6 +122,20 @@ KEY_EXAMPLE: dict[str, Any] = {
     "required": False,
     "type": "number",
 }
+_DEFAULT = {key: value for key, value in KEY_EXAMPLE.items() if key != "propertyValue"}
+KEY_ROW_EXAMPLE: dict[str, Any] = _DEFAULT | {"defaultValue": "15"}
+METADATA_EXAMPLE: dict[str, Any] = {
+    "events": {
+        "supported": True,
+        "methods": ["polling"],
+        "polling": {
+            "refreshInterval": {"default": 15, "minimum": 1, "maximum": 44640},
+            "defaultResources": ["contacts", "incidents", "organizations"],
+            "resources": _POLLS_EXAMPLE,
+        },
+    }
+}
+RECORD_EXAMPLE: dict[str, Any] = {"id": 17, "firstName": "…", "_info": {"lastUpdated": "2018-07-31T19:39:46Z"}}
 DELIVERY_EXAMPLE: dict[str, Any] = {
     "id": 1047001,
     "channel": "webhook",

@@ -14,6 +14,7 @@ from django.test import Client
 
 from cwconnect.schema.compatible import COMPATIBLE
 from cwconnect.schema.modern import MODERN
+from tests.contract import assert_same_shape, sample
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,32 @@ def test_every_operation_tells_of_its_errors_in_the_one_body(schema: Any) -> Non
             assert failures.keys() >= {"401", "406", "429"}
             for each in failures.values():
                 assert each["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
+
+
+def test_every_route_of_the_product_has_an_example_of_its_answer_and_of_its_body(schema: Any) -> None:
+    for route, row in COMPATIBLE.items():
+        method, path = route.split(" ")
+        operation = schema["paths"][path][method.lower()]
+        good = operation["responses"]["200"]
+        assert "content" not in good or "example" in good["content"]["application/json"], route
+        if row.body is not None:
+            assert operation["requestBody"]["content"]["application/json"]["examples"], route
+
+
+def test_the_examples_are_the_contracts_samples() -> None:
+    instance = sample("instance")
+    assert_same_shape(instance, COMPATIBLE["POST /instances"].example, open_at=[".configuration"])
+    del instance["token"]
+    for route in ("GET /instances/{id}", "PUT /instances/{id}", "PATCH /instances", "PUT /instances/enabled"):
+        assert_same_shape(instance, COMPATIBLE[route].example, open_at=[".configuration"])
+    for name, route in {
+        "configuration_rows": "GET /instances/{id}/configuration",
+        "history": "GET /instances/events",
+        "analytics": "GET /instances/events/analytics",
+    }.items():
+        assert_same_shape(sample(name), COMPATIBLE[route].example)
+    metadata = COMPATIBLE["GET /elements/{element}/metadata"].example
+    assert_same_shape(sample("metadata"), metadata, open_at=[".events.polling"])
 
 
 def test_the_two_bodies_of_the_contract_are_examples(schema: Any) -> None:

@@ -6,6 +6,8 @@ from itertools import count
 
 import pytest
 
+from cwconnect.schema.compatible import COMPATIBLE
+from cwconnect.schema.modern import MODERN
 from tests.browser.conftest import PASSWORD, Site, Window, fill_in
 from tests.processes.services import wait_until
 
@@ -194,3 +196,12 @@ def test_the_theme_is_switched_and_remembered(window: Window) -> None:
     window.click("Switch between light and dark")
     window.page.reload()
     assert window.page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_the_description_of_the_api_renders_under_its_policy(window: Window) -> None:
+    """The window fails the test for whatever the Content-Security-Policy would have kept from loading."""
+    window.go("/api/docs")
+    window.page.locator(".opblock").first.wait_for()
+    assert window.page.locator(".opblock").count() == len({**COMPATIBLE, **MODERN})
+    window.page.locator(".opblock-post").first.click()
+    window.wait_for("API Instance")  # an example of a body
