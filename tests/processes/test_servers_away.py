@@ -1,0 +1,63 @@
+"""What can't be reached is told with its address and without its password, whole tracebacks included."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from tests.processes.services import ROOT, environment_of
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
+
+PASSWORD = "a-password-of-a-server"
+POSTGRESQL = {
+    "CWCONNECT_DATABASE_URL": f"postgres://user:{PASSWORD}@127.0.0.1:9/name",
+    "CWCONNECT_SECRET_KEY": "x" * 60,
+    "CWCONNECT_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+}
+AWAY = {
+    "PostgreSQL": (POSTGRESQL, "from instances.models import Instance; Instance.objects.first()"),
+    "Redis": (
+        {"CWCONNECT_REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:9/0"},
+        "from django.core.cache import cache; cache.set('a', 1)",
+    ),
+    "the queue": (
+        {"CWCONNECT_REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:9/0"},
+        "from django_q.tasks import async_task; async_task('math.floor', 1.5)",
+    ),
+    "the proxy": (
+        {"CWCONNECT_HTTP_PROXY": f"http://user:{PASSWORD}@127.0.0.1:9"},
+        "from instances.connections import door; from cwconnect.http import NOTIFICATION_LIMITS;"
+        "door().request('GET', 'http://1.1.1.1/', headers={}, limits=NOTIFICATION_LIMITS)",
+    ),
+    "the mail server": (
+        {"CWCONNECT_EMAIL_URL": f"smtp://user:{PASSWORD}@127.0.0.1:9/?to=a@b.c"},
+        "from polling import telling; from cwconnect.email_url import read_email_url; from django.conf import settings;"
+        "from polling.models import Alert; from instances.models import Organization;"
+        "from django.utils import timezone;"
+        "telling._mail(read_email_url(settings.EMAIL_URL),"
+        " [Alert(organization=Organization(name='A'), kind='paused', created_at=timezone.now())])",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", AWAY)
+def test_no_password_stands_in_what_is_said_of_a_server_that_is_away(tmp_path: Path, what: str) -> None:
+    environment, program = AWAY[what]
+    done = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-c", program],
+        cwd=ROOT,
+        env=environment_of(tmp_path) | {"CWCONNECT_REDIS_URL": ""} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    assert "Traceback" in said
+    assert "127.0.0.1" in said
+    assert PASSWORD not in said
