@@ -82,8 +82,7 @@ def _page(view: View[P], *, operators_only: bool) -> Callable[Concatenate[HttpRe
     @wraps(view)
     def shown(request: Any, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.user.is_authenticated:
-            # A part of a page is asked for by a script: the sign-in must not appear inside it.
-            return HttpResponseClientRefresh() if request.htmx else redirect_to_login(request.get_full_path())
+            return _reload() if request.htmx else redirect_to_login(request.get_full_path())
         person = person_of(request)
         if person is None:
             return render(request, "instances/no_membership.html", status=403)
@@ -94,6 +93,13 @@ def _page(view: View[P], *, operators_only: bool) -> Callable[Concatenate[HttpRe
             return view(request, *args, **kwargs)
 
     return cast(Callable[Concatenate[HttpRequest, P], HttpResponse], shown)
+
+
+def _reload() -> HttpResponse:
+    """Have the whole page asked for anew: where a script asked for a part, the sign-in must not appear inside it."""
+    answer = HttpResponseClientRefresh()
+    answer.status_code = 401
+    return answer
 
 
 def person_of(request: HttpRequest) -> Person | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.contrib import messages
-from django.db.models import Max
+from django.db.models import Count, Max
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -83,18 +83,20 @@ def verify_poll(request: PageRequest, number: int, poll: int) -> HttpResponse:
 
 
 def _rows(polls: Sequence[ResourcePoll]) -> list[Row]:
+    """Give the rows of these resources: three queries."""
     newest = Verification.objects.filter(resource_poll__in=polls).values("resource_poll").annotate(newest=Max("pk"))
     keys = [row["newest"] for row in newest.order_by()]
     found = {row.resource_poll_id: row for row in Verification.objects.filter(pk__in=keys).defer("comparison")}
-    return [_row(poll, found.get(poll.pk)) for poll in polls]
+    under_way = [key for key, row in found.items() if row.status == Verification.Status.OPEN]
+    living = KnownRecord.objects.filter(resource_poll__in=under_way, gone=False)
+    known = dict(living.values_list("resource_poll").annotate(n=Count("record_id")).order_by())
+    return [_row(poll, found.get(poll.pk), known.get(poll.pk, 0)) for poll in polls]
 
 
-def _row(poll: ResourcePoll, verification: Verification | None) -> Row:
+def _row(poll: ResourcePoll, verification: Verification | None, known: int) -> Row:
     if verification is None:
         return Row(poll, None, None, 0)
     verification.resource_poll = poll
-    under_way = verification.status == Verification.Status.OPEN
-    known = KnownRecord.objects.filter(resource_poll=poll, gone=False).count() if under_way else 0
     return Row(poll, verification, finding_of(verification), max(known, verification.source))
 
 

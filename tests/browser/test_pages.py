@@ -171,6 +171,13 @@ def test_a_service_that_is_gone_is_said_to_be(window: Window) -> None:
     window.complaints.clear()
 
 
+def test_a_session_that_ended_leads_to_the_sign_in_by_itself(window: Window) -> None:
+    window.go("/")
+    window.page.context.clear_cookies()
+    window.page.get_by_role("heading", name="Sign in").wait_for()
+    window.complaints.clear()  # chromium logs the 401
+
+
 def test_signing_in_and_out(stranger: Window) -> None:
     stranger.go("/app/events")
     stranger.page.get_by_label("User name").fill("olga")

@@ -62,7 +62,7 @@ def test_signing_in_and_out(operator: Client) -> None:
 def test_a_part_asked_for_after_the_session_ended_has_the_page_reloaded(viewer: Client) -> None:
     viewer.logout()
     answer = viewer.get("/", headers={"HX-Request": "true"})
-    assert answer.headers["HX-Refresh"] == "true"
+    assert (answer.status_code, answer.headers["HX-Refresh"]) == (401, "true")
     assert "Sign in" not in text_of(answer)
 
 
