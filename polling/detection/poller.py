@@ -80,6 +80,7 @@ class PollLoop(Loop[Work, Any]):
     """
 
     threads = THREADS
+    gather = 0.05
 
     def __init__(
         self,

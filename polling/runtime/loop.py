@@ -17,7 +17,6 @@ from typing import Generic, TypeVar
 from polling.runtime.leases import release_owed
 
 GRACE_SECONDS = 7  # what requests in flight get at the end: eight, with the second that it may take to notice
-GATHER_SECONDS = 0.01  # after the first answer, for more of them: a claim and a transaction cost 10 ms for any number
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
@@ -37,6 +36,7 @@ class Loop(ABC, Generic[Job, Answer]):
 
     threads = 16
     look_every = 1.0  # seconds; how long what comes due may wait while all that is in flight is slow
+    gather = 0.01  # seconds after an answer, for more of them: writing costs 10 ms and a commit for any number
     linger = 0.0  # seconds for which the loop stays and looks on once nothing is due
 
     def __init__(self, *, deadline: float, stopping: Callable[[], bool] = never) -> None:
@@ -150,7 +150,7 @@ class Loop(ABC, Generic[Job, Answer]):
             while not done or len(done) < len(self._running):
                 done.append(self._answered.get(timeout=max(0.0, until - time.monotonic())))
                 if len(done) == 1:
-                    until = time.monotonic() + GATHER_SECONDS
+                    until = time.monotonic() + self.gather
         except Empty:
             pass  # nothing more for now
         return done
