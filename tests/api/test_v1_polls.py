@@ -167,6 +167,14 @@ def test_a_backfill_wants_a_time_in_the_past(polls: Polls, since: Any) -> None:
     assert polls("POST", f"/{poll.pk}/backfill", {"since": since}).status_code == 400
 
 
+@pytest.mark.parametrize("configuration", [{"unheardOf": 1}, {"datesConfiguration": {"unheardOf": 1}}])
+def test_keys_of_a_configuration_that_nobody_knows_are_refused_here(polls: Polls, configuration: Any) -> None:
+    poll = polls.poll()
+    answer = polls("PATCH", f"/{poll.pk}", {"configuration": configuration})
+    assert answer.status_code == 400
+    assert "unheardOf is no key of this configuration" in answer.json()["message"]
+
+
 def test_others_polls_do_not_exist(api: Api, watched: Watched, foreign: Watched) -> None:
     assert api("GET", f"/v1/instances/{foreign.instance.pk}/polls").status_code == 404
     assert api("GET", f"/v1/instances/{watched.instance.pk}/polls/{foreign.poll.pk}").status_code == 404
