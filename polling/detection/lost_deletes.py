@@ -5,8 +5,8 @@
 | a row told as deleted by a sweep, of which no delete is the last event | its DELETED event |
 | a row told of and not known, of which no delete is the last event | its known row, by which a sweep would miss it |
 
-A row that is known to live and gone is none of them: the next sweep tells it. Events older than the retention may have
-been pruned, so a row told as deleted before that is not missed.
+A row that is known to live and gone is none of them: the next sweep tells it. Nor is what was told before watching
+began, maybe anew; and events older than the retention may have been pruned, a delete among them.
 
 To repair one, it is known again as a row that lives, with the last text that the event log has, and a sweep that begins
 at once does what sweeps do: it misses the row, has its absence confirmed, minds the guard against mass deletes, tells.
@@ -55,14 +55,16 @@ def find_gone(poll: ResourcePoll, there: Collection[int], *, after: int, upto: i
 
 def lost_among(poll: ResourcePoll, ids: Sequence[int], *, told_from: datetime) -> list[int]:
     """Give those of `ids`, all gone from ConnectWise, whose delete was lost."""
-    last = _last_kinds(poll.pk, ids)
+    last = _last_told(poll.pk, ids)
     known = known_records(poll.pk, ids)
     first = int(told_from.timestamp())
     found = []
     for record_id in ids:
-        row, kind = known.get(record_id), last.get(record_id)
+        row = known.get(record_id)
+        kind, told_at = last.get(record_id, (None, None))
         swept = row is not None and row.gone and row.digest == UNREAD and row.stamp is not None and row.stamp >= first
-        if kind != Event.Kind.DELETED and (swept if row else kind):
+        unknown = row is None and told_at is not None and told_at >= told_from
+        if kind != Event.Kind.DELETED and (swept or unknown):
             found.append(record_id)
     return found
 
@@ -93,7 +95,9 @@ def _recorded(poll_id: int, after: int, upto: int | None) -> Iterator[list[int]]
         after = end
 
 
-def _last_kinds(poll_id: int, ids: Sequence[int]) -> dict[int, str]:
+def _last_told(poll_id: int, ids: Sequence[int]) -> dict[int, tuple[str, datetime]]:
+    """Give kind and time of the last event of each row that was told of."""
     log = Event.objects.filter(resource_poll_id=poll_id, record_id__in=ids).order_by()
     last = log.values("record_id").annotate(last=Max("pk")).values("last")
-    return dict(Event.objects.filter(pk__in=last).values_list("record_id", "kind"))
+    told = Event.objects.filter(pk__in=last).values_list("record_id", "kind", "polled_at")
+    return {record_id: (kind, polled_at) for record_id, kind, polled_at in told}

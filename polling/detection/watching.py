@@ -35,21 +35,22 @@ def apply_watching(
             continue
         state = getattr(poll, "state", None)
         if state is None or poll.pk in begun_ids:
-            _begin(poll, state)
+            _begin(instance, poll, state)
         elif poll.pk in reset_ids:
             _abandon(poll)
         _schedule(instance, poll)
     rearm(instance, timezone.now())
 
 
-def _begin(poll: ResourcePoll, state: PollState | None) -> None:
+def _begin(instance: Instance, poll: ResourcePoll, state: PollState | None) -> None:
     if state is not None:
         _abandon(poll)
         KnownRecord.objects.filter(resource_poll=poll).delete()
         KnownBody.objects.filter(resource_poll=poll).delete()
         absences(poll.pk).delete()
-        # What was told of another company's rows says nothing of these, which may have the same ids.
-        Event.objects.filter(resource_poll=poll).update(resource_poll=None)
+        if state.site != site_key(instance):
+            # What was told of another company's rows says nothing of these, which may have the same ids.
+            Event.objects.filter(resource_poll=poll).update(resource_poll=None)
     PollState.objects.update_or_create(
         resource_poll=poll,
         defaults={

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 
+from instances.configuration import read_configuration, wanted_of
 from instances.models import ResourcePoll
+from instances.provisioning import change_instance
 from polling.delivery.deliverer import deliver_these
 from polling.detection.changes import DIGEST_VERSION
 from polling.detection.repair import repair
@@ -81,6 +84,20 @@ def test_a_row_deleted_since_the_last_sweep_is_coming(deletes: World) -> None:
     delete(deletes, 4, 9)
     found = look(deletes)
     assert (found.deleted, found.coming, found.whole) == ((), 2, True)
+
+
+def test_what_was_told_before_watching_began_anew_is_not_missed(deletes: World) -> None:
+    stored = wanted_of(deletes.instance)
+    off = read_configuration({"event.notification.enabled": False}, base=stored, stored=stored)
+    deletes.instance = change_instance(deletes.instance, wanted=off)
+    delete(deletes, 3)
+    deletes.store.clock_offset = 20
+    deletes.instance = change_instance(deletes.instance, wanted=stored, from_now=True)
+    deletes.poll()
+    sweep(deletes)
+    assert not KnownRecord.objects.filter(record_id=3).exists()
+    found = look(deletes)
+    assert (found.deleted, found.whole) == ((), True)
 
 
 def test_deletes_held_back_are_neither_lost_nor_coming(deletes: World) -> None:
@@ -184,3 +201,13 @@ def test_a_company_that_lost_its_flag_unseen_is_stale(companies: World) -> None:
     assert found.stale == (1,)
     repair(found)
     assert companies.told() == [("UPDATED", "1")]
+
+
+def test_our_clock_being_behind_makes_no_delete_look_lost(world: World) -> None:
+    with time_machine.travel(datetime.now(UTC) - timedelta(hours=1)):
+        world.store.clock_offset = 3600
+        watch_deletes(world)
+        delete(world, 4)
+        sweep(world)
+        assert world.told() == [("DELETED", "4")]
+        assert look(world).deleted == ()
