@@ -76,7 +76,7 @@ def _work(kind: Kind, work: Callable[[Stretch], int]) -> int:
         except Exception:
             wakeups.hold_back(kind)
             raise
-    if not stopping():
+    if done and not stopping():  # where nothing was done, what is due can't be had now: the lookout asks each second
         wakeups.send_due(queue, kinds=[kind])
     return done
 

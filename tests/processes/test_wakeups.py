@@ -122,14 +122,21 @@ def test_a_task_calls_another_for_what_came_while_it_ended(
 ) -> None:
     queue = Queue()
     monkeypatch.setattr(tasks, "queue", queue.send)
-    tasks._work(Kind.DELIVER, lambda stretch: 0)
+    tasks._work(Kind.DELIVER, lambda stretch: 1)
     assert queue.sent == [Kind.DELIVER]
+
+
+def test_a_task_that_could_do_nothing_calls_nobody(notification: Notification, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue()
+    monkeypatch.setattr(tasks, "queue", queue.send)
+    tasks._work(Kind.DELIVER, lambda stretch: 0)
+    assert queue.sent == []
 
 
 def test_a_task_that_left_nothing_calls_nobody(poll: PollState, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue()
     monkeypatch.setattr(tasks, "queue", queue.send)
-    tasks._work(Kind.DELIVER, lambda stretch: 0)
+    tasks._work(Kind.DELIVER, lambda stretch: 1)
     assert queue.sent == []
 
 
