@@ -146,7 +146,7 @@ def test_a_change_cut_off_at_any_statement_has_changed_nothing(api: Api, sandbox
             answer = api(method, f"/instances/{number}{suffix}", body)
         if answer.status_code == 200:
             break
-        assert answer.status_code == 500
+        assert answer.status_code == 503  # the database is away, by what it raises
         assert set(answer.json()) == {"requestId", "message"}
         assert everything(number) == before, statements
     assert statements > 8
