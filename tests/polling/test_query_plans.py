@@ -20,6 +20,7 @@ from polling.detection.poller import PollLoop
 from polling.models import Event, PollState
 from polling.retention import prune
 from polling.runtime.due import delivery_due_at, poll_due_at
+from polling.runtime.heartbeats import bury
 from tests.polling.conftest import World
 from tests.polling.sending import deliver
 from tests.polling.volume import LARGE, fill
@@ -105,6 +106,11 @@ def test_the_look_for_what_is_due(busy: World, look: Callable[..., object]) -> N
 def test_retention(busy: World) -> None:
     with planned():
         prune(timezone.now())
+
+
+def test_what_a_dead_cluster_held_is_found_by_its_leases(busy: World) -> None:
+    with planned():
+        bury("a machine", "0123456789ab")
 
 
 def test_a_scan_is_seen(busy: World) -> None:
