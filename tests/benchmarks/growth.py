@@ -2,8 +2,8 @@
 
 One database grows from 1,000 over 10,000 to 100,000 polls, and then by a log of `--events`. At each size: the look for
 what is due, as `manage.py work` does it each second; the claim of 16 polls, made ready to run; the claim of 16
-deliveries, ready to be sent. Each figure is what the fastest tenth of 100 stays within, in ms, beside what the worker's
-process holds of memory.
+deliveries, ready to be sent. Each figure is the mean of 100, in ms of CPU of the worker and of its database process
+together, beside what the worker's process holds of memory.
 """
 
 from __future__ import annotations
