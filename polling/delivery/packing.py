@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from instances.models import Instance
 from instances.secrets import SecretUnreadableError
+from polling.bulk import insert, moment
 from polling.delivery.breaker import host_of
 from polling.delivery.choosing import Choice
 from polling.delivery.parcels import Envelope, Parcel, envelope_of
@@ -21,17 +22,12 @@ def pack(rows: list[Notification], choice: Choice, *, token: str, lease_end: flo
     if resting:
         Notification.objects.filter(pk__in=resting).update(next_attempt_at=None, lease_token=None, lease_until=None)
     sent = [(row, envelope) for row in rows if (envelope := envelopes[row.instance_id]) is not None]
-    attempts = DeliveryAttempt.objects.bulk_create(
-        [
-            DeliveryAttempt(notification=row, url=envelope.url, started_at=now, replay=row.replay_id is not None)
-            for row, envelope in sent
-        ]
-    )
+    attempts = _write_attempts(sent, now)
     return [
         Parcel(
             notification=row,
             envelope=envelope,
-            attempt_id=attempt.pk,
+            attempt_id=attempts[row.pk],
             started_at=now,
             token=token,
             lease_end=lease_end,
@@ -41,8 +37,19 @@ def pack(rows: list[Notification], choice: Choice, *, token: str, lease_end: flo
             probe=row.pk in choice.probes,
             turn=choice.turns[row.pk],
         )
-        for (row, envelope), attempt in zip(sent, attempts, strict=True)
+        for row, envelope in sent
     ]
+
+
+def _write_attempts(sent: Sequence[tuple[Notification, Envelope]], now: datetime) -> Mapping[int, int]:
+    """Write an attempt for each row; give their keys by notification."""
+    columns = ("notification_id", "url", "started_at", "replay", "error_kind", "error", "request_headers", "response")
+    at = moment(now)
+    rows = [(row.pk, envelope.url, at, row.replay_id is not None, "", "", "{}", "") for row, envelope in sent]
+    insert(DeliveryAttempt, columns, rows)
+    # An attempt of the same moment can only be an earlier one of a clock that stands still.
+    written = DeliveryAttempt.objects.filter(notification__in=[row.pk for row, _ in sent], started_at=now)
+    return dict(written.order_by("pk").values_list("notification_id", "pk"))
 
 
 def _envelopes(rows: list[Notification], now: datetime) -> Mapping[int, Envelope | None]:
