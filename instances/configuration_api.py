@@ -14,7 +14,7 @@ from instances.api import ApiView
 from instances.configuration import read_configuration, wanted_of
 from instances.keys import KEYS, Key, find_key
 from instances.models import Instance
-from instances.serializers import configuration_rows, tolerated
+from instances.serializers import configuration_rows
 
 
 class ConfigurationView(ApiView):
@@ -38,8 +38,7 @@ class ConfigurationKeyView(ApiView):
         if not isinstance(request.data, dict) or "propertyValue" not in request.data:
             raise Refusal("The body must be an object with propertyValue.")
         stored = wanted_of(instance)
-        given = tolerated({found.name: request.data["propertyValue"]})
-        wanted = read_configuration(given, base=stored, stored=stored)
+        wanted = read_configuration({found.name: request.data["propertyValue"]}, base=stored, stored=stored)
         return Response(_row(provisioning.change_instance(instance, wanted=wanted), found))
 
 

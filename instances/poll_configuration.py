@@ -1,8 +1,7 @@
 """How one resource is polled, as the wire writes it (contract §4, `event.poller.configuration`), and the plan it makes.
 
 Values may be JSON types or strings (`"15"`, `"yes"`); blanks and nulls count as not given; a key that nobody knows is
-an error, since a misspelt one would be a surprise at poll time. What was given is kept, without the defaults. The
-product's own routes leave unknown keys out first (`known_part`): the product has some that mean nothing here.
+an error, since a misspelt one would be a surprise at poll time. What was given is kept, without the defaults.
 """
 
 from __future__ import annotations
@@ -110,26 +109,6 @@ class PollConfiguration(_Wire):
 def is_blank(value: object) -> bool:
     """Tell whether a value counts as not given: null, an empty string or only spaces."""
     return value is None or (isinstance(value, str) and not value.strip())
-
-
-def known_part(given: object) -> object:
-    """Give a resource's configuration without the keys that nobody knows; what is no object is given as it is."""
-    return _known_part(PollConfiguration, given)
-
-
-def _known_part(model: type[_Wire], given: object) -> object:
-    if not isinstance(given, Mapping):
-        return given
-    known = {key: value for key, value in given.items() if key in _spellings(model)}
-    if "datesConfiguration" in known:
-        known["datesConfiguration"] = _known_part(DatesConfiguration, known["datesConfiguration"])
-    return known
-
-
-def _spellings(model: type[_Wire]) -> set[str]:
-    spellings = {str(field.alias) for field in model.model_fields.values()}
-    choices = [field.validation_alias for field in model.model_fields.values()]
-    return spellings.union(*(choice.choices for choice in choices if isinstance(choice, AliasChoices)))  # type: ignore[arg-type]  # no paths here
 
 
 def read_poll(name: str, given: object) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from cwconnect.errors import Refusal
 from instances import configuration, keys
 from instances.connector import ELEMENT, KEY
 from instances.models import Instance
-from instances.poll_configuration import known_part
 from instances.values import ConfigurationError, json_object
 
 _MOST_TAGS = 100
@@ -36,16 +35,7 @@ def read_body(data: object) -> Body:
         settings = {} if given in (None, "") else json_object(given)
     except ConfigurationError as error:
         raise ConfigurationError({"configuration": error.problems[""]}) from None
-    return Body(_read_name(data), _read_tags(data), tolerated(settings))
-
-
-def tolerated(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give a configuration without what nobody knows of a resource's: the product's programs may send such keys."""
-    try:
-        polls = json_object(given.get(keys.POLLS))
-    except ConfigurationError:
-        return given  # not given, or wrong: the reader says how
-    return {**given, keys.POLLS: {name: known_part(configuration) for name, configuration in polls.items()}}
+    return Body(_read_name(data), _read_tags(data), settings)
 
 
 def _check_element(given: object) -> None:

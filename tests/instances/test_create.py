@@ -172,24 +172,26 @@ def test_the_poll_configuration_may_be_a_json_text(api: Api, sandbox: SandboxSer
 
 
 @pytest.mark.parametrize("text", [False, True])
-def test_keys_of_a_poll_that_nobody_knows_are_left_out_as_the_product_does(
+def test_keys_of_a_poll_that_nobody_knows_are_named_and_change_nothing(
     api: Api, sandbox: SandboxServer, text: bool
 ) -> None:
     polls = example_body(sandbox.url)["configuration"]["event.poller.configuration"]
-    more = {"contacts": {**polls["contacts"], "unheardOf": {"a": 1}, "idfield": "x", "filterByUpdateDate": "no"}}
-    more["contacts"]["datesConfiguration"] = {**polls["contacts"]["datesConfiguration"], "unheardOf": "x"}
-    created = api.create(sandbox.url, event__poller__configuration=json.dumps(more) if text else more)
-    kept = {"contacts": {**polls["contacts"], "filterByUpdatedDate": False}}
-    assert json.loads(created["configuration"]["event.poller.configuration"]) == kept
+    dates = {**polls["contacts"]["datesConfiguration"], "unheardOf": "x"}
+    wrong = {"contacts": {**polls["contacts"], "idfield": "x", "datesConfiguration": dates}}
+    created = api.create(sandbox.url)
     path = f"/instances/{created['id']}"
+    sent: object = json.dumps(wrong) if text else wrong
     for method, where, body in [
-        ("PUT", path, example_body(sandbox.url, event__poller__configuration=more)),
-        ("PATCH", path, {"configuration": {"event.poller.configuration": more}}),
-        ("PATCH", f"{path}/configuration/event.poller.configuration", {"propertyValue": more}),
+        ("POST", "/instances", example_body(sandbox.url, event__poller__configuration=sent)),
+        ("PUT", path, example_body(sandbox.url, event__poller__configuration=sent)),
+        ("PATCH", path, {"configuration": {"event.poller.configuration": sent}}),
+        ("PATCH", f"{path}/configuration/event.poller.configuration", {"propertyValue": sent}),
     ]:
-        assert api(method, where, body).status_code == 200
-        configuration = api("GET", path).json()["configuration"]
-        assert json.loads(configuration["event.poller.configuration"]) == kept
+        refused = api(method, where, body)
+        assert refused.status_code == 400
+        for key in ("idfield", "datesConfiguration.unheardOf"):
+            assert f"event.poller.configuration.contacts.{key}" in refused.json()["message"]
+    assert [one["configuration"] for one in api("GET", "/instances").json()] == [created["configuration"]]
 
 
 def test_what_is_stored_holds_no_key_in_plain_text(api: Api, sandbox: SandboxServer) -> None:
