@@ -11,7 +11,7 @@ import pytest
 
 from tests.processes.services import ROOT
 
-DEPLOY = ROOT / "deploy"
+DEPLOY = ROOT / "cwconnect" / "deploy"
 CERTIFICATE = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=cwconnect.example.com")
 
 
