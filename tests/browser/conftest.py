@@ -74,8 +74,13 @@ class Window:
         self.page.get_by_role(role, name=name, exact=exact).first.click()
 
     def wait_for(self, text: str) -> None:
-        """Wait until a text is to be seen."""
-        self.page.get_by_text(text).first.wait_for()
+        """Wait until a text is to be seen; the failure shows what was seen instead."""
+        from playwright.sync_api import TimeoutError as NotSeenError
+
+        try:
+            self.page.get_by_text(text).first.wait_for()
+        except NotSeenError as error:
+            raise AssertionError(f"{text!r} is not on {self.page.url}:\n{self.page.inner_text('body')}") from error
 
 
 Check = Callable[[Window], list[str]]
