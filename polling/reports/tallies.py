@@ -119,11 +119,11 @@ def advance(now: datetime) -> None:
 
 @transaction.atomic
 def _advance(source: Source, now: datetime) -> bool:
-    """Move one tally on by `STEP` ids at most, so that other writers never wait long; give whether there is more."""
+    """Move one tally on by `STEP` rows at most, so that other writers never wait long; give whether there is more."""
     Tally.objects.bulk_create([Tally(name=source.name)], ignore_conflicts=True)
     tally = Tally.objects.select_for_update().get(name=source.name)
     settled = _settled(source, tally.upto, now)
-    upto = min(settled, tally.upto + STEP)
+    upto = min(settled, _a_step_on(source, tally.upto) or settled)
     passed = Q(pk__gt=tally.upto, pk__lte=upto) | Q(pk__in=tally.open)
     reading = Reading.from_json(tally.counts)
     reading.add(_count(source, passed, now))
@@ -140,6 +140,12 @@ def _settled(source: Source, upto: int, now: datetime) -> int:
     if young is not None:
         return int(young) - 1
     return int(later.aggregate(last=Max("pk"))["last"] or upto)
+
+
+def _a_step_on(source: Source, upto: int) -> int | None:
+    """Give the id of the `STEP`th row from there on: ids may have wide gaps (of a billion, after a restore)."""
+    later = _rows(source).filter(pk__gt=upto).order_by("pk").values_list("pk", flat=True)
+    return later[STEP - 1 : STEP].first()
 
 
 def _rows(source: Source) -> QuerySet[Any]:
