@@ -176,7 +176,7 @@ class Exactness(RuleBasedStateMachine):
             organization=self.tenant.organization, user=self.tenant.user, name="Exact", tags=[], wanted=wanted
         )
         since = int(self._now) if dates else newest
-        self._rules = Rules(since, 5, max(poll_delay, LOOK_BACK), ignore, track, deletes)
+        self._rules = Rules(since, 5, max(poll_delay, LOOK_BACK), ignore, track, deletes, by_current)
 
     # -- ConnectWise -----------------------------------------------------------------------------------------------
 
