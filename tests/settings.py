@@ -14,3 +14,4 @@ from cwconnect.settings import *  # noqa: F403  (the environment must be set bef
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast: tests sign in often
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}  # each test process clears its own
+Q_CLUSTER = Q_CLUSTER | {"name": f"tests of process {os.getpid()}"}  # noqa: F405  # so that no two share a queue in Redis
