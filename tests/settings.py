@@ -14,4 +14,5 @@ from cwconnect.settings import *  # noqa: F403  (the environment must be set bef
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast: tests sign in often
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}  # each test process clears its own
-Q_CLUSTER = Q_CLUSTER | {"name": f"tests of process {os.getpid()}"}  # noqa: F405  # so that no two share a queue in Redis
+# No two test processes share a queue in Redis; what a test starts shares its own.
+Q_CLUSTER = Q_CLUSTER | {"name": f"tests {os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"}  # noqa: F405  # as above
