@@ -118,15 +118,17 @@ def _own(row: Operation) -> Operation:
     return replace(row, description=_OWN, errors=(*row.errors, 400))
 
 
+_LISTING = Operation(
+    INSTANCES,
+    "List instances, newest first",
+    listed(_INSTANCE),
+    query=_LIST,
+    paged=True,
+    example=[INSTANCE_EXAMPLE],
+)
+
 COMPATIBLE: Mapping[str, Operation] = {
-    "GET /instances": Operation(
-        INSTANCES,
-        "List instances, newest first",
-        listed(_INSTANCE),
-        query=_LIST,
-        paged=True,
-        example=[INSTANCE_EXAMPLE],
-    ),
+    "GET /instances": _LISTING,
     "POST /instances": _CREATE,
     "PATCH /instances": _own(_PATCH),
     "DELETE /instances": _own(_DELETE),
@@ -184,14 +186,7 @@ COMPATIBLE: Mapping[str, Operation] = {
     "GET /elements/{element}/metadata": Operation(
         ELEMENTS, "Say what the connector can do", {"type": "object"}, example=METADATA_EXAMPLE
     ),
-    "GET /elements/{element}/instances": Operation(
-        INSTANCES,
-        "List instances, newest first",
-        listed(_INSTANCE),
-        query=_LIST,
-        paged=True,
-        example=[INSTANCE_EXAMPLE],
-    ),
+    "GET /elements/{element}/instances": _LISTING,
     "POST /elements/{element}/instances": replace(_CREATE, description="The body need not name the connector."),
     "GET /hubs/{hub}/{resource}": Operation(
         HUBS,
