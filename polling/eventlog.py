@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from django.db.models import F, Max
+from django.db.models import F, OuterRef, Subquery
 
 from instances.models import ResourcePoll
 from polling.bulk import insert, insert_new, moment
 from polling.delivery.notifications import Change, NewEvent, batches, notification_of
 from polling.delivery.pausing import is_resting
-from polling.models import Event, LogPosition, Notification, PollRun
+from polling.models import Event, KnownRecord, LogPosition, Notification, PollRun
 from polling.runtime.wakeups import Kind
 from polling.tasks import wake_on_commit
 
@@ -31,8 +31,8 @@ def record_changes(
 ) -> int:
     """Write the events of `changes` and the notifications that carry them; give their number.
 
-    `seen` is when the poll saw them. To be called inside a transaction, after everything that can fail: the log's
-    position stays locked from here to the commit.
+    `seen` is when the poll saw them. To be called inside a transaction, after everything that can fail, and after their
+    records were remembered: the log's position stays locked from here to the commit.
     """
     if not changes:
         return 0
@@ -78,7 +78,7 @@ def _insert_events(poll: ResourcePoll, run: PollRun, events: Sequence[tuple[NewE
 
 
 def _lots(poll: ResourcePoll, changes: Sequence[Change]) -> Iterable[tuple[int | None, list[Change]]]:
-    waits = _waited_for(poll, [change.record_id for change in changes])
+    waits = _waited_for(poll, {change.record_id for change in changes})
     groups: dict[int | None, list[Change]] = {}
     for change in changes:
         groups.setdefault(waits.get(change.record_id), []).append(change)
@@ -96,11 +96,18 @@ def _waited_for(poll: ResourcePoll, record_ids: Collection[int]) -> dict[int, in
     # A notification has the id of its first event, so no event before the oldest matters, however long the log is.
     told = Event.objects.filter(
         pk__gte=oldest,
-        resource_poll_id=poll.pk,
-        record_id__in=record_ids,
+        resource_poll=OuterRef("resource_poll"),
+        record_id=OuterRef("record_id"),
         notification__state__in=Notification.UNDELIVERED,
     )
-    waits = dict(told.values_list("record_id").annotate(last=Max("notification_id")).order_by())
+    last = told.order_by("-notification_id").values("notification_id")[:1]
+    # Asked record by record, of the rows that are remembered by now: as one join PostgreSQL, while it has no statistics
+    # of a log that grows quickly, goes through all that the poll ever told, for each notification that waits.
+    known = KnownRecord.objects.filter(resource_poll_id=poll.pk, record_id__in=record_ids)
+    found = dict(known.annotate(last=Subquery(last)).values_list("record_id", "last"))
+    if len(found) < len(record_ids):
+        raise ValueError("A change was to be told of a record that is not remembered, so its order would not be kept.")
+    waits = {record_id: notification for record_id, notification in found.items() if notification is not None}
     # Locked, and looked at again: a delivery that commits now either sees our follower or is seen by us.
     locked = undelivered.filter(pk__in=set(waits.values())).order_by("pk").select_for_update()
     still = set(locked.values_list("pk", flat=True))

@@ -10,6 +10,7 @@ import pytest
 from instances.models import Instance, ResourcePoll
 from instances.secrets import Secret, hash_token, new_token
 from polling.delivery.notifications import Change
+from polling.detection.known import Remembered, remember
 from polling.eventlog import record_changes
 from polling.models import Event, PollRun, PollState
 from tests.conftest import Tenant
@@ -54,6 +55,7 @@ class Watched:
             Change(record, str(record), kind, at - timedelta(minutes=1), b'{"id":%d}' % record, **options)
             for record in record_ids
         ]
+        remember(self.poll.pk, [Remembered(record, None, bytes(16), None) for record in record_ids])
         record_changes(poll=self.poll, run=run, changes=changes, now=at, seen=at)
         return list(Event.objects.filter(run=run).order_by("pk"))
 

@@ -15,6 +15,7 @@ from instances.models import Instance, ResourcePoll
 from polling.delivery.deliverer import deliver_due
 from polling.delivery.notifications import Change
 from polling.delivery.pausing import release_delivery
+from polling.detection.known import Remembered, remember
 from polling.eventlog import record_changes
 from polling.models import DeliveryState, Event, Notification, PollRun, Receiver
 from tests.conftest import Tenant
@@ -44,7 +45,12 @@ class Story:
         return status, {}
 
     def tell(self, records: list[int], version: int) -> None:
-        """Write one page's events."""
+        """Remember one page's records, and write their events."""
+        remember(self.poll.pk, [Remembered(record, None, bytes(16), None) for record in records])
+        self.write(records, version)
+
+    def write(self, records: list[int], version: int) -> None:
+        """Write the events of records that are remembered."""
         now = timezone.now()
         run = PollRun.objects.create(resource_poll=self.poll, started_at=now, status=PollRun.Status.COMPLETE)
         changes = [
@@ -68,6 +74,15 @@ class Story:
 def poll(tenant: Tenant, receiver: receivers.Receiver) -> ResourcePoll:
     instance = make_instance(tenant.organization, receiver.url)
     return ResourcePoll.objects.create(instance=instance, name="contacts", since=timezone.now())
+
+
+def test_a_change_of_a_record_that_is_not_remembered_is_refused(
+    poll: ResourcePoll, receiver: receivers.Receiver
+) -> None:
+    story = Story(poll, receiver, 0)
+    story.tell([1], 0)
+    with pytest.raises(ValueError, match="not remembered"):
+        story.write([1, 2], 1)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -16,12 +16,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from instances.models import ResourcePoll
 from polling.detection.poller import PollLoop
 from polling.models import Event, PollState
 from polling.retention import prune
 from polling.runtime.due import delivery_due_at, poll_due_at
 from polling.runtime.heartbeats import bury
 from tests.polling.conftest import World
+from tests.polling.notifying import make_notifications
 from tests.polling.sending import deliver
 from tests.polling.volume import LARGE, fill
 
@@ -76,6 +78,19 @@ def test_a_poll_that_tells_changes(busy: World) -> None:
     with planned():
         busy.poll()
     assert Event.objects.filter(instance=busy.instance).count() == 6
+
+
+def test_what_a_change_waits_for_is_asked_record_by_record_while_there_are_no_statistics(telling: World) -> None:
+    make_notifications(telling.instance, [range(first, first + 10) for first in range(1, 2001, 10)])
+    Event.objects.update(resource_poll=ResourcePoll.objects.get())
+    telling.change(3, "Chief")
+    with CaptureQueriesContext(connection) as captured:
+        telling.poll()
+    asked = [query["sql"] for query in captured.captured_queries if '"state" IN' in query["sql"]]
+    plans = [plan_of(sql) for sql in asked if "knownrecord" in sql]
+    assert len(plans) == 1
+    assert re.search(r"event_of_record.*record_id\"? ?=", plans[0], re.DOTALL)
+    assert "notification_undelivered" not in plans[0]
 
 
 def test_a_claim_among_many_due_polls(busy: World) -> None:
