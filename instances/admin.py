@@ -12,6 +12,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
+from django.forms import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -31,7 +32,7 @@ admin.site.enable_nav_sidebar = False  # lists need its width; every page links 
 
 def indented(text: str | None) -> SafeString | str:
     """Give JSON text for reading; what is none stays as it is."""
-    return format_html("<pre>{}</pre>", pretty_json(text)) if text else "–"
+    return format_html('<pre tabindex="0">{}</pre>', pretty_json(text)) if text else "–"
 
 
 class LookedAt:
@@ -40,11 +41,6 @@ class LookedAt:
     list_per_page = 25
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter
-
-    class Media:
-        """Long texts must neither be cut off nor push the page wider."""
-
-        css: ClassVar[Any] = {"all": ("cwconnect/admin.css",)}
 
 
 class OrganizationFilter(admin.SimpleListFilter):
@@ -125,10 +121,21 @@ def _record(how: str, obj: Any, **details: Any) -> None:
     audit.record(Action.ADMIN, subject, organization=organization, details={"how": how, **details})
 
 
+class _NamedCells(BaseInlineFormSet[Membership, Organization, ModelForm[Membership]]):
+    """Names each cell of a table by its column: the head alone does so for nobody who can't see it."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        """Name the fields of one row."""
+        super().add_fields(form, index)
+        for field in form.fields.values():
+            field.widget.attrs["aria-label"] = field.label
+
+
 class MembershipInline(admin.TabularInline[Membership, Organization]):
     """The people of an organization."""
 
     model = Membership
+    formset = _NamedCells
     extra = 0
     autocomplete_fields = ("account",)
 
@@ -219,7 +226,9 @@ admin.site.unregister((User, Group))
 
 @admin.register(User)
 class AuditedUserAdmin(AuditedMixin, UserAdmin[User]):
-    """Accounts, as Django has them, with what is done to them on record."""
+    """Accounts, as Django has them, with what is done to them on record. The times are the service's to write."""
+
+    readonly_fields = ("last_login", "date_joined")
 
 
 @admin.register(Group)

@@ -20,8 +20,9 @@ from polling.models import DeliveryAttempt, Event, Notification, Replay
 
 
 class _Inline:
-    """Rows below another, to be read."""
+    """Rows below another, to be read: Django's own table is for editing, and has a head without words."""
 
+    template = "admin/rows_below.html"
     extra = 0
     can_delete = False
 
@@ -50,7 +51,6 @@ class AttemptInline(_Inline, _Attempts, admin.TabularInline[DeliveryAttempt, Not
     fields = ("started_at", "seconds", "status", "error_kind", "error", "as_replay")
     readonly_fields = fields
     ordering = ("id",)
-    show_change_link = True
 
 
 class EventInline(_Inline, admin.TabularInline[Event, Notification]):
@@ -60,7 +60,6 @@ class EventInline(_Inline, admin.TabularInline[Event, Notification]):
     fields = ("kind", "object_type", "object_id", "occurred_at", "polled_at")
     readonly_fields = fields
     ordering = ("id",)
-    show_change_link = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         """Leave the records where they are."""

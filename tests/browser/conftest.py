@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -83,29 +84,38 @@ class Window:
             raise AssertionError(f"{text!r} is not on {self.page.url}:\n{self.page.inner_text('body')}") from error
 
 
-Check = Callable[[Window], list[str]]
+Check = Callable[..., list[str]]
+Looks = Sequence[tuple[dict[str, int], str]]  # a window's size, and a colour scheme
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+LOOKS: Looks = tuple(product((NARROW, WIDE), ("dark", "light")))
+AT_A_GLANCE = LOOKS[-1:]
+# What a colour scheme can make wrong in a document that is right.
+_OF_SCHEMES = ["color-contrast", "link-in-text-block", "scrollable-region-focusable"]
+_AXE = """rules => axe.run({
+    resultTypes: ['violations'], preload: false, ...(rules && {runOnly: rules})
+}).then((all) => all.violations)"""
 
 
 @pytest.fixture(scope="session")
 def violations() -> Check:
-    """Give what axe-core finds on a page."""
-    axe_module = pytest.importorskip("axe_playwright_python.sync_playwright")
-    axe = axe_module.Axe()
+    """Give what axe-core finds on the page that is open: on a phone and on a desktop, in dark and in light."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
 
-    def check(window: Window) -> list[str]:
-        response = axe.run(window.page).response
-        return [f"{found['id']}: {found['nodes'][0]['html']}" for found in response["violations"]]
+    def check(window: Window, looks: Looks = LOOKS) -> list[str]:
+        page = window.page
+        page.evaluate(axe.axe_script)
+        found: dict[str, None] = {}
+        for size, scheme in looks:
+            page.set_viewport_size(size)
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            for each in page.evaluate(_AXE, _OF_SCHEMES if scheme == "dark" else None):
+                found |= {f"{each['id']}: {node['html']}": None for node in each["nodes"]}
+            width = page.evaluate("document.documentElement.scrollWidth")
+            if width > size["width"]:
+                found[f"it is {width} wide in a window of {size['width']}"] = None
+        return list(found)
 
     return check
-
-
-def in_both_schemes(window: Window, check: Check) -> list[str]:
-    """Look at the page that is open in light and in dark, where it can't be opened again."""
-    found = []
-    for scheme in ("dark", "light"):
-        window.page.emulate_media(color_scheme=scheme)
-        found += check(window)
-    return found
 
 
 @dataclass
@@ -182,7 +192,7 @@ def site(browser: Any, service: tuple[Path, str, Service], violations: Check) ->
         context = browser.new_context()
         window = Window(context.new_page(), url)
         window.page.goto(address[0])
-        assert in_both_schemes(window, violations) == []
+        assert violations(window) == []
         window.page.get_by_label("User name").fill("olga")
         window.page.get_by_label("Password").fill(PASSWORD)
         window.click("Make my account")
@@ -190,7 +200,7 @@ def site(browser: Any, service: tuple[Path, str, Service], violations: Check) ->
         fill_in(window, site, "Acme")
         number = re.search(r"instances/(\d+)$", window.page.url)
         assert number, window.page.url
-        assert in_both_schemes(window, violations) == []  # the token is shown this once
+        assert violations(window) == []  # the token is shown this once
         site.instance, site.cookies = int(number[1]), context.storage_state()
         context.close()
         assert window.complaints == []
@@ -200,9 +210,7 @@ def site(browser: Any, service: tuple[Path, str, Service], violations: Check) ->
 @pytest.fixture
 def window(browser: Any, site: Site) -> Iterator[Window]:
     """A window on the service, signed in; whatever its console complained of fails the test."""
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 900}, reduced_motion="reduce", storage_state=site.cookies
-    )
+    context = browser.new_context(viewport=WIDE, reduced_motion="reduce", storage_state=site.cookies)
     window = Window(context.new_page(), site.url)
     yield window
     context.close()
@@ -212,6 +220,6 @@ def window(browser: Any, site: Site) -> Iterator[Window]:
 @pytest.fixture
 def stranger(browser: Any, site: Site) -> Iterator[Window]:
     """A window of somebody not signed in."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context = browser.new_context(viewport=WIDE)
     yield Window(context.new_page(), site.url)
     context.close()

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
+from django.contrib import admin
 from django.contrib.auth.models import User
+from django.test import RequestFactory
+from django.urls import reverse
 from django.utils import timezone
 
 from instances.models import Instance, Membership, Organization, Role
@@ -34,9 +38,9 @@ TROUBLED, VIEWER, EMPTY, NOWHERE = "tina", "victor", "eve", "noah"
 
 
 def furnish(password: str) -> str:
-    """Make the organizations and their people; give the ids that pages are asked for, as JSON."""
+    """Make the organizations and their people; give the ids that pages are asked for and the admin's paths, as JSON."""
     troubled = Organization.objects.create(name="Troubled")
-    _account(TROUBLED, password, troubled, Role.OPERATOR)
+    administrator = _account(TROUBLED, password, troubled, Role.OPERATOR, is_staff=True, is_superuser=True)
     _account(VIEWER, password, troubled, Role.VIEWER)
     _account(EMPTY, password, Organization.objects.create(name="Empty"), Role.OPERATOR)
     User.objects.create_user(NOWHERE, password=password)
@@ -56,12 +60,27 @@ def furnish(password: str) -> str:
     ids = {"instance": failing.pk, "poll": failing.resource_polls.get().pk, "off": off.pk, "replay": replay.pk}
     ids |= {"held": held.pk, "held_poll": held.resource_polls.get().pk, "paused": paused.pk}
     ids["event"] = Notification.objects.filter(instance=failing).values_list("pk", flat=True)[0]
-    return json.dumps(ids)
+    return json.dumps({"ids": ids, "admin": _paths_of_admin(administrator)})
 
 
-def _account(name: str, password: str, organization: Organization, role: str) -> None:
-    account = User.objects.create_user(name, password=password)
+def _account(name: str, password: str, organization: Organization, role: str, **rights: Any) -> User:
+    account = User.objects.create_user(name, password=password, **rights)
     Membership.objects.create(account=account, organization=organization, role=role)
+    return account
+
+
+def _paths_of_admin(person: User) -> list[str]:
+    """Give each list of ours and the newest row of each, and the pages where one is added; others look the same."""
+    request = RequestFactory().get("/")
+    request.user = person
+    paths = []
+    for model, site in admin.site._registry.items():
+        if model is User or model._meta.app_label in ("instances", "polling"):
+            way = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+            paths.append(reverse(f"{way}_changelist"))
+            paths += [reverse(f"{way}_change", args=[row.pk]) for row in model._default_manager.order_by("-pk")[:1]]
+            paths += [reverse(f"{way}_add")] if site.has_add_permission(request) else []
+    return paths
 
 
 def _hold(instance: Instance) -> None:
