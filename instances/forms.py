@@ -236,6 +236,13 @@ class EditNotifyForm(EditForm, NotifyForm):
         return given
 
 
+    def sent_otherwise(self, wanted: Wanted) -> list[str]:
+        """Name the fields by which a notification is sent otherwise, as `wanted` was read from them, than is stored."""
+        wired = [(name, field) for name, field in self.fields.items() if hasattr(field, "wire")]
+        fields = [(name, field) for name, field in wired if name != "refresh_interval"]
+        return [str(each.label) for name, each in fields if getattr(wanted, name) != getattr(self.stored, name)]
+
+
 class EditNameForm(NameForm):
     """What an instance is called."""
 

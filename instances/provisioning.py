@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -117,6 +118,13 @@ def draft_instance(*, organization: Organization, name: str, wanted: Wanted) -> 
     instance = Instance(pk=0, organization=organization, name=name)
     _fill(instance, wanted, None)
     return instance
+
+
+def changed_draft(instance: Instance, wanted: Wanted) -> Instance:
+    """Give the instance as a change to what is wanted would make it, a signature key's overlap included; unsaved."""
+    draft = copy(instance)
+    _fill(draft, wanted, wanted_of(instance))
+    return draft
 
 
 def set_enabled(instance: Instance, *, enabled: bool) -> Instance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,14 +15,15 @@ from django.views.decorators.http import require_POST
 
 from cwconnect.errors import Refusal
 from instances.access import PageRequest, operator_page, page
-from instances.configuration import read_configuration
-from instances.forms import NotifyForm
+from instances.configuration import read_configuration, wanted_of
+from instances.forms import EditNotifyForm, NotifyForm
 from instances.keys import Wanted
-from instances.provisioning import draft_instance
+from instances.models import Instance
+from instances.provisioning import changed_draft, draft_instance
 from instances.values import ConfigurationError
 from polling.delivery.pausing import release_delivery
 from polling.delivery.replay import Selection, count_newest, progress_of, start_replay
-from polling.delivery.trials import send_draft_test, send_test
+from polling.delivery.trials import Trial, send_draft_test, send_test
 from polling.detection.deletions import dismiss_held, held_deletes, release_held
 from polling.models import DeliveryState, Notification, PollState, Replay
 from polling.pages.paging import page_of
@@ -69,18 +71,40 @@ def instance_delivery(request: PageRequest, number: int) -> HttpResponse:
 
 
 @require_POST
+@sensitive_post_parameters()
 @page
 def try_receiver(request: PageRequest, number: int) -> HttpResponse:
-    """Send a test notification; show request, response and time taken."""
+    """Send a test notification, by the form of the settings if that was sent; show request, response and time taken."""
     instance = request.person.instance(number)
-    poll = instance.resource_polls.order_by("pk").first()
+    if "callback_url" in request.POST:
+        return _try_changes(request, instance)
     try:
-        if poll is None:
-            raise Refusal("Nothing is watched, so there is nothing to send a sample of.")
-        trial = send_test(instance, poll.name, timezone.now())
+        trial = send_test(instance, _watched(instance), timezone.now())
     except Refusal as refusal:
         return render(request, "polling/parts/trial.html", {"refusal": refusal.message})
     return render(request, "polling/parts/trial.html", {"trial": trial})
+
+
+def _watched(instance: Instance) -> str:
+    poll = instance.resource_polls.order_by("pk").first()
+    if poll is None:
+        raise Refusal("Nothing is watched, so there is nothing to send a sample of.")
+    return poll.name
+
+
+def _try_changes(request: PageRequest, instance: Instance) -> HttpResponse:
+    """Send a test as the instance would once the form is saved."""
+    stored = wanted_of(instance)
+    form = EditNotifyForm(request.POST, stored=stored)
+
+    def send() -> tuple[Trial, str]:
+        wanted = read_configuration(form.wire(), base=stored, stored=stored)
+        trial = send_test(changed_draft(instance, wanted), _watched(instance), timezone.now())
+        changed = form.sent_otherwise(wanted)
+        typed = f"Sent with what is typed here and not saved yet ({', '.join(changed)}); all else is as stored."
+        return trial, typed if changed else "Sent as it is stored: nothing here was changed."
+
+    return _tried(request, form, send)
 
 
 @require_POST
@@ -89,18 +113,28 @@ def try_receiver(request: PageRequest, number: int) -> HttpResponse:
 def try_draft(request: PageRequest) -> HttpResponse:
     """Send a test notification as the form of a new instance says; nothing is stored."""
     form = NotifyForm(request.POST)
+
+    def send() -> tuple[Trial, str]:
+        wanted = read_configuration(form.wire(), base=Wanted(), whole=False)
+        name = request.POST.get("name", "").strip()[:200] or "New instance"
+        draft = draft_instance(organization=request.person.organization, name=name, wanted=wanted)
+        trial = send_draft_test(draft, next(iter(request.POST.getlist("watch")), "contacts"), timezone.now())
+        return trial, "Sent with what is typed here; nothing is stored yet."
+
+    return _tried(request, form, send)
+
+
+def _tried(request: PageRequest, form: NotifyForm, send: Callable[[], tuple[Trial, str]]) -> HttpResponse:
+    """Show what came of a test and the values it was sent with; what keeps it from being sent goes by its field."""
     if form.is_valid():
         try:
-            wanted = read_configuration(form.wire(), base=Wanted(), whole=False)
-            name = request.POST.get("name", "").strip()[:200] or "New instance"
-            draft = draft_instance(organization=request.person.organization, name=name, wanted=wanted)
-            trial = send_draft_test(draft, next(iter(request.POST.getlist("watch")), "contacts"), timezone.now())
+            trial, used = send()
         except ConfigurationError as error:
             form.blame(error)
         except Refusal as refusal:
             form.add_error("callback_url", refusal.message)
         else:
-            return render(request, "polling/parts/trial.html", {"trial": trial})
+            return render(request, "polling/parts/trial.html", {"trial": trial, "used": used})
     return render(request, "parts/finding.html", {"lacking": form, "not_done": "Not sent yet."})
 
 

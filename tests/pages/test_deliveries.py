@@ -53,6 +53,66 @@ def test_a_test_that_fails_says_why(told: World, operator: Client, receiver: Rec
     assert "The receiver answered 500." in text_of(operator.post(url(told, "/delivery/test")))
 
 
+def typed(receiver: Receiver, **changes: str) -> dict[str, str]:
+    """Give the form of the settings as it is shown, its callback URL first, with changes."""
+    return {"callback_url": receiver.url, "refresh_interval": "15"} | changes
+
+
+def test_a_test_uses_what_is_typed_into_the_settings(told: World, operator: Client, receiver: Receiver) -> None:
+    stored, before = told.instance.callback_url, len(receiver.got)
+    with start_receiver() as other:
+        html = text_of(operator.post(url(told, "/delivery/test"), typed(other, callback_headers="X-Key: hush")))
+        (got,) = other.got
+    assert "not saved yet (Callback URL, Further headers); all else is as stored" in html
+    assert (got.headers["x-key"], got.headers["elements-webhook-test"]) == ("hush", "true")
+    assert "elements-webhook-signature" in got.headers
+    assert "hush" not in html
+    assert len(receiver.got) == before
+    told.instance.refresh_from_db()
+    assert (told.instance.callback_url, told.instance.callback_headers) == (stored, None)
+
+
+def test_a_key_that_is_typed_signs_the_test_beside_the_stored_one(
+    told: World, operator: Client, receiver: Receiver
+) -> None:
+    html = text_of(operator.post(url(told, "/delivery/test"), typed(receiver, signature_key="another")))
+    assert "not saved yet (Signature key)" in html
+    assert len(receiver.got[-1].headers["webhook-signature"].split()) == 2
+    html = text_of(operator.post(url(told, "/delivery/test"), typed(receiver, drop_signature_key="on")))
+    assert "not saved yet (Signature key)" in html
+    assert "webhook-signature" not in receiver.got[-1].headers
+
+
+def test_a_test_of_settings_that_were_not_changed_says_so(told: World, operator: Client, receiver: Receiver) -> None:
+    html = text_of(operator.post(url(told, "/delivery/test"), typed(receiver, refresh_interval="60")))
+    assert "Sent as it is stored" in html
+    assert "elements-webhook-signature" in receiver.got[-1].headers
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"callback_url": ""}, "required when events are enabled"),
+        ({"callback_url": "http://10.0.0.1/"}, "can&#x27;t be used"),
+        ({"callback_headers": "no colon"}, '<a href="#id_callback_headers">'),
+    ],
+)
+def test_a_test_of_settings_that_can_not_be_used_names_the_field(
+    told: World, operator: Client, receiver: Receiver, change: dict[str, str], words: str
+) -> None:
+    before = len(receiver.got)
+    html = text_of(operator.post(url(told, "/delivery/test"), typed(receiver, **change)))
+    assert "Not sent yet." in html
+    assert words in html
+    assert len(receiver.got) == before
+
+
+def test_a_viewer_sends_no_test(told: World, viewer: Client, receiver: Receiver) -> None:
+    before = len(receiver.got)
+    assert viewer.post(url(told, "/delivery/test"), typed(receiver)).status_code == 403
+    assert len(receiver.got) == before
+
+
 def test_a_failed_attempt_is_listed(told: World, operator: Client, receiver: Receiver) -> None:
     receiver.answer = lambda got: (500, {})
     told.change(4, "Engineer")

@@ -186,6 +186,7 @@ def test_a_test_is_sent_before_anything_is_stored(operator: Client, typed: dict[
     typed |= {"callback_url": receiver.url, "company": "", "private_key": "", "callback_headers": "X-Key: hush"}
     html = text_of(operator.post(f"{NEW}/send-test", typed | {"signature_key": "s3cret"}))
     assert "your program answered 204" in html
+    assert "Sent with what is typed here; nothing is stored yet." in html
     assert "hush" not in html
     (got,) = receiver.got
     assert (got.headers["elements-webhook-test"], got.headers["x-key"]) == ("true", "hush")
