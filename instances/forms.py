@@ -235,7 +235,6 @@ class EditNotifyForm(EditForm, NotifyForm):
             given["event.notification.basic.password"] = ""
         return given
 
-
     def sent_otherwise(self, wanted: Wanted) -> list[str]:
         """Name the fields by which a notification is sent otherwise, as `wanted` was read from them, than is stored."""
         wired = [(name, field) for name, field in self.fields.items() if hasattr(field, "wire")]

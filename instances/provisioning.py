@@ -8,7 +8,7 @@ was. Where watching begins (the design): one read per resource, newest id first,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,18 +80,20 @@ def change_instance(
     wanted: Wanted,
     name: str | None = None,
     tags: Sequence[str] | None = None,
-    from_now: bool = False,
+    from_now: Collection[str] = (),
 ) -> Instance:
     """Make an instance what is wanted, at once; None leaves name or tags as they are.
 
-    New credentials are proven first, marks are taken for what begins to be watched. `from_now` has all that is watched
-    begin anew: what changed before is never told. Raises ConnectWiseRefusal, or Conflict when the instance has changed
-    in the meantime; then everything stays as it was.
+    New credentials are proven first, marks are taken for what begins to be watched. `from_now` names resources that
+    begin anew, if they are watched: what changed before is never told. Raises ConnectWiseRefusal, or Conflict when the
+    instance has changed in the meantime; then everything stays as it was.
     """
     stored, read_at = wanted_of(instance), instance.updated_at
     polls = {poll.name: poll for poll in instance.resource_polls.all()}
     moved = stored.site != wanted.site
-    fresh = [poll for poll in wanted.polls if _begins(polls.get(poll), wanted, poll, moved=moved, from_now=from_now)]
+    fresh = [
+        poll for poll in wanted.polls if _begins(polls.get(poll), wanted, poll, moved=moved, from_now=poll in from_now)
+    ]
     shifted = [poll for poll in wanted.polls if poll not in fresh and _shifts(polls.get(poll), wanted, poll)]
     marks = _begin(wanted, fresh + shifted, must_prove=stored.connection != wanted.connection)
     with transaction.atomic():
@@ -105,7 +107,9 @@ def change_instance(
             Action.CHANGE_INSTANCE,
             current,
             organization=current.organization,
-            details=audit.changes(stored, wanted) | named(instance, current) | ({"from_now": True} if from_now else {}),
+            details=audit.changes(stored, wanted)
+            | named(instance, current)
+            | ({"from_now": sorted(from_now)} if from_now else {}),
         )
         begun, reset = _write_polls(current, wanted, polls, marks, fresh)
         watching_changed.send(Instance, instance=current, begun=begun, reset=reset)

@@ -18,7 +18,7 @@ from instances.keys import POLLS
 from instances.models import Instance
 from instances.poll_changes import add_poll
 from instances.provisioning import change_instance
-from instances.settings_views import words_of
+from instances.settings_views import from_when, words_of
 from instances.values import ConfigurationError
 
 Polls = Mapping[str, Mapping[str, Any]]
@@ -26,25 +26,39 @@ Polls = Mapping[str, Mapping[str, Any]]
 
 @operator_page
 def edit_resource(request: PageRequest, number: int, name: str) -> HttpResponse:
-    """Change how one resource is polled, switch it off or on, or remove it."""
+    """Change how one resource is polled, switch it off or on again, from where it stopped or from now, or remove it."""
     instance = request.person.instance(number)
     polls = polls_of(instance)
     if name not in polls:
         raise Http404
     choice, error = choice_of(name, polls[name]), ""
-    enabled = polls[name].get("enabled", True)
+    stored = enabled = polls[name].get("enabled", True)
+    from_now = request.POST.get("from") == "now"
     if request.method == "POST":
         choice = posted_choice(request.POST, name)
-        enabled = "enabled" in request.POST
-        error = _changed(instance, polls, choice, remove="remove" in request.POST, enabled=enabled)
+        enabled, remove = "enabled" in request.POST, "remove" in request.POST
+        error = _changed(instance, polls, choice, remove=remove, enabled=enabled, from_now=from_now)
         if not error:
-            done = "is no longer watched" if "remove" in request.POST else "is saved"
-            messages.success(request, f"{name} {done}.")
+            again = enabled and not stored and not remove
+            messages.success(request, _done(name, remove=remove, again=again, from_now=from_now))
             return redirect("instance-page", number)
-    return _show(request, instance, "instances/resource.html", choice=choice, error=error, enabled=enabled, polls=polls)
+    # Where all events are off, the switch of the instance asks the same for all of it.
+    asks = not stored and instance.events_enabled and _begun(instance, name)
+    context = {"choice": choice, "error": error, "enabled": enabled, "polls": polls, "asks": asks, "from_now": from_now}
+    return _show(request, instance, "instances/resource.html", **context)
 
 
-def _changed(instance: Instance, polls: Polls, choice: Choice, *, remove: bool, enabled: bool) -> str:
+def _begun(instance: Instance, name: str) -> bool:
+    return instance.resource_polls.filter(name=name, since__isnull=False).exists()
+
+
+def _done(name: str, *, remove: bool, again: bool, from_now: bool) -> str:
+    if again:
+        return f"{name} is polled again: {from_when(from_now=from_now)}."
+    return f"{name} is no longer watched." if remove else f"{name} is saved."
+
+
+def _changed(instance: Instance, polls: Polls, choice: Choice, *, remove: bool, enabled: bool, from_now: bool) -> str:
     """Write the change; give what is wrong in words, empty if nothing is."""
     rest = {name: poll for name, poll in polls.items() if name != choice.name}
     if remove and not rest:
@@ -54,7 +68,7 @@ def _changed(instance: Instance, polls: Polls, choice: Choice, *, remove: bool, 
         changed = dict(configuration_of(choice)) | {"enabled": enabled}
         wanted_polls = rest if remove else {**polls, choice.name: changed}
         wanted = read_configuration({POLLS: wanted_polls}, base=stored, stored=stored)
-        change_instance(instance, wanted=wanted)
+        change_instance(instance, wanted=wanted, from_now=[choice.name] if from_now else ())
     except Refusal as refusal:
         return _words_about(choice.name, refusal)
     return ""

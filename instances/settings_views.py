@@ -102,7 +102,7 @@ def switch_events(request: PageRequest, number: int) -> HttpResponse:
     from_now = on and request.POST.get("from") == "now"
     try:
         wanted = read_configuration({"event.notification.enabled": on}, base=stored, stored=stored)
-        change_instance(instance, wanted=wanted, from_now=from_now)
+        change_instance(instance, wanted=wanted, from_now=wanted.polls.keys() if from_now else ())
     except Refusal as refusal:
         return _ask_from_when(request, instance, error=words_of(refusal), from_now=from_now)
     messages.success(request, _switched(on=on, from_now=from_now))
@@ -120,8 +120,12 @@ def _ask_from_when(
 def _switched(*, on: bool, from_now: bool) -> str:
     if not on:
         return "Events are off: nothing is polled or sent, and nothing is lost."
-    went = "what changed before now is not told" if from_now else "polling goes on where it stopped"
-    return f"Events are on: {went}."
+    return f"Events are on: {from_when(from_now=from_now)}."
+
+
+def from_when(*, from_now: bool) -> str:
+    """Say what becomes of what changed while nothing was polled."""
+    return "what changed before now is not told" if from_now else "polling goes on where it stopped"
 
 
 @require_POST

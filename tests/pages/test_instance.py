@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from django.test import Client
@@ -11,6 +12,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 
 from instances.configuration import wanted_of
 from instances.models import Instance
+from instances.provisioning import change_instance
 from polling.delivery.deliverer import deliver_these
 from polling.models import Event, Health, Notification, PollState
 from polling.runtime.heartbeats import beat
@@ -90,6 +92,65 @@ def test_events_that_connectwise_does_not_let_begin_stay_off_and_the_choice_is_k
     assert "Wrong keys" in text_of(answer)
     assert 'value="now" checked' in text_of(answer)
     assert not Instance.objects.get().events_enabled
+
+
+def switch_contacts_off(world: World, operator: Client) -> str:  # noqa: F811
+    """Switch one of two resources off, have both change; give the way to switch it on."""
+    change_instance(world.instance, wanted=replace(wanted_of(world.instance), polls={"contacts": {}, "incidents": {}}))
+    world.poll()
+    world.told()
+    way = url(world, "/resources/edit/contacts")
+    assert "contacts is saved." in text_of(operator.post(way, follow=True))
+    world.change(3, "While off")
+    world.store.create("contacts")
+    world.store.create("incidents")
+    return way
+
+
+def test_a_resource_switched_on_from_now_skips_what_changed_meanwhile_and_says_so(
+    changed: World, operator: Client
+) -> None:
+    way = switch_contacts_off(changed, operator)
+    incidents = PollState.objects.get(resource_poll__name="incidents").cursor
+    assert "From now" in text_of(operator.get(way))
+    assert f'href="{way}"' in text_of(operator.get(url(changed)))
+    changed.store.clock_offset = 1  # the second in which watching begins belongs to it
+    answer = text_of(operator.post(way, {"enabled": "on", "from": "now"}, follow=True))
+    assert "contacts is polled again: what changed before now is not told." in answer
+    assert PollState.objects.get(resource_poll__name="incidents").cursor == incidents
+    changed.poll()
+    assert [kind for kind, _ in changed.told()] == ["CREATED"]  # the incident: what was on goes on where it was
+    changed.change(3, "After")
+    changed.poll()
+    assert changed.told() == [("UPDATED", "3")]
+
+
+def test_a_resource_switched_on_goes_on_where_it_stopped(changed: World, operator: Client) -> None:
+    way = switch_contacts_off(changed, operator)
+    answer = text_of(operator.post(way, {"enabled": "on", "from": "cursor"}, follow=True))
+    assert "contacts is polled again: polling goes on where it stopped." in answer
+    changed.poll()
+    assert sorted(kind for kind, _ in changed.told()) == ["CREATED", "CREATED", "UPDATED"]
+
+
+def test_a_resource_that_connectwise_does_not_let_begin_stays_off_and_the_choice_is_kept(
+    changed: World, operator: Client
+) -> None:
+    way = switch_contacts_off(changed, operator)
+    changed.store.fail_next(status=401, body={"code": "Unauthorized", "message": "Wrong keys"})
+    answer = operator.post(way, {"enabled": "on", "from": "now"})
+    assert answer.status_code == 422
+    assert "Wrong keys" in text_of(answer)
+    assert 'value="now" checked' in text_of(answer)
+    assert not changed.instance.resource_polls.get(name="contacts").enabled
+
+
+def test_from_when_is_asked_only_of_a_resource_that_is_off_alone(changed: World, operator: Client) -> None:
+    way = url(changed, "/resources/edit/contacts")
+    assert "From now" not in text_of(operator.get(way))
+    switch_contacts_off(changed, operator)
+    operator.post(url(changed, "/switch"), {"on": "false"})
+    assert "From now" not in text_of(operator.get(way))
 
 
 def test_nothing_is_asked_about_events_that_are_on(changed: World, operator: Client) -> None:

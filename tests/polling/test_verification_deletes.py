@@ -92,7 +92,7 @@ def test_what_was_told_before_watching_began_anew_is_not_missed(deletes: World) 
     deletes.instance = change_instance(deletes.instance, wanted=off)
     delete(deletes, 3)
     deletes.store.clock_offset = 20
-    deletes.instance = change_instance(deletes.instance, wanted=stored, from_now=True)
+    deletes.instance = change_instance(deletes.instance, wanted=stored, from_now=stored.polls)
     deletes.poll()
     sweep(deletes)
     assert not KnownRecord.objects.filter(record_id=3).exists()

@@ -34,7 +34,7 @@ def change(world: World, polls: dict[str, Any] | None = None, *, from_now: bool 
     if polls is not None:
         given["event.poller.configuration"] = polls
     wanted = read_configuration(given, base=stored, stored=stored)
-    world.instance = change_instance(world.instance, wanted=wanted, from_now=from_now)
+    world.instance = change_instance(world.instance, wanted=wanted, from_now=wanted.polls if from_now else ())
 
 
 def known(world: World, name: str = "contacts") -> int:
