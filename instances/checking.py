@@ -17,6 +17,7 @@ from cwconnect.connectwise.errors import (
     Unreachable,
 )
 from cwconnect.connectwise.resources import Resource
+from cwconnect.words import counted
 from instances.connections import client_for, make_credentials
 
 _PROBE = "/company/contacts"
@@ -81,7 +82,7 @@ def check_connection(connection: Connection) -> Finding:
         )
     except ConnectWiseError as error:
         return _failure(error, company, sent_client_id=bool(credentials.client_id))
-    return Finding("well", f"Connected to {company}{_version(client)}: {count:,} contacts.")
+    return Finding("well", f"Connected to {company}{_version(client)}: {counted(count, 'contact')}.")
 
 
 def _version(client: Client) -> str:

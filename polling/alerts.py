@@ -12,6 +12,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
+from cwconnect.words import counted
 from instances.models import Instance
 from polling.models import Alert, Notification, Receiver
 
@@ -51,7 +52,7 @@ def tell(kind: Alert.Kind, instance: Instance, text: str, now: datetime) -> None
 def warn_of_breaker(receiver: Receiver, reason: str, now: datetime) -> None:
     """Raise an alert about a receiver whose breaker opened."""
     text = (
-        f"The receiver {receiver} of {receiver.organization} failed {receiver.failures} times in a row. "
+        f"The receiver {receiver} of {receiver.organization} failed {counted(receiver.failures, 'time')} in a row. "
         f"One notification at a time is tried until one arrives; the others wait. Last: {reason}"
     )
     _raise(
@@ -71,7 +72,8 @@ def warn_of_tries(
 ) -> None:
     """Raise what the tries used up so far call for: half of the schedule, or all but one."""
     left = len(schedule) - step
-    said = f"Notification {notification.webhook_id} of {notification.instance} failed {step} of {len(schedule)} times"
+    tries = f"{step} of {counted(len(schedule), 'time')}"
+    said = f"Notification {notification.webhook_id} of {notification.instance} failed {tries}"
     if left == 1:
         text = f"{said}: one try is left. Last: {reason}"
         warn(Alert.Kind.LAST_TRY, notification.instance, text, now, notification=notification)

@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from cwconnect.http.shown import bare_url
+from cwconnect.words import counted as in_numbers
 
 register = template.Library()
 register.filter(bare_url)
@@ -114,7 +115,7 @@ def as_json(value: Any) -> str:
 def counted(value: int, words: str) -> str:
     """Write a count with its noun: `{{ 3|counted:"event,events" }}` is `3 events`."""
     one, _, many = words.partition(",")
-    return f"{value:,} {one if value == 1 else many}"
+    return in_numbers(value, one, many)
 
 
 @register.filter

@@ -13,8 +13,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from cwconnect.words import counted
 from instances.admin import LookedAt, as_key
 from instances.models import Instance, ResourcePoll
+from polling.models import Replay
 
 NOTHING = "–"
 _NAMED = 5
@@ -80,6 +82,11 @@ def say(site: admin.ModelAdmin[Any], request: HttpRequest, done: str, **skipped:
             more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
             words = f"Skipped {len(names):,}, {because.replace('_', ' ')}: {', '.join(names[:_NAMED])}{more}."
             site.message_user(request, words, messages.WARNING)
+
+
+def sent_again(made: Iterable[Replay]) -> str:
+    """Say how many notifications these replays send."""
+    return f"{counted(sum(replay.total for replay in made), 'notification is', 'notifications are')} sent again."
 
 
 class Chosen(admin.SimpleListFilter):

@@ -13,7 +13,7 @@ from django.utils.html import format_html_join
 
 from cwconnect.http.shown import bare_url
 from instances.admin import as_key, indented
-from polling.admin.base import NOTHING, ResourceFilter, chosen_by, link_to, link_to_those, say
+from polling.admin.base import NOTHING, ResourceFilter, chosen_by, link_to, link_to_those, say, sent_again
 from polling.admin.walked import Shown, Sought, WalkedAdmin, named
 from polling.delivery.replay import replay_notifications
 from polling.models import DeliveryAttempt, Event, Notification, Replay
@@ -130,7 +130,7 @@ class NotificationAdmin(WalkedAdmin):
         say(
             self,
             request,
-            f"{sum(replay.total for replay in made):,} notifications are sent again.",
+            sent_again(made),
             discarded=notifications.filter(state=Notification.State.DISCARDED),
         )
 

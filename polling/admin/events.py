@@ -15,6 +15,7 @@ from polling.admin.base import (
     link_to,
     link_to_those,
     say,
+    sent_again,
 )
 from polling.admin.walked import Shown, Sought, WalkedAdmin, named
 from polling.delivery.replay import replay_notifications
@@ -89,7 +90,7 @@ class EventAdmin(WalkedAdmin):
         say(
             self,
             request,
-            f"{sum(replay.total for replay in made):,} notifications are sent again.",
+            sent_again(made),
             for_their_notification_is_past_its_retention=events.filter(LOST),
             for_their_notification_was_discarded=events.filter(DISCARDED),
         )

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 
+from cwconnect.words import counted
 from instances.admin import InstanceAdmin
 from instances.models import Instance, ResourcePoll
 from polling.admin.base import link_to_those, may_operate, say
@@ -48,7 +49,7 @@ class WatchedInstanceAdmin(InstanceAdmin):
         resting = PollState.objects.filter(PAUSED, resource_poll__instance__in=instances)
         polls = ResourcePoll.objects.filter(state__in=resting).select_related("instance")
         unwatched = instances.exclude(resource_polls__state__isnull=False)
-        done = f"{count:,} polls are due now."
+        done = f"{counted(count, 'poll is', 'polls are')} due now."
         say(self, request, done, paused=polls, since_watching_has_not_begun=unwatched)
 
     @admin.action(description="Pause the delivery", permissions=["operate"])

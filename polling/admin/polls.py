@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
+from cwconnect.words import counted
 from instances.admin import as_key
 from instances.models import ResourcePoll
 from polling.admin.base import NOTHING, PollNameFilter, ReadOnlyAdmin, chosen_by, link_to, link_to_those, say
@@ -122,14 +123,14 @@ class PollStateAdmin(ReadOnlyAdmin):
     def poll_selected_now(self, request: HttpRequest, polls: QuerySet[PollState]) -> None:
         """Make the chosen polls due."""
         paused = _polls(polls.filter(PAUSED))
-        say(self, request, f"{make_due(polls):,} polls are due now.", paused=paused)
+        say(self, request, f"{counted(make_due(polls), 'poll is', 'polls are')} due now.", paused=paused)
 
     @admin.action(description="Sweep for deletes now", permissions=["operate"])
     def sweep_selected_now(self, request: HttpRequest, polls: QuerySet[PollState]) -> None:
         """Make the chosen polls' sweeps due."""
         looking = polls.filter(LOOKS_FOR_DELETES)
         silent, paused = _polls(polls.exclude(pk__in=looking)), _polls(looking.filter(PAUSED))
-        done = f"{sweep_now(polls):,} sweeps are due now."
+        done = f"{counted(sweep_now(polls), 'sweep is', 'sweeps are')} due now."
         say(self, request, done, for_detectDeletes_is_off=silent, paused=paused)
 
     @admin.action(description="Release held deletes", permissions=["operate"])
@@ -137,7 +138,7 @@ class PollStateAdmin(ReadOnlyAdmin):
         """Have those that are still gone told."""
         holding, others = _holding(polls)
         count = sum(release_held(state) for state in holding)
-        done = f"{count:,} deletes are released; a sweep looks for them once more."
+        done = f"{counted(count, 'delete is', 'deletes are')} released; a sweep looks once more, then tells."
         say(self, request, done, since_they_hold_none=others)
 
     @admin.action(description="Dismiss held deletes", permissions=["operate"])
@@ -145,7 +146,8 @@ class PollStateAdmin(ReadOnlyAdmin):
         """Have them not told; the rows stay known."""
         holding, others = _holding(polls)
         count = sum(dismiss_held(state) for state in holding)
-        say(self, request, f"{count:,} deletes are dismissed: nothing is told.", since_they_hold_none=others)
+        done = f"{counted(count, 'delete is', 'deletes are')} dismissed: nothing is told."
+        say(self, request, done, since_they_hold_none=others)
 
     @admin.display(description="Poll")
     def of_poll(self, state: PollState) -> Shown:

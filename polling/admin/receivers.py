@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from cwconnect.words import counted
 from polling.admin.base import ReadOnlyAdmin, chosen_by, link_to, link_to_those, say
 from polling.admin.walked import Shown
 from polling.delivery.pausing import pause_by_hand, release_delivery
@@ -64,14 +65,16 @@ def pause_all(site: admin.ModelAdmin[Any], request: HttpRequest, instances: list
     """Pause these instances' deliveries; say which were paused already."""
     now = timezone.now()
     already = [instance for instance in instances if not pause_by_hand(instance, now)]
-    say(site, request, f"{len(instances) - len(already):,} deliveries are paused.", paused_already=already)
+    done = counted(len(instances) - len(already), "delivery is", "deliveries are")
+    say(site, request, f"{done} paused.", paused_already=already)
 
 
 def release_all(site: admin.ModelAdmin[Any], request: HttpRequest, states: QuerySet[DeliveryState]) -> None:
     """Release these deliveries; say which were not paused."""
     paused = [state.instance for state in states if state.paused_at]
     count = sum(release_delivery(instance, timezone.now()) for instance in paused)
-    said = f"{len(paused):,} deliveries are released; {count:,} notifications are to be sent."
+    released = counted(len(paused), "delivery is", "deliveries are")
+    said = f"{released} released; {counted(count, 'notification is', 'notifications are')} to be sent."
     say(site, request, said, not_paused=[state.instance for state in states if not state.paused_at])
 
 

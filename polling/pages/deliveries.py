@@ -14,6 +14,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from cwconnect.errors import Refusal
+from cwconnect.words import counted
 from instances.access import PageRequest, operator_page, page
 from instances.configuration import read_configuration, wanted_of
 from instances.forms import EditNotifyForm, NotifyForm
@@ -34,6 +35,7 @@ from polling.reports.waiting import failed_attempts, undelivered_of, waiting_row
 PER_PAGE = 25
 _DAY = timedelta(days=1)
 _HELD_SHOWN = 100
+_DELETES = ("delete is", "deletes are")
 
 
 @page
@@ -219,11 +221,11 @@ def held(request: PageRequest, number: int, poll: int) -> HttpResponse:
         raise Http404
     if request.method == "POST":
         if request.POST.get("decision") == "release":
-            count = release_held(state)
-            messages.success(request, f"{count:,} deletes are released: a sweep looks for them once more, then tells.")
+            deletes = counted(release_held(state), *_DELETES)
+            messages.success(request, f"{deletes} released: a sweep looks once more, then tells.")
         else:
-            count = dismiss_held(state)
-            messages.success(request, f"{count:,} deletes are dismissed: nothing is told.")
+            deletes = counted(dismiss_held(state), *_DELETES)
+            messages.success(request, f"{deletes} dismissed: nothing is told.")
         return redirect("poll-page", number, poll)
     rows = held_deletes(found)
     context = {

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db.models import Count, Min, QuerySet
 
+from cwconnect.words import counted
 from instances.models import Instance, Organization
 from polling.models import Absence, Alert, DeliveryState, Event, Health, Heartbeat, PollState, Receiver
 from polling.reports.waiting import undelivered_of
@@ -145,7 +146,8 @@ def _poll_need(state: PollState, instance: Instance, held: int) -> Need:
     name = state.resource_poll.name
     common = {"since": state.last_good_at, "resource": name, "poll_id": state.pk}
     if state.health == Health.HELD:
-        text = f"{held:,} records of {name} seem to be deleted at once. Their deletes are held back until you decide."
+        gone = f"{counted(held, 'record')} of {name} {'seems' if held == 1 else 'seem'} to be deleted at once."
+        text = f"{gone} {'Its delete is' if held == 1 else 'Their deletes are'} held back until you decide."
         return Need("held", instance, text, count=held, resource=name, poll_id=state.pk)
     if state.health == Health.UNAUTHORIZED:
         return Need("unauthorized", instance, "ConnectWise refuses the keys.", words=state.last_error, **common)
@@ -188,7 +190,7 @@ def _receiver_needs(organization: Organization) -> list[Need]:
 
 
 def _receiver_need(instance: Instance, receiver: Receiver) -> Need:
-    text = f"The receiver failed {receiver.failures:,} times in a row. One notification at a time is tried."
+    text = f"The receiver failed {counted(receiver.failures, 'time')} in a row. One notification at a time is tried."
     return Need("receiver", instance, text, since=receiver.opened_at, words=str(receiver))
 
 

@@ -143,7 +143,7 @@ def test_a_paused_delivery_is_released(window: Window, site: Site) -> None:
     window.click("Send test")
     window.wait_for("It arrived")
     window.click("Release 1 notification")
-    window.wait_for("All 1 are delivered.")
+    window.wait_for("1 notification is delivered.")
     window.go("/")
     window.wait_for("Everything is well")
 

@@ -145,7 +145,7 @@ def test_a_release_is_followed_to_its_end(told: World, operator: Client) -> None
     answer = operator.post(url(told, "/release"), follow=True)
     assert "0 of 1 delivered" in text_of(answer)
     deliver_these([told.instance.pk])
-    assert "All 1 are delivered" in text_of(operator.get(answer.redirect_chain[-1][0]))
+    assert "1 notification is delivered." in text_of(operator.get(answer.redirect_chain[-1][0]))
 
 
 def test_what_others_have_does_not_exist(told: World, other_tenant: Tenant) -> None:

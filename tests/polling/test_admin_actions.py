@@ -42,7 +42,7 @@ def test_polls_are_made_due_but_for_those_paused(admin_client: Client, filled: F
     first, second = PollState.objects.order_by("pk")[:2]
     health(second, Health.PAUSED)
     assert act(admin_client, "polling.pollstate", "poll_selected_now", first, second) == [
-        "1 polls are due now.",
+        "1 poll is due now.",
         f"Skipped 1, paused: incidents of {filled.busiest}.",
     ]
     first.refresh_from_db()
@@ -56,7 +56,7 @@ def test_sweeps_are_made_due_where_deletes_are_looked_for(admin_client: Client, 
     filled.polls[1].save()
     health(third, Health.PAUSED)
     said = act(admin_client, "polling.pollstate", "sweep_selected_now", first, second, third)
-    assert said[0] == "1 sweeps are due now."
+    assert said[0] == "1 sweep is due now."
     assert said[1].startswith("Skipped 1, for detectDeletes is off: incidents")
     assert said[2].startswith("Skipped 1, paused: organizations")
     assert PollState.objects.exclude(next_sweep_at=None).get() == first
@@ -83,7 +83,7 @@ def test_events_are_replayed_by_their_notifications(admin_client: Client, filled
     Event.objects.filter(pk=lost.pk).update(notification=None)
     Notification.objects.filter(events=discarded).update(state="discarded")
     said = act(admin_client, "polling.event", "replay_selected", lost, discarded, good)
-    assert said[0] == "1 notifications are sent again."
+    assert said[0] == "1 notification is sent again."
     assert said[1] == f"Skipped 1, for their notification is past its retention: {lost}."
     assert said[2] == f"Skipped 1, for their notification was discarded: {discarded}."
     assert Notification.objects.get(replay__isnull=False).pk == good.notification_id
@@ -93,7 +93,7 @@ def test_notifications_are_replayed_but_for_those_discarded(admin_client: Client
     first, second = Notification.objects.filter(state="delivered").order_by("pk")[:2]
     Notification.objects.filter(pk=second.pk).update(state="discarded")
     assert act(admin_client, "polling.notification", "replay_selected", first, second) == [
-        "1 notifications are sent again.",
+        "1 notification is sent again.",
         f"Skipped 1, discarded: {second.webhook_id}.",
     ]
     replay = Replay.objects.order_by("-pk")[0]
@@ -104,7 +104,7 @@ def test_notifications_are_replayed_but_for_those_discarded(admin_client: Client
 def test_deliveries_are_paused_and_released(admin_client: Client, filled: Filled) -> None:
     paused, other = DeliveryState.objects.get(paused_at__isnull=False), DeliveryState.objects.order_by("pk")[0]
     assert act(admin_client, "polling.deliverystate", "pause_selected", paused, other) == [
-        "1 deliveries are paused.",
+        "1 delivery is paused.",
         f"Skipped 1, paused already: {paused.instance}.",
     ]
     other.refresh_from_db()
@@ -121,9 +121,11 @@ def test_deliveries_are_paused_and_released(admin_client: Client, filled: Filled
 
 def test_an_instance_to_which_nothing_was_sent_is_paused_too(admin_client: Client, filled: Filled) -> None:
     DeliveryState.objects.all().delete()
-    assert act(admin_client, "instances.instance", "pause_selected", filled.busiest) == ["1 deliveries are paused."]
+    assert act(admin_client, "instances.instance", "pause_selected", filled.busiest) == ["1 delivery is paused."]
     assert DeliveryState.objects.get().instance == filled.busiest
-    assert act(admin_client, "instances.instance", "release_selected", filled.busiest)[0].startswith("1 deliveries")
+    assert act(admin_client, "instances.instance", "release_selected", filled.busiest)[0].startswith(
+        "1 delivery is released; 1 notification is"
+    )
 
 
 def test_an_instance_is_polled_now(admin_client: Client, filled: Filled) -> None:

@@ -22,7 +22,7 @@ def run(world: World, *options: str) -> str:
 def test_it_sweeps_now(world: World) -> None:
     watch_deletes(world)
     delete(world, 5)
-    assert "29 rows, 1 events; no deletes are held" in run(world, "--sweep")
+    assert "29 rows, 1 event; no deletes are held" in run(world, "--sweep")
     assert world.told() == [("DELETED", "5")]
 
 
@@ -65,6 +65,6 @@ def test_a_person_decides_in_the_admin(world: World, admin_client: Any) -> None:
     admin_client.post(url, chosen | {"action": "release_held_deletes"})
     assert world.state.health == Health.HEALTHY
     page = admin_client.post(url, chosen | {"action": "sweep_selected_now"}, follow=True)
-    assert "1 sweeps are due now" in page.content.decode()
+    assert "1 sweep is due now" in page.content.decode()
     page = admin_client.post(url, chosen | {"action": "dismiss_held_deletes"}, follow=True)
     assert "0 deletes are dismissed" in page.content.decode()

@@ -131,7 +131,7 @@ def test_the_command_releases_and_delivers(paused: Instance, receiver: Receiver)
     call_command("release", paused.pk, stdout=out, verbosity=0)
     assert out.getvalue().splitlines() == [
         f"30 notifications of {paused} are to be sent.",
-        "30 delivered, 0 attempts failed; 0 are still to be delivered.",
+        "30 delivered, 0 attempts failed; 0 still to be delivered.",
     ]
     assert len(receiver.got) == 30
 

@@ -178,7 +178,7 @@ def test_since_and_until_bound_a_window(tenant: Tenant) -> None:
 def test_the_admins_action_sends_the_chosen_ones_again(told: World, receiver: Receiver, admin_client: Client) -> None:
     chosen = {"action": "replay_selected", "_selected_action": [Notification.objects.get().pk]}
     answer = admin_client.post(reverse("admin:polling_notification_changelist"), chosen, follow=True)
-    assert "1 notifications are sent again." in answer.content.decode()
+    assert "1 notification is sent again." in answer.content.decode()
     deliver(now_due=False)
     assert receiver.got[-1].headers["elements-webhook-replay"] == "true"
 
@@ -192,7 +192,7 @@ def test_the_admin_shows(told: World, admin_client: Client, model: str) -> None:
 def test_the_command_counts_sends_and_tells(told: World, receiver: Receiver) -> None:
     out = io.StringIO()
     call_command("replay", told.instance.pk, "--since", "2000-01-01", stdout=out, verbosity=0)
-    assert "1 notifications since 2000-01-01T00:00:00Z" in out.getvalue()
+    assert "notifications since 2000-01-01T00:00:00Z: 1, sent again." in out.getvalue()
     assert "1 of 1 delivered, 0 given up." in out.getvalue()
     assert len(receiver.got) == 2
 

@@ -131,4 +131,4 @@ def test_the_command_says_what_went(watched: World, capsys: pytest.CaptureFixtur
     told(watched, State.DELIVERED)
     Notification.objects.update(created_at=timezone.now() - LATER)
     call_command("prune", verbosity=0)
-    assert "Deleted 1 notifications with 1 events" in capsys.readouterr().out
+    assert "Deleted 1 notification with 1 event" in capsys.readouterr().out

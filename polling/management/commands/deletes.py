@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.progress import Progress
 
+from cwconnect.words import counted
 from polling.detection.deletions import dismiss_held, held_deletes, release_held, sweep_now
 from polling.detection.jobs import Job
 from polling.detection.poller import sweep_these
@@ -17,6 +18,7 @@ from polling.models import PollRun, PollState
 from polling.terminal import chosen_instances, progress
 
 SHOWN = 20
+_DELETES = ("delete is", "deletes are")
 
 
 class Command(BaseCommand):
@@ -38,9 +40,9 @@ class Command(BaseCommand):
         states = _chosen(options["instance_id"], options["resource"])
         for state in states:
             if options["release"]:
-                self.stdout.write(f"{state.resource_poll}: {release_held(state)} deletes are released.")
+                self.stdout.write(f"{state.resource_poll}: {counted(release_held(state), *_DELETES)} released.")
             elif options["dismiss"]:
-                self.stdout.write(f"{state.resource_poll}: {dismiss_held(state)} deletes are dismissed.")
+                self.stdout.write(f"{state.resource_poll}: {counted(dismiss_held(state), *_DELETES)} dismissed.")
         if options["sweep"] or options["release"]:
             with progress(quiet=options["verbosity"] == 0) as display:
                 _sweep(states, display)
@@ -61,7 +63,9 @@ def _last_sweep(state: PollState) -> str:
     run = sweeps.filter(status=PollRun.Status.COMPLETE).order_by("pk").last()
     if run is None:
         return "not swept yet"
-    return f"swept {run.started_at:%Y-%m-%d %H:%M:%S} UTC, {run.records} rows, {run.events} events"
+    return (
+        f"swept {run.started_at:%Y-%m-%d %H:%M:%S} UTC, {counted(run.records, 'row')}, {counted(run.events, 'event')}"
+    )
 
 
 def _held(state: PollState) -> str:
@@ -70,7 +74,7 @@ def _held(state: PollState) -> str:
     if not count:
         return "no deletes are held"
     ids = ", ".join(str(number) for number in held.values_list("record_id", flat=True)[:SHOWN])
-    return f"{count} deletes are held: {ids}{', …' if count > SHOWN else ''}"
+    return f"{counted(count, *_DELETES)} held: {ids}{', …' if count > SHOWN else ''}"
 
 
 def _sweep(states: list[PollState], display: Progress) -> None:
@@ -79,7 +83,7 @@ def _sweep(states: list[PollState], display: Progress) -> None:
     bars = {state.pk: display.add_task(str(state.resource_poll), total=None, done="waiting") for state in states}
 
     def report(job: Job, run: PollRun) -> None:
-        done = f"{run.page} pages, {run.records} rows, {run.events} events"
+        done = f"{counted(run.page, 'page')}, {counted(run.records, 'row')}, {counted(run.events, 'event')}"
         finished = run.status != PollRun.Status.OPEN
         display.update(bars[job.key], done=done, total=1 if finished else None, completed=1 if finished else 0)
 

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.progress import Progress, TaskID
 
+from cwconnect.words import counted
 from polling.detection.backfill import request_backfill
 from polling.detection.jobs import Job
 from polling.detection.poller import poll_these
@@ -69,7 +70,7 @@ class Foreground:
                 time.sleep(0.5)  # a worker holds the lease, or ConnectWise asked for a pause
 
     def _report(self, job: Job, run: PollRun) -> None:
-        done = f"{run.page} pages, {run.records} records, {run.events} events"
+        done = f"{counted(run.page, 'page')}, {counted(run.records, 'record')}, {counted(run.events, 'event')}"
         finished = run.status != PollRun.Status.OPEN
         self._display.update(
             self._bars[job.key], done=done, total=1 if finished else None, completed=1 if finished else 0

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from cwconnect.words import counted
 from polling.retention import prune
 from polling.terminal import progress
 
@@ -28,6 +29,6 @@ class Command(BaseCommand):
 
             pruned = prune(timezone.now(), progress=report)
         self.stdout.write(
-            f"Deleted {pruned.notifications} notifications with {pruned.events} events, {pruned.runs} runs and "
-            f"{pruned.bodies} kept texts."
+            f"Deleted {counted(pruned.notifications, 'notification')} with {counted(pruned.events, 'event')}, "
+            f"{counted(pruned.runs, 'run')} and {counted(pruned.bodies, 'kept text')}."
         )

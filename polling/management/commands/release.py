@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from cwconnect.words import counted
 from polling.delivery.foreground import deliver_in_foreground, of_instances, words
 from polling.delivery.pausing import release_delivery
 from polling.models import Notification
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         """Release, say how much there is to send, and send it."""
         (instance,) = chosen_instances(options["instance_id"])
         count = release_delivery(instance, timezone.now())
-        self.stdout.write(f"{count} notifications of {instance} are to be sent.")
+        self.stdout.write(f"{counted(count, 'notification')} of {instance} {'is' if count == 1 else 'are'} to be sent.")
         if options["leave"] or not count:
             return
         undelivered = Notification.objects.filter(instance=instance, state__in=Notification.UNDELIVERED)
@@ -39,4 +40,4 @@ class Command(BaseCommand):
             quiet=options["verbosity"] == 0,
             done=lambda: max(0, count - undelivered.count()),
         )
-        self.stdout.write(f"{words(tally)}; {undelivered.count()} are still to be delivered.")
+        self.stdout.write(f"{words(tally)}; {undelivered.count():,} still to be delivered.")

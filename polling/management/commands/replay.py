@@ -41,7 +41,7 @@ class Command(BaseCommand):
         if selection.is_everything:
             raise CommandError("Say what is to be sent again: --failed, --since, --until, --event, --resource, …")
         count = count_selected(instance, selection)
-        self.stdout.write(f"{count} {selection} of {instance}{'' if options['count'] else ' are sent again'}.")
+        self.stdout.write(f"Of {instance}, {selection}: {count:,}{'' if options['count'] else ', sent again'}.")
         if options["count"] or not count:
             return
         replay = replay_now(instance, selection, timezone.now())
@@ -60,7 +60,7 @@ class Command(BaseCommand):
         replay.refresh_from_db()
         self.stdout.write(f"{replay.delivered} of {replay.total} delivered, {replay.failed} given up.")
         if replay.left:
-            raise CommandError(f"{replay.left} are still to be sent: they failed just now, and are tried again.")
+            raise CommandError(f"{replay.left:,} still to be sent: what failed just now is tried again.")
 
 
 def _selection(options: dict[str, Any]) -> Selection:

@@ -16,6 +16,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from cwconnect.connectwise.errors import ConnectWiseError
+from cwconnect.words import counted
 from instances.models import ResourcePoll
 from polling.delivery.deliverer import deliver_these
 from polling.detection.repair import BusyError, repair
@@ -63,8 +64,8 @@ class Command(BaseCommand):
             done = repair(finding)
             if not quiet:
                 self.stdout.write(
-                    f"{finding.poll}: {done.rows} rows read again, {done.events} events told, "
-                    f"{done.resent} events sent again."
+                    f"{finding.poll}: {counted(done.rows, 'row')} read again, {counted(done.events, 'event')} told, "
+                    f"{counted(done.resent, 'event')} sent again."
                 )
         deliver_these({finding.poll.instance_id for finding in findings})
 
@@ -106,7 +107,7 @@ def _verify(polls: Sequence[ResourcePoll], *, quiet: bool) -> list[Finding]:
 
 
 def _show(display: Progress, bar: TaskID, rows: int) -> None:
-    display.update(bar, done=f"{rows} rows")
+    display.update(bar, done=counted(rows, "row"))
 
 
 def _chosen(instance_id: int, resource: str | None) -> list[ResourcePoll]:
