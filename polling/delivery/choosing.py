@@ -1,8 +1,8 @@
 """Which due notifications are claimed next: the longest due first, within every share, none that a breaker holds.
 
-An index gives what is due in order. Three things keep the look short: instances that are full are left out of the
-next look, what an open breaker holds loses its due time (once a second, of all such receivers together: until then
-their instances count as full), and targets are remembered while the loop runs.
+An index gives what is due in order. Three things keep the look short: it begins behind what instances that are full
+have due (see backlogs.py), what an open breaker holds loses its due time (once a second, of all such receivers
+together: until then their instances count as full), and targets are remembered while the loop runs.
 """
 
 from __future__ import annotations
@@ -10,16 +10,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import BooleanField, DateTimeField, F, Func, QuerySet, Value
+from django.db.models.lookups import GreaterThanOrEqual
 
+from polling.delivery.backlogs import Backlogs, Place, behind
 from polling.delivery.breaker import Target, give_back_probes, hold, open_receivers, take_probe, targets_of
 from polling.delivery.parcels import Parcel
 from polling.delivery.shares import PROBES, Shares, Trust, Turn
 from polling.models import Notification
 from polling.runtime.leases import free
 
+Key = TypeVar("Key")
+
 HOLD_EVERY = timedelta(seconds=1)
+LATE_COMMIT = timedelta(seconds=2)  # after a due time it usually is in the database
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class Chooser:
         self._probe_length = probe_length
         self._targets: dict[int, Target] = {}
         self._held_at: dict[int, datetime] = {}
+        self._backlogs = Backlogs()
 
     def choose(self, room: int, running: Collection[Parcel], now: datetime) -> Choice:
         """Choose for at most `room` turns, minding what is `running`."""
@@ -65,6 +72,12 @@ class Chooser:
             if parcel.receiver_id is None:
                 self._targets.pop(parcel.envelope.instance_id, None)
 
+    def put_back(self, parcels: Iterable[Parcel]) -> None:
+        """Take in that these were not sent, and are due as before."""
+        for parcel in parcels:
+            if (at := parcel.notification.next_attempt_at) is not None:
+                self._backlogs.put_back(parcel.envelope.instance_id, (at, parcel.notification.pk))
+
     def _probes(self, receiver_ids: Iterable[int], turns: dict[int, Turn], now: datetime) -> dict[int, int]:
         """Take probes of these receivers, each in a turn of its own; give the receivers by key."""
         taken: dict[int, int] = {}
@@ -78,29 +91,32 @@ class Chooser:
         return taken
 
     def _look(self, turns: dict[int, Turn], shares: Shares, opened: Collection[int], now: datetime) -> Collection[int]:
-        """Add what is due to `turns`, looking again without what proved full; give the receivers that hold now."""
-        full, held = shares.full_instances(), set[int]()
-        while shares.room > 0 and (left := shares.places) > 0:
-            before = len(full)
-            found = self._with_targets(self._due_now(now, full, turns)[:left])
-            for key, target in found:
+        """Add what is due to `turns`, going on without what proved full; give the receivers that hold now."""
+        full, held, left = shares.full_instances(), set[int](), dict[int, Place]()
+        place, end = self._backlogs.begin(full), (now - LATE_COMMIT, 0)
+        while shares.room > 0 and (most := shares.places) > 0:
+            found = self._due_now(now, full, place, most)
+            for at, target in self._with_targets(found):
                 if target.receiver_id in opened:
-                    full.add(target.instance_id)
                     held.add(target.receiver_id)
-                elif (turn := shares.take(target.instance_id, target.host)) is None:
-                    full.add(target.instance_id)
-                else:
-                    turns[key] = turn
-            if len(found) < left or len(full) == before:
+                elif (turn := shares.take(target.instance_id, target.host)) is not None:
+                    turns[at[1]] = turn
+                    continue
+                full.add(target.instance_id)
+                left.setdefault(target.instance_id, at)
+            if len(found) < most:
+                place = end
                 break
+            place = behind(found[-1][0])
+        self._backlogs.end(min(place, end), full, left)
         self._hold(held, now)
         return held
 
-    def _due_now(
-        self, now: datetime, full: Collection[int], keys: Collection[int]
-    ) -> QuerySet[Notification, tuple[int, int]]:
-        look = self.due.filter(free(now), next_attempt_at__lte=now).exclude(instance_id__in=full).exclude(pk__in=keys)
-        return look.order_by("next_attempt_at", "pk").values_list("pk", "instance_id")
+    def _due_now(self, now: datetime, full: Collection[int], place: Place, most: int) -> list[tuple[Place, int]]:
+        """Give place and instance of what is due from a place on, in order."""
+        look = self.due.filter(_from(place), free(now), next_attempt_at__lte=now).exclude(instance_id__in=full)
+        rows = look.order_by("next_attempt_at", "pk").values_list("next_attempt_at", "pk", "instance_id")
+        return [((at, key), instance_id) for at, key, instance_id in rows[:most] if at is not None]
 
     def _hold(self, receiver_ids: Collection[int], now: datetime) -> None:
         """Hold what is due for open receivers, those excepted for which that was done just now."""
@@ -113,9 +129,16 @@ class Chooser:
         for instance_id in [key for key, target in self._targets.items() if target.receiver_id in late]:
             del self._targets[instance_id]
 
-    def _with_targets(self, found: Iterable[tuple[int, int]]) -> list[tuple[int, Target]]:
+    def _with_targets(self, found: Iterable[tuple[Key, int]]) -> list[tuple[Key, Target]]:
         pairs = list(found)
         missing = {instance_id for _, instance_id in pairs} - self._targets.keys()
         if missing:
             self._targets |= targets_of(missing)
         return [(key, self._targets[instance_id]) for key, instance_id in pairs if instance_id in self._targets]
+
+
+def _from(place: Place) -> GreaterThanOrEqual:
+    """Give the condition of rows at a place or behind it, as a row value: only so does the index lead there."""
+    row = Func(F("next_attempt_at"), F("pk"), function="", output_field=BooleanField())
+    at = Func(Value(place[0], DateTimeField()), Value(place[1]), function="", output_field=BooleanField())
+    return GreaterThanOrEqual(row, at)

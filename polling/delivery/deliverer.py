@@ -113,6 +113,7 @@ class DeliveryLoop(Loop[Parcel, Outcome]):
         """Write what came of the attempts; an attempt has no further request."""
         results = [(parcel, _outcome(parcel, future)) for parcel, future in done]
         _write(results)
+        self._chooser.put_back(parcel for parcel, outcome in results if not outcome.sent)
         for parcel, outcome in results:
             if not outcome.sent:
                 continue

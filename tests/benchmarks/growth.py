@@ -2,8 +2,9 @@
 
 One database grows from 1,000 over 10,000 to 100,000 polls, and then by a log of `--events`. At each size: the look for
 what is due, as `manage.py work` does it each second; the claim of 16 polls, made ready to run; the claim of 16
-deliveries, ready to be sent. Each figure is the mean of 100, in ms of CPU of the worker and of its database process
-together, beside what the worker's process holds of memory.
+deliveries, ready to be sent. At the end the same, beside a slow instance of which `--backlog` is due and none may be
+sent. Each figure is the mean of 100, in ms of CPU of the worker and of its database process together, beside what the
+worker's process holds of memory.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--polls", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--events", type=int, default=5_000_000)
+    parser.add_argument("--backlog", type=int, default=100_000)
     chosen = parser.parse_args()
     figures, bars = [], []
     for name, storage in (("SQLite", sqlite), ("PostgreSQL", postgresql)):
         if name == "SQLite" or SERVER:
             with storage() as environment:
                 grown = list(_grow(name, chosen.polls, chosen.events, environment, chosen.under))
-            figures += grown
-            bars += _bars(name, grown)
+                crowded = list(_crowd(name, chosen.backlog, environment, chosen.under))
+            figures += grown + crowded
+            bars += [*_bars(name, grown), _crowd_bar(name, *crowded)]
     tell("growth", "claims", figures, bars, as_json=chosen.json, notes="" if SERVER else NO_SERVER)
 
 
@@ -40,6 +43,14 @@ def _grow(name: str, polls: Sequence[int], events: int, environment: Mapping[str
         yield _measured(f"{name}: {size:,} polls, no log", environment, under)
     contend("our_growth", "fill", 1, events, environment=environment)
     yield _measured(f"{name}: {there:,} polls, {events:,} events", environment, under)
+
+
+def _crowd(name: str, backlog: int, environment: Mapping[str, str], under: str) -> Iterator[Figure]:
+    for size in (0, backlog):
+        what = f"{name}: {size:,} due of a full instance"
+        figure = contend("our_crowd", what, size, environment=environment, under=under)
+        assert figure is not None
+        yield figure
 
 
 def _measured(name: str, environment: Mapping[str, str], under: str) -> Figure:
@@ -56,6 +67,11 @@ def _bars(name: str, grown: Sequence[Figure]) -> list[Bar]:
         Bar(f"{name}: claim of deliveries, log : none", _ratio(log, first, "deliveries, ms"), LIMIT, at_least=False),
         Bar(f"{name}: look, all : fewest", _ratio(log, first, "look, ms"), LIMIT, at_least=False),
     ]
+
+
+def _crowd_bar(name: str, without: Figure, beside: Figure) -> Bar:
+    ratio = _ratio(beside, without, "beside, ms")
+    return Bar(f"{name}: claim beside a backlog : beside none", ratio, LIMIT, at_least=False)
 
 
 def _ratio(more: Figure, less: Figure, what: str) -> float:

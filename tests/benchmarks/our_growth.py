@@ -60,31 +60,32 @@ def claim(name: str) -> Figure:
 
     def claim_polls() -> Callable[[], None]:
         loop = PollLoop(due, deadline=float("inf"))
-        jobs = _some(loop.claim(ROOM, []))
+        jobs = some(loop.claim(ROOM, []))
         return lambda: loop.release(jobs)
 
     def claim_deliveries() -> Callable[[], None]:
         loop = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
-        parcels = _some(loop.claim(ROOM, []))
+        parcels = some(loop.claim(ROOM, []))
         return lambda: loop.release(parcels)
 
     with Stopwatch() as watch:
         more = {
-            "look, ms": _cost(look),
-            "polls, ms": _cost(claim_polls),
-            "deliveries, ms": _cost(claim_deliveries),
+            "look, ms": cost(look),
+            "polls, ms": cost(claim_polls),
+            "deliveries, ms": cost(claim_deliveries),
             "MB held": held_mb(),
         }
     return watch.figure(name, 3 * TIMES, **more)
 
 
-def _some(claimed: list[Any]) -> list[Any]:
+def some(claimed: list[Any]) -> list[Any]:
+    """Give what was claimed, all that there was room for; end the benchmark if it is not."""
     if len(claimed) != ROOM:
         raise SystemExit(f"{len(claimed)} of {ROOM} were claimed.")
     return claimed
 
 
-def _cost(step: Callable[[], Callable[[], None] | None]) -> float:
+def cost(step: Callable[[], Callable[[], None] | None]) -> float:
     """Give the CPU ms of a step, the worker's and the database's: how busy the machine is makes no difference to it."""
     spent = 0.0
     for _ in range(TIMES):

@@ -1,0 +1,58 @@
+"""Where a look for due notifications may begin, so that it walks past no backlog that none may be taken from. Pure.
+
+Looks go by *place*: due time and id. An instance that may have no further request leaves what it has due behind, be it
+a hundred thousand. A chooser remembers how far it came, and for each instance that it left something of, from where on:
+the next look begins at the first place that may hold something for an instance with room.
+
+What becomes due behind such a place (a lease ran out, a slow transaction or another machine's clock wrote an earlier
+time) is found by the look that begins at the head again: after `AFRESH_EVERY`, or later where such a look takes long,
+so that it costs a twentieth of the time at most.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+
+Place = tuple[datetime, int]
+
+HEAD: Place = (datetime.min.replace(tzinfo=UTC), 0)
+AFRESH_EVERY = 1.0  # seconds
+_SHARE = 20
+
+
+def behind(place: Place) -> Place:
+    """Give the next place."""
+    return place[0], place[1] + 1
+
+
+class Backlogs:
+    """What the looks of one loop left behind. By `clock` (monotonic seconds), whatever the time of day does."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._afresh_at = self._began = float("-inf")
+        self._front = HEAD  # nothing is due before it, but for these:
+        self._left: dict[int, Place] = {}  # the instances of which something was left, from where on
+
+    def begin(self, full: Collection[int]) -> Place:
+        """Give the place at which a look begins that leaves out what `full` instances have due."""
+        self._began = self._clock()
+        if self._began >= self._afresh_at:
+            self._front, self._left = HEAD, {}
+        return min([self._front, *(place for key, place in self._left.items() if key not in full)])
+
+    def end(self, upto: Place, full: Collection[int], left: Mapping[int, Place]) -> None:
+        """Take in that the look took all before `upto`, what `full` instances have excepted, and `left` from where."""
+        if self._began >= self._afresh_at:
+            now = self._clock()
+            self._afresh_at = now + max(AFRESH_EVERY, _SHARE * (now - self._began))
+        known = dict.fromkeys(full, self._front) | self._left | dict(left)
+        self._front = max(self._front, upto)
+        places = {key: place if key in full else max(place, upto) for key, place in known.items()}
+        self._left = {key: place for key, place in places.items() if place < self._front}
+
+    def put_back(self, instance_id: int, place: Place) -> None:
+        """Take in that something which had been taken is due again."""
+        self._left[instance_id] = min(place, self._left.get(instance_id, self._front))
