@@ -24,7 +24,17 @@ _TONES = {
     "well": ("healthy", "on", "delivered", "complete", "notified", "reachable"),
     "wait": ("retrying", "rate limited", "pending", "open", "late", "waits", "starting", "half used", "back"),
     "bad": (
-        *("unauthorized", "rejected", "held", "failed", "exhausted", "delivery paused", "failing", "cut off", "down"),
+        *(
+            "unauthorized",
+            "rejected",
+            "held",
+            "failed",
+            "exhausted",
+            "delivery paused",
+            "delivery failing",
+            "cut off",
+            "down",
+        ),
         "incomplete",
     ),
 }

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Min
 
 from cwconnect.words import counted
 from instances.models import Instance, Organization
 from polling.models import Absence, Alert, DeliveryState, Event, Health, Heartbeat, PollState, Receiver
+from polling.reports.troubles import PAUSED, RECEIVER_FAILS, RUNNING_OUT, Trouble, delivery_troubles
 from polling.reports.waiting import undelivered_of
 
 DAY = timedelta(days=1)
@@ -64,30 +65,30 @@ class Engine:
 
 
 def instance_rows(instances: Sequence[Instance], now: datetime) -> list[InstanceRow]:
-    """Give these instances with their state: four queries."""
+    """Give these instances with their state: five queries."""
     keys = [instance.pk for instance in instances]
     states: dict[int, list[dict[str, Any]]] = {key: [] for key in keys}
     for state in _states(keys):
         states[state["resource_poll__instance_id"]].append(state)
-    paused = set(_paused(keys).values_list("instance_id", flat=True))
+    troubles = delivery_troubles(keys)
     waiting = _undelivered(keys)
     events = _events_of_a_day(keys, now)
     return [
-        _row(instance, states[instance.pk], instance.pk in paused, waiting.get(instance.pk), events, now)
+        _row(instance, states[instance.pk], troubles.get(instance.pk), waiting.get(instance.pk), events, now)
         for instance in instances
     ]
 
 
-def state_of(instance: Instance, healths: Iterable[str], *, paused: bool) -> str:
-    """Give an instance's state in one word or two: what stops it, else the worst of its resources."""
+def state_of(instance: Instance, healths: Iterable[str], trouble: Trouble | None) -> str:
+    """Give an instance's state in one word or two: what stops it or needs a person, else the worst of its resources."""
     found = set(healths)
     if instance.disabled:
         return "disabled"
     if not instance.events_enabled:
         return "events off"
     stopped = next((health for health in _WORST[:3] if health in found), None)
-    if stopped is None and paused:
-        return "delivery paused"
+    if stopped is None and trouble is not None:
+        return trouble.word
     return str(stopped or next((health for health in _WORST if health in found), "off"))
 
 
@@ -163,7 +164,7 @@ def _held_counts(poll_ids: Sequence[int]) -> dict[int, int]:
 
 def _paused_needs(organization: Organization) -> list[Need]:
     paused = list(
-        DeliveryState.objects.filter(instance__organization=organization, paused_at__isnull=False)
+        DeliveryState.objects.filter(PAUSED, instance__organization=organization)
         .select_related("instance")
         .order_by("paused_at")[:MOST_NEEDS]
     )
@@ -182,9 +183,7 @@ def _paused_needs(organization: Organization) -> list[Need]:
 
 
 def _receiver_needs(organization: Organization) -> list[Need]:
-    failing = DeliveryState.objects.filter(
-        receiver__organization=organization, receiver__open_until__isnull=False, paused_at=None
-    )
+    failing = DeliveryState.objects.filter(RECEIVER_FAILS, receiver__organization=organization)
     rows = failing.select_related("instance", "receiver").order_by("receiver__opened_at")[:MOST_NEEDS]
     return [_receiver_need(state.instance, state.receiver) for state in rows if state.receiver is not None]
 
@@ -196,8 +195,7 @@ def _receiver_need(instance: Instance, receiver: Receiver) -> Need:
 
 def _failing_needs(organization: Organization, told: Collection[int]) -> list[Need]:
     """Give the instances that use up a notification's tries, the furthest alert of each, but for those told of."""
-    kinds = (Alert.Kind.LAST_TRY, Alert.Kind.HALF_USED)
-    alerts = Alert.objects.filter(organization=organization, resolved_at=None, kind__in=kinds, instance__isnull=False)
+    alerts = Alert.objects.filter(RUNNING_OUT, organization=organization)
     furthest: dict[int, Need] = {}
     for alert in alerts.exclude(instance__in=told).select_related("instance").order_by("-kind", "pk")[: 2 * MOST_NEEDS]:
         if alert.instance is not None and alert.instance.pk not in furthest:
@@ -214,10 +212,6 @@ def _states(keys: Sequence[int]) -> list[dict[str, Any]]:
     return list(PollState.objects.filter(resource_poll__instance__in=keys).values(*columns))
 
 
-def _paused(keys: Sequence[int]) -> QuerySet[DeliveryState]:
-    return DeliveryState.objects.filter(instance__in=keys, paused_at__isnull=False)
-
-
 def _undelivered(keys: Sequence[int]) -> dict[int, tuple[int, datetime | None]]:
     rows = undelivered_of(instance__in=keys)
     counted = rows.values("instance_id").annotate(n=Count("pk"), first=Min("next_attempt_at")).order_by()
@@ -232,7 +226,7 @@ def _events_of_a_day(keys: Sequence[int], now: datetime) -> Mapping[int, int]:
 def _row(
     instance: Instance,
     states: Sequence[Mapping[str, Any]],
-    paused: bool,
+    trouble: Trouble | None,
     waiting: tuple[int, datetime | None] | None,
     events: Mapping[int, int],
     now: datetime,
@@ -242,7 +236,7 @@ def _row(
     count, first = waiting or (0, None)
     return InstanceRow(
         instance=instance,
-        state=state_of(instance, [state["health"] for state in states], paused=paused),
+        state=state_of(instance, [state["health"] for state in states], trouble),
         last_good_at=max(good, default=None),
         lag=now - min(cursors) if cursors else None,
         undelivered=count,

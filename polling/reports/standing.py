@@ -11,6 +11,7 @@ from django.db.models import Count, Q, Sum
 from instances.models import Instance, ResourcePoll
 from polling.models import Absence, DeliveryState, Health, PollRun, PollState
 from polling.reports.overview import DAY, state_of
+from polling.reports.troubles import Trouble, delivery_troubles
 
 
 @dataclass(frozen=True)
@@ -37,19 +38,20 @@ class Standing:
 
     word: str
     delivery: DeliveryState | None
+    trouble: Trouble | None
     rows: tuple[ResourceRow, ...]
 
 
 def standing_of(instance: Instance, now: datetime) -> Standing:
-    """Give how an instance stands: five queries."""
+    """Give how an instance stands: seven queries."""
     polls = list(ResourcePoll.objects.filter(instance=instance).select_related("state").order_by("name"))
     read = _runs_of_a_day(polls, now)
     held = _held(instance)
     delivery = DeliveryState.objects.filter(instance=instance).select_related("receiver").first()
     rows = tuple(_row(poll, read.get(poll.pk, (0, 0)), held.get(poll.pk, 0), now) for poll in polls)
     healths = [row.state.health for row in rows if row.state]
-    paused = delivery is not None and delivery.paused_at is not None
-    return Standing(state_of(instance, healths, paused=paused), delivery, rows)
+    trouble = delivery_troubles([instance.pk]).get(instance.pk)
+    return Standing(state_of(instance, healths, trouble), delivery, trouble, rows)
 
 
 def _runs_of_a_day(polls: Sequence[ResourcePoll], now: datetime) -> dict[int, tuple[int, int]]:

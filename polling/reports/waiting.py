@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import BooleanField, Count, F, Min, Q, QuerySet
+from django.db.models import BooleanField, Count, F, Min, QuerySet
 from django.db.models.expressions import RawSQL
 
 from instances.models import Instance, Organization
 from polling.models import DeliveryAttempt, DeliveryState, Notification
+from polling.reports.troubles import PAUSED, RECEIVER_FAILS, Trouble, delivery_troubles
 
 MOST_ROWS = 50
 MOST_ATTEMPTS = 25
@@ -31,28 +32,30 @@ class WaitingRow:
     instance: Instance
     undelivered: int
     next_try_at: datetime | None
-    delivery: DeliveryState | None
+    trouble: Trouble | None
 
     @property
     def state(self) -> str:
         """In a word or two."""
-        if self.delivery is not None and self.delivery.paused_at:
-            return "delivery paused"
-        receiver = self.delivery.receiver if self.delivery else None
-        return "failing" if receiver is not None and receiver.open_until else "pending"
+        return self.trouble.word if self.trouble else "pending"
+
+    @property
+    def paused(self) -> bool:
+        """Whether a person may release it."""
+        return self.trouble is not None and self.trouble.paused
 
 
 def waiting_rows(organization: Organization) -> list[WaitingRow]:
-    """Give the instances whose delivery waits, fails or is paused, those that need a person first: three queries."""
+    """Give the instances whose delivery waits, fails or is paused, those that need a person first: five queries."""
     undelivered = undelivered_of(instance__organization=organization)
     counted = undelivered.values("instance_id").annotate(n=Count("pk"), first=Min("next_attempt_at")).order_by("-n")
     waiting = {row["instance_id"]: (row["n"], row["first"]) for row in counted[:MOST_ROWS]}
-    troubled = Q(paused_at__isnull=False) | Q(receiver__open_until__isnull=False) | Q(instance__in=list(waiting))
-    states = DeliveryState.objects.filter(troubled, instance__organization=organization).select_related("receiver")
-    deliveries = {state.instance_id: state for state in states.order_by("pk")[: 2 * MOST_ROWS]}
-    instances = Instance.objects.in_bulk([*waiting, *deliveries])
+    stopped = DeliveryState.objects.filter(PAUSED | RECEIVER_FAILS, instance__organization=organization)
+    keys = {*waiting, *stopped.order_by("pk").values_list("pk", flat=True)[: 2 * MOST_ROWS]}
+    troubles = delivery_troubles(keys)
+    instances = Instance.objects.in_bulk(keys)
     rows = [
-        WaitingRow(instance, *waiting.get(key, (0, None)), deliveries.get(key)) for key, instance in instances.items()
+        WaitingRow(instance, *waiting.get(key, (0, None)), troubles.get(key)) for key, instance in instances.items()
     ]
     return sorted(rows, key=lambda row: (row.state == "pending", row.state, -row.undelivered))[:MOST_ROWS]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from django import template
 
 from instances.models import Instance
-from polling.models import DeliveryState, PollState
+from polling.models import PollState
 from polling.reports.overview import state_of
+from polling.reports.troubles import delivery_troubles
 from polling.reports.waiting import undelivered_of
 
 register = template.Library()
@@ -14,10 +15,9 @@ register = template.Library()
 
 @register.simple_tag
 def state_word(instance: Instance) -> str:
-    """Give an instance's state in one word or two: two queries."""
+    """Give an instance's state in one word or two: three queries."""
     healths = PollState.objects.filter(resource_poll__instance=instance).values_list("health", flat=True)
-    paused = DeliveryState.objects.filter(instance=instance, paused_at__isnull=False).exists()
-    return state_of(instance, healths, paused=paused)
+    return state_of(instance, healths, delivery_troubles([instance.pk]).get(instance.pk))
 
 
 @register.simple_tag

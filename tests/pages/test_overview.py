@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -116,6 +117,39 @@ def test_tries_that_run_out_need_a_person(
         assert text in html
     alerts.resolve(Alert.objects.all(), timezone.now())
     assert "Everything is well" in text_of(operator.get("/"))
+
+
+def states_shown(operator: Client, instance: Instance) -> set[str]:
+    """Give the states in which the pages show an instance: overview, list, its own, its settings, Deliveries."""
+    own = f"/app/instances/{instance.pk}"
+    paths = ("/", "/app/instances", own, f"{own}/delivery", f"{own}/settings", "/app/deliveries")
+    states = re.compile(r'<span class="state \w+"><span aria-hidden="true">.</span> ([\w ]+)</span>')
+    return {states.findall(text_of(operator.get(path)))[0] for path in paths}
+
+
+@pytest.mark.parametrize(
+    ("trouble", "state"),
+    [("half used", "delivery failing"), ("receiver", "delivery failing"), ("paused", "delivery paused")],
+)
+def test_what_needs_a_person_is_no_healthy_instance_on_any_page(
+    instance: Instance, operator: Client, trouble: str, state: str
+) -> None:
+    add_events(instance, 1)
+    now = timezone.now()
+    if trouble == "half used":
+        alerts.warn(Alert.Kind.HALF_USED, instance, "It failed: 500.", now, notification=Notification.objects.get())
+        assert "It failed: 500." in text_of(operator.get(f"/app/instances/{instance.pk}/delivery"))
+        assert "It failed: 500." in text_of(operator.get("/app/deliveries"))
+    elif trouble == "receiver":
+        receiver = Receiver.objects.create(
+            organization=instance.organization, url_hash="h", url="https://example.com/", failures=12, open_until=now
+        )
+        DeliveryState.objects.create(instance=instance, receiver=receiver)
+    else:
+        pause_delivery(instance, "Its tries are used up.", now)
+    assert states_shown(operator, instance) == {state}
+    health(Health.UNAUTHORIZED)
+    assert "unauthorized" in states_shown(operator, instance)  # what stops all goes before
 
 
 def test_a_paused_delivery_is_one_thing_not_two(instance: Instance, operator: Client) -> None:
