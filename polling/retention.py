@@ -6,16 +6,17 @@ Kept for as long as their resource is polled are known rows, and their texts whe
 change is told by them.
 
 Work goes in short transactions, each followed by a pause as long as it took: what polls write meanwhile comes between
-them, also on SQLite, where one writes at a time. A worker prunes for half of each minute at most, so that its task ends
-in time, and goes on in the next.
+them, also on SQLite, where one writes at a time. Each begins where the one before it ended, so that what stays, failed
+notifications above all, is walked past once and not by each. A worker prunes for half of each minute at most, so that
+its task ends in time, and goes on in the next; asked to stop, it ends with the batch under way.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import inf
 
 from django.conf import settings
@@ -24,12 +25,16 @@ from django.db.models import Exists, OuterRef, Q
 
 from instances.models import ResourcePoll
 from polling.models import DeliveryAttempt, Event, KnownBody, Notification, PollRun, Verification
+from polling.tasks import stopping
 
 BATCH = 200
 STRETCH = timedelta(seconds=30)
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 DONE = (Notification.State.DELIVERED, Notification.State.DISCARDED)
 
 Progress = Callable[[str, int], None]
+Batch = Callable[[datetime], tuple[int, datetime]]
+"""Deletes some of what there is from a time on; gives how many, and from when on there may be more."""
 
 
 @dataclass
@@ -74,9 +79,9 @@ def _stretch() -> float:
 
 def _prune_told(now: datetime, pruned: Pruned, progress: Progress, *, until: float) -> None:
     before = now - timedelta(days=settings.RETENTION_DAYS)
-    while time.monotonic() < until and (count := _unhurried(lambda: _prune_notifications(before, pruned))):
+    for count in _unhurried(lambda since: _prune_notifications(since, before, pruned), until):
         progress("notifications", count)
-    while time.monotonic() < until and (count := _unhurried(lambda: _prune_runs(before))):
+    for count in _unhurried(lambda since: _prune_runs(since, before), until):
         pruned.runs += count
         progress("runs", count)
 
@@ -84,38 +89,43 @@ def _prune_told(now: datetime, pruned: Pruned, progress: Progress, *, until: flo
 def _prune_the_rest(now: datetime, pruned: Pruned, progress: Progress, *, until: float) -> None:
     before = now - timedelta(days=settings.RETENTION_DAYS)
     Verification.objects.filter(finished_at__lt=before).delete()  # few: each was asked for by a person
-    while time.monotonic() < until and (count := _unhurried(_prune_bodies)):
+    for count in _unhurried(lambda _: (_prune_bodies(), EARLIEST), until):
         pruned.bodies += count
         progress("texts", count)
 
 
-def _unhurried(batch: Callable[[], int]) -> int:
-    """Do a batch, then leave the database to others for as long as it took."""
-    began = time.monotonic()
-    if count := batch():
+def _unhurried(batch: Batch, until: float) -> Iterator[int]:
+    """Do batch after batch, and leave the database to others for as long as each took; give how many each deleted."""
+    since = EARLIEST
+    while time.monotonic() < until and not stopping():
+        began = time.monotonic()
+        count, since = batch(since)
+        if not count:
+            return
+        yield count
         time.sleep(time.monotonic() - began)
-    return count
 
 
-def _prune_notifications(before: datetime, pruned: Pruned) -> int:
-    old = Notification.objects.filter(state__in=DONE, created_at__lt=before, replay=None)
+def _prune_notifications(since: datetime, before: datetime, pruned: Pruned) -> tuple[int, datetime]:
+    old = Notification.objects.filter(state__in=DONE, created_at__gte=since, created_at__lt=before, replay=None)
     with transaction.atomic():
-        keys = list(old.order_by("created_at").values_list("pk", flat=True)[:BATCH])
+        rows = list(old.order_by("created_at").values_list("pk", "created_at")[:BATCH])
+        keys = [key for key, _ in rows]
         DeliveryAttempt.objects.filter(notification_id__in=keys).delete()
         pruned.events += Event.objects.filter(notification_id__in=keys).delete()[0]
         Notification.objects.filter(pk__in=keys).only("pk").delete()  # without reading their bodies
     pruned.notifications += len(keys)
-    return len(keys)
+    return len(rows), rows[-1][1] if rows else since
 
 
-def _prune_runs(before: datetime) -> int:
+def _prune_runs(since: datetime, before: datetime) -> tuple[int, datetime]:
     told = Event.objects.filter(run=OuterRef("pk"))
     # What has ended before has begun before, and by their beginning runs are in an index.
-    ended = PollRun.objects.filter(started_at__lt=before, finished_at__lt=before)
+    ended = PollRun.objects.filter(started_at__gte=since, started_at__lt=before, finished_at__lt=before)
     old = ended.filter(~Q(status=PollRun.Status.OPEN), ~Exists(told), held=[])
-    keys = list(old.order_by("started_at").values_list("pk", flat=True)[:BATCH])
-    PollRun.objects.filter(pk__in=keys).delete()
-    return len(keys)
+    rows = list(old.order_by("started_at").values_list("pk", "started_at")[:BATCH])
+    PollRun.objects.filter(pk__in=[key for key, _ in rows]).delete()
+    return len(rows), rows[-1][1] if rows else since
 
 
 def _prune_bodies() -> int:

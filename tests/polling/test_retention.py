@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from polling.chores import run_due_chores
@@ -114,6 +116,29 @@ def test_the_worker_prunes_for_a_while_and_goes_on_the_next_time(
     monkeypatch.setattr("polling.retention.STRETCH", timedelta(0))
     assert prune_told(timezone.now() + LATER).notifications == 0
     monkeypatch.undo()
+    assert prune_told(timezone.now() + LATER).notifications == 1
+
+
+def test_what_stays_is_walked_past_once(watched: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polling.retention.BATCH", 2)
+    ages = [(State.FAILED, 50), *[(State.DELIVERED, age) for age in (49, 48, 48, 47, 46)]]
+    now = timezone.now()
+    for state, days in ages:
+        Notification.objects.filter(pk=told(watched, state).pk).update(created_at=now - timedelta(days=days))
+    with CaptureQueriesContext(connection) as captured:
+        assert prune_told(now).notifications == 5
+    looks = [query["sql"] for query in captured.captured_queries if '"created_at" >=' in query["sql"]]
+    assert ["0001-01-01" in look for look in looks] == [True, False, False, False]
+
+
+def test_a_worker_that_is_asked_to_stop_ends_with_the_batch_under_way(
+    watched: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polling.retention.BATCH", 1)
+    for _ in range(3):
+        told(watched, State.DELIVERED)
+    asked = iter([False, True, True])
+    monkeypatch.setattr("polling.retention.stopping", lambda: next(asked))
     assert prune_told(timezone.now() + LATER).notifications == 1
 
 
