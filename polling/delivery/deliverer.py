@@ -45,7 +45,8 @@ def deliver_due(*, deadline: float, linger: float = 0.0, stopping: Callable[[], 
     """Send what is due until nothing is left, `deadline` (monotonic seconds) has come, or `stopping()`.
 
     It looks on for `linger` seconds after nothing was left. What large replays ask for is queued first, for a short
-    while at a time: deliveries wait behind it. Gives the number of attempts made.
+    while at a time: deliveries wait behind it. Gives the number of notifications that were taken up; those of a turn
+    that ended early go back unsent and count again.
     """
     queue_due_replays(deadline=min(deadline, time.monotonic() + QUEUEING_SECONDS), stopping=stopping)
     loop = DeliveryLoop(Notification.objects.all(), deadline=deadline, stopping=stopping)

@@ -7,7 +7,7 @@ import sys
 
 import requests
 
-from tests.benchmarks.measure import Figure, Stopwatch, hand_over
+from tests.benchmarks.measure import Figure, Stopwatch, at_the_line, hand_over
 
 BODY = json.dumps({"id": 1, "message": {"raw": {"contacts": [{"id": 1, "notes": "x" * 1000}]}, "events": "y" * 900}})
 HEADERS = {"Content-Type": "application/json"}
@@ -15,6 +15,7 @@ HEADERS = {"Content-Type": "application/json"}
 
 def deliver(url: str, count: int) -> Figure:
     """POST a body of the same size that often over one session."""
+    at_the_line()
     with Stopwatch() as watch, requests.Session() as session:
         for _ in range(count):
             session.post(url, data=BODY, headers=HEADERS, timeout=15).raise_for_status()

@@ -8,12 +8,13 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.measure import NOT_INSTALLED, Figure, table
+from tests.benchmarks.measure import AT_THE_LINE, NOT_INSTALLED, Figure, table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,7 +54,7 @@ def contend(
 ) -> Figure | None:
     """Run a contestant's module; None where it says that its package is not installed."""
     done = subprocess.run(
-        [*shlex.split(under), python, "-m", f"tests.benchmarks.{module}", *map(str, arguments)],
+        [*shlex.split(under), *_command(module, arguments, python)],
         cwd=ROOT,
         env=_bare_environment() | dict(environment or {}),
         stdout=subprocess.PIPE,
@@ -65,6 +66,44 @@ def contend(
     if done.returncode:
         raise SystemExit(f"{module} ended with {done.returncode}.")
     return Figure(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def side_by_side(
+    processes: int, module: str, *arguments: object, name: str, environment: Mapping[str, str] | None = None
+) -> Figure:
+    """Run a contestant that waits `at_the_line` in so many processes at once; give what they did together.
+
+    Its seconds are those from the start to the end of the last, its CPU that of all, its memory that of the largest.
+    """
+    racers = [_racer(_command(module, arguments, sys.executable), environment or {}) for _ in range(processes)]
+    for racer in racers:
+        assert racer.stdout is not None
+        if racer.stdout.readline().strip() != AT_THE_LINE:
+            raise SystemExit(f"{module} did not come to the line.")
+    began = time.perf_counter()
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write("\n")
+        racer.stdin.flush()
+    figures = [Figure(**json.loads(racer.communicate()[0].splitlines()[-1])) for racer in racers]
+    seconds = max(figure.ended for figure in figures) - began
+    units, cpu = sum(figure.units for figure in figures), sum(figure.cpu for figure in figures)
+    return Figure(name, units, seconds, cpu, max(figure.peak_mb for figure in figures))
+
+
+def _racer(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=_bare_environment() | dict(environment),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _command(module: str, arguments: Sequence[object], python: str) -> list[str]:
+    return [python, "-m", f"tests.benchmarks.{module}", *map(str, arguments)]
 
 
 def _bare_environment() -> dict[str, str]:

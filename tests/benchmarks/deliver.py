@@ -1,12 +1,15 @@
 """Notifications of one 1 kB record each per second: `python -m tests.benchmarks.deliver [--json]`.
 
-Signed with both schemes, every attempt recorded, through the outbound door, by one process. References: a bare loop of
-the same POSTs by one process, and django-webhook where `--peers PYTHON` names an interpreter that has it.
+Signed with both schemes, every attempt recorded, through the outbound door, by one process or by `--processes`.
+References: a bare loop of the same POSTs by as many processes, and django-webhook, by one, where `--peers PYTHON` names
+an interpreter that has it.
 """
 
 from __future__ import annotations
 
-from tests.benchmarks.contest import Bar, contend, options, serving, tell
+from dataclasses import replace
+
+from tests.benchmarks.contest import Bar, contend, options, serving, side_by_side, tell
 from tests.benchmarks.measure import Figure
 from tests.benchmarks.storage import NO_SERVER, SERVER, postgresql, sqlite
 
@@ -14,13 +17,13 @@ from tests.benchmarks.storage import NO_SERVER, SERVER, postgresql, sqlite
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--notifications", type=int, default=5000)
+    parser.add_argument("--processes", type=int, default=1)
     chosen = parser.parse_args()
-    count = chosen.notifications
+    count, processes = chosen.notifications, chosen.processes
     with serving("-m", "tests.benchmarks.sink") as url:
-        ours = [_ours(url, count, on_server=False), *([_ours(url, count, on_server=True)] if SERVER else [])]
-        bare = contend("bare_deliver", url, count)
+        ours = [_ours(url, count, processes, on_server=on_server) for on_server in (False, True)[: 1 + bool(SERVER)]]
+        bare = side_by_side(processes, "bare_deliver", url, count // processes, name="bare loop")
         peer = contend("peers.webhook_deliver", url, count, python=chosen.peers)
-    assert bare is not None
     bars = [Bar(f"rate of {figure.name}, of the bare loop's", figure.rate / bare.rate, 0.6) for figure in ours]
     if peer:
         bars.append(Bar("rate, times django-webhook's", ours[0].rate / peer.rate, 5))
@@ -29,12 +32,15 @@ def main() -> None:
     tell("deliver", "notifications", figures, bars, as_json=chosen.json, notes="\n".join(filter(None, notes)))
 
 
-def _ours(url: str, count: int, *, on_server: bool) -> Figure:
+def _ours(url: str, count: int, processes: int, *, on_server: bool) -> Figure:
     name = f"cwconnect, {'PostgreSQL' if on_server else 'SQLite'}"
     with postgresql() if on_server else sqlite() as environment:
-        figure = contend("our_deliver", url, count, name, environment=environment)
-    assert figure is not None
-    return figure
+        contend("our_deliver", "fill", url, count, environment=environment)
+        figure = side_by_side(processes, "our_deliver", "send", name=name, environment=environment)
+        sent = contend("our_deliver", "count", environment=environment)
+    if sent is None or sent.units != count:
+        raise SystemExit(f"Not each of {count} was sent: {sent}")
+    return replace(figure, units=count)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+AT_THE_LINE = "ready"
 NOT_INSTALLED = 77  # a peer's exit code where its package is missing
 
 
@@ -24,6 +25,7 @@ class Figure:
     cpu: float
     peak_mb: float
     more: dict[str, float] = field(default_factory=dict)
+    ended: float = 0.0  # by the clock that all processes share
 
     @property
     def rate(self) -> float:
@@ -50,7 +52,7 @@ class Stopwatch:
 
     def figure(self, name: str, units: int, **more: float) -> Figure:
         """Give what was measured."""
-        return Figure(name, units, self.seconds, self.cpu, peak_mb(), more)
+        return Figure(name, units, self.seconds, self.cpu, peak_mb(), more, self._began + self.seconds)
 
 
 def peak_mb() -> float:
@@ -66,6 +68,13 @@ def held_mb() -> float:
 def _memory(name: str) -> float:
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.split(f"{name}:")[1].split()[0]) / 1024
+
+
+def at_the_line() -> None:
+    """Say that all is ready, and wait for the start."""
+    sys.stdout.write(AT_THE_LINE + "\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
 
 
 def hand_over(figure: Figure) -> None:
