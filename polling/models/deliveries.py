@@ -104,6 +104,9 @@ class Notification(Leased):
                 name="notification_undelivered",
                 condition=models.Q(state__in=["pending", "exhausted"]),
             ),
+            models.Index(  # few: so the events of those are found without reading all notifications
+                fields=["id"], name="notification_given_up", condition=models.Q(state__in=["failed", "discarded"])
+            ),
             models.Index(fields=["instance", "-id"], name="notification_newest"),
             models.Index(fields=["created_at"], name="notification_oldest"),
         ]

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from django.db.models import Max, Model, QuerySet
 
-SLICE = 10_000
+SLICE = 5000
 _BATCH = 1000
 _DISORDER = timedelta(minutes=5)  # ids and times grow together, but for transactions side by side
 _MARGIN = 50

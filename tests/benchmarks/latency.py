@@ -12,7 +12,7 @@ from tests.benchmarks.storage import NO_SERVER, SERVER, postgresql, sqlite
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--rate", type=float, default=50, help="notifications a second")
+    parser.add_argument("--rate", type=float, default=200, help="notifications a second")
     parser.add_argument("--seconds", type=float, default=30)
     chosen = parser.parse_args()
     with serving("-m", "tests.benchmarks.sink") as url:

@@ -19,6 +19,7 @@ from django.utils import timezone
 from instances.models import ResourcePoll
 from polling.detection.poller import PollLoop
 from polling.models import Event, PollState
+from polling.reports.searching import STANDINGS, Search, search_events
 from polling.retention import prune
 from polling.runtime.due import delivery_due_at, poll_due_at
 from polling.runtime.heartbeats import bury
@@ -116,6 +117,12 @@ def test_a_delivery(busy: World) -> None:
 def test_the_look_for_what_is_due(busy: World, look: Callable[..., object]) -> None:
     with planned():
         look(timezone.now())
+
+
+@pytest.mark.parametrize("standing", STANDINGS)
+def test_a_search_by_delivery(busy: World, standing: str) -> None:
+    with planned():
+        search_events(busy.tenant.organization, Search(standing=standing))
 
 
 def test_retention(busy: World) -> None:
