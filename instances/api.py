@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, cast
 
 from django.db.models import QuerySet
 from django.http import Http404
@@ -22,6 +22,7 @@ from instances.parsing import BoundedJSONParser
 from instances.serializers import instance_body, read_body
 
 _SLICE = 1000
+Row = TypeVar("Row")
 
 
 class ApiView(APIView):
@@ -76,11 +77,7 @@ class InstancesView(ApiView):
             found = found.filter(name__icontains=text.replace("\x00", ""))
         tags = {tag for tag in query.getlist("tags[]") + query.getlist("tags") if tag}
         page = _tagged(found, tags, size + 1) if tags else list(found[: size + 1])
-        response = Response([instance_body(instance) for instance in page[:size]])
-        response.headers[paging.COUNT_HEADER] = str(len(page[:size]))
-        if len(page) > size:
-            response.headers[paging.NEXT_PAGE_HEADER] = paging.write_token(page[size - 1].pk)
-        return response
+        return paged(page, size, instance_body)
 
     def patch(self, request: Request) -> Response:
         """Change the Element token's instance."""
@@ -128,6 +125,16 @@ class EnabledView(ApiView):
     def delete(self, request: Request, number: str | None = None) -> Response:  # Django's signature
         """Pause polling and delivery; nothing is lost."""
         return Response(instance_body(provisioning.set_enabled(self.instance(number), enabled=False)))
+
+
+def paged(rows: Sequence[Row], size: int, shape: Callable[[Row], Any]) -> Response:
+    """Give a page of the compatible API: `rows` holds one more than `size` if there are more."""
+    page, following = paging.cut(rows, size)
+    response = Response([shape(row) for row in page])
+    response.headers[paging.COUNT_HEADER] = str(len(page))
+    if following is not None:
+        response.headers[paging.NEXT_PAGE_HEADER] = following
+    return response
 
 
 def patched(instance: Instance, request: Request) -> Response:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from cwconnect.errors import Refusal
 
@@ -12,6 +13,13 @@ NEXT_PAGE_HEADER = "Elements-Next-Page-Token"
 COUNT_HEADER = "Elements-Returned-Count"
 DEFAULT_SIZE = 200
 LARGEST_SIZE = 1000
+
+Row = TypeVar("Row")
+
+
+def key_of(row: Any) -> int:
+    """Give a row's id."""
+    return int(row.pk)
 
 
 def page_size(query: Mapping[str, str], *, default: int = DEFAULT_SIZE) -> int:
@@ -22,6 +30,15 @@ def page_size(query: Mapping[str, str], *, default: int = DEFAULT_SIZE) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
         raise Refusal("pageSize must be a whole number from 1.")
     return min(int(text), LARGEST_SIZE)
+
+
+def cut(rows: Sequence[Row], size: int, key: Callable[[Row], int] = key_of) -> tuple[Sequence[Row], str | None]:
+    """Cut a page off `rows`, of which one more than `size` was read; give it and the token of the next, if any.
+
+    `key` gives what a page begins behind: by default the id.
+    """
+    page = rows[:size]
+    return page, write_token(key(page[-1])) if len(rows) > size else None
 
 
 def write_token(key: int) -> str:

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from cwconnect.errors import Refusal
 from instances import paging
-from instances.api import ApiView
+from instances.api import ApiView, paged
 from instances.models import Instance
 from polling.delivery.queued import delivery_row, queued_deliveries, read_where, release_all
 
@@ -25,12 +25,7 @@ class DeliveriesView(ApiView):
         found = queued_deliveries(self._asked_for(request))
         if after is not None:
             found = found.filter(pk__gt=after)
-        page = list(found[: size + 1])
-        response = Response([delivery_row(notification) for notification in page[:size]])
-        response.headers[paging.COUNT_HEADER] = str(len(page[:size]))
-        if len(page) > size:
-            response.headers[paging.NEXT_PAGE_HEADER] = paging.write_token(page[size - 1].pk)
-        return response
+        return paged(list(found[: size + 1]), size, delivery_row)
 
     def put(self, request: Request) -> Response:
         """Release what is queued behind a pause, the exhausted first; say how many are to be sent."""

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from instances import paging
-from instances.api import ApiView
+from instances.api import ApiView, paged
 from polling.models import Event
 from polling.reports.history import analytics, filtered, history_row
 
@@ -33,12 +33,7 @@ class EventsView(HistoryView):
         found = filtered(self.events(number), query)
         if before is not None:
             found = found.filter(pk__lt=before)
-        page = list(found[: size + 1])
-        response = Response([history_row(event) for event in page[:size]])
-        response.headers[paging.COUNT_HEADER] = str(len(page[:size]))
-        if len(page) > size:
-            response.headers[paging.NEXT_PAGE_HEADER] = paging.write_token(page[size - 1].pk)
-        return response
+        return paged(list(found[: size + 1]), size, history_row)
 
 
 class EventView(HistoryView):

@@ -85,8 +85,7 @@ class DeliveriesView(V1View):
         wanted = {"state": query.state, "object_type": query.resource, "pk__lt": read_cursor(query.cursor)}
         found = found.filter(**{column: value for column, value in wanted.items() if value is not None})
         rows = list(found.order_by("-pk")[: query.limit + 1])
-        page = rows[: query.limit]
-        more = paging.write_token(page[-1].pk) if len(rows) > query.limit else None
+        page, more = paging.cut(rows, query.limit)
         return answer(DeliveryPage(items=[DeliveryShape(**_columns(row)) for row in page], next_cursor=more))
 
 

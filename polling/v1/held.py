@@ -50,8 +50,7 @@ class HeldDeletesView(InstancePollsView):
         found, query = self.poll(self.instance(number), poll), read_query(HeldQuery, request.query_params)
         rows = held_deletes(found).filter(record_id__gt=read_cursor(query.cursor) or 0)
         ids = list(rows.values_list("record_id", flat=True)[: query.limit + 1])
-        page = ids[: query.limit]
-        more = paging.write_token(page[-1]) if len(ids) > query.limit else None
+        page, more = paging.cut(ids, query.limit, key=int)
         return answer(HeldPage(items=[HeldShape(record_id=record_id) for record_id in page], next_cursor=more))
 
 

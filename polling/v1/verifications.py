@@ -83,8 +83,7 @@ class VerificationsView(_VerificationsOfPoll):
         found, query = self.verifications(number, poll), read_query(VerificationQuery, request.query_params)
         before = read_cursor(query.cursor)
         rows = list((found if before is None else found.filter(pk__lt=before))[: query.limit + 1])
-        page = rows[: query.limit]
-        more = paging.write_token(page[-1].pk) if len(rows) > query.limit else None
+        page, more = paging.cut(rows, query.limit)
         return answer(VerificationPage(items=[_shape(row) for row in page], next_cursor=more))
 
     @idempotent
