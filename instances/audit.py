@@ -40,6 +40,7 @@ class Action(StrEnum):
     PAUSE = "delivery paused"
     RELEASE = "delivery released"
     REPLAY = "notifications replayed"
+    REPAIR = "repair asked for"
     DECIDE_DELETES = "held deletes decided"
     ROTATE_KEYS = "encryption keys rotated"
     RESTORE = "database restored"

@@ -12,7 +12,7 @@ from instances.models import ResourcePoll
 from polling.admin.base import NOTHING, PollNameFilter, ReadOnlyAdmin, chosen_by, link_to, link_to_those, say
 from polling.admin.walked import Shown, Sought, WalkedAdmin, named
 from polling.detection.deletions import LOOKS_FOR_DELETES, dismiss_held, held_deletes, release_held, sweep_now
-from polling.models import Absence, Event, PollRun, PollState, Verification
+from polling.models import Absence, Event, PollRun, PollState, Repair, Verification
 from polling.runtime.due import PAUSED, make_due
 
 _SHOWN = 20
@@ -181,6 +181,18 @@ class VerificationAdmin(ReadOnlyAdmin):
     search_fields = ("=resource_poll__instance__name",)
     search_help_text = "An instance's name."
     exclude = ("comparison",)
+
+
+@admin.register(Repair)
+class RepairAdmin(ReadOnlyAdmin):
+    """Repairs of what a verification found, and how far they came."""
+
+    list_display = ("id", "asked_at", "resource_poll", "status", "done", "total", "events", "resent", "error")
+    list_filter = ("status", chosen_by("resource_poll__instance"))
+    list_select_related = ("resource_poll__instance",)
+    ordering = ("-pk",)
+    search_fields = ("=resource_poll__instance__name",)
+    search_help_text = "An instance's name."
 
 
 def _polls(states: QuerySet[PollState]) -> list[ResourcePoll]:

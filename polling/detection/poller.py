@@ -22,6 +22,7 @@ from cwconnect.logs import about
 from polling.detection.idling import Idle, end_idle, is_idle
 from polling.detection.jobs import LEASE, Job, Work, read_open_runs
 from polling.detection.outcomes import fail_run, fail_sweep
+from polling.detection.repair_job import claim_repairs
 from polling.detection.runs import PollJob
 from polling.detection.sweeps import SweepJob
 from polling.detection.verification_job import claim_verifications
@@ -46,8 +47,8 @@ POLLS_AND_SWEEPS: tuple[Due, ...] = ("next_poll_at", "next_sweep_at")
 def poll_due(*, deadline: float, stopping: Callable[[], bool] = never) -> int:
     """Run what is due until none is left, `deadline` (monotonic seconds) has come, or `stopping()`.
 
-    That is polls, sweeps and verifications. Gives the number of jobs that ended. What is under way then is written up
-    to its page and freed, for the next worker to carry on.
+    That is polls, sweeps, verifications and repairs. Gives the number of jobs that ended. What is under way then is
+    written up to its page and freed, for the next worker to carry on.
     """
     loop = PollLoop(
         PollState.objects.all(), deadline=deadline, stopping=stopping, kinds=POLLS_AND_SWEEPS, verifies=True
@@ -76,7 +77,7 @@ def sweep_these(polls: Iterable[int], *, report: Report | None = None, stopping:
 class PollLoop(Loop[Work, Any]):
     """One worker's polls under way; `due` states what may be claimed, `kinds` by which due times, the first first.
 
-    `verifies`: verifications too, of whatever poll.
+    `verifies`: verifications and repairs too, of whatever poll.
     """
 
     threads = THREADS
@@ -107,6 +108,7 @@ class PollLoop(Loop[Work, Any]):
                 jobs += self._claim(kind, room - len(jobs), [*running, *jobs])
             if self._verifies:
                 jobs += claim_verifications(room - len(jobs), [*running, *jobs])
+                jobs += claim_repairs(room - len(jobs), [*running, *jobs])
         except DATABASE_DOWN:
             self.release(jobs)
             raise

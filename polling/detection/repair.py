@@ -1,45 +1,23 @@
-"""Repairs what verification found: reads just the missing rows, and sends again what has not arrived.
-
-Rows pass the same judgement and the same commit as a poll's, under the poll's lease. What was known of a missed row is
-taken from the event log, since its known row is lost or says more than was told: so what was told is not told again.
-A delete that was lost is told by a sweep, which begins at once (see lost_deletes.py).
-"""
+"""Repairs what verification found, at once, for the foreground; repair_job.py has the workers do the same."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import timedelta
 
-import orjson
 from django.db import transaction
-from django.db.models import Max
 from django.utils import timezone
 
-from cwconnect.connectwise.client import Page, Record
-from instances.models import ResourcePoll
-from instances.plans import Plan
-from polling.delivery.notifications import Change, batches, notification_of
-from polling.delivery.pausing import rearm, release_delivery
-from polling.delivery.replay import Selection, replay_now
-from polling.detection.changes import FORGOTTEN, Known, Watch, digest
+from polling.delivery.replay import replay_now
 from polling.detection.deletions import sweep_now
-from polling.detection.jobs import LEASE, Claimed, more_notes
-from polling.detection.known import known_records
-from polling.detection.lost_deletes import lost_among, revive
+from polling.detection.jobs import LEASE
 from polling.detection.poller import sweep_these
-from polling.detection.reading import read_records
-from polling.detection.recording import Recorder
-from polling.detection.rereading import lots, read_rows
-from polling.detection.sweeps import EVER
-from polling.detection.verification import Finding, undelivered_events
-from polling.models import DeliveryState, Event, Notification, PollRun, PollState
-from polling.runtime.leases import claim, fence, release
+from polling.detection.repair_steps import RowRepair, revive_lost, rows_to_read, send_again
+from polling.detection.verification import Finding
+from polling.models import PollRun, PollState
+from polling.runtime.leases import claim, release
 
-SWEEP = PollRun.Kind.SWEEP
-WRAPPED_AT_ONCE = 1000
 PATIENCE = timedelta(minutes=3)  # a worker that died holds its lease for no longer
 
 
@@ -62,9 +40,9 @@ def repair(finding: Finding, *, patience: timedelta = PATIENCE) -> Repaired:
     Raises ConnectWiseError, LeaseLostError, or BusyError when no worker let go of the poll within `patience`; done
     twice it does no harm.
     """
-    run = _poll_again(finding, patience) if finding.missed or finding.stale else None
+    run = _poll_again(finding, patience) if rows_to_read(finding) else None
     sweep = _sweep_again(finding, patience) if finding.deleted else None
-    resent = _send_again(finding.poll, timezone.now()) if finding.undelivered else 0
+    resent = send_again(finding.poll, timezone.now(), replay=replay_now) if finding.undelivered else 0
     return Repaired(run.records if run else 0, sum(done.events for done in (run, sweep) if done), resent)
 
 
@@ -72,7 +50,7 @@ def _sweep_again(finding: Finding, patience: timedelta) -> PollRun | None:
     """Sweep for the deletes that were lost; give the sweep, None if it is left to the worker."""
     state, token = _claim(finding.poll.pk, patience)
     try:
-        _revive(state, token, finding)
+        revive_lost(state, token, finding)
     finally:
         release(PollState, [state.pk], token)
     sweep_now(PollState.objects.filter(pk=state.pk))
@@ -81,21 +59,15 @@ def _sweep_again(finding: Finding, patience: timedelta) -> PollRun | None:
     return next((run for run in reversed(seen) if run.kind == PollRun.Kind.SWEEP), None)
 
 
-def _revive(state: PollState, token: str, finding: Finding) -> None:
-    """Have the rows known as living again, those that somebody told of meanwhile excepted."""
-    now = timezone.now()
-    with transaction.atomic():
-        fence(PollState, state.pk, token, lease_until=now + LEASE)
-        # One that is under way may have passed them.
-        open_sweep = PollRun.objects.filter(resource_poll=finding.poll, status=PollRun.Status.OPEN, kind=SWEEP)
-        open_sweep.update(status=PollRun.Status.ABANDONED, finished_at=now)
-        revive(finding.poll, lost_among(finding.poll, finding.deleted, told_from=EVER))
-
-
 def _poll_again(finding: Finding, patience: timedelta) -> PollRun:
     state, token = _claim(finding.poll.pk, patience)
     try:
-        return _Repair(state, token, finding).carry_out()
+        reading = RowRepair(state, token, finding)
+        for lot in reading.lots:
+            page = reading.read(lot)()
+            with transaction.atomic():
+                reading.write(page, last=lot[-1])
+        return reading.run
     finally:
         release(PollState, [state.pk], token)
 
@@ -110,107 +82,3 @@ def _claim(key: int, patience: timedelta) -> tuple[PollState, str]:
         if time.monotonic() - begun > patience.total_seconds():
             raise BusyError("A worker is polling this resource; try again when it has finished.")
         time.sleep(0.2)
-
-
-class _Repair(Claimed):
-    """A claimed poll, and the rows that are to be read."""
-
-    def __init__(self, state: PollState, token: str, finding: Finding) -> None:
-        self._missed = frozenset(finding.missed)
-        self._ids: Sequence[int] = sorted({*finding.missed, *finding.stale})
-        super().__init__(state, token)
-
-    def open_run(self) -> PollRun:
-        """Give a new run; one that was cut off is closed, since what it left is found anew."""
-        PollRun.objects.filter(resource_poll=self.poll, kind=PollRun.Kind.REPAIR, status=PollRun.Status.OPEN).update(
-            status=PollRun.Status.ABANDONED, finished_at=self.started_at
-        )
-        opening = self.plan.opening(self.since)
-        return PollRun(resource_poll=self.poll, kind=PollRun.Kind.REPAIR, opening=opening, started_at=self.started_at)
-
-    def carry_out(self) -> PollRun:
-        """Read and write, lot by lot; give the run."""
-        opening = self.plan.opening(self.since)
-        for lot in lots(self.plan, self._ids, opening=opening, filtered=True):
-            self._commit(read_rows(self.client, self.plan, lot, opening=opening, filtered=True), last=lot[-1])
-        return self.run
-
-    def _commit(self, page: Page, *, last: int) -> None:
-        """Write what a lot brought, in one fenced transaction."""
-        now = timezone.now()
-        nulls = self.instance.filter_nulls
-        reading = read_records(page.records, self.plan, opening=EVER, closing=None, filter_nulls=nulls)
-        watch = Watch(self.since, self.poll.mark, self.plan.created_tolerance, self.plan.ignore_empty_changes)
-        with transaction.atomic():
-            fence(PollState, self.key, self.token, lease_until=now + LEASE)
-            run = self.current_run()
-            run.page += 1
-            run.reached_id = last
-            run.records += len(page.records)
-            run.skipped += reading.skipped + len(page.skipped)
-            run.notes = more_notes(run.notes, [*page.skipped, *reading.problems])
-            known = self._known([read.seen.record_id for read in reading.records])
-            recorder = Recorder(self.poll, self.plan, watch)
-            run.events += recorder.record(reading, run, now=now, seen=page.date or now, known=known)
-            if last == self._ids[-1]:
-                run.status, run.finished_at = PollRun.Status.COMPLETE, now
-            run.save()
-        self.run = run
-
-    def _known(self, ids: Sequence[int]) -> dict[int, Known]:
-        stored = known_records(self.poll.pk, ids)
-        kept = {record_id: row for record_id, row in stored.items() if record_id not in self._missed}
-        # A tombstone whose events are lost was told of all the same.
-        told = {record_id: Known(None, FORGOTTEN) for record_id, row in stored.items() if row.gone} | kept
-        return told | _known_from_log(self.poll, self.plan, [number for number in ids if number in self._missed])
-
-
-def _known_from_log(poll: ResourcePoll, plan: Plan, ids: Collection[int]) -> dict[int, Known]:
-    """Give what the last event of each of these rows told, as if it had been remembered then."""
-    log = Event.objects.filter(resource_poll=poll, record_id__in=ids)
-    last = log.order_by().values("record_id").annotate(last=Max("pk")).values("last")
-    found = {}
-    for event in Event.objects.filter(pk__in=list(last.values_list("last", flat=True))):
-        record = orjson.loads(event.record)
-        found[event.record_id] = Known(_stamp(plan, record), digest(record), gone=event.kind == Event.Kind.DELETED)
-    return found
-
-
-def _stamp(plan: Plan, record: Record) -> int | None:
-    try:
-        updated = plan.updated.read(record)
-    except ValueError:
-        return None  # as it was remembered when it was told
-    return None if updated is None else int(updated.timestamp())
-
-
-def _send_again(poll: ResourcePoll, now: datetime) -> int:
-    """Make what has not arrived due, a paused delivery too, since a person asked; give the number of events."""
-    undelivered = undelivered_events(poll)
-    count = undelivered.count()
-    if DeliveryState.objects.filter(instance=poll.instance, paused_at__isnull=False).exists():
-        release_delivery(poll.instance, now)
-    with transaction.atomic():
-        _wrap_lost(poll, now)
-    if undelivered.filter(notification__state=Notification.State.FAILED).exists():
-        replay_now(poll.instance, Selection(failed=True, resource=poll.name), now)
-    rearm(poll.instance, now)
-    return count
-
-
-def _wrap_lost(poll: ResourcePoll, now: datetime) -> None:
-    """Give events whose notification is lost another one."""
-    lost = iter(undelivered_events(poll).filter(notification=None))
-    while events := list(islice(lost, WRAPPED_AT_ONCE)):
-        rest = iter(events)
-        for lot in batches([_change(event) for event in events]):
-            carried = [next(rest) for _ in lot]
-            notification = notification_of(poll.instance, poll.name, carried, now)
-            notification.next_attempt_at = None  # rearm() sets it, unless the instance rests
-            notification.save(force_insert=True)
-            Event.objects.filter(pk__in=[event.pk for event in carried]).update(notification=notification)
-
-
-def _change(event: Event) -> Change:
-    changes = None if event.changes is None else event.changes.encode()
-    return Change(event.record_id, event.object_id, event.kind, event.occurred_at, event.record.encode(), changes)

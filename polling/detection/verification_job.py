@@ -7,6 +7,7 @@ for a reason that passes is tried again as a poll would be, a few times; what Co
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -88,22 +89,33 @@ def end(key: int, token: str, now: datetime, **changes: Any) -> None:
 
 def fail(verification: Verification, token: str, error: Exception, *, site: str) -> None:
     """Write that a verification did not go on. What it has kept stays, for the next try."""
-    now = timezone.now()
-    reason = error if isinstance(error, ConnectWiseError) else None
-    words = str(error) if isinstance(error, SecretUnreadableError) else sentence_of(reason, error)
-    failures = verification.failures + 1
-    setback = setback_of(reason, failures)
-    if setback.site_waits:
-        block_site(site, now + setback.wait)
-    if _is_final(reason, failures):
-        end(verification.pk, token, now, status=Verification.Status.FAILED, failures=failures, error=words)
+    now, failures = timezone.now(), verification.failures + 1
+    fate = fate_of(error, failures, now, site=site)
+    if fate.ends:
+        end(verification.pk, token, now, status=Verification.Status.FAILED, failures=failures, error=fate.words)
         return
-    again = {"failures": failures, "error": words, "next_try_at": now + setback.wait}
+    again = {"failures": failures, "error": fate.words, "next_try_at": fate.again_at}
     fence(Verification, verification.pk, token, lease_token=None, lease_until=None, **again)
 
 
-def _is_final(reason: ConnectWiseError | None, failures: int) -> bool:
-    return reason is None or not reason.retryable or failures >= MOST_FAILURES
+@dataclass(frozen=True)
+class Fate:
+    """What follows from a failure: the sentence for people, and when it is tried again unless it ends there."""
+
+    words: str
+    again_at: datetime
+    ends: bool
+
+
+def fate_of(error: Exception, failures: int, now: datetime, *, site: str) -> Fate:
+    """Give what follows from the `failures`-th failure in a row; a company that is to wait has its polls wait too."""
+    reason = error if isinstance(error, ConnectWiseError) else None
+    words = str(error) if isinstance(error, SecretUnreadableError) else sentence_of(reason, error)
+    setback = setback_of(reason, failures)
+    if setback.site_waits:
+        block_site(site, now + setback.wait)
+    ends = reason is None or not reason.retryable or failures >= MOST_FAILURES
+    return Fate(words, now + setback.wait, ends)
 
 
 def claim_verifications(room: int, running: Collection[Work]) -> list[Work]:

@@ -13,7 +13,9 @@ from instances.models import Instance, ResourcePoll
 from instances.poll_configuration import plan_of
 from polling.delivery.pausing import rearm
 from polling.detection.absences import absences, calm_health
-from polling.models import Event, Health, KnownBody, KnownRecord, PollRun, PollState, Verification
+from polling.models import Event, Health, KnownBody, KnownRecord, PollRun, PollState, Repair, Verification
+
+_CHANGED = "What is polled was changed meanwhile; verify once more."
 
 
 def site_key(instance: Instance) -> str:
@@ -72,12 +74,15 @@ def _abandon(poll: ResourcePoll) -> None:
     )
     Verification.objects.filter(resource_poll=poll, status=Verification.Status.OPEN).update(
         status=Verification.Status.FAILED,
-        error="What is polled was changed meanwhile; verify once more.",
+        error=_CHANGED,
         finished_at=timezone.now(),
         comparison=None,
         next_try_at=None,
         lease_token=None,
         lease_until=None,
+    )
+    Repair.objects.filter(resource_poll=poll, status=Repair.Status.OPEN).update(
+        status=Repair.Status.FAILED, error=_CHANGED, finished_at=timezone.now(), next_try_at=None
     )
 
 

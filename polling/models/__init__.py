@@ -6,7 +6,7 @@ from polling.models.heartbeats import Heartbeat
 from polling.models.leased import Leased
 from polling.models.polls import Absence, Health, KnownBody, KnownRecord, PollRun, PollState, Site
 from polling.models.tallies import Tally
-from polling.models.verifications import Verification
+from polling.models.verifications import Repair, Verification
 from polling.v1.models import IdempotentAnswer
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "PollRun",
     "PollState",
     "Receiver",
+    "Repair",
     "Replay",
     "Site",
     "Tally",

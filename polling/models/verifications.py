@@ -1,4 +1,4 @@
-"""Verifications: a poll's resource compared with what was told, by a worker, step by step."""
+"""Verifications, and repairs of what they found: carried out by a worker, step by step."""
 
 from __future__ import annotations
 
@@ -45,3 +45,39 @@ class Verification(Leased):
 
     def __str__(self) -> str:
         return f"verification {self.pk} of {self.resource_poll}"
+
+
+class Repair(models.Model):
+    """A person's request to repair what a verification found, and how far it came (see detection/repair_job.py).
+
+    It has no lease of its own: who repairs a resource holds the lease of its poll, so that nobody polls it meanwhile.
+    """
+
+    Status = Verification.Status
+
+    verification = models.ForeignKey(Verification, on_delete=models.CASCADE, related_name="repairs")
+    resource_poll = models.ForeignKey(ResourcePoll, on_delete=models.CASCADE, related_name="repairs")
+    asked_at = models.DateTimeField()
+    status = models.CharField(max_length=20, choices=Status.choices, default=Status.OPEN)
+    next_try_at = models.DateTimeField(null=True, help_text="When it goes on. Empty once it has ended.")
+    failures = models.PositiveSmallIntegerField(default=0, help_text="Failed tries since the last step.")
+    error = models.TextField(blank=True)
+    total = models.PositiveIntegerField(default=0, help_text="Rows that are to be read again.")
+    done = models.PositiveIntegerField(default=0, help_text="Of these, rows asked for so far.")
+    rows = models.PositiveIntegerField(default=0, help_text="Rows that ConnectWise gave.")
+    events = models.PositiveIntegerField(default=0, help_text="Events told.")
+    resent = models.PositiveIntegerField(default=0, help_text="Events that had not arrived and were made due again.")
+    swept_from = models.DateTimeField(null=True, help_text="Since when a sweep tells the deletes that were lost.")
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["resource_poll"], condition=models.Q(status="open"), name="one_open_repair")
+        ]
+        indexes = [
+            models.Index(fields=["resource_poll", "-id"], name="repair_newest"),
+            models.Index(fields=["next_try_at"], name="repair_due", condition=models.Q(next_try_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"repair {self.pk} of {self.resource_poll}"

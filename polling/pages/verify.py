@@ -1,51 +1,59 @@
 """The page *Verify*: ConnectWise compared with what was told, resource by resource, and the repair of what is missing.
 
-The workers compare; the page asks for it, and each row of its table asks how far they came until they are done. A
-repair reads just the rows that are missing, within the request, and has the resource compared once more.
+The workers compare and repair; the page asks for it, and each row of its table asks how far they came until they are
+done. What was repaired is compared once more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from typing import TypeVar
 
 from django.contrib import messages
-from django.db.models import Count, Max
+from django.db.models import Count, Max, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from cwconnect.connectwise.errors import ConnectWiseError
 from cwconnect.errors import Refusal
+from cwconnect.words import counted
 from instances.access import PageRequest, page
 from instances.models import ResourcePoll
-from instances.secrets import SecretUnreadableError
-from instances.templatetags.cw import counted
-from polling.detection.repair import BusyError, Repaired, repair
+from polling.detection.repair_job import start_repair
 from polling.detection.verification import Finding, finding_of, start_verification
-from polling.models import KnownRecord, Verification
+from polling.models import KnownRecord, Repair, Verification
 from polling.pages.parts import own_poll
 from polling.reports.standing import standing_of
-from polling.runtime.leases import LeaseLostError
 
 _IDS = 20
-_PATIENCE = timedelta(seconds=30)  # a person waits for the answer
+Asked = TypeVar("Asked", Verification, Repair)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One resource in the table: its last verification, if there was any, and what that found once it is complete."""
+    """One resource in the table: its last verification and repair, if there were any, and what the former found."""
 
     poll: ResourcePoll
     verification: Verification | None
+    repair: Repair | None
     finding: Finding | None
     expected: int
 
     @property
-    def open(self) -> bool:
+    def comparing(self) -> bool:
         """Whether it is compared at present."""
         return self.verification is not None and self.verification.status == Verification.Status.OPEN
+
+    @property
+    def repairing(self) -> bool:
+        """Whether it is repaired at present."""
+        return self.repair is not None and self.repair.status == Repair.Status.OPEN
+
+    @property
+    def open(self) -> bool:
+        """Whether the workers are at it."""
+        return self.comparing or self.repairing
 
     @property
     def missing(self) -> str:
@@ -53,6 +61,24 @@ class Row:
         found = self.finding
         ids = sorted({*found.missed, *found.stale, *found.deleted}) if found else []
         return ", ".join(str(number) for number in ids[:_IDS]) + (", …" if len(ids) > _IDS else "")
+
+    @property
+    def repair_error(self) -> str:
+        """Say why what this verification found could not be repaired."""
+        done, looked = self.repair, self.verification
+        if done is None or looked is None or done.verification_id != looked.pk:
+            return ""
+        return done.error if done.status == Repair.Status.FAILED else ""
+
+    @property
+    def repaired(self) -> str:
+        """Say what the repair did that this verification looks at."""
+        done, looks = self.repair, self.verification
+        if done is None or looks is None or done.finished_at is None or done.finished_at != looks.asked_at:
+            return ""
+        rows = counted(done.rows, "record was read", "records were read")
+        told, sent = counted(done.events, "event was told", "events were told"), counted(done.resent, "event")
+        return f"{rows} again, {told}, {sent} sent again."
 
 
 @page
@@ -83,21 +109,26 @@ def verify_poll(request: PageRequest, number: int, poll: int) -> HttpResponse:
 
 
 def _rows(polls: Sequence[ResourcePoll]) -> list[Row]:
-    """Give the rows of these resources: three queries."""
-    newest = Verification.objects.filter(resource_poll__in=polls).values("resource_poll").annotate(newest=Max("pk"))
-    keys = [row["newest"] for row in newest.order_by()]
-    found = {row.resource_poll_id: row for row in Verification.objects.filter(pk__in=keys).defer("comparison")}
-    under_way = [key for key, row in found.items() if row.status == Verification.Status.OPEN]
+    """Give the rows of these resources: five queries."""
+    verifications = {row.resource_poll_id: row for row in _newest(Verification.objects.defer("comparison"), polls)}
+    repairs = {row.resource_poll_id: row for row in _newest(Repair.objects.all(), polls)}
+    under_way = [key for key, row in verifications.items() if row.status == Verification.Status.OPEN]
     living = KnownRecord.objects.filter(resource_poll__in=under_way, gone=False)
     known = dict(living.values_list("resource_poll").annotate(n=Count("record_id")).order_by())
-    return [_row(poll, found.get(poll.pk), known.get(poll.pk, 0)) for poll in polls]
+    return [_row(poll, verifications.get(poll.pk), repairs.get(poll.pk), known.get(poll.pk, 0)) for poll in polls]
 
 
-def _row(poll: ResourcePoll, verification: Verification | None, known: int) -> Row:
+def _newest(rows: QuerySet[Asked], polls: Sequence[ResourcePoll]) -> QuerySet[Asked]:
+    """Give the newest row of each poll."""
+    newest = rows.filter(resource_poll__in=polls).values("resource_poll").annotate(newest=Max("pk")).order_by()
+    return rows.filter(pk__in=[row["newest"] for row in newest])
+
+
+def _row(poll: ResourcePoll, verification: Verification | None, repair: Repair | None, known: int) -> Row:
     if verification is None:
-        return Row(poll, None, None, 0)
+        return Row(poll, None, None, None, 0)
     verification.resource_poll = poll
-    return Row(poll, verification, finding_of(verification), max(known, verification.source))
+    return Row(poll, verification, repair, finding_of(verification), max(known, verification.source))
 
 
 def _start(request: PageRequest, poll: ResourcePoll) -> None:
@@ -108,21 +139,7 @@ def _start(request: PageRequest, poll: ResourcePoll) -> None:
 
 
 def _repair(request: PageRequest, poll: ResourcePoll) -> None:
-    """Repair what the last verification found, and look once more."""
-    (row,) = _rows([poll])
-    if row.finding is None:
-        messages.warning(request, f"{poll.name} is being compared, or was never: what is missing is not known yet.")
-        return
     try:
-        repaired = repair(row.finding, patience=_PATIENCE)
-    except (ConnectWiseError, BusyError, LeaseLostError, SecretUnreadableError) as error:
-        messages.error(request, f"{poll.name} is not repaired. {error}")
-        return
-    messages.success(request, f"{poll.name} is repaired: {_words(repaired)} It is compared once more.")
-    _start(request, poll)
-
-
-def _words(repaired: Repaired) -> str:
-    rows = counted(repaired.rows, "record was read,records were read")
-    told, sent = counted(repaired.events, "event is told,events are told"), counted(repaired.resent, "event,events")
-    return f"{rows} again, {told}, {sent} sent again."
+        start_repair(poll, timezone.now())
+    except Refusal as refusal:
+        messages.error(request, f"{poll.name} is not repaired. {refusal.message}")

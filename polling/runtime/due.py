@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from instances.models import Instance
-from polling.models import Health, Notification, PollState, Receiver, Replay, Site, Verification
+from polling.models import Health, Notification, PollRun, PollState, Receiver, Repair, Replay, Site, Verification
 from polling.runtime.leases import free
 
 _Rows = QuerySet[PollState] | QuerySet[Notification] | QuerySet[Replay] | QuerySet[Verification]
@@ -20,18 +20,33 @@ PAUSED = Q(health=Health.PAUSED)
 
 
 def poll_due_at(now: datetime) -> datetime | None:
-    """Give when the next poll, sweep or verification is due (in the past: one is), None if nothing is polled."""
+    """Give when the next poll, sweep, verification or repair is due (in the past: one is), None if nothing is."""
     states = PollState.objects.exclude(site__in=_blocked(now))
     poll = _earliest(states.filter(next_poll_at__isnull=False), "next_poll_at", now)
     sweep = _earliest(may_sweep(states.filter(next_sweep_at__isnull=False)), "next_sweep_at", now)
     verification = _earliest(may_verify(now), "next_try_at", now)
-    return min((at for at in (poll, sweep, verification) if at is not None), default=None)
+    repair = may_repair(now).order_by("next_try_at").values_list("next_try_at", flat=True).first()
+    return min((at for at in (poll, sweep, verification, repair) if at is not None), default=None)
 
 
 def may_verify(now: datetime) -> QuerySet[Verification]:
     """Give the open verifications, less those whose company waits for its rate limit or whose instance is disabled."""
     found = Verification.objects.filter(next_try_at__isnull=False, resource_poll__instance__disabled=False)
     return found.exclude(resource_poll__state__site__in=_blocked(now))
+
+
+def may_repair(now: datetime) -> QuerySet[Repair]:
+    """Give the open repairs that can go on: no company waits, nobody works on the poll, the sweep they need has ended.
+
+    Where no sweep is planned any more none is waited for.
+    """
+    poll = "resource_poll__state__"
+    found = Repair.objects.filter(next_try_at__isnull=False, resource_poll__instance__disabled=False)
+    nobody = Q(**{f"{poll}lease_until": None}) | Q(**{f"{poll}lease_until__lt": now})
+    sweeps = PollRun.objects.filter(kind=PollRun.Kind.SWEEP, status=PollRun.Status.COMPLETE)
+    swept = Exists(sweeps.filter(resource_poll=OuterRef("resource_poll"), started_at__gte=OuterRef("swept_from")))
+    sweeping = Q(swept_from__isnull=False, **{f"{poll}next_sweep_at__isnull": False}) & ~Q(swept)
+    return found.filter(nobody).exclude(sweeping).exclude(resource_poll__state__site__in=_blocked(now))
 
 
 def _blocked(now: datetime) -> QuerySet[Site, str]:

@@ -202,9 +202,13 @@ def test_verify_finds_what_is_missing_and_repair_tells_it(told: World, operator:
     html = text_of(operator.get(row))
     assert "Something is missing" in html
     assert "Records 3" in html
-    repaired = text_of(operator.post(row, {"repair": "yes"}, follow=True))
-    assert "contacts is repaired: 1 record was read again, 1 event is told" in repaired
-    assert "0 of about" in repaired
+    repairing = text_of(operator.post(row, {"repair": "yes"}, follow=True))
+    assert "Repairing: 0 of 1 record read again" in repairing
+    assert f'hx-get="{row}"' in repairing
+    compare(told)
+    repaired = text_of(operator.get(row))
+    assert "Repaired: 1 record was read again, 1 event was told, 0 events sent again." in repaired
+    assert "hx-get" not in repaired
     assert Event.objects.get().object_id == "3"
 
 
@@ -221,7 +225,12 @@ def test_a_repair_that_connectwise_refuses_says_so(told: World, operator: Client
     operator.post(row)
     compare(told)
     told.store.fail_next(status=400, body={"code": "Bad", "message": "No such column"})
-    assert "No such column" in text_of(operator.post(row, {"repair": "yes"}, follow=True))
+    operator.post(row, {"repair": "yes"})
+    compare(told)
+    html = text_of(operator.get(row))
+    assert "The repair failed." in html
+    assert "No such column" in html
+    assert 'name="repair"' in html
 
 
 def test_a_verify_that_connectwise_refuses_says_so(told: World, operator: Client) -> None:
