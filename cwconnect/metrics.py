@@ -85,7 +85,9 @@ class DatabaseCollector(Collector):
 
     def _plain(self) -> Iterator[Metric]:
         now = self._now
-        yield _gauge("cwconnect_instances", "Instances there are.", Instance.objects.count())
+        deleted = Instance.objects.filter(organization=None).count()
+        yield _gauge("cwconnect_instances", "Instances there are.", Instance.objects.count() - deleted)
+        yield _gauge("cwconnect_instances_being_deleted", "Deleted instances whose rows are still to go.", deleted)
         yield _gauge("cwconnect_queue_tasks", "Wake-up calls that wait in the queue.", tasks.queue_size())
         yield _gauge("cwconnect_poll_lag_seconds", "For how long a poll has been due.", _lag(poll_due_at(now), now))
         yield _gauge(

@@ -21,6 +21,7 @@ from cwconnect.http.shown import bare_url
 from instances import audit
 from instances.audit import Action
 from instances.models import ApiUser, AuditEntry, Instance, Membership, Organization, ResourcePoll
+from instances.provisioning import delete_instance, delete_organization
 from instances.templatetags.cw import pretty_json
 
 _ORGANIZATIONS = 25
@@ -148,6 +149,15 @@ class OrganizationAdmin(LookedAt, AuditedMixin, admin.ModelAdmin[Organization]):
     search_fields = ("name",)
     inlines = (MembershipInline,)
 
+    def delete_model(self, request: HttpRequest, obj: Organization) -> None:  # Django's signature
+        """Delete it, and its instances as the API does."""
+        delete_organization(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Organization]) -> None:  # Django's signature
+        """Delete them, and their instances as the API does."""
+        for organization in queryset:
+            delete_organization(organization)
+
     @admin.display(boolean=True, description="Has a secret")
     def has_secret(self, organization: Organization) -> bool:
         """Whether its users can call the API (manage.py issue_secrets)."""
@@ -212,6 +222,15 @@ class InstanceAdmin(LookedAt, AuditedMixin, ReadOnlyMixin, admin.ModelAdmin[Inst
     def callback(self, instance: Instance) -> str:
         """Show where events go, without the query: that may hold a secret."""
         return bare_url(instance.callback_url)
+
+    def delete_model(self, request: HttpRequest, obj: Instance) -> None:  # Django's signature
+        """Delete it as the API does."""
+        delete_instance(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Instance]) -> None:  # Django's signature
+        """Delete them as the API does."""
+        for instance in queryset:
+            delete_instance(instance)
 
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest

@@ -57,10 +57,13 @@ class Membership(models.Model):
 
 
 class Instance(models.Model):
-    """One authenticated connection to a ConnectWise company, and where its events go."""
+    """One authenticated connection to a ConnectWise company, and where its events go.
+
+    One without an organization is deleted: nobody's, so that nobody sees it or what it told, until its rows are gone.
+    """
 
     organization = models.ForeignKey(
-        Organization, on_delete=models.CASCADE, db_index=False, related_name="instances"
+        Organization, on_delete=models.CASCADE, null=True, db_index=False, related_name="instances"
     )  # in an index below
     created_by = models.ForeignKey(ApiUser, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     name = models.CharField(max_length=200)
@@ -92,7 +95,7 @@ class Instance(models.Model):
         indexes = [models.Index(fields=["organization", "-id"], name="instance_newest")]
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.pk})"
+        return f"{self.name} ({self.pk})" + (", being deleted" if self.organization_id is None else "")
 
     @property
     def watching(self) -> bool:

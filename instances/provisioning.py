@@ -29,7 +29,7 @@ from instances.keys import POLLS, Wanted
 from instances.models import ApiUser, Instance, Organization, ResourcePoll
 from instances.poll_configuration import plan_of
 from instances.secrets import Secret, hash_token, new_token
-from instances.signals import watching_changed
+from instances.signals import instance_deleted, watching_changed
 from instances.signature_keys import OVERLAP, replace_key
 
 _COLUMNS = ("base_url", "company", "client_id", "filter_nulls", "events_enabled", "callback_url", "basic_username")
@@ -151,9 +151,28 @@ def _read_whole(instance: Instance) -> None:
 
 @transaction.atomic
 def delete_instance(instance: Instance) -> None:
-    """Forget an instance with all that was known for it; its token answers 401 from now on."""
-    audit.record(Action.DELETE_INSTANCE, instance, organization=instance.organization)
-    instance.delete()
+    """Make an instance nobody's: no page and no route shows it, its token is worth nothing, nothing is polled or sent.
+
+    At once, however much it told: its rows go by and by (polling/forgetting.py). Its secrets go now.
+    """
+    current = Instance.objects.select_for_update().filter(pk=instance.pk, organization__isnull=False).first()
+    if current is None:
+        return  # by somebody else meanwhile
+    audit.record(Action.DELETE_INSTANCE, current, organization=current.organization)
+    current.organization, current.token_hash = None, hash_token(new_token())
+    current.events_enabled, current.disabled, current.callback_url = False, True, ""
+    current.public_key = current.private_key = Secret.of("")
+    current.signature_key = current.previous_signature_key = current.callback_headers = current.basic_password = None
+    current.save()
+    instance_deleted.send(Instance, instance=current)
+
+
+@transaction.atomic
+def delete_organization(organization: Organization) -> None:
+    """Delete an organization with all that is its own: its instances go as one that is deleted by itself does."""
+    for instance in organization.instances.order_by("pk"):
+        delete_instance(instance)
+    organization.delete()
 
 
 def named(before: Instance, after: Instance) -> dict[str, Any]:

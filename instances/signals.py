@@ -6,3 +6,6 @@ from django.dispatch import Signal
 # `begun`: ids of resource polls whose watching begins (anew) with the `since` and `mark` they hold, so that what was
 # known of them is forgotten; `reset`: ids of those whose open run must be abandoned, their cursor kept.
 watching_changed = Signal()
+
+# Sent inside the transaction that deleted an instance, once it is nobody's. Argument: `instance`.
+instance_deleted = Signal()

@@ -22,11 +22,13 @@ log = logging.getLogger(__name__)
 def warn(
     kind: Alert.Kind, instance: Instance, text: str, now: datetime, *, notification: Notification | None = None
 ) -> None:
-    """Raise an alert about an instance, unless one of its kind is open."""
+    """Raise an alert about an instance, unless one of its kind is open, or it was deleted: then nobody is to hear."""
+    if (organization_id := _whose(instance)) is None:
+        return
     _raise(
         Alert(
             kind=kind,
-            organization_id=instance.organization_id,
+            organization_id=organization_id,
             instance=instance,
             notification=notification,
             text=text,
@@ -38,9 +40,11 @@ def warn(
 
 def tell(kind: Alert.Kind, instance: Instance, text: str, now: datetime) -> None:
     """Raise an alert that asks for nothing: what it tells is over as soon as it is told."""
+    if (organization_id := _whose(instance)) is None:
+        return
     Alert.objects.create(
         kind=kind,
-        organization_id=instance.organization_id,
+        organization_id=organization_id,
         instance=instance,
         text=text,
         created_at=now,
@@ -85,6 +89,11 @@ def warn_of_tries(
 def resolve(alerts: QuerySet[Alert], now: datetime) -> None:
     """End the episodes of those of `alerts` that are open."""
     alerts.filter(resolved_at=None).update(resolved_at=now)
+
+
+def _whose(instance: Instance) -> int | None:
+    """Give the organization that has the instance now: who found the reason read it before its request."""
+    return Instance.objects.values_list("organization_id", flat=True).filter(pk=instance.pk).first()
 
 
 def _raise(alert: Alert, like_it: QuerySet[Alert]) -> None:

@@ -15,6 +15,7 @@ from django.contrib.sessions.models import Session
 
 from polling.clocks import mend_times
 from polling.delivery.pausing import rearm_forgotten
+from polling.forgetting import forget_deleted
 from polling.models import Heartbeat
 from polling.refusals import tell_refusals
 from polling.reports import tallies
@@ -62,6 +63,7 @@ CHORES: list[Chore] = [
     Chore("forget sign-in attempts", timedelta(days=1), forget_attempts),
     Chore("forget clusters", timedelta(days=1), forget_clusters),
     Chore("retention", timedelta(0), prune_told),
+    Chore("forget deleted instances", timedelta(0), forget_deleted),
     Chore("retention of the rest", timedelta(minutes=10), prune_the_rest),
 ]
 

@@ -14,7 +14,7 @@ its task ends in time, and goes on in the next; asked to stop, it ends with the 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import inf
@@ -47,11 +47,11 @@ class Pruned:
     bodies: int = 0
 
 
-def _silent(what: str, count: int) -> None:
+def silent(what: str, count: int) -> None:
     """Tell nobody."""
 
 
-def prune(now: datetime, *, progress: Progress = _silent) -> Pruned:
+def prune(now: datetime, *, progress: Progress = silent) -> Pruned:
     """Apply retention; `progress` hears of each batch. Safe to interrupt, and to run beside everything else."""
     pruned = Pruned()
     _prune_told(now, pruned, progress, until=inf)
@@ -62,26 +62,27 @@ def prune(now: datetime, *, progress: Progress = _silent) -> Pruned:
 def prune_told(now: datetime) -> Pruned:
     """Delete what was told too long ago, for a STRETCH at most: what is left is for the next time."""
     pruned = Pruned()
-    _prune_told(now, pruned, _silent, until=_stretch())
+    _prune_told(now, pruned, silent, until=stretch())
     return pruned
 
 
 def prune_the_rest(now: datetime) -> Pruned:
     """Delete old verifications, and texts that nobody asks for, for a STRETCH at most."""
     pruned = Pruned()
-    _prune_the_rest(now, pruned, _silent, until=_stretch())
+    _prune_the_rest(now, pruned, silent, until=stretch())
     return pruned
 
 
-def _stretch() -> float:
+def stretch() -> float:
+    """Give until when (monotonic seconds) a worker may go on."""
     return time.monotonic() + STRETCH.total_seconds()
 
 
 def _prune_told(now: datetime, pruned: Pruned, progress: Progress, *, until: float) -> None:
     before = now - timedelta(days=settings.RETENTION_DAYS)
-    for count in _unhurried(lambda since: _prune_notifications(since, before, pruned), until):
+    for count in unhurried(lambda since: _prune_notifications(since, before, pruned), until):
         progress("notifications", count)
-    for count in _unhurried(lambda since: _prune_runs(since, before), until):
+    for count in unhurried(lambda since: _prune_runs(since, before), until):
         pruned.runs += count
         progress("runs", count)
 
@@ -89,12 +90,12 @@ def _prune_told(now: datetime, pruned: Pruned, progress: Progress, *, until: flo
 def _prune_the_rest(now: datetime, pruned: Pruned, progress: Progress, *, until: float) -> None:
     before = now - timedelta(days=settings.RETENTION_DAYS)
     Verification.objects.filter(finished_at__lt=before).delete()  # few: each was asked for by a person
-    for count in _unhurried(lambda _: (_prune_bodies(), EARLIEST), until):
+    for count in unhurried(lambda _: (_prune_bodies(), EARLIEST), until):
         pruned.bodies += count
         progress("texts", count)
 
 
-def _unhurried(batch: Batch, until: float) -> Iterator[int]:
+def unhurried(batch: Batch, until: float) -> Iterator[int]:
     """Do batch after batch, and leave the database to others for as long as each took; give how many each deleted."""
     since = EARLIEST
     while time.monotonic() < until and not stopping():
@@ -110,12 +111,17 @@ def _prune_notifications(since: datetime, before: datetime, pruned: Pruned) -> t
     old = Notification.objects.filter(state__in=DONE, created_at__gte=since, created_at__lt=before, replay=None)
     with transaction.atomic():
         rows = list(old.order_by("created_at").values_list("pk", "created_at")[:BATCH])
-        keys = [key for key, _ in rows]
-        DeliveryAttempt.objects.filter(notification_id__in=keys).delete()
-        pruned.events += Event.objects.filter(notification_id__in=keys).delete()[0]
-        Notification.objects.filter(pk__in=keys).only("pk").delete()  # without reading their bodies
-    pruned.notifications += len(keys)
+        pruned.events += delete_notifications([key for key, _ in rows])
+    pruned.notifications += len(rows)
     return len(rows), rows[-1][1] if rows else since
+
+
+def delete_notifications(keys: Collection[int]) -> int:
+    """Delete notifications with their attempts and events; give how many events. In a transaction."""
+    DeliveryAttempt.objects.filter(notification_id__in=keys).delete()
+    events, _ = Event.objects.filter(notification_id__in=keys).delete()
+    Notification.objects.filter(pk__in=keys).only("pk").delete()  # without reading their bodies
+    return events
 
 
 def _prune_runs(since: datetime, before: datetime) -> tuple[int, datetime]:

@@ -96,8 +96,8 @@ def probe_wait(probes: int, retry_after: float = 0.0) -> timedelta:
 
 
 def targets_of(instance_ids: Collection[int]) -> dict[int, Target]:
-    """Give the targets of these instances, and link each to the row of its breaker."""
-    instances = Instance.objects.filter(pk__in=instance_ids)
+    """Give the targets of these instances, deleted ones excepted, and link each to the row of its breaker."""
+    instances = Instance.objects.filter(pk__in=instance_ids, organization__isnull=False)
     rows = list(instances.values_list("pk", "organization_id", "callback_url", "delivery_state__receiver_id"))
     receivers = _receivers({(organization, url) for _, organization, url, _ in rows})
     found = [Target(pk, url, host_of(url), receivers[organization, url]) for pk, organization, url, _ in rows]

@@ -29,7 +29,6 @@ class Envelope:
     """Where an instance's notifications go, and how they are signed; shared by all its parcels of a claim."""
 
     instance_id: int
-    organization_id: int
     url: str
     keys: tuple[str, ...] = field(repr=False)
     extra_headers: Mapping[str, str] = field(repr=False)
@@ -109,7 +108,6 @@ def envelope_of(instance: Instance, now: datetime) -> Envelope:
         auth = (instance.basic_username, instance.basic_password.reveal() if instance.basic_password else "")
     return Envelope(
         instance_id=instance.pk,
-        organization_id=instance.organization_id,
         url=instance.callback_url,
         keys=signing_keys(instance, now),
         extra_headers={name: str(value) for name, value in headers.items()},

@@ -124,7 +124,11 @@ def _fail(instance: Instance) -> None:
 def _break(instance: Instance) -> None:
     now = timezone.now() + timedelta(days=1)
     receiver = Receiver.objects.create(
-        organization=instance.organization, url_hash="h", url="https://example.com/", failures=12, opened_at=now
+        organization=Organization.objects.get(instances=instance),
+        url_hash="h",
+        url="https://example.com/",
+        failures=12,
+        opened_at=now,
     )
     DeliveryState.objects.create(instance=instance, receiver=receiver)
     Receiver.objects.filter(pk=receiver.pk).update(open_until=now)

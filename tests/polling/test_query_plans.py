@@ -17,8 +17,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from instances.models import ResourcePoll
+from instances.provisioning import delete_instance
 from polling.detection.poller import PollLoop
-from polling.models import Event, PollState
+from polling.forgetting import forget_deleted
+from polling.models import Event, LogPosition, PollState
 from polling.reports.searching import STANDINGS, Search, search_events
 from polling.retention import prune
 from polling.runtime.due import delivery_due_at, poll_due_at
@@ -83,6 +85,7 @@ def test_a_poll_that_tells_changes(busy: World) -> None:
 
 def test_what_a_change_waits_for_is_asked_record_by_record_while_there_are_no_statistics(telling: World) -> None:
     make_notifications(telling.instance, [range(first, first + 10) for first in range(1, 2001, 10)])
+    LogPosition.objects.update_or_create(pk=1, defaults={"last": 2000})  # those ids are taken
     Event.objects.update(resource_poll=ResourcePoll.objects.get())
     telling.change(3, "Chief")
     with CaptureQueriesContext(connection) as captured:
@@ -128,6 +131,12 @@ def test_a_search_by_delivery(busy: World, standing: str) -> None:
 def test_retention(busy: World) -> None:
     with planned():
         prune(timezone.now())
+
+
+def test_forgetting_a_deleted_instance(busy: World) -> None:
+    delete_instance(busy.instance)
+    with planned():
+        assert forget_deleted(timezone.now()) == 1
 
 
 def test_what_a_dead_cluster_held_is_found_by_its_leases(busy: World) -> None:

@@ -8,19 +8,27 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from cwconnect.words import counted
+from polling.forgetting import forget_all_deleted
 from polling.retention import prune
 from polling.terminal import progress
 
 
 class Command(BaseCommand):
-    """Delete what was delivered longer ago than CWCONNECT_RETENTION_DAYS; the worker does so each minute by itself."""
+    """Delete what was delivered longer ago than CWCONNECT_RETENTION_DAYS; the worker does so each minute by itself.
 
-    help = "Apply retention: delivered events older than CWCONNECT_RETENTION_DAYS go, what is undelivered stays."
+    And the rows of instances that were deleted, which the worker does as well.
+    """
+
+    help = (
+        "Apply retention: delivered events older than CWCONNECT_RETENTION_DAYS go, what is undelivered stays; "
+        "and what deleted instances left."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Prune, with progress, and say what went."""
         with progress(quiet=options["verbosity"] == 0) as display:
-            bars = {what: display.add_task(what, total=None, done="0") for what in ("notifications", "runs", "texts")}
+            kinds = ("notifications", "runs", "texts", "of deleted instances")
+            bars = {what: display.add_task(what, total=None, done="0") for what in kinds}
             counts = dict.fromkeys(bars, 0)
 
             def report(what: str, count: int) -> None:
@@ -28,7 +36,9 @@ class Command(BaseCommand):
                 display.update(bars[what], done=str(counts[what]))
 
             pruned = prune(timezone.now(), progress=report)
+            gone = forget_all_deleted(report)
         self.stdout.write(
             f"Deleted {counted(pruned.notifications, 'notification')} with {counted(pruned.events, 'event')}, "
-            f"{counted(pruned.runs, 'run')} and {counted(pruned.bodies, 'kept text')}."
+            f"{counted(pruned.runs, 'run')} and {counted(pruned.bodies, 'kept text')}"
+            + (f", and {counted(gone, 'deleted instance')} with all its rows." if gone else ".")
         )
