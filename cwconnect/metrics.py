@@ -24,11 +24,11 @@ from prometheus_client.registry import Collector
 from cwconnect.errors import error_response
 from cwconnect.health import examine, lag
 from instances.models import Instance
-from polling import tasks
 from polling.models import DeliveryState, Health, Notification, PollState, Receiver
 from polling.reports import tallies
 from polling.reports.tallies import SECONDS, Reading
 from polling.runtime.due import delivery_due_at, poll_due_at
+from polling.runtime.queue import queue_size
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOST_COUNTED = 100_000  # beyond this many undelivered notifications the exact number no longer matters
@@ -88,7 +88,7 @@ class DatabaseCollector(Collector):
         deleted = Instance.objects.filter(organization=None).count()
         yield _gauge("cwconnect_instances", "Instances there are.", Instance.objects.count() - deleted)
         yield _gauge("cwconnect_instances_being_deleted", "Deleted instances whose rows are still to go.", deleted)
-        yield _gauge("cwconnect_queue_tasks", "Wake-up calls that wait in the queue.", tasks.queue_size())
+        yield _gauge("cwconnect_queue_tasks", "Wake-up calls that wait in the queue.", queue_size())
         yield _gauge("cwconnect_poll_lag_seconds", "For how long a poll has been due.", _lag(poll_due_at(now), now))
         yield _gauge(
             "cwconnect_delivery_lag_seconds", "For how long a delivery has been due.", _lag(delivery_due_at(now), now)

@@ -17,8 +17,8 @@ from polling.bulk import insert, insert_new, moment
 from polling.delivery.notifications import Change, NewEvent, batches, notification_of
 from polling.delivery.pausing import is_resting
 from polling.models import Event, KnownRecord, LogPosition, Notification, PollRun
+from polling.runtime.queue import wake_on_commit
 from polling.runtime.wakeups import Kind
-from polling.tasks import wake_on_commit
 
 EVENT = (
     *("id", "notification_id", "object_id", "record_id", "kind"),

@@ -37,7 +37,7 @@ from polling.models import (
 )
 from polling.retention import BATCH, Batch, Progress, delete_notifications, silent, stretch, unhurried
 from polling.runtime.leases import free
-from polling.tasks import stopping
+from polling.runtime.stopping import stopping
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from instances.models import ResourcePoll
 from polling.models import DeliveryAttempt, Event, KnownBody, Notification, PollRun, Verification
-from polling.tasks import stopping
+from polling.runtime.stopping import stopping
 
 BATCH = 200
 STRETCH = timedelta(seconds=30)

@@ -14,8 +14,8 @@ from instances.models import Instance
 from polling import alerts
 from polling.models import Alert, DeliveryState, Notification, Receiver
 from polling.runtime.leases import free
+from polling.runtime.queue import wake_on_commit
 from polling.runtime.wakeups import Kind
-from polling.tasks import wake_on_commit
 
 PENDING = Notification.State.PENDING
 EXHAUSTED = Notification.State.EXHAUSTED

@@ -36,15 +36,15 @@ def main(name: str, signature: str) -> None:
     from django_q import cluster as django_q_cluster
     from django_q.signals import post_execute
 
-    from polling import tasks
-    from polling.runtime import heartbeats
+    from polling.runtime import heartbeats, queue
+    from polling.runtime.stopping import stop_on
 
     class Guard(django_q_cluster.Sentinel):  # type: ignore[misc]  # django_q has no types
         """A sentinel that ends the cluster when one of its processes was killed or hangs."""
 
         def spawn_cluster(self) -> None:
             """Let the processes about to be forked hear of a stop."""
-            tasks.stop_on(self.stop_event)
+            stop_on(self.stop_event)
             super().spawn_cluster()
 
         def reincarnate(self, process: BaseProcess) -> None:
@@ -55,7 +55,7 @@ def main(name: str, signature: str) -> None:
             super().reincarnate(process)
 
     def answer(task: dict[str, Any], **_: Any) -> None:
-        if task["func"] == tasks.BEAT and task["success"]:
+        if task["func"] == queue.BEAT and task["success"]:
             heartbeats.beat(f"answered {task['result']}")
 
     heartbeats.join_cluster(name, signature)

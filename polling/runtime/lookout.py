@@ -14,8 +14,7 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
-from polling import tasks
-from polling.runtime import heartbeats, wakeups
+from polling.runtime import heartbeats, queue, wakeups
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +52,12 @@ class Lookout:
 
     It is frozen if neither its workers showed life nor its heartbeat was answered for `stale` seconds. Each by itself
     has an innocent cause (another machine took the heartbeats; every worker is busy for a while), so that one alone
-    counts only after `stale_in_part` seconds.
+    counts only after `stale_in_part` seconds. `mend_times` sees to it that no time of a clock that was ahead holds
+    anything up.
     """
 
     name: str
+    mend_times: Callable[[datetime], object]
     timings: Timings = field(default_factory=Timings)
     clock: Callable[[], float] = time.monotonic
     _last_beat: float = field(default=float("-inf"), init=False)
@@ -110,7 +111,7 @@ class Lookout:
             self._mind_the_clock()
             self._read_signs()
             self._send_beat()
-            tasks.enqueue_wakeups()
+            queue.enqueue_wakeups()
         except Exception as error:  # noqa: BLE001  (the clients of database and queue have many trees of errors)
             self._bear(error)
         else:
@@ -122,7 +123,8 @@ class Lookout:
         """Have made good what was written while our clock was ahead: at first, and whenever it was set back."""
         now = timezone.now()
         if self._looked_at is None or now < self._looked_at - SET_BACK:
-            tasks.mind_the_clock(now)
+            queue.ensure_tick()
+            self.mend_times(now)
         self._looked_at = now
 
     def _read_signs(self) -> None:
@@ -132,7 +134,7 @@ class Lookout:
 
     def _send_beat(self) -> None:
         if self.clock() - self._last_beat >= self.timings.beat:
-            tasks.queue_beat(self.name)
+            queue.queue_beat(self.name)
             self._last_beat = self.clock()
 
     def _bear(self, error: Exception) -> None:

@@ -13,7 +13,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from itertools import chain, repeat
 from types import FrameType
 
@@ -39,14 +40,19 @@ def pauses() -> Iterator[float]:
 
 
 class Supervisor:
-    """One supervised cluster of this machine. `run` returns when a signal asked it to stop."""
+    """One supervised cluster of this machine. `run` returns when a signal asked it to stop.
 
-    def __init__(self, *, workers: int, timings: Timings | None = None) -> None:
+    `mend_times` is called at the start and when our clock was set back.
+    """
+
+    def __init__(
+        self, *, workers: int, mend_times: Callable[[datetime], object], timings: Timings | None = None
+    ) -> None:
         self._post = Post(settings.DATA_DIR)
         self.name = f"{socket.gethostname()[:64]}-{self._post.number}"
         self.timings = timings or Timings()
         self._workers = workers
-        self._lookout = Lookout(self.name, self.timings)
+        self._lookout = Lookout(self.name, mend_times, self.timings)
         self._parent = os.getppid()
         self._stop = False
         self._cluster_gone = threading.Event()

@@ -12,7 +12,8 @@ from django_q.signals import pre_enqueue
 
 from polling import tasks
 from polling.chores import CHORES, run_due_chores
-from polling.runtime import heartbeats
+from polling.clocks import mend_times
+from polling.runtime import heartbeats, queue
 from polling.runtime.lookout import Lookout
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +36,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def lookout(clock: Clock, transactional_db: None) -> Lookout:
-    return Lookout("here", clock=clock)
+    return Lookout("here", mend_times, clock=clock)
 
 
 def look_for(lookout: Lookout, clock: Clock, seconds: float, *alive: str) -> None:
@@ -87,19 +88,19 @@ def test_the_first_look_makes_the_schedule_and_every_ten_seconds_a_heartbeat_is_
         lookout.look()
         clock.seconds += 1
     pre_enqueue.disconnect(note)
-    assert queued == [tasks.BEAT, tasks.BEAT]
+    assert queued == [queue.BEAT, queue.BEAT]
     assert Schedule.objects.count() == 1
 
 
 def test_the_schedule_is_made_once_and_mended(transactional_db: None) -> None:
-    tasks.ensure_tick()
-    tasks.ensure_tick()
+    queue.ensure_tick()
+    queue.ensure_tick()
     first = Schedule.objects.get()
     assert (first.func, first.minutes, first.repeats) == ("polling.tasks.tick", 1, -1)
 
     Schedule.objects.update(args="what stops every schedule of django-q2")
-    Schedule.objects.create(name=tasks.TICK, func="polling.tasks.tick")
-    tasks.ensure_tick()
+    Schedule.objects.create(name=queue.TICK, func="polling.tasks.tick")
+    queue.ensure_tick()
 
     mended = Schedule.objects.get()
     assert (mended.args, mended.minutes) == (None, 1)
@@ -113,7 +114,7 @@ def test_a_clock_that_was_ahead_stops_neither_the_schedule_nor_the_chores(
         lookout.look()
         Schedule.objects.update(next_run=timezone.now() + timedelta(minutes=1))
         assert run_due_chores(timezone.now())
-    (Lookout("here", clock=clock) if started_anew else lookout).look()
+    (Lookout("here", mend_times, clock=clock) if started_anew else lookout).look()
     assert Schedule.objects.get().next_run <= timezone.now()
     assert run_due_chores(timezone.now()) == [chore.name for chore in CHORES]
 

@@ -15,6 +15,7 @@ from instances.secrets import Secret
 from polling import tasks
 from polling.models import Notification, PollState, Site
 from polling.runtime import heartbeats, wakeups
+from polling.runtime import queue as queueing
 from polling.runtime.due import delivery_due_at, poll_due_at
 from polling.runtime.wakeups import Kind
 
@@ -121,21 +122,21 @@ def test_a_task_calls_another_for_what_came_while_it_ended(
     poll: PollState, notification: Notification, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue = Queue()
-    monkeypatch.setattr(tasks, "queue", queue.send)
+    monkeypatch.setattr(queueing, "queue", queue.send)
     tasks._work(Kind.DELIVER, lambda stretch: 1)
     assert queue.sent == [Kind.DELIVER]
 
 
 def test_a_task_that_could_do_nothing_calls_nobody(notification: Notification, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue()
-    monkeypatch.setattr(tasks, "queue", queue.send)
+    monkeypatch.setattr(queueing, "queue", queue.send)
     tasks._work(Kind.DELIVER, lambda stretch: 0)
     assert queue.sent == []
 
 
 def test_a_task_that_left_nothing_calls_nobody(poll: PollState, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue()
-    monkeypatch.setattr(tasks, "queue", queue.send)
+    monkeypatch.setattr(queueing, "queue", queue.send)
     tasks._work(Kind.DELIVER, lambda stretch: 1)
     assert queue.sent == []
 
@@ -143,14 +144,14 @@ def test_a_task_that_left_nothing_calls_nobody(poll: PollState, monkeypatch: pyt
 @pytest.mark.django_db(transaction=True)
 def test_a_commit_calls_and_what_is_rolled_back_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue()
-    monkeypatch.setattr(tasks, "queue", queue.send)
+    monkeypatch.setattr(queueing, "queue", queue.send)
     with transaction.atomic():
-        tasks.wake_on_commit(Kind.DELIVER)
+        queueing.wake_on_commit(Kind.DELIVER)
         transaction.set_rollback(True)
     assert queue.sent == []
     with transaction.atomic():
-        tasks.wake_on_commit(Kind.DELIVER)
-        tasks.wake_on_commit(Kind.DELIVER)
+        queueing.wake_on_commit(Kind.DELIVER)
+        queueing.wake_on_commit(Kind.DELIVER)
         assert queue.sent == []
     assert queue.sent == [Kind.DELIVER]
 
@@ -159,11 +160,11 @@ def test_a_queue_that_is_down_does_not_hurt_the_commit(
     db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue = Queue(down=True)
-    monkeypatch.setattr(tasks, "queue", queue.send)
-    tasks._wake(Kind.DELIVER)
+    monkeypatch.setattr(queueing, "queue", queue.send)
+    queueing._wake(Kind.DELIVER)
     assert "the queue is down" in caplog.text
     queue.down = False
-    tasks._wake(Kind.DELIVER)
+    queueing._wake(Kind.DELIVER)
     assert queue.sent == [Kind.DELIVER]
 
 
@@ -172,7 +173,7 @@ def test_failures_of_tasks_are_forgotten_after_a_week(db: None, now: datetime) -
         Task.objects.create(
             id=str(days), name=str(days), func="f", success=False, started=now, stopped=now - timedelta(days=days)
         )
-    assert tasks.forget_failures(now) == 1
+    assert queueing.forget_failures(now) == 1
 
 
 def test_a_leased_poll_is_due_when_its_lease_ends(poll: PollState, now: datetime) -> None:

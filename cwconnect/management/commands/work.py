@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from cwconnect.presence import InUseError, hold
+from polling.clocks import mend_times
 from polling.runtime.supervisor import Supervisor
 
 
@@ -31,6 +32,6 @@ class Command(BaseCommand):
             hold(settings.DATA_DIR)
         except InUseError as error:
             raise CommandError(str(error)) from error
-        supervisor = Supervisor(workers=max(1, workers))
+        supervisor = Supervisor(workers=max(1, workers), mend_times=mend_times)
         supervisor.catch_signals()
         supervisor.run()
