@@ -1,0 +1,40 @@
+"""After a restore by the database's own tools: no new event has the id of one that was told since the backup."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.core.management import call_command
+from django.test import Client
+
+from cwconnect.copies import IDS_SKIPPED
+from instances.models import AuditEntry
+from polling.models import Event, LogPosition
+from tests.polling.conftest import World
+from tests.polling.sending import change
+
+
+def newest() -> int:
+    return Event.objects.latest("pk").pk
+
+
+def test_event_ids_go_on_a_billion_further(watched: World, capsys: pytest.CaptureFixture[str]) -> None:
+    change(watched, 3)
+    before = newest()
+    call_command("restored")
+    change(watched, 3, title="Owner")
+    assert newest() == before + IDS_SKIPPED + 1
+    assert "Before you start the workers" in capsys.readouterr().out
+
+
+def test_a_backup_from_before_the_first_event_will_do(db: None) -> None:
+    LogPosition.objects.all().delete()
+    call_command("restored", verbosity=0)
+    assert LogPosition.objects.get().last == IDS_SKIPPED
+
+
+def test_who_was_signed_out_since_stays_so_and_it_is_on_record(admin_client: Client) -> None:
+    assert Session.objects.exists()
+    call_command("restored", verbosity=0)
+    assert not Session.objects.exists()
+    assert AuditEntry.objects.get().action == "database restored"
