@@ -38,6 +38,7 @@ _TONES = {
         "incomplete",
     ),
 }
+_SHOWN = {"held": "deletes held"}  # where the word alone tells too little
 _TONE_OF = {word: tone for tone, words in _TONES.items() for word in words}
 _SHAPES = {"well": "●", "wait": "▲", "bad": "■", "off": "○"}
 
@@ -97,7 +98,10 @@ def number(value: float | str | None) -> str:
 def state(word: str) -> SafeString:
     """Write a state: its word with a shape and a colour."""
     tone = _TONE_OF.get(word.lower(), "off")
-    return format_html('<span class="state {}"><span aria-hidden="true">{}</span> {}</span>', tone, _SHAPES[tone], word)
+    shown = _SHOWN.get(word, word)
+    return format_html(
+        '<span class="state {}"><span aria-hidden="true">{}</span> {}</span>', tone, _SHAPES[tone], shown
+    )
 
 
 @register.filter

@@ -36,4 +36,4 @@ def delivery_troubles(keys: Collection[int]) -> dict[int, Trouble]:
 def _trouble(state: DeliveryState) -> Trouble:
     if state.paused_at or state.receiver is None:
         return Trouble("delivery paused", state.pause_reason, paused=True)
-    return Trouble("delivery failing", f"{counted(state.receiver.failures, 'failure')} in a row")
+    return Trouble("delivery failing", f"The receiver failed {counted(state.receiver.failures, 'time')} in a row.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -108,6 +109,36 @@ def test_options_turn_into_json_and_back(window: Window) -> None:
     box.wait_for(state="detached")
 
 
+def test_the_focus_stays_where_somebody_works(window: Window, site: Site) -> None:
+    window.go(f"/app/instances/{site.instance}/settings")
+    window.page.get_by_role("button", name="Test connection").focus()
+    window.page.keyboard.press("Enter")
+    window.wait_for("Connected to acme")
+    window.page.locator("button:focus", has_text="Test connection").wait_for()
+    window.go(f"/app/instances/{site.instance}/resources/edit/contacts")
+    window.page.get_by_role("button", name="Edit as JSON").focus()
+    window.page.keyboard.press("Enter")
+    window.page.locator("textarea:focus").wait_for()
+
+
+def test_what_was_typed_is_not_lost_unasked(window: Window, site: Site) -> None:
+    asked: list[str] = []
+
+    def stay(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    window.page.on("dialog", stay)
+    window.go(f"/app/instances/{site.instance}/settings")
+    window.page.get_by_label("Tags").fill("one, two")
+    window.click("Save the connection")
+    wait_until(lambda: window.page.evaluate("1") and asked, 10, "the question")
+    assert window.page.get_by_label("Tags").input_value() == "one, two"
+    window.click("Save the name")
+    window.wait_for("Saved.")
+    assert asked == ["beforeunload"]
+
+
 @pytest.mark.parametrize(
     ("choice", "words"),
     [("Go on where it stopped", "polling goes on where it stopped"), ("From now", "before now is not told")],
@@ -127,10 +158,12 @@ def test_an_event_is_replayed(window: Window, site: Site) -> None:
     window.go(way)
     window.page.get_by_text("delivered").first.wait_for()
     before = len(site.receiver.got)
-    window.click("Replay", exact=True)
+    window.page.get_by_role("button", name="Replay", exact=True).dblclick()
     window.page.get_by_text("replay", exact=True).first.wait_for()
     wait_until(lambda: len(site.receiver.got) > before, 15, "the replay")
     assert len({got.webhook_id for got in site.receiver.got[-2:]}) == 1
+    window.go("/app/deliveries")
+    assert window.page.locator("section", has_text="Replays").locator("tbody tr").count() == 1  # of two clicks
 
 
 def test_a_paused_delivery_is_released(window: Window, site: Site) -> None:

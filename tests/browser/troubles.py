@@ -52,6 +52,7 @@ def furnish(password: str) -> str:
     add_events(paused, 30)
     pause_delivery(paused, "The receiver answered 410 Gone.", timezone.now())
     _fail(failing)
+    _name_at_length(failing)
     _break(breaking)
     Instance.objects.filter(pk=off.pk).update(events_enabled=False)
     replay = Replay.objects.create(
@@ -59,7 +60,7 @@ def furnish(password: str) -> str:
     )
     ids = {"instance": failing.pk, "poll": failing.resource_polls.get().pk, "off": off.pk, "replay": replay.pk}
     ids |= {"held": held.pk, "held_poll": held.resource_polls.get().pk, "paused": paused.pk}
-    ids["event"] = Notification.objects.filter(instance=failing).values_list("pk", flat=True)[0]
+    ids["event"] = Event.objects.filter(instance=failing).order_by("-pk").values_list("pk", flat=True)[0]
     return json.dumps({"ids": ids, "admin": _paths_of_admin(administrator)})
 
 
@@ -119,6 +120,18 @@ def _fail(instance: Instance) -> None:
     Verification.objects.create(
         resource_poll=poll, asked_at=now, finished_at=now, status=Verification.Status.COMPLETE, finding=found, source=30
     )
+
+
+def _name_at_length(instance: Instance) -> None:
+    """Name things as long as they may be named, and without a blank."""
+    name = "Bundesministerium" * 11
+    rows = Instance.objects.filter(pk=instance.pk)
+    rows.update(name=name, company=name, tags=[name, "a tag"], callback_url=f"https://example.com/{'path/' * 60}")
+    newest = Event.objects.filter(instance=instance).order_by("-pk")[:1].values_list("pk", flat=True)
+    Event.objects.filter(pk__in=list(newest)).update(
+        object_id="9" * 120, object_type=name, record=json.dumps({name: [name * 9]})
+    )
+    Alert.objects.filter(instance=instance).update(text=name * 3)
 
 
 def _break(instance: Instance) -> None:

@@ -36,6 +36,7 @@ const actions = {
   async copy(button) {
     const source = document.getElementById(button.dataset.copy);
     const text = (source.value ?? source.textContent).trim();
+    if (!text) return say("There is nothing to copy: what is stored never shows");
     try {
       await navigator.clipboard.writeText(text);
     } catch {
@@ -95,10 +96,42 @@ const settle = () => {
   if (shown) history.replaceState(null, "", shown.dataset.url);
 };
 addEventListener("DOMContentLoaded", settle);
+// A button that was disabled meanwhile has the focus back; one that was replaced leaves it to what it brought.
+const refocus = (event) => {
+  const { elt, triggeringEvent } = event.detail.requestConfig ?? {};
+  if (!["click", "submit"].includes(triggeringEvent?.type) || document.activeElement !== document.body) return;
+  const brought = event.detail.elt;
+  (elt.isConnected ? elt : brought.id === "main" ? brought : brought.querySelector("textarea, input, button"))?.focus();
+};
 addEventListener("htmx:afterSettle", (event) => {
   if (event.detail.target.id === "main") settle();
+  refocus(event);
   // What refreshes itself says what is new, and nothing where nothing is.
   if (event.detail.elt.dataset.say) say(event.detail.elt.dataset.say);
+});
+
+// A form that was sent is not sent again by a second click; one come back to may be.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || form.hasAttribute("hx-post")) return;
+  if ("sent" in form.dataset) event.preventDefault();
+  form.dataset.sent = "";
+});
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("[data-sent]")) delete form.dataset.sent;
+});
+
+// What was typed and not saved is not lost unasked: neither by a link nor by saving another part of the page.
+const typed = new Set();
+let leaving = null;
+document.addEventListener("input", (event) => {
+  const form = event.target.closest("form[data-guard]");
+  if (form) typed.add(form);
+});
+document.addEventListener("submit", (event) => { leaving = event.target; });
+addEventListener("beforeunload", (event) => {
+  if ([...typed].some((form) => form.isConnected && form !== leaving)) event.preventDefault();
+  leaving = null;
 });
 
 // A menu closes as menus do.
