@@ -97,6 +97,7 @@ cwconnect is up, with a demo: a ConnectWise sandbox that changes by itself, and 
   Instance       {instance}, polled every {POLL_EVERY_SECONDS:.0f} seconds
   Signature key  {demo.signature_key}
   Sandbox        {demo.sandbox_url}
+                 company {COMPANY}, public key {demo.public_key}, private key {demo.private_key}, any client ID
 
   The instances  curl -H 'Authorization: {demo.authorization}' {url}/instances
   Change one     curl -d '{change}' http://127.0.0.1:{demo.sandbox_port}/_sandbox/change

@@ -137,12 +137,12 @@ def take(made: Scene, number: int, page: Page) -> None:
     page.goto(f"{made.url}/app/events?instance={number}&object=4")
     page.locator("table a", has_text="contacts/4").first.click()
     page.get_by_text("ConnectWise changed").first.wait_for()
-    _save(page, "event", height=1500)
+    _save(page, "event", height=1060)
     page.goto(f"{made.url}/app/deliveries")
     _save(page, "deliveries")
     page.goto(f"{made.url}/app/instances/{number}/verify")
     page.get_by_role("button", name=re.compile("^Verify ")).first.click()
-    page.wait_for_timeout(8000)  # the workers compare each resource; a picture needs no more
+    page.locator("#verified [hx-get]").first.wait_for(state="detached")  # the workers compare each resource
     _save(page, "verify")
     page.goto(f"{made.url}/app/instances/new")
     page.get_by_label("Company").fill("mycompany")
