@@ -22,12 +22,15 @@ from polling.reports.searching import STANDINGS, Search, search_events
 _LONGEST_TEXT = 200
 _MOST_ATTEMPTS = 50
 _CHOICES = 200
+WEBHOOK_ID = "msg_"  # what every webhook-id begins with
 
 
 @page
 def events(request: PageRequest) -> HttpResponse:
-    """Search the organization's events."""
+    """Search the organization's events; what a program knows a notification by leads to its event."""
     search = _search(request.GET)
+    if search.object_id.startswith(WEBHOOK_ID) and (event := _first_of(request, search.object_id)) is not None:
+        return redirect("event-page", event)
     found = search_events(request.person.organization, search)
     kept = {key: value for key, value in request.GET.items() if value and key != "before"}
     context = {
@@ -42,6 +45,14 @@ def events(request: PageRequest) -> HttpResponse:
         "here": "events",
     }
     return render(request, "polling/events.html", context)
+
+
+def _first_of(request: PageRequest, webhook_id: str) -> int | None:
+    """Give the id of the first event that a notification of the organization carries."""
+    ours = Notification.objects.filter(instance__organization=request.person.organization)
+    found = ours.filter(webhook_id=webhook_id).values_list("pk", flat=True).first()
+    carried = Event.objects.filter(notification=found).order_by("pk") if found else Event.objects.none()
+    return carried.values_list("pk", flat=True).first()
 
 
 def _search(given: QueryDict) -> Search:
@@ -119,6 +130,7 @@ def _context(event: Event) -> dict[str, Any]:
         "notification": notification,
         "attempts": attempts,
         "changes": _changes(event),
+        "beside": _beside(event),
         "who": _who(event),
         "version": _version(notification, [attempt for attempt, _ in attempts]),
         "seen_after": event.polled_at - event.occurred_at,
@@ -133,6 +145,14 @@ def _version(notification: Notification | None, attempts: list[DeliveryAttempt])
         return ""
     ended = sum(attempt.finished_at is not None for attempt in attempts)
     return f"{notification.state} {len(attempts)} {ended} {notification.next_attempt_at} {notification.replay_id}"
+
+
+def _beside(event: Event) -> list[Event]:
+    """Give the events that the notification carries beside this one: nine at most."""
+    if event.notification is None or event.notification.event_count < 2:
+        return []
+    carried = Event.objects.filter(notification=event.notification_id).exclude(pk=event.pk)
+    return list(carried.defer("record", "changes").order_by("pk"))
 
 
 def _who(event: Event) -> str:

@@ -321,6 +321,22 @@ def test_events_are_searched(changed: World, operator: Client, query: str, found
     assert ("contacts/3" in text_of(operator.get(f"/app/events?{query}"))) is found
 
 
+def test_a_webhook_id_leads_to_what_it_tells_of(changed: World, operator: Client, other_tenant: Tenant) -> None:
+    changed.change(4, "Engineer")
+    changed.change(5, "Engineer")
+    changed.poll()
+    first, second = Event.objects.order_by("pk")[1:]
+    assert first.notification is not None
+    query = {"object": f" {first.notification.webhook_id} "}
+    answer = operator.get("/app/events", query)
+    assert answer.headers["Location"] == f"/app/events/{first.pk}"
+    html = text_of(operator.get(answer.headers["Location"]))
+    assert "2 events of contacts, beside this one" in html
+    assert f'<a href="/app/events/{second.pk}">5</a> (UPDATED)' in html
+    assert "No event matches" in text_of(operator.get("/app/events", {"object": "msg_of-nothing"}))
+    assert sign_in("stranger", other_tenant.organization).get("/app/events", query).status_code == 200
+
+
 def test_pages_ask_a_bounded_number_of_questions(
     changed: World, operator: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
