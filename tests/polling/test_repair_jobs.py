@@ -218,15 +218,14 @@ def test_a_fault_that_stays_ends_it(lossy: World) -> None:
     assert (failed.status, failed.failures, failed.next_try_at) == (Status.FAILED, MOST_FAILURES, None)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403])
-def test_what_connectwise_refuses_ends_it_at_once_and_what_was_told_stays(lossy: World, status: int) -> None:
+def test_what_connectwise_refuses_ends_it_at_once_and_what_was_told_stays(lossy: World) -> None:
     ask(lossy)
     step()
     forget_lease()
-    lossy.store.fail_next(1, status=status)
+    lossy.store.fail_next(1, status=400)
     failed = repaired(lossy)
     assert (failed.status, failed.failures, failed.done) == (Status.FAILED, 1, 1)
-    assert str(status) in failed.error
+    assert "400" in failed.error
     assert PollRun.objects.get(kind=PollRun.Kind.REPAIR).status == PollRun.Status.FAILED
     assert lossy.told() == [("UPDATED", "2")]
     again = ask(lossy)
