@@ -38,7 +38,7 @@ from polling.runtime.loop import never
 State = Notification.State
 BATCH = 5000
 AT_ONCE = 500  # so many are queued within a request: 0.1 s, for 5,000 records on SQLite
-COUNTED = 2000  # so many a page looks at to tell how many match
+COUNTED = 1000  # so many a page looks at to tell how many match
 LEASE = timedelta(seconds=60)  # a batch takes 2 s, with ten records each
 _UNQUEUED = Replay.objects.filter(queued_at=None)
 _FAILED = Q(state__in=(State.FAILED, State.EXHAUSTED)) | Q(state=PENDING, step__gt=0)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from instances.access import PageRequest, page
+from instances.models import Instance
 from polling.delivery.replay import Selection, start_replay
 from polling.models import DeliveryAttempt, Event, Notification
 from polling.pages.parts import moment_of
@@ -21,14 +24,17 @@ from polling.reports.searching import STANDINGS, Search, search_events
 
 _LONGEST_TEXT = 200
 _MOST_ATTEMPTS = 50
-_CHOICES = 200
+_CHOICES = 50
+_NUMBERED = re.compile(r"(?:.* )?\(?(\d{1,18})\)?", re.ASCII | re.DOTALL)  # `12`, or `Acme (12)` as is proposed
 WEBHOOK_ID = "msg_"  # what every webhook-id begins with
 
 
 @page
 def events(request: PageRequest) -> HttpResponse:
     """Search the organization's events; what a program knows a notification by leads to its event."""
-    search = _search(request.GET)
+    instances = request.person.instances()
+    one = _named(instances, _text(request.GET, "instance"))
+    search = _search(request.GET, one)
     if search.object_id.startswith(WEBHOOK_ID) and (event := _first_of(request, search.object_id)) is not None:
         return redirect("event-page", event)
     found = search_events(request.person.organization, search)
@@ -41,7 +47,9 @@ def events(request: PageRequest) -> HttpResponse:
         "newest": urlencode(kept) if search.before else "",
         "kinds": Event.Kind.values,
         "standings": list(STANDINGS),
-        "instances": request.person.instances().order_by("name").values_list("pk", "name")[:_CHOICES],
+        "instance": f"{one.name} ({one.pk})" if one else search.called,
+        "unknown": bool(search.called) and not instances.filter(name__icontains=search.called).exists(),
+        "instances": instances.order_by("name").values_list("pk", "name")[:_CHOICES],
         "here": "events",
     }
     return render(request, "polling/events.html", context)
@@ -55,9 +63,19 @@ def _first_of(request: PageRequest, webhook_id: str) -> int | None:
     return carried.values_list("pk", flat=True).first()
 
 
-def _search(given: QueryDict) -> Search:
+def _named(instances: QuerySet[Instance], text: str) -> Instance | None:
+    """Give the one instance that a text names: by its name, by its id, or by both."""
+    called = list(instances.filter(name__iexact=text)[:2]) if text else []
+    if len(called) == 1:
+        return called[0]
+    numbered = _NUMBERED.fullmatch(text)
+    return instances.filter(pk=numbered[1]).first() if numbered else None
+
+
+def _search(given: QueryDict, one: Instance | None) -> Search:
     return Search(
-        instance_id=_number(given.get("instance", "")),
+        instance_id=one.pk if one else None,
+        called="" if one else _text(given, "instance"),
         object_id=_text(given, "object"),
         kind=kind if (kind := given.get("kind", "")) in Event.Kind.values else "",
         resource=_text(given, "resource"),

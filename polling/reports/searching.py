@@ -7,7 +7,7 @@ from datetime import datetime
 from heapq import nlargest
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from instances.models import Instance, Organization
 from polling.models import Event, Notification
@@ -28,6 +28,7 @@ class Search:
     """What is looked for; what is empty does not narrow it."""
 
     instance_id: int | None = None
+    called: str = ""  # a part of the names of its instances
     object_id: str = ""
     kind: str = ""
     resource: str = ""
@@ -46,7 +47,7 @@ def search_events(organization: Organization, search: Search) -> Stretch[Event]:
     """Give the newest events of an organization that match: three queries at most."""
     if search.object_id:
         return _search_by_object(organization, search)
-    events = _shown(_walked(organization).filter(**_conditions(search)))
+    events = _shown(_walked(organization, search).filter(**_conditions(search)))
     # One instance's own events are found by an index: they need no slices.
     sliced = not search.instance_id or _is_sparse(search)
     how = Walk("polled_at", since=search.since, until=search.until, sliced=sliced)
@@ -54,7 +55,7 @@ def search_events(organization: Organization, search: Search) -> Stretch[Event]:
 
 
 def _is_sparse(search: Search) -> bool:
-    return bool(search.kind or search.resource or search.standing)
+    return bool(search.kind or search.resource or search.standing or search.called)
 
 
 def keys_of_object(events: QuerySet[Event], object_id: str, most: int) -> list[int]:
@@ -67,7 +68,8 @@ def keys_of_object(events: QuerySet[Event], object_id: str, most: int) -> list[i
 
 
 def _search_by_object(organization: Organization, search: Search) -> Stretch[Event]:
-    events = Event.objects.filter(instance__organization=organization, **_conditions(search))
+    ours = Event.objects.filter(_called(search, "instance__name"), instance__organization=organization)
+    events = ours.filter(**_conditions(search))
     if search.before is not None:
         events = events.filter(pk__lt=search.before)
     keys = keys_of_object(events, search.object_id, PER_PAGE + 1)
@@ -75,10 +77,14 @@ def _search_by_object(organization: Organization, search: Search) -> Stretch[Eve
     return Stretch(rows, keys[PER_PAGE - 1] if len(keys) > PER_PAGE else None)
 
 
-def _walked(organization: Organization) -> QuerySet[Event]:
+def _walked(organization: Organization, search: Search) -> QuerySet[Event]:
     """Give an organization's events so that they are walked by id: the sum keeps the planner off other indexes."""
-    ours = Instance.objects.filter(organization=organization).values("pk")
+    ours = Instance.objects.filter(_called(search, "name"), organization=organization).values("pk")
     return Event.objects.annotate(owner=F("instance_id") + 0).filter(owner__in=ours)
+
+
+def _called(search: Search, name: str) -> Q:
+    return Q(**{f"{name}__icontains": search.called}) if search.called else Q()
 
 
 def _shown(events: QuerySet[Event]) -> QuerySet[Event]:
