@@ -2,7 +2,7 @@
 
 A replay is a queued delivery beside the notification's own: what was delivered stays delivered, what was given up
 stays so until its replay arrives, and neither holds up later events or pauses the instance. What is still on its way is
-hurried, with a fresh schedule. Within a batch no record's events are sent again out of order.
+hurried, with a fresh schedule. No record's events are sent again out of order (see ordering.py).
 
 A replay is asked for, then queued, then sent; `Replay` is the row that tells how far each came. A small selection is
 queued where it is asked for; a large one by the workers, a batch a transaction (`queue_due_replays`, part of each
@@ -14,7 +14,7 @@ what runs in the foreground, and sends at once what it queued, calls `replay_now
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,8 +27,8 @@ from django.utils import timezone
 from instances import audit
 from instances.audit import Action
 from instances.models import Instance
-from polling.delivery.chains import Chains
 from polling.delivery.notifications import utc_text
+from polling.delivery.ordering import line_up, string
 from polling.delivery.pausing import BLOCKED, PENDING, REPLAYED, is_resting
 from polling.models import Event, Notification, Replay
 from polling.moments import read_moment
@@ -39,7 +39,7 @@ State = Notification.State
 BATCH = 5000
 AT_ONCE = 500  # so many are queued within a request: 0.1 s, for 5,000 records on SQLite
 COUNTED = 1000  # so many a page looks at to tell how many match
-LEASE = timedelta(seconds=60)  # a batch takes 2 s, with ten records each
+LEASE = timedelta(seconds=60)  # a batch takes 3 s, with ten records each
 _UNQUEUED = Replay.objects.filter(queued_at=None)
 _FAILED = Q(state__in=(State.FAILED, State.EXHAUSTED)) | Q(state=PENDING, step__gt=0)
 
@@ -230,29 +230,12 @@ def _queue(replay: Replay, keys: Sequence[int], now: datetime) -> int:
         Replay.objects.filter(pk=earlier["replay"]).update(**less)
     count = chosen.update(replay=replay, step=0)
     Notification.objects.filter(pk__in=again).update(follows=None, next_attempt_at=None)
-    _string(again)
+    string(again)
+    line_up(Notification.objects.filter(pk__in=again, follows=None))
     if not is_resting(replay.instance):
         waiting = Notification.objects.filter(pk__in=keys).filter(Q(state=PENDING) | REPLAYED)
         waiting.exclude(BLOCKED).update(next_attempt_at=now)
     return count
-
-
-def _string(keys: Sequence[int]) -> None:
-    """Have each notification follow the one before it that tells of the same records."""
-    chains = Chains()
-    events = Event.objects.filter(notification__in=keys).order_by("notification_id")
-    for notification, records in _grouped(events.values_list("notification_id", "object_type", "record_id")):
-        chains.add(notification, records)
-    links = [Notification(pk=key, follows_id=follows) for key, follows in sorted(chains.follows.items())]
-    Notification.objects.bulk_update(links, ["follows"], batch_size=500)
-
-
-def _grouped(rows: Iterable[tuple[int | None, str, int]]) -> Iterator[tuple[int, list[tuple[str, int]]]]:
-    groups: dict[int, list[tuple[str, int]]] = {}
-    for notification, object_type, record_id in rows:
-        if notification is not None:
-            groups.setdefault(notification, []).append((object_type, record_id))
-    yield from groups.items()
 
 
 def progress_of(replay: Replay) -> Mapping[str, int]:

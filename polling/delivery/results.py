@@ -20,8 +20,9 @@ from django.db.models.functions import Coalesce
 from polling.alerts import resolve, warn_of_tries
 from polling.bulk import moment, update
 from polling.delivery.breaker import Tally, note_tallies
+from polling.delivery.ordering import line_up
 from polling.delivery.parcels import Outcome, Parcel
-from polling.delivery.pausing import let_followers_go, pause_delivery
+from polling.delivery.pausing import REPLAYED, let_followers_go, pause_delivery
 from polling.delivery.schedule import next_wait, retry_after_seconds
 from polling.models import Alert, DeliveryAttempt, DeliveryState, Notification, Replay
 
@@ -109,12 +110,19 @@ def _write_delivered(results: Sequence[Result], now: datetime) -> None:
         last_error="",
         replay=None,
     )
-    let_followers_go([result.key for result in results], now)
+    _let_followers_go(results, now)
     _count_replays(results, "delivered")
     tried_before = [result.key for result in results if result.parcel.notification.step]
     if tried_before:
         resolve(Alert.objects.filter(notification__in=tried_before), now)
     _note_delivery({result.parcel.envelope.instance_id for result in results}, now)
+
+
+def _let_followers_go(results: Sequence[Result], now: datetime) -> None:
+    """Make due what waited for these, replays excepted that have others to wait for."""
+    if replays := [result.key for result in results if result.replay_id is not None]:
+        line_up(Notification.objects.filter(REPLAYED, follows__in=replays, next_attempt_at=None))
+    let_followers_go([result.key for result in results], now)
 
 
 def _note_delivery(instance_ids: Collection[int], now: datetime) -> None:
@@ -161,7 +169,7 @@ def _give_up(result: Result, step: int, now: datetime) -> None:
         row.update(replay=None)
         _count_replays([result], "failed")
         resolve(Alert.objects.filter(notification=notification.pk), now)
-        let_followers_go([notification.pk], now)
+        _let_followers_go([result], now)
         return
     row.update(state=State.EXHAUSTED)
     reason = (

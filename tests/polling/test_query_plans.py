@@ -18,6 +18,8 @@ from django.utils import timezone
 
 from instances.models import ResourcePoll
 from instances.provisioning import delete_instance
+from polling.delivery.deliverer import deliver_due
+from polling.delivery.replay import Selection, start_replay
 from polling.detection.poller import PollLoop
 from polling.forgetting import forget_deleted
 from polling.models import Event, LogPosition, PollState
@@ -27,7 +29,7 @@ from polling.runtime.due import delivery_due_at, poll_due_at
 from polling.runtime.heartbeats import bury
 from tests.polling.conftest import World
 from tests.polling.notifying import make_notifications
-from tests.polling.sending import deliver
+from tests.polling.sending import change, deliver
 from tests.polling.volume import LARGE, fill
 
 TABLES = [model._meta.db_table for model in LARGE]
@@ -114,6 +116,17 @@ def test_a_delivery(busy: World) -> None:
     busy.poll()
     with planned():
         assert deliver(now_due=False) == 2
+
+
+def test_a_replay_queued_in_batches(busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for title in ("Chief", "Owner", "Clerk"):
+        change(busy, 3, 4, title=title)
+        deliver(now_due=False)
+    for name, value in (("AT_ONCE", 0), ("BATCH", 2)):
+        monkeypatch.setattr(f"polling.delivery.replay.{name}", value)
+    start_replay(busy.instance, Selection(resource="contacts"), timezone.now())
+    with planned():
+        assert deliver_due(deadline=float("inf")) == 3
 
 
 @pytest.mark.parametrize("look", [poll_due_at, delivery_due_at])

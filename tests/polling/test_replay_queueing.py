@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import random
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import override_settings
 from django.utils import timezone
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from instances.models import Instance
 from polling.delivery import replay
 from polling.delivery.deliverer import deliver_due
 from polling.delivery.replay import Selection, queue_due_replays, selection_of, start_replay
-from polling.models import Notification, Replay
+from polling.models import Event, Notification, Replay
+from polling.models import Receiver as BreakerRow
 from polling.runtime.due import delivery_due_at
 from polling.runtime.leases import LeaseLostError, claim
 from tests.conftest import Tenant
 from tests.polling.notifying import make_instance, make_notifications
-from tests.polling.receivers import Receiver
+from tests.polling.receivers import Got, Receiver
 
 EVER = float("inf")
 DONE: dict[str, Any] = {"state": Notification.State.DELIVERED, "next_attempt_at": None}
@@ -120,6 +124,70 @@ def test_very_notifications_are_chosen_by_their_ids(told: Instance) -> None:
     queue_due_replays(deadline=EVER)
     queued = Notification.objects.filter(replay=started).order_by("-pk")
     assert list(queued.values_list("pk", flat=True)) == [row.pk for row in chosen]
+
+
+class Arrivals:
+    """What a receiver that fails at random took, in order, by record."""
+
+    def __init__(self, receiver: Receiver, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.of: dict[int, list[int]] = defaultdict(list)
+        receiver.answer = self.answer
+
+    def answer(self, got: Got) -> tuple[int, dict[str, str]]:
+        status = self.chance.choice((204, 204, 500))
+        if status == 204:
+            for event in got.json["message"]["raw"]["contacts"]:
+                self.of[event["id"]].append(got.json["id"])
+        return status, {}
+
+    def deliver(self) -> None:
+        """Deliver what is left of all replays, whatever waits stand in the way."""
+        while any(replay.stage != "ended" for replay in Replay.objects.all()):
+            past = timezone.now() - timedelta(seconds=1)
+            BreakerRow.objects.filter(open_until__isnull=False).update(open_until=past)
+            Notification.objects.filter(next_attempt_at__isnull=False).update(next_attempt_at=past)
+            assert deliver_due(deadline=EVER)
+
+
+@settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    records=st.lists(st.sets(st.integers(1, 5), min_size=1, max_size=3), min_size=3, max_size=14),
+    seed=st.integers(0, 2**32),
+)
+def test_no_records_events_are_sent_again_out_of_order(
+    told: Instance, receiver: Receiver, records: list[set[int]], seed: int
+) -> None:
+    for model in (Event, Notification, Replay):
+        model.objects.all().delete()
+    made = make_notifications(told, [sorted(each) for each in records], **DONE)
+    arrivals = Arrivals(receiver, seed)
+    ask(told, resource="contacts")
+    with override_settings(RETRY_SCHEDULE=[0.0] * 60):
+        arrivals.deliver()
+    for record in range(1, 6):
+        assert arrivals.of[record] == [row.pk for row, each in zip(made, records, strict=True) if record in each]
+
+
+def test_what_waits_for_two_earlier_ones_goes_after_both(told: Instance, receiver: Receiver) -> None:
+    Notification.objects.all().delete()
+    first, second, both = make_notifications(told, [[1], [2], [1, 2]], **DONE)
+    refused = {first.pk}
+    receiver.answer = lambda got: (500 if got.json["id"] in refused else 204, {})
+    ask(told, resource="contacts")
+    deliver_due(deadline=EVER)
+    assert {got.json["id"] for got in receiver.got} == {first.pk, second.pk}
+    refused.clear()
+    Notification.objects.filter(pk=first.pk).update(next_attempt_at=timezone.now())
+    deliver_due(deadline=EVER)
+    assert [got.json["id"] for got in receiver.got[2:]] == [first.pk, both.pk]
+
+
+def test_what_another_replay_sends_is_not_waited_for(told: Instance) -> None:
+    first, second = make_notifications(told, [[9], [9]], **DONE)
+    for notification in (first, second):
+        ask(told, ids=(notification.pk,))
+    assert Notification.objects.get(pk=second.pk).follows_id is None
 
 
 NOW = timezone.now()
