@@ -131,12 +131,13 @@ def test_what_was_typed_is_not_lost_unasked(window: Window, site: Site) -> None:
     window.page.on("dialog", stay)
     window.go(f"/app/instances/{site.instance}/settings")
     window.page.get_by_label("Tags").fill("one, two")
-    window.click("Save the connection")
-    wait_until(lambda: window.page.evaluate("1") and asked, 10, "the question")
+    for times in (1, 2):
+        window.click("Save the connection")
+        wait_until(lambda: window.page.evaluate("1") and len(asked) == times, 10, "the question")  # noqa: B023
     assert window.page.get_by_label("Tags").input_value() == "one, two"
     window.click("Save the name")
     window.wait_for("Saved.")
-    assert asked == ["beforeunload"]
+    assert asked == ["beforeunload"] * 2
 
 
 @pytest.mark.parametrize(

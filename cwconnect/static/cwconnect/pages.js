@@ -130,7 +130,10 @@ document.addEventListener("input", (event) => {
 });
 document.addEventListener("submit", (event) => { leaving = event.target; });
 addEventListener("beforeunload", (event) => {
-  if ([...typed].some((form) => form.isConnected && form !== leaving)) event.preventDefault();
+  if ([...typed].some((form) => form.isConnected && form !== leaving)) {
+    event.preventDefault();
+    if (leaving) delete leaving.dataset.sent; // who stays may send it once more
+  }
   leaving = null;
 });
 
