@@ -25,7 +25,7 @@ from polling.reports.searching import STANDINGS, Search, search_events
 _LONGEST_TEXT = 200
 _MOST_ATTEMPTS = 50
 _CHOICES = 50
-_NUMBERED = re.compile(r"(?:.* )?\(?(\d{1,18})\)?", re.ASCII | re.DOTALL)  # `12`, or `Acme (12)` as is proposed
+_NUMBERED = re.compile(r"(\d{1,18})|.* \((\d{1,18})\)", re.ASCII | re.DOTALL)  # `12`, or `Acme (12)` as is proposed
 WEBHOOK_ID = "msg_"  # what every webhook-id begins with
 
 
@@ -69,7 +69,7 @@ def _named(instances: QuerySet[Instance], text: str) -> Instance | None:
     if len(called) == 1:
         return called[0]
     numbered = _NUMBERED.fullmatch(text)
-    return instances.filter(pk=numbered[1]).first() if numbered else None
+    return instances.filter(pk=numbered[1] or numbered[2]).first() if numbered else None
 
 
 def _search(given: QueryDict, one: Instance | None) -> Search:

@@ -133,7 +133,7 @@ def test_what_was_typed_is_not_lost_unasked(window: Window, site: Site) -> None:
     window.page.get_by_label("Tags").fill("one, two")
     for times in (1, 2):
         window.click("Save the connection")
-        wait_until(lambda: window.page.evaluate("1") and len(asked) == times, 10, "the question")  # noqa: B023
+        wait_until(lambda: window.page.evaluate("1") and len(asked) == times, 10, "the question")  # noqa: B023  (asked at once)
     assert window.page.get_by_label("Tags").input_value() == "one, two"
     window.click("Save the name")
     window.wait_for("Saved.")

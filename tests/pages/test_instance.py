@@ -30,7 +30,7 @@ def changed(watched: World, operator: Client) -> World:  # noqa: F811  (a fixtur
     return watched
 
 
-def url(world: World, rest: str = "") -> str:  # noqa: F811
+def url(world: World, rest: str = "") -> str:  # noqa: F811  (a fixture)
     return f"/app/instances/{world.instance.pk}{rest}"
 
 
@@ -94,7 +94,7 @@ def test_events_that_connectwise_does_not_let_begin_stay_off_and_the_choice_is_k
     assert not Instance.objects.get().events_enabled
 
 
-def switch_contacts_off(world: World, operator: Client) -> str:  # noqa: F811
+def switch_contacts_off(world: World, operator: Client) -> str:  # noqa: F811  (a fixture)
     """Switch one of two resources off, have both change; give the way to switch it on."""
     change_instance(world.instance, wanted=replace(wanted_of(world.instance), polls={"contacts": {}, "incidents": {}}))
     world.poll()

@@ -39,6 +39,7 @@ def test_an_instance_is_named_by_its_name_its_id_or_both(told: dict[str, Instanc
 def test_a_part_of_the_names_finds_all_that_have_it(told: dict[str, Instance], operator: Client) -> None:
     assert found_by(operator, instance="cme") == {"1", "2"}
     assert found_by(operator, instance="cme", object=2) == {"2"}
+    assert found_by(operator, instance=f"cme {told['Globex (7)'].pk}") == set()  # no id, and in no name
     assert found_by(operator, instance="") == {"1", "2", "3"}
 
 
