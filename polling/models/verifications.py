@@ -8,8 +8,8 @@ from instances.models import ResourcePoll
 from polling.models.leased import Leased, leased
 
 
-class Verification(Leased):
-    """A person's request to compare, how far it came, and what it found (see detection/verification.py)."""
+class Asked(models.Model):
+    """What a person asked the workers for, and whether it has ended."""
 
     class Status(models.TextChoices):
         """How far it got."""
@@ -18,16 +18,24 @@ class Verification(Leased):
         COMPLETE = "complete", "Complete"
         FAILED = "failed", "Failed"
 
-    resource_poll = models.ForeignKey(ResourcePoll, on_delete=models.CASCADE, related_name="verifications")
     asked_at = models.DateTimeField()
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.OPEN)
     next_try_at = models.DateTimeField(null=True, help_text="When it goes on. Empty once it has ended.")
     failures = models.PositiveSmallIntegerField(default=0, help_text="Failed tries since the last step.")
     error = models.TextField(blank=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        abstract = True
+
+
+class Verification(Asked, Leased):
+    """A person's request to compare, how far it came, and what it found (see detection/verification.py)."""
+
+    resource_poll = models.ForeignKey(ResourcePoll, on_delete=models.CASCADE, related_name="verifications")
     source = models.PositiveIntegerField(default=0, help_text="Rows of ConnectWise read so far.")
     comparison = models.JSONField(null=True, help_text="Where the comparison stands, for the worker that goes on.")
     finding = models.JSONField(null=True, help_text="What it found, once it is complete.")
-    finished_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -47,28 +55,20 @@ class Verification(Leased):
         return f"verification {self.pk} of {self.resource_poll}"
 
 
-class Repair(models.Model):
+class Repair(Asked):
     """A person's request to repair what a verification found, and how far it came (see detection/repair_job.py).
 
     It has no lease of its own: who repairs a resource holds the lease of its poll, so that nobody polls it meanwhile.
     """
 
-    Status = Verification.Status
-
     verification = models.ForeignKey(Verification, on_delete=models.CASCADE, related_name="repairs")
     resource_poll = models.ForeignKey(ResourcePoll, on_delete=models.CASCADE, related_name="repairs")
-    asked_at = models.DateTimeField()
-    status = models.CharField(max_length=20, choices=Status.choices, default=Status.OPEN)
-    next_try_at = models.DateTimeField(null=True, help_text="When it goes on. Empty once it has ended.")
-    failures = models.PositiveSmallIntegerField(default=0, help_text="Failed tries since the last step.")
-    error = models.TextField(blank=True)
     total = models.PositiveIntegerField(default=0, help_text="Rows that are to be read again.")
     done = models.PositiveIntegerField(default=0, help_text="Of these, rows asked for so far.")
     rows = models.PositiveIntegerField(default=0, help_text="Rows that ConnectWise gave.")
     events = models.PositiveIntegerField(default=0, help_text="Events told.")
     resent = models.PositiveIntegerField(default=0, help_text="Events that had not arrived and were made due again.")
     swept_from = models.DateTimeField(null=True, help_text="Since when a sweep tells the deletes that were lost.")
-    finished_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
