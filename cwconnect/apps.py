@@ -10,4 +10,4 @@ class CwconnectConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        from cwconnect import checks  # noqa: F401  (registered by its import)
+        from cwconnect.site import checks  # noqa: F401  (registered by its import)

@@ -5,12 +5,12 @@ import os
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 
-from cwconnect.presence import hold
+from cwconnect.core.database_lock import hold
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cwconnect.settings")
 application = get_asgi_application()
 
-from cwconnect.checks import require_keys  # noqa: E402  (reads models, which are there only now)
+from cwconnect.site.checks import require_keys  # noqa: E402  (reads models, which are there only now)
 
 require_keys()
 hold(settings.DATA_DIR)

@@ -5,7 +5,8 @@ One process is enough for a UI and an API, and SQLite has one writer anyway; who
 
 from __future__ import annotations
 
-from cwconnect import processes, settings
+from cwconnect import settings
+from cwconnect.core import processes
 
 worker_class = "gthread"
 workers = 1

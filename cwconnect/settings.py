@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import dj_database_url
 import django_stubs_ext
 
-from cwconnect import env, logs
-from cwconnect.email_url import read_email_url
+from cwconnect.core import env, logs
+from cwconnect.core.email_url import read_email_url
 
 django_stubs_ext.monkeypatch()
 
@@ -46,7 +46,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # asked by machines inside, without the proxy
 X_FRAME_OPTIONS = "DENY"
-DEFAULT_EXCEPTION_REPORTER_FILTER = "cwconnect.debug_pages.ReporterFilter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "cwconnect.core.debug_pages.ReporterFilter"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 # Everything comes from here: no inline script or style, nothing from elsewhere.
 CONTENT_SECURITY_POLICY = {
@@ -64,11 +64,11 @@ AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contri
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = ["ip_address"]
-AXES_CLIENT_IP_CALLABLE = "cwconnect.front_door.client_address"
-AXES_LOCKOUT_CALLABLE = "cwconnect.front_door.locked_out"
+AXES_CLIENT_IP_CALLABLE = "cwconnect.core.client_ip.client_address"
+AXES_LOCKOUT_CALLABLE = "cwconnect.core.client_ip.locked_out"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
-SESSION_ENGINE = "cwconnect.sessions"
+SESSION_ENGINE = "cwconnect.core.sessions"
 SESSION_COOKIE_AGE = 12 * 3600  # a working day, whatever is clicked; then people sign in again
 if _https:  # names that a browser takes from this very host alone, and over TLS
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
@@ -113,8 +113,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "cwconnect.requests.RequestIdMiddleware",
-    "cwconnect.requests.BasePathMiddleware",
+    "cwconnect.core.middleware.RequestIdMiddleware",
+    "cwconnect.core.middleware.BasePathMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -164,7 +164,7 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The queue: wake-up calls only. Why these figures: a task claims work for 60 s at most and then waits for what is in
-# flight, 120 s at most; see cwconnect/checks.py for the retry rule.
+# flight, 120 s at most; see cwconnect/site/checks.py for the retry rule.
 Q_CLUSTER: dict[str, Any] = {
     "name": "cwconnect",
     "workers": env.integer("CWCONNECT_WORKERS", 2, minimum=1),
@@ -183,7 +183,7 @@ Q_CLUSTER: dict[str, Any] = {
 }
 Q_CLUSTER |= {"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}
 
-# Counts of failed authentication (instances/throttling.py); each process its own where there is no Redis.
+# Counts of failed authentication (instances/api/throttling.py); each process its own where there is no Redis.
 CACHES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
     if REDIS_URL
@@ -191,13 +191,13 @@ CACHES: dict[str, Any] = {
 }
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["instances.authentication.SecretsAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["instances.api.authentication.SecretsAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "EXCEPTION_HANDLER": "cwconnect.errors.api_error",
+    "EXCEPTION_HANDLER": "cwconnect.core.errors.api_error",
     "UNAUTHENTICATED_USER": None,
-    "DEFAULT_SCHEMA_CLASS": "cwconnect.schema.frame.TableSchema",
+    "DEFAULT_SCHEMA_CLASS": "cwconnect.site.openapi.frame.TableSchema",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "cwconnect",
@@ -205,8 +205,8 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVERS": [{"url": "/"}, {"url": "/elements/api-v2", "description": "The base path of the compatible part."}],
-    "PREPROCESSING_HOOKS": ["cwconnect.schema.frame.plain_paths"],
-    "POSTPROCESSING_HOOKS": ["cwconnect.schema.frame.put_components"],
+    "PREPROCESSING_HOOKS": ["cwconnect.site.openapi.frame.plain_paths"],
+    "POSTPROCESSING_HOOKS": ["cwconnect.site.openapi.frame.put_components"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",

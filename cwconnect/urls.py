@@ -5,22 +5,22 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from cwconnect import health, metrics
+from cwconnect.site import health, metrics
 
-handler400 = "cwconnect.errors.bad_request"
-handler403 = "cwconnect.errors.permission_denied"
-handler404 = "cwconnect.errors.not_found"
-handler500 = "cwconnect.errors.server_error"
+handler400 = "cwconnect.core.errors.bad_request"
+handler403 = "cwconnect.core.errors.permission_denied"
+handler404 = "cwconnect.core.errors.not_found"
+handler500 = "cwconnect.core.errors.server_error"
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", include("polling.pages_urls")),
-    path("app/", include("instances.pages_urls")),
+    path("", include("polling.pages.urls")),
+    path("app/", include("instances.pages.urls")),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
-    path("api/", include("cwconnect.schema.urls")),
-    path("", include("polling.urls")),
-    path("", include("instances.urls")),
+    path("api/", include("cwconnect.site.openapi.urls")),
+    path("", include("polling.api.urls")),
+    path("", include("instances.api.urls")),
 ]

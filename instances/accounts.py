@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.crypto import salted_hmac
 
-from cwconnect.errors import Conflict
+from cwconnect.core.errors import Conflict
 from instances.models import Membership, Organization, Role
 
 

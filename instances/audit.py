@@ -18,8 +18,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from cwconnect.request_ids import current_request_id
-from instances.keys import Wanted
+from cwconnect.core.request_ids import current_request_id
+from instances.configuration.config_keys import Wanted
 from instances.models import AuditEntry, Organization
 
 _request: ContextVar[HttpRequest | None] = ContextVar("audit_request", default=None)

@@ -9,8 +9,8 @@ from django.conf import settings
 
 from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.credentials import Credentials
-from cwconnect.http import Door
-from cwconnect.http.addresses import Network
+from cwconnect.outbound import Door
+from cwconnect.outbound.addresses import Network
 from instances.models import Instance
 
 _CONNECTIONS_PER_HOST = 28  # 16 of polls and 12 of deliveries in a worker

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from cwconnect.connectwise.dates import DatePattern
-from cwconnect.connectwise.hub import HubUrl, field_value
+from cwconnect.connectwise.hub_url import HubUrl, field_value
+from cwconnect.connectwise.java_dates import DatePattern
 
 LOOK_BACK = timedelta(seconds=300)
 COMPANIES = "/company/companies"

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from cwconnect.connectwise.resources import find_resource
-from cwconnect.errors import Conflict, Refusal
-from instances.configuration import polls_of, read_configuration, wanted_of
-from instances.keys import POLLS
+from cwconnect.connectwise.catalogue import find_resource
+from cwconnect.core.errors import Conflict, Refusal
+from instances.configuration.config_keys import POLLS
+from instances.configuration.wire import polls_of, read_configuration, wanted_of
 from instances.models import Instance, ResourcePoll
 from instances.provisioning import change_instance
 

@@ -20,17 +20,17 @@ from django.utils import timezone
 
 from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.errors import ConnectWiseError, Forbidden, Unauthorized
-from cwconnect.errors import Conflict, Refusal
+from cwconnect.core.errors import Conflict, Refusal
 from instances import audit
 from instances.audit import Action
-from instances.configuration import wanted_of
+from instances.configuration.config_keys import POLLS, Wanted
+from instances.configuration.polls import plan_of
+from instances.configuration.wire import wanted_of
 from instances.connections import client_for, make_credentials
-from instances.keys import POLLS, Wanted
+from instances.credentials.signature_keys import OVERLAP, replace_key
 from instances.models import ApiUser, Instance, Organization, ResourcePoll
-from instances.poll_configuration import plan_of
 from instances.secrets import Secret, hash_token, new_token
 from instances.signals import instance_deleted, watching_changed
-from instances.signature_keys import OVERLAP, replace_key
 
 _COLUMNS = ("base_url", "company", "client_id", "filter_nulls", "events_enabled", "callback_url", "basic_username")
 _SECRET_COLUMNS = ("public_key", "private_key", "signature_key", "basic_password")
@@ -153,7 +153,7 @@ def _read_whole(instance: Instance) -> None:
 def delete_instance(instance: Instance) -> None:
     """Make an instance nobody's: no page and no route shows it, its token is worth nothing, nothing is polled or sent.
 
-    At once, however much it told: its rows go by and by (polling/forgetting.py). Its secrets go now.
+    At once, however much it told: its rows go by and by (polling/maintenance/purge.py). Its secrets go now.
     """
     current = Instance.objects.select_for_update().filter(pk=instance.pk, organization__isnull=False).first()
     if current is None:

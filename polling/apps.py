@@ -12,7 +12,7 @@ class PollingConfig(AppConfig):
         """Hear of instances that change."""
         from instances.signals import instance_deleted, watching_changed
         from polling.detection.watching import apply_watching
-        from polling.forgetting import let_go
+        from polling.maintenance.purge import let_go
 
         watching_changed.connect(apply_watching, dispatch_uid="polling.detection.watching")
-        instance_deleted.connect(let_go, dispatch_uid="polling.forgetting")
+        instance_deleted.connect(let_go, dispatch_uid="polling.maintenance.purge")

@@ -10,15 +10,15 @@ from collections.abc import Callable
 
 from django.utils import timezone
 
-from polling.chores import run_due_chores
-from polling.delivery.deliverer import deliver_due
-from polling.detection.poller import poll_due
-from polling.runtime import wakeups
-from polling.runtime.heartbeats import beat as write_beat
-from polling.runtime.heartbeats import cluster_name
-from polling.runtime.queue import enqueue_wakeups, forget_failures
-from polling.runtime.stopping import stopping
-from polling.runtime.wakeups import Kind, Stretch
+from cwconnect.site.periodic_jobs import run_due_chores
+from polling.delivery.delivery_loop import deliver_due
+from polling.detection.poll_loop import poll_due
+from polling.workers import wakeups
+from polling.workers.heartbeats import beat as write_beat
+from polling.workers.heartbeats import cluster_name
+from polling.workers.queue import enqueue_wakeups, forget_failures
+from polling.workers.stopping import stopping
+from polling.workers.wakeups import Kind, Stretch
 
 
 def poll() -> int:

@@ -10,7 +10,7 @@ import pytest
 from django.core.cache import cache
 
 from instances.connections import door
-from instances.issuing import issue_secrets
+from instances.credentials.issuing import issue_secrets
 from instances.models import ApiUser, Organization
 
 # Tests of real processes and browsers mind what runs beside them: one worker takes all of these in turn.

@@ -14,9 +14,9 @@ from itertools import islice
 
 from django.db import connection, transaction
 
+from cwconnect.core.bulk_sql import Row, insert, moment
 from instances.models import AuditEntry, Instance, Organization, ResourcePoll
 from instances.secrets import Secret
-from polling.bulk import Row, insert, moment
 from polling.models import (
     Absence,
     Alert,
@@ -32,7 +32,7 @@ from polling.models import (
     Receiver,
     Replay,
 )
-from polling.runtime.heartbeats import beat
+from polling.workers.heartbeats import beat
 
 RESOURCES = ("contacts", "incidents", "organizations")
 DAYS = 30

@@ -19,9 +19,9 @@ import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
 
-from cwconnect import copies
-from cwconnect.copies import CopyError
-from cwconnect.presence import InUseError, alone, hold
+from cwconnect.core.database_lock import InUseError, alone, hold
+from cwconnect.site import backup
+from cwconnect.site.backup import CopyError
 from tests.site.test_checks import manage
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -79,11 +79,11 @@ def writer(database: Path) -> Iterator[threading.Event]:
 def test_a_copy_taken_under_writers_is_of_one_moment(
     database: Path, tmp_path: Path, writer: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copies, "PAGES_A_STEP", 5)
+    monkeypatch.setattr(backup, "PAGES_A_STEP", 5)
     while rows(database, "SELECT count(*) FROM pairs")[0][0] < 50:  # type: ignore[operator]  # a number
         pass
     steps: list[tuple[int, int]] = []
-    copies.take(database, tmp_path / "copy", NOW, progress=lambda done, total: steps.append((done, total)))
+    backup.take(database, tmp_path / "copy", NOW, progress=lambda done, total: steps.append((done, total)))
     at_end = rows(database, "SELECT count(*) FROM pairs")[0][0]
     writer.set()
     ((count, top),) = rows(tmp_path / "copy", "SELECT count(*), max(a) FROM pairs")
@@ -94,22 +94,22 @@ def test_a_copy_taken_under_writers_is_of_one_moment(
 
 
 def test_a_copy_is_one_file_for_its_owner_alone_that_says_when_it_was_taken(database: Path, tmp_path: Path) -> None:
-    copies.take(database, tmp_path / "copies.sqlite3", NOW)
+    backup.take(database, tmp_path / "copies.sqlite3", NOW)
     assert names(tmp_path) == {"cwconnect.sqlite3", "copies.sqlite3"}
     assert stat.S_IMODE((tmp_path / "copies.sqlite3").stat().st_mode) == 0o600
-    assert copies.taken_at(tmp_path / "copies.sqlite3") == "2026-11-24 12:00:00"
-    assert copies.taken_at(database) == ""
+    assert backup.taken_at(tmp_path / "copies.sqlite3") == "2026-11-24 12:00:00"
+    assert backup.taken_at(database) == ""
 
 
 def test_a_copy_that_fails_leaves_the_one_before(database: Path, tmp_path: Path) -> None:
-    copies.take(database, tmp_path / "copy", NOW)
+    backup.take(database, tmp_path / "copy", NOW)
     before = (tmp_path / "copy").read_bytes()
 
     def fail(_done: int, _total: int) -> None:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(CopyError, match="No space left on device"):
-        copies.take(database, tmp_path / "copy", NOW, progress=fail)
+        backup.take(database, tmp_path / "copy", NOW, progress=fail)
     assert (tmp_path / "copy").read_bytes() == before
     assert names(tmp_path) == {"cwconnect.sqlite3", "copy"}
 
@@ -118,51 +118,51 @@ def test_a_copy_that_fails_leaves_the_one_before(database: Path, tmp_path: Path)
 def test_what_is_no_backup_is_refused_and_nothing_changes(database: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(CopyError):
-        copies.check(tmp_path / "file")
+        backup.check(tmp_path / "file")
     with pytest.raises(CopyError, match="There is no file"):
-        copies.check(tmp_path / "missing")
+        backup.check(tmp_path / "missing")
 
 
 def test_a_damaged_backup_is_refused(database: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(database)) as opened:
         opened.executemany("INSERT INTO pairs VALUES (?, ?, ?)", [(n, n, "y" * 3000) for n in range(50)])
         opened.commit()
-    copies.take(database, tmp_path / "copy", NOW)
+    backup.take(database, tmp_path / "copy", NOW)
     content = bytearray((tmp_path / "copy").read_bytes())
     content[len(content) // 2 : len(content) // 2 + 4096] = b"\xff" * 4096
     (tmp_path / "copy").write_bytes(content)
     with pytest.raises(CopyError, match=r"damaged|can't be read"):
-        copies.check(tmp_path / "copy")
+        backup.check(tmp_path / "copy")
 
 
 def test_what_is_put_back_replaces_the_log_too_and_keeps_the_present_aside(database: Path, tmp_path: Path) -> None:
-    copies.take(database, tmp_path / "copy", NOW)
+    backup.take(database, tmp_path / "copy", NOW)
     with closing(sqlite3.connect(database)) as opened:
         opened.execute("INSERT INTO pairs VALUES (1, 1, 'after the backup')")
         opened.commit()
-    copies.put_back(tmp_path / "copy", database, tmp_path / "aside")
+    backup.put_back(tmp_path / "copy", database, tmp_path / "aside")
     assert names(tmp_path) == {"cwconnect.sqlite3", "copy", "aside"}
     assert rows(database, "SELECT * FROM pairs") == rows(database, "SELECT * FROM django_session") == []
     assert rows(tmp_path / "aside", "SELECT filler FROM pairs") == [("after the backup",)]
 
 
 def test_a_database_that_somebody_has_open_is_not_replaced(database: Path, tmp_path: Path) -> None:
-    copies.take(database, tmp_path / "copy", NOW)
+    backup.take(database, tmp_path / "copy", NOW)
     with closing(sqlite3.connect(database)) as other:
         other.execute("SELECT * FROM pairs").fetchall()
         before = database.stat().st_ino
         with pytest.raises(CopyError, match="in use by another process"):
-            copies.put_back(tmp_path / "copy", database, tmp_path / "aside")
+            backup.put_back(tmp_path / "copy", database, tmp_path / "aside")
     assert database.stat().st_ino == before
     assert not (tmp_path / "aside").exists()
 
 
 def test_a_damaged_database_is_replaced_and_kept_with_its_log(database: Path, tmp_path: Path) -> None:
-    copies.take(database, tmp_path / "copy", NOW)
+    backup.take(database, tmp_path / "copy", NOW)
     database.write_bytes(b"nonsense" * 4096)
     (tmp_path / "cwconnect.sqlite3-wal").write_bytes(b"a log")
-    copies.put_back(tmp_path / "copy", database, tmp_path / "aside")
-    copies.check(database)
+    backup.put_back(tmp_path / "copy", database, tmp_path / "aside")
+    backup.check(database)
     assert (tmp_path / "aside").read_bytes().startswith(b"nonsense")
     assert not (tmp_path / "cwconnect.sqlite3-wal").exists()
 

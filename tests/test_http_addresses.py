@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cwconnect.http import (
+from cwconnect.outbound import (
     NOTIFICATION_LIMITS,
     AddressNotAllowed,
     AddressPolicy,

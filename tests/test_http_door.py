@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cwconnect.http import (
+from cwconnect.outbound import (
     CONNECTWISE_LIMITS,
     NOTIFICATION_LIMITS,
     ConnectFailed,

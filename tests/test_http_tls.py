@@ -18,7 +18,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from cwconnect.http import AddressNotAllowed, ConnectFailed, Door, Dropped, Limits, TimedOut, TlsFailed
+from cwconnect.outbound import (
+    AddressNotAllowed,
+    ConnectFailed,
+    Door,
+    Dropped,
+    Limits,
+    TimedOut,
+    TlsFailed,
+)
 from tests.local_servers import LOOPBACK, RawServer, always, answer, read_request, requests_of
 
 HOST = "receiver.example"

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management import call_command
 from packaging.utils import canonicalize_name
 
-from cwconnect.licences import packages, requirements
+from cwconnect.site.licences import packages, requirements
 
 PYPROJECT = Path(settings.BASE_DIR) / "pyproject.toml"
 PACKAGES = packages(PYPROJECT)

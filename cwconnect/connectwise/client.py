@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from requests.utils import parse_header_links
 
-from cwconnect import http
+from cwconnect import outbound
 from cwconnect.connectwise.answers import (
     JsonError,
     Listing,
@@ -32,7 +32,7 @@ from cwconnect.connectwise.errors import (
     error_from,
     words_of,
 )
-from cwconnect.connectwise.iso import read_iso
+from cwconnect.connectwise.iso8601 import read_iso
 
 __all__ = ["LARGEST_PAGE", "LONGEST_URL", "Client", "Listing", "Page", "Record", "encode_query"]
 
@@ -59,7 +59,7 @@ class Client:
     """
 
     def __init__(
-        self, credentials: Credentials, door: http.Door, *, limits: http.Limits = http.CONNECTWISE_LIMITS
+        self, credentials: Credentials, door: outbound.Door, *, limits: outbound.Limits = outbound.CONNECTWISE_LIMITS
     ) -> None:
         self._credentials = credentials
         self._door = door
@@ -134,11 +134,11 @@ class Client:
 
     def _get(
         self, path: str, params: Mapping[str, str], headers: Mapping[str, str] | None = None, *, by_id: bool = False
-    ) -> http.Reply:
+    ) -> outbound.Reply:
         url = self._url(path, params)
         try:
             reply = self._door.request("GET", url, headers={**self._headers, **(headers or {})}, limits=self._limits)
-        except http.OutboundError as error:
+        except outbound.OutboundError as error:
             raise self._failure(error) from error
         if not 200 <= reply.status < 300:
             raise self._masked(error_from(reply, by_id=by_id, now=datetime.now(UTC)))
@@ -156,13 +156,13 @@ class Client:
             raise Rejected(f"The request for {path} is {len(url)} characters long; ConnectWise takes {LONGEST_URL}.")
         return url
 
-    def _failure(self, error: http.OutboundError) -> ConnectWiseError:
+    def _failure(self, error: outbound.OutboundError) -> ConnectWiseError:
         message = self._credentials.mask(str(error))
-        if isinstance(error, http.AddressNotAllowed):
+        if isinstance(error, outbound.AddressNotAllowed):
             return AddressNotAllowed(message, code=error.kind)
-        if isinstance(error, http.InvalidUrl):
+        if isinstance(error, outbound.InvalidUrl):
             return Rejected(message, code=error.kind)
-        if isinstance(error, http.TooLarge):
+        if isinstance(error, outbound.TooLarge):
             return BadAnswer(f"{message} A smaller pageSize helps.", code=error.kind)
         return Unreachable(f"ConnectWise can't be reached: {message}", code=error.kind)
 
@@ -171,19 +171,19 @@ class Client:
         error.args = (error.message,)
         return error
 
-    def _list_of(self, reply: http.Reply) -> Elements:
+    def _list_of(self, reply: outbound.Reply) -> Elements:
         body = self._json_of(reply)
         if not isinstance(body, list):
             raise self._bad(reply, "no list of records")
         return body
 
-    def _object_of(self, reply: http.Reply) -> Record:
+    def _object_of(self, reply: outbound.Reply) -> Record:
         body = self._json_of(reply)
         if not isinstance(body, dict):
             raise self._bad(reply, "no record")
         return body
 
-    def _json_of(self, reply: http.Reply) -> Any:
+    def _json_of(self, reply: outbound.Reply) -> Any:
         try:
             return parse_json(reply.body)
         except TooManyValuesError as error:
@@ -191,12 +191,12 @@ class Client:
         except JsonError:
             raise self._bad(reply, "no readable JSON") from None
 
-    def _bad(self, reply: http.Reply, what: str) -> BadAnswer:
+    def _bad(self, reply: outbound.Reply, what: str) -> BadAnswer:
         words = self._credentials.mask(words_of(reply))
         return BadAnswer(f"ConnectWise answered {reply.status} with {what}: {words}", status=reply.status)
 
 
-def _next_params(reply: http.Reply) -> dict[str, str] | None:
+def _next_params(reply: outbound.Reply) -> dict[str, str] | None:
     """Read the parameters of `Link: <…>; rel="next"`; its host may differ from ours and does not count."""
     for link in parse_header_links(reply.headers.get("Link", "")):
         if link.get("rel") == "next":

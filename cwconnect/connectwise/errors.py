@@ -24,7 +24,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 
 from cwconnect.connectwise.answers import JsonError, parse_json
-from cwconnect.http import Reply
+from cwconnect.outbound import Reply
 
 DEFAULT_RETRY_AFTER = 30.0
 _LONGEST_WORDS = 500

@@ -11,7 +11,12 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from cwconnect.connectwise.dates import PatternError, Template, ZoneError, split_templates
+from cwconnect.connectwise.java_dates import (
+    PatternError,
+    Template,
+    ZoneError,
+    split_templates,
+)
 
 _MARK = "\x00{}\x00"  # stands for a template; no URL holds U+0000, and escapes are decoded with the marks in place
 _MARKED = re.compile("\x00(\\d+)\x00")

@@ -13,11 +13,11 @@ from cwconnect.sandbox import errors, query
 from cwconnect.sandbox.catalogue import ListSpec
 from cwconnect.sandbox.errors import Response, answer
 from cwconnect.sandbox.jsontext import Record, loads
-from cwconnect.sandbox.moments import to_text
 from cwconnect.sandbox.patching import apply_patch
 from cwconnect.sandbox.records import make_record
 from cwconnect.sandbox.store import Login, Store
 from cwconnect.sandbox.table import Row, Table
+from cwconnect.sandbox.timestamps import to_text
 from cwconnect.sandbox.wire import Request
 
 PREFIX = re.compile(r"/(?P<codebase>[^/]+)/apis/3\.0(?P<path>/.*)?", re.IGNORECASE)

@@ -16,9 +16,9 @@ from typing import Protocol
 
 from cwconnect.sandbox import predicates
 from cwconnect.sandbox.errors import bad_condition, unknown_name
-from cwconnect.sandbox.moments import read_literal
 from cwconnect.sandbox.names import Field
 from cwconnect.sandbox.predicates import Load, Predicate, Value
+from cwconnect.sandbox.timestamps import read_literal
 
 _TOKEN = re.compile(
     r"""\s*(?:

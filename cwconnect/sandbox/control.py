@@ -29,8 +29,8 @@ from typing import Any
 from cwconnect.sandbox.changer import Changer
 from cwconnect.sandbox.errors import Response, answer
 from cwconnect.sandbox.jsontext import loads
-from cwconnect.sandbox.moments import to_text
 from cwconnect.sandbox.store import Store
+from cwconnect.sandbox.timestamps import to_text
 from cwconnect.sandbox.wire import Request
 
 PREFIX = "/_sandbox"

@@ -18,9 +18,14 @@ from typing import Any
 from cwconnect.sandbox.catalogue import CATALOGUE, DEFAULT_RECORDS, ListSpec, list_key, spec_for_path
 from cwconnect.sandbox.errors import UnknownListError
 from cwconnect.sandbox.jsontext import Record, loads
-from cwconnect.sandbox.moments import Moment, due_seconds, to_seconds, to_text
 from cwconnect.sandbox.records import make_record
 from cwconnect.sandbox.table import Table
+from cwconnect.sandbox.timestamps import (
+    Moment,
+    due_seconds,
+    to_seconds,
+    to_text,
+)
 
 
 class Data:

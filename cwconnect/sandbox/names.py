@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cwconnect.sandbox.jsontext import Record
-from cwconnect.sandbox.moments import looks_like_date
+from cwconnect.sandbox.timestamps import looks_like_date
 
 Sort = Literal["text", "number", "boolean", "date", "object", "array", "unknown"]
 STAMP_KEYS = ("_info", "lastUpdated")

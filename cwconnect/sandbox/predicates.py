@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from cwconnect.sandbox.errors import bad_condition
 from cwconnect.sandbox.jsontext import Record
-from cwconnect.sandbox.moments import read_stamp
 from cwconnect.sandbox.names import STAMP_KEYS, Field
 from cwconnect.sandbox.table import Row
+from cwconnect.sandbox.timestamps import read_stamp
 
 Predicate = Callable[[Row], bool | None]
 Load = Callable[[Row], Record]

@@ -7,8 +7,8 @@ import zlib
 from cwconnect.sandbox import parts
 from cwconnect.sandbox.catalogue import ListSpec
 from cwconnect.sandbox.jsontext import Record
-from cwconnect.sandbox.kinds import KINDS, generic
-from cwconnect.sandbox.moments import to_text
+from cwconnect.sandbox.record_kinds import KINDS, generic
+from cwconnect.sandbox.timestamps import to_text
 
 _TWO_YEARS = 2 * 365 * 86400
 

@@ -12,9 +12,9 @@ from itertools import islice
 
 from cwconnect.sandbox.catalogue import ListSpec
 from cwconnect.sandbox.jsontext import Record, dumps, loads
-from cwconnect.sandbox.moments import read_stamp
 from cwconnect.sandbox.names import STAMP_KEYS, Names
 from cwconnect.sandbox.records import make_record, seeded_stamp
+from cwconnect.sandbox.timestamps import read_stamp
 
 _SAMPLES = 20
 

@@ -11,8 +11,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from cwconnect.http.shown import bare_url
-from cwconnect.words import counted as in_numbers
+from cwconnect.core.text import counted as in_numbers
+from cwconnect.outbound.display import bare_url
 
 register = template.Library()
 register.filter(bare_url)

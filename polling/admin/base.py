@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from cwconnect.words import counted
+from cwconnect.core.text import counted
 from instances.admin import LookedAt, as_key
 from instances.models import Instance, ResourcePoll
 from polling.models import Replay

@@ -11,11 +11,16 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
 
-from cwconnect.http.shown import bare_url
+from cwconnect.outbound.display import bare_url
 from instances.admin import as_key, indented
 from polling.admin.base import NOTHING, ResourceFilter, chosen_by, link_to, link_to_those, say, sent_again
-from polling.admin.walked import Shown, Sought, WalkedAdmin, named
-from polling.delivery.replay import replay_notifications
+from polling.admin.keyset_admin import (
+    Shown,
+    Sought,
+    WalkedAdmin,
+    named,
+)
+from polling.delivery.replay.replays import replay_notifications
 from polling.models import DeliveryAttempt, Event, Notification, Replay
 
 

@@ -17,10 +17,15 @@ from polling.admin.base import (
     say,
     sent_again,
 )
-from polling.admin.walked import Shown, Sought, WalkedAdmin, named
-from polling.delivery.replay import replay_notifications
+from polling.admin.keyset_admin import (
+    Shown,
+    Sought,
+    WalkedAdmin,
+    named,
+)
+from polling.delivery.replay.replays import replay_notifications
 from polling.models import DeliveryAttempt, Event, Notification, PollRun
-from polling.reports.searching import keys_of_object
+from polling.reports.event_search import keys_of_object
 
 MOST_FOUND = 1000
 LOST = Q(notification=None)

@@ -9,13 +9,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 
-from cwconnect.words import counted
+from cwconnect.core.text import counted
 from instances.admin import InstanceAdmin
 from instances.models import Instance, ResourcePoll
 from polling.admin.base import link_to_those, may_operate, say
 from polling.admin.receivers import pause_all, release_all
 from polling.models import Alert, DeliveryAttempt, DeliveryState, Event, Notification, PollRun, PollState, Replay
-from polling.runtime.due import PAUSED, poll_now
+from polling.workers.due import PAUSED, poll_now
 
 _HANGING = {
     "Polls": PollState,

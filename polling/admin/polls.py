@@ -6,14 +6,25 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
-from cwconnect.words import counted
+from cwconnect.core.text import counted
 from instances.admin import as_key
 from instances.models import ResourcePoll
 from polling.admin.base import NOTHING, PollNameFilter, ReadOnlyAdmin, chosen_by, link_to, link_to_those, say
-from polling.admin.walked import Shown, Sought, WalkedAdmin, named
-from polling.detection.deletions import LOOKS_FOR_DELETES, dismiss_held, held_deletes, release_held, sweep_now
+from polling.admin.keyset_admin import (
+    Shown,
+    Sought,
+    WalkedAdmin,
+    named,
+)
+from polling.detection.deletes.deletions import (
+    LOOKS_FOR_DELETES,
+    dismiss_held,
+    held_deletes,
+    release_held,
+    sweep_now,
+)
 from polling.models import Absence, Event, PollRun, PollState, Repair, Verification
-from polling.runtime.due import PAUSED, make_due
+from polling.workers.due import PAUSED, make_due
 
 _SHOWN = 20
 

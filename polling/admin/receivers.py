@@ -9,9 +9,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from cwconnect.words import counted
+from cwconnect.core.text import counted
 from polling.admin.base import ReadOnlyAdmin, chosen_by, link_to, link_to_those, say
-from polling.admin.walked import Shown
+from polling.admin.keyset_admin import Shown
 from polling.delivery.pausing import pause_by_hand, release_delivery
 from polling.models import Alert, DeliveryState, Notification, Receiver, Replay
 

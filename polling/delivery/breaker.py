@@ -22,10 +22,10 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from instances.models import Instance
-from polling import alerts
+from polling.alerts import delivery_alerts
 from polling.delivery.pausing import BLOCKED, ON_ITS_WAY, rearm, take_due_times
 from polling.models import Alert, DeliveryState, Notification, Receiver
-from polling.runtime.leases import free
+from polling.workers.leases import free
 
 OPEN_AFTER = 5
 FIRST_WAIT = timedelta(seconds=5)
@@ -197,7 +197,7 @@ def _close(receiver_ids: Sequence[int], now: datetime) -> None:
         receiver.open_until, receiver.opened_at, receiver.holds = None, None, False
         receiver.save(update_fields=["failures", "probes", "open_until", "opened_at", "holds"])
         if was_open:
-            alerts.resolve(Alert.objects.filter(receiver=receiver), now)
+            delivery_alerts.resolve(Alert.objects.filter(receiver=receiver), now)
         if held:
             for instance in Instance.objects.filter(delivery_state__receiver=receiver).order_by("pk"):
                 rearm(instance, now)
@@ -210,7 +210,7 @@ def _count_failures(tally: Tally, now: datetime) -> None:
         open_until=now + probe_wait(0, tally.retry_after), opened_at=now, probes=0
     )
     if opened:
-        alerts.warn_of_breaker(rows.select_related("organization").get(), tally.reason, now)
+        delivery_alerts.warn_of_breaker(rows.select_related("organization").get(), tally.reason, now)
     elif tally.probed:
         probes = rows.values_list("probes", flat=True).get() + 1
         rows.filter(open_until__isnull=False).update(

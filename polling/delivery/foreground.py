@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection
 
 from django.db.models import QuerySet
 
-from polling.delivery.deliverer import DeliveryLoop
-from polling.delivery.parcels import Outcome, Parcel
+from cwconnect.core.terminal import progress
+from polling.delivery.delivery_loop import DeliveryLoop
+from polling.delivery.delivery_request import Outcome, Parcel
 from polling.models import Notification
-from polling.terminal import progress
 
 
 def deliver_in_foreground(

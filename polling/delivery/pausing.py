@@ -11,11 +11,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from instances import audit
 from instances.audit import Action
 from instances.models import Instance
-from polling import alerts
+from polling.alerts import delivery_alerts
 from polling.models import Alert, DeliveryState, Notification, Receiver
-from polling.runtime.leases import free
-from polling.runtime.queue import wake_on_commit
-from polling.runtime.wakeups import Kind
+from polling.workers.leases import free
+from polling.workers.queue import wake_on_commit
+from polling.workers.wakeups import Kind
 
 PENDING = Notification.State.PENDING
 EXHAUSTED = Notification.State.EXHAUSTED
@@ -45,7 +45,7 @@ def pause_delivery(instance: Instance, reason: str, now: datetime) -> None:
     """Pause: what is due waits for a person's release. Inside the transaction that found the reason."""
     DeliveryState.objects.update_or_create(instance_id=instance.pk, defaults={"paused_at": now, "pause_reason": reason})
     take_due_times(_due_of(instance, now))
-    alerts.warn(Alert.Kind.PAUSED, instance, f"Delivery of {instance} is paused: {reason}", now)
+    delivery_alerts.warn(Alert.Kind.PAUSED, instance, f"Delivery of {instance} is paused: {reason}", now)
 
 
 def pause_by_hand(instance: Instance, now: datetime) -> bool:
@@ -62,7 +62,7 @@ def release_delivery(instance: Instance, now: datetime) -> int:
     """Go on after a pause, the exhausted notifications first, with a fresh schedule; give how many are to be sent."""
     with transaction.atomic():
         DeliveryState.objects.filter(instance=instance).update(paused_at=None, pause_reason="")
-        alerts.resolve(Alert.objects.filter(instance=instance).exclude(kind=Alert.Kind.REFUSED), now)
+        delivery_alerts.resolve(Alert.objects.filter(instance=instance).exclude(kind=Alert.Kind.REFUSED), now)
         waiting = Notification.objects.filter(instance=instance, state=EXHAUSTED)
         # Claims go by due time: a moment earlier puts these before all that rearm() makes due.
         first = now - timedelta(milliseconds=1)

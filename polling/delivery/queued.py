@@ -13,8 +13,17 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from cwconnect.connectwise.conditions import And, Comparison, Node, Number, Text, WhereError, Word, parse_where
-from cwconnect.errors import Refusal
+from cwconnect.connectwise.ceql.conditions import (
+    And,
+    Comparison,
+    Node,
+    Number,
+    Text,
+    WhereError,
+    Word,
+    parse_where,
+)
+from cwconnect.core.errors import Refusal
 from instances.models import Instance
 from polling.delivery.notifications import utc_text
 from polling.delivery.pausing import release_delivery

@@ -17,13 +17,13 @@ from django.db import transaction
 from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Coalesce
 
-from polling.alerts import resolve, warn_of_tries
-from polling.bulk import moment, update
+from cwconnect.core.bulk_sql import moment, update
+from polling.alerts.delivery_alerts import resolve, warn_of_tries
 from polling.delivery.breaker import Tally, note_tallies
-from polling.delivery.ordering import line_up
-from polling.delivery.parcels import Outcome, Parcel
+from polling.delivery.delivery_request import Outcome, Parcel
 from polling.delivery.pausing import REPLAYED, let_followers_go, pause_delivery
-from polling.delivery.schedule import next_wait, retry_after_seconds
+from polling.delivery.replay.ordering import line_up
+from polling.delivery.retry_schedule import next_wait, retry_after_seconds
 from polling.models import Alert, DeliveryAttempt, DeliveryState, Notification, Replay
 
 State = Notification.State

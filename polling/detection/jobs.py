@@ -16,12 +16,12 @@ import orjson
 from django.db.models import F
 from django.utils import timezone
 
+from instances.configuration.polls import plan_of
 from instances.connections import client_for
 from instances.models import ResourcePoll
 from instances.plans import Plan
-from instances.poll_configuration import plan_of
 from polling.models import Leased, PollRun, PollState
-from polling.runtime.leases import LeaseLostError
+from polling.workers.leases import LeaseLostError
 
 LEASE = timedelta(seconds=150)  # the longest request, 120 s, and 30 s to write what it brought
 MOST_NOTES = 20

@@ -13,10 +13,10 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.errors import ConnectWiseError
-from polling.detection.absences import calm_health
+from polling.detection.deletes.missing_records import calm_health
 from polling.detection.failures import Setback, setback_of
 from polling.models import Health, PollRun, PollState, Site
-from polling.runtime.leases import fence
+from polling.workers.leases import fence
 
 
 def finish_run(state: PollState, token: str, run: PollRun, *, started_at: datetime) -> None:

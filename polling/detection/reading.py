@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cwconnect.connectwise.hub import field_value
+from cwconnect.connectwise.hub_url import field_value
 from instances.plans import DateField, Plan
 from polling.detection.changes import Seen, UnstorableError, digest, record_text
 

@@ -15,9 +15,14 @@ from instances.models import ResourcePoll
 from instances.plans import Plan
 from polling.delivery.notifications import Change
 from polling.detection.changes import Known, Verdict, Watch, field_changes, judge
-from polling.detection.known import Remembered, known_bodies, known_records, remember
+from polling.detection.event_log import record_changes
 from polling.detection.reading import Reading, RecordRead
-from polling.eventlog import record_changes
+from polling.detection.snapshots import (
+    Remembered,
+    known_bodies,
+    known_records,
+    remember,
+)
 from polling.models import Absence, PollRun
 
 

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from django.utils import timezone
 
+from instances.configuration.polls import plan_of
 from instances.models import Instance, ResourcePoll
-from instances.poll_configuration import plan_of
 from polling.delivery.pausing import rearm
-from polling.detection.absences import absences, calm_health
+from polling.detection.deletes.missing_records import absences, calm_health
 from polling.models import Event, Health, KnownBody, KnownRecord, PollRun, PollState, Repair, Verification
 
 _CHANGED = "What is polled was changed meanwhile; verify once more."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from cwconnect.http.shown import bare_url
+from cwconnect.outbound.display import bare_url
 from instances.models import Instance, Organization
 from polling.models.leased import Leased, leased
 

@@ -13,23 +13,28 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from cwconnect.errors import Refusal
-from cwconnect.words import counted
-from instances.access import PageRequest, operator_page, page
-from instances.configuration import read_configuration, wanted_of
-from instances.forms import EditNotifyForm, NotifyForm
-from instances.keys import Wanted
+from cwconnect.core.errors import Refusal
+from cwconnect.core.text import counted
+from instances.configuration.config_keys import Wanted
+from instances.configuration.values import ConfigurationError
+from instances.configuration.wire import read_configuration, wanted_of
 from instances.models import Instance
+from instances.pages.access import PageRequest, operator_page, page
+from instances.pages.forms import EditNotifyForm, NotifyForm
 from instances.provisioning import changed_draft, draft_instance
-from instances.values import ConfigurationError
 from polling.delivery.pausing import release_delivery
-from polling.delivery.replay import Selection, count_newest, progress_of, start_replay
-from polling.delivery.trials import Trial, send_draft_test, send_test
-from polling.detection.deletions import dismiss_held, held_deletes, release_held
+from polling.delivery.replay.replays import (
+    Selection,
+    count_newest,
+    progress_of,
+    start_replay,
+)
+from polling.delivery.test_notification import Trial, send_draft_test, send_test
+from polling.detection.deletes.deletions import dismiss_held, held_deletes, release_held
 from polling.models import DeliveryState, Notification, PollState, Replay
 from polling.pages.paging import page_of
-from polling.pages.parts import moment_of, own_poll
-from polling.reports.standing import standing_of
+from polling.pages.shared import moment_of, own_poll
+from polling.reports.instance_status import standing_of
 from polling.reports.waiting import failed_attempts, undelivered_of, waiting_rows
 
 PER_PAGE = 25

@@ -15,12 +15,12 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from instances.access import PageRequest, page
 from instances.models import Instance
-from polling.delivery.replay import Selection, start_replay
+from instances.pages.access import PageRequest, page
+from polling.delivery.replay.replays import Selection, start_replay
 from polling.models import DeliveryAttempt, Event, Notification
-from polling.pages.parts import moment_of
-from polling.reports.searching import STANDINGS, Search, search_events
+from polling.pages.shared import moment_of
+from polling.reports.event_search import STANDINGS, Search, search_events
 
 _LONGEST_TEXT = 200
 _MOST_ATTEMPTS = 50

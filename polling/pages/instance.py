@@ -12,15 +12,15 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST
 
-from instances.access import PageRequest, page
 from instances.models import ResourcePoll
-from polling.detection.backfill import request_backfill
+from instances.pages.access import PageRequest, page
+from polling.detection.polls.backfill import request_backfill
 from polling.models import Event, PollRun, PollState
 from polling.pages.paging import page_of
-from polling.pages.parts import moment_of, own_poll
+from polling.pages.shared import moment_of, own_poll
+from polling.reports.instance_status import standing_of
 from polling.reports.overview import engine
-from polling.reports.standing import standing_of
-from polling.runtime.due import make_due
+from polling.workers.due import make_due
 
 STREAM = 15
 RUNS = 25

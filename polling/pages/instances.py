@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from instances.access import PageRequest, page
+from instances.pages.access import PageRequest, page
 from polling.pages.paging import page_of
 from polling.reports.overview import instance_rows
 

@@ -9,8 +9,8 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from instances.access import PageRequest, page
 from instances.models import Instance, ResourcePoll
+from instances.pages.access import PageRequest, page
 from polling.reports.hours import chart_of, hours_of
 from polling.reports.overview import Need, engine, instance_rows, needs
 

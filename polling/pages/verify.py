@@ -16,15 +16,15 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from cwconnect.errors import Refusal
-from cwconnect.words import counted
-from instances.access import PageRequest, page
+from cwconnect.core.errors import Refusal
+from cwconnect.core.text import counted
 from instances.models import ResourcePoll
-from polling.detection.repair_job import start_repair
-from polling.detection.verification import Finding, finding_of, start_verification
+from instances.pages.access import PageRequest, page
 from polling.models import KnownRecord, Repair, Verification
-from polling.pages.parts import own_poll
-from polling.reports.standing import standing_of
+from polling.pages.shared import own_poll
+from polling.reports.instance_status import standing_of
+from polling.verification.repair_job import start_repair
+from polling.verification.report import Finding, finding_of, start_verification
 
 _IDS = 20
 Asked = TypeVar("Asked", Verification, Repair)

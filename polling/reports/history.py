@@ -16,10 +16,10 @@ import orjson
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncDay, TruncHour, TruncMinute
 
-from cwconnect.errors import Refusal
+from cwconnect.core.errors import Refusal
+from cwconnect.core.time import read_moment
 from polling.delivery.notifications import event_object, utc_text
 from polling.models import Event, Notification
-from polling.moments import read_moment
 
 State = Notification.State
 MOST_BUCKETS = 1500

@@ -13,10 +13,16 @@ from typing import Any
 
 from django.db.models import Count, Min
 
-from cwconnect.words import counted
+from cwconnect.core.text import counted
 from instances.models import Instance, Organization
 from polling.models import Absence, Alert, DeliveryState, Event, Health, Heartbeat, PollState, Receiver
-from polling.reports.troubles import PAUSED, RECEIVER_FAILS, RUNNING_OUT, Trouble, delivery_troubles
+from polling.reports.delivery_issues import (
+    PAUSED,
+    RECEIVER_FAILS,
+    RUNNING_OUT,
+    Trouble,
+    delivery_troubles,
+)
 from polling.reports.waiting import undelivered_of
 
 DAY = timedelta(days=1)

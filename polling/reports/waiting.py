@@ -11,7 +11,12 @@ from django.db.models.expressions import RawSQL
 
 from instances.models import Instance, Organization
 from polling.models import DeliveryAttempt, DeliveryState, Notification
-from polling.reports.troubles import PAUSED, RECEIVER_FAILS, Trouble, delivery_troubles
+from polling.reports.delivery_issues import (
+    PAUSED,
+    RECEIVER_FAILS,
+    Trouble,
+    delivery_troubles,
+)
 
 MOST_ROWS = 50
 MOST_ATTEMPTS = 25

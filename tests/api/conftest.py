@@ -10,8 +10,8 @@ import pytest
 from instances.models import Instance, ResourcePoll
 from instances.secrets import Secret, hash_token, new_token
 from polling.delivery.notifications import Change
-from polling.detection.known import Remembered, remember
-from polling.eventlog import record_changes
+from polling.detection.event_log import record_changes
+from polling.detection.snapshots import Remembered, remember
 from polling.models import Event, PollRun, PollState
 from tests.conftest import Tenant
 from tests.instances.conftest import api, other_api, sandbox

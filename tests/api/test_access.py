@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from cwconnect.schema.compatible import COMPATIBLE
-from cwconnect.schema.modern import MODERN
-from instances.issuing import issue_secrets
+from cwconnect.site.openapi.compatible import COMPATIBLE
+from cwconnect.site.openapi.modern import MODERN
+from instances.credentials.issuing import issue_secrets
 from polling.models import Replay, Verification
 from tests.api.conftest import NOON, Watched
 from tests.conftest import Tenant

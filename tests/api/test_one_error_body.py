@@ -9,7 +9,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
-from instances.throttling import PER_HEADER
+from instances.api.throttling import PER_HEADER
 from tests.conftest import Tenant
 from tests.instances.conftest import Api
 from tests.instances.test_errors import assert_error

@@ -12,8 +12,8 @@ from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from django.test import Client
 
-from cwconnect.schema.compatible import COMPATIBLE
-from cwconnect.schema.modern import MODERN
+from cwconnect.site.openapi.compatible import COMPATIBLE
+from cwconnect.site.openapi.modern import MODERN
 from tests.contract import assert_same_shape, sample
 
 

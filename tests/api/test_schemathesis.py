@@ -27,8 +27,8 @@ from schemathesis.generation.feedback import FeedbackSources
 from schemathesis.pytest._test_builder import build_operation_test
 
 from cwconnect.sandbox import SandboxServer
-from cwconnect.schema.compatible import COMPATIBLE
-from cwconnect.schema.modern import MODERN
+from cwconnect.site.openapi.compatible import COMPATIBLE
+from cwconnect.site.openapi.modern import MODERN
 from instances.secrets import Secret
 from polling.models import Replay, Verification
 from tests.api.conftest import NOON, Watched

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from cwconnect.sandbox import SandboxServer
-from instances.issuing import issue_secrets
+from instances.credentials.issuing import issue_secrets
 from instances.provisioning import set_enabled
 from instances.secrets import Secret
 from polling.models import Replay, Verification

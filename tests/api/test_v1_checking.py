@@ -9,8 +9,8 @@ import pytest
 
 from cwconnect.sandbox import SandboxServer
 from instances.models import Instance, ResourcePoll
-from polling.delivery.deliverer import deliver_these
-from polling.detection.poller import poll_due
+from polling.delivery.delivery_loop import deliver_these
+from polling.detection.poll_loop import poll_due
 from polling.models import Absence, KnownRecord, Notification, Verification
 from tests.api.conftest import NOON, Receiver, Watched
 from tests.instances.conftest import Api

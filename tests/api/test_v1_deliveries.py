@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 
 from instances.models import Instance
 from instances.secrets import MASK, Secret
-from polling.delivery.deliverer import deliver_these
+from polling.delivery.delivery_loop import deliver_these
 from polling.models import DeliveryAttempt, Event, Notification
 from tests.api.conftest import Receiver, Watched
 from tests.instances.conftest import Api

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from instances.models import ApiUser
 from instances.secrets import Secret
-from polling.v1.models import IdempotentAnswer
+from polling.models.idempotency import IdempotentAnswer
 from tests.api.conftest import Watched
 from tests.conftest import Tenant
 from tests.instances.conftest import Api

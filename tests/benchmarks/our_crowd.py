@@ -29,7 +29,7 @@ def claim_beside(name: str, backlog: int) -> Figure:
     set_up()
     from django.utils import timezone
 
-    from polling.delivery.deliverer import DeliveryLoop
+    from polling.delivery.delivery_loop import DeliveryLoop
     from polling.models import Notification
 
     slow = _crowd(backlog)

@@ -35,7 +35,7 @@ def fill(url: str, count: int) -> Figure:
 def send() -> Figure:
     """Send what is due by one worker's loop, beside those of other processes."""
     set_up()
-    from polling.delivery.deliverer import deliver_due
+    from polling.delivery.delivery_loop import deliver_due
 
     at_the_line()
     with Stopwatch() as watch:

@@ -46,10 +46,10 @@ def claim(name: str) -> Figure:
     set_up()
     from django.utils import timezone
 
-    from polling.delivery.deliverer import DeliveryLoop
-    from polling.detection.poller import PollLoop
+    from polling.delivery.delivery_loop import DeliveryLoop
+    from polling.detection.poll_loop import PollLoop
     from polling.models import Notification, PollState
-    from polling.runtime.due import delivery_due_at, poll_due_at
+    from polling.workers.due import delivery_due_at, poll_due_at
 
     due = PollState.objects.filter(next_poll_at__isnull=False)
 

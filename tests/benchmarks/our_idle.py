@@ -12,11 +12,11 @@ def idle(url: str, instances: int, rounds: int, name: str) -> Figure:
     """Poll every instance that often; the poller's share of a site is lifted, since all share one here."""
     set_up()
     from instances import connections
-    from polling.detection import poller
+    from polling.detection import poll_loop
     from polling.models import PollRun, PollState
-    from polling.runtime.due import make_due
+    from polling.workers.due import make_due
 
-    poller.PER_SITE = poller.PER_HOST = connections._CONNECTIONS_PER_HOST
+    poll_loop.PER_SITE = poll_loop.PER_HOST = connections._CONNECTIONS_PER_HOST
     tenants = Tenants()
     for number in range(instances):
         tenants.watch(url, name=f"Instance {number}", pageSize=1000)

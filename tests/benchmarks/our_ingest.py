@@ -12,7 +12,7 @@ def ingest(url: str, records: int, name: str) -> Figure:
     """Poll `records` contacts that are all known with another content."""
     set_up()
     from polling.detection.changes import DIGEST_VERSION
-    from polling.detection.known import Remembered, remember
+    from polling.detection.snapshots import Remembered, remember
     from polling.models import Event, PollState
 
     instance = Tenants().watch(url, pageSize=1000)

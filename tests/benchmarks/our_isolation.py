@@ -23,7 +23,7 @@ def isolation(name: str, count: int, rate: float, urls: list[str]) -> Figure:
     from django.utils import timezone
 
     from instances.models import Organization
-    from polling.delivery.deliverer import deliver_due
+    from polling.delivery.delivery_loop import deliver_due
     from polling.models import Notification
     from tests.polling.notifying import make_instance, make_notifications
 

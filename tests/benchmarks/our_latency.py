@@ -45,8 +45,8 @@ def commit(instance: object) -> tuple[str, float]:
     """Commit one notification as a page does, call included; give its webhook-id and when it was committed."""
     from django.db import transaction
 
-    from polling.runtime.queue import wake_on_commit
-    from polling.runtime.wakeups import Kind
+    from polling.workers.queue import wake_on_commit
+    from polling.workers.wakeups import Kind
     from tests.polling.notifying import make_notifications
 
     committed: list[float] = []

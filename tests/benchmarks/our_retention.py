@@ -27,7 +27,7 @@ def prune() -> Figure:
     set_up()
     from django.utils import timezone
 
-    from polling.retention import prune as apply_retention
+    from polling.maintenance.retention import prune as apply_retention
 
     with Stopwatch() as watch:
         pruned = apply_retention(timezone.now())
@@ -85,8 +85,8 @@ def _write_page(poll: ResourcePoll, number: int) -> None:
     from django.utils import timezone
 
     from polling.delivery.notifications import Change
-    from polling.detection.known import Remembered, remember
-    from polling.eventlog import record_changes
+    from polling.detection.event_log import record_changes
+    from polling.detection.snapshots import Remembered, remember
     from polling.models import PollRun
 
     now = timezone.now()

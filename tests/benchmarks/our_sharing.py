@@ -21,7 +21,7 @@ from tests.benchmarks.service import set_up, working
 
 PATIENCE_SECONDS = 3600
 RECEIVERS = 40
-CLUSTER = "polling.runtime.cluster"
+CLUSTER = "polling.workers.cluster"
 # Each firing of a schedule moves its next run; a due time that fired twice would stand here twice.
 FIRINGS = """
 CREATE TABLE firings (due timestamptz);
@@ -119,7 +119,7 @@ def _kill_worker(works: Sequence[subprocess.Popen[bytes]]) -> set[str]:
 
 def _in_flight(signature: str) -> set[str]:
     """Give what is under leases of this signature, as the sites name what they were asked."""
-    from cwconnect.connectwise.resources import find_resource
+    from cwconnect.connectwise.catalogue import find_resource
     from polling.models import Notification, PollState
 
     ours: Any = {"lease_token__startswith": signature}

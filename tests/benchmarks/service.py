@@ -36,7 +36,7 @@ class Tenants:
     """One organization, and the instances it watches."""
 
     def __init__(self) -> None:
-        from instances.issuing import issue_secrets
+        from instances.credentials.issuing import issue_secrets
         from instances.models import Organization
 
         issue_secrets(organization_name="Benchmark", user_name="alice")
@@ -47,8 +47,8 @@ class Tenants:
         self, base_url: str, *, name: str = "one", callback: str = "http://127.0.0.1:9/", **poll: Any
     ) -> Instance:
         """Watch the contacts at `base_url` with the seed's configuration and these keys of its poll besides."""
-        from instances.configuration import read_configuration
-        from instances.keys import Wanted
+        from instances.configuration.config_keys import Wanted
+        from instances.configuration.wire import read_configuration
         from instances.provisioning import create_instance
         from tests.seed import example_body
 
@@ -72,7 +72,7 @@ def look_back(instance: Instance) -> None:
 
 def poll_all(**settings: Any) -> int:
     """Run every due poll in this thread's loop; give how many ended."""
-    from polling.detection.poller import poll_due
+    from polling.detection.poll_loop import poll_due
 
     return poll_due(deadline=time.monotonic() + 3600, **settings)
 

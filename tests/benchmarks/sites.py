@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from itertools import count
 
-from cwconnect.processes import follow_parent
+from cwconnect.core.processes import follow_parent
 
 RECORDS = 1_000_000
 

@@ -61,7 +61,7 @@ def serve(base_url: str) -> None:
     set_up()
     from django.utils import timezone
 
-    from polling.detection.poller import sweep_these
+    from polling.detection.poll_loop import sweep_these
     from polling.models import Event, KnownRecord, PollRun, PollState
 
     instance = Tenants().watch(base_url, detectDeletes=True)
@@ -88,11 +88,11 @@ def serve(base_url: str) -> None:
 
 def _read_all(instance_id: int) -> None:
     """Remember every contact with its text, in place of what the sweep knew."""
+    from instances.configuration.polls import plan_of
     from instances.connections import client_for
     from instances.models import Instance
-    from instances.poll_configuration import plan_of
     from polling.detection.changes import digest, record_text
-    from polling.detection.known import Remembered, remember
+    from polling.detection.snapshots import Remembered, remember
     from polling.models import KnownRecord
 
     instance = Instance.objects.get(pk=instance_id)

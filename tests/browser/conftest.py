@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from cwconnect.demo import free_port
 from cwconnect.sandbox import SandboxServer
+from cwconnect.site.demo import free_port
 from tests.polling.receivers import Receiver, start_receiver
 from tests.processes.services import Service, ask, manage, wait_until
 from tests.sandboxes import start_sandbox

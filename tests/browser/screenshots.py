@@ -42,7 +42,7 @@ class Scene:
         assert found
         assert authorization
         self.user, self.password = found[1], found[2]
-        from cwconnect.demo import Api  # it wants Django set up
+        from cwconnect.site.demo import Api  # it wants Django set up
 
         self.api = Api(url, authorization[1])
 
@@ -80,7 +80,7 @@ def scene() -> Iterator[tuple[Scene, int]]:
         start_receiver() as well,
         start_receiver() as gone,
     ):
-        from cwconnect.demo import free_port
+        from cwconnect.site.demo import free_port
 
         data, port = Path(folder), free_port()
         with manage(data, "up", "--demo", "--port", str(port)) as up:

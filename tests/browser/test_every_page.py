@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from django.urls import URLPattern, reverse
 
-from instances import pages_urls as about_instances
-from polling import pages_urls as about_changes
+from instances.pages import urls as about_instances
+from polling.pages import urls as about_changes
 from tests.browser.conftest import AT_A_GLANCE, LOOKS, PASSWORD, WIDE, Check, Looks, Site, Window
 from tests.browser.troubles import EMPTY, NOWHERE, TROUBLED, VIEWER
 from tests.processes.services import ask

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cwconnect.schema.compatible import COMPATIBLE
-from cwconnect.schema.modern import MODERN
+from cwconnect.site.openapi.compatible import COMPATIBLE
+from cwconnect.site.openapi.modern import MODERN
 from tests.browser.conftest import PASSWORD, Site, Window, fill_in
 from tests.processes.services import wait_until
 

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from instances.models import Instance, Membership, Organization, Role
-from polling import alerts
+from polling.alerts import delivery_alerts
 from polling.delivery.pausing import pause_delivery
 from polling.models import (
     Absence,
@@ -107,7 +107,9 @@ def _fail(instance: Instance) -> None:
     )
     DeliveryAttempt.objects.create(**shared, finished_at=now, seconds=15, error_kind="timeout", error="Timed out.")
     DeliveryAttempt.objects.create(**shared)
-    alerts.warn(Alert.Kind.HALF_USED, instance, "It failed 5 of 10 times: 503.", now, notification=notification)
+    delivery_alerts.warn(
+        Alert.Kind.HALF_USED, instance, "It failed 5 of 10 times: 503.", now, notification=notification
+    )
     runs = (
         (PollRun.Status.FAILED, "ConnectWise answered 500."),
         (PollRun.Status.COMPLETE, ""),

@@ -30,7 +30,7 @@ from cwconnect.connectwise.errors import (
     error_from,
     parse_retry_after,
 )
-from cwconnect.http import Door, Limits, Reply
+from cwconnect.outbound import Door, Limits, Reply
 from cwconnect.sandbox import SandboxServer
 from tests.local_servers import LOOPBACK, RawServer, always, answer, requests_of
 from tests.sandboxes import start_sandbox

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cwconnect.connectwise.conditions import (
+from cwconnect.connectwise.ceql.conditions import (
     And,
     Boolean,
     Comparison,

@@ -10,11 +10,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from cwconnect.connectwise.ceql.conditions import (
+    And,
+    Node,
+    Or,
+    WhereError,
+    parse_where,
+    to_conditions,
+)
 from cwconnect.connectwise.client import Client
-from cwconnect.connectwise.conditions import And, Node, Or, WhereError, parse_where, to_conditions
 from cwconnect.connectwise.credentials import Credentials
-from cwconnect.connectwise.hub import HubUrl, HubUrlError, read_pages
-from cwconnect.http import Door
+from cwconnect.connectwise.hub_url import HubUrl, HubUrlError, read_pages
+from cwconnect.outbound import Door
 from cwconnect.sandbox import SandboxServer, Store
 from cwconnect.sandbox.catalogue import CATALOGUE
 from cwconnect.sandbox.conditions import compile_conditions

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from cwconnect.connectwise.dates import (
+from cwconnect.connectwise.java_dates import (
     PatternError,
     ZoneError,
     compile_pattern,

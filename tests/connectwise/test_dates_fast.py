@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cwconnect.connectwise.dates import PatternError, compile_pattern, parse_zone
-from cwconnect.connectwise.pattern_reading import read_by_tokens
-from cwconnect.connectwise.patterns import SECONDS
+from cwconnect.connectwise.java_dates import PatternError, compile_pattern, parse_zone
+from cwconnect.connectwise.java_dates.parsing import read_by_tokens
+from cwconnect.connectwise.java_dates.patterns import SECONDS
 
 PATTERN = compile_pattern(SECONDS)
 ZONES = st.sampled_from(["GMT", "EST", "-6:00", "+0530", "America/Denver", "Europe/Dublin", "Australia/Lord_Howe"])

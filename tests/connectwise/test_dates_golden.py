@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cwconnect.connectwise.dates import PatternError, compile_pattern, parse_zone
+from cwconnect.connectwise.java_dates import PatternError, compile_pattern, parse_zone
 
 GOLDEN = Path(__file__).parent / "golden"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

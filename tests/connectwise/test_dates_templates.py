@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cwconnect.connectwise.dates import (
+from cwconnect.connectwise.java_dates import (
     PatternError,
     Template,
     ZoneError,

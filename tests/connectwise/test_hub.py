@@ -13,8 +13,13 @@ from hypothesis import strategies as st
 from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.credentials import Credentials
 from cwconnect.connectwise.errors import RateLimited
-from cwconnect.connectwise.hub import HubUrl, HubUrlError, field_value, read_pages
-from cwconnect.http import Door
+from cwconnect.connectwise.hub_url import (
+    HubUrl,
+    HubUrlError,
+    field_value,
+    read_pages,
+)
+from cwconnect.outbound import Door
 from cwconnect.sandbox import SandboxServer
 from tests.local_servers import LOOPBACK
 from tests.sandboxes import start_sandbox

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cwconnect.connectwise.hub import HubUrl
-from cwconnect.connectwise.resources import (
+from cwconnect.connectwise.catalogue import (
     DEFAULT_RESOURCES,
     Resource,
     all_resources,
@@ -13,6 +12,7 @@ from cwconnect.connectwise.resources import (
     find_resource,
     resource_for_path,
 )
+from cwconnect.connectwise.hub_url import HubUrl
 
 BY_NAME = {resource.name: resource for resource in all_resources()}
 

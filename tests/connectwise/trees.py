@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from cwconnect.connectwise.conditions import (
+from cwconnect.connectwise.ceql.conditions import (
     And,
     Boolean,
     Comparison,

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cwconnect.sandbox import SandboxServer
-from instances.configuration import wanted_of
+from instances.configuration.wire import wanted_of
 from instances.models import AuditEntry, Instance, ResourcePoll
 from tests.instances.conftest import Api, api, sandbox
 from tests.instances.test_change import RICH, snapshot

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from cwconnect.sandbox import SandboxServer
-from polling.delivery.deliverer import deliver_due
-from polling.detection.poller import poll_due
+from polling.delivery.delivery_loop import deliver_due
+from polling.detection.poll_loop import poll_due
 from polling.models import PollState
-from polling.runtime.due import make_due
+from polling.workers.due import make_due
 from tests.conftest import Tenant
 from tests.contract.program import Program
 from tests.instances.conftest import sandbox

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cwconnect.processes import follow_parent
+from cwconnect.core.processes import follow_parent
 from cwconnect.sandbox import SandboxServer
 from cwconnect.sandbox.faults import Fault
 from tests.faults.tail import Tail

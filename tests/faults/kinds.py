@@ -58,12 +58,12 @@ _PAGE = "<html><body>Scheduled maintenance</body></html>"
 _SOON = {"Retry-After": "4"}
 EVERYWHERE = (
     Kind("web: worker killed", kill("gunicorn")),
-    Kind("up killed", kill("cwconnect.follow up")),
-    Kind("supervisor killed", kill("cwconnect.follow work"), brief=True),
-    Kind("cluster process killed", kill("polling.runtime.cluster"), brief=True),
+    Kind("up killed", kill("cwconnect.core.run_with_parent up")),
+    Kind("supervisor killed", kill("cwconnect.core.run_with_parent work"), brief=True),
+    Kind("cluster process killed", kill("polling.workers.cluster"), brief=True),
     Kind("any process killed", kill("")),
     Kind(
-        "cluster process frozen for a minute", freeze("polling.runtime.cluster", shortest=60, longest=60), lasting=True
+        "cluster process frozen for a minute", freeze("polling.workers.cluster", shortest=60, longest=60), lasting=True
     ),
     Kind("any process frozen for a minute", freeze("", shortest=60, longest=60), lasting=True),
     Kind("any process frozen", freeze("", shortest=5, longest=25)),

@@ -18,8 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from cwconnect.processes import follow_parent
-from cwconnect.receiver import verify
+from cwconnect.core.processes import follow_parent
+from cwconnect.site.demo_receiver import verify
 from tests.faults.connectwise import VERSION
 from tests.faults.tail import Tail
 

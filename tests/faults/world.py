@@ -89,8 +89,8 @@ class World:
                 "connectwise", "tests.faults.connectwise", self.sandbox_port, journal, self.run / "spoilt"
             ),
             "receiver": module("receiver", "tests.faults.receiver", self.receiver_port, taken, self.run / "mode", KEY),
-            "up": module("up", "cwconnect.follow", "up", "--port", self.port),
-            "work": module("work", "cwconnect.follow", "work"),
+            "up": module("up", "cwconnect.core.run_with_parent", "up", "--port", self.port),
+            "work": module("work", "cwconnect.core.run_with_parent", "work"),
         }
 
     # -- life --------------------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ class World:
 
     def service(self, part: str = "") -> list[Seen]:
         """Give the living processes of web and workers whose command has `part` in it."""
-        ours = ("cwconnect.follow", "gunicorn", "polling.runtime.cluster")
+        ours = ("cwconnect.core.run_with_parent", "gunicorn", "polling.workers.cluster")
         processes = living(str(self.run))
         return [seen for seen in processes if any(mark in seen.command for mark in ours) and part in seen.command]
 

@@ -15,29 +15,40 @@ from django.core.exceptions import ImproperlyConfigured
 from requests.structures import CaseInsensitiveDict
 from rest_framework.exceptions import ParseError
 
-from cwconnect import env
+from cwconnect.connectwise.ceql.conditions import parse_where, to_conditions
+from cwconnect.connectwise.ceql.tree import WhereError
 from cwconnect.connectwise.client import Client
-from cwconnect.connectwise.conditions import parse_where, to_conditions
 from cwconnect.connectwise.credentials import Credentials
-from cwconnect.connectwise.dates import PatternError, ZoneError, compile_pattern, parse_zone, read_iso
 from cwconnect.connectwise.errors import ConnectWiseError, error_from
-from cwconnect.connectwise.hub import HubUrl, HubUrlError
-from cwconnect.connectwise.templates import Template, render_templates, split_templates
-from cwconnect.connectwise.where import WhereError
-from cwconnect.email_url import read_email_url
-from cwconnect.errors import Refusal
-from cwconnect.http import Door, Limits, OutboundError, Reply
-from instances.authentication import parse_header
-from instances.configuration import read_configuration
-from instances.hubs import parse_path, read_list
-from instances.keys import Wanted
+from cwconnect.connectwise.hub_url import HubUrl, HubUrlError
+from cwconnect.connectwise.java_dates import (
+    PatternError,
+    ZoneError,
+    compile_pattern,
+    parse_zone,
+    read_iso,
+)
+from cwconnect.connectwise.java_dates.templates import Template, render_templates, split_templates
+from cwconnect.core import env
+from cwconnect.core.email_url import read_email_url
+from cwconnect.core.errors import Refusal
+from cwconnect.core.json_body import read_json
+from cwconnect.core.time import read_moment
+from cwconnect.outbound import (
+    Door,
+    Limits,
+    OutboundError,
+    Reply,
+)
+from instances.api.authentication import parse_header
+from instances.configuration.config_keys import Wanted
+from instances.configuration.polls import PollConfigurationError, plan_of, read_poll
+from instances.configuration.wire import read_configuration
+from instances.hub_reads import parse_path, read_list
 from instances.models import Instance
-from instances.parsing import read_json
-from instances.poll_configuration import PollConfigurationError, plan_of, read_poll
-from polling.delivery.schedule import next_wait, retry_after_seconds
+from polling.delivery.retry_schedule import next_wait, retry_after_seconds
 from polling.detection.changes import field_changes
 from polling.detection.reading import read_records
-from polling.moments import read_moment
 from tests.local_servers import LOOPBACK, RawServer, read_request
 
 Target = Callable[[bytes], None]
@@ -104,7 +115,7 @@ def hub_route(data: bytes) -> None:
     with suppress(Refusal):
         found = parse_path(path)
         pairs = dict(pair.partition("=")[::2] for pair in query.split("&"))
-        with suppress(ConnectWiseError), patch("instances.hubs.client_for", lambda _: client):
+        with suppress(ConnectWiseError), patch("instances.hub_reads.client_for", lambda _: client):
             read_list(Instance(), found.path, pairs)
 
 

@@ -14,7 +14,7 @@ from django.test import Client
 from cwconnect.sandbox import SandboxServer
 from instances import audit
 from instances.audit import Action
-from instances.keys import Wanted
+from instances.configuration.config_keys import Wanted
 from instances.models import AuditEntry, Instance, Organization
 from tests.instances.conftest import Api
 

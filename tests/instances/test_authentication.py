@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from instances.authentication import find_caller, parse_header
-from instances.issuing import issue_secrets
+from instances.api.authentication import find_caller, parse_header
+from instances.credentials.issuing import issue_secrets
 from instances.models import Instance
 from instances.secrets import Secret, hash_token, new_token
 from tests.conftest import Tenant

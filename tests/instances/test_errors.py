@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from cwconnect.request_ids import RequestIdFilter
+from cwconnect.core.request_ids import RequestIdFilter
 from tests.instances.conftest import Api
 
 pytestmark = pytest.mark.django_db
@@ -86,7 +86,7 @@ def test_no_html_leaves_an_api_route_with_debug_on_or_off(api: Api, settings: Se
 
 
 def test_a_fault_of_ours_is_a_500_in_the_same_form(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("instances.paging.page_size", lambda query: 1 / 0)
+    monkeypatch.setattr("cwconnect.core.paging.page_size", lambda query: 1 / 0)
     assert_error(api("GET", "/instances"), 500)
 
 
@@ -116,7 +116,7 @@ def test_the_log_has_the_id_that_the_answer_has(
 def test_the_log_of_a_fault_has_its_traceback_under_the_answers_id(
     api: Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("instances.paging.page_size", lambda query: 1 / 0)
+    monkeypatch.setattr("cwconnect.core.paging.page_size", lambda query: 1 / 0)
     caplog.handler.addFilter(RequestIdFilter())
     answer = api("GET", "/instances")
     assert_error(answer, 500)

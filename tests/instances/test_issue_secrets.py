@@ -8,7 +8,7 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from instances.authentication import find_caller
+from instances.api.authentication import find_caller
 from instances.models import ApiUser, Organization
 
 pytestmark = pytest.mark.django_db

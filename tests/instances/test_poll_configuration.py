@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instances.poll_configuration import PollConfigurationError, plan_of, read_poll
+from instances.configuration.polls import PollConfigurationError, plan_of, read_poll
 from tests.seed import example_body
 
 SEED: dict[str, Any] = example_body("http://127.0.0.1")["configuration"]["event.poller.configuration"]["contacts"]

@@ -12,11 +12,10 @@ from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from cwconnect import env
-from instances import rotation
+from cwconnect.core import env
 from instances.models import AuditEntry, Instance, Organization
-from instances.rotation import count_rows, rotate, secret_columns
-from instances.secrets import Secret, SecretUnreadableError
+from instances.secrets import Secret, SecretUnreadableError, rotation
+from instances.secrets.rotation import count_rows, rotate, secret_columns
 from tests.site.rows import make_instance
 
 COLUMNS = ("public_key", "private_key", "signature_key")

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from cwconnect.errors import Conflict, Refusal
-from cwconnect.request_ids import RequestIdFilter, current_request_id, new_request_id
+from cwconnect.core.errors import Conflict, Refusal
+from cwconnect.core.request_ids import RequestIdFilter, current_request_id, new_request_id
 from cwconnect.sandbox import SandboxServer
-from instances.configuration import read_configuration, wanted_of
-from instances.keys import KEYS, Wanted
+from instances.api.serializers import read_body
+from instances.configuration.config_keys import KEYS, Wanted
+from instances.configuration.wire import read_configuration, wanted_of
 from instances.models import Instance, ResourcePoll
 from instances.provisioning import change_instance
-from instances.serializers import read_body
 from instances.signals import watching_changed
 from tests.instances.conftest import Api
 from tests.instances.test_change import RICH, snapshot
@@ -83,7 +83,7 @@ def test_a_failure_while_storing_leaves_nothing_behind(api: Api, sandbox: Sandbo
 def test_connectwise_is_never_asked_inside_a_transaction(
     api: Api, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cwconnect.http import Door
+    from cwconnect.outbound import Door
 
     seen: list[bool] = []
     ask = Door.request

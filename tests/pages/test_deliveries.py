@@ -10,9 +10,9 @@ from django.test import Client
 from django.utils import timezone
 
 from instances.provisioning import set_enabled
-from polling.delivery.deliverer import deliver_these
+from polling.delivery.delivery_loop import deliver_these
 from polling.delivery.pausing import pause_delivery
-from polling.detection.poller import poll_due
+from polling.detection.poll_loop import poll_due
 from polling.models import Event, KnownRecord, Notification, PollState, Replay
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of

@@ -10,12 +10,12 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import DjangoAssertNumQueries
 
-from instances.configuration import wanted_of
+from instances.configuration.wire import wanted_of
 from instances.models import Instance
 from instances.provisioning import change_instance
-from polling.delivery.deliverer import deliver_these
+from polling.delivery.delivery_loop import deliver_these
 from polling.models import Event, Health, Notification, PollState
-from polling.runtime.heartbeats import beat
+from polling.workers.heartbeats import beat
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
 from tests.polling.conftest import World, sandbox, watched, world  # noqa: F401  (fixtures)

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from instances.models import Instance, Organization
-from polling import alerts
+from polling.alerts import delivery_alerts
 from polling.delivery.pausing import pause_delivery
 from polling.models import Absence, Alert, DeliveryState, Health, Notification, PollState, Receiver
 from polling.reports.hours import KINDS, HourCount, chart_of, hours_of, round_up
-from polling.runtime.heartbeats import beat
+from polling.workers.heartbeats import beat
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
 from tests.pages.rows import add_events, add_instances
@@ -94,7 +94,7 @@ def test_a_failing_receiver_is_named(instance: Instance, operator: Client) -> No
     html = text_of(operator.get("/"))
     assert "failed 12 times in a row" in html
     assert "hush" not in html
-    alerts.warn_of_breaker(receiver, "It answered 500.", timezone.now())
+    delivery_alerts.warn_of_breaker(receiver, "It answered 500.", timezone.now())
     assert "https://example.com/?… of Alpha failed 12 times" in Alert.objects.get().text
     assert "failing" in text_of(operator.get("/app/deliveries"))
 
@@ -111,11 +111,11 @@ def test_tries_that_run_out_need_a_person(
 ) -> None:
     add_events(instance, 1)
     for kind in kinds:
-        alerts.warn(kind, instance, "It failed: 500.", timezone.now(), notification=Notification.objects.get())
+        delivery_alerts.warn(kind, instance, "It failed: 500.", timezone.now(), notification=Notification.objects.get())
     html = text_of(operator.get("/"))
     for text in ("1 thing needs you", words, "It failed: 500.", 'href="/app/events/1"', "Send test"):
         assert text in html
-    alerts.resolve(Alert.objects.all(), timezone.now())
+    delivery_alerts.resolve(Alert.objects.all(), timezone.now())
     assert "Everything is well" in text_of(operator.get("/"))
 
 
@@ -137,7 +137,9 @@ def test_what_needs_a_person_is_no_healthy_instance_on_any_page(
     add_events(instance, 1)
     now = timezone.now()
     if trouble == "half used":
-        alerts.warn(Alert.Kind.HALF_USED, instance, "It failed: 500.", now, notification=Notification.objects.get())
+        delivery_alerts.warn(
+            Alert.Kind.HALF_USED, instance, "It failed: 500.", now, notification=Notification.objects.get()
+        )
         assert "It failed: 500." in text_of(operator.get(f"/app/instances/{instance.pk}/delivery"))
         assert "It failed: 500." in text_of(operator.get("/app/deliveries"))
     elif trouble == "receiver":
@@ -158,13 +160,13 @@ def test_what_needs_a_person_is_no_healthy_instance_on_any_page(
 
 def test_a_paused_delivery_is_one_thing_not_two(instance: Instance, operator: Client) -> None:
     add_events(instance, 1)
-    alerts.warn(Alert.Kind.LAST_TRY, instance, "It failed: 500.", timezone.now())
+    delivery_alerts.warn(Alert.Kind.LAST_TRY, instance, "It failed: 500.", timezone.now())
     pause_delivery(instance, "Its tries are used up.", timezone.now())
     assert "1 thing needs you" in text_of(operator.get("/"))
 
 
 def test_tries_that_run_out_elsewhere_are_not_told_here(instance: Instance, other_tenant: Tenant) -> None:
-    alerts.warn(Alert.Kind.HALF_USED, instance, "It failed: 500.", timezone.now())
+    delivery_alerts.warn(Alert.Kind.HALF_USED, instance, "It failed: 500.", timezone.now())
     assert "It failed" not in text_of(sign_in("stranger", other_tenant.organization).get("/"))
 
 

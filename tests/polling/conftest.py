@@ -10,14 +10,14 @@ import pytest
 from pytest_django import Settings
 
 from cwconnect.sandbox import SandboxServer
-from instances.configuration import read_configuration
-from instances.keys import Wanted
+from instances.configuration.config_keys import Wanted
+from instances.configuration.wire import read_configuration
 from instances.models import Instance
 from instances.provisioning import create_instance
 from polling.detection.jobs import Job
-from polling.detection.poller import PollLoop
+from polling.detection.poll_loop import PollLoop
 from polling.models import Event, PollRun, PollState, Site
-from polling.runtime.due import make_due
+from polling.workers.due import make_due
 from tests.conftest import Tenant
 from tests.polling.receivers import Receiver, start_receiver
 from tests.sandboxes import start_sandbox

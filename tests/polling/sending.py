@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from polling.delivery.deliverer import DeliveryLoop
+from polling.delivery.delivery_loop import DeliveryLoop
 from polling.models import Notification
 from tests.polling.conftest import SIGNATURE_KEY, World
 from tests.polling.receivers import Got

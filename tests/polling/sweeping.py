@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from polling.detection.poller import POLLS_AND_SWEEPS, PollLoop
+from polling.detection.poll_loop import POLLS_AND_SWEEPS, PollLoop
 from polling.models import Absence, KnownRecord, PollRun, PollState, Site
 from tests.polling.conftest import World
 

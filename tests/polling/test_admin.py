@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django_q.models import Schedule
 
-from polling.runtime.queue import ensure_tick
+from polling.workers.queue import ensure_tick
 
 pytestmark = pytest.mark.django_db
 MODELS = [model for model in admin.site._registry if model._meta.app_label in ("polling", "django_q")]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from instances.models import Organization
 from polling.admin.export import cell, csv_lines
 from polling.models import DeliveryAttempt, Event, Notification, PollRun
-from polling.reports import walking
+from polling.reports import keyset_walk
 from tests.filling import Filled, fill
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +67,7 @@ def test_nothing_is_counted(admin_client: Client, filled: Filled) -> None:
 def test_what_is_rare_is_looked_for_in_slices(
     admin_client: Client, filled: Filled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walking, "SLICE", 100)
+    monkeypatch.setattr(keyset_walk, "SLICE", 100)
     Event.objects.filter(pk=50).update(kind="DELETED")
     html = admin_client.get(EVENTS + "?kind__exact=DELETED&p=150").content.decode()
     assert "1 so far: looked through down to event 50." in html
@@ -131,8 +131,8 @@ def test_a_query_that_nobody_links_breaks_nothing(admin_client: Client, filled: 
 
 
 def test_all_that_match_are_exported(admin_client: Client, filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walking, "_BATCH", 7)
-    monkeypatch.setattr(walking, "SLICE", 50)
+    monkeypatch.setattr(keyset_walk, "_BATCH", 7)
+    monkeypatch.setattr(keyset_walk, "SLICE", 50)
     assert [int(row["id"]) for row in exported(admin_client)] == list(range(400, 0, -1))
     created = {int(row["id"]) for row in exported(admin_client, "?kind__exact=CREATED&polled_at__year=2026")}
     assert created == set(Event.objects.filter(kind="CREATED").values_list("pk", flat=True))
@@ -156,7 +156,7 @@ def test_the_selected_are_exported(admin_client: Client, filled: Filled) -> None
 def test_an_export_reads_in_pieces_and_holds_no_transaction(
     admin_client: Client, filled: Filled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walking, "_BATCH", 100)
+    monkeypatch.setattr(keyset_walk, "_BATCH", 100)
     lines = admin_client.get(f"{EVENTS}export/").streaming_content  # type: ignore[attr-defined]
     with CaptureQueriesContext(connection) as captured:
         for _ in range(50):

@@ -11,12 +11,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from cwconnect.email_url import read_email_url
-from polling import alerts
-from polling.chores import CHORES
+from cwconnect.core.email_url import read_email_url
+from cwconnect.site.alert_sender import tell_operator
+from cwconnect.site.periodic_jobs import CHORES
+from polling.alerts import delivery_alerts
 from polling.delivery.pausing import release_delivery
 from polling.models import Alert, Notification
-from polling.telling import tell_operator
 from tests.local_servers import RawServer
 from tests.mail_servers import MailServer
 from tests.polling.conftest import World
@@ -99,7 +99,7 @@ def test_it_stands_in_the_log(
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     with caplog.at_level(logging.WARNING), django_capture_on_commit_callbacks(execute=True):
-        alerts.warn(Kind.PAUSED, telling.instance, "Delivery is paused: a test.", timezone.now())
+        delivery_alerts.warn(Kind.PAUSED, telling.instance, "Delivery is paused: a test.", timezone.now())
     assert "Delivery is paused: a test." in caplog.text
 
 
@@ -118,7 +118,7 @@ def test_it_is_told_once(paused: World, mail_server: MailServer) -> None:
 
 
 def test_many_warnings_are_one_mail(paused: World, mail_server: MailServer) -> None:
-    alerts.warn(Kind.HALF_USED, paused.instance, "Another thing.", timezone.now())
+    delivery_alerts.warn(Kind.HALF_USED, paused.instance, "Another thing.", timezone.now())
     tell_operator(timezone.now())
     ((subject, body),) = mail_server.texts()
     assert subject == "cwconnect: 2 warnings"

@@ -8,7 +8,7 @@ from django.utils import timezone
 from instances.audit import Action
 from instances.models import AuditEntry, Organization
 from polling.delivery.pausing import release_delivery
-from polling.detection.deletions import dismiss_held
+from polling.detection.deletes.deletions import dismiss_held
 from polling.models import PollState
 from tests.site.rows import make_instance, make_notification, make_poll
 

@@ -10,12 +10,12 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from cwconnect.sandbox import SeenRequest
-from polling.detection.backfill import request_backfill
-from polling.detection.poller import PollLoop
-from polling.detection.runs import LEASE, PollJob
+from polling.detection.poll_loop import PollLoop
+from polling.detection.polls.backfill import request_backfill
+from polling.detection.polls.runs import LEASE, PollJob
 from polling.models import PollRun, PollState
-from polling.runtime.due import make_due
-from polling.runtime.leases import LeaseLostError, claim
+from polling.workers.due import make_due
+from polling.workers.leases import LeaseLostError, claim
 from tests.polling.conftest import World, answered
 
 HOUR = timedelta(hours=1)

@@ -15,10 +15,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from instances.models import Instance, Organization
-from polling.delivery.backlogs import AFRESH_EVERY, HEAD, Backlogs, Place
-from polling.delivery.choosing import LATE_COMMIT, Chooser
-from polling.delivery.deliverer import LEASE, DeliveryLoop
-from polling.delivery.parcels import Outcome, Parcel
+from polling.delivery.delivery_loop import LEASE, DeliveryLoop
+from polling.delivery.delivery_request import Outcome, Parcel
+from polling.delivery.scan_cursor import (
+    AFRESH_EVERY,
+    HEAD,
+    Backlogs,
+    Place,
+)
+from polling.delivery.scheduler import LATE_COMMIT, Chooser
 from polling.models import Event, Notification
 from tests.conftest import Tenant
 from tests.polling.notifying import make_instance, make_notifications
@@ -205,7 +210,7 @@ STEPS = st.one_of(
 def test_a_look_finds_what_one_from_the_head_finds(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch, steps: list[tuple[str, *tuple[Any, ...]]]
 ) -> None:
-    monkeypatch.setattr("polling.delivery.shares.MOST", 8)  # so that few make a look go on
+    monkeypatch.setattr("polling.delivery.adaptive_limits.MOST", 8)  # so that few make a look go on
     for model in (Event, Notification, Instance):
         model.objects.all().delete()
     with time_machine.travel(START, tick=False) as travel:

@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from polling.bulk import insert, moment, update, upsert
+from cwconnect.core.bulk_sql import (
+    insert,
+    moment,
+    update,
+    upsert,
+)
 from polling.models import DeliveryAttempt, KnownBody, KnownRecord, LogPosition, Notification
 from tests.polling.conftest import World
 

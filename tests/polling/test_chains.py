@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polling.delivery.chains import Chains
+from polling.delivery.replay.chains import Chains
 
 HISTORIES = st.lists(st.sets(st.integers(0, 6), max_size=3), max_size=12)
 

@@ -8,13 +8,13 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from cwconnect.site.periodic_jobs import run_due_chores
 from instances.models import Instance, ResourcePoll
-from polling.chores import run_due_chores
-from polling.clocks import mend_times
-from polling.delivery.deliverer import deliver_these
+from polling.delivery.delivery_loop import deliver_these
 from polling.detection.jobs import LEASE
+from polling.maintenance.clock_skew import mend_times
 from polling.models import Notification, PollState, Receiver, Site
-from polling.runtime.leases import claim
+from polling.workers.leases import claim
 from tests.polling.conftest import World
 
 HOUR = 3600

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone
 
-from cwconnect.connectwise.resources import default_configuration, find_resource
-from instances.configuration import default_polls
-from instances.poll_configuration import plan_of
+from cwconnect.connectwise.catalogue import default_configuration, find_resource
+from instances.configuration.polls import plan_of
+from instances.configuration.wire import default_polls
 from polling.models import Event, Health, KnownRecord
 from tests.polling.conftest import World
 

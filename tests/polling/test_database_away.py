@@ -9,9 +9,9 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from polling.detection.poller import PollLoop
+from polling.detection.poll_loop import PollLoop
 from polling.models import PollState
-from polling.runtime.due import make_due
+from polling.workers.due import make_due
 from tests.polling.conftest import World
 
 pytestmark = pytest.mark.django_db(transaction=True)

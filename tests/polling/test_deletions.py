@@ -9,14 +9,14 @@ import orjson
 import pytest
 from django.utils import timezone
 
-from polling.detection.absences import Standing
-from polling.detection.deletions import is_mass_delete
+from polling.detection.deletes.deletions import is_mass_delete
+from polling.detection.deletes.missing_records import Standing
+from polling.detection.deletes.sweeps import SweepJob
 from polling.detection.jobs import LEASE
-from polling.detection.poller import POLLS_AND_SWEEPS, PollLoop
-from polling.detection.sweeps import SweepJob
+from polling.detection.poll_loop import POLLS_AND_SWEEPS, PollLoop
 from polling.models import Absence, Event, Health, KnownBody, KnownRecord, PollRun, PollState
-from polling.runtime.due import poll_due_at
-from polling.runtime.leases import LeaseLostError, claim
+from polling.workers.due import poll_due_at
+from polling.workers.leases import LeaseLostError, claim
 from tests.polling.conftest import World
 from tests.polling.sweeping import delete, known, standing, sweep, watch_companies, watch_deletes
 

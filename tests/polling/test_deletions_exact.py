@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cwconnect.sandbox import Store
 from instances.models import Instance
-from polling.detection.poller import POLLS_AND_SWEEPS, PollLoop
+from polling.detection.poll_loop import POLLS_AND_SWEEPS, PollLoop
 from polling.models import Event, PollState, Site
 from tests.polling.conftest import World
 from tests.polling.sweeping import sweep, watch_deletes

@@ -11,13 +11,18 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from instances.configuration import wanted_of
+from instances.configuration.wire import wanted_of
 from instances.provisioning import change_instance
-from polling.detection.deletions import dismiss_held, held_deletes, release_held, sweep_now
+from polling.detection.deletes.deletions import (
+    dismiss_held,
+    held_deletes,
+    release_held,
+    sweep_now,
+)
+from polling.detection.deletes.sweeps import SweepJob
 from polling.detection.jobs import LEASE
-from polling.detection.sweeps import SweepJob
 from polling.models import Health, KnownRecord, PollRun, PollState
-from polling.runtime.leases import claim
+from polling.workers.leases import claim
 from tests.polling.conftest import World
 from tests.polling.sweeping import delete, standing, sweep, watch_deletes
 

@@ -20,11 +20,11 @@ from standardwebhooks import Webhook
 
 from instances.connections import door
 from instances.provisioning import set_enabled
-from polling.delivery.deliverer import DeliveryLoop
-from polling.delivery.parcels import Outcome, Parcel, send
+from polling.delivery.delivery_loop import DeliveryLoop
+from polling.delivery.delivery_request import Outcome, Parcel, send
 from polling.delivery.pausing import pause_delivery, release_delivery
 from polling.models import DeliveryAttempt, DeliveryState, Notification
-from polling.runtime.wakeups import Kind
+from polling.workers.wakeups import Kind
 from tests.polling.conftest import World
 from tests.polling.notifying import make_instance, make_notifications
 from tests.polling.receivers import Got, Receiver, start_receiver

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instances.models import Instance
+from polling.delivery.adaptive_limits import Trust
 from polling.delivery.breaker import LONGEST_WAIT, host_of, probe_wait
-from polling.delivery.choosing import Chooser
-from polling.delivery.deliverer import DeliveryLoop, deliver_due
+from polling.delivery.delivery_loop import DeliveryLoop, deliver_due
 from polling.delivery.pausing import pause_delivery, rearm, release_delivery
-from polling.delivery.shares import Trust
+from polling.delivery.scheduler import Chooser
 from polling.models import Alert, DeliveryState, Notification, Receiver
-from polling.runtime.due import delivery_due_at
+from polling.workers.due import delivery_due_at
 from tests.conftest import Tenant
 from tests.polling import receivers
 from tests.polling.notifying import make_instance, make_notifications

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from instances.models import Instance, ResourcePoll
-from polling.delivery.deliverer import deliver_due
+from polling.delivery.delivery_loop import deliver_due
 from polling.delivery.notifications import Change
 from polling.delivery.pausing import release_delivery
-from polling.detection.known import Remembered, remember
-from polling.eventlog import record_changes
+from polling.detection.event_log import record_changes
+from polling.detection.snapshots import Remembered, remember
 from polling.models import DeliveryState, Event, Notification, PollRun, Receiver
 from tests.conftest import Tenant
 from tests.polling import receivers

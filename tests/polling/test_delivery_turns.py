@@ -11,10 +11,20 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from instances.models import Instance
+from polling.delivery.adaptive_limits import (
+    FIRST,
+    LONGEST_TURN,
+    MOST,
+    PER_HOST,
+    PER_INSTANCE,
+    TURN_SECONDS,
+    Shares,
+    Trust,
+    Turn,
+)
 from polling.delivery.breaker import host_of
-from polling.delivery.deliverer import DeliveryLoop
-from polling.delivery.parcels import Outcome
-from polling.delivery.shares import FIRST, LONGEST_TURN, MOST, PER_HOST, PER_INSTANCE, TURN_SECONDS, Shares, Trust, Turn
+from polling.delivery.delivery_loop import DeliveryLoop
+from polling.delivery.delivery_request import Outcome
 from polling.models import DeliveryAttempt, Notification
 from tests.conftest import Tenant
 from tests.polling.notifying import make_instance, make_notifications
@@ -75,7 +85,7 @@ def test_there_are_no_more_turns_than_threads() -> None:
 
 
 def test_a_turn_is_over_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polling.delivery.shares.TURN_SECONDS", -1)
+    monkeypatch.setattr("polling.delivery.adaptive_limits.TURN_SECONDS", -1)
     turn = Turn(1, HOST)
     turn.note(delivered=True)
     assert not turn.over

@@ -32,19 +32,19 @@ from pytest_django import Settings
 
 from cwconnect.connectwise.errors import ConnectWiseError
 from cwconnect.sandbox import SandboxServer, Store
-from instances.configuration import read_configuration, wanted_of
-from instances.keys import POLLS as POLLS_KEY
-from instances.keys import Wanted
+from instances.configuration.config_keys import POLLS as POLLS_KEY
+from instances.configuration.config_keys import Wanted
+from instances.configuration.wire import read_configuration, wanted_of
 from instances.models import Instance
 from instances.provisioning import change_instance, create_instance, set_enabled
-from polling.detection.backfill import request_backfill
+from polling.detection.deletes.sweeps import SweepJob
 from polling.detection.jobs import LEASE, Job
-from polling.detection.poller import POLLS, POLLS_AND_SWEEPS, PollLoop
-from polling.detection.runs import PollJob
-from polling.detection.sweeps import SweepJob
+from polling.detection.poll_loop import POLLS, POLLS_AND_SWEEPS, PollLoop
+from polling.detection.polls.backfill import request_backfill
+from polling.detection.polls.runs import PollJob
 from polling.models import Event, Health, LogPosition, Notification, PollRun, PollState, Site
-from polling.runtime.due import make_due
-from polling.runtime.leases import LeaseLostError, claim
+from polling.workers.due import make_due
+from polling.workers.leases import LeaseLostError, claim
 from tests.conftest import Tenant
 from tests.polling.model import LOOK_BACK, Rules, Told, Truth
 from tests.sandboxes import start_sandbox

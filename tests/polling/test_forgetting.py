@@ -10,14 +10,14 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
+from cwconnect.site.periodic_jobs import run_due_chores
 from instances.models import Instance, Organization, ResourcePoll
 from instances.provisioning import delete_instance, delete_organization
-from polling.chores import run_due_chores
-from polling.delivery.deliverer import DeliveryLoop, deliver_due
-from polling.delivery.parcels import Outcome
+from polling.delivery.delivery_loop import DeliveryLoop, deliver_due
+from polling.delivery.delivery_request import Outcome
 from polling.detection.jobs import Job
-from polling.detection.poller import PollLoop
-from polling.forgetting import forget_deleted
+from polling.detection.poll_loop import PollLoop
+from polling.maintenance.purge import forget_deleted
 from polling.models import (
     Alert,
     DeliveryAttempt,
@@ -29,7 +29,7 @@ from polling.models import (
     PollState,
     Replay,
 )
-from polling.runtime.due import delivery_due_at, make_due, poll_due_at
+from polling.workers.due import delivery_due_at, make_due, poll_due_at
 from tests.conftest import Tenant
 from tests.every_page import every_page
 from tests.filling import Filled, fill
@@ -144,8 +144,8 @@ def test_it_is_forgotten_whole_and_nothing_else_is(filled: Filled) -> None:
 
 
 def test_what_a_killed_worker_left_is_found_by_the_next(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polling.forgetting.BATCH", 2)
-    monkeypatch.setattr("polling.forgetting.NARROW", 3)
+    monkeypatch.setattr("polling.maintenance.purge.BATCH", 2)
+    monkeypatch.setattr("polling.maintenance.purge.NARROW", 3)
     batches = 0
     before = rows_of(filled.busiest)
 
@@ -155,7 +155,7 @@ def test_what_a_killed_worker_left_is_found_by_the_next(filled: Filled, monkeypa
         if batches % 3 == 0:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("polling.retention.time.sleep", killed)
+    monkeypatch.setattr("polling.maintenance.retention.time.sleep", killed)
     while Instance.objects.filter(pk=filled.busiest.pk).exists():
         try:
             forget_deleted(timezone.now())
@@ -167,7 +167,7 @@ def test_what_a_killed_worker_left_is_found_by_the_next(filled: Filled, monkeypa
 
 
 def test_a_worker_goes_on_the_next_time(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polling.retention.STRETCH", timedelta(0))
+    monkeypatch.setattr("polling.maintenance.retention.STRETCH", timedelta(0))
     assert forget_deleted(timezone.now()) == 0
     assert str(Instance.objects.get(pk=filled.busiest.pk)).endswith(", being deleted")
     monkeypatch.undo()

@@ -12,15 +12,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cwconnect.connectwise import errors
-from instances.configuration import read_configuration, wanted_of
+from instances.configuration.wire import read_configuration, wanted_of
 from instances.provisioning import change_instance, set_enabled
 from polling.detection.failures import PROBE_EVERY, Setback, setback_of
 from polling.detection.outcomes import fail_run, fail_sweep
-from polling.detection.poller import PollLoop, poll_due
-from polling.detection.runs import LEASE, PollJob
+from polling.detection.poll_loop import PollLoop, poll_due
+from polling.detection.polls.runs import LEASE, PollJob
 from polling.models import Health, PollRun, PollState, Site
-from polling.runtime.due import make_due
-from polling.runtime.leases import claim
+from polling.workers.due import make_due
+from polling.workers.leases import claim
 from tests.conftest import Tenant
 from tests.polling.conftest import World, answered
 

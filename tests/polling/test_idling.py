@@ -9,13 +9,13 @@ from typing import Any
 from django.forms import model_to_dict
 from django.utils import timezone
 
-from polling.detection.absences import Standing, absences
-from polling.detection.idling import end_idle, is_idle
+from polling.detection.deletes.missing_records import Standing, absences
 from polling.detection.jobs import LEASE
-from polling.detection.poller import PollLoop
-from polling.detection.runs import PollJob
+from polling.detection.poll_loop import PollLoop
+from polling.detection.polls.idle_polls import end_idle, is_idle
+from polling.detection.polls.runs import PollJob
 from polling.models import Absence, Event, Health, PollRun, PollState
-from polling.runtime.leases import claim
+from polling.workers.leases import claim
 from tests.polling.conftest import World
 
 CLOCKS = ("id", "started_at", "finished_at", "first_date", "opening")
@@ -91,7 +91,7 @@ def test_a_fault_of_ours_in_a_batch_leaves_each_to_itself(watched: World, monkey
     def fail(_: object) -> None:
         raise ValueError("a fault")
 
-    monkeypatch.setattr("polling.detection.idling.insert_new", fail)
+    monkeypatch.setattr("polling.detection.polls.idle_polls.insert_new", fail)
     watched.poll()
     assert (watched.run.status, watched.state.health) == ("complete", Health.HEALTHY)
 
@@ -115,8 +115,8 @@ def test_a_loop_with_polls_under_way_that_has_claimed_all_looks_again_after_a_wh
 
 def test_a_loop_that_left_due_polls_for_want_of_room_looks_at_once(watched: World, monkeypatch: Any) -> None:
     other: Any = SimpleNamespace(site="another", host="another")
-    monkeypatch.setattr("polling.detection.poller.PER_SITE", 0)
+    monkeypatch.setattr("polling.detection.poll_loop.PER_SITE", 0)
     loop = due_loop()
     assert loop.claim(8, [other]) == []
-    monkeypatch.setattr("polling.detection.poller.PER_SITE", 3)
+    monkeypatch.setattr("polling.detection.poll_loop.PER_SITE", 3)
     assert len(loop.claim(8, [other])) == 1

@@ -10,7 +10,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from polling.detection.changes import digest, record_text
-from polling.detection.known import Remembered, remember
+from polling.detection.snapshots import Remembered, remember
 from polling.models import Health, KnownRecord
 from tests.conftest import Tenant
 from tests.polling.conftest import World

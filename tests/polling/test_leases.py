@@ -9,9 +9,16 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from polling.models import Health, PollState
-from polling.runtime import leases
-from polling.runtime.heartbeats import lease_signature
-from polling.runtime.leases import LeaseLostError, claim, fence, release, release_or_owe, release_owed
+from polling.workers import leases
+from polling.workers.heartbeats import lease_signature
+from polling.workers.leases import (
+    LeaseLostError,
+    claim,
+    fence,
+    release,
+    release_or_owe,
+    release_owed,
+)
 from tests.polling.conftest import World
 
 MINUTE = timedelta(minutes=1)

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from cwconnect.logs import AboutFilter
+from cwconnect.core.logs import AboutFilter
 from tests.polling.conftest import World
 
 pytestmark = pytest.mark.django_db
@@ -16,7 +16,7 @@ def test_a_failed_poll_logs_why_with_its_instance(watched: World, caplog: pytest
     caplog.handler.addFilter(AboutFilter())
     watched.store.fail_next(2, status=503)
     watched.poll()
-    (line,) = [record for record in caplog.records if record.name == "polling.detection.poller"]
+    (line,) = [record for record in caplog.records if record.name == "polling.detection.poll_loop"]
     assert line.levelno == logging.WARNING
     assert line.getMessage().startswith("contacts of API_Polling")
     assert line.instance_id == watched.instance.pk  # type: ignore[attr-defined]  # set by the filter

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from polling.detection.poller import PollLoop
-from polling.detection.runs import LEASE, PollJob
+from polling.detection.poll_loop import PollLoop
+from polling.detection.polls.runs import LEASE, PollJob
 from polling.models import Health, PollRun, PollState, Site
-from polling.runtime.leases import LeaseLostError, claim
+from polling.workers.leases import LeaseLostError, claim
 from tests.polling.conftest import World
 
 

@@ -18,15 +18,15 @@ from django.utils import timezone
 
 from instances.models import ResourcePoll
 from instances.provisioning import delete_instance
-from polling.delivery.deliverer import deliver_due
-from polling.delivery.replay import Selection, start_replay
-from polling.detection.poller import PollLoop
-from polling.forgetting import forget_deleted
+from polling.delivery.delivery_loop import deliver_due
+from polling.delivery.replay.replays import Selection, start_replay
+from polling.detection.poll_loop import PollLoop
+from polling.maintenance.purge import forget_deleted
+from polling.maintenance.retention import prune
 from polling.models import Event, LogPosition, PollState
-from polling.reports.searching import STANDINGS, Search, search_events
-from polling.retention import prune
-from polling.runtime.due import delivery_due_at, poll_due_at
-from polling.runtime.heartbeats import bury
+from polling.reports.event_search import STANDINGS, Search, search_events
+from polling.workers.due import delivery_due_at, poll_due_at
+from polling.workers.heartbeats import bury
 from tests.polling.conftest import World
 from tests.polling.notifying import make_notifications
 from tests.polling.sending import change, deliver
@@ -123,7 +123,7 @@ def test_a_replay_queued_in_batches(busy: World, monkeypatch: pytest.MonkeyPatch
         change(busy, 3, 4, title=title)
         deliver(now_due=False)
     for name, value in (("AT_ONCE", 0), ("BATCH", 2)):
-        monkeypatch.setattr(f"polling.delivery.replay.{name}", value)
+        monkeypatch.setattr(f"polling.delivery.replay.replays.{name}", value)
     start_replay(busy.instance, Selection(resource="contacts"), timezone.now())
     with planned():
         assert deliver_due(deadline=float("inf")) == 3

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from cwconnect.site.alert_sender import body_of, subject_of, tell_operator
+from cwconnect.site.periodic_jobs import CHORES
 from instances.provisioning import set_enabled
-from polling.chores import CHORES
+from polling.alerts.auth_alerts import tell_refusals
 from polling.delivery.pausing import release_delivery
 from polling.models import Alert
-from polling.refusals import tell_refusals
-from polling.telling import body_of, subject_of, tell_operator
 from tests.polling.conftest import World
 
 Kind = Alert.Kind

@@ -8,20 +8,20 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from cwconnect.errors import Conflict
-from instances.configuration import read_configuration, wanted_of
+from cwconnect.core.errors import Conflict
+from instances.configuration.wire import read_configuration, wanted_of
 from instances.models import AuditEntry, Instance
 from instances.provisioning import change_instance, set_enabled
 from instances.secrets import Secret
-from polling.delivery.deliverer import deliver_these
-from polling.detection.poller import poll_due, sweep_these
-from polling.detection.repair_job import RepairJob, claim_repairs, start_repair
-from polling.detection.verification import finding_of, start_verification, verify
-from polling.detection.verification_job import MOST_FAILURES
+from polling.delivery.delivery_loop import deliver_these
+from polling.detection.poll_loop import poll_due, sweep_these
+from polling.maintenance.retention import prune
 from polling.models import Event, KnownRecord, Notification, PollRun, PollState, Repair, Site, Verification
-from polling.retention import prune
-from polling.runtime.due import poll_due_at
-from polling.runtime.leases import LeaseLostError
+from polling.verification.repair_job import RepairJob, claim_repairs, start_repair
+from polling.verification.report import finding_of, start_verification, verify
+from polling.verification.verification_job import MOST_FAILURES
+from polling.workers.due import poll_due_at
+from polling.workers.leases import LeaseLostError
 from tests.polling.conftest import World
 from tests.polling.receivers import Receiver
 from tests.polling.sweeping import delete, sweep, watch_deletes
@@ -51,7 +51,7 @@ def lossy(world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> 
     Notification.objects.update(state=Notification.State.FAILED)
     receiver.got.clear()
     nothing_else_is_due()
-    monkeypatch.setattr("polling.detection.rereading.MOST_IDS", 1)
+    monkeypatch.setattr("polling.detection.reads_by_id.MOST_IDS", 1)
     start_verification(world.state.resource_poll, timezone.now())
     work()
     found = finding_of(Verification.objects.get())

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from polling.delivery.chains import Chains
-from polling.delivery.deliverer import DeliveryLoop
+from polling.delivery.delivery_loop import DeliveryLoop
 from polling.delivery.pausing import release_delivery
-from polling.delivery.replay import Selection, count_selected, start_replay
+from polling.delivery.replay.chains import Chains
+from polling.delivery.replay.replays import Selection, count_selected, start_replay
 from polling.models import DeliveryAttempt, DeliveryState, Event, Notification, Replay
 from tests.conftest import Tenant
 from tests.polling.conftest import World

@@ -16,13 +16,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from instances.models import Instance
-from polling.delivery import replay
-from polling.delivery.deliverer import deliver_due
-from polling.delivery.replay import Selection, queue_due_replays, selection_of, start_replay
+from polling.delivery.delivery_loop import deliver_due
+from polling.delivery.replay import replays
+from polling.delivery.replay.replays import (
+    Selection,
+    queue_due_replays,
+    selection_of,
+    start_replay,
+)
 from polling.models import Event, Notification, Replay
 from polling.models import Receiver as BreakerRow
-from polling.runtime.due import delivery_due_at
-from polling.runtime.leases import LeaseLostError, claim
+from polling.workers.due import delivery_due_at
+from polling.workers.leases import LeaseLostError, claim
 from tests.conftest import Tenant
 from tests.polling.notifying import make_instance, make_notifications
 from tests.polling.receivers import Got, Receiver
@@ -34,8 +39,8 @@ DONE: dict[str, Any] = {"state": Notification.State.DELIVERED, "next_attempt_at"
 @pytest.fixture
 def told(tenant: Tenant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Instance:
     """An instance with five delivered notifications, where three are too many for a request, and two make a batch."""
-    monkeypatch.setattr(replay, "AT_ONCE", 2)
-    monkeypatch.setattr(replay, "BATCH", 2)
+    monkeypatch.setattr(replays, "AT_ONCE", 2)
+    monkeypatch.setattr(replays, "BATCH", 2)
     instance = make_instance(tenant.organization, receiver.url)
     make_notifications(instance, [[number] for number in range(1, 6)], **DONE)
     return instance
@@ -47,9 +52,9 @@ def ask(instance: Instance, **selection: Any) -> Replay:
 
 def killed(started: Replay) -> str:
     """A worker that queued one batch and was killed; give its token."""
-    token, _ = claim(Replay.objects.all(), [started.pk], now=timezone.now(), length=replay.LEASE)
+    token, _ = claim(Replay.objects.all(), [started.pk], now=timezone.now(), length=replays.LEASE)
     keys = list(Notification.objects.order_by("pk").values_list("pk", flat=True)[:2])
-    replay._queue_batch(started, token, keys)
+    replays._queue_batch(started, token, keys)
     return token
 
 
@@ -104,7 +109,7 @@ def test_a_worker_that_was_overtaken_queues_nothing(told: Instance) -> None:
     queue_due_replays(deadline=EVER)
     Notification.objects.update(replay=None)
     with pytest.raises(LeaseLostError):
-        replay._queue_batch(started, token, [Notification.objects.latest("pk").pk])
+        replays._queue_batch(started, token, [Notification.objects.latest("pk").pk])
     assert not Notification.objects.filter(replay__isnull=False).exists()
     assert Replay.objects.get().queued == 5
 
@@ -119,7 +124,7 @@ def test_what_is_made_later_is_no_part_of_it(told: Instance) -> None:
 
 def test_very_notifications_are_chosen_by_their_ids(told: Instance) -> None:
     chosen = Notification.objects.order_by("-pk")[:3]
-    (started,) = replay.replay_notifications(Notification.objects.filter(pk__in=[row.pk for row in chosen]), NOW)
+    (started,) = replays.replay_notifications(Notification.objects.filter(pk__in=[row.pk for row in chosen]), NOW)
     assert (started.stage, started.what) == ("queueing", "chosen notifications")
     queue_due_replays(deadline=EVER)
     queued = Notification.objects.filter(replay=started).order_by("-pk")
@@ -143,7 +148,7 @@ class Arrivals:
 
     def deliver(self) -> None:
         """Deliver what is left of all replays, whatever waits stand in the way."""
-        while any(replay.stage != "ended" for replay in Replay.objects.all()):
+        while any(one.stage != "ended" for one in Replay.objects.all()):
             past = timezone.now() - timedelta(seconds=1)
             BreakerRow.objects.filter(open_until__isnull=False).update(open_until=past)
             Notification.objects.filter(next_attempt_at__isnull=False).update(next_attempt_at=past)

@@ -7,7 +7,7 @@ from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.test import Client
 
-from cwconnect.copies import IDS_SKIPPED
+from cwconnect.site.backup import IDS_SKIPPED
 from instances.models import AuditEntry
 from polling.models import Event, LogPosition
 from tests.polling.conftest import World

@@ -11,9 +11,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from polling.chores import run_due_chores
+from cwconnect.site.periodic_jobs import run_due_chores
+from polling.maintenance.retention import prune, prune_told
 from polling.models import DeliveryAttempt, Event, KnownBody, KnownRecord, Notification, PollRun, Replay
-from polling.retention import prune, prune_told
 from tests.polling.conftest import World
 
 LATER = timedelta(days=31)
@@ -113,14 +113,14 @@ def test_the_worker_prunes_for_a_while_and_goes_on_the_next_time(
     watched: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told(watched, State.DELIVERED)
-    monkeypatch.setattr("polling.retention.STRETCH", timedelta(0))
+    monkeypatch.setattr("polling.maintenance.retention.STRETCH", timedelta(0))
     assert prune_told(timezone.now() + LATER).notifications == 0
     monkeypatch.undo()
     assert prune_told(timezone.now() + LATER).notifications == 1
 
 
 def test_what_stays_is_walked_past_once(watched: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polling.retention.BATCH", 2)
+    monkeypatch.setattr("polling.maintenance.retention.BATCH", 2)
     ages = [(State.FAILED, 50), *[(State.DELIVERED, age) for age in (49, 48, 48, 47, 46)]]
     now = timezone.now()
     for state, days in ages:
@@ -134,18 +134,18 @@ def test_what_stays_is_walked_past_once(watched: World, monkeypatch: pytest.Monk
 def test_a_worker_that_is_asked_to_stop_ends_with_the_batch_under_way(
     watched: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("polling.retention.BATCH", 1)
+    monkeypatch.setattr("polling.maintenance.retention.BATCH", 1)
     for _ in range(3):
         told(watched, State.DELIVERED)
     asked = iter([False, True, True])
-    monkeypatch.setattr("polling.retention.stopping", lambda: next(asked))
+    monkeypatch.setattr("polling.maintenance.retention.stopping", lambda: next(asked))
     assert prune_told(timezone.now() + LATER).notifications == 1
 
 
 def test_each_batch_leaves_others_as_much_time_as_it_took(watched: World, monkeypatch: pytest.MonkeyPatch) -> None:
     told(watched, State.DELIVERED)
     pauses: list[float] = []
-    monkeypatch.setattr("polling.retention.time.sleep", pauses.append)
+    monkeypatch.setattr("polling.maintenance.retention.time.sleep", pauses.append)
     began = time.monotonic()
     prune_told(timezone.now() + LATER)
     assert len(pauses) == 2  # after the notification and after the run, not after the looks that found nothing

@@ -11,10 +11,10 @@ import time_machine
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from instances.configuration import wanted_of
+from instances.configuration.wire import wanted_of
+from instances.credentials.signature_keys import new_signature_key, rotate_signature_key
 from instances.models import Instance
 from instances.provisioning import change_instance
-from instances.signature_keys import new_signature_key, rotate_signature_key
 from polling.delivery.signing import elements_signature
 from tests.polling.conftest import World
 from tests.polling.receivers import Receiver

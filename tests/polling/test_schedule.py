@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polling.delivery.schedule import next_wait, retry_after_seconds
+from polling.delivery.retry_schedule import next_wait, retry_after_seconds
 
 SCHEDULE = [0.0, 5.0, 300.0]
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

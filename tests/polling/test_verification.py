@@ -12,12 +12,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from polling.delivery.deliverer import deliver_these
+from polling.delivery.delivery_loop import deliver_these
 from polling.detection.jobs import LEASE
-from polling.detection.repair import BusyError, repair
-from polling.detection.verification import Finding, verify
 from polling.models import DeliveryState, Event, KnownRecord, Notification, PollRun, PollState
-from polling.runtime.leases import claim
+from polling.verification.repair import BusyError, repair
+from polling.verification.report import Finding, verify
+from polling.workers.leases import claim
 from tests.polling.conftest import World
 from tests.polling.receivers import Receiver, start_receiver
 

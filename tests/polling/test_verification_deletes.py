@@ -9,14 +9,14 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from instances.configuration import read_configuration, wanted_of
+from instances.configuration.wire import read_configuration, wanted_of
 from instances.models import ResourcePoll
 from instances.provisioning import change_instance
-from polling.delivery.deliverer import deliver_these
+from polling.delivery.delivery_loop import deliver_these
 from polling.detection.changes import DIGEST_VERSION
-from polling.detection.repair import repair
-from polling.detection.verification import Finding, verify
 from polling.models import Event, KnownBody, KnownRecord, Notification, PollRun, PollState
+from polling.verification.repair import repair
+from polling.verification.report import Finding, verify
 from tests.polling.conftest import World
 from tests.polling.receivers import Receiver
 from tests.polling.sweeping import delete, sweep, watch_companies, watch_deletes

@@ -10,19 +10,19 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from cwconnect.errors import Conflict
-from instances.configuration import read_configuration, wanted_of
+from cwconnect.core.errors import Conflict
+from instances.configuration.wire import read_configuration, wanted_of
 from instances.models import Instance
 from instances.provisioning import change_instance, set_enabled
 from instances.secrets import Secret
-from polling.detection.comparison import Comparison
-from polling.detection.poller import poll_due
-from polling.detection.verification import finding_of, start_verification, verify
-from polling.detection.verification_job import MOST_FAILURES, claim_verifications
+from polling.detection.poll_loop import poll_due
+from polling.maintenance.retention import prune
 from polling.models import Event, KnownRecord, PollState, Site, Verification
-from polling.retention import prune
-from polling.runtime.due import poll_due_at
-from polling.runtime.leases import LeaseLostError
+from polling.verification.comparison import Comparison
+from polling.verification.report import finding_of, start_verification, verify
+from polling.verification.verification_job import MOST_FAILURES, claim_verifications
+from polling.workers.due import poll_due_at
+from polling.workers.leases import LeaseLostError
 from tests.polling.conftest import World
 
 Status = Verification.Status

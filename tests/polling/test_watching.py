@@ -9,12 +9,12 @@ import pytest
 from django.utils import timezone
 
 from cwconnect.sandbox import SandboxServer
-from instances.configuration import read_configuration, wanted_of
+from instances.configuration.wire import read_configuration, wanted_of
 from instances.models import ResourcePoll
 from instances.provisioning import ConnectWiseRefusal, change_instance, set_enabled
-from polling.detection.runs import LEASE, PollJob
+from polling.detection.polls.runs import LEASE, PollJob
 from polling.models import Event, KnownRecord, PollRun, PollState
-from polling.runtime.leases import LeaseLostError, claim
+from polling.workers.leases import LeaseLostError, claim
 from tests.polling.conftest import World
 from tests.sandboxes import start_sandbox
 

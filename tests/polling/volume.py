@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.utils import timezone
 
+from cwconnect.core.bulk_sql import insert, moment
 from instances.models import Organization, ResourcePoll
-from polling.bulk import insert, moment
 from polling.models import DeliveryAttempt, Event, KnownRecord, Notification, PollRun, PollState
 from tests.polling.notifying import make_instance
 

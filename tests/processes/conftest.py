@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cwconnect.demo import free_port
+from cwconnect.site.demo import free_port
 from tests.processes.databases import drop_storage
 from tests.processes.services import Service, manage, wait_until
 

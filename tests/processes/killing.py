@@ -20,8 +20,8 @@ from tests.polling.receivers import Got, start_receiver
 WORKER = """
 import sys, time, django
 django.setup()
-from polling.delivery.deliverer import deliver_due
-from polling.runtime.heartbeats import join_cluster
+from polling.delivery.delivery_loop import deliver_due
+from polling.workers.heartbeats import join_cluster
 join_cluster("killed", sys.argv[1])
 while True:
     deliver_due(deadline=time.monotonic() + 60)
@@ -94,7 +94,7 @@ def _live_and_die(traffic: Traffic, count: int, number: int, kills: int) -> int:
     Counted is what it had sent or was about to: what carries its leases when it is dead.
     """
     from polling.models import Notification
-    from polling.runtime.heartbeats import bury
+    from polling.workers.heartbeats import bury
 
     worker = _start(number)
     until = (number + 1) * count // (kills + 2)

@@ -103,7 +103,7 @@ class Service:
 
     def roles(self) -> dict[str, Seen]:
         """Give the cluster's processes by what they are; empty unless it is complete."""
-        cluster = self.those("polling.runtime.cluster")
+        cluster = self.those("polling.workers.cluster")
         pids = {seen.pid for seen in cluster}
         main = [seen for seen in cluster if seen.parent not in pids]
         if len(main) != 1 or len(cluster) != 6:
@@ -167,5 +167,5 @@ def ask(data: Path, *arguments: str, environment: dict[str, str] | None = None, 
 
 def poll_now(data: Path) -> None:
     """Make all polls due, beside what runs already."""
-    model, make_due = "from polling.models import PollState", "from polling.runtime.due import make_due"
+    model, make_due = "from polling.models import PollState", "from polling.workers.due import make_due"
     ask(data, "shell", "-v0", "-c", f"{model}; {make_due}; make_due(PollState.objects.all())")

@@ -13,9 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from cwconnect.demo import Api, Demo, free_port, instance_body
-from cwconnect.receiver import Arrival, Receiver
 from cwconnect.sandbox import SandboxServer
+from cwconnect.site.demo import (
+    Api,
+    Demo,
+    free_port,
+    instance_body,
+)
+from cwconnect.site.demo_receiver import Arrival, Receiver
 from tests.processes.services import Service, ask, manage, poll_now, wait_until
 from tests.sandboxes import start_sandbox
 
@@ -116,7 +121,7 @@ def test_workers_replaced_one_by_one_lose_nothing(data: Path) -> None:
         old.wait_for_roles()
         for generation in range(2):
             new = running.enter_context(manage(data, "work", environment=LOCAL))
-            wait_until(lambda: len(new.those("polling.runtime.cluster")) == 12, 60, "both", lambda: new.output)  # noqa: B023
+            wait_until(lambda: len(new.those("polling.workers.cluster")) == 12, 60, "both", lambda: new.output)  # noqa: B023
             for contact in range(1, 11):
                 sandbox.store.change("contacts", contact, {"title": f"generation {generation}"})
             before = len(arrivals)

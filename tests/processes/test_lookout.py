@@ -10,11 +10,11 @@ from django.utils import timezone
 from django_q.models import Schedule
 from django_q.signals import pre_enqueue
 
+from cwconnect.site.periodic_jobs import CHORES, run_due_chores
 from polling import tasks
-from polling.chores import CHORES, run_due_chores
-from polling.clocks import mend_times
-from polling.runtime import heartbeats, queue
-from polling.runtime.lookout import Lookout
+from polling.maintenance.clock_skew import mend_times
+from polling.workers import heartbeats, queue
+from polling.workers.watchdog import Lookout
 
 pytestmark = pytest.mark.django_db
 

@@ -15,13 +15,18 @@ import pytest
 from pytest_django import Settings
 from standardwebhooks import Webhook
 
-from cwconnect.checks import check_queue, least_retry
-from cwconnect.processes import Child, watch_parent
-from cwconnect.receiver import Arrival, Receiver, read_arrivals, verify
-from cwconnect.together import Together
+from cwconnect.core.process_group import Together
+from cwconnect.core.processes import Child, watch_parent
+from cwconnect.site.checks import check_queue, least_retry
+from cwconnect.site.demo_receiver import (
+    Arrival,
+    Receiver,
+    read_arrivals,
+    verify,
+)
 from polling.delivery.signing import signature_headers
-from polling.runtime.posts import Post
-from polling.runtime.supervisor import pauses
+from polling.workers.supervisor import pauses
+from polling.workers.supervisor_slot import Post
 
 KEY = "whsec_" + base64.b64encode(b"some random bytes").decode()
 

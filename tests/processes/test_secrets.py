@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from cwconnect.demo import free_port
+from cwconnect.site.demo import free_port
 from tests.local_servers import RawServer
 from tests.mail_servers import MailServer
 from tests.polling.receivers import Receiver, start_receiver
@@ -175,9 +175,9 @@ Membership.objects.create(account=account, organization=Organization.objects.get
 """
 TELL = """
 from django.utils import timezone
-from polling.refusals import tell_refusals
-from polling.runtime.pulse import send_pulse
-from polling.telling import tell_operator
+from polling.alerts.auth_alerts import tell_refusals
+from cwconnect.site.healthcheck_ping import send_pulse
+from cwconnect.site.alert_sender import tell_operator
 now = timezone.now()
 tell_refusals(now), tell_operator(now), send_pulse(now)
 """

@@ -31,15 +31,16 @@ AWAY = {
     ),
     "the proxy": (
         {"CWCONNECT_HTTP_PROXY": f"http://user:{PASSWORD}@127.0.0.1:9"},
-        "from instances.connections import door; from cwconnect.http import NOTIFICATION_LIMITS;"
+        "from instances.connections import door; from cwconnect.outbound import NOTIFICATION_LIMITS;"
         "door().request('GET', 'http://1.1.1.1/', headers={}, limits=NOTIFICATION_LIMITS)",
     ),
     "the mail server": (
         {"CWCONNECT_EMAIL_URL": f"smtp://user:{PASSWORD}@127.0.0.1:9/?to=a@b.c"},
-        "from polling import telling; from cwconnect.email_url import read_email_url; from django.conf import settings;"
+        "from cwconnect.site import alert_sender; from cwconnect.core.email_url import read_email_url;"
+        "from django.conf import settings;"
         "from polling.models import Alert; from instances.models import Organization;"
         "from django.utils import timezone;"
-        "telling._mail(read_email_url(settings.EMAIL_URL),"
+        "alert_sender._mail(read_email_url(settings.EMAIL_URL),"
         " [Alert(organization=Organization(name='A'), kind='paused', created_at=timezone.now())])",
     ),
 }

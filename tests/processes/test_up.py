@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cwconnect.demo import free_port
+from cwconnect.site.demo import free_port
 from tests.processes.services import Service, manage, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
@@ -48,7 +48,9 @@ def test_a_signal_ends_everything_within_ten_seconds(up: Service, number: int) -
         assert up.ends_within(10) == 0
 
 
-@pytest.mark.parametrize(("part", "name"), [("gunicorn", "The web server"), ("cwconnect.follow work", "The worker")])
+@pytest.mark.parametrize(
+    ("part", "name"), [("gunicorn", "The web server"), ("cwconnect.core.run_with_parent work", "The worker")]
+)
 def test_the_death_of_one_part_ends_the_other_with_exit_code_1(up: Service, part: str, name: str) -> None:
     with up:
         next(seen for seen in up.those(part) if seen.parent == up.process.pid).kill()

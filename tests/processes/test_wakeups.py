@@ -14,10 +14,10 @@ from instances.models import Instance, Organization, ResourcePoll
 from instances.secrets import Secret
 from polling import tasks
 from polling.models import Notification, PollState, Site
-from polling.runtime import heartbeats, wakeups
-from polling.runtime import queue as queueing
-from polling.runtime.due import delivery_due_at, poll_due_at
-from polling.runtime.wakeups import Kind
+from polling.workers import heartbeats, wakeups
+from polling.workers import queue as queueing
+from polling.workers.due import delivery_due_at, poll_due_at
+from polling.workers.wakeups import Kind
 
 SECOND = timedelta(seconds=1)
 

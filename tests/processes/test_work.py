@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cwconnect.demo import free_port
+from cwconnect.site.demo import free_port
 from tests.processes.services import Service, manage, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
@@ -17,9 +17,9 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 IMPATIENT = """
 import django; django.setup()
 from django.core.management import call_command; call_command("migrate", verbosity=0)
-from polling.clocks import mend_times
-from polling.runtime.lookout import Timings
-from polling.runtime.supervisor import Supervisor
+from polling.maintenance.clock_skew import mend_times
+from polling.workers.watchdog import Timings
+from polling.workers.supervisor import Supervisor
 supervisor = Supervisor(workers=2, mend_times=mend_times, timings=Timings(beat=1.0, stale=5.0))
 supervisor.catch_signals()
 supervisor.run()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cwconnect.processes import Child
+from cwconnect.core.processes import Child
 
 
 @pytest.fixture

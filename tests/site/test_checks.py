@@ -14,7 +14,12 @@ from django.core.checks import CheckMessage
 from django.db import OperationalError, connection
 from pytest_django import Settings
 
-from cwconnect.checks import check_encryption_keys, check_front_door, check_stored_secrets, check_urls
+from cwconnect.site.checks import (
+    check_encryption_keys,
+    check_front_door,
+    check_stored_secrets,
+    check_urls,
+)
 from instances.models import Organization
 from tests.site.rows import make_instance
 

@@ -10,7 +10,7 @@ from django.test import RequestFactory
 from django.views.debug import technical_500_response
 from pytest_django import Settings
 
-from cwconnect import env
+from cwconnect.core import env
 
 # Made anew, since the page shows the source around the error.
 SECRETS = {

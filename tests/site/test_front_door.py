@@ -21,9 +21,9 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from cwconnect.front_door import client_address
-from cwconnect.sessions import SessionStore
-from polling.chores import forget_attempts
+from cwconnect.core.client_ip import client_address
+from cwconnect.core.sessions import SessionStore
+from cwconnect.site.periodic_jobs import forget_attempts
 from tests.processes.services import wait_until
 from tests.site.test_checks import manage
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from instances.models import Organization
-from polling.runtime.heartbeats import beat
+from polling.workers.heartbeats import beat
 from tests.site.rows import make_instance, make_notification, make_poll
 
 

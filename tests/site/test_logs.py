@@ -11,9 +11,17 @@ from collections.abc import Iterator
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from cwconnect import env
-from cwconnect.logs import MASK, AboutFilter, JsonFormatter, LineFormatter, about, configuration, redact
-from cwconnect.request_ids import RequestIdFilter, new_request_id
+from cwconnect.core import env
+from cwconnect.core.logs import (
+    MASK,
+    AboutFilter,
+    JsonFormatter,
+    LineFormatter,
+    about,
+    configuration,
+    redact,
+)
+from cwconnect.core.request_ids import RequestIdFilter, new_request_id
 
 KEY = "ZmDfcTF7_60GrrY167zsiPd67pEvs0aGOv2oasOM1Pg="
 

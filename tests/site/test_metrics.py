@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from instances.models import Organization, ResourcePoll
 from polling.models import DeliveryAttempt, Notification, PollRun, Tally
-from polling.reports import tallies
+from polling.reports import counters
 from tests.site.rows import make_attempt, make_instance, make_notification, make_poll, make_run
 
 MINUTE = timedelta(minutes=1)
@@ -91,7 +91,7 @@ def test_attempts_are_told_apart_by_outcome(notification: Notification) -> None:
     for status, kind in ((204, ""), (200, ""), (503, ""), (410, ""), (None, "timed out")):
         make_attempt(notification, now, finished_at=now, seconds=0.3, status=status, error_kind=kind)
     make_attempt(notification, now)
-    make_attempt(notification, now - 2 * tallies.CUT_OFF)
+    make_attempt(notification, now - 2 * counters.CUT_OFF)
     found = scrape()
     counted = {name[1]: value for name, value in found.items() if name[0] == "cwconnect_deliveries_total"}
     assert counted == {"delivered": 2, "status_5xx": 1, "status_4xx": 1, "timed_out": 1, "cut_off": 1}
@@ -118,7 +118,7 @@ def test_no_label_names_a_customer(poll: ResourcePoll) -> None:
 
 
 def complete(now: datetime) -> int:
-    return tallies.read(tallies.RUNS, now).counts["poll", "complete"]
+    return counters.read(counters.RUNS, now).counts["poll", "complete"]
 
 
 def test_what_retention_deletes_stays_counted(poll: ResourcePoll) -> None:
@@ -126,7 +126,7 @@ def test_what_retention_deletes_stays_counted(poll: ResourcePoll) -> None:
     for _ in range(3):
         make_run(poll, now)
     later = now + 5 * MINUTE
-    tallies.advance(later)
+    counters.advance(later)
     PollRun.objects.all().delete()
     assert complete(later) == 3
     make_run(poll, later)
@@ -138,25 +138,25 @@ def test_a_run_that_ends_after_the_tally_passed_it_is_counted_once(poll: Resourc
     slow = make_run(poll, now, seconds=None)
     make_run(poll, now)
     for minute in (5, 6):
-        tallies.advance(now + minute * MINUTE)
+        counters.advance(now + minute * MINUTE)
     assert complete(now) == 1
     assert Tally.objects.get(name="runs").open == [slow.pk]
     PollRun.objects.filter(pk=slow.pk).update(status=PollRun.Status.COMPLETE, finished_at=now + 7 * MINUTE)
     assert complete(now) == 2
-    tallies.advance(now + 8 * MINUTE)
-    tallies.advance(now + 9 * MINUTE)
+    counters.advance(now + 8 * MINUTE)
+    counters.advance(now + 9 * MINUTE)
     assert complete(now) == 2
     assert Tally.objects.get(name="runs").open == []
 
 
 def test_many_rows_are_passed_in_steps(poll: ResourcePoll, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tallies, "STEP", 2)
+    monkeypatch.setattr(counters, "STEP", 2)
     now = timezone.now()
     for _ in range(4):
         make_run(poll, now - 5 * MINUTE)
     last = make_run(poll, now - 5 * MINUTE)
     PollRun.objects.filter(pk=last.pk).update(id=last.pk + 10**9)  # a gap, as a restore leaves it among the events
-    tallies.advance(now)
+    counters.advance(now)
     assert Tally.objects.get(name="runs").upto == last.pk + 10**9
     assert complete(now) == 5
 
@@ -165,7 +165,7 @@ def test_a_fresh_row_is_not_passed_for_a_smaller_id_may_still_appear(poll: Resou
     now = timezone.now()
     old = make_run(poll, now - 5 * MINUTE)
     make_run(poll, now)
-    tallies.advance(now)
+    counters.advance(now)
     assert Tally.objects.get(name="runs").upto == old.pk
 
 
@@ -176,10 +176,10 @@ def test_counts_never_shrink_while_tallies_move_on(poll: ResourcePoll, notificat
         now = start + minute * MINUTE
         make_attempt(notification, now, finished_at=now, seconds=1.0, status=200)
         if minute % 3 == 0:
-            tallies.advance(now)
+            counters.advance(now)
         if minute == 8:
             DeliveryAttempt.objects.filter(started_at__lt=start + 2 * MINUTE).delete()
-        total = tallies.read(tallies.ATTEMPTS, now).timed
+        total = counters.read(counters.ATTEMPTS, now).timed
         assert total == seen + 1
         seen = total
 

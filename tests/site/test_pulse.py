@@ -10,10 +10,10 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
+from cwconnect.site.healthcheck_ping import send_pulse
+from cwconnect.site.periodic_jobs import run_due_chores
 from instances.models import Organization
-from polling.chores import run_due_chores
-from polling.runtime.heartbeats import beat
-from polling.runtime.pulse import send_pulse
+from polling.workers.heartbeats import beat
 from tests.local_servers import RawServer, always, answer, requests_of
 from tests.site.rows import make_instance, make_poll
 

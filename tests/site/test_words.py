@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cwconnect.words import counted
+from cwconnect.core.text import counted
 
 
 @pytest.mark.parametrize(

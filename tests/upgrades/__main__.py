@@ -45,9 +45,9 @@ def main(version: str) -> None:
 
 
 def _live(site: Site, url: str, receiver: Any) -> None:
-    from instances.configuration import read_configuration
-    from instances.issuing import issue_secrets
-    from instances.keys import Wanted
+    from instances.configuration.config_keys import Wanted
+    from instances.configuration.wire import read_configuration
+    from instances.credentials.issuing import issue_secrets
     from instances.models import Organization
     from instances.provisioning import create_instance
     from tests.polling.sending import deliver
@@ -87,9 +87,9 @@ def _live(site: Site, url: str, receiver: Any) -> None:
 
 
 def _poll() -> None:
-    from polling.detection.poller import PollLoop
+    from polling.detection.poll_loop import PollLoop
     from polling.models import PollState
-    from polling.runtime.due import make_due
+    from polling.workers.due import make_due
 
     make_due(PollState.objects.all())
     PollLoop(PollState.objects.all(), deadline=float("inf")).run()

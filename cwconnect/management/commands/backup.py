@@ -9,8 +9,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from cwconnect import copies, kept_keys
-from polling.terminal import progress
+from cwconnect.core.terminal import progress
+from cwconnect.site import backup, key_backup
 
 _KEYS_NEEDED = (
     "Its secrets can only be read with the encryption keys ({where}), which are not in it: keep a copy of them, apart "
@@ -54,9 +54,9 @@ class Command(BaseCommand):
                 def report(done: int, total: int) -> None:
                     display.update(bar, completed=done, total=total, done=f"{done} of {total}")
 
-                copies.take(database, file, timezone.now(), progress=report)
-            keys = kept_keys.copy(settings.DATA_DIR, file) if options["with_keys"] else None
-        except (copies.CopyError, kept_keys.KeysError) as error:
+                backup.take(database, file, timezone.now(), progress=report)
+            keys = key_backup.copy(settings.DATA_DIR, file) if options["with_keys"] else None
+        except (backup.CopyError, key_backup.KeysError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{file}: {file.stat().st_size / 1e6:.1f} MB.")
         if keys:

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from cwconnect.licences import packages
+from cwconnect.site.licences import packages
 
 
 class Command(BaseCommand):

@@ -12,12 +12,12 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
-from cwconnect import copies, kept_keys
+from cwconnect.core.database_lock import InUseError, alone
+from cwconnect.core.terminal import progress
 from cwconnect.management.commands.backup import embedded_database
-from cwconnect.presence import InUseError, alone
+from cwconnect.site import backup, key_backup
 from instances import audit
 from instances.audit import Action
-from polling.terminal import progress
 
 _AFTERWARDS = """\
 Restored as of {taken}. The database before is kept as {aside}.
@@ -46,26 +46,26 @@ class Command(BaseCommand):
         connection.close()
         try:
             with alone(settings.DATA_DIR):
-                keys = kept_keys.read(file) if options["with_keys"] else {}
+                keys = key_backup.read(file) if options["with_keys"] else {}
                 self._check(file, keys)
                 if keys:
-                    kept_keys.put_back(keys, settings.DATA_DIR)  # first: present ones are kept, so nothing is lost
+                    key_backup.put_back(keys, settings.DATA_DIR)  # first: present ones are kept, so nothing is lost
                 self._put_back(file, database, aside, quiet=options["verbosity"] == 0)
-        except (copies.CopyError, kept_keys.KeysError, InUseError) as error:
+        except (backup.CopyError, key_backup.KeysError, InUseError) as error:
             raise CommandError(f"Nothing was changed. {error}") from error
-        taken = copies.taken_at(database) or "the moment when that file was written"
+        taken = backup.taken_at(database) or "the moment when that file was written"
         self._record(taken)
         self.stdout.write(_AFTERWARDS.format(taken=taken, aside=aside))
 
     def _check(self, file: Path, keys: Mapping[str, str]) -> None:
-        copies.check(file)
+        backup.check(file)
         known = set(MigrationLoader(None, ignore_no_migrations=True).disk_migrations)
         ours = {"instances", "polling"}
-        if newer := sorted(name for app, name in copies.migrations(file) - known if app in ours):
-            raise copies.CopyError(f"The backup is of a newer version of cwconnect: it has {', '.join(newer)}.")
+        if newer := sorted(name for app, name in backup.migrations(file) - known if app in ours):
+            raise backup.CopyError(f"The backup is of a newer version of cwconnect: it has {', '.join(newer)}.")
         encryption_keys = keys["encryption_keys"].split(",") if keys else settings.ENCRYPTION_KEYS
-        if not kept_keys.opens(encryption_keys, copies.secrets(file)):
-            raise kept_keys.KeysError(
+        if not key_backup.opens(encryption_keys, backup.secrets(file)):
+            raise key_backup.KeysError(
                 "The keys at hand don't open the backup's secrets. Set CWCONNECT_ENCRYPTION_KEYS, put the file "
                 "encryption_keys back into the data folder, or restore --with-keys if FILE.keys was written with it."
             )
@@ -77,7 +77,7 @@ class Command(BaseCommand):
             def report(done: int, total: int) -> None:
                 display.update(bar, completed=done, total=total, done=f"{done} of {total}")
 
-            copies.put_back(file, database, aside, progress=report)
+            backup.put_back(file, database, aside, progress=report)
 
     def _record(self, taken: str) -> None:
         # An older backup has no such table until it is migrated; the restore must not fail for that.

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from instances import audit
 from instances.audit import Action
-from polling.eventlog import skip_ids
+from polling.detection.event_log import skip_ids
 
 _DONE = """\
 Events get ids a billion further on, so that none is taken for one that was told since the backup; everybody has to sign

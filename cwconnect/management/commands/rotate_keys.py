@@ -8,11 +8,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from cwconnect import env
+from cwconnect.core import env
+from cwconnect.core.terminal import progress
 from instances import audit
 from instances.audit import Action
-from instances.rotation import Rotated, count_rows, rotate
-from polling.terminal import progress
+from instances.secrets.rotation import Rotated, count_rows, rotate
 
 _RESTART = (
     "A new first key stands in {file}. Restart cwconnect everywhere, so that all of it reads the new key; "

@@ -16,7 +16,9 @@ from django.db import DatabaseError, close_old_connections, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.urls import reverse
 
-from cwconnect.demo import (
+from cwconnect.core.process_group import Together
+from cwconnect.outbound import OutboundError
+from cwconnect.site.demo import (
     POLL_EVERY_SECONDS,
     Api,
     ApiError,
@@ -28,12 +30,10 @@ from cwconnect.demo import (
     prepare,
     replace_instance,
 )
-from cwconnect.http import OutboundError
-from cwconnect.receiver import Arrival, Receiver
-from cwconnect.together import Together
+from cwconnect.site.demo_receiver import Arrival, Receiver
 from instances.accounts import account_exists, first_start_code
 from instances.models import Instance
-from polling.runtime.due import poll_now
+from polling.workers.due import poll_now
 
 _WSGI = "cwconnect.wsgi:application"
 _GRACE_SECONDS = 8.7  # the promise is ten, with all that it takes to exit
@@ -134,7 +134,7 @@ class Command(BaseCommand):
         together.start("The web server", arguments, environment=environment, pass_fds=[listener.fileno()])
 
     def _start_work(self, together: Together, workers: int, environment: dict[str, str]) -> None:
-        arguments = ["-m", "cwconnect.follow", "work", f"--workers={workers}"]
+        arguments = ["-m", "cwconnect.core.run_with_parent", "work", f"--workers={workers}"]
         together.start("The worker", arguments, environment=environment)
 
     def _make_instance(self, demo: Demo, url: str, callback_url: str) -> int:

@@ -7,9 +7,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from cwconnect.presence import InUseError, hold
-from polling.clocks import mend_times
-from polling.runtime.supervisor import Supervisor
+from cwconnect.core.database_lock import InUseError, hold
+from polling.maintenance.clock_skew import mend_times
+from polling.workers.supervisor import Supervisor
 
 
 class Command(BaseCommand):

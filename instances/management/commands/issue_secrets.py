@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from instances.issuing import IssuedSecrets, issue_secrets
+from instances.credentials.issuing import IssuedSecrets, issue_secrets
 
 
 class Command(BaseCommand):

@@ -10,12 +10,18 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.progress import Progress
 
-from cwconnect.words import counted
-from polling.detection.deletions import dismiss_held, held_deletes, release_held, sweep_now
+from cwconnect.core.terminal import progress
+from cwconnect.core.text import counted
+from polling.detection.deletes.deletions import (
+    dismiss_held,
+    held_deletes,
+    release_held,
+    sweep_now,
+)
 from polling.detection.jobs import Job
-from polling.detection.poller import sweep_these
+from polling.detection.poll_loop import sweep_these
+from polling.management.arguments import chosen_instances
 from polling.models import PollRun, PollState
-from polling.terminal import chosen_instances, progress
 
 SHOWN = 20
 _DELETES = ("delete is", "deletes are")

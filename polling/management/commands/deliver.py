@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from polling.delivery.foreground import deliver_in_foreground, of_instances
-from polling.terminal import chosen_instances
+from polling.management.arguments import chosen_instances
 
 
 class Command(BaseCommand):

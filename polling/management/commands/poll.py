@@ -10,13 +10,14 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.progress import Progress, TaskID
 
-from cwconnect.words import counted
-from polling.detection.backfill import request_backfill
+from cwconnect.core.terminal import progress
+from cwconnect.core.text import counted
 from polling.detection.jobs import Job
-from polling.detection.poller import poll_these
+from polling.detection.poll_loop import poll_these
+from polling.detection.polls.backfill import request_backfill
+from polling.management.arguments import chosen_instances, read_time
 from polling.models import PollRun, PollState
-from polling.runtime.due import make_due
-from polling.terminal import chosen_instances, progress, read_time
+from polling.workers.due import make_due
 
 
 class Command(BaseCommand):

@@ -7,10 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from cwconnect.words import counted
-from polling.forgetting import forget_all_deleted
-from polling.retention import prune
-from polling.terminal import progress
+from cwconnect.core.terminal import progress
+from cwconnect.core.text import counted
+from polling.maintenance.purge import forget_all_deleted
+from polling.maintenance.retention import prune
 
 
 class Command(BaseCommand):

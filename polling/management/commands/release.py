@@ -8,11 +8,11 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from cwconnect.words import counted
+from cwconnect.core.text import counted
 from polling.delivery.foreground import deliver_in_foreground, of_instances, words
 from polling.delivery.pausing import release_delivery
+from polling.management.arguments import chosen_instances
 from polling.models import Notification
-from polling.terminal import chosen_instances
 
 
 class Command(BaseCommand):

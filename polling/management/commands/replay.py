@@ -11,9 +11,9 @@ from django.utils import timezone
 from instances.models import Instance
 from polling.delivery.foreground import deliver_in_foreground
 from polling.delivery.pausing import is_resting
-from polling.delivery.replay import Selection, count_selected, replay_now
+from polling.delivery.replay.replays import Selection, count_selected, replay_now
+from polling.management.arguments import chosen_instances, read_time
 from polling.models import DeliveryState, Event, Notification, Replay
-from polling.terminal import chosen_instances, read_time
 
 
 class Command(BaseCommand):

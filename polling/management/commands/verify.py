@@ -16,13 +16,14 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from cwconnect.connectwise.errors import ConnectWiseError
-from cwconnect.words import counted
+from cwconnect.core.terminal import progress
+from cwconnect.core.text import counted
 from instances.models import ResourcePoll
-from polling.delivery.deliverer import deliver_these
-from polling.detection.repair import BusyError, repair
-from polling.detection.verification import Finding, verify
-from polling.runtime.leases import LeaseLostError
-from polling.terminal import chosen_instances, progress
+from polling.delivery.delivery_loop import deliver_these
+from polling.management.arguments import chosen_instances
+from polling.verification.repair import BusyError, repair
+from polling.verification.report import Finding, verify
+from polling.workers.leases import LeaseLostError
 
 COLUMNS = ("source", "known", "missed", "stale", "deleted", "coming", "undelivered", "repeated", "held")
 IDS_SHOWN = 20

@@ -1,0 +1,148 @@
+"""One body for every error of the API (contract §2): `{"requestId", "message"[, "providerMessage"]}`.
+
+`providerMessage` is what ConnectWise said. Rules raise a `Refusal`; the connector raises its own tree; the rest is
+REST framework's and Django's.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template import loader
+from django.views import defaults
+from rest_framework.exceptions import APIException
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from cwconnect.connectwise import errors as connectwise
+from cwconnect.core.request_ids import current_request_id
+
+log = logging.getLogger(__name__)
+
+PAGE_PREFIXES = ("/app/", "/api/docs/", "/admin/", "/static/")
+_WORDS = {
+    400: "The request can't be read.",
+    403: "This is not allowed.",
+    404: "There is nothing at this address.",
+    500: "Something went wrong in the service. Its log has the details under this requestId.",
+    503: "The database can't be used just now. Try again in a moment.",
+}
+_AWAY = (OperationalError, InterfaceError)  # gone, full, locked for too long; what is wrong with a query is another
+_AWAY_SECONDS = "10"
+_CONNECTWISE_STATUS: tuple[tuple[type[connectwise.ConnectWiseError], int], ...] = (
+    (connectwise.Unauthorized, 401),
+    (connectwise.Forbidden, 403),
+    (connectwise.NotFound, 404),
+    (connectwise.RateLimited, 429),
+    (connectwise.Rejected, 400),
+    (connectwise.AddressNotAllowed, 400),
+)
+
+
+class Refusal(Exception):  # noqa: N818  # not a fault: an answer
+    """A request that the rules refuse; the message is a sentence for the caller, `provider_message` ConnectWise's."""
+
+    status = 400
+
+    def __init__(self, message: str, *, provider_message: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.provider_message = provider_message
+
+
+class Conflict(Refusal):
+    """What was to be changed has changed meanwhile."""
+
+    status = 409
+
+
+def is_page(path: str) -> bool:
+    """Tell whether `path` belongs to people's pages; everything else is API and never answers in HTML."""
+    return path == "/" or path.startswith(PAGE_PREFIXES) or path + "/" in PAGE_PREFIXES
+
+
+def error_body(message: str, provider_message: str = "") -> dict[str, str]:
+    """Give the body of an error under the current request's id."""
+    body = {"requestId": current_request_id(), "message": message}
+    return body | {"providerMessage": provider_message} if provider_message else body
+
+
+def error_response(status: int, message: str = "") -> JsonResponse:
+    """Give an error in the contract's form; without a message, in general words."""
+    return JsonResponse(error_body(message or _WORDS.get(status) or HTTPStatus(status).phrase + "."), status=status)
+
+
+def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Answer what a view raised (REST framework's EXCEPTION_HANDLER); None for a fault of ours, which Django logs."""
+    if isinstance(error, Refusal):
+        return Response(error_body(error.message, error.provider_message), status=error.status)
+    if isinstance(error, connectwise.ConnectWiseError):
+        return _connectwise_error(error)
+    if isinstance(error, _AWAY):
+        log.error("The database can't be used: %s", error)
+        return Response(error_body(_WORDS[503]), status=503, headers={"Retry-After": _AWAY_SECONDS})
+    response = exception_handler(error, context)
+    if response is not None:
+        response.data = error_body(_message(error))
+    return response
+
+
+def _connectwise_error(error: connectwise.ConnectWiseError) -> Response:
+    status = next((status for kind, status in _CONNECTWISE_STATUS if isinstance(error, kind)), 500)
+    answered = error.status is not None
+    body = (
+        error_body("ConnectWise did not do what was asked.", error.message) if answered else error_body(error.message)
+    )
+    response = Response(body, status=status)
+    if error.retry_after:
+        response.headers["Retry-After"] = str(round(error.retry_after))
+    return response
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, APIException):
+        return "; ".join(_sentences(error.detail))
+    return _WORDS[404] if isinstance(error, Http404) else _WORDS[403] if isinstance(error, PermissionDenied) else ""
+
+
+def _sentences(detail: Any, path: str = "") -> list[str]:
+    if isinstance(detail, dict):
+        return [text for key, value in detail.items() for text in _sentences(value, f"{path}.{key}" if path else key)]
+    if isinstance(detail, list | tuple):
+        return [text for value in detail for text in _sentences(value, path)]
+    return [f"{path}: {detail}" if path else str(detail)]
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a request that Django itself refuses (handler400)."""
+    return defaults.bad_request(request, exception) if is_page(request.path_info) else error_response(400)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what Django itself forbids (handler403)."""
+    return defaults.permission_denied(request, exception) if is_page(request.path_info) else error_response(403)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer an address that no route serves (handler404)."""
+    return defaults.page_not_found(request, exception) if is_page(request.path_info) else error_response(404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer after a fault of ours (handler500), or of the database's; its traceback is in the log."""
+    if isinstance(sys.exc_info()[1], _AWAY):
+        response = _unavailable() if is_page(request.path_info) else error_response(503)
+        response.headers["Retry-After"] = _AWAY_SECONDS
+        return response
+    return defaults.server_error(request) if is_page(request.path_info) else error_response(500)
+
+
+def _unavailable() -> HttpResponse:
+    # Without the request: what the page would show of it is in the database.
+    return HttpResponse(loader.get_template("503.html").render(), status=503)

@@ -1,0 +1,72 @@
+"""What happens to every incoming request: an id that answer and log share, and the product's base path.
+
+Also what is a page and what is an API route, since only pages may answer in HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.log import log_response
+
+from cwconnect.core.errors import error_response, is_page
+from cwconnect.core.request_ids import new_request_id
+
+BASE_PATH = "/elements/api-v2"  # the product's; every route answers with and without it (contract §1)
+
+_TELLING = ("Allow", "Retry-After", "WWW-Authenticate")
+
+Handler = Callable[[HttpRequest], HttpResponseBase]
+
+
+class RequestIdMiddleware:
+    """Gives each request an id, sends it as `Elements-Request-Id`, and keeps HTML out of API errors.
+
+    The errors that Django's own parts answer in HTML (a forged Host header, DEBUG's pages) become the contract's body.
+    """
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer one request under an id of its own."""
+        page = is_page(request.path_info)
+        with new_request_id() as request_id:
+            response = self.get_response(request)
+            if response.status_code >= 400 and not page and not _is_json(response):
+                response = _as_json(response)
+            if response.status_code >= 400:
+                # Here, while the id is the current one: Django itself would log it when that is over.
+                log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)  # type: ignore[arg-type]  # the stubs know no streamed one
+            response.headers["Elements-Request-Id"] = request_id
+            return response
+
+
+def _as_json(response: HttpResponseBase) -> HttpResponseBase:
+    """Give an error in the contract's body, with what its headers say of what to do."""
+    response.close()
+    answer = error_response(response.status_code)
+    for name in _TELLING:
+        if name in response.headers:
+            answer.headers[name] = response.headers[name]
+    return answer
+
+
+def _is_json(response: HttpResponseBase) -> bool:
+    return str(response.headers.get("Content-Type", "")).startswith("application/json")
+
+
+class BasePathMiddleware:
+    """Takes the product's base path off, so that `/elements/api-v2/instances` is `/instances`."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer as if the prefix were not there; `request.path` keeps it, for links."""
+        path = request.path_info
+        if path == BASE_PATH or path.startswith(BASE_PATH + "/"):
+            request.path_info = path[len(BASE_PATH) :] or "/"
+        return self.get_response(request)

@@ -1,0 +1,16 @@
+"""`python -m cwconnect.core.run_with_parent COMMAND …`: a management command that ends when its parent is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from django.core.management import execute_from_command_line
+
+from cwconnect.core import processes
+
+if __name__ == "__main__":
+    processes.follow_parent(signal.SIGTERM)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cwconnect.settings")
+    execute_from_command_line(["manage.py", *sys.argv[1:]])

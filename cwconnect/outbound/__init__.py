@@ -1,0 +1,48 @@
+"""The outbound door: every request that leaves the service passes it. Imports no Django.
+
+It connects to public addresses and opened networks only, and to the very address it judged; keeps connect, read
+and total time limits and a size limit; follows no redirect; takes nothing from the environment.
+`door` sends, `connections` holds the sockets and pools, `addresses` judges, `headers` merges, `errors` names failures.
+"""
+
+from cwconnect.outbound.addresses import AddressPolicy
+from cwconnect.outbound.client import (
+    CONNECTWISE_LIMITS,
+    NOTIFICATION_LIMITS,
+    Door,
+    Limits,
+    Reply,
+)
+from cwconnect.outbound.errors import (
+    AddressNotAllowed,
+    ConnectFailed,
+    Dropped,
+    InvalidHeader,
+    InvalidUrl,
+    NameNotFound,
+    OutboundError,
+    TimedOut,
+    TlsFailed,
+    TooLarge,
+)
+from cwconnect.outbound.headers import merge_headers
+
+__all__ = [
+    "CONNECTWISE_LIMITS",
+    "NOTIFICATION_LIMITS",
+    "AddressNotAllowed",
+    "AddressPolicy",
+    "ConnectFailed",
+    "Door",
+    "Dropped",
+    "InvalidHeader",
+    "InvalidUrl",
+    "Limits",
+    "NameNotFound",
+    "OutboundError",
+    "Reply",
+    "TimedOut",
+    "TlsFailed",
+    "TooLarge",
+    "merge_headers",
+]

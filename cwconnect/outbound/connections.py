@@ -1,0 +1,227 @@
+"""Sockets, connections and pools that obey the door: vetted addresses only, and one deadline for the whole request.
+
+urllib3 knows a time-out per read, which a server that sends a byte a second never meets. Here each
+read and write of a socket gets the smaller of that time-out and what is left of the request's total, headers and
+TLS handshake included. Which request a socket works for is told by a context variable, since a pooled connection
+serves many requests, each from start to end in one thread.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import certifi
+from requests.utils import get_auth_from_url
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.poolmanager import PoolManager, ProxyManager
+from urllib3.util.ssl_ import create_urllib3_context
+
+from cwconnect.outbound.addresses import AddressPolicy, Endpoint, resolve
+from cwconnect.outbound.errors import ConnectFailed, TimedOut
+from cwconnect.outbound.headers import basic
+
+
+@dataclass
+class Flight:
+    """One request under way: its deadline (monotonic seconds) and how far it came."""
+
+    deadline: float
+    received: int = 0
+    connecting: bool = False
+    connected_anew: bool = False
+    must_connect_anew: bool = False
+
+    @property
+    def seconds_left(self) -> float:
+        return self.deadline - time.monotonic()
+
+
+current_flight: ContextVar[Flight] = ContextVar("current_flight")
+
+
+class _DeadlineMixin:
+    """Socket methods that wait no longer than the flight's deadline, and count the bytes received."""
+
+    _patience: float | None = None
+
+    def settimeout(self, value: float | None) -> None:
+        self._patience = value
+        super().settimeout(value)  # type: ignore[misc]  # mixed into socket.socket
+
+    def _hurry(self) -> Flight:
+        flight = current_flight.get()
+        left = flight.seconds_left
+        if left <= 0:
+            raise TimeoutError("the total time is used up")
+        super().settimeout(left if self._patience is None else min(left, self._patience))  # type: ignore[misc]  # as above
+        return flight
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        flight = self._hurry()
+        count: int = super().recv_into(*args, **kwargs)  # type: ignore[misc]  # as above
+        flight.received += count
+        return count
+
+    def recv(self, *args: Any, **kwargs: Any) -> bytes:
+        self._hurry()
+        data: bytes = super().recv(*args, **kwargs)  # type: ignore[misc]  # as above
+        return data
+
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        self._hurry()
+        count: int = super().send(*args, **kwargs)  # type: ignore[misc]  # as above
+        return count
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        self._hurry()
+        super().sendall(*args, **kwargs)  # type: ignore[misc]  # as above
+
+
+class DeadlineSocket(_DeadlineMixin, socket.socket):
+    """A TCP socket under a deadline."""
+
+
+class DeadlineTLSSocket(_DeadlineMixin, ssl.SSLSocket):
+    """A TLS socket under a deadline; OpenSSL's own loop over records keeps to the socket's time-out as a whole."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        self._hurry()
+        super().do_handshake(block)
+
+
+class _GuardedMixin:
+    """A connection that resolves the name once, judges every address and connects to one of those judged."""
+
+    def __init__(self, *args: Any, guard: AddressPolicy, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._guard = guard
+
+    @property
+    def is_connected(self) -> bool:
+        flight = current_flight.get(None)
+        if flight and flight.must_connect_anew and not flight.connected_anew:
+            return False  # urllib3 then closes this connection and opens it anew
+        return bool(super().is_connected)  # type: ignore[misc]  # mixed into HTTPConnection
+
+    def connect(self) -> None:
+        flight = current_flight.get()
+        flight.connected_anew = flight.connecting = True
+        super().connect()  # type: ignore[misc]  # as above
+        flight.connecting = False
+        flight.received = 0
+
+    def _new_conn(self) -> socket.socket:
+        connection: HTTPConnection = self  # type: ignore[assignment]  # as above
+        budget = min(_seconds(connection.timeout), current_flight.get().seconds_left)
+        until = time.monotonic() + budget
+        host = connection._dns_host  # noqa: SLF001  # urllib3's `host` has lost the trailing dot that DNS needs
+        endpoints = resolve(host, connection.port, timeout=budget)
+        if connection.proxy is None:  # a proxy is the operator's own choice; the door has judged the target
+            self._guard.vet(connection.host, endpoints)
+        return _connect_first(connection.host, endpoints, until)
+
+
+class GuardedHTTPConnection(_GuardedMixin, HTTPConnection):
+    """`http`, guarded."""
+
+
+class GuardedHTTPSConnection(_GuardedMixin, HTTPSConnection):
+    """`https`, guarded; server name and certificate go by the URL's host, as urllib3 does it."""
+
+
+class GuardedHTTPPool(HTTPConnectionPool):
+    """A pool of guarded `http` connections."""
+
+    ConnectionCls = GuardedHTTPConnection
+
+
+class GuardedHTTPSPool(HTTPSConnectionPool):
+    """A pool of guarded `https` connections."""
+
+    ConnectionCls = GuardedHTTPSConnection
+
+
+_POOLS = {"http": GuardedHTTPPool, "https": GuardedHTTPSPool}
+
+
+class _GuardedManagerMixin:
+    guard: AddressPolicy
+    pool_classes_by_scheme = _POOLS
+
+    def __init__(self, guard: AddressPolicy, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.guard = guard
+        self.pool_classes_by_scheme = _POOLS  # urllib3 sets its own per object
+
+    def _new_pool(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        pool: HTTPConnectionPool = super()._new_pool(*args, **kwargs)  # type: ignore[misc]  # mixed into PoolManager
+        pool.conn_kw["guard"] = self.guard
+        return pool
+
+
+class GuardedPoolManager(_GuardedManagerMixin, PoolManager):
+    """Pools by host, of guarded connections."""
+
+
+class GuardedProxyManager(_GuardedManagerMixin, ProxyManager):
+    """The same, through the operator's proxy."""
+
+
+def make_pools(
+    guard: AddressPolicy, *, proxy: str | None, pool_size: int, hosts: int, ca_file: str | None
+) -> PoolManager:
+    """Give pools of guarded connections: `pool_size` kept alive a host, for so many hosts, through `proxy` if given."""
+    tls = _make_tls_context(ca_file)
+    kept: dict[str, Any] = {"num_pools": hosts, "maxsize": pool_size, "ssl_context": tls, "cert_reqs": "CERT_REQUIRED"}
+    if proxy is None:
+        return GuardedPoolManager(guard, **kept)
+    user, password = get_auth_from_url(proxy)
+    login = {"Proxy-Authorization": basic(user, password)} if user else {}
+    return GuardedProxyManager(guard, proxy, proxy_headers=login, proxy_ssl_context=tls, **kept)
+
+
+def _make_tls_context(ca_file: str | None) -> ssl.SSLContext:
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    context.sslsocket_class = DeadlineTLSSocket
+    context.load_verify_locations(certifi.where())
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+def _seconds(timeout: object) -> float:
+    return timeout if isinstance(timeout, int | float) else float("inf")
+
+
+def _connect_first(host: str, endpoints: list[Endpoint], until: float) -> socket.socket:
+    """Connect to the first endpoint that answers before `until`, each getting its share of the time."""
+    failure: OSError = OSError("no address")
+    for position, endpoint in enumerate(endpoints):
+        share = (until - time.monotonic()) / (len(endpoints) - position)
+        if share <= 0:
+            break
+        try:
+            return _connect(endpoint, share)
+        except OSError as error:
+            failure = error
+    if isinstance(failure, TimeoutError):
+        raise TimedOut(f"No connection to {host} within its time limit.") from failure
+    raise ConnectFailed(f"No connection to {host}: {failure.strerror or 'it failed'}.") from failure
+
+
+def _connect(endpoint: Endpoint, seconds: float) -> socket.socket:
+    sock = DeadlineSocket(endpoint.family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(seconds)
+        sock.connect(endpoint.sockaddr)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

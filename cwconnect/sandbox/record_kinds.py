@@ -1,0 +1,182 @@
+"""The made-up records, kind by kind, with the fields that ConnectWise's own have; without `id` and `_info`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cwconnect.sandbox import parts, sales_records
+from cwconnect.sandbox.jsontext import Record
+from cwconnect.sandbox.parts import Draw, choose, member_ref, ref
+from cwconnect.sandbox.timestamps import to_text
+
+Kind = Callable[[int, Draw, int], Record]
+
+
+def _contact(number: int, draw: Draw, _stamp: int) -> Record:
+    first, last = draw.pick(parts.FIRST_NAMES), draw.pick(parts.LAST_NAMES)
+    mail, number_text = f"{first}.{last}{number}@example.com".lower(), parts.phone(draw)
+    return {
+        "firstName": first,
+        "lastName": last,
+        "company": parts.company(draw),
+        "site": {"id": 1, "name": "Main"},
+        "title": draw.pick(parts.TITLES),
+        "inactiveFlag": draw.below(20) == 0,
+        "marriedFlag": False,
+        "childrenFlag": False,
+        "disablePortalLoginFlag": True,
+        "unsubscribeFlag": False,
+        "mobileGuid": f"{draw.below(1 << 30):08x}-5eed-4a5e-8c0d-{number:012x}",
+        "defaultPhoneType": "Direct",
+        "defaultPhoneNbr": number_text,
+        "defaultBillingFlag": False,
+        "defaultFlag": draw.below(10) == 0,
+        "communicationItems": [
+            _communication(number * 2, 2, "Direct", number_text, "Phone"),
+            _communication(number * 2 + 1, 1, "Email", mail, "Email") | {"domain": "@example.com"},
+        ],
+        "types": [{"id": 1, "name": "End User"}],
+        "customFields": _custom_fields(draw),
+    }
+
+
+def _communication(number: int, kind: int, name: str, value: str, medium: str) -> Record:
+    return {
+        "id": number,
+        "type": {"id": kind, "name": name},
+        "value": value,
+        "defaultFlag": True,
+        "communicationType": medium,
+    }
+
+
+def _custom_fields(draw: Draw) -> list[Record]:
+    field = {"id": 1, "caption": "Customer Number", "type": "Text", "entryMethod": "EntryField", "numberOfDecimals": 0}
+    return [field | {"value": f"C{draw.below(100000):05d}"}]
+
+
+def _organization(number: int, draw: Draw, _stamp: int) -> Record:
+    name, (city, state, code) = parts.company_name(number), draw.pick(parts.CITIES)
+    return {
+        "identifier": name.replace(" ", ""),
+        "name": name,
+        "status": choose(draw, ("Active", "Inactive", "Credit Hold"), "status", "/company/companies/statuses"),
+        "addressLine1": f"{1 + draw.below(900)} {draw.pick(parts.STREETS)}",
+        "city": city,
+        "state": state,
+        "zip": code,
+        "country": ref(1, "United States", "country", "/company/countries"),
+        "phoneNumber": parts.phone(draw),
+        "website": f"www.{name.replace(' ', '').lower()}.example",
+        "territory": choose(draw, ("North", "South", "West"), "location", "/system/locations"),
+        "types": [{"id": 1, "name": "Client"}],
+        "site": parts.site(draw),
+        "deletedFlag": False,
+    }
+
+
+def _ticket(number: int, draw: Draw, stamp: int) -> Record:
+    contact = f"{draw.pick(parts.FIRST_NAMES)} {draw.pick(parts.LAST_NAMES)}"
+    return {
+        "summary": draw.pick(parts.TROUBLES),
+        "recordType": "ServiceTicket",
+        "board": choose(draw, ("Help Desk", "Network", "Alerts"), "board", "/service/boards"),
+        "status": choose(draw, ("New", "In Progress", "Waiting", "Closed"), "status", "/service/boards/1/statuses"),
+        "company": parts.company(draw),
+        "site": parts.site(draw),
+        "contact": ref(1 + draw.below(500), contact, "contact", "/company/contacts"),
+        "contactName": contact,
+        "contactEmailAddress": f"{contact.replace(' ', '.').lower()}@example.com",
+        "type": choose(draw, ("Request", "Incident", "Change"), "type", "/service/boards/1/types"),
+        "subType": choose(draw, ("Hardware", "Software", "Access"), "subType", "/service/boards/1/subtypes"),
+        "owner": member_ref(draw),
+        "priority": ref(3, "Priority 3 - Medium", "priority", "/service/priorities") | {"sort": 3},
+        "severity": draw.pick(("Low", "Medium", "High")),
+        "impact": draw.pick(("Low", "Medium", "High")),
+        "requiredDate": to_text(stamp + 86400 * 3),
+        "budgetHours": float(draw.below(8)),
+        "actualHours": draw.below(40) / 4,
+        "closedFlag": draw.below(3) == 0,
+        "approved": True,
+    }
+
+
+def _project_ticket(number: int, draw: Draw, stamp: int) -> Record:
+    project = ref(1 + draw.below(20), f"Project {1 + draw.below(20)}", "project", "/project/projects")
+    return _ticket(number, draw, stamp) | {"recordType": "ProjectTicket", "project": project}
+
+
+def _configuration(number: int, draw: Draw, _stamp: int) -> Record:
+    return {
+        "name": f"WS-{number:05d}",
+        "type": choose(draw, ("Workstation", "Server", "Printer"), "type", "/company/configurations/types"),
+        "status": choose(draw, ("Active", "Retired"), "status", "/company/configurations/statuses"),
+        "company": parts.company(draw),
+        "serialNumber": f"SN{draw.below(1 << 30):010d}",
+        "modelNumber": f"M{draw.below(900)}",
+        "activeFlag": True,
+    }
+
+
+def _project(number: int, draw: Draw, stamp: int) -> Record:
+    return {
+        "name": f"{draw.pick(('Migration', 'Office move', 'Rollout', 'Audit'))} {number}",
+        "board": ref(4, "Projects", "board", "/service/boards"),
+        "company": parts.company(draw),
+        "status": choose(draw, ("Open", "Closed"), "status", "/project/statuses"),
+        "estimatedStart": to_text(stamp),
+        "estimatedEnd": to_text(stamp + 86400 * 60),
+        "percentComplete": draw.below(100) / 100,
+        "manager": member_ref(draw),
+    }
+
+
+def _schedule_entry(number: int, draw: Draw, stamp: int) -> Record:
+    return {
+        "objectId": 1 + draw.below(500),
+        "member": member_ref(draw),
+        "type": ref(4, "Service", "type", "/schedule/types"),
+        "name": f"Visit {number}",
+        "dateStart": to_text(stamp + 3600),
+        "dateEnd": to_text(stamp + 7200),
+        "doneFlag": False,
+    }
+
+
+def _member(number: int, draw: Draw, _stamp: int) -> Record:
+    first, last = draw.pick(parts.FIRST_NAMES), draw.pick(parts.LAST_NAMES)
+    return {
+        "identifier": f"{first[:1]}{last}{number}".lower(),
+        "firstName": first,
+        "lastName": last,
+        "title": draw.pick(parts.TITLES),
+        "officeEmail": f"member{number}@example.com",
+        "inactiveFlag": False,
+        "licenseClass": "F",
+    }
+
+
+def generic(number: int, draw: Draw, _stamp: int) -> Record:
+    """Give a record of a list that the catalogue does not know."""
+    return {"name": f"Record {number}", "description": draw.pick(parts.TROUBLES), "inactiveFlag": False}
+
+
+KINDS: dict[str, Kind] = {
+    "contacts": _contact,
+    "organizations": _organization,
+    "incidents": _ticket,
+    "project-tickets": _project_ticket,
+    "opportunities": sales_records.opportunity,
+    "activities": sales_records.activity,
+    "agreements": sales_records.agreement,
+    "invoices": sales_records.invoice,
+    "time-entries": sales_records.time_entry,
+    "expense-entries": sales_records.expense_entry,
+    "configurations": _configuration,
+    "projects": _project,
+    "schedule-entries": _schedule_entry,
+    "members": _member,
+    "purchase-orders": sales_records.purchase_order,
+    "products": sales_records.product,
+    "campaigns": sales_records.campaign,
+}

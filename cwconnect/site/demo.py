@@ -1,0 +1,194 @@
+"""What `manage.py up --demo` adds: a sandbox, a receiver, and an instance between them, made as an integrator would.
+
+The sandbox is made anew at each start, with the same records, and forgets its changes. So the instance of the demo
+before is deleted and a new one made: its known rows would describe a ConnectWise that is no more.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+
+from cwconnect.outbound import CONNECTWISE_LIMITS, Door
+from instances.credentials.issuing import issue_secrets
+from instances.models import Membership, Organization, Role
+
+ORGANIZATION = "Demo"
+TAG = "Demo"
+LOGIN = "demo"
+COMPANY = "demo"
+RECORDS = "contacts=1000,incidents=500"
+CHANGES_PER_MINUTE = 30
+POLL_EVERY_SECONDS = 3.0
+LOOPBACK = "127.0.0.0/8"
+
+_DATES = {
+    "updatedDateField": "_info.lastUpdated",
+    "updatedDateFormat": "yyyy-MM-dd'T'HH:mm:ss'Z'",
+    "updatedDateTimezone": "GMT",
+    "createdDateField": "_info.lastUpdated",
+    "createdDateFormat": "yyyy-MM-dd'T'HH:mm:ss'Z'",
+    "createdDateTimezone": "GMT",
+}
+_TICKET_DATES = _DATES | {"createdDateField": "_info.dateEntered"}
+
+
+def free_port() -> int:
+    """Give a port of 127.0.0.1 that is free just now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _secret(bytes_: int) -> str:
+    return secrets.token_hex(bytes_)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Keys, secrets and ports of one run of the demo; nothing of it is kept."""
+
+    authorization: str = field(repr=False)
+    password: str = field(repr=False, default_factory=lambda: _secret(6))
+    public_key: str = field(repr=False, default_factory=lambda: _secret(8))
+    private_key: str = field(repr=False, default_factory=lambda: _secret(8))
+    signature_key: str = field(repr=False, default_factory=lambda: _secret(16))
+    sandbox_port: int = field(default_factory=free_port)
+
+    @property
+    def sandbox_url(self) -> str:
+        """The base URL of the sandbox, as an instance is given it."""
+        return f"http://127.0.0.1:{self.sandbox_port}/v4_6_release/apis/3.0"
+
+    def sandbox_arguments(self) -> list[str]:
+        """Give the arguments that start the sandbox as a child."""
+        options = {
+            "port": self.sandbox_port,
+            "company": COMPANY,
+            "public-key": self.public_key,
+            "private-key": self.private_key,
+            "records": RECORDS,
+            "changes-per-minute": CHANGES_PER_MINUTE,
+            "seed": 1,
+        }
+        return [
+            "-m",
+            "cwconnect.core.run_with_parent",
+            "sandbox",
+            *(f"--{name}={value}" for name, value in options.items()),
+        ]
+
+
+def demo_environment() -> dict[str, str]:
+    """Give what the demo's children need: this machine's own addresses opened, and no proxy between."""
+    opened = [*(str(network) for network in settings.PRIVATE_NETWORKS), LOOPBACK]
+    return {"CWCONNECT_PRIVATE_NETWORKS": ",".join(opened), "CWCONNECT_HTTP_PROXY": ""}
+
+
+def introduction(demo: Demo, url: str, instance: int) -> str:
+    """Give the lines that tell a newcomer what runs, and what to try."""
+    change = json.dumps({"list": "contacts", "id": 1, "fields": {"title": "Engineer"}})
+    return f"""
+cwconnect is up, with a demo: a ConnectWise sandbox that changes by itself, and a receiver of notifications.
+
+  Pages          {url}/   user {LOGIN}, password {demo.password}
+  Secrets        Authorization: {demo.authorization}
+  Instance       {instance}, polled every {POLL_EVERY_SECONDS:.0f} seconds
+  Signature key  {demo.signature_key}
+  Sandbox        {demo.sandbox_url}
+                 company {COMPANY}, public key {demo.public_key}, private key {demo.private_key}, any client ID
+
+  The instances  curl -H 'Authorization: {demo.authorization}' {url}/instances
+  Change one     curl -d '{change}' http://127.0.0.1:{demo.sandbox_port}/_sandbox/change
+
+Each change that arrives at the receiver, its two signatures checked there (Ctrl-C ends everything):
+"""
+
+
+def accepts(port: int) -> bool:
+    """Whether something listens on a port of 127.0.0.1."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def prepare() -> Demo:
+    """Make the demo's secrets and its login to the pages anew; give them, for they can't be read again."""
+    issued = issue_secrets(organization_name=ORGANIZATION, user_name=LOGIN, rotate=True)
+    demo = Demo(authorization=f"User {issued.user}, Organization {issued.organization}")
+    person, _ = get_user_model().objects.get_or_create(username=LOGIN)
+    person.is_staff = person.is_superuser = True
+    person.set_password(demo.password)
+    person.save()
+    organization = Organization.objects.get(name=ORGANIZATION)
+    Membership.objects.update_or_create(account=person, organization=organization, defaults={"role": Role.OPERATOR})
+    return demo
+
+
+def instance_body(demo: Demo, callback_url: str) -> dict[str, Any]:
+    """Give the seed's "Example JSON with Polling", its values filled in, with tickets and a signature key added."""
+    return {
+        "element": {"key": "connectwisecrmrest"},
+        "providerData": {"code": ""},
+        "configuration": {
+            "baseUrl": demo.sandbox_url,
+            "company": COMPANY,
+            "public.key": demo.public_key,
+            "private.key": demo.private_key,
+            "connectwise.clientID": "cwconnect-demo",
+            "event.notification.enabled": True,
+            "event.notification.callback.url": callback_url,
+            "event.notification.signature.key": demo.signature_key,
+            "event.poller.refresh_interval": "15",
+            "event.poller.configuration": {
+                name: {
+                    "url": f"/hubs/crm/{name}?where=lastUpdated>'${{gmtDate:yyyy-MM-dd'T'HH:mm:ss'Z'}}'",
+                    "idField": "id",
+                    "datesConfiguration": dates,
+                }
+                for name, dates in (("contacts", _DATES), ("incidents", _TICKET_DATES))
+            },
+        },
+        "tags": [TAG],
+        "name": "Demo",
+    }
+
+
+class ApiError(Exception):
+    """The REST API answered something else than 200."""
+
+
+class Api:
+    """The service's own REST API, asked as any integrator would."""
+
+    def __init__(self, url: str, authorization: str) -> None:
+        self._url, self._authorization = url, authorization
+        self._door = Door([ip_network(LOOPBACK), ip_network("::1/128")])
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Send one request; give the answer's JSON, None if it has none. ApiError, OutboundError."""
+        headers = {"Authorization": self._authorization, "Content-Type": "application/json"}
+        content = None if body is None else json.dumps(body).encode()
+        reply = self._door.request(method, self._url + path, headers=headers, body=content, limits=CONNECTWISE_LIMITS)
+        if reply.status != 200:
+            raise ApiError(f"{method} {path} answered {reply.status}: {reply.text()}")
+        return json.loads(reply.body) if reply.body else None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._door.close()
+
+
+def replace_instance(api: Api, body: object) -> int:
+    """Delete the instances of demos before, make one from `body`; give its id."""
+    for instance in api.ask("GET", f"/instances?tags[]={TAG}"):
+        api.ask("DELETE", f"/instances/{instance['id']}")
+    return int(api.ask("POST", "/instances", body)["id"])

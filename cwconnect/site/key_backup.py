@@ -1,0 +1,60 @@
+"""The keys that the embedded default keeps in the data folder, beside a backup: `FILE.keys`, for its owner alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from cwconnect.core import env
+
+NAMES = {"encryption_keys": "CWCONNECT_ENCRYPTION_KEYS", "secret_key": "CWCONNECT_SECRET_KEY"}
+
+
+class KeysError(Exception):
+    """Keys that can't be copied or read; the message says why."""
+
+
+def beside(file: Path) -> Path:
+    """Give where the keys of the backup `file` are."""
+    return file.with_name(f"{file.name}.keys")
+
+
+def copy(folder: Path, file: Path) -> Path:
+    """Write the data folder's keys beside a backup; give where. KeysError where keys come from the environment."""
+    if given := [variable for variable in NAMES.values() if env.text(variable)]:
+        raise KeysError(f"{' and '.join(given)} come from the environment: keep a copy of them apart from it.")
+    keys = {name: (folder / name).read_text(encoding="utf-8").strip() for name in NAMES}
+    env.replace_file(beside(file), json.dumps(keys))
+    return beside(file)
+
+
+def read(file: Path) -> Mapping[str, str]:
+    """Read the keys beside a backup. KeysError."""
+    try:
+        keys = json.loads(beside(file).read_text(encoding="utf-8"))
+        return {name: str(keys[name]) for name in NAMES}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise KeysError(f"{beside(file)} does not hold the keys of a backup: {error}.") from error
+
+
+def put_back(keys: Mapping[str, str], folder: Path) -> None:
+    """Make these the data folder's keys; encryption keys that are there already stay behind them, for reading."""
+    file = folder / "encryption_keys"
+    present = file.read_text(encoding="utf-8").strip().split(",") if file.exists() else []
+    wanted = keys["encryption_keys"].split(",")
+    env.replace_file(file, ",".join([*wanted, *(key for key in present if key and key not in wanted)]))
+    env.replace_file(folder / "secret_key", keys["secret_key"])
+
+
+def opens(keys: Sequence[str], stored: Sequence[str]) -> bool:
+    """Tell whether these encryption keys open secrets as they are stored."""
+    try:
+        fernet = MultiFernet([Fernet(key) for key in keys])
+        for secret in stored:
+            fernet.decrypt(secret.partition(":")[2].encode())
+    except (InvalidToken, ValueError):
+        return False
+    return True

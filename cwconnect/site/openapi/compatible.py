@@ -1,0 +1,209 @@
+"""The product's routes (contract §1 to §5), which answer under `/elements/api-v2` too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from cwconnect.core.openapi import Json, Operation, Parameter
+from cwconnect.site.openapi.shapes import (
+    ANY_TIME,
+    CREATE_EXAMPLES,
+    DELIVERY_EXAMPLE,
+    ELEMENT_EXAMPLE,
+    HISTORY_EXAMPLE,
+    INSTANCE_EXAMPLE,
+    KEY_EXAMPLE,
+    KEY_ROW_EXAMPLE,
+    METADATA_EXAMPLE,
+    PATCH_EXAMPLES,
+    RECORD_EXAMPLE,
+    STATUSES,
+    TEXT,
+    TEXTS,
+    listed,
+    referred,
+)
+
+INSTANCES, EVENTS, DELIVERIES, ELEMENTS, HUBS = "Instances", "Event history", "Deliveries", "Elements", "Hubs"
+_OWN = "Acts on the instance of the Element token."
+_PAGE_SIZE = Parameter("pageSize", {"type": "integer", "minimum": 1, "maximum": 999_999_999}, "At most 1000 are given.")
+_NEXT_PAGE = Parameter("nextPage", TEXT, "The Elements-Next-Page-Token of the answer before.")
+_LIST = (
+    _PAGE_SIZE,
+    _NEXT_PAGE,
+    Parameter("searchText", TEXT, "What the name contains."),
+    Parameter("tags[]", TEXTS, "Tags that an instance must have, all of them."),
+)
+_BOUNDS = (
+    Parameter("from", ANY_TIME, "From this time on."),
+    Parameter("to", ANY_TIME, "Before this time."),
+)
+_HISTORY = (
+    _PAGE_SIZE,
+    _NEXT_PAGE,
+    *_BOUNDS,
+    Parameter("status", STATUSES),
+    Parameter("eventType", {"type": "string", "enum": ["CREATED", "UPDATED", "DELETED"]}),
+    Parameter("objectType", TEXT),
+    Parameter("objectId", TEXT),
+)
+_ANALYTICS = (
+    *_BOUNDS,
+    Parameter("interval", {"type": "string", "enum": ["minute", "hour", "day"]}, "The width of a bucket: hour."),
+)
+_HUB = (
+    Parameter("where", TEXT, "CEQL: lastUpdated > '2018-07-31T19:39:46Z' AND company.id = 250."),
+    Parameter("fields", TEXT),
+    Parameter("orderBy", TEXT),
+    Parameter("page", {"type": "integer", "minimum": 1, "maximum": 999_999_999}),
+    _PAGE_SIZE,
+    _NEXT_PAGE,
+)
+_INSTANCE = referred("Instance")
+_BODY = referred("InstanceBody")
+_ROW = referred("ConfigurationRow")
+_EVENT = referred("HistoryRow")
+_COUNTS = [{"count": 12, "timestamp": "2018-07-31T19:00:00Z"}]
+_RECORD: Json = {"type": "object"}
+
+_ANSWER = Operation(INSTANCES, "", _INSTANCE, example=INSTANCE_EXAMPLE)
+_CHANGE = replace(_ANSWER, body=_BODY, errors=(403, 409, 500))
+_CREATED = INSTANCE_EXAMPLE | {"token": "ABC/Dxxxxxxxx"}
+_CREATE = replace(
+    _CHANGE,
+    summary="Prove the credentials and create an instance; 200",
+    body_examples=CREATE_EXAMPLES,
+    example=_CREATED,
+)
+_PATCH = replace(
+    _CHANGE,
+    summary="Merge the configuration; replace name and tags",
+    body_required=False,
+    body_examples=PATCH_EXAMPLES,
+)
+_DELETE = Operation(INSTANCES, "Delete the instance; 200")
+_CONFIGURATION = Operation(
+    INSTANCES, "List the configuration's keys with their values", listed(_ROW), example=[KEY_EXAMPLE]
+)
+_KEY = Operation(INSTANCES, "Show one key", _ROW, example=KEY_EXAMPLE)
+_KEY_CHANGE = replace(
+    _KEY,
+    summary="Change one key",
+    body=referred("PropertyValue"),
+    body_examples={"interval": {"propertyValue": "5"}},
+    errors=(403, 409, 500),
+)
+_ENABLE = replace(_ANSWER, summary="Let polling and delivery go on")
+_DISABLE = replace(_ANSWER, summary="Pause polling and delivery; nothing is lost")
+_HISTORY_LIST = Operation(
+    EVENTS, "List events, newest first", listed(_EVENT), query=_HISTORY, paged=True, example=[HISTORY_EXAMPLE]
+)
+_HISTORY_ONE = Operation(EVENTS, "Show one event", _EVENT, example=HISTORY_EXAMPLE)
+_HISTORY_COUNTS = Operation(
+    EVENTS, "Count events by time", listed(referred("Count")), query=_ANALYTICS, example=_COUNTS
+)
+_WAITING = Parameter(
+    "where",
+    TEXT | {"examples": ["channel='webhook' and status='queued'"]},
+    "status='queued' is needed; instanceId=523232 narrows it down.",
+    required=True,
+)
+_ONE_OR_ALL = "Of the Element token's instance, or of all instances of the organization."
+_ELEMENT = referred("Element")
+
+
+def _own(row: Operation) -> Operation:
+    """Give the twin of a row that takes the Element token in place of an id; 400 without one."""
+    return replace(row, description=_OWN, errors=(*row.errors, 400))
+
+
+_LISTING = Operation(
+    INSTANCES,
+    "List instances, newest first",
+    listed(_INSTANCE),
+    query=_LIST,
+    paged=True,
+    example=[INSTANCE_EXAMPLE],
+)
+
+COMPATIBLE: Mapping[str, Operation] = {
+    "GET /instances": _LISTING,
+    "POST /instances": _CREATE,
+    "PATCH /instances": _own(_PATCH),
+    "DELETE /instances": _own(_DELETE),
+    "GET /instances/{id}": replace(_ANSWER, summary="Show an instance"),
+    "PUT /instances/{id}": replace(
+        _CHANGE, summary="Replace configuration, name and tags", body_examples=CREATE_EXAMPLES
+    ),
+    "PATCH /instances/{id}": _PATCH,
+    "DELETE /instances/{id}": _DELETE,
+    "GET /instances/{id}/configuration": _CONFIGURATION,
+    "GET /instances/{id}/configuration/{key}": _KEY,
+    "PATCH /instances/{id}/configuration/{key}": _KEY_CHANGE,
+    "PUT /instances/{id}/enabled": _ENABLE,
+    "DELETE /instances/{id}/enabled": _DISABLE,
+    "GET /instances/configuration": _own(_CONFIGURATION),
+    "GET /instances/configuration/{key}": _own(_KEY),
+    "PATCH /instances/configuration/{key}": _own(_KEY_CHANGE),
+    "PUT /instances/enabled": _own(_ENABLE),
+    "DELETE /instances/enabled": _own(_DISABLE),
+    "GET /instances/{id}/events": _HISTORY_LIST,
+    "GET /instances/{id}/events/{eventId}": _HISTORY_ONE,
+    "GET /instances/{id}/events/analytics": _HISTORY_COUNTS,
+    "GET /instances/events": _own(_HISTORY_LIST),
+    "GET /instances/events/{eventId}": _own(_HISTORY_ONE),
+    "GET /instances/events/analytics": replace(_HISTORY_COUNTS, description=_ONE_OR_ALL),
+    "GET /notifications/subscriptions/deliveries": Operation(
+        DELIVERIES,
+        "List the notifications that wait to be delivered, oldest first",
+        listed(referred("QueuedDelivery")),
+        query=(_WAITING, _PAGE_SIZE, _NEXT_PAGE),
+        paged=True,
+        example=[DELIVERY_EXAMPLE],
+        errors=(404,),
+        description=_ONE_OR_ALL,
+    ),
+    "PUT /notifications/subscriptions/deliveries": Operation(
+        DELIVERIES,
+        "Release what waits behind a pause, the exhausted first",
+        referred("Released"),
+        query=(_WAITING,),
+        example={"released": 214},
+        errors=(404,),
+        description=_ONE_OR_ALL,
+    ),
+    "GET /elements": Operation(
+        ELEMENTS, "List the connectors: there is one", listed(_ELEMENT), example=[ELEMENT_EXAMPLE]
+    ),
+    "GET /elements/{element}": Operation(ELEMENTS, "Show the connector", _ELEMENT, example=ELEMENT_EXAMPLE),
+    "GET /elements/{element}/configuration": Operation(
+        ELEMENTS,
+        "List the configuration keys with types and defaults",
+        listed(referred("KeyRow")),
+        example=[KEY_ROW_EXAMPLE],
+    ),
+    "GET /elements/{element}/metadata": Operation(
+        ELEMENTS, "Say what the connector can do", {"type": "object"}, example=METADATA_EXAMPLE
+    ),
+    "GET /elements/{element}/instances": _LISTING,
+    "POST /elements/{element}/instances": replace(_CREATE, description="The body need not name the connector."),
+    "GET /hubs/{hub}/{resource}": Operation(
+        HUBS,
+        "Read a list of ConnectWise through the Element token's instance",
+        listed(_RECORD),
+        query=_HUB,
+        paged=True,
+        example=[RECORD_EXAMPLE],
+        errors=(403, 500),
+        description="The hub's name is not checked. A resource that the catalogue lacks is written with its module.",
+    ),
+    "GET /hubs/{hub}/{resource}/{recordId}": Operation(
+        HUBS,
+        "Read one record of ConnectWise",
+        _RECORD,
+        example=RECORD_EXAMPLE,
+        errors=(400, 403, 500),
+        description=_OWN,
+    ),
+}

@@ -1,0 +1,86 @@
+"""What drf-spectacular calls: operations by table, paths as people write them, the header that authenticates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from drf_spectacular.drainage import warn
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
+from pydantic import BaseModel
+
+from cwconnect.core.openapi import Json, Operation
+from cwconnect.site.openapi.shapes import COMPONENTS
+
+Endpoint = tuple[str, str, str, Callable[..., Any]]
+_REFERENCE = "#/components/schemas/{model}"
+_NAMES = {"{number}": "{id}", "{event}": "{eventId}"}
+_MODERN_NAMES = {"{number}": "{instance}"}
+_HUB = "/hubs/{hub}/{resource}"
+
+SECRETS_SCHEME: Json = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "Authorization",
+    "description": (
+        "`User <user secret>, Organization <organization secret>`, or `User <user secret>, Element <instance token>` "
+        "for the calls of one instance; all three together are accepted, in any order."
+    ),
+}
+
+
+class TableSchema(AutoSchema):
+    """Describes a route by its row in the tables instead of by what its view gives away."""
+
+    def get_operation(
+        self, path: str, path_regex: str, path_prefix: str, method: str, registry: ComponentRegistry
+    ) -> Json | None:
+        """Give the operation; None for a route that is no part of the API, or that a table lacks."""
+        self.path, self.method = path, method.upper()
+        if self.is_excluded():
+            return None
+        row = _tables().get(f"{method.upper()} {path}")
+        if row is None:
+            warn(f"{method.upper()} {path} stands in no table of cwconnect.site.openapi.")
+            return None
+        return row.build(method, path, lambda model, mode: _register(registry, model, mode))
+
+
+def _tables() -> dict[str, Operation]:
+    # Not at import: the tables import the views' shapes, and views import this.
+    from cwconnect.site.openapi.compatible import COMPATIBLE
+    from cwconnect.site.openapi.modern import MODERN
+
+    return {**COMPATIBLE, **MODERN}
+
+
+def _register(registry: ComponentRegistry, model: type[BaseModel], mode: Any) -> Json:
+    schema = model.model_json_schema(ref_template=_REFERENCE, mode=mode)
+    parts = schema.pop("$defs", {}) | {model.__name__: schema}
+    for name, part in parts.items():
+        # drf-spectacular's own classes are not annotated.
+        component = ResolvedComponent(name, ResolvedComponent.SCHEMA, part, name)  # type: ignore[no-untyped-call]
+        registry.register_on_missing(component)
+    return {"$ref": _REFERENCE.format(model=model.__name__)}
+
+
+def plain_paths(endpoints: list[Endpoint]) -> list[Endpoint]:
+    """Write the routes as the contract does: without the optional slash, `{id}` for ids (a preprocessing hook)."""
+    written = []
+    for path, regex, method, callback in endpoints:
+        plain = path.rstrip("/")
+        for name, shown in (_MODERN_NAMES if plain.startswith("/v1/") else _NAMES).items():
+            plain = plain.replace(name, shown)
+        written.append((plain, regex, method, callback))
+        if plain == _HUB:
+            written.append((f"{_HUB}/{{recordId}}", regex, method, callback))
+    return written
+
+
+def put_components(result: Json, **_: Any) -> Json:
+    """Add the compatible part's bodies, and the tags in the order of the tables (a postprocessing hook)."""
+    result["components"]["schemas"] = dict(sorted({**result["components"].get("schemas", {}), **COMPONENTS}.items()))
+    result["components"]["securitySchemes"] = {"secrets": SECRETS_SCHEME}
+    result["tags"] = [{"name": tag} for tag in dict.fromkeys(row.tag for row in _tables().values())]
+    return result

@@ -1,0 +1,286 @@
+"""The bodies of the compatible part, by the contract's §2 and §5, with its samples as examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cwconnect.core.openapi import Json
+
+
+def referred(name: str) -> Json:
+    """Give a reference to a component."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def listed(schema: Json) -> Json:
+    """Give the schema of a list."""
+    return {"type": "array", "items": schema}
+
+
+def _object(required: dict[str, Json], optional: dict[str, Json] | None = None) -> Json:
+    return {"type": "object", "properties": required | (optional or {}), "required": list(required)}
+
+
+TEXT: Json = {"type": "string"}
+WHOLE: Json = {"type": "integer"}
+YES_NO: Json = {"type": "boolean"}
+TIME: Json = {"type": "string", "format": "date-time"}
+ANY_TIME: Json = {"type": "string", "description": "ISO 8601; UTC unless it says otherwise."}
+TEXTS: Json = listed(TEXT)
+_OR_NULL: Json = {"type": "null"}
+
+ELEMENT_EXAMPLE: dict[str, Any] = {
+    "id": 3012,
+    "name": "ConnectWise CRM REST",
+    "key": "connectwisecrmrest",
+    "hub": "crm",
+    "active": True,
+    "deleted": False,
+    "typeOauth": False,
+    "authentication": {"type": "custom"},
+    "protocolType": "http",
+}
+_CONFIGURATION_EXAMPLE = {
+    "baseUrl": "https://api-na.myconnectwise.net/v4_6_release/apis/3.0",
+    "company": "acme",
+    "public.key": "********",
+    "private.key": "********",
+    "event.notification.enabled": "true",
+    "event.notification.callback.url": "http://mycoolapp.com",
+    "event.poller.refresh_interval": "15",
+    "event.poller.configuration": "{…}",
+}
+INSTANCE_EXAMPLE: dict[str, Any] = {
+    "id": 12345,
+    "name": "API_Polling",
+    "createdDate": "2017-08-07T18:46:38Z",
+    "element": ELEMENT_EXAMPLE,
+    "elementId": 3012,
+    "tags": ["Test"],
+    "provisionInteractions": [],
+    "valid": True,
+    "disabled": False,
+    "configuration": _CONFIGURATION_EXAMPLE,
+    "eventsEnabled": True,
+    "eventsNotificationCallbackUrl": "http://mycoolapp.com",
+    "traceLoggingEnabled": False,
+    "cachingEnabled": False,
+    "externalAuthentication": "none",
+    "user": {"id": 1},
+}
+_POLLS_EXAMPLE = {
+    "contacts": {
+        "url": "/hubs/crm/contacts?where=lastUpdated>'${gmtDate:yyyy-MM-dd'T'HH:mm:ss'Z'}'",
+        "idField": "id",
+        "datesConfiguration": {
+            "updatedDateField": "_info.lastUpdated",
+            "updatedDateFormat": "yyyy-MM-dd'T'HH:mm:ss'Z'",
+            "updatedDateTimezone": "GMT",
+            "createdDateField": "_info.lastUpdated",
+            "createdDateFormat": "yyyy-MM-dd'T'HH:mm:ss'Z'",
+            "createdDateTimezone": "GMT",
+        },
+    }
+}
+CREATE_EXAMPLES: dict[str, Any] = {
+    "plain": {
+        "element": {"key": "connectwisecrmrest"},
+        "configuration": {
+            "baseUrl": "https://api-na.myconnectwise.net/v4_6_release/apis/3.0",
+            "company": "acme",
+            "public.key": "<PUBLIC_KEY>",
+            "private.key": "<PRIVATE_KEY>",
+        },
+        "tags": ["Docs"],
+        "name": "API Instance",
+    },
+    "with polling": {
+        "element": {"key": "connectwisecrmrest"},
+        "configuration": {
+            "baseUrl": "https://api-na.myconnectwise.net/v4_6_release/apis/3.0",
+            "company": "acme",
+            "public.key": "<PUBLIC_KEY>",
+            "private.key": "<PRIVATE_KEY>",
+            "event.notification.enabled": True,
+            "event.notification.callback.url": "http://mycoolapp.com",
+            "event.notification.signature.key": "<SIGNATURE_KEY>",
+            "event.poller.refresh_interval": "15",
+            "event.poller.configuration": _POLLS_EXAMPLE,
+        },
+        "tags": ["Test"],
+        "name": "API_Polling",
+    },
+}
+PATCH_EXAMPLES: dict[str, Any] = {"interval": {"configuration": {"event.poller.refresh_interval": "5"}}}
+KEY_EXAMPLE: dict[str, Any] = {
+    "id": 14,
+    "key": "event.poller.refresh_interval",
+    "name": "Event poller refresh interval (mins)",
+    "description": "How often ConnectWise is asked for changes, in minutes.",
+    "propertyValue": "15",
+    "active": True,
+    "required": False,
+    "type": "number",
+}
+_DEFAULT = {key: value for key, value in KEY_EXAMPLE.items() if key != "propertyValue"}
+KEY_ROW_EXAMPLE: dict[str, Any] = _DEFAULT | {"defaultValue": "15"}
+METADATA_EXAMPLE: dict[str, Any] = {
+    "events": {
+        "supported": True,
+        "methods": ["polling"],
+        "polling": {
+            "refreshInterval": {"default": 15, "minimum": 1, "maximum": 44640},
+            "defaultResources": ["contacts", "incidents", "organizations"],
+            "resources": _POLLS_EXAMPLE,
+        },
+    }
+}
+RECORD_EXAMPLE: dict[str, Any] = {"id": 17, "firstName": "…", "_info": {"lastUpdated": "2018-07-31T19:39:46Z"}}
+DELIVERY_EXAMPLE: dict[str, Any] = {
+    "id": 1047001,
+    "channel": "webhook",
+    "status": "queued",
+    "webhookId": "msg_16037f3a-5cd5-4edc-97e8-b1c217430357",
+    "instanceId": 523232,
+    "objectType": "contacts",
+    "events": 10,
+    "createdDate": "2018-07-31T19:40:36Z",
+    "url": "http://mycoolapp.com",
+    "tries": 10,
+    "nextTryDate": None,
+    "lastError": "The receiver answered 503.",
+    "paused": True,
+    "pauseReason": "The receiver was away.",
+}
+HISTORY_EXAMPLE: dict[str, Any] = {
+    "id": 35149,
+    "eventDate": "2018-07-31T19:40:36Z",
+    "status": "NOTIFIED",
+    "providerData": '{"id":17,"firstName":"…","_info":{"lastUpdated":"2018-07-31T19:39:46Z"}}',
+    "notifiedData": [
+        {
+            "objectType": "contacts",
+            "objectId": "17",
+            "date": "2018-07-31T19:39:46Z",
+            "pollDate": "2018-07-31T19:40:36Z",
+            "eventType": "UPDATED",
+            "elementKey": "connectwisecrmrest",
+            "hubKey": "crm",
+        }
+    ],
+}
+
+_ELEMENT = _object(
+    {
+        "id": WHOLE,
+        "name": TEXT,
+        "key": TEXT,
+        "hub": TEXT,
+        "active": YES_NO,
+        "deleted": YES_NO,
+        "typeOauth": YES_NO,
+        "authentication": {"type": "object"},
+        "protocolType": TEXT,
+    }
+)
+_INSTANCE = _object(
+    {
+        "id": WHOLE,
+        "name": TEXT,
+        "createdDate": TIME,
+        "element": referred("Element"),
+        "elementId": WHOLE,
+        "tags": TEXTS,
+        "provisionInteractions": {"type": "array"},
+        "valid": YES_NO,
+        "disabled": YES_NO,
+        "configuration": {
+            "type": "object",
+            "additionalProperties": TEXT,
+            "description": "All values are strings; secrets are ********, which keeps what is stored if sent back.",
+        },
+        "eventsEnabled": YES_NO,
+        "eventsNotificationCallbackUrl": TEXT,
+        "traceLoggingEnabled": YES_NO,
+        "cachingEnabled": YES_NO,
+        "externalAuthentication": TEXT,
+        "user": _object({"id": {"type": ["integer", "null"]}}),
+    },
+    {"token": {**TEXT, "description": "The instance's token, in the answer of POST only."}},
+)
+_KEY_ROW = {
+    "id": WHOLE,
+    "key": TEXT,
+    "name": TEXT,
+    "description": TEXT,
+    "active": YES_NO,
+    "required": YES_NO,
+    "type": TEXT,
+}
+_EVENT = _object(
+    {
+        "objectType": TEXT,
+        "objectId": TEXT,
+        "date": TIME,
+        "pollDate": TIME,
+        "eventType": {"type": "string", "enum": ["CREATED", "UPDATED", "DELETED"]},
+        "elementKey": TEXT,
+        "hubKey": TEXT,
+    },
+    {"changes": {"type": ["array", "null"]}},
+)
+STATUSES: Json = {"type": "string", "enum": ["NEW", "RECEIVED", "DISPATCHED", "CONSUMED", "NOTIFIED"]}
+COMPONENTS: dict[str, Json] = {
+    "Error": _object(
+        {"requestId": {"type": "string", "pattern": "^[0-9a-f]{24}$"}, "message": TEXT},
+        {"providerMessage": {**TEXT, "description": "What ConnectWise said."}},
+    ),
+    "Element": _ELEMENT,
+    "Instance": _INSTANCE,
+    "ConfigurationRow": _object({**_KEY_ROW, "propertyValue": {"type": ["string", "null"]}}),
+    "KeyRow": _object({**_KEY_ROW, "defaultValue": {"type": ["string", "null"]}}),
+    "HistoryRow": _object(
+        {
+            "id": WHOLE,
+            "eventDate": TIME,
+            "status": STATUSES,
+            "providerData": {**TEXT, "description": "The record as JSON text."},
+            "notifiedData": listed(_EVENT),
+        }
+    ),
+    "Count": _object({"count": {"type": "integer", "minimum": 0}, "timestamp": TIME}),
+    "QueuedDelivery": _object(
+        {
+            "id": WHOLE,
+            "channel": {"const": "webhook"},
+            "status": {"const": "queued"},
+            "webhookId": TEXT,
+            "instanceId": WHOLE,
+            "objectType": TEXT,
+            "events": WHOLE,
+            "createdDate": TIME,
+            "url": TEXT,
+            "tries": WHOLE,
+            "nextTryDate": {"type": ["string", "null"], "format": "date-time"},
+            "lastError": {"type": ["string", "null"]},
+            "paused": YES_NO,
+            "pauseReason": {"type": ["string", "null"]},
+        }
+    ),
+    "Released": _object({"released": {"type": "integer", "minimum": 0}}),
+    "InstanceBody": {
+        "type": "object",
+        "properties": {
+            "element": {
+                "anyOf": [{"type": "object", "properties": {"key": {"type": ["string", "null"]}}}, TEXT, _OR_NULL]
+            },
+            "name": {"type": ["string", "null"], "maxLength": 200},
+            "tags": {"anyOf": [{**TEXTS, "maxItems": 100}, {"const": ""}, _OR_NULL]},
+            "configuration": {
+                "anyOf": [{"type": "object"}, {**TEXT, "description": "An object as JSON text."}, _OR_NULL],
+                "description": "Values may be JSON types or strings; what is blank counts as not given.",
+            },
+        },
+    },
+    "PropertyValue": {"type": "object", "properties": {"propertyValue": {}}, "required": ["propertyValue"]},
+}

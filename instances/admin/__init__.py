@@ -1,0 +1,277 @@
+"""The admin's view of who we connect to. Secrets are never shown, connections are changed through the API alone.
+
+A connection is proven and its marks are taken before it is stored (provisioning.py); an edit here would skip that.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
+from django.forms import BaseInlineFormSet, ModelForm
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from cwconnect.outbound.display import bare_url
+from instances import audit
+from instances.audit import Action
+from instances.models import ApiUser, AuditEntry, Instance, Membership, Organization, ResourcePoll
+from instances.provisioning import delete_instance, delete_organization
+from instances.templatetags.cw import pretty_json
+
+_ORGANIZATIONS = 25
+
+admin.site.site_header = admin.site.site_title = "cwconnect"
+admin.site.index_title = "What is watched, and who is told"
+admin.site.enable_nav_sidebar = False  # lists need its width; every page links home
+
+
+def indented(text: str | None) -> SafeString | str:
+    """Give JSON text for reading; what is none stays as it is."""
+    return format_html('<pre tabindex="0">{}</pre>', pretty_json(text)) if text else "–"
+
+
+class LookedAt:
+    """How tables are looked at: few rows a page, nothing counted that may be a million."""
+
+    list_per_page = 25
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter
+
+
+class OrganizationFilter(admin.SimpleListFilter):
+    """By organization: the first few by name, there may be thousands; the search finds the others."""
+
+    title = parameter_name = "organization"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer the first few, and the one that is chosen."""
+        first = list(Organization.objects.order_by("name").values_list("pk", "name")[:_ORGANIZATIONS])
+        return [(str(key), name) for key, name in first]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Narrow to it."""
+        chosen = self.value() or ""
+        if not chosen:
+            return queryset
+        key = as_key(chosen)
+        return queryset.none() if key is None else queryset.filter(organization=key)
+
+
+def as_key(text: str) -> int | None:
+    """Read a row's id, as an address or a search holds it; None if it is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+
+
+class ActionFilter(admin.SimpleListFilter):
+    """By what was done: the words there are, not those that a long table holds."""
+
+    title = parameter_name = "action"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer all."""
+        return [(action.value, action.value) for action in Action]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Narrow to it."""
+        return queryset.filter(action=self.value()) if self.value() else queryset
+
+
+class ReadOnlyMixin:
+    """Rows that only the service itself writes."""
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:  # Django's signature
+        """Nobody adds one by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # Django's signature
+        """Nobody edits one by hand."""
+        return False
+
+
+class AuditedMixin:
+    """Has what is done in the admin recorded in our own log too: Django's knows only what was done here."""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:  # Django's signature
+        """Record what was added."""
+        _record("added", obj)
+        return super().log_addition(request, obj, message)  # type: ignore[misc]  # ModelAdmin's, mixed in
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:  # Django's signature
+        """Record what was changed, by the names of the fields."""
+        _record("changed", obj, fields=message)
+        return super().log_change(request, obj, message)  # type: ignore[misc]  # ModelAdmin's, mixed in
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:  # Django's signature
+        """Record what is about to be deleted."""
+        for obj in queryset:
+            _record("deleted", obj)
+        return super().log_deletions(request, queryset)  # type: ignore[misc]  # ModelAdmin's, mixed in
+
+
+def _record(how: str, obj: Any, **details: Any) -> None:
+    subject = f"{obj._meta.verbose_name} {obj}"  # noqa: SLF001  (documented API of models)
+    organization = obj if isinstance(obj, Organization) else getattr(obj, "organization", None)
+    if how == "deleted" and organization is obj:
+        organization = None  # the row that it would point to is about to go
+    audit.record(Action.ADMIN, subject, organization=organization, details={"how": how, **details})
+
+
+class _NamedCells(BaseInlineFormSet[Membership, Organization, ModelForm[Membership]]):
+    """Names each cell of a table by its column: the head alone does so for nobody who can't see it."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        """Name the fields of one row."""
+        super().add_fields(form, index)
+        for field in form.fields.values():
+            field.widget.attrs["aria-label"] = field.label
+
+
+class MembershipInline(admin.TabularInline[Membership, Organization]):
+    """The people of an organization."""
+
+    model = Membership
+    formset = _NamedCells
+    extra = 0
+    autocomplete_fields = ("account",)
+
+
+@admin.register(Organization)
+class OrganizationAdmin(LookedAt, AuditedMixin, admin.ModelAdmin[Organization]):
+    """Tenants."""
+
+    list_display = ("name", "has_secret", "created_at")
+    search_fields = ("name",)
+    inlines = (MembershipInline,)
+
+    def delete_model(self, request: HttpRequest, obj: Organization) -> None:  # Django's signature
+        """Delete it, and its instances as the API does."""
+        delete_organization(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Organization]) -> None:  # Django's signature
+        """Delete them, and their instances as the API does."""
+        for organization in queryset:
+            delete_organization(organization)
+
+    @admin.display(boolean=True, description="Has a secret")
+    def has_secret(self, organization: Organization) -> bool:
+        """Whether its users can call the API (manage.py issue_secrets)."""
+        return organization.secret_hash is not None
+
+
+@admin.register(ApiUser)
+class ApiUserAdmin(LookedAt, AuditedMixin, admin.ModelAdmin[ApiUser]):
+    """Callers of the REST API."""
+
+    list_display = ("name", "organization", "has_secret", "created_at")
+    list_select_related = ("organization",)
+    list_filter = (OrganizationFilter,)
+    search_fields = ("name", "organization__name")
+    autocomplete_fields = ("organization",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiUser | None = None) -> tuple[str, ...]:
+        """Fix the organization once there is a user: moved, its secret would open another tenant's door."""
+        return () if obj is None else ("organization",)
+
+    @admin.display(boolean=True, description="Has a secret")
+    def has_secret(self, user: ApiUser) -> bool:
+        """Whether the user can call the API (manage.py issue_secrets)."""
+        return user.secret_hash is not None
+
+
+class ResourcePollInline(ReadOnlyMixin, admin.StackedInline[ResourcePoll, Instance]):
+    """What an instance watches, as its configuration says."""
+
+    model = ResourcePoll
+    extra = 0
+    can_delete = False
+    fields = ("name", "enabled", "since", "mark", "settings_text")
+    readonly_fields = fields
+
+    @admin.display(description="Configuration")
+    def settings_text(self, poll: ResourcePoll) -> SafeString | str:
+        """The configuration as it was given, for reading."""
+        return indented(json.dumps(poll.configuration))
+
+
+@admin.register(Instance)
+class InstanceAdmin(LookedAt, AuditedMixin, ReadOnlyMixin, admin.ModelAdmin[Instance]):
+    """Connections to ConnectWise companies: to look at, and to delete."""
+
+    list_display = ("name", "id", "organization", "company", "events_enabled", "disabled", "created_at")
+    list_select_related = ("organization",)
+    list_filter = ("events_enabled", "disabled", OrganizationFilter)
+    ordering = ("-pk",)
+    search_fields = ("name", "=id", "company", "base_url", "organization__name")
+    search_help_text = "A part of the name, of the company, of ConnectWise's URL or of the organization; or the id."
+    readonly_fields: ClassVar[tuple[str, ...]] = ("callback",)
+    inlines = (ResourcePollInline,)
+    fieldsets: ClassVar[Any] = (
+        (None, {"fields": ("name", "tags", "organization", "created_by", "disabled")}),
+        ("ConnectWise", {"fields": ("base_url", "company", "client_id", "filter_nulls")}),
+        ("Events", {"fields": ("events_enabled", "callback", "basic_username", "refresh_interval")}),
+        ("Times", {"fields": ("created_at", "updated_at")}),
+    )
+
+    @admin.display(description="Callback URL")
+    def callback(self, instance: Instance) -> str:
+        """Show where events go, without the query: that may hold a secret."""
+        return bare_url(instance.callback_url)
+
+    def delete_model(self, request: HttpRequest, obj: Instance) -> None:  # Django's signature
+        """Delete it as the API does."""
+        delete_instance(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Instance]) -> None:  # Django's signature
+        """Delete them as the API does."""
+        for instance in queryset:
+            delete_instance(instance)
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[Any, Any], set[Any], list[Any]]:
+        """Name the instances alone: their records and events go with them, and are too many to be listed."""
+        names = [str(instance) for instance in objs]
+        return names, {"instances with all their polls, events and notifications": len(names)}, set(), []
+
+
+admin.site.unregister((User, Group))
+
+
+@admin.register(User)
+class AuditedUserAdmin(AuditedMixin, UserAdmin[User]):
+    """Accounts, as Django has them, with what is done to them on record. The times are the service's to write."""
+
+    readonly_fields = ("last_login", "date_joined")
+
+
+@admin.register(Group)
+class AuditedGroupAdmin(AuditedMixin, GroupAdmin):
+    """Groups, as Django has them, with what is done to them on record."""
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(LookedAt, ReadOnlyMixin, admin.ModelAdmin[AuditEntry]):
+    """Who changed what: to be read, by nobody to be changed or deleted."""
+
+    list_display = ("at", "actor", "action", "subject", "organization")
+    list_select_related = ("organization",)
+    list_filter = (ActionFilter, "at", OrganizationFilter)
+    ordering = ("-pk",)
+    search_fields = ("actor", "subject", "=request_id")
+    fields = ("at", "actor", "action", "subject", "details_text", "organization", "request_id")
+    readonly_fields = fields
+
+    @admin.display(description="Details")
+    def details_text(self, entry: AuditEntry) -> SafeString | str:
+        """Which fields changed, for reading."""
+        return indented(json.dumps(entry.details))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # Django's signature
+        """Nobody deletes one."""
+        return False

@@ -1,0 +1,100 @@
+"""Who calls the REST API: the Authorization header of contract §1.
+
+`User <secret>, Organization <secret>` for the platform's routes, `User <secret>, Element <token>` for those of one
+instance; all three together are accepted, in any order, with optional spaces, and `Element: <token>` too, as one
+published client writes it. Secrets are looked up by their hash. Every failure is the same 401, so that nobody learns
+which part was wrong.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from instances.api.throttling import check_failures, note_failure
+from instances.models import ApiUser, Instance, Organization
+from instances.secrets import hash_token
+
+REALM = "User, Organization"
+_MISSING = "No Authorization header found. Send: User <user secret>, Organization <organization secret>"
+_WRONG = "Invalid Organization or User secret, or invalid Element token provided."
+_PART = re.compile(r"\s*(user|organization|element)(?:\s*:\s*|\s+)([A-Za-z0-9+/=]{1,512})\s*", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True)
+class Principal:
+    """The API user as REST framework's permissions see it."""
+
+    api_user: ApiUser
+    is_authenticated: bool = True
+
+    def __str__(self) -> str:
+        return str(self.api_user)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """On whose behalf a request is made; `instance` is that of the Element token, if one was sent."""
+
+    organization: Organization
+    user: ApiUser
+    instance: Instance | None = None
+
+
+class SecretsAuthentication(BaseAuthentication):
+    """REST framework's way to `find_caller`: `request.auth` is the Caller."""
+
+    def authenticate(self, request: Request) -> tuple[Principal, Caller] | None:
+        """Give principal and caller; 401 for anything that is not right, 429 after too much of that."""
+        header = request.headers.get("Authorization", "")
+        if not header.strip():
+            raise AuthenticationFailed(_MISSING)
+        check_failures(request, header)
+        caller = find_caller(header)
+        if caller is None:
+            note_failure(request, header)
+            raise AuthenticationFailed(_WRONG)
+        return Principal(caller.user), caller
+
+    def authenticate_header(self, request: Request) -> str:
+        """Give the challenge of a 401."""
+        return f'User realm="{REALM}"'
+
+
+def parse_header(header: str) -> Mapping[str, str] | None:
+    """Give the header's parts by name in lower case; None if a part can't be read, is unknown or stands twice."""
+    parts: dict[str, str] = {}
+    for text in header.split(","):
+        match = _PART.fullmatch(text)
+        if match is None or match[1].lower() in parts:
+            return None
+        parts[match[1].lower()] = match[2]
+    return parts
+
+
+def find_caller(header: str) -> Caller | None:
+    """Give whom the header proves; None unless every part is right and all belong to one organization."""
+    parts = parse_header(header)
+    if parts is None or "user" not in parts or len(parts) < 2:
+        return None
+    user = ApiUser.objects.select_related("organization").filter(secret_hash=hash_token(parts["user"])).first()
+    if user is None or not _owns(user.organization, parts.get("organization")):
+        return None
+    if "element" not in parts:
+        return Caller(user.organization, user)
+    instance = Instance.objects.filter(
+        token_hash=hash_token(parts["element"]), organization_id=user.organization_id
+    ).first()
+    return Caller(user.organization, user, instance) if instance else None
+
+
+def _owns(organization: Organization, secret: str | None) -> bool:
+    if secret is None:
+        return True  # an Element token stands in its place
+    return hmac.compare_digest(hash_token(secret), organization.secret_hash or "")

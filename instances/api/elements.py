@@ -1,0 +1,90 @@
+"""The REST routes of the catalogue: the one connector, its configuration keys, what it can do (contract §2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cwconnect.connectwise.catalogue import DEFAULT_RESOURCES, all_resources, default_configuration
+from instances.api.instances import ApiView, InstancesView
+from instances.configuration.config_keys import KEYS, Key, Wanted
+from instances.configuration.values import LONGEST_INTERVAL
+from instances.connector import ELEMENT, KEY
+
+
+class ElementsView(ApiView):
+    """`/elements`."""
+
+    def get(self, request: Request) -> Response:
+        """List the connectors: there is one."""
+        return Response([ELEMENT])
+
+
+class ElementView(ApiView):
+    """`/elements/{key or id}`."""
+
+    def get(self, request: Request, element: str) -> Response:
+        """Show the connector."""
+        check_element(element)
+        return Response(ELEMENT)
+
+
+class ElementConfigurationView(ApiView):
+    """`/elements/{key or id}/configuration`."""
+
+    def get(self, request: Request, element: str) -> Response:
+        """List the configuration keys with types and defaults."""
+        check_element(element)
+        return Response([_key_row(key, number) for number, key in enumerate(KEYS, 1)])
+
+
+class ElementMetadataView(ApiView):
+    """`/elements/{key or id}/metadata`."""
+
+    def get(self, request: Request, element: str) -> Response:
+        """Say how events are found, and how each resource of the catalogue is polled unless told otherwise."""
+        check_element(element)
+        polling = {
+            "refreshInterval": {"default": Wanted().refresh_interval, "minimum": 1, "maximum": LONGEST_INTERVAL},
+            "defaultResources": list(DEFAULT_RESOURCES),
+            "resources": {resource.name: default_configuration(resource) for resource in all_resources()},
+        }
+        return Response({"events": {"supported": True, "methods": ["polling"], "polling": polling}})
+
+
+class ElementInstancesView(InstancesView):
+    """`/elements/{key or id}/instances`: as `/instances`, for a body that need not name the connector."""
+
+    http_method_names = ("get", "post", "head", "options")
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Look at the caller first, then at the connector's name."""
+        super().initial(request, *args, **kwargs)
+        check_element(kwargs["element"])
+
+
+def check_element(text: str) -> None:
+    """Raise 404 for another connector than ours."""
+    if text not in (KEY, str(ELEMENT["id"])):
+        raise Http404
+
+
+def _key_row(key: Key, number: int) -> dict[str, Any]:
+    default = key.default if isinstance(key.default, bool | int) or key.default else None
+    return {
+        "id": number,
+        "key": key.name,
+        "name": key.title,
+        "description": key.description,
+        "type": key.kind,
+        "required": key.required,
+        "active": True,
+        "defaultValue": str(default).lower()
+        if isinstance(default, bool)
+        else None
+        if default is None
+        else str(default),
+    }

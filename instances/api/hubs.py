@@ -1,0 +1,27 @@
+"""The REST routes of live reads: `/hubs/{hub}/{resource}[/{id}]`, with an Element token. The rules are in `hubs`."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cwconnect.core import paging
+from instances import hub_reads
+from instances.api.instances import ApiView
+
+
+class HubView(ApiView):
+    """Reads through the Element token's instance. The hub's name in the path is not checked, as in the product."""
+
+    def get(self, request: Request, resource: str, hub: str = "") -> Response:
+        """Give one page of a list, or one record."""
+        del hub
+        instance, target = self.instance(None), hub_reads.parse_path(resource)
+        if target.record_id is not None:
+            return Response(hub_reads.read_record(instance, target.path, target.record_id))
+        page = hub_reads.read_list(instance, target.path, request.query_params.dict())
+        response = Response(page.records)
+        response.headers[paging.COUNT_HEADER] = str(len(page.records))
+        if page.next_page:
+            response.headers[paging.NEXT_PAGE_HEADER] = page.next_page
+        return response

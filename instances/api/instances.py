@@ -1,0 +1,160 @@
+"""The REST routes about instances (contract §2). No rules here: they are in `provisioning` and `configuration`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, cast
+
+from django.db.models import QuerySet
+from django.http import Http404
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from cwconnect.core import paging
+from cwconnect.core.errors import Refusal
+from cwconnect.core.json_body import BoundedJSONParser
+from instances import provisioning
+from instances.api.authentication import Caller
+from instances.api.serializers import instance_body, read_body
+from instances.configuration.config_keys import Wanted
+from instances.configuration.wire import read_configuration, wanted_of
+from instances.connector import ELEMENT
+from instances.models import Instance
+
+_SLICE = 1000
+Row = TypeVar("Row")
+
+
+class ApiView(APIView):
+    """What every API route shares: bounded bodies, and the caller whose organization bounds every read."""
+
+    parser_classes = (BoundedJSONParser,)
+
+    @property
+    def caller(self) -> Caller:
+        """On whose behalf the request is made."""
+        return cast(Caller, self.request.auth)
+
+    def instances(self) -> QuerySet[Instance]:
+        """Give the instances of the caller's organization: what others have does not exist here."""
+        return Instance.objects.filter(organization=self.caller.organization).prefetch_related("resource_polls")
+
+    def instance(self, number: str | None) -> Instance:
+        """Give the instance of an id in the path, or that of the Element token; 404."""
+        if number is None:
+            if self.caller.instance is None:
+                raise Refusal("Without an id in the path, the Authorization header must hold an Element token.")
+            return self.caller.instance
+        found = self.instances().filter(pk=number).first() if len(number) <= 18 else None
+        if found is None:
+            raise Http404
+        return found
+
+
+class InstancesView(ApiView):
+    """`/instances`: create, list, and by Element token change and delete."""
+
+    def post(self, request: Request, **_: str) -> Response:
+        """Prove the credentials and create the instance: 200, with the token, shown here only."""
+        body = read_body(request.data)
+        instance, token = provisioning.create_instance(
+            organization=self.caller.organization,
+            user=self.caller.user,
+            name=body.name or ELEMENT["name"],
+            tags=body.tags or [],
+            wanted=read_configuration(body.configuration, base=Wanted()),
+        )
+        return Response(instance_body(instance, token=token))
+
+    def get(self, request: Request, **_: str) -> Response:
+        """List the organization's instances, newest first."""
+        query = request.query_params
+        size, before = paging.page_size(query), paging.read_token(query)
+        found = self.instances().order_by("-pk")
+        if before is not None:
+            found = found.filter(pk__lt=before)
+        if text := query.get("searchText", "").strip():
+            found = found.filter(name__icontains=text.replace("\x00", ""))
+        tags = {tag for tag in query.getlist("tags[]") + query.getlist("tags") if tag}
+        page = _tagged(found, tags, size + 1) if tags else list(found[: size + 1])
+        return paged(page, size, instance_body)
+
+    def patch(self, request: Request) -> Response:
+        """Change the Element token's instance."""
+        return patched(self.instance(None), request)
+
+    def delete(self, request: Request) -> Response:  # Django's signature
+        """Delete the Element token's instance."""
+        provisioning.delete_instance(self.instance(None))
+        return Response()
+
+
+class InstanceView(ApiView):
+    """`/instances/{id}`."""
+
+    def get(self, request: Request, number: str) -> Response:  # Django's signature
+        """Show one instance."""
+        return Response(instance_body(self.instance(number)))
+
+    def put(self, request: Request, number: str) -> Response:
+        """Replace the configuration, the name and the tags."""
+        instance, body = self.instance(number), read_body(request.data)
+        wanted = read_configuration(body.configuration, base=Wanted(), stored=wanted_of(instance))
+        name = body.name or ELEMENT["name"]
+        return Response(
+            instance_body(provisioning.change_instance(instance, wanted=wanted, name=name, tags=body.tags or []))
+        )
+
+    def patch(self, request: Request, number: str) -> Response:
+        """Merge the configuration; replace the name and the tags where they are given."""
+        return patched(self.instance(number), request)
+
+    def delete(self, request: Request, number: str) -> Response:  # Django's signature
+        """Delete the instance: 200, and its token is worth nothing from now on."""
+        provisioning.delete_instance(self.instance(number))
+        return Response()
+
+
+class EnabledView(ApiView):
+    """`/instances/{id}/enabled`."""
+
+    def put(self, request: Request, number: str | None = None) -> Response:  # Django's signature
+        """Let polling and delivery go on."""
+        return Response(instance_body(provisioning.set_enabled(self.instance(number), enabled=True)))
+
+    def delete(self, request: Request, number: str | None = None) -> Response:  # Django's signature
+        """Pause polling and delivery; nothing is lost."""
+        return Response(instance_body(provisioning.set_enabled(self.instance(number), enabled=False)))
+
+
+def paged(rows: Sequence[Row], size: int, shape: Callable[[Row], Any]) -> Response:
+    """Give a page of the compatible API: `rows` holds one more than `size` if there are more."""
+    page, following = paging.cut(rows, size)
+    response = Response([shape(row) for row in page])
+    response.headers[paging.COUNT_HEADER] = str(len(page))
+    if following is not None:
+        response.headers[paging.NEXT_PAGE_HEADER] = following
+    return response
+
+
+def patched(instance: Instance, request: Request) -> Response:
+    """Answer a PATCH."""
+    body, stored = read_body(request.data), wanted_of(instance)
+    wanted = read_configuration(body.configuration, base=stored, stored=stored)
+    return Response(
+        instance_body(provisioning.change_instance(instance, wanted=wanted, name=body.name, tags=body.tags))
+    )
+
+
+def _tagged(found: QuerySet[Instance], tags: Iterable[str], size: int) -> list[Instance]:
+    """Give the first `size` instances that have all the tags. In slices here: SQLite can't look into JSON lists."""
+    needed, chosen, last = set(tags), list[int](), None
+    while len(chosen) < size:
+        rest: Any = found if last is None else found.filter(pk__lt=last)
+        rows = list(rest.prefetch_related(None).values_list("pk", "tags")[:_SLICE])
+        chosen += [pk for pk, own in rows if needed <= set(own)]
+        if len(rows) < _SLICE:
+            break
+        last = rows[-1][0]
+    return list(found.filter(pk__in=chosen[:size]))

@@ -1,0 +1,70 @@
+"""The brake on failed authentication: so many a minute for each address, and fewer for one and the same header.
+
+A header that failed often is refused without a look at the database, and without counting against its address: one
+program with an old secret does not lock out the others beside it. Secrets are 256 random bits, so this is against
+load and noise more than against guessing.
+
+The counts live in Django's cache: in Redis where that is configured, else in each web process by itself, so that the
+limits hold for each process. Where Redis is away, nothing is braked: the API goes on answering.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import suppress
+
+from django.core.cache import cache
+from django.http import HttpRequest
+from rest_framework.exceptions import Throttled
+from rest_framework.request import Request
+
+from cwconnect.core.client_ip import client_address
+
+try:
+    from redis.exceptions import RedisError
+except ImportError:  # an extra, not installed: the cache is this process's memory, which is always there
+
+    class RedisError(Exception):  # type: ignore[no-redef]  # stands for the missing one
+        """Never raised."""
+
+
+WINDOW = 60
+PER_ADDRESS = 60
+PER_HEADER = 10
+
+
+def check_failures(request: HttpRequest | Request, header: str) -> None:
+    """Raise Throttled (429, with Retry-After) for an address or a header that has failed too often this minute."""
+    now = time.time()
+    if _count(_header_key(header, now)) >= PER_HEADER or _count(_address_key(request, now)) >= PER_ADDRESS:
+        raise Throttled(WINDOW - now % WINDOW, "There were too many failures of authentication.")
+
+
+def note_failure(request: HttpRequest | Request, header: str) -> None:
+    """Count a failure."""
+    now = time.time()
+    for key in (_header_key(header, now), _address_key(request, now)):
+        with suppress(RedisError, ValueError):  # ValueError: it has run out between the two
+            cache.add(key, 0, WINDOW)
+            cache.incr(key)
+
+
+def _count(key: str) -> int:
+    try:
+        return int(cache.get(key, 0))
+    except RedisError:
+        return 0
+
+
+def _header_key(header: str, now: float) -> str:
+    return _key("header", header, now)
+
+
+def _address_key(request: HttpRequest | Request, now: float) -> str:
+    return _key("address", client_address(request), now)
+
+
+def _key(kind: str, text: str, now: float) -> str:
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"failures:{kind}:{digest}:{int(now // WINDOW)}"

@@ -1,0 +1,33 @@
+"""Routes about instances: contract §2. Each answers under the product's base path too, and with an Element token."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, re_path
+
+from instances.api import (
+    configuration,
+    elements,
+    hubs,
+    instances,
+)
+
+_ID = r"instances/(?P<number>[0-9]+)"
+_ELEMENT = r"elements/(?P<element>[A-Za-z0-9_-]+)"
+_KEY = r"configuration/(?P<key>[A-Za-z0-9._-]+)"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    re_path(r"^instances/?$", instances.InstancesView.as_view(), name="instances"),
+    re_path(r"^instances/enabled/?$", instances.EnabledView.as_view(), name="own-enabled"),
+    re_path(r"^instances/configuration/?$", configuration.ConfigurationView.as_view(), name="own-configuration"),
+    re_path(rf"^instances/{_KEY}/?$", configuration.ConfigurationKeyView.as_view(), name="own-configuration-key"),
+    re_path(rf"^{_ID}/?$", instances.InstanceView.as_view(), name="instance"),
+    re_path(rf"^{_ID}/enabled/?$", instances.EnabledView.as_view(), name="enabled"),
+    re_path(rf"^{_ID}/configuration/?$", configuration.ConfigurationView.as_view(), name="configuration"),
+    re_path(rf"^{_ID}/{_KEY}/?$", configuration.ConfigurationKeyView.as_view(), name="configuration-key"),
+    re_path(r"^elements/?$", elements.ElementsView.as_view(), name="elements"),
+    re_path(rf"^{_ELEMENT}/?$", elements.ElementView.as_view(), name="element"),
+    re_path(rf"^{_ELEMENT}/configuration/?$", elements.ElementConfigurationView.as_view(), name="element-keys"),
+    re_path(rf"^{_ELEMENT}/metadata/?$", elements.ElementMetadataView.as_view(), name="element-metadata"),
+    re_path(rf"^{_ELEMENT}/instances/?$", elements.ElementInstancesView.as_view(), name="element-instances"),
+    re_path(r"^hubs/(?P<hub>[^/]+)/(?P<resource>.+?)/?$", hubs.HubView.as_view(), name="hub"),
+]

@@ -1,0 +1,160 @@
+"""The dotted wire keys and what they stand for, both ways (contract §2 and §4).
+
+The table itself is in `keys`. Values arrive as JSON types or strings, blanks count as not given, `"********"` keeps
+what is stored; in answers every value is a string and every secret a mask. Keys that nobody knows are ignored, as in
+the product; a value that can't be used is a `ConfigurationError` that names its key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from cwconnect.connectwise.catalogue import DEFAULT_RESOURCES, default_configuration, find_resource
+from instances.configuration import values
+from instances.configuration.config_keys import (
+    KEYS,
+    POLLS,
+    Key,
+    Wanted,
+)
+from instances.configuration.polls import is_blank
+from instances.configuration.values import ConfigurationError
+from instances.models import Instance
+from instances.secrets import MASK, Secret, SecretUnreadableError
+
+
+def read_configuration(
+    given: Mapping[str, Any], *, base: Wanted, stored: Wanted | None = None, whole: bool = True
+) -> Wanted:
+    """Give what is wanted: `base` with the given keys in it, whole and valid.
+
+    `base` is an empty `Wanted()` where the configuration replaces, the stored one where it is merged into that.
+    Masks take what `stored` holds. Unless it is to be `whole`, keys that are not given may lack.
+    Raises ConfigurationError that names every key at fault.
+    """
+    found: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    for key, value in _known(given):
+        try:
+            found[key.field] = _read(key, value, base=base, stored=stored)
+        except ConfigurationError as error:
+            problems |= {f"{key.name}.{path}" if path else key.name: text for path, text in error.problems.items()}
+    wanted = replace(base, **found)
+    if not wanted.polls:
+        wanted = replace(wanted, polls=default_polls())
+    lacking = {name: text for name, text in _lacking(wanted).items() if whole or name in given}
+    problems |= {name: text for name, text in lacking.items() if name not in problems}
+    if problems:
+        raise ConfigurationError(problems)
+    return wanted
+
+
+def _known(given: Mapping[str, Any]) -> list[tuple[Key, Any]]:
+    """Give the keys that the table knows; of several spellings the first that is not blank counts."""
+    found = []
+    for key in KEYS:
+        spelt = [given[name] for name in (key.name, *key.spellings) if name in given]
+        if spelt:
+            found.append((key, next((value for value in spelt if not is_blank(value)), spelt[0])))
+    return found
+
+
+def _read(key: Key, value: Any, *, base: Wanted, stored: Wanted | None) -> Any:
+    if key.name == POLLS and (is_blank(value) or value in ({}, "{}")):
+        return base.polls  # a blank must not silently drop what is watched
+    if is_blank(value):
+        return key.default
+    if key.secret:
+        value = _unmask(value, getattr(stored, key.field, None))
+    read = key.read(value)
+    if key.secret and (read == MASK or (isinstance(read, dict) and MASK in read.values())):
+        raise ConfigurationError({"": "is a mask, and nothing is stored that it could stand for"})
+    return read
+
+
+def _unmask(value: Any, stored: Any) -> Any:
+    """Put what is stored in the place of masks: of a whole value, or of single headers."""
+    if value == MASK and stored:
+        return stored
+    if value == MASK or not isinstance(stored, Mapping):
+        return value
+    kept = {name.lower(): text for name, text in stored.items()}
+    given = values.header_items(value)
+    return {name: kept.get(name.lower(), text) if text == MASK else text for name, text in given.items()}
+
+
+def _lacking(wanted: Wanted) -> dict[str, str]:
+    lacking = {key.name: "is required" for key in KEYS if key.required and not getattr(wanted, key.field)}
+    if wanted.events_enabled and not wanted.callback_url:
+        lacking["event.notification.callback.url"] = "is required when events are enabled"
+    if wanted.basic_username and any(name.lower() == "authorization" for name in wanted.callback_headers):
+        lacking["event.notification.callback.headers"] = "holds Authorization beside a Basic user; choose one"
+    return lacking
+
+
+def default_polls() -> dict[str, dict[str, Any]]:
+    """Give the configuration of the resources that are polled when none are named."""
+    return {
+        name: default_configuration(resource)
+        for name in DEFAULT_RESOURCES
+        if (resource := find_resource(name)) is not None
+    }
+
+
+def wanted_of(instance: Instance) -> Wanted:
+    """Give what is stored of an instance, its secrets opened.
+
+    One that no encryption key opens counts as not given: it is asked for again by name, instead of an error for ever.
+    """
+    plain: dict[str, Any] = {}
+    for column in fields(Wanted):
+        if column.name in ("polls", "vendor_type"):
+            continue
+        value = getattr(instance, column.name)
+        plain[column.name] = _opened(value) if isinstance(value, Secret) else "" if value is None else value
+    plain["callback_headers"] = json.loads(plain["callback_headers"] or "{}")
+    return Wanted(**plain, polls=polls_of(instance))
+
+
+def _opened(secret: Secret) -> str:
+    try:
+        return secret.reveal()
+    except SecretUnreadableError:
+        return ""
+
+
+def polls_of(instance: Instance) -> dict[str, dict[str, Any]]:
+    """Give the stored poll configuration by resource; `enabled` stands in it only where it is false."""
+    return {
+        poll.name: poll.configuration | ({} if poll.enabled else {"enabled": False})
+        for poll in sorted(instance.resource_polls.all(), key=lambda poll: poll.pk)
+    }
+
+
+def to_wire(instance: Instance) -> dict[str, str]:
+    """Give an instance's configuration for an answer: strings only, secrets masked, keys without a value left out."""
+    wire: dict[str, str] = {}
+    for key in KEYS:
+        if key.name == POLLS:
+            value: Any = polls_of(instance)
+        elif key.field == "vendor_type":
+            value = key.default
+        else:
+            value = getattr(instance, key.field)
+        if value not in (None, ""):
+            wire[key.name] = _wire_value(key, value)
+    return wire
+
+
+def _wire_value(key: Key, value: Any) -> str:
+    if key.field == "callback_headers":
+        names = _opened(value)
+        return json.dumps(dict.fromkeys(json.loads(names), MASK)) if names else MASK
+    if key.secret:
+        return MASK
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)

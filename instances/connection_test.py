@@ -1,0 +1,124 @@
+"""Whether a connection to ConnectWise works, in words and with which field; and how much there is to watch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from cwconnect.connectwise.catalogue import Resource
+from cwconnect.connectwise.client import Client
+from cwconnect.connectwise.errors import (
+    AddressNotAllowed,
+    ConnectWiseError,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+    Unreachable,
+)
+from cwconnect.core.text import counted
+from instances.connections import client_for, make_credentials
+
+_PROBE = "/company/contacts"
+_SITE, _COMPANY, _CLIENT_ID = ("site", "Site"), ("company", "Company"), ("client_id", "Client ID")
+_KEYS = (("public_key", "Public key"), ("private_key", "Private key"))
+_AT_A_TIME = 6  # requests to one ConnectWise; it limits them by the minute
+
+Connection = tuple[str, str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a test found: `tone` is well, wait (it works, but) or bad; `advice` is what to do next.
+
+    `words` are ConnectWise's own, `fields` those of `ConnectionForm` that it may be the fault of, with their labels.
+    """
+
+    tone: str
+    text: str
+    advice: str = ""
+    words: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How many records a resource has; None where ConnectWise does not say, with the reason in a word or two."""
+
+    resource: Resource
+    count: int | None
+    reason: str = ""
+
+
+def count_resources(connection: Connection, resources: Sequence[Resource]) -> list[Counted]:
+    """Count the records of each resource, a request each, some at a time. Raises no ConnectWiseError."""
+    client = client_for(make_credentials(*connection))
+    with ThreadPoolExecutor(_AT_A_TIME) as threads:  # they touch no database
+        return list(threads.map(lambda resource: _count(client, resource), resources))
+
+
+def _count(client: Client, resource: Resource) -> Counted:
+    try:
+        return Counted(resource, client.count(resource.path))
+    except Forbidden:
+        return Counted(resource, None, "not readable with these keys")
+    except ConnectWiseError:
+        return Counted(resource, None, "not counted")
+
+
+def check_connection(connection: Connection) -> Finding:
+    """Try base URL, company, keys and client id by counting contacts; ConnectWise is asked twice at most."""
+    credentials = make_credentials(*connection)
+    client, company = client_for(credentials), connection[1]
+    try:
+        count = client.count(_PROBE)
+    except Forbidden as error:
+        return Finding(
+            "wait",
+            f"Connected to {company}: the keys are right, but their security role may not read contacts.",
+            "Choose resources that it may read, or widen the role in ConnectWise.",
+            error.message,
+        )
+    except ConnectWiseError as error:
+        return _failure(error, company, sent_client_id=bool(credentials.client_id))
+    return Finding("well", f"Connected to {company}{_version(client)}: {counted(count, 'contact')}.")
+
+
+def _version(client: Client) -> str:
+    try:
+        version = client.system_info().get("version")
+    except ConnectWiseError:
+        return ""  # the login is proven already; a role may lack this right
+    return f", version {version}" if isinstance(version, str) else ""
+
+
+def _failure(error: ConnectWiseError, company: str, *, sent_client_id: bool) -> Finding:
+    if isinstance(error, Unauthorized):
+        return _refused(error, company, sent_client_id=sent_client_id)
+    if isinstance(error, NotFound):
+        text, advice = "There is no ConnectWise API at this address.", "Check the site and its URL."
+        return Finding("bad", text, advice, error.message, (_SITE,))
+    if isinstance(error, AddressNotAllowed):
+        advice = "If it is meant, the administrator opens its network in CWCONNECT_PRIVATE_NETWORKS."
+        return Finding("bad", "The site's address is in a private network.", advice, error.message, (_SITE,))
+    if isinstance(error, Unreachable):
+        return Finding("bad", "The site can't be reached.", "Check the site and its URL.", error.message, (_SITE,))
+    if isinstance(error, RateLimited):
+        return Finding("wait", "ConnectWise limits requests just now.", "Try again in a minute.", error.message)
+    text, advice = "ConnectWise did not answer as it should.", "Check the site and its URL."
+    return Finding("bad", text, advice, error.message, (_SITE,))
+
+
+def _refused(error: Unauthorized, company: str, *, sent_client_id: bool) -> Finding:
+    """Say which part of the login it is, as far as ConnectWise's words tell."""
+    words = error.message.lower()
+    if "cannot route" in words:
+        text, advice = f"This site knows no company “{company}”.", "Check the company's name, and the site."
+        return Finding("bad", text, advice, error.message, (_COMPANY, _SITE))
+    if "clientid" in words:
+        advice = "Check the client ID." if sent_client_id else "Give a client ID: none was sent."
+        return Finding("bad", "ConnectWise refused the client ID.", advice, error.message, (_CLIENT_ID,))
+    missing = "" if sent_client_id else " No client ID was sent: most sites want one."
+    advice = f"Check the public and the private key of {company}.{missing}"
+    return Finding("bad", "ConnectWise refused the keys.", advice, error.message, _KEYS)

@@ -1,0 +1,162 @@
+"""Live reads through an instance: a hub route's path and query as ConnectWise's, one page of a list or one record.
+
+Beside the hub names of the catalogue any `/{module}/{resource}` of ConnectWise is taken as given. `nextPage` is
+ConnectWise's own query of the next page, so that it needs nothing repeated.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cwconnect.connectwise.catalogue import COMMON_FIELD_TYPES, find_resource, resource_for_path
+from cwconnect.connectwise.ceql.conditions import WhereError, parse_where, to_conditions
+from cwconnect.connectwise.client import Client
+from cwconnect.core.errors import Refusal
+from cwconnect.core.paging import page_size
+from instances.connections import client_for
+from instances.models import Instance
+from instances.secrets import SecretUnreadableError
+
+_PASSED_ON = {
+    "conditions",
+    "childConditions",
+    "customFieldConditions",
+    "orderBy",
+    "fields",
+    "page",
+    "pageSize",
+    "pageId",
+}
+_NAMES = re.compile(r"\s*[\w.`/]+(?:\s+(?:asc|desc))?\s*", re.IGNORECASE)
+_LONGEST_TOKEN = 8000
+Record = dict[str, Any]
+
+
+class InstanceDisabled(Refusal):  # not a fault: an answer
+    """The instance is switched off."""
+
+    status = 403
+
+
+class KeysUnreadable(Refusal):  # as above
+    """The instance's ConnectWise keys can't be opened: the operator's encryption keys have changed."""
+
+    status = 500
+
+
+@dataclass(frozen=True)
+class HubPage:
+    """One page of a list; `next_page` is the token of the next one, None on the last."""
+
+    records: list[Record]
+    next_page: str | None
+
+
+@dataclass(frozen=True)
+class HubPath:
+    """What a hub route's path means: a list of ConnectWise, or one record of it."""
+
+    path: str
+    record_id: int | None
+
+
+def read_list(instance: Instance, path: str, query: Mapping[str, str]) -> HubPage:
+    """Read one page. Raises Refusal for a query that can't be told to ConnectWise, ConnectWiseError for its answers."""
+    _check_enabled(instance)
+    params = _next_params(query["nextPage"]) if query.get("nextPage") else _params(path, query)
+    listing = _client(instance).list(path, params)
+    token = _write_token(listing.next_params) if listing.next_params is not None else None
+    return HubPage([_shown(instance, record) for record in listing.records], token)
+
+
+def read_record(instance: Instance, path: str, record_id: int) -> Record:
+    """Read one record. Raises ConnectWiseError: NotFound when there is none."""
+    _check_enabled(instance)
+    record: Record = _shown(instance, _client(instance).get(path, record_id))
+    return record
+
+
+def parse_path(text: str) -> HubPath:
+    """Read what follows `/hubs/{hub}/`; a number at the end is a record's id. Raises Refusal."""
+    segments = [segment for segment in text.split("/") if segment]
+    record_id = int(segments.pop()) if len(segments) > 1 and re.fullmatch(r"[0-9]{1,18}", segments[-1]) else None
+    resource = find_resource(segments[0]) if segments else None
+    if resource is not None:
+        return HubPath("/".join((resource.path, *segments[1:])), record_id)
+    if len(segments) < 2:
+        raise Refusal(
+            f"There is no resource {text!r}; one that the catalogue lacks is written with its module: finance/taxCodes."
+        )
+    return HubPath("/" + "/".join(segments), record_id)
+
+
+def _client(instance: Instance) -> Client:
+    try:
+        return client_for(instance)
+    except SecretUnreadableError as error:
+        raise KeysUnreadable(str(error)) from None
+
+
+def _check_enabled(instance: Instance) -> None:
+    if instance.disabled:
+        raise InstanceDisabled("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
+
+
+def _params(path: str, query: Mapping[str, str]) -> dict[str, str]:
+    params = {"pageSize": str(page_size(query)), "page": _page(query.get("page", ""))}
+    if where := query.get("where", "").strip():
+        params["conditions"] = _conditions(path, where)
+    for name in ("fields", "orderBy"):
+        if text := query.get(name, "").strip():
+            params[name] = _field_names(name, text)
+    return params
+
+
+def _conditions(path: str, where: str) -> str:
+    resource = resource_for_path(path)
+    try:
+        return to_conditions(parse_where(where), field_types=resource.field_types if resource else COMMON_FIELD_TYPES)
+    except WhereError as error:
+        raise Refusal(str(error)) from None
+
+
+def _page(text: str) -> str:
+    if text and not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
+        raise Refusal("page must be a whole number from 1.")
+    return text or "1"
+
+
+def _field_names(name: str, text: str) -> str:
+    names = text.split(",")
+    if not all(_NAMES.fullmatch(part) for part in names):
+        raise Refusal(f"{name} must hold names of fields, separated by commas.")
+    return ",".join(" ".join(part.replace("`", "").replace(".", "/").split()) for part in names)
+
+
+def _write_token(params: Mapping[str, str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(dict(params)).encode()).decode().rstrip("=")
+
+
+def _next_params(token: str) -> dict[str, str]:
+    try:
+        params = json.loads(base64.urlsafe_b64decode(token[:_LONGEST_TOKEN] + "=" * (-len(token) % 4)))
+        if not all(name in _PASSED_ON and isinstance(value, str) for name, value in params.items()):
+            raise ValueError(token)
+    except (ValueError, AttributeError, RecursionError):
+        raise Refusal("nextPage must be the Elements-Next-Page-Token of an earlier answer.") from None
+    return dict(params)
+
+
+def _shown(instance: Instance, record: Any) -> Any:
+    return _without_nulls(record) if instance.filter_nulls else record
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value

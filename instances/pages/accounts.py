@@ -1,0 +1,106 @@
+"""Pages about accounts: sign in, the first start, the choice of an organization."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView, PasswordChangeView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
+
+from cwconnect.core.errors import Conflict
+from instances.accounts import account_exists, create_first_account, is_first_start_code
+from instances.models import Membership
+from instances.pages.access import (
+    ORGANIZATION_KEY,
+    PageRequest,
+    page,
+    person_of,
+)
+from instances.pages.forms import FirstAccountForm
+
+
+class SignInView(LoginView):
+    """Sign in; as long as there is no account at all, on to the first start."""
+
+    template_name = "instances/signin.html"
+    redirect_authenticated_user = True
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show the form."""
+        return super().get(request, *args, **kwargs) if account_exists() else redirect("first-start")
+
+
+class PasswordView(PasswordChangeView):
+    """Change one's own password; other sessions of the account end."""
+
+    template_name = "instances/password.html"
+    success_url = reverse_lazy("overview")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Change it, and say so."""
+        messages.success(self.request, "Your password is changed. Wherever else you were signed in, you no longer are.")
+        return super().form_valid(form)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Show the bar too, where the account has an organization."""
+        person = person_of(self.request)
+        if person is not None:
+            cast(PageRequest, self.request).person = person
+        return super().get_context_data(**kwargs)
+
+
+@sensitive_post_parameters()
+@never_cache
+def first_start(request: HttpRequest) -> HttpResponse:
+    """Make the first account, with the code that `manage.py up` printed."""
+    if account_exists():
+        return redirect("signin")
+    form = FirstAccountForm(request.POST or None, initial={"code": request.GET.get("code", "")})
+    if request.method == "POST" and form.is_valid():
+        given = form.cleaned_data
+        if not is_first_start_code(given["code"]):
+            form.add_error("code", "This is not the code. `manage.py up` prints it when it starts.")
+        else:
+            return _make_first_account(request, given)
+    return render(request, "instances/first_start.html", {"form": form})
+
+
+def _make_first_account(request: HttpRequest, given: dict[str, str]) -> HttpResponse:
+    try:
+        account = create_first_account(
+            username=given["username"], password=given["password"], organization_name=given["organization"]
+        )
+    except Conflict:
+        return redirect("signin")
+    login(request, account, backend="django.contrib.auth.backends.ModelBackend")
+    return redirect("overview")
+
+
+@require_POST
+@login_required
+def choose_organization(request: HttpRequest) -> HttpResponse:
+    """Look at another of one's organizations from now on."""
+    chosen = request.POST.get("organization", "")
+    own = Membership.objects.filter(account_id=request.user.pk)
+    if chosen.isdecimal() and len(chosen) < 19 and own.filter(organization_id=chosen).exists():
+        request.session[ORGANIZATION_KEY] = int(chosen)
+    return redirect("overview")
+
+
+@page
+def people(request: PageRequest) -> HttpResponse:
+    """Show who belongs to the organization, in which role, and which programs may call its API."""
+    organization = request.person.organization
+    context = {
+        "memberships": organization.memberships.select_related("account").order_by("account__username"),
+        "callers": organization.api_users.order_by("name"),
+    }
+    return render(request, "instances/people.html", context)

@@ -1,0 +1,281 @@
+"""The forms of the pages. They read what was typed; the rules are those of `configuration` and `provisioning`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+
+from instances.configuration.config_keys import Wanted
+from instances.configuration.values import ConfigurationError
+from instances.secrets import MASK
+
+_API = "/v4_6_release/apis/3.0"
+OWN = "own"
+SITES = (
+    (f"https://api-na.myconnectwise.net{_API}", "North America"),
+    (f"https://api-eu.myconnectwise.net{_API}", "Europe"),
+    (f"https://api-au.myconnectwise.net{_API}", "Australia"),
+    (f"https://api-staging.connectwisedev.com{_API}", "Staging"),
+    (OWN, "Own server or another address"),
+)
+_OFF = {"autocomplete": "off", "spellcheck": "false"}
+
+
+def _text(label: str, wire: str, *, longest: int = 200, required: bool = True, **options: Any) -> Any:
+    """Make a field that fills the wire key `wire`."""
+    options.setdefault("widget", forms.TextInput(attrs=_OFF))
+    return _wired(forms.CharField(label=label, max_length=longest, required=required, **options), wire)
+
+
+def _secret(label: str, wire: str, *, required: bool = True, **options: Any) -> Any:
+    """Make a field for a secret. What was typed into a form that failed is kept in it; what is stored never shows."""
+    widget = forms.PasswordInput(render_value=True, attrs=_OFF | {"autocomplete": "new-password"})
+    return _text(label, wire, longest=1000, required=required, widget=widget, **options)
+
+
+def _wired(field: Any, wire: str) -> Any:
+    field.wire = wire
+    field.hide_optional = wire in ("baseUrl", "event.notification.callback.url")  # needed at times
+    return field
+
+
+class WireForm(forms.Form):
+    """A form whose fields stand for keys of the wire's configuration."""
+
+    def wire(self) -> dict[str, Any]:
+        """Give what was typed, by wire key."""
+        return {
+            key: self.cleaned_data.get(name, "")
+            for name, field in self.fields.items()
+            if (key := getattr(field, "wire", None)) is not None
+        }
+
+    def blame(self, error: ConfigurationError) -> dict[str, str]:
+        """Put each problem beside its field; give those that no field stands for."""
+        fields = {getattr(field, "wire", ""): name for name, field in self.fields.items()}
+        left = {}
+        for path, text in error.problems.items():
+            if path in fields:
+                if fields[path] not in self.errors:
+                    self.add_error(fields[path], _as_sentence(text))
+            else:
+                left[path] = _as_sentence(text)
+        return left
+
+
+def _as_sentence(text: str) -> str:
+    begun = f"This {text}" if text[:1].islower() else text
+    return begun if begun.endswith((".", "?", "!")) else begun + "."
+
+
+class ConnectionForm(WireForm):
+    """Where ConnectWise is, and the keys to it."""
+
+    site = forms.ChoiceField(
+        label="Site", choices=SITES, widget=forms.Select(attrs={"data-shows": "own-site", "data-shows-when": OWN})
+    )
+    base_url = _text(
+        "ConnectWise URL", "baseUrl", longest=500, required=False, help_text=f"Like https://connect.example.com{_API}"
+    )
+    company = _text("Company", "company", help_text="The company name that you use to log in to ConnectWise.")
+    public_key = _secret("Public key", "public.key")
+    private_key = _secret("Private key", "private.key", help_text="Of an API member: System › Members › API Keys.")
+    client_id = _text(
+        "Client ID", "connectwise.clientID", required=False, help_text="Left empty, the service's own is sent."
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Take the address from the site, unless it is one's own."""
+        given = super().clean() or self.cleaned_data
+        site = given.get("site", OWN)
+        if site != OWN:
+            given["base_url"] = site
+        elif not given.get("base_url"):
+            self.add_error("base_url", "The address of your ConnectWise server is needed.")
+        return given
+
+
+class NotifyForm(WireForm):
+    """Where events go, and how often ConnectWise is asked."""
+
+    events_enabled = _wired(
+        forms.BooleanField(label="Events on: poll the resources and send what changed", required=False),
+        "event.notification.enabled",
+    )
+    callback_url = _text(
+        "Callback URL",
+        "event.notification.callback.url",
+        longest=2000,
+        required=False,
+        widget=forms.URLInput(attrs=_OFF),
+        help_text="Each notification is POSTed here; any 2xx within 15 s says that it arrived.",
+    )
+    signature_key = _secret(
+        "Signature key",
+        "event.notification.signature.key",
+        required=False,
+        help_text="Signs every notification, so that your program can tell that it is genuine. When you change it, the "
+        "former key signs beside the new one for a day.",
+    )
+    refresh_interval = _wired(
+        forms.CharField(label="Poll every … minutes", initial="15", widget=forms.NumberInput(attrs={"min": 1})),
+        "event.poller.refresh_interval",
+    )
+    callback_headers = _text(
+        "Further headers",
+        "event.notification.callback.headers",
+        longest=20_000,
+        required=False,
+        widget=forms.Textarea(attrs=_OFF | {"rows": 2, "placeholder": "Name: value"}),
+        help_text="One a line; sent with each notification.",
+    )
+    basic_username = _text("Basic user", "event.notification.basic.username", required=False)
+    basic_password = _secret("Basic password", "event.notification.basic.password", required=False)
+
+
+class NameForm(WireForm):
+    """What people call an instance."""
+
+    name = forms.CharField(label="Name", max_length=200, help_text="For example the customer's name.")
+    tags = forms.CharField(label="Tags", max_length=2000, required=False, help_text="Separated by commas.")
+    filter_nulls = _wired(
+        forms.BooleanField(label="Leave out fields without a value (null)", required=False, initial=True),
+        "filter.response.nulls",
+    )
+
+    def tag_list(self) -> list[str]:
+        """Give the tags, each once."""
+        return list(dict.fromkeys(tag.strip()[:200] for tag in self.cleaned_data["tags"].split(",") if tag.strip()))
+
+
+class NewInstanceForm(ConnectionForm, NotifyForm, NameForm):
+    """Everything about a new instance but its resources."""
+
+    # To be seen: it is made here, and the program that checks signatures needs it.
+    signature_key = _text(
+        "Signature key",
+        "event.notification.signature.key",
+        longest=1000,
+        required=False,
+        help_text="Made for you. Signs every notification, so that your program can tell that it is genuine; empty, "
+        "nothing is signed.",
+    )
+
+
+class EditForm(WireForm):
+    """A form over what is stored: secrets left empty stay what they are, and never show."""
+
+    def __init__(self, *args: Any, stored: Wanted, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.stored = stored
+        for field in self._secrets():
+            field.required = False
+            field.hide_optional = True
+            if self._has(field):
+                field.widget.attrs["placeholder"] = "stored; leave empty to keep it"
+
+    def wire(self) -> dict[str, Any]:
+        """Give what was typed, with the mask in the place of secrets that are to stay."""
+        kept = {field.wire: MASK for field in self._secrets() if self._has(field)}
+        return {key: kept.get(key, value) if value == "" else value for key, value in super().wire().items()}
+
+    def _secrets(self) -> list[Any]:
+        return [field for field in self.fields.values() if isinstance(field.widget, forms.PasswordInput)]
+
+    def _has(self, field: Any) -> bool:
+        name = next(name for name, each in self.fields.items() if each is field)
+        return bool(getattr(self.stored, name))
+
+
+class EditConnectionForm(EditForm, ConnectionForm):
+    """The connection of an instance."""
+
+    def __init__(self, *args: Any, stored: Wanted, **kwargs: Any) -> None:
+        known = stored.base_url in dict(SITES)
+        columns = ("base_url", "company", "client_id")
+        initial = {column: getattr(stored, column) for column in columns}
+        initial["site"] = stored.base_url if known else OWN
+        super().__init__(*args, stored=stored, initial=initial, **kwargs)
+
+    def clean(self) -> dict[str, Any]:
+        """Want the keys anew for another address: stored ones are not sent where nobody meant them to go."""
+        given = super().clean()
+        moved = given.get("base_url", "").rstrip("/").lower() != self.stored.base_url.lower()
+        for name in ("public_key", "private_key"):
+            if moved and not given.get(name):
+                self.add_error(name, "Type the key again: it is not sent to another address than before by itself.")
+        return given
+
+
+class EditNotifyForm(EditForm, NotifyForm):
+    """Where an instance's events go."""
+
+    drop_signature_key = forms.BooleanField(label="Remove the signature key: sign nothing", required=False)
+
+    def __init__(self, *args: Any, stored: Wanted, **kwargs: Any) -> None:
+        columns = ("callback_url", "refresh_interval", "basic_username")
+        initial: dict[str, Any] = {column: getattr(stored, column) for column in columns}
+        initial["callback_headers"] = "\n".join(f"{name}: {MASK}" for name in stored.callback_headers)
+        super().__init__(*args, stored=stored, initial=initial, **kwargs)
+        del self.fields["events_enabled"]
+        if not stored.signature_key:
+            del self.fields["drop_signature_key"]
+
+    def wire(self) -> dict[str, Any]:
+        """Give what was typed; a basic password goes with its user."""
+        given = super().wire()
+        if self.cleaned_data.get("drop_signature_key"):
+            given["event.notification.signature.key"] = ""
+        if not self.cleaned_data.get("basic_username"):
+            given["event.notification.basic.password"] = ""
+        return given
+
+    def sent_otherwise(self, wanted: Wanted) -> list[str]:
+        """Name the fields by which a notification is sent otherwise, as `wanted` was read from them, than is stored."""
+        wired = [(name, field) for name, field in self.fields.items() if hasattr(field, "wire")]
+        fields = [(name, field) for name, field in wired if name != "refresh_interval"]
+        return [str(each.label) for name, each in fields if getattr(wanted, name) != getattr(self.stored, name)]
+
+
+class EditNameForm(NameForm):
+    """What an instance is called."""
+
+    def __init__(self, data: Any, *, name: str, tags: list[str], stored: Wanted) -> None:
+        super().__init__(data, initial={"name": name, "tags": ", ".join(tags), "filter_nulls": stored.filter_nulls})
+
+
+class FirstAccountForm(forms.Form):
+    """The account of the first start, and its organization."""
+
+    code = forms.CharField(
+        label="Code", max_length=100, help_text="“manage.py up” prints it, so that nobody else makes your account."
+    )
+    username = forms.CharField(label="User name", max_length=150)
+    password = forms.CharField(
+        label="Password", widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}), strip=False
+    )
+    organization = forms.CharField(
+        label="Organization", max_length=200, initial="My company", help_text="Instances belong to an organization."
+    )
+
+    def clean_username(self) -> str:
+        """Apply the account's own rule for names."""
+        name: str = self.cleaned_data["username"]
+        for validator in get_user_model()._meta.get_field("username").validators:  # noqa: SLF001  (documented API)
+            validator(name)
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        """Judge the password as Django does everywhere."""
+        given = super().clean() or self.cleaned_data
+        if password := given.get("password"):
+            try:
+                validate_password(password, User(username=given.get("username", "")))
+            except ValidationError as error:
+                self.add_error("password", error)
+        return given

@@ -1,0 +1,159 @@
+"""An instance's *Settings*, and its switches: events on and off, disable, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
+
+from cwconnect.core.errors import Refusal
+from instances.configuration.config_keys import Wanted
+from instances.configuration.values import ConfigurationError
+from instances.configuration.wire import read_configuration, wanted_of
+from instances.connection_test import check_connection
+from instances.models import Instance
+from instances.pages.access import PageRequest, operator_page
+from instances.pages.forms import (
+    EditConnectionForm,
+    EditNameForm,
+    EditNotifyForm,
+    WireForm,
+)
+from instances.provisioning import change_instance, delete_instance, set_enabled
+
+MakeForm = Callable[[Any, Instance, Wanted], WireForm]
+
+_FORMS: dict[str, MakeForm] = {
+    "connection": lambda data, instance, stored: EditConnectionForm(data, stored=stored),
+    "notify": lambda data, instance, stored: EditNotifyForm(data, stored=stored),
+    "name": lambda data, instance, stored: EditNameForm(data, name=instance.name, tags=instance.tags, stored=stored),
+}
+
+
+@sensitive_post_parameters()
+@operator_page
+def instance_settings(request: PageRequest, number: int) -> HttpResponse:
+    """Show and change an instance's connection, where its events go, and its name; each part for itself."""
+    instance = request.person.instance(number)
+    stored = wanted_of(instance)
+    sent = request.POST.get("part", "") if request.method == "POST" else ""
+    forms = {part: make(request.POST if part == sent else None, instance, stored) for part, make in _FORMS.items()}
+    if sent in forms and _saved(request, instance, stored, forms[sent]):
+        messages.success(request, "Saved. It holds from the next poll and the next delivery on.")
+        return redirect("instance-settings", number)
+    context = {"instance": instance, "forms": forms, "tab": "settings", "here": "instances", "sent": sent}
+    if instance.previous_key_until and instance.previous_key_until > timezone.now():
+        context["key_until"] = instance.previous_key_until
+    context["more"] = bool(stored.callback_headers or stored.basic_username)
+    return render(request, "instances/settings.html", context, status=422 if sent else 200)
+
+
+def _saved(request: HttpRequest, instance: Instance, stored: Wanted, form: WireForm) -> bool:
+    """Change the instance as the form says; what is wrong goes into the form."""
+    if not form.is_valid():
+        return False
+    name = form.cleaned_data.get("name")
+    tags = form.tag_list() if isinstance(form, EditNameForm) else None
+    try:
+        wanted = read_configuration(form.wire(), base=stored, stored=stored)
+        change_instance(instance, wanted=wanted, name=name, tags=tags)
+    except ConfigurationError as error:
+        for path, text in form.blame(error).items():
+            form.add_error(None, f"{path}: {text}")
+    except Refusal as refusal:
+        form.add_error(None, words_of(refusal))
+    return not form.errors
+
+
+def words_of(refusal: Refusal) -> str:
+    """Give a refusal with ConnectWise's own words."""
+    words = f" ConnectWise says: “{refusal.provider_message}”" if refusal.provider_message else ""
+    return f"{refusal.message}{words}"
+
+
+@require_POST
+@sensitive_post_parameters()
+@operator_page
+def test_stored_connection(request: PageRequest, number: int) -> HttpResponse:
+    """Say whether the connection in the form works, with the stored keys where none were typed."""
+    instance = request.person.instance(number)
+    stored = wanted_of(instance)
+    form = EditConnectionForm(request.POST if request.POST.get("company") else None, stored=stored)
+    if not form.is_bound:
+        return render(request, "parts/finding.html", {"finding": check_connection(stored.connection)})
+    if form.is_valid():
+        try:
+            wanted = read_configuration(form.wire(), base=stored, stored=stored)
+        except ConfigurationError as error:
+            form.blame(error)
+        else:
+            return render(request, "parts/finding.html", {"finding": check_connection(wanted.connection)})
+    return render(request, "parts/finding.html", {"lacking": form})
+
+
+@operator_page
+def switch_events(request: PageRequest, number: int) -> HttpResponse:
+    """Switch an instance's events off; or on again, where a person chooses from when on."""
+    instance = request.person.instance(number)
+    if request.method != "POST":
+        return redirect("instance-page", number) if instance.events_enabled else _ask_from_when(request, instance)
+    stored, on = wanted_of(instance), request.POST.get("on") == "true"
+    from_now = on and request.POST.get("from") == "now"
+    try:
+        wanted = read_configuration({"event.notification.enabled": on}, base=stored, stored=stored)
+        change_instance(instance, wanted=wanted, from_now=wanted.polls.keys() if from_now else ())
+    except Refusal as refusal:
+        return _ask_from_when(request, instance, error=words_of(refusal), from_now=from_now)
+    messages.success(request, _switched(on=on, from_now=from_now))
+    return redirect("instance-page", number)
+
+
+def _ask_from_when(
+    request: PageRequest, instance: Instance, *, error: str = "", from_now: bool = False
+) -> HttpResponse:
+    begun = instance.resource_polls.filter(since__isnull=False).exists()
+    context = {"instance": instance, "begun": begun, "error": error, "from_now": from_now, "here": "instances"}
+    return render(request, "instances/switch.html", context, status=422 if error else 200)
+
+
+def _switched(*, on: bool, from_now: bool) -> str:
+    if not on:
+        return "Events are off: nothing is polled or sent, and nothing is lost."
+    return f"Events are on: {from_when(from_now=from_now)}."
+
+
+def from_when(*, from_now: bool) -> str:
+    """Say what becomes of what changed while nothing was polled."""
+    return "what changed before now is not told" if from_now else "polling goes on where it stopped"
+
+
+@require_POST
+@operator_page
+def switch_instance(request: PageRequest, number: int) -> HttpResponse:
+    """Disable an instance, or let it go on."""
+    enabled = request.POST.get("enabled") == "true"
+    set_enabled(request.person.instance(number), enabled=enabled)
+    done = "enabled: polling and delivery go on" if enabled else "disabled: polling and delivery rest, nothing is lost"
+    messages.success(request, f"The instance is {done}.")
+    return redirect("instance-page", number)
+
+
+@operator_page
+def delete(request: PageRequest, number: int) -> HttpResponse:
+    """Say what goes with an instance; delete it once its name was typed."""
+    instance = request.person.instance(number)
+    wrong = False
+    if request.method == "POST":
+        wrong = request.POST.get("name", "").strip() != instance.name.strip()
+        if not wrong:
+            delete_instance(instance)
+            messages.success(request, f"{instance.name} is deleted, with all that was known for it.")
+            return redirect("instances-page")
+    context = {"instance": instance, "wrong": wrong, "tab": "settings", "here": "instances"}
+    return render(request, "instances/delete.html", context, status=422 if wrong else 200)

@@ -1,0 +1,35 @@
+"""Routes of the pages about accounts and about what instances are; below `/app/`."""
+
+from __future__ import annotations
+
+from django.contrib.auth.views import LogoutView
+from django.urls import URLPattern, URLResolver, path
+
+from instances.pages import (
+    accounts,
+    new_instance,
+    resources,
+    settings,
+)
+
+_INSTANCE = "instances/<int:number>"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("signin", accounts.SignInView.as_view(), name="signin"),
+    path("signout", LogoutView.as_view(), name="signout"),
+    path("password", accounts.PasswordView.as_view(), name="password"),
+    path("start", accounts.first_start, name="first-start"),
+    path("people", accounts.people, name="people"),
+    path("organization", accounts.choose_organization, name="choose-organization"),
+    path("instances/new", new_instance.new_instance, name="new-instance"),
+    path("instances/new/test", new_instance.test_connection, name="test-connection"),
+    path("instances/new/counts", new_instance.resource_counts, name="resource-counts"),
+    path("instances/new/options", new_instance.resource_options, name="resource-options"),
+    path(f"{_INSTANCE}/settings", settings.instance_settings, name="instance-settings"),
+    path(f"{_INSTANCE}/settings/test", settings.test_stored_connection, name="test-stored-connection"),
+    path(f"{_INSTANCE}/switch", settings.switch_events, name="switch-events"),
+    path(f"{_INSTANCE}/enabled", settings.switch_instance, name="switch-instance"),
+    path(f"{_INSTANCE}/delete", settings.delete, name="delete-instance"),
+    path(f"{_INSTANCE}/resources/add", resources.add_resource, name="add-resource"),
+    path(f"{_INSTANCE}/resources/edit/<path:name>", resources.edit_resource, name="edit-resource"),
+]

@@ -1,0 +1,106 @@
+"""Warnings to the operator, kept as rows: raised inside the transaction that found the reason, told by `telling`.
+
+An episode has one alert of a kind, however often its reason comes up: until it is resolved no other is made.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from cwconnect.core.text import counted
+from instances.models import Instance
+from polling.models import Alert, Notification, Receiver
+
+log = logging.getLogger(__name__)
+
+
+def warn(
+    kind: Alert.Kind, instance: Instance, text: str, now: datetime, *, notification: Notification | None = None
+) -> None:
+    """Raise an alert about an instance, unless one of its kind is open, or it was deleted: then nobody is to hear."""
+    if (organization_id := _whose(instance)) is None:
+        return
+    _raise(
+        Alert(
+            kind=kind,
+            organization_id=organization_id,
+            instance=instance,
+            notification=notification,
+            text=text,
+            created_at=now,
+        ),
+        Alert.objects.filter(kind=kind, instance=instance),
+    )
+
+
+def tell(kind: Alert.Kind, instance: Instance, text: str, now: datetime) -> None:
+    """Raise an alert that asks for nothing: what it tells is over as soon as it is told."""
+    if (organization_id := _whose(instance)) is None:
+        return
+    Alert.objects.create(
+        kind=kind,
+        organization_id=organization_id,
+        instance=instance,
+        text=text,
+        created_at=now,
+        resolved_at=now,
+    )
+    transaction.on_commit(lambda: log.info("%s", text, extra={"instance_id": instance.pk}))
+
+
+def warn_of_breaker(receiver: Receiver, reason: str, now: datetime) -> None:
+    """Raise an alert about a receiver whose breaker opened."""
+    text = (
+        f"The receiver {receiver} of {receiver.organization} failed {counted(receiver.failures, 'time')} in a row. "
+        f"One notification at a time is tried until one arrives; the others wait. Last: {reason}"
+    )
+    _raise(
+        Alert(
+            kind=Alert.Kind.BREAKER,
+            organization_id=receiver.organization_id,
+            receiver=receiver,
+            text=text,
+            created_at=now,
+        ),
+        Alert.objects.filter(kind=Alert.Kind.BREAKER, receiver=receiver),
+    )
+
+
+def warn_of_tries(
+    notification: Notification, schedule: Collection[float], step: int, reason: str, now: datetime
+) -> None:
+    """Raise what the tries used up so far call for: half of the schedule, or all but one."""
+    left = len(schedule) - step
+    tries = f"{step} of {counted(len(schedule), 'time')}"
+    said = f"Notification {notification.webhook_id} of {notification.instance} failed {tries}"
+    if left == 1:
+        text = f"{said}: one try is left. Last: {reason}"
+        warn(Alert.Kind.LAST_TRY, notification.instance, text, now, notification=notification)
+    elif step == len(schedule) // 2:
+        text = f"{said}: half of its retry schedule is used up. Last: {reason}"
+        warn(Alert.Kind.HALF_USED, notification.instance, text, now, notification=notification)
+
+
+def resolve(alerts: QuerySet[Alert], now: datetime) -> None:
+    """End the episodes of those of `alerts` that are open."""
+    alerts.filter(resolved_at=None).update(resolved_at=now)
+
+
+def _whose(instance: Instance) -> int | None:
+    """Give the organization that has the instance now: who found the reason read it before its request."""
+    return Instance.objects.values_list("organization_id", flat=True).filter(pk=instance.pk).first()
+
+
+def _raise(alert: Alert, like_it: QuerySet[Alert]) -> None:
+    if like_it.filter(resolved_at=None).exists():
+        return
+    # Two workers may come here at a time: the constraint keeps one alert, and costs neither its transaction.
+    Alert.objects.bulk_create([alert], ignore_conflicts=True)
+    at = {"instance_id": alert.instance_id, "notification_id": alert.notification_id}
+    extra = {name: value for name, value in at.items() if value is not None}
+    transaction.on_commit(lambda: log.warning("%s", alert.text, extra=extra))

@@ -1,0 +1,167 @@
+"""`/v1/deliveries`: notifications and what came of each try to deliver them."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, Literal
+
+from django.http import Http404
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cwconnect.core import paging
+from cwconnect.core.errors import Refusal
+from polling.api.v1.base import (
+    Cursor,
+    Limit,
+    Number,
+    Shape,
+    Strict,
+    Text,
+    V1View,
+    answer,
+    read_query,
+)
+from polling.models import DeliveryAttempt, Event, Notification
+
+State = Literal["pending", "delivered", "exhausted", "failed", "discarded"]
+
+
+class DeliveryShape(Shape):
+    """One notification: at most ten events for one receiver. `error` is what went wrong last, in words."""
+
+    id: int
+    instance_id: int
+    webhook_id: str
+    resource: str
+    state: State
+    event_count: int
+    steps: int
+    created_at: datetime
+    first_attempt_at: datetime | None
+    next_attempt_at: datetime | None
+    delivered_at: datetime | None
+    error: str | None
+
+
+class AttemptShape(Shape):
+    """One POST. Without an end it was cut off; headers that may hold secrets are masked."""
+
+    id: int
+    url: str
+    started_at: datetime
+    finished_at: datetime | None
+    seconds: float | None
+    status: int | None
+    error_kind: str | None
+    error: str | None
+    request_headers: dict[str, str]
+    response: str
+
+
+class DeliveryDetail(DeliveryShape):
+    """A notification with its body, its events' ids, and its latest hundred attempts, newest first."""
+
+    events: list[int]
+    body: dict[str, Any]
+    attempts: list[AttemptShape]
+
+
+class DeliveryPage(Shape):
+    """Notifications, newest first; `next_cursor` asks for the next page and is null on the last."""
+
+    items: list[DeliveryShape]
+    next_cursor: str | None
+
+
+class DeliveryQuery(Strict):
+    """What `/v1/deliveries` may be asked."""
+
+    state: State | None = None
+    instance: Number | None = None
+    resource: Text | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 100
+
+
+class DeliveriesView(V1View):
+    """`/v1/deliveries`."""
+
+    def get(self, request: Request) -> Response:
+        """List notifications, newest first."""
+        query = read_query(DeliveryQuery, request.query_params)
+        found = Notification.objects.filter(**self.ours(), **self.asked_instance(query.instance)).defer("body")
+        wanted = {"state": query.state, "object_type": query.resource, "pk__lt": read_cursor(query.cursor)}
+        found = found.filter(**{column: value for column, value in wanted.items() if value is not None})
+        rows = list(found.order_by("-pk")[: query.limit + 1])
+        page, more = paging.cut(rows, query.limit)
+        return answer(DeliveryPage(items=[DeliveryShape(**_columns(row)) for row in page], next_cursor=more))
+
+
+class DeliveryView(V1View):
+    """`/v1/deliveries/{delivery}`."""
+
+    def get(self, request: Request, delivery: str) -> Response:
+        """Show one notification with its attempts."""
+        self.no_query()
+        return answer(delivery_detail(self.delivery(delivery)))
+
+    def delivery(self, number: str) -> Notification:
+        """Give a notification of the caller's; 404."""
+        found = Notification.objects.filter(**self.ours(), pk=number).first()
+        if found is None:
+            raise Http404
+        return found
+
+
+def read_cursor(cursor: str | None) -> int | None:
+    """Give the id that a cursor stands for; Refusal."""
+    try:
+        return paging.read_token({"nextPage": cursor or ""})
+    except Refusal:
+        raise Refusal("cursor must be the next_cursor of an earlier answer.") from None
+
+
+def delivery_detail(row: Notification) -> DeliveryDetail:
+    """Give a notification with all that is known of it."""
+    events = Event.objects.filter(notification=row).order_by("pk").values_list("pk", flat=True)
+    attempts = DeliveryAttempt.objects.filter(notification=row).order_by("-pk")[:100]
+    return DeliveryDetail(
+        **_columns(row),
+        events=list(events),
+        body=json.loads(row.body),
+        attempts=[_attempt(attempt) for attempt in attempts],
+    )
+
+
+def _columns(row: Notification) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "instance_id": row.instance_id,
+        "webhook_id": row.webhook_id,
+        "resource": row.object_type,
+        "state": row.state,
+        "event_count": row.event_count,
+        "steps": row.step,
+        "created_at": row.created_at,
+        "first_attempt_at": row.first_attempt_at,
+        "next_attempt_at": row.next_attempt_at,
+        "delivered_at": row.delivered_at,
+        "error": row.last_error or None,
+    }
+
+
+def _attempt(row: DeliveryAttempt) -> AttemptShape:
+    return AttemptShape(
+        id=row.pk,
+        url=row.url,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        seconds=row.seconds,
+        status=row.status,
+        error_kind=row.error_kind or None,
+        error=row.error or None,
+        request_headers=row.request_headers,
+        response=row.response,
+    )

@@ -1,0 +1,91 @@
+"""`/v1/secrets`: the users' secrets of an organization. The rules are in `instances.credentials.user_secrets`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.http import Http404
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from instances.credentials.user_secrets import create_user, revoke_user
+from instances.models import ApiUser
+from polling.api.v1.base import (
+    Shape,
+    Strict,
+    Text,
+    V1View,
+    answer,
+    read_body,
+)
+from polling.api.v1.idempotency import idempotent
+
+
+class SecretShape(Shape):
+    """A user's secret by its name; the secret itself is stored as a hash."""
+
+    id: int
+    name: str
+    created_at: datetime
+
+
+class NewSecretShape(SecretShape):
+    """A secret just made; this is the one time that it is shown."""
+
+    secret: str
+
+
+class SecretPage(Shape):
+    """All secrets of the organization."""
+
+    items: list[SecretShape]
+
+
+class NewSecret(Strict):
+    """Whom the secret is for."""
+
+    name: Text
+
+
+class OrganizationView(V1View):
+    """A route that takes the organization's secret; an Element token speaks for one instance only."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse Element tokens."""
+        super().initial(request, *args, **kwargs)
+        if self.caller.instance is not None:
+            raise PermissionDenied("This takes the organization's secret, without an Element token.")
+
+
+class SecretsView(OrganizationView):
+    """`/v1/secrets`."""
+
+    def get(self, request: Request) -> Response:
+        """List the secrets by name."""
+        self.no_query()
+        users = ApiUser.objects.filter(organization=self.caller.organization, secret_hash__isnull=False)
+        return answer(SecretPage(items=[SecretShape(**_columns(user)) for user in users.order_by("name")]))
+
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Make a secret."""
+        user, secret = create_user(self.caller.organization, read_body(NewSecret, request.data).name)
+        return answer(NewSecretShape(**_columns(user), secret=secret), 201)
+
+
+class SecretView(OrganizationView):
+    """`/v1/secrets/{secret}`."""
+
+    def delete(self, request: Request, secret: str) -> Response:
+        """Revoke a secret: it answers 401 from now on."""
+        user = ApiUser.objects.filter(organization=self.caller.organization, pk=secret).first()
+        if user is None:
+            raise Http404
+        revoke_user(user)
+        return Response(status=204)
+
+
+def _columns(user: ApiUser) -> dict[str, Any]:
+    return {"id": user.pk, "name": user.name, "created_at": user.created_at}

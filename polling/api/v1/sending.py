@@ -1,0 +1,119 @@
+"""`/v1/instances/{id}/…` about what is sent: a test notification, and the signature key's rotation."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from django.utils import timezone
+from pydantic import AfterValidator, Field
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cwconnect.core.errors import Refusal
+from instances.credentials.signature_keys import OVERLAP, rotate_signature_key
+from polling.api.v1.base import (
+    Moment,
+    Shape,
+    Strict,
+    Text,
+    V1View,
+    answer,
+    read_body,
+)
+from polling.api.v1.idempotency import idempotent
+from polling.delivery.test_notification import Trial, send_test
+
+LONGEST_OVERLAP = timedelta(days=30)
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds a character that can't be printed")
+    return text
+
+
+class TestRequest(Strict):
+    """The resource that the sample event is of."""
+
+    __test__ = False  # pytest: no test, a request for one
+
+    resource: Text
+
+
+class SentShape(Shape):
+    """What was sent; headers that may hold secrets are masked."""
+
+    url: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+class AnswerShape(Shape):
+    """What the receiver answered: the first 20 kB."""
+
+    status: int
+    body: str
+
+
+class TrialShape(Shape):
+    """A test notification. `response` is null where none came; `error` says why it would not count as delivered."""
+
+    delivered: bool
+    seconds: float
+    request: SentShape
+    response: AnswerShape | None
+    error: str | None
+
+
+class Rotation(Strict):
+    """The new key, made here if none is given, and how long the present one signs beside it: a day if not given."""
+
+    key: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)] | None = None
+    until: Moment | None = None
+
+
+class RotatedShape(Shape):
+    """The new key, shown here only, and when the former one ends; null where there was none."""
+
+    key: str
+    previous_key_until: datetime | None
+
+
+class TestNotificationView(V1View):
+    """`/v1/instances/{id}/test-notification`."""
+
+    __test__ = False  # pytest: no test either
+
+    @idempotent
+    def post(self, request: Request, number: str) -> Response:
+        """Send a sample event, and show request, response and time taken."""
+        instance, body = self.instance(number), read_body(TestRequest, request.data)
+        return answer(_trial(send_test(instance, body.resource, timezone.now())))
+
+
+class SignatureKeyView(V1View):
+    """`/v1/instances/{id}/signature-key/rotate`."""
+
+    @idempotent
+    def post(self, request: Request, number: str) -> Response:
+        """Sign with a new key, and for a while with the present one beside it."""
+        instance, body, now = self.instance(number), read_body(Rotation, request.data), timezone.now()
+        until = body.until or now + OVERLAP
+        if not now <= until <= now + LONGEST_OVERLAP:
+            raise Refusal("until: must be a time within the next 30 days.")
+        key = rotate_signature_key(instance, now, key=body.key, until=until)
+        instance.refresh_from_db()
+        return answer(RotatedShape(key=key, previous_key_until=instance.previous_key_until))
+
+
+def _trial(trial: Trial) -> TrialShape:
+    outcome = trial.outcome
+    return TrialShape(
+        delivered=outcome.delivered,
+        seconds=round(outcome.seconds, 3),
+        request=SentShape(url=trial.url, headers=dict(outcome.headers), body=json.loads(trial.body)),
+        response=None if outcome.status is None else AnswerShape(status=outcome.status, body=outcome.response),
+        error=None if outcome.delivered else outcome.sentence(),
+    )

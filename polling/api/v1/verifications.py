@@ -1,0 +1,140 @@
+"""`/v1/instances/{id}/polls/{poll}/verifications`: ConnectWise compared with what was told, by the workers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, cast
+
+from django.db.models import QuerySet
+from django.http import Http404
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cwconnect.core import paging
+from polling.api.v1.base import (
+    Cursor,
+    Limit,
+    Shape,
+    Strict,
+    answer,
+    read_query,
+)
+from polling.api.v1.deliveries import read_cursor
+from polling.api.v1.idempotency import idempotent
+from polling.api.v1.polls import InstancePollsView
+from polling.models import Verification
+from polling.verification.report import Finding, finding_of, start_verification
+
+
+class FindingShape(Shape):
+    """One poll's resource compared with what is recorded of it: ids of rows that are missing, and counts.
+
+    `missed` was never told, `stale` is newer in ConnectWise than what was told, `deleted` is gone and was last told as
+    living; `coming` the next poll or sweep will tell. `whole` says that nothing is missing.
+    """
+
+    whole: bool
+    source: int
+    known: int
+    missed: list[int]
+    stale: list[int]
+    deleted: list[int]
+    coming: int
+    undelivered: int
+    repeated: int
+    held: int
+
+
+class VerificationShape(Shape):
+    """A comparison and how far it came: `open`, then `complete` with its finding, or `failed`.
+
+    `rows_read` are ConnectWise's rows read so far. `error` is why the last try failed; an open one is tried again.
+    """
+
+    id: int
+    status: Literal["open", "complete", "failed"]
+    asked_at: datetime
+    finished_at: datetime | None
+    rows_read: int
+    error: str | None
+    finding: FindingShape | None
+
+
+class VerificationPage(Shape):
+    """Verifications, newest first; `next_cursor` asks for the next page and is null on the last."""
+
+    items: list[VerificationShape]
+    next_cursor: str | None
+
+
+class VerificationQuery(Strict):
+    """What the verifications may be asked."""
+
+    cursor: Cursor | None = None
+    limit: Limit = 100
+
+
+class _VerificationsOfPoll(InstancePollsView):
+    def verifications(self, number: str, poll: str) -> QuerySet[Verification]:
+        """Give the poll's verifications, newest first."""
+        found = Verification.objects.filter(resource_poll=self.poll(self.instance(number), poll))
+        return found.select_related("resource_poll").order_by("-pk")
+
+
+class VerificationsView(_VerificationsOfPoll):
+    """`…/verifications`."""
+
+    def get(self, request: Request, number: str, poll: str) -> Response:
+        """List the poll's verifications."""
+        found, query = self.verifications(number, poll), read_query(VerificationQuery, request.query_params)
+        before = read_cursor(query.cursor)
+        rows = list((found if before is None else found.filter(pk__lt=before))[: query.limit + 1])
+        page, more = paging.cut(rows, query.limit)
+        return answer(VerificationPage(items=[_shape(row) for row in page], next_cursor=more))
+
+    @idempotent
+    def post(self, request: Request, number: str, poll: str) -> Response:
+        """Have the workers compare, 202; one that is under way already is the answer."""
+        found = self.poll(self.instance(number), poll)
+        return answer(_shape(start_verification(found, timezone.now())), 202)
+
+
+class VerificationView(_VerificationsOfPoll):
+    """`…/verifications/{verification}`."""
+
+    def get(self, request: Request, number: str, poll: str, verification: str) -> Response:
+        """Show how far a verification came, and what it found."""
+        self.no_query()
+        found = self.verifications(number, poll).filter(pk=verification).first()
+        if found is None:
+            raise Http404
+        return answer(_shape(found))
+
+
+def _shape(row: Verification) -> VerificationShape:
+    finding = finding_of(row)
+    return VerificationShape(
+        id=row.pk,
+        status=cast(Literal["open", "complete", "failed"], row.status),
+        asked_at=row.asked_at,
+        finished_at=row.finished_at,
+        rows_read=row.source,
+        error=row.error or None,
+        finding=_finding(finding) if finding else None,
+    )
+
+
+def _finding(found: Finding) -> FindingShape:
+    return FindingShape(
+        whole=found.whole,
+        source=found.source,
+        known=found.known,
+        missed=list(found.missed),
+        stale=list(found.stale),
+        deleted=list(found.deleted),
+        coming=found.coming,
+        undelivered=found.undelivered,
+        repeated=found.repeated,
+        held=found.held,
+    )

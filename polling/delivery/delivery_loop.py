@@ -1,0 +1,152 @@
+"""The worker's loop over due notifications: claimed by lease, attempts written before their POST, results in batches.
+
+At least once: a POST whose result could not be written (the process died, the database was away) is made again, with
+the same `webhook-id` and the same bytes. Each instance and each receiving host has its share of the threads, so one
+that hangs holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import Future
+from datetime import timedelta
+
+from django.db import OperationalError, transaction
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from cwconnect.outbound import NOTIFICATION_LIMITS
+from instances.connections import door
+from polling.delivery.adaptive_limits import Trust, Turn
+from polling.delivery.delivery_request import Outcome, Parcel
+from polling.delivery.prepare import pack
+from polling.delivery.replay.replays import queue_due_replays
+from polling.delivery.results import write_results
+from polling.delivery.scheduler import Choice, Chooser
+from polling.models import Notification
+from polling.workers.leases import claim, release_or_owe
+from polling.workers.loop import Loop, never
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=NOTIFICATION_LIMITS.total + 30)
+THREADS = 32
+QUEUEING_SECONDS = 5.0
+WRITES = 4  # times that results are written before they are given up: a repeat costs the receiver more
+
+Report = Callable[[Parcel, Outcome], None]
+
+
+def deliver_due(*, deadline: float, linger: float = 0.0, stopping: Callable[[], bool] = never) -> int:
+    """Send what is due until nothing is left, `deadline` (monotonic seconds) has come, or `stopping()`.
+
+    It looks on for `linger` seconds after nothing was left. What large replays ask for is queued first, for a short
+    while at a time: deliveries wait behind it. Gives the number of notifications that were taken up; those of a turn
+    that ended early go back unsent and count again.
+    """
+    queue_due_replays(deadline=min(deadline, time.monotonic() + QUEUEING_SECONDS), stopping=stopping)
+    loop = DeliveryLoop(Notification.objects.all(), deadline=deadline, stopping=stopping)
+    loop.linger = linger
+    return loop.run()
+
+
+def deliver_these(
+    instances: Iterable[int], *, report: Report | None = None, stopping: Callable[[], bool] = never
+) -> int:
+    """Send what is due of these instances, in the foreground; give the number of attempts made."""
+    due = Notification.objects.filter(instance_id__in=list(instances))
+    return DeliveryLoop(due, deadline=float("inf"), stopping=stopping, report=report).run()
+
+
+class DeliveryLoop(Loop[Parcel, Outcome]):
+    """One worker's attempts under way; `among` states what may be claimed."""
+
+    threads = THREADS
+    look_every = 0.05
+
+    def __init__(
+        self,
+        among: QuerySet[Notification],
+        *,
+        deadline: float,
+        stopping: Callable[[], bool] = never,
+        report: Report | None = None,
+    ) -> None:
+        super().__init__(deadline=deadline, stopping=stopping)
+        self.trust = Trust()
+        self._chooser = Chooser(among, self.trust, probe_length=LEASE)
+        self._report = report
+
+    def claim(self, room: int, running: Collection[Parcel]) -> list[Parcel]:
+        """Claim due notifications that have room at their instance and host, and write their attempts."""
+        now = timezone.now()
+        choice = self._chooser.choose(room, running, now)
+        return self._claim(choice) if choice.turns else []
+
+    def _claim(self, choice: Choice) -> list[Parcel]:
+        now = timezone.now()
+        with transaction.atomic():
+            lease_end = time.monotonic() + LEASE.total_seconds()
+            due = self._chooser.due.filter(next_attempt_at__lte=now)
+            began = {"first_attempt_at": Coalesce("first_attempt_at", Value(now))}
+            token, keys = claim(due, choice.turns, now=now, length=LEASE, **began)
+            rows = Notification.objects.filter(pk__in=keys).order_by("next_attempt_at", "pk")
+            parcels = pack(list(rows), choice, token=token, lease_end=lease_end, now=now)
+        self._chooser.settle_claim(choice, parcels, now)
+        return parcels
+
+    def turns(self, jobs: Iterable[Parcel]) -> Iterable[Sequence[Parcel]]:
+        """Group by turn, in order."""
+        turns: dict[Turn, list[Parcel]] = defaultdict(list)
+        for job in jobs:
+            turns[job.turn].append(job)
+        return turns.values()
+
+    def request(self, job: Parcel) -> Callable[[], Outcome]:
+        """Give the POST; once the loop is halted, what a turn has left is not sent."""
+        return lambda: Outcome(sent=False) if self.halted else job.send_in_turn(door())
+
+    def settle(self, done: list[tuple[Parcel, Future[Outcome]]]) -> list[Parcel]:
+        """Write what came of the attempts; an attempt has no further request."""
+        results = [(parcel, _outcome(parcel, future)) for parcel, future in done]
+        _write(results)
+        self._chooser.put_back(parcel for parcel, outcome in results if not outcome.sent)
+        for parcel, outcome in results:
+            if not outcome.sent:
+                continue
+            self.trust.learn(parcel.host, delivered=outcome.delivered, seconds=outcome.seconds)
+            if self._report is not None:
+                self._report(parcel, outcome)
+        return []
+
+    def release(self, jobs: Collection[Parcel]) -> None:
+        """Free notifications whose answer was not waited for; their attempts stay without an end."""
+        for job in jobs:
+            release_or_owe(Notification, [job.notification.pk], job.token)
+
+
+def _write(results: list[tuple[Parcel, Outcome]]) -> None:
+    """Write results, again after a deadlock or a database that was busy: what is not written is sent once more."""
+    for attempt in range(1, WRITES + 1):
+        try:
+            write_results(results, timezone.now())
+        except OperationalError as error:
+            if attempt == WRITES:
+                raise
+            log.warning("Results of %s attempts could not be written, trying again: %s", len(results), error)
+            time.sleep(0.1 * attempt)
+        else:
+            return
+
+
+def _outcome(parcel: Parcel, future: Future[Outcome]) -> Outcome:
+    try:
+        return future.result()
+    except Exception as error:  # a fault of ours in one attempt must not stop the others; it is kept as the attempt's
+        at = {"instance_id": parcel.envelope.instance_id, "notification_id": parcel.notification.pk}
+        log.exception("Attempt %s failed", parcel.attempt_id, extra=at)
+        return Outcome(error_kind="internal", error=f"A fault of cwconnect itself ({type(error).__name__}).")

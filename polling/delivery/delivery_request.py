@@ -1,0 +1,160 @@
+"""One attempt: what a thread needs to sign and send a notification, and what came of it. Touches no database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.utils import timezone
+
+from cwconnect.outbound import (
+    NOTIFICATION_LIMITS,
+    Door,
+    InvalidHeader,
+    OutboundError,
+    TimedOut,
+    merge_headers,
+)
+from instances.credentials.signature_keys import signing_keys
+from instances.models import Instance
+from instances.secrets import MASK
+from polling.delivery.adaptive_limits import Turn
+from polling.delivery.signing import signature_headers
+from polling.models import Notification
+
+LONGEST_RESPONSE = 20_000
+USER_AGENT = "cwconnect"
+REPLAY_HEADER = "Elements-Webhook-Replay"
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """Where an instance's notifications go, and how they are signed; shared by all its parcels of a claim."""
+
+    instance_id: int
+    url: str
+    keys: tuple[str, ...] = field(repr=False)
+    extra_headers: Mapping[str, str] = field(repr=False)
+    auth: tuple[str, str] | None = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A claimed notification, ready to be sent. `lease_end` is in monotonic seconds: no POST begins after it.
+
+    `receiver_id` names the breaker that counts the attempt; a `probe` is sent while that is open. `turn` is the one
+    that a thread sends it in.
+    """
+
+    notification: Notification
+    envelope: Envelope
+    attempt_id: int
+    started_at: datetime
+    token: str
+    lease_end: float
+    body: bytes
+    turn: Turn
+    host: str = ""
+    receiver_id: int | None = None
+    probe: bool = False
+
+    def headers(self, timestamp: int) -> dict[str, str]:
+        """Give the headers of an attempt at `timestamp` (Unix seconds); InvalidHeader if the user's can't be sent."""
+        ours = {"Content-Type": "application/json", "User-Agent": USER_AGENT}
+        if self.notification.replay_id is not None:
+            ours[REPLAY_HEADER] = "true"
+        ours |= signature_headers(self.envelope.keys, self.notification.webhook_id, timestamp, self.body)
+        return merge_headers(ours, self.envelope.extra_headers)
+
+    def send_in_turn(self, door: Door) -> Outcome:
+        """Send it, unless its turn is over."""
+        if self.turn.over:
+            return Outcome(sent=False)
+        outcome = send(self, door)
+        self.turn.note(delivered=outcome.delivered)
+        return outcome
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an attempt. `sent` is False when the turn or the lease ended before the POST could begin."""
+
+    sent: bool = True
+    status: int | None = None
+    seconds: float = 0.0
+    error_kind: str = ""
+    error: str = ""
+    response: str = ""
+    retry_after: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def delivered(self) -> bool:
+        """Any 2xx is success; a redirect is a failure (contract §6)."""
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether a time limit ended it."""
+        return self.error_kind == TimedOut.kind
+
+    def sentence(self) -> str:
+        """Say what went wrong, for people."""
+        return self.error or f"The receiver answered {self.status}."
+
+
+def envelope_of(instance: Instance, now: datetime) -> Envelope:
+    """Open an instance's delivery settings; SecretUnreadableError if one of its secrets can't be opened."""
+    headers: dict[str, Any] = orjson.loads(instance.callback_headers.reveal()) if instance.callback_headers else {}
+    auth = None
+    if instance.basic_username:
+        auth = (instance.basic_username, instance.basic_password.reveal() if instance.basic_password else "")
+    return Envelope(
+        instance_id=instance.pk,
+        url=instance.callback_url,
+        keys=signing_keys(instance, now),
+        extra_headers={name: str(value) for name, value in headers.items()},
+        auth=auth,
+    )
+
+
+def send(parcel: Parcel, door: Door) -> Outcome:
+    """Sign and POST, once."""
+    if time.monotonic() > parcel.lease_end - NOTIFICATION_LIMITS.total:
+        return Outcome(sent=False)
+    started = time.monotonic()
+    try:
+        headers = parcel.headers(int(timezone.now().timestamp()))
+    except InvalidHeader as error:
+        return Outcome(error_kind="invalid-header", error=str(error))
+    shown = shown_headers(headers, parcel.envelope)
+    try:
+        reply = door.request(
+            "POST",
+            parcel.envelope.url,
+            headers=headers,
+            body=parcel.body,
+            limits=NOTIFICATION_LIMITS,
+            auth=parcel.envelope.auth,
+            truncate=True,
+        )
+    except OutboundError as error:
+        return Outcome(seconds=time.monotonic() - started, error_kind=error.kind, error=str(error), headers=shown)
+    return Outcome(
+        status=reply.status,
+        seconds=reply.seconds,
+        error_kind="" if 200 <= reply.status < 300 else "status",
+        response=reply.text()[:LONGEST_RESPONSE].replace("\x00", "\N{REPLACEMENT CHARACTER}"),
+        retry_after=reply.headers.get("Retry-After", ""),
+        headers=shown,
+    )
+
+
+def shown_headers(headers: Mapping[str, str], envelope: Envelope) -> dict[str, str]:
+    """Give the headers as an attempt keeps them: the values that the user set are masked, they may be credentials."""
+    shown = {name: MASK if name in envelope.extra_headers else value for name, value in headers.items()}
+    return shown | ({"Authorization": MASK} if envelope.auth else {})

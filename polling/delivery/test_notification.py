@@ -1,0 +1,114 @@
+"""A test notification: one sample event, sent at once, marked as a test, and kept nowhere.
+
+It goes the way of every notification, through the same door and signed with the same keys, so that what it shows is
+what a receiver will see. `Elements-Webhook-Test: true` tells it apart; its id is 0, which no event has.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from cwconnect.core.errors import Conflict, Refusal
+from instances.connections import door
+from instances.models import Instance, ResourcePoll
+from instances.secrets import SecretUnreadableError
+from polling.delivery.adaptive_limits import Turn
+from polling.delivery.breaker import host_of
+from polling.delivery.delivery_request import (
+    Envelope,
+    Outcome,
+    Parcel,
+    envelope_of,
+    send,
+)
+from polling.delivery.notifications import notification_of
+from polling.models import Event
+
+TEST_HEADER = "Elements-Webhook-Test"
+_LONGEST_LEASE = 3600.0
+
+
+@dataclass(frozen=True)
+class TrialParcel(Parcel):
+    """A parcel that says of itself that it is a test."""
+
+    def headers(self, timestamp: int) -> dict[str, str]:
+        """Give the headers of an attempt, with the mark of a test."""
+        return super().headers(timestamp) | {TEST_HEADER: "true"}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was sent, and what came of it."""
+
+    url: str
+    body: str
+    outcome: Outcome
+
+
+def send_test(instance: Instance, resource: str, now: datetime) -> Trial:
+    """Send a sample event of a resource that is polled; Refusal or Conflict where nothing can be sent.
+
+    The sample is the newest record of that resource that an event told of, and only an id where there is none yet.
+    """
+    poll = next((poll for poll in instance.resource_polls.all() if poll.name == resource), None)
+    if poll is None:
+        raise Refusal(f"resource: no resource {resource} is polled.")
+    if not instance.callback_url:
+        raise Conflict("The instance has no callback URL.")
+    if instance.disabled:
+        raise Conflict("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
+    return _send(instance, _sample(poll, now), now)
+
+
+def send_draft_test(draft: Instance, resource: str, now: datetime) -> Trial:
+    """Send a sample event as an instance would that is not stored yet. Conflict where it has no callback URL."""
+    if not draft.callback_url:
+        raise Conflict("Give a callback URL first.")
+    return _send(draft, _made_up(resource, now), now)
+
+
+def _send(instance: Instance, sample: Event, now: datetime) -> Trial:
+    notification = notification_of(instance, sample.object_type, [sample], now)
+    parcel = TrialParcel(
+        notification=notification,
+        envelope=_envelope(instance, now),
+        attempt_id=0,
+        started_at=now,
+        token="",
+        lease_end=time.monotonic() + _LONGEST_LEASE,
+        body=notification.body.encode(),
+        turn=Turn(instance.pk, host_of(instance.callback_url)),
+    )
+    return Trial(parcel.envelope.url, notification.body, send(parcel, door()))
+
+
+def _envelope(instance: Instance, now: datetime) -> Envelope:
+    try:
+        return envelope_of(instance, now)
+    except SecretUnreadableError as error:
+        raise Conflict(str(error)) from None
+
+
+def _sample(poll: ResourcePoll, now: datetime) -> Event:
+    sample = _made_up(poll.name, now)
+    newest = Event.objects.filter(resource_poll=poll).order_by("-record_id").first()  # by the head of an index
+    if newest is not None:
+        sample.object_id, sample.record_id, sample.record = newest.object_id, newest.record_id, newest.record
+    return sample
+
+
+def _made_up(resource: str, now: datetime) -> Event:
+    return Event(
+        id=0,
+        object_type=resource,
+        object_id="1",
+        record_id=1,
+        kind=Event.Kind.UPDATED,
+        occurred_at=now,
+        polled_at=now,
+        record=json.dumps({"id": 1}),
+    )

@@ -1,0 +1,141 @@
+"""Deletes: when they are told, when they are held back, and what a person may decide about those held.
+
+ConnectWise leaves no trace of a delete. A row counts as gone when a sweep does not find it, ConnectWise says of its id
+that there is no such record, and an id known to live answers meanwhile. Told are rows that stood there when watching
+began and rows that were told of since; one that came and went between two polls is not.
+
+More than a tenth and more than 20 of all rows gone at once look like a lost security role or a wrong site and not like
+work: nothing is sent, and a person decides. So it is when no row is left that could answer for the others. While some
+are held, what else is missed is held with them.
+
+Released, they are told by a sweep that begins at once and does not find them either (the person's word stands for the
+question by id). Dismissed, they are neither told nor held again as long as they stay away; a row that is seen again is
+watched as before. Held rows that are seen again are no longer held: no decision is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import orjson
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from cwconnect.connectwise.hub_url import field_value
+from instances import audit
+from instances.audit import Action
+from instances.models import ResourcePoll
+from instances.plans import Plan
+from polling.delivery.notifications import Change
+from polling.detection.changes import UNREAD
+from polling.detection.deletes.missing_records import (
+    Standing,
+    absences,
+    calm_health,
+    counts,
+)
+from polling.detection.event_log import record_changes
+from polling.detection.reading import object_id_of
+from polling.detection.snapshots import known_bodies
+from polling.models import Event, Health, KnownBody, KnownRecord, PollRun, PollState
+from polling.workers.due import PAUSED
+
+FEW = 20
+SHARE = 10
+LOOKS_FOR_DELETES = Q(resource_poll__configuration__detectDeletes=True)
+
+
+def is_mass_delete(gone: int, known: int) -> bool:
+    """Whether so many rows gone, of those known, are for a person to decide."""
+    return gone > FEW and gone * SHARE > known
+
+
+def judge_absences(poll_id: int, *, anyone_left: bool) -> list[int]:
+    """Hold what a sweep missed, or let it go on to be confirmed; give the ids held.
+
+    Once all ids are read, in that transaction. What was held before is judged anew, with what is missed now.
+    """
+    standing = counts(poll_id)
+    gone = standing.get(Standing.MISSED, 0) + standing.get(Standing.HELD, 0)
+    known = KnownRecord.objects.filter(resource_poll_id=poll_id, gone=False).count()
+    hold = gone > 0 and (is_mass_delete(gone, known) or not anyone_left)
+    before, after = (Standing.MISSED, Standing.HELD) if hold else (Standing.HELD, Standing.MISSED)
+    absences(poll_id, before).update(standing=after)
+    if not hold:
+        return []
+    return list(absences(poll_id, Standing.HELD).order_by("record_id").values_list("record_id", flat=True))
+
+
+def tell_deleted(
+    poll: ResourcePoll, plan: Plan, run: PollRun, ids: Sequence[int], *, now: datetime, seen: datetime
+) -> int:
+    """Tell these rows as deleted and bury them; give the number of events. In a fenced transaction.
+
+    Rows that were dismissed, or seen by a poll, since they were missed are left alone.
+    """
+    waiting = absences(poll.pk, Standing.MISSED, Standing.RELEASED).filter(record_id__in=ids)
+    gone = sorted(waiting.values_list("record_id", flat=True))
+    if not gone:
+        return 0
+    occurred_at = run.listed_at or seen
+    changes = [
+        Change(record_id=number, object_id=object_id, kind="DELETED", occurred_at=occurred_at, record=text)
+        for number, object_id, text in _last_known(poll, plan, gone)
+    ]
+    stamp = int(occurred_at.timestamp())  # of the event, so that a later look can tell if it should still be there
+    KnownRecord.objects.filter(resource_poll=poll, record_id__in=gone).update(gone=True, stamp=stamp, digest=UNREAD)
+    KnownBody.objects.filter(resource_poll=poll, record_id__in=gone).delete()
+    absences(poll.pk).filter(record_id__in=gone).delete()
+    return record_changes(poll=poll, run=run, changes=changes, now=now, seen=seen)
+
+
+def _last_known(poll: ResourcePoll, plan: Plan, ids: Sequence[int]) -> list[tuple[int, str, bytes]]:
+    """Give each row's objectId and last text: as read last, or `{"id":17}` if its text was never kept."""
+    bodies = known_bodies(poll.pk, ids)
+    told = Event.objects.filter(resource_poll=poll, record_id__in=ids).order_by("pk")
+    names = dict(told.values_list("record_id", "object_id")) if plan.id_field != "id" else {}
+    found = []
+    for number in ids:
+        text = bodies.get(number, f'{{"id":{number}}}')
+        value = field_value(orjson.loads(text), plan.id_field)
+        found.append((number, names.get(number) or object_id_of(value) or str(number), text.encode()))
+    return found
+
+
+def sweep_now(states: QuerySet[PollState]) -> int:
+    """Make these polls' sweeps due at once, those without deletes to look for and those paused excepted."""
+    return states.filter(LOOKS_FOR_DELETES).exclude(PAUSED).update(next_sweep_at=timezone.now())
+
+
+def held_deletes(poll: ResourcePoll) -> QuerySet[KnownRecord]:
+    """Give the known rows whose deletes are held back, by id."""
+    held = absences(poll.pk, Standing.HELD).values("record_id")
+    return KnownRecord.objects.filter(resource_poll=poll, record_id__in=held).order_by("record_id")
+
+
+def release_held(state: PollState) -> int:
+    """Let the held deletes of a poll be told; give how many. A sweep that is due at once looks for them once more."""
+    return _decide(state, Standing.RELEASED)
+
+
+def dismiss_held(state: PollState) -> int:
+    """Have the held deletes of a poll not told; give how many. The rows stay known and are watched once seen again."""
+    return _decide(state, Standing.DISMISSED)
+
+
+def _decide(state: PollState, decision: Standing) -> int:
+    row = PollState.objects.filter(pk=state.pk)
+    with transaction.atomic():
+        # Locked first, as by the sweep that may be about to judge the same rows.
+        list(row.select_for_update().values_list("pk"))
+        count = absences(state.pk, Standing.HELD).update(standing=decision)
+        PollRun.objects.filter(resource_poll_id=state.pk).exclude(held=[]).update(held=[])
+        row.filter(health=Health.HELD).update(health=calm_health(state.pk))
+        if decision == Standing.RELEASED and count:
+            row.exclude(Q(health=Health.PAUSED) | Q(next_sweep_at=None)).update(next_sweep_at=timezone.now())
+        poll = state.resource_poll
+        details = {"decision": decision.value, "rows": count}
+        audit.record(Action.DECIDE_DELETES, poll, organization=poll.instance.organization, details=details)
+    return count

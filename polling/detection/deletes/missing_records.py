@@ -1,0 +1,104 @@
+"""Rows that sweeps did not find: the comparison of a page of ids with what is known, and how many wait for what.
+
+Everything here runs in the caller's transaction. Known rows are compared slice by slice, so that memory stays bounded
+however many there are; what is found lives in the table, so that a sweep cut off goes on from its page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from django.db.models import Count, QuerySet
+
+from cwconnect.core.bulk_sql import insert
+from polling.detection.changes import FORGOTTEN, UNREAD
+from polling.models import Absence, Health, KnownRecord
+
+Standing = Absence.Standing
+SLICE = 5000
+
+
+def absences(poll_id: int, *standings: Absence.Standing) -> QuerySet[Absence]:
+    """Give a poll's absences of these standings, all if none is named."""
+    rows = Absence.objects.filter(resource_poll_id=poll_id)
+    return rows.filter(standing__in=standings) if standings else rows
+
+
+def counts(poll_id: int) -> dict[str, int]:
+    """Give how many rows there are of each standing that has any."""
+    return dict(absences(poll_id).values_list("standing").annotate(n=Count("record_id")).order_by())
+
+
+def calm_health(poll_id: int) -> Health:
+    """Give the health of a poll that nothing is wrong with: held while deletes wait for a person."""
+    return Health.HELD if absences(poll_id, Standing.HELD).exists() else Health.HEALTHY
+
+
+def calm_healths(poll_ids: Collection[int]) -> dict[int, Health]:
+    """Give `calm_health` of many polls at once."""
+    holding = Absence.objects.filter(resource_poll_id__in=poll_ids, standing=Standing.HELD)
+    held = set(holding.values_list("resource_poll_id", flat=True).distinct())
+    return {poll_id: Health.HELD if poll_id in held else Health.HEALTHY for poll_id in poll_ids}
+
+
+def forget_unfinished(poll_id: int) -> None:
+    """Forget what a sweep that was given up had found, before another begins."""
+    absences(poll_id, Standing.MISSED, Standing.BACK).delete()
+
+
+def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None, mark: int) -> None:
+    """Compare the ids of a page with the rows known from beyond `after` to `upto` (None: to the last one known).
+
+    Known rows that the page lacks become absences, tombstones that it has are noted as back, and ids at or below the
+    mark that nobody has read are remembered by their id alone: they stood there, and may be told as deleted one day.
+    Those above it are left to the poll, which has to tell of them first.
+    """
+    seen = set(ids)
+    _seen_again(poll_id, ids, after=after, upto=upto)
+    unknown = {record_id for record_id in seen if record_id <= mark}
+    for rows in _known_slices(poll_id, after, upto):
+        unknown.difference_update(record_id for record_id, _, _ in rows)
+        missed = [record_id for record_id, gone, _ in rows if not gone and record_id not in seen]
+        back = [record_id for record_id, gone, digest in rows if _was_away(digest, gone=gone) and record_id in seen]
+        _note(poll_id, missed, Standing.MISSED)
+        _note(poll_id, back, Standing.BACK)
+    met = [(poll_id, record_id, None, UNREAD, False) for record_id in sorted(unknown)]
+    insert(KnownRecord, ("resource_poll_id", "record_id", "stamp", "digest", "gone"), met)
+
+
+def _seen_again(poll_id: int, ids: Collection[int], *, after: int, upto: int | None) -> None:
+    rows = absences(poll_id).filter(record_id__gt=after)
+    if upto is not None and rows.filter(record_id__lte=upto).exists():
+        rows.filter(record_id__in=list(ids)).exclude(standing=Standing.BACK).delete()
+
+
+def _was_away(digest: bytes, *, gone: bool) -> bool:
+    """Whether the row was told as deleted by a sweep: it has its tombstone, or was to be told once more."""
+    return digest == FORGOTTEN or (gone and digest == UNREAD)
+
+
+def _known_slices(poll_id: int, after: int, upto: int | None) -> Iterator[Sequence[tuple[int, bool, bytes]]]:
+    """Give id, whether it is gone, and the digest, of at most 5,000 known rows at a time."""
+    rows = KnownRecord.objects.filter(resource_poll_id=poll_id).order_by("record_id")
+    if upto is not None:
+        rows = rows.filter(record_id__lte=upto)
+    while True:
+        found = [
+            (record_id, gone, bytes(digest))
+            for record_id, gone, digest in rows.filter(record_id__gt=after).values_list("record_id", "gone", "digest")[
+                :SLICE
+            ]
+        ]
+        if found:
+            yield found
+        if len(found) < SLICE:
+            return
+        after = found[-1][0]
+
+
+def _note(poll_id: int, ids: Sequence[int], standing: Absence.Standing) -> None:
+    # One that is there already was held, released or dismissed at an earlier sweep, and stays what it is.
+    Absence.objects.bulk_create(
+        [Absence(resource_poll_id=poll_id, record_id=record_id, standing=standing) for record_id in ids],
+        ignore_conflicts=True,
+    )

@@ -1,0 +1,216 @@
+"""One sweep for deletes: all ids of a resource, page by page; then each absence is confirmed; then it is told.
+
+A sweep ignores the poll's filter. It is a run like a poll's: fenced by the same lease, resumed at the page committed.
+Once all ids are read it goes on in rounds: rows found again are read and told; what was missed is asked for by its id;
+last in each round a row known to live is asked for, since a role that was lost in between makes every id a 404. Only
+then the round's deletes are told. After each page and round a poll that has come due goes first.
+
+Requests: one for each page and for each absence, and one for each round of a hundred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from cwconnect.connectwise.client import Client, Page
+from cwconnect.connectwise.errors import BadAnswer, NotFound
+from polling.detection.changes import Watch
+from polling.detection.deletes.deletions import judge_absences, tell_deleted
+from polling.detection.deletes.missing_records import (
+    Standing,
+    absences,
+    compare,
+    forget_unfinished,
+)
+from polling.detection.jobs import LEASE, Job, more_notes
+from polling.detection.outcomes import fail_sweep, finish_sweep
+from polling.detection.reading import read_records
+from polling.detection.reads_by_id import lots, read_rows
+from polling.detection.recording import Recorder
+from polling.models import Absence, PollRun, PollState
+from polling.workers.leases import fence
+
+ROUND = 100
+RELEASED_AT_ONCE = 1000
+EVER = datetime.min.replace(tzinfo=UTC)
+
+Settle = Callable[[Any], bool]
+
+
+class WitnessGone(BadAnswer):
+    """The row that was to answer for the others is gone itself: nothing can be said about them."""
+
+
+@dataclass
+class Round:
+    """What one round still has to ask, and what it has found."""
+
+    back: list[int] = field(default_factory=list)
+    to_ask: list[int] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left."""
+        return not (self.back or self.to_ask or self.gone)
+
+
+def next_round(poll_id: int) -> Round:
+    """Give the next round: rows found again, then rows to be asked for by id, then those that a person released."""
+    if back := _ids(poll_id, Standing.BACK, ROUND):
+        return Round(back=back)
+    if missed := _ids(poll_id, Standing.MISSED, ROUND):
+        return Round(to_ask=missed)
+    return Round(gone=_ids(poll_id, Standing.RELEASED, RELEASED_AT_ONCE))
+
+
+def _ids(poll_id: int, standing: Standing, most: int) -> list[int]:
+    rows = absences(poll_id, standing).order_by("record_id")
+    return list(rows.values_list("record_id", flat=True)[:most])
+
+
+class SweepJob(Job):
+    """A claimed state and its open sweep. `commit` and `fail` raise LeaseLostError when the state was taken over."""
+
+    def __init__(self, state: PollState, token: str) -> None:
+        super().__init__(state, token)
+        self._round = Round() if self.run.listed_at is None else next_round(self.poll.pk)
+        self._settle: Settle = self._commit_page
+
+    def open_run(self) -> PollRun:
+        """Give the sweep to carry on, or a new one, not yet stored."""
+        found = PollRun.objects.filter(resource_poll=self.poll, status=PollRun.Status.OPEN, kind=PollRun.Kind.SWEEP)
+        return found.first() or PollRun(resource_poll=self.poll, kind=PollRun.Kind.SWEEP, started_at=self.started_at)
+
+    def request(self) -> Callable[[], Any]:
+        """Give the next request: a page of ids, rows found again, a row that was missed, or the witness."""
+        client, path, reached = self.client, self.plan.hub.path, self.run.reached_id
+        if self.run.listed_at is None:
+            self._settle = self._commit_page
+            return lambda: client.page(path, {"fields": "id"}, after_id=reached)
+        if self._round.back:
+            self._settle = self._commit_back
+            plan = self.plan
+            ids = self._round.back = list(next(iter(lots(plan, self._round.back, opening=EVER, filtered=False))))
+            return lambda: read_rows(client, plan, ids, opening=EVER, filtered=False)
+        if self._round.to_ask:
+            self._settle = self._note_answer
+            record_id = self._round.to_ask[0]
+            return lambda: _lives(client, path, record_id)
+        self._settle = self._commit_round
+        return lambda: _witness(client, path, reached)
+
+    def commit(self, answer: Any) -> bool:
+        """Write what a request brought; give whether the sweep goes on here and now."""
+        return self._settle(answer)
+
+    def fail(self, error: Exception) -> None:
+        """Write that the sweep did not go on; without a witness it begins anew."""
+        if isinstance(error, WitnessGone):
+            self.run.status, self.run.finished_at = PollRun.Status.FAILED, timezone.now()
+        fail_sweep(self.state, self.token, self.run, error)
+
+    def _commit_page(self, page: Page) -> bool:
+        def write(run: PollRun, now: datetime) -> None:
+            if run.page == 0:
+                forget_unfinished(self.poll.pk)
+            ids = [record["id"] for record in page.records]
+            upto = None if page.is_last else page.last_id
+            compare(self.poll.pk, ids, after=run.reached_id, upto=upto, mark=self.poll.mark)
+            run.page += 1
+            run.reached_id = max(run.reached_id, page.last_id)
+            run.records += len(page.records)
+            run.skipped += len(page.skipped)
+            run.notes = more_notes(run.notes, page.skipped)
+            if page.is_last:
+                run.listed_at = page.date or now
+                run.held = judge_absences(self.poll.pk, anyone_left=run.reached_id > 0)
+                PollRun.objects.filter(resource_poll=self.poll).exclude(pk=run.pk).exclude(held=[]).update(held=[])
+
+        return self._write(write)
+
+    def _commit_back(self, page: Page) -> bool:
+        """Tell rows that had been told as deleted and live."""
+        nulls = self.instance.filter_nulls
+        reading = read_records(page.records, self.plan, opening=EVER, closing=None, filter_nulls=nulls)
+        watch = Watch(self.since, self.poll.mark, self.plan.created_tolerance, self.plan.ignore_empty_changes)
+
+        def write(run: PollRun, now: datetime) -> None:
+            run.skipped += reading.skipped
+            run.notes = more_notes(run.notes, reading.problems)
+            run.events += Recorder(self.poll, self.plan, watch).record(reading, run, now=now, seen=page.date or now)
+            absences(self.poll.pk, Standing.BACK).filter(record_id__in=self._round.back).delete()
+
+        return self._write(write)
+
+    def _note_answer(self, lives: bool) -> bool:
+        """Note what ConnectWise said of one id; the lease is renewed, since a round can take long."""
+        record_id, *rest = self._round.to_ask
+        self._round.to_ask = rest
+        if not lives:
+            self._round.gone.append(record_id)
+        found = absences(self.poll.pk, Standing.MISSED).filter(record_id=record_id) if lives else None
+        if found is not None and self._round.empty:
+            return self._write(lambda run, now: _drop(found))
+        with transaction.atomic():
+            fence(PollState, self.key, self.token, lease_until=timezone.now() + LEASE)
+            if found is not None:
+                found.delete()
+        return True
+
+    def _commit_round(self, witness: bool) -> bool:
+        if not witness:
+            raise WitnessGone("The row that was to answer for those missed is gone itself; the sweep begins anew.")
+
+        def write(run: PollRun, now: datetime) -> None:
+            run.events += tell_deleted(self.poll, self.plan, run, self._round.gone, now=now, seen=now)
+
+        return self._write(write)
+
+    def _write(self, write: Callable[[PollRun, datetime], None]) -> bool:
+        """Write a step in one fenced transaction; end the sweep, step aside for a poll that is due, or go on."""
+        now = timezone.now()
+        with transaction.atomic():
+            fence(PollState, self.key, self.token, lease_until=now + LEASE)
+            run = self.current_run()
+            write(run, now)
+            following = Round() if run.listed_at is None else next_round(self.poll.pk)
+            ended = run.listed_at is not None and following.empty
+            if ended:
+                run.status, run.finished_at, run.error = PollRun.Status.COMPLETE, now, ""
+            run.save()
+            if ended:
+                finish_sweep(self.state, self.token, next_at=run.started_at + self.plan.sweep_interval)
+            steps_aside = not ended and PollState.objects.filter(pk=self.key, next_poll_at__lte=now).exists()
+            if steps_aside:
+                fence(PollState, self.key, self.token, lease_token=None, lease_until=None)
+        self.run, self._round = run, following
+        return not (ended or steps_aside)
+
+
+def _drop(rows: QuerySet[Absence]) -> None:
+    rows.delete()
+
+
+def _lives(client: Client, path: str, record_id: int) -> bool:
+    try:
+        client.get(path, record_id)
+    except NotFound as error:
+        if error.of_record:
+            return False
+        raise
+    return True
+
+
+def _witness(client: Client, path: str, record_id: int) -> bool:
+    """Ask for a row that the list named last; where it named none, the list must still be empty."""
+    if record_id:
+        return _lives(client, path, record_id)
+    return client.page(path, {"fields": "id"}, page_size=1).is_last

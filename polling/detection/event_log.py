@@ -1,0 +1,142 @@
+"""The event log: changes become events and notifications, within the transaction of the page that found them.
+
+Events of one record arrive in order. The changes of a page are grouped by the undelivered notification that their
+records wait for, so that a notification follows one other at most; it becomes due when that one is delivered or given
+up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from django.db.models import F, OuterRef, Subquery
+
+from cwconnect.core.bulk_sql import insert, insert_new, moment
+from cwconnect.site.backup import IDS_SKIPPED
+from instances.models import ResourcePoll
+from polling.delivery.notifications import Change, NewEvent, batches, notification_of
+from polling.delivery.pausing import is_resting
+from polling.models import Event, KnownRecord, LogPosition, Notification, PollRun
+from polling.workers.queue import wake_on_commit
+from polling.workers.wakeups import Kind
+
+EVENT = (
+    *("id", "notification_id", "object_id", "record_id", "kind"),
+    *("occurred_at", "polled_at", "record", "changes"),
+)
+
+
+def record_changes(
+    *, poll: ResourcePoll, run: PollRun, changes: Sequence[Change], now: datetime, seen: datetime
+) -> int:
+    """Write the events of `changes` and the notifications that carry them; give their number.
+
+    `seen` is when the poll saw them. To be called inside a transaction, after everything that can fail, and after their
+    records were remembered: the log's position stays locked from here to the commit.
+    """
+    if not changes:
+        return 0
+    lots = list(_lots(poll, changes))
+    next_id = _take_ids(len(changes))
+    resting = is_resting(poll.instance)
+    notifications: list[Notification] = []
+    events: list[tuple[NewEvent, int]] = []
+    for follows, lot in lots:
+        carried = [_event(next_id + offset, poll.name, change, seen) for offset, change in enumerate(lot)]
+        next_id += len(lot)
+        notification = notification_of(poll.instance, poll.name, carried, now)
+        notification.follows_id = follows
+        if resting or follows is not None:
+            notification.next_attempt_at = None
+        notifications.append(notification)
+        events += [(event, notification.pk) for event in carried]
+    insert_new(notifications)
+    if any(notification.next_attempt_at for notification in notifications):
+        wake_on_commit(Kind.DELIVER)
+    _insert_events(poll, run, events)
+    return len(events)
+
+
+def _insert_events(poll: ResourcePoll, run: PollRun, events: Sequence[tuple[NewEvent, int]]) -> None:
+    shared = {"instance_id": poll.instance_id, "resource_poll_id": poll.pk, "run_id": run.pk, "object_type": poll.name}
+    rows = [
+        (
+            *shared.values(),
+            event.id,
+            notification_id,
+            event.object_id,
+            event.record_id,
+            event.kind,
+            moment(event.occurred_at),
+            moment(event.polled_at),
+            event.record,
+            event.changes,
+        )
+        for event, notification_id in events
+    ]
+    insert(Event, (*shared, *EVENT), rows)
+
+
+def _lots(poll: ResourcePoll, changes: Sequence[Change]) -> Iterable[tuple[int | None, list[Change]]]:
+    waits = _waited_for(poll, {change.record_id for change in changes})
+    groups: dict[int | None, list[Change]] = {}
+    for change in changes:
+        groups.setdefault(waits.get(change.record_id), []).append(change)
+    for follows, group in groups.items():
+        for lot in batches(group):
+            yield follows, lot
+
+
+def _waited_for(poll: ResourcePoll, record_ids: Collection[int]) -> dict[int, int]:
+    """Give, by record, the last undelivered notification that tells of it."""
+    undelivered = Notification.objects.filter(instance_id=poll.instance_id, state__in=Notification.UNDELIVERED)
+    oldest = undelivered.order_by("pk").values_list("pk", flat=True).first()
+    if oldest is None:
+        return {}
+    # A notification has the id of its first event, so no event before the oldest matters, however long the log is.
+    told = Event.objects.filter(
+        pk__gte=oldest, resource_poll=OuterRef("resource_poll"), record_id=OuterRef("record_id")
+    )
+    # By a scalar subquery, which PostgreSQL can't turn around: joined, it went through all undelivered for each record.
+    state = Notification.objects.filter(pk=OuterRef("notification")).values("state")
+    told = told.annotate(state=Subquery(state)).filter(state__in=Notification.UNDELIVERED)
+    last = told.order_by("-notification_id").values("notification_id")[:1]
+    # Asked record by record, of the rows that are remembered by now: as one join PostgreSQL, while it has no statistics
+    # of a log that grows quickly, goes through all that the poll ever told, for each notification that waits.
+    known = KnownRecord.objects.filter(resource_poll_id=poll.pk, record_id__in=record_ids)
+    found = dict(known.annotate(last=Subquery(last)).values_list("record_id", "last"))
+    if len(found) < len(record_ids):
+        raise ValueError("A change was to be told of a record that is not remembered, so its order would not be kept.")
+    waits = {record_id: notification for record_id, notification in found.items() if notification is not None}
+    # Locked, and looked at again: a delivery that commits now either sees our follower or is seen by us.
+    locked = undelivered.filter(pk__in=set(waits.values())).order_by("pk").select_for_update()
+    still = set(locked.values_list("pk", flat=True))
+    return {record_id: notification for record_id, notification in waits.items() if notification in still}
+
+
+def skip_ids() -> None:
+    """Have the ids of events go on far beyond any that was told since the backup which this database was made from."""
+    _take_ids(IDS_SKIPPED)
+
+
+def _take_ids(count: int) -> int:
+    """Take `count` consecutive ids; give the first."""
+    if not LogPosition.objects.filter(pk=1).update(last=F("last") + count):
+        LogPosition.objects.bulk_create([LogPosition(pk=1)], ignore_conflicts=True)
+        LogPosition.objects.filter(pk=1).update(last=F("last") + count)
+    return LogPosition.objects.values_list("last", flat=True).get(pk=1) - count + 1
+
+
+def _event(event_id: int, object_type: str, change: Change, seen: datetime) -> NewEvent:
+    return NewEvent(
+        id=event_id,
+        object_type=object_type,
+        object_id=change.object_id,
+        record_id=change.record_id,
+        kind=change.kind,
+        occurred_at=change.occurred_at,
+        polled_at=seen,
+        record=change.record.decode(),
+        changes=None if change.changes is None else change.changes.decode(),
+    )

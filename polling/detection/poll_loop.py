@@ -1,0 +1,268 @@
+"""The worker's loop over due polls, sweeps and verifications: pages committed as they come, each under a lease.
+
+A poll goes before a sweep, and the two of one resource never run at a time; verifications run beside both. No more is
+claimed per ConnectWise company and per host than may run now, so one slow site holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from cwconnect.connectwise.errors import ConnectWiseError
+from cwconnect.core.logs import about
+from polling.detection.deletes.sweeps import SweepJob
+from polling.detection.jobs import LEASE, Job, Work, read_open_runs
+from polling.detection.outcomes import fail_run, fail_sweep
+from polling.detection.polls.idle_polls import Idle, end_idle, is_idle
+from polling.detection.polls.runs import PollJob
+from polling.models import PollRun, PollState, Site
+from polling.verification.repair_job import claim_repairs
+from polling.verification.verification_job import claim_verifications
+from polling.workers.due import may_sweep
+from polling.workers.leases import (
+    DATABASE_DOWN,
+    LeaseLostError,
+    claim,
+    free,
+    release,
+    release_or_owe,
+)
+from polling.workers.loop import Loop, never
+
+log = logging.getLogger(__name__)
+
+THREADS = 32  # a claim and an end cost much the same for one poll as for many, so many are under way at a time
+LOOK_EVERY = 0.2  # seconds, while polls are under way: so that what comes due one by one is claimed together
+PER_SITE = 3
+PER_HOST = 16
+
+Report = Callable[[Job, PollRun], None]
+Due = Literal["next_poll_at", "next_sweep_at"]
+POLLS: tuple[Due, ...] = ("next_poll_at",)
+POLLS_AND_SWEEPS: tuple[Due, ...] = ("next_poll_at", "next_sweep_at")
+
+
+def poll_due(*, deadline: float, stopping: Callable[[], bool] = never) -> int:
+    """Run what is due until none is left, `deadline` (monotonic seconds) has come, or `stopping()`.
+
+    That is polls, sweeps, verifications and repairs. Gives the number of jobs that ended. What is under way then is
+    written up to its page and freed, for the next worker to carry on.
+    """
+    loop = PollLoop(
+        PollState.objects.all(), deadline=deadline, stopping=stopping, kinds=POLLS_AND_SWEEPS, verifies=True
+    )
+    return loop.run()
+
+
+def poll_these(polls: Iterable[int], *, report: Report | None = None, stopping: Callable[[], bool] = never) -> int:
+    """Run the polls of these resource poll ids as far as they are due, in the foreground; give how many ended.
+
+    `report` hears of the run after every page.
+    """
+    these = PollState.objects.filter(pk__in=list(polls))
+    return PollLoop(these, deadline=float("inf"), stopping=stopping, report=report).run()
+
+
+def sweep_these(polls: Iterable[int], *, report: Report | None = None, stopping: Callable[[], bool] = never) -> int:
+    """Run the sweeps of these resource poll ids as far as they are due, in the foreground, and polls that come due.
+
+    `report` hears of the run after every page and step; gives how many jobs ended.
+    """
+    these = PollState.objects.filter(pk__in=list(polls))
+    return PollLoop(these, deadline=float("inf"), stopping=stopping, report=report, kinds=POLLS_AND_SWEEPS).run()
+
+
+class PollLoop(Loop[Work, Any]):
+    """One worker's polls under way; `due` states what may be claimed, `kinds` by which due times, the first first.
+
+    `verifies`: verifications and repairs too, of whatever poll.
+    """
+
+    threads = THREADS
+    gather = 0.05
+
+    def __init__(
+        self,
+        due: QuerySet[PollState],
+        *,
+        deadline: float,
+        stopping: Callable[[], bool] = never,
+        report: Report | None = None,
+        kinds: tuple[Due, ...] = POLLS,
+        verifies: bool = False,
+    ) -> None:
+        super().__init__(deadline=deadline, stopping=stopping)
+        self._due, self._report, self._kinds, self._verifies = due, report, kinds, verifies
+        self._look_at = 0.0
+
+    def claim(self, room: int, running: Collection[Work]) -> list[Work]:
+        """Claim due polls, then due sweeps, that have room at their company and host, the longest due first."""
+        if running and time.monotonic() < self._look_at:
+            return []
+        self._look_at = time.monotonic() + LOOK_EVERY
+        jobs: list[Work] = []
+        try:
+            for kind in self._kinds:
+                jobs += self._claim(kind, room - len(jobs), [*running, *jobs])
+            if self._verifies:
+                jobs += claim_verifications(room - len(jobs), [*running, *jobs])
+                jobs += claim_repairs(room - len(jobs), [*running, *jobs])
+        except DATABASE_DOWN:
+            self.release(jobs)
+            raise
+        return jobs
+
+    def _claim(self, kind: Due, room: int, running: Collection[Work]) -> list[Job]:
+        now = timezone.now()
+        due = self._due.filter(**{f"{kind}__lte": now})
+        if kind == "next_sweep_at":
+            due = may_sweep(due)
+        choice = _choose(due, kind, room, running)
+        if not choice.drained:
+            self._look_at = 0.0
+        if not choice.keys:
+            return []
+        token, keys = claim(due, choice.keys, now=now, length=LEASE)
+        try:
+            return _jobs(keys, token, kind)
+        except DATABASE_DOWN:
+            release_or_owe(PollState, keys, token)
+            raise
+
+    def request(self, job: Work) -> Callable[[], Any]:
+        """Give the next page's request."""
+        return job.request()
+
+    def settle(self, done: list[tuple[Work, Future[Any]]]) -> list[Work]:
+        """Commit each page that came in: those of idle polls together, each of the others by itself."""
+        idle = [] if self._report is not None else _idle(done)
+        ended = _end_together(idle)
+        going_on = [job for job, future in done if job not in ended and self._settle(job, future)]
+        held = _at_blocked_sites(going_on)
+        self.release(held)
+        return [job for job in going_on if job not in held]
+
+    def release(self, jobs: Collection[Work]) -> None:
+        """Free the rows; their runs stay open at the page committed."""
+        for job in jobs:
+            release_or_owe(job.row, [job.key], job.token)
+
+    def _settle(self, job: Work, future: Future[Any]) -> bool:
+        with about(**job.about):
+            try:
+                goes_on = _commit(job, future)
+            except LeaseLostError as lost:
+                log.info("%s", lost)
+                self.release([job])  # a run that was widened beneath us may have left us the lease
+                return False
+        if self._report is not None and isinstance(job, Job):
+            self._report(job, job.progress)
+        return goes_on
+
+
+def _idle(done: list[tuple[Work, Future[Any]]]) -> list[Idle]:
+    return [
+        (job, future.result())
+        for job, future in done
+        if isinstance(job, PollJob) and future.exception() is None and is_idle(job, future.result())
+    ]
+
+
+def _end_together(idle: list[Idle]) -> Collection[Work]:
+    """End idle polls; give the jobs that are done with. After a fault of ours each is to be tried by itself."""
+    if not idle:
+        return []
+    try:
+        lost = end_idle(idle)
+    except DATABASE_DOWN:
+        raise
+    except Exception:  # one that can't be written must not stop the others
+        log.exception("%s idle polls could not be ended together", len(idle))
+        return []
+    for job in lost:
+        log.info("PollState %s was taken over.", job.key)
+    return [job for job, _ in idle]
+
+
+def _at_blocked_sites(jobs: Collection[Work]) -> list[Work]:
+    """Give those jobs whose company was told to wait meanwhile: by an answer to another poll, of any worker's."""
+    if not jobs:
+        return []
+    blocked = Site.objects.filter(key__in={job.site for job in jobs}, blocked_until__gt=timezone.now())
+    keys = set(blocked.values_list("key", flat=True))
+    return [job for job in jobs if job.site in keys]
+
+
+def _commit(job: Work, future: Future[Any]) -> bool:
+    try:
+        return job.commit(future.result())
+    except ConnectWiseError as error:
+        log.warning("%s failed: %s", job.poll, error)
+        job.fail(error)
+    except (LeaseLostError, *DATABASE_DOWN):
+        raise
+    except Exception as error:  # a fault of ours in one poll must not stop the others
+        log.exception("%s failed", job.poll)
+        job.fail(error)
+    return False
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The polls to claim; `drained`: no other was due, whoever has room."""
+
+    keys: list[int]
+    drained: bool
+
+
+def _choose(due: QuerySet[PollState], kind: Due, room: int, running: Collection[Work]) -> _Choice:
+    now = timezone.now()
+    sites = Counter(job.site for job in running)
+    hosts = Counter(job.host for job in running)
+    blocked = Site.objects.filter(blocked_until__gt=now).values("key")
+    full_sites = [site for site, count in sites.items() if count >= PER_SITE]
+    full_hosts = [host for host, count in hosts.items() if count >= PER_HOST]
+    look = due.filter(free(now)).exclude(site__in=blocked).exclude(site__in=full_sites).exclude(host__in=full_hosts)
+    found = list(look.order_by(kind).values_list("pk", "site", "host")[: 4 * room])
+    chosen: list[int] = []
+    for key, site, host in found:
+        if len(chosen) < room and sites[site] < PER_SITE and hosts[host] < PER_HOST:
+            chosen.append(key)
+            sites[site] += 1
+            hosts[host] += 1
+    return _Choice(chosen, drained=len(chosen) == len(found) < 4 * room and not (full_sites or full_hosts))
+
+
+def _jobs(keys: list[int], token: str, kind: Due) -> list[Job]:
+    states = PollState.objects.filter(pk__in=keys).select_related("resource_poll__instance__organization")
+    read_open_runs([state.resource_poll for state in states])
+    return [job for state in states if (job := _start(state, token, kind)) is not None]
+
+
+def _start(state: PollState, token: str, kind: Due) -> Job | None:
+    polls = kind == "next_poll_at"
+    at = {"instance_id": state.resource_poll.instance_id}
+    try:
+        return PollJob(state, token) if polls else SweepJob(state, token)
+    except LeaseLostError as lost:
+        log.warning("%s", lost, extra=at)
+        PollState.objects.filter(pk=state.pk, lease_token=token).update(**{kind: None})
+        release(PollState, [state.pk], token)
+    except DATABASE_DOWN:
+        raise
+    except Exception as error:  # a poll that can't start (a secret no key opens, say) must not stop the others
+        log.exception("Poll %s can't start", state.pk, extra=at)
+        if polls:
+            fail_run(state, token, None, error)
+        else:
+            fail_sweep(state, token, None, error)
+    return None

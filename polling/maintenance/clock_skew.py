@@ -1,0 +1,51 @@
+"""Times that our own clock wrote while it was ahead: nothing waits for them to come round.
+
+A machine may wake up with a clock that is hours or years ahead, until it learns the time. What is then further away
+than anything of its kind may be is made due now, and a lease that nobody can have taken for so long is free. Taken for
+one of those by mistake, because this clock is behind, a poll runs early and a fence holds what it always holds.
+
+The supervisor has it done when it begins and whenever it sees its clock set back; a chore does so for good measure.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from instances.models import Instance
+from polling.delivery.retry_schedule import JITTER, LONGEST_RETRY_AFTER
+from polling.models import Heartbeat, Notification, PollState, Receiver, Replay, Site, Verification
+from polling.workers.heartbeats import NEVER
+
+SLACK = timedelta(hours=1)  # machines' clocks may differ that much; and the longest wait of a poll, a site or a lease
+LONGEST_INTERVAL = timedelta(minutes=44_640)
+
+
+def mend_times(now: datetime) -> int:
+    """Make due what would wait for a time that came from a wrong clock, and free such leases; give how many rows."""
+    signs = Heartbeat.objects.filter(seen_at__gt=now + SLACK).update(seen_at=NEVER)
+    return signs + _mend_polls(now) + _mend_deliveries(now) + _free_leases(now)
+
+
+def _mend_polls(now: datetime) -> int:
+    count = 0
+    for minutes in set(Instance.objects.values_list("refresh_interval", flat=True)):
+        states = PollState.objects.filter(resource_poll__instance__refresh_interval=minutes)
+        longest = max(timedelta(minutes=minutes), SLACK) + SLACK
+        count += states.filter(next_poll_at__gt=now + longest).update(next_poll_at=now)
+    count += PollState.objects.filter(next_sweep_at__gt=now + LONGEST_INTERVAL + SLACK).update(next_sweep_at=now)
+    return count + Site.objects.filter(blocked_until__gt=now + 2 * SLACK).delete()[0]
+
+
+def _mend_deliveries(now: datetime) -> int:
+    longest = timedelta(seconds=max(*settings.RETRY_SCHEDULE, LONGEST_RETRY_AFTER) * (1 + JITTER)) + SLACK
+    late = Notification.objects.filter(next_attempt_at__gt=now + longest)
+    return late.update(next_attempt_at=now) + Receiver.objects.filter(open_until__gt=now + SLACK).update(open_until=now)
+
+
+def _free_leases(now: datetime) -> int:
+    return sum(
+        model.objects.filter(lease_until__gt=now + SLACK).update(lease_token=None, lease_until=None)
+        for model in (PollState, Notification, Replay, Verification)
+    )

@@ -1,0 +1,104 @@
+"""The search of events on the pages: newest first, walked as all long tables are (walking.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import nlargest
+from typing import Any
+
+from django.db.models import F, Q, QuerySet
+
+from instances.models import Instance, Organization
+from polling.models import Event, Notification
+from polling.reports.keyset_walk import Stretch, Walk, walk
+
+PER_PAGE = 50
+
+UNDELIVERED, DELIVERED, GIVEN_UP = "undelivered", "delivered", "given up"
+STANDINGS = {
+    UNDELIVERED: Notification.UNDELIVERED,
+    DELIVERED: (Notification.State.DELIVERED,),
+    GIVEN_UP: (Notification.State.FAILED, Notification.State.DISCARDED),
+}
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is looked for; what is empty does not narrow it."""
+
+    instance_id: int | None = None
+    called: str = ""  # a part of the names of its instances
+    object_id: str = ""
+    kind: str = ""
+    resource: str = ""
+    standing: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything is looked for in particular."""
+        return self != Search(before=self.before)
+
+
+def search_events(organization: Organization, search: Search) -> Stretch[Event]:
+    """Give the newest events of an organization that match: three queries at most."""
+    if search.object_id:
+        return _search_by_object(organization, search)
+    events = _shown(_walked(organization, search).filter(**_conditions(search)))
+    # One instance's own events are found by an index: they need no slices.
+    sliced = not search.instance_id or _is_sparse(search)
+    how = Walk("polled_at", since=search.since, until=search.until, sliced=sliced)
+    return walk(events, how, before=search.before, size=PER_PAGE)
+
+
+def _is_sparse(search: Search) -> bool:
+    return bool(search.kind or search.resource or search.standing or search.called)
+
+
+def keys_of_object(events: QuerySet[Event], object_id: str, most: int) -> list[int]:
+    """Give the newest ids of an object's events, by the index of instance and object id.
+
+    Sorted here, or the planner would walk the whole log instead.
+    """
+    found = events.filter(instance__in=Instance.objects.values("pk"), object_id=object_id).order_by()
+    return nlargest(most, found.values_list("pk", flat=True).iterator())
+
+
+def _search_by_object(organization: Organization, search: Search) -> Stretch[Event]:
+    ours = Event.objects.filter(_called(search, "instance__name"), instance__organization=organization)
+    events = ours.filter(**_conditions(search))
+    if search.before is not None:
+        events = events.filter(pk__lt=search.before)
+    keys = keys_of_object(events, search.object_id, PER_PAGE + 1)
+    rows = list(_shown(Event.objects.filter(pk__in=keys[:PER_PAGE])).order_by("-pk"))
+    return Stretch(rows, keys[PER_PAGE - 1] if len(keys) > PER_PAGE else None)
+
+
+def _walked(organization: Organization, search: Search) -> QuerySet[Event]:
+    """Give an organization's events so that they are walked by id: the sum keeps the planner off other indexes."""
+    ours = Instance.objects.filter(_called(search, "name"), organization=organization).values("pk")
+    return Event.objects.annotate(owner=F("instance_id") + 0).filter(owner__in=ours)
+
+
+def _called(search: Search, name: str) -> Q:
+    return Q(**{f"{name}__icontains": search.called}) if search.called else Q()
+
+
+def _shown(events: QuerySet[Event]) -> QuerySet[Event]:
+    return events.select_related("instance", "notification").defer("record", "changes", "notification__body")
+
+
+def _conditions(search: Search) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "instance": search.instance_id,
+        "object_id": search.object_id,
+        "kind": search.kind,
+        "object_type": search.resource,
+        "notification__state__in": STANDINGS.get(search.standing),
+        "polled_at__gte": search.since,
+        "polled_at__lt": search.until,
+    }
+    return {name: value for name, value in given.items() if value}

@@ -1,0 +1,78 @@
+"""How one instance's resources stand: the rows of its page. A constant number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Q, Sum
+
+from instances.models import Instance, ResourcePoll
+from polling.models import Absence, DeliveryState, Health, PollRun, PollState
+from polling.reports.delivery_issues import Trouble, delivery_troubles
+from polling.reports.overview import DAY, state_of
+
+
+@dataclass(frozen=True)
+class ResourceRow:
+    """One resource: its poll, its state if watching has begun, and what a day's runs read and told."""
+
+    poll: ResourcePoll
+    state: PollState | None
+    word: str
+    lag: timedelta | None
+    records: int
+    events: int
+    held: int
+
+    @property
+    def may_poll(self) -> bool:
+        """Whether *Poll now* does something."""
+        return self.state is not None and self.state.health != Health.PAUSED
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An instance's head line, and its resources."""
+
+    word: str
+    delivery: DeliveryState | None
+    trouble: Trouble | None
+    rows: tuple[ResourceRow, ...]
+
+
+def standing_of(instance: Instance, now: datetime) -> Standing:
+    """Give how an instance stands: seven queries."""
+    polls = list(ResourcePoll.objects.filter(instance=instance).select_related("state").order_by("name"))
+    read = _runs_of_a_day(polls, now)
+    held = _held(instance)
+    delivery = DeliveryState.objects.filter(instance=instance).select_related("receiver").first()
+    rows = tuple(_row(poll, read.get(poll.pk, (0, 0)), held.get(poll.pk, 0), now) for poll in polls)
+    healths = [row.state.health for row in rows if row.state]
+    trouble = delivery_troubles([instance.pk]).get(instance.pk)
+    return Standing(state_of(instance, healths, trouble), delivery, trouble, rows)
+
+
+def _runs_of_a_day(polls: Sequence[ResourcePoll], now: datetime) -> dict[int, tuple[int, int]]:
+    """Sum up the runs from the first of the day on: by their ids, since a day of all other polls is long."""
+    of_today = PollRun.objects.filter(started_at__gte=now - DAY).order_by("started_at")
+    first = of_today.values_list("pk", flat=True).first()
+    if first is None:
+        return {}
+    runs = PollRun.objects.filter(resource_poll__in=[poll.pk for poll in polls], pk__gte=first)
+    runs = runs.filter(Q(records__gt=0) | Q(events__gt=0))
+    summed = runs.values("resource_poll_id").annotate(read=Sum("records"), told=Sum("events")).order_by()
+    return {row["resource_poll_id"]: (row["read"] or 0, row["told"] or 0) for row in summed}
+
+
+def _held(instance: Instance) -> dict[int, int]:
+    held = Absence.objects.filter(resource_poll__instance=instance, standing=Absence.Standing.HELD)
+    return dict(held.values_list("resource_poll_id").annotate(n=Count("record_id")).order_by())
+
+
+def _row(poll: ResourcePoll, read: tuple[int, int], held: int, now: datetime) -> ResourceRow:
+    state: PollState | None = getattr(poll, "state", None)
+    lag = now - state.cursor if state and state.cursor and state.health != Health.PAUSED else None
+    word = str(state.health) if state else "not begun"
+    return ResourceRow(poll, state, word if poll.enabled else "off", lag, read[0], read[1], held)

@@ -1,0 +1,177 @@
+"""One poll's source under comparison, request by request, and able to go on after a crash from the last step kept.
+
+First every row's id and stamp is read, a page at a time, whatever the poll's filter; then the rows that look as if they
+were missing are read once more through the filter, a lot at a time. Memory holds one page, and the ids under suspicion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from cwconnect.connectwise.client import Client, Page, Record
+from instances.configuration.polls import plan_of
+from instances.connections import client_for
+from instances.models import ResourcePoll
+from instances.plans import Plan
+from polling.detection.changes import UNREAD, Known
+from polling.detection.reads_by_id import lots, read_rows
+from polling.detection.snapshots import known_records
+from polling.models import Event, PollState
+from polling.verification.lost_deletes import find_gone
+
+STEPS = ("reached_id", "listed", "source", "coming", "deleted", "suspects", "missed", "stale")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a comparison needs of a row at the source; `flagged` as deleted, where that is asked for."""
+
+    record_id: int
+    stamp: datetime | None
+    flagged: bool
+
+
+@dataclass
+class Comparison:
+    """Where the comparison stands. `cursor` is the poll's before the source was read, `now` when it was asked for.
+
+    What is written from the cursor on is not the last good poll's to have seen. `suspects` are rows to be read again
+    through the filter, which the first reading ignores.
+    """
+
+    poll: ResourcePoll
+    now: datetime
+    cursor: datetime | None
+    reached_id: int = 0
+    listed: bool = False
+    source: int = 0
+    coming: int = 0
+    deleted: list[int] = field(default_factory=list)
+    suspects: list[int] = field(default_factory=list)
+    missed: list[int] = field(default_factory=list)
+    stale: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plan: Plan = plan_of(self.poll.name, self.poll.configuration)
+        self.client: Client = client_for(self.poll.instance)
+        self.since = self.poll.since
+        self._lot: Sequence[int] = ()
+
+    @classmethod
+    def begin(cls, poll: ResourcePoll, now: datetime) -> Comparison:
+        """Begin a comparison. Raises SecretUnreadableError where no key opens the instance's credentials."""
+        state = PollState.objects.filter(resource_poll=poll).first()
+        return cls(poll, now, state.cursor if state else None)
+
+    @classmethod
+    def resume(cls, poll: ResourcePoll, now: datetime, kept: Mapping[str, Any]) -> Comparison:
+        """Go on from what `kept()` gave."""
+        cursor = kept["cursor"] and datetime.fromisoformat(kept["cursor"])
+        return cls(poll, now, cursor, **{name: kept[name] for name in STEPS})
+
+    def kept(self) -> dict[str, Any]:
+        """Give where it stands, as JSON."""
+        cursor = self.cursor and self.cursor.isoformat()
+        return {"cursor": cursor} | {name: getattr(self, name) for name in STEPS}
+
+    def request(self) -> Callable[[], Page] | None:
+        """Give the next request, ready for a thread: it touches no database. None when all is compared."""
+        client, plan, since = self.client, self.plan, self.since
+        if not self.listed:
+            fields, after_id = self._fields, self.reached_id
+            return lambda: client.page(plan.hub.path, {"fields": fields}, after_id=after_id)
+        if not self.suspects or since is None:
+            return None
+        opening = plan.opening(since)
+        lot = self._lot = next(lots(plan, self.suspects, opening=opening, filtered=True))
+        return lambda: read_rows(client, plan, lot, opening=opening, filtered=True)
+
+    def take(self, page: Page) -> None:
+        """Take what the request brought. What is known is read after it, so is never older than it."""
+        rows = [self._row(record) for record in page.records]
+        faults, coming = self._look(rows)
+        if self.listed:
+            self.suspects = self.suspects[len(self._lot) :]
+            self.missed += [record_id for record_id, is_stale in faults.items() if not is_stale]
+            self.stale += [record_id for record_id, is_stale in faults.items() if is_stale]
+            return
+        self.source += len(rows)
+        self.coming += coming
+        self.suspects += sorted(faults)
+        self._note_gone(page, rows)
+        self.reached_id, self.listed = max(self.reached_id, page.last_id), page.is_last
+
+    @property
+    def _fields(self) -> str:
+        """The members to ask for: id, `_info`, where the poll's stamp is, and the flag of deleted companies."""
+        flag = ("deletedFlag",) if self.plan.honours_deleted_flag else ()
+        return ",".join(dict.fromkeys(("id", "_info", self.plan.updated.field.split(".")[0], *flag)))
+
+    def _note_gone(self, page: Page, rows: Sequence[Row]) -> None:
+        """Note what is recorded of rows that the page lacks."""
+        if not self.plan.detect_deletes or self.since is None:
+            return
+        there = {row.record_id for row in rows}
+        upto = None if page.is_last else page.last_id
+        gone = find_gone(self.poll, there, after=self.reached_id, upto=upto, told_from=self.told_from(self.since))
+        self.deleted += gone.lost
+        self.coming += gone.coming
+
+    def told_from(self, since: datetime) -> datetime:
+        """Give the time from which on all that was told is still in the log, unless it was lost."""
+        return max(since, self.now - timedelta(days=settings.RETENTION_DAYS))
+
+    def _row(self, record: Record) -> Row:
+        try:
+            stamp = self.plan.updated.read(record)
+        except ValueError:
+            stamp = None  # the poll compares such a row by its content, and says so on its run
+        flagged = self.plan.honours_deleted_flag and record.get("deletedFlag") is True
+        return Row(record["id"], stamp, flagged)
+
+    def _look(self, rows: Sequence[Row]) -> tuple[dict[int, bool], int]:
+        """Give what is wrong with these rows (True: stale, False: missed), and how many the next run will tell."""
+        known = known_records(self.poll.pk, [row.record_id for row in rows])
+        faults: dict[int, bool] = {}
+        coming = set()
+        for row in rows:
+            before = known.get(row.record_id)
+            if before is not None and before.gone and before.digest == UNREAD:
+                coming.add(row.record_id)  # told as deleted by a sweep, and back
+            elif self._concerns(row, before):
+                if row.stamp is not None and (self.cursor is None or row.stamp >= self.cursor):
+                    coming.add(row.record_id)
+                else:
+                    faults[row.record_id] = before is not None and not before.unread
+        for record_id in self._untold(known, known.keys() - faults.keys()):
+            faults[record_id] = False
+        return faults, len(coming)
+
+    def _concerns(self, row: Row, known: Known | None) -> bool:
+        """Whether the poll has, or had, to tell of the row as it is now."""
+        if known is None or known.unread:
+            if row.record_id > self.poll.mark:
+                return not row.flagged  # what came and went before it was told of is not told as deleted
+            return row.stamp is not None and self.since is not None and row.stamp >= self.since
+        if row.stamp is None or (known.gone and row.flagged):
+            return False
+        return known.stamp is None or int(row.stamp.timestamp()) > known.stamp
+
+    def _untold(self, known: Mapping[int, Known], ids: set[int]) -> set[int]:
+        """Give those of `ids` whose known state is not in the log, though it was to be told and is not too old."""
+        if self.plan.ignore_empty_changes or self.since is None:
+            return set()  # what is not in the log may have been an empty change
+        first = self.told_from(self.since).timestamp()
+        told = {
+            record_id: row.stamp
+            for record_id in ids
+            if (row := known.get(record_id)) and row.digest != UNREAD and row.stamp is not None and row.stamp >= first
+        }
+        log = Event.objects.filter(resource_poll=self.poll, record_id__in=told).values_list("record_id", "occurred_at")
+        there = {(record_id, int(at.timestamp())) for record_id, at in log}
+        return {record_id for record_id, stamp in told.items() if (record_id, stamp) not in there}

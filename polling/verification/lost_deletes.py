@@ -1,0 +1,103 @@
+"""Deletes that were lost: rows gone from ConnectWise of which a receiver last heard that they live.
+
+| What is there | What was lost |
+|---|---|
+| a row told as deleted by a sweep, of which no delete is the last event | its DELETED event |
+| a row told of and not known, of which no delete is the last event | its known row, by which a sweep would miss it |
+
+A row that is known to live and gone is none of them: the next sweep tells it. Nor is what was told before watching
+began, maybe anew; and events older than the retention may have been pruned, a delete among them.
+
+To repair one, it is known again as a row that lives, with the last text that the event log has, and a sweep that begins
+at once does what sweeps do: it misses the row, has its absence confirmed, minds the guard against mass deletes, tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Max
+
+from instances.models import ResourcePoll
+from polling.detection.changes import FORGOTTEN, UNREAD
+from polling.detection.deletes.missing_records import absences
+from polling.detection.snapshots import Remembered, known_records, remember
+from polling.models import Event, KnownRecord
+
+SLICE = 5000
+
+
+@dataclass(frozen=True)
+class Gone:
+    """Rows that a page of the source lacks: those whose delete was lost, and how many the next sweep will tell."""
+
+    lost: Sequence[int]
+    coming: int
+
+
+def find_gone(poll: ResourcePoll, there: Collection[int], *, after: int, upto: int | None, told_from: datetime) -> Gone:
+    """Look at what is recorded of rows from beyond `after` to `upto` (None: to the last), of which `there` still are.
+
+    `told_from`: a delete that was told before need not be in the log any more.
+    """
+    lost: list[int] = []
+    coming = 0
+    for ids in _recorded(poll.pk, after, upto):
+        away = [record_id for record_id in ids if record_id not in there]
+        lost += lost_among(poll, away, told_from=told_from)
+        living = KnownRecord.objects.filter(resource_poll=poll, record_id__in=away, gone=False)
+        decided = absences(poll.pk).filter(record_id__in=away)
+        coming += living.exclude(record_id__in=decided.values("record_id")).count()
+    return Gone(lost, coming)
+
+
+def lost_among(poll: ResourcePoll, ids: Sequence[int], *, told_from: datetime) -> list[int]:
+    """Give those of `ids`, all gone from ConnectWise, whose delete was lost."""
+    last = _last_told(poll.pk, ids)
+    known = known_records(poll.pk, ids)
+    first = int(told_from.timestamp())
+    found = []
+    for record_id in ids:
+        row = known.get(record_id)
+        kind, told_at = last.get(record_id, (None, None))
+        swept = row is not None and row.gone and row.digest == UNREAD and row.stamp is not None and row.stamp >= first
+        unknown = row is None and told_at is not None and told_at >= told_from
+        if kind != Event.Kind.DELETED and (swept or unknown):
+            found.append(record_id)
+    return found
+
+
+def revive(poll: ResourcePoll, ids: Sequence[int]) -> None:
+    """Have these rows known as living again, for a sweep to miss them. In a fenced transaction."""
+    log = Event.objects.filter(resource_poll=poll, record_id__in=ids).order_by("pk")
+    texts = dict(log.values_list("record_id", "record"))
+    remember(poll.pk, [Remembered(record_id, None, FORGOTTEN, texts.get(record_id)) for record_id in ids])
+
+
+def _recorded(poll_id: int, after: int, upto: int | None) -> Iterator[list[int]]:
+    """Give the ids of known rows and of rows told of, in their order, at most 10,000 at a time."""
+    while True:
+        known = KnownRecord.objects.filter(resource_poll_id=poll_id, record_id__gt=after)
+        told = Event.objects.filter(resource_poll_id=poll_id, record_id__gt=after)
+        if upto is not None:
+            known, told = known.filter(record_id__lte=upto), told.filter(record_id__lte=upto)
+        first = list(known.order_by("record_id").values_list("record_id", flat=True)[:SLICE])
+        second = list(told.order_by("record_id").values_list("record_id", flat=True).distinct()[:SLICE])
+        # No further than both lists are whole.
+        end = min((ids[-1] for ids in (first, second) if len(ids) == SLICE), default=None)
+        ids = sorted({*first, *second})
+        if end is None:
+            yield ids
+            return
+        yield [record_id for record_id in ids if record_id <= end]
+        after = end
+
+
+def _last_told(poll_id: int, ids: Sequence[int]) -> dict[int, tuple[str, datetime]]:
+    """Give kind and time of the last event of each row that was told of."""
+    log = Event.objects.filter(resource_poll_id=poll_id, record_id__in=ids).order_by()
+    last = log.values("record_id").annotate(last=Max("pk")).values("last")
+    told = Event.objects.filter(pk__in=last).values_list("record_id", "kind", "polled_at")
+    return {record_id: (kind, polled_at) for record_id, kind, polled_at in told}

@@ -1,0 +1,168 @@
+"""The steps of a repair: missing rows read again, lost deletes left to a sweep, and what has not arrived sent again.
+
+Rows pass the same judgement and the same commit as a poll's, under the poll's lease. What was known of a missed row is
+taken from the event log, since its known row is lost or says more than was told: so what was told is not told again.
+A delete that was lost is told by a sweep, which begins at once (see lost_deletes.py). Done twice, none does harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from itertools import islice
+
+import orjson
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from cwconnect.connectwise.client import Page, Record
+from instances.models import Instance, ResourcePoll
+from instances.plans import Plan
+from polling.delivery.notifications import Change, batches, notification_of
+from polling.delivery.pausing import rearm, release_delivery
+from polling.delivery.replay.replays import Selection
+from polling.detection.changes import FORGOTTEN, Known, Watch, digest
+from polling.detection.deletes.sweeps import EVER
+from polling.detection.jobs import LEASE, Claimed, more_notes
+from polling.detection.reading import read_records
+from polling.detection.reads_by_id import lots, read_rows
+from polling.detection.recording import Recorder
+from polling.detection.snapshots import known_records
+from polling.models import DeliveryState, Event, Notification, PollRun, PollState, Replay
+from polling.verification.lost_deletes import lost_among, revive
+from polling.verification.report import Finding, undelivered_events
+from polling.workers.leases import fence
+
+SWEEP = PollRun.Kind.SWEEP
+WRAPPED_AT_ONCE = 1000
+Replayer = Callable[[Instance, Selection, datetime], Replay]
+
+
+def rows_to_read(finding: Finding) -> Sequence[int]:
+    """Give the rows that have to be read again, by id."""
+    return sorted({*finding.missed, *finding.stale})
+
+
+def revive_lost(state: PollState, token: str, finding: Finding) -> None:
+    """Have the rows known as living again, those that somebody told of meanwhile excepted."""
+    now = timezone.now()
+    with transaction.atomic():
+        fence(PollState, state.pk, token, lease_until=now + LEASE)
+        # One that is under way may have passed them.
+        open_sweep = PollRun.objects.filter(resource_poll=finding.poll, status=PollRun.Status.OPEN, kind=SWEEP)
+        open_sweep.update(status=PollRun.Status.ABANDONED, finished_at=now)
+        revive(finding.poll, lost_among(finding.poll, finding.deleted, told_from=EVER))
+
+
+class RowRepair(Claimed):
+    """A claimed poll, and the rows beyond the id `after` that are to be read."""
+
+    def __init__(self, state: PollState, token: str, finding: Finding, *, after: int = 0) -> None:
+        self._missed = frozenset(finding.missed)
+        self._ids = [number for number in rows_to_read(finding) if number > after]
+        super().__init__(state, token)
+        self.lots = lots(self.plan, self._ids, opening=self._opening, filtered=True)
+
+    @property
+    def _opening(self) -> datetime:
+        return self.plan.opening(self.since)
+
+    def open_run(self) -> PollRun:
+        """Give a new run; one that was cut off is closed, since what it left is found anew."""
+        PollRun.objects.filter(resource_poll=self.poll, kind=PollRun.Kind.REPAIR, status=PollRun.Status.OPEN).update(
+            status=PollRun.Status.ABANDONED, finished_at=self.started_at
+        )
+        return self.new_run()
+
+    def new_run(self) -> PollRun:
+        """Give a run, not yet stored."""
+        kind = PollRun.Kind.REPAIR
+        return PollRun(resource_poll=self.poll, kind=kind, opening=self._opening, started_at=self.started_at)
+
+    def read(self, lot: Sequence[int]) -> Callable[[], Page]:
+        """Give the request for a lot, ready for a thread."""
+        client, plan, opening = self.client, self.plan, self._opening
+        return lambda: read_rows(client, plan, lot, opening=opening, filtered=True)
+
+    def write(self, page: Page, *, last: int) -> None:
+        """Write what a lot brought, in the caller's transaction, which is fenced here."""
+        now = timezone.now()
+        nulls = self.instance.filter_nulls
+        reading = read_records(page.records, self.plan, opening=EVER, closing=None, filter_nulls=nulls)
+        watch = Watch(self.since, self.poll.mark, self.plan.created_tolerance, self.plan.ignore_empty_changes)
+        fence(PollState, self.key, self.token, lease_until=now + LEASE)
+        run = self.current_run()
+        run.page += 1
+        run.reached_id = last
+        run.records += len(page.records)
+        run.skipped += reading.skipped + len(page.skipped)
+        run.notes = more_notes(run.notes, [*page.skipped, *reading.problems])
+        known = self._known([read.seen.record_id for read in reading.records])
+        recorder = Recorder(self.poll, self.plan, watch)
+        run.events += recorder.record(reading, run, now=now, seen=page.date or now, known=known)
+        if last == self._ids[-1]:
+            run.status, run.finished_at = PollRun.Status.COMPLETE, now
+        run.save()
+        self.run = run
+
+    def _known(self, ids: Sequence[int]) -> dict[int, Known]:
+        stored = known_records(self.poll.pk, ids)
+        kept = {record_id: row for record_id, row in stored.items() if record_id not in self._missed}
+        # A tombstone whose events are lost was told of all the same.
+        told = {record_id: Known(None, FORGOTTEN) for record_id, row in stored.items() if row.gone} | kept
+        return told | _known_from_log(self.poll, self.plan, [number for number in ids if number in self._missed])
+
+
+def _known_from_log(poll: ResourcePoll, plan: Plan, ids: Collection[int]) -> dict[int, Known]:
+    """Give what the last event of each of these rows told, as if it had been remembered then."""
+    log = Event.objects.filter(resource_poll=poll, record_id__in=ids)
+    last = log.order_by().values("record_id").annotate(last=Max("pk")).values("last")
+    found = {}
+    for event in Event.objects.filter(pk__in=list(last.values_list("last", flat=True))):
+        record = orjson.loads(event.record)
+        found[event.record_id] = Known(_stamp(plan, record), digest(record), gone=event.kind == Event.Kind.DELETED)
+    return found
+
+
+def _stamp(plan: Plan, record: Record) -> int | None:
+    try:
+        updated = plan.updated.read(record)
+    except ValueError:
+        return None  # as it was remembered when it was told
+    return None if updated is None else int(updated.timestamp())
+
+
+def send_again(poll: ResourcePoll, now: datetime, *, replay: Replayer) -> int:
+    """Make what has not arrived due, a paused delivery too, since a person asked; give the number of events.
+
+    What was given up is sent again by `replay`: all of it before this returns, or by the workers.
+    """
+    undelivered = undelivered_events(poll)
+    count = undelivered.count()
+    if DeliveryState.objects.filter(instance=poll.instance, paused_at__isnull=False).exists():
+        release_delivery(poll.instance, now)
+    with transaction.atomic():
+        _wrap_lost(poll, now)
+    if undelivered.filter(notification__state=Notification.State.FAILED).exists():
+        replay(poll.instance, Selection(failed=True, resource=poll.name), now)
+    rearm(poll.instance, now)
+    return count
+
+
+def _wrap_lost(poll: ResourcePoll, now: datetime) -> None:
+    """Give events whose notification is lost another one."""
+    lost = iter(undelivered_events(poll).filter(notification=None))
+    while events := list(islice(lost, WRAPPED_AT_ONCE)):
+        rest = iter(events)
+        for lot in batches([_change(event) for event in events]):
+            carried = [next(rest) for _ in lot]
+            notification = notification_of(poll.instance, poll.name, carried, now)
+            notification.next_attempt_at = None  # rearm() sets it, unless the instance rests
+            notification.save(force_insert=True)
+            Event.objects.filter(pk__in=[event.pk for event in carried]).update(notification=notification)
+
+
+def _change(event: Event) -> Change:
+    changes = None if event.changes is None else event.changes.encode()
+    return Change(event.record_id, event.object_id, event.kind, event.occurred_at, event.record.encode(), changes)

@@ -1,0 +1,155 @@
+"""The reconciliation report: ConnectWise's ids and stamps against known rows, the event log and what was delivered.
+
+| Finding | Means |
+|---|---|
+| missed | rows that the poll's filter selects, written before the last good poll began, and not told or not known |
+| stale | ConnectWise's stamp is newer than the one known, and older than the last good poll |
+| deleted | rows that are gone, where deletes are asked for, whose delete is not in the log (see lost_deletes.py) |
+| undelivered | events whose notification has not arrived: waiting, exhausted, given up, or lost |
+| repeated | an event that tells again what the record's event before it told: same kind, same stamp, same content |
+| coming | rows written since the last good poll, or gone or back since the last sweep: the next one tells them |
+
+A row was to be told that is above the mark, or was written since watching began: it is missed when it is not known, or
+when the event of its known state is not in the log. Missed, stale, deleted and undelivered are what is missing. Events
+older than the retention may have been pruned, and are not missed. Memory holds one page, and the ids that are missing.
+
+`start_verification` leaves the comparison to the workers, which carry it out beside the polls (verification_job.py),
+and gives the row that tells how far it came: for pages and `/v1`, which then read the row until it is no longer open,
+and take what was found by `finding_of`. `verify` compares at once, for the foreground.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet
+
+from cwconnect.core.errors import Conflict
+from instances.models import ResourcePoll
+from polling.detection.deletes.missing_records import Standing, absences
+from polling.models import Event, KnownRecord, Notification, Verification
+from polling.verification.comparison import Comparison
+
+State = Notification.State
+NOT_ARRIVED = Q(notification=None) | Q(notification__state__in=(*Notification.UNDELIVERED, State.FAILED))
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one resource poll: counts of rows and events, and the ids of rows that are missing."""
+
+    poll: ResourcePoll
+    source: int
+    known: int
+    missed: tuple[int, ...]
+    stale: tuple[int, ...]
+    deleted: tuple[int, ...]
+    coming: int
+    undelivered: int
+    repeated: int
+    held: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing."""
+        return not (self.missed or self.stale or self.deleted or self.undelivered)
+
+    def as_json(self) -> dict[str, object]:
+        """Give it for a reader of JSON, the missing ids included."""
+        return {
+            "instance": self.poll.instance_id,
+            "resource": self.poll.name,
+            "source": self.source,
+            "known": self.known,
+            "missed": list(self.missed),
+            "stale": list(self.stale),
+            "deleted": list(self.deleted),
+            "coming": self.coming,
+            "undelivered": self.undelivered,
+            "repeated": self.repeated,
+            "held": self.held,
+            "whole": self.whole,
+        }
+
+    @classmethod
+    def from_json(cls, poll: ResourcePoll, found: Mapping[str, Any]) -> Finding:
+        """Read what `as_json` gave."""
+        given = {item.name: found[item.name] for item in fields(cls) if item.name != "poll"}
+        ids = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+        return cls(poll=poll, **(given | ids))
+
+
+def verify(poll: ResourcePoll, now: datetime, *, progress: Progress = lambda rows: None) -> Finding:
+    """Compare a poll's resource with what is recorded of it; `progress` hears of the rows read. Changes nothing.
+
+    Asks one request for each 1,000 rows and for each 200 that look as if they were missing. Raises ConnectWiseError.
+    To be run beside polls: what they do meanwhile is not taken for a fault.
+    """
+    comparison = Comparison.begin(poll, now)
+    while (request := comparison.request()) is not None:
+        comparison.take(request())
+        progress(comparison.source)
+    return conclude(comparison)
+
+
+def conclude(comparison: Comparison) -> Finding:
+    """Give what a comparison found, once it is at its end."""
+    poll = comparison.poll
+    return Finding(
+        poll=poll,
+        source=comparison.source,
+        known=KnownRecord.objects.filter(resource_poll=poll, gone=False).count(),
+        missed=tuple(sorted(comparison.missed)),
+        stale=tuple(sorted(comparison.stale)),
+        deleted=tuple(comparison.deleted),
+        coming=comparison.coming,
+        undelivered=undelivered_events(poll).count(),
+        repeated=count_repeated(poll),
+        held=absences(poll.pk, Standing.HELD).count(),
+    )
+
+
+def start_verification(poll: ResourcePoll, now: datetime) -> Verification:
+    """Have the workers compare; give the row that tells how far it came: the open one, if there is one already.
+
+    Raises Conflict where there is nothing to compare: the instance is disabled, or watching has not begun.
+    """
+    if poll.instance.disabled:
+        raise Conflict("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
+    if poll.since is None:
+        raise Conflict("Watching of this resource has not begun.")
+    with transaction.atomic():
+        found, _ = Verification.objects.get_or_create(
+            resource_poll=poll, status=Verification.Status.OPEN, defaults={"asked_at": now, "next_try_at": now}
+        )
+    return found
+
+
+def finding_of(verification: Verification) -> Finding | None:
+    """Give what a verification found; None unless it is complete."""
+    found = verification.finding
+    return None if found is None else Finding.from_json(verification.resource_poll, found)
+
+
+def undelivered_events(poll: ResourcePoll) -> QuerySet[Event]:
+    """Give the events of a poll that have not arrived, oldest first."""
+    return Event.objects.filter(NOT_ARRIVED, resource_poll=poll).order_by("pk")
+
+
+def count_repeated(poll: ResourcePoll) -> int:
+    """Count events that tell again what the record's event before them told."""
+    same = Event.objects.filter(resource_poll=poll).order_by().values("record_id", "kind", "occurred_at")
+    suspects = same.annotate(n=Count("pk")).filter(n__gt=1).values_list("record_id", flat=True).distinct()
+    return sum(_repeats(poll, record_id) for record_id in suspects)
+
+
+def _repeats(poll: ResourcePoll, record_id: int) -> int:
+    # Neighbours only: a record may change and change back within one second, and both were told rightly.
+    told = Event.objects.filter(resource_poll=poll, record_id=record_id).order_by("pk")
+    return sum(one == next_ for one, next_ in pairwise(told.values_list("kind", "occurred_at", "record")))

@@ -1,0 +1,86 @@
+"""What is due: the two questions that decide whether a worker is woken, each answered from an index.
+
+A row under a lease is left out until the lease ends: someone works on it, or died on it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from instances.models import Instance
+from polling.models import Health, Notification, PollRun, PollState, Receiver, Repair, Replay, Site, Verification
+from polling.workers.leases import free
+
+_Rows = QuerySet[PollState] | QuerySet[Notification] | QuerySet[Replay] | QuerySet[Verification]
+PAUSED = Q(health=Health.PAUSED)
+"""The polls that nothing makes due: their resource, their instance or its events are off."""
+
+
+def poll_due_at(now: datetime) -> datetime | None:
+    """Give when the next poll, sweep, verification or repair is due (in the past: one is), None if nothing is."""
+    states = PollState.objects.exclude(site__in=_blocked(now))
+    poll = _earliest(states.filter(next_poll_at__isnull=False), "next_poll_at", now)
+    sweep = _earliest(may_sweep(states.filter(next_sweep_at__isnull=False)), "next_sweep_at", now)
+    verification = _earliest(may_verify(now), "next_try_at", now)
+    repair = may_repair(now).order_by("next_try_at").values_list("next_try_at", flat=True).first()
+    return min((at for at in (poll, sweep, verification, repair) if at is not None), default=None)
+
+
+def may_verify(now: datetime) -> QuerySet[Verification]:
+    """Give the open verifications, less those whose company waits for its rate limit or whose instance is disabled."""
+    found = Verification.objects.filter(next_try_at__isnull=False, resource_poll__instance__disabled=False)
+    return found.exclude(resource_poll__state__site__in=_blocked(now))
+
+
+def may_repair(now: datetime) -> QuerySet[Repair]:
+    """Give the open repairs that can go on: no company waits, nobody works on the poll, the sweep they need has ended.
+
+    Where no sweep is planned any more none is waited for.
+    """
+    poll = "resource_poll__state__"
+    found = Repair.objects.filter(next_try_at__isnull=False, resource_poll__instance__disabled=False)
+    nobody = Q(**{f"{poll}lease_until": None}) | Q(**{f"{poll}lease_until__lt": now})
+    sweeps = PollRun.objects.filter(kind=PollRun.Kind.SWEEP, status=PollRun.Status.COMPLETE)
+    swept = Exists(sweeps.filter(resource_poll=OuterRef("resource_poll"), started_at__gte=OuterRef("swept_from")))
+    sweeping = Q(swept_from__isnull=False, **{f"{poll}next_sweep_at__isnull": False}) & ~Q(swept)
+    return found.filter(nobody).exclude(sweeping).exclude(resource_poll__state__site__in=_blocked(now))
+
+
+def _blocked(now: datetime) -> QuerySet[Site, str]:
+    return Site.objects.filter(blocked_until__gt=now).values_list("key", flat=True)
+
+
+def may_sweep(states: QuerySet[PollState]) -> QuerySet[PollState]:
+    """Leave out polls that are paused, or refused for their login or role: the hourly poll is to find that over."""
+    return states.exclude(health__in=(Health.PAUSED, Health.UNAUTHORIZED))
+
+
+def delivery_due_at(now: datetime) -> datetime | None:
+    """Give when the next delivery attempt is due (in the past: one is), None if nothing waits.
+
+    That of a notification which a breaker holds is the breaker's next probe. A replay that is still to be queued is due
+    since it was asked for.
+    """
+    replay = _earliest(Replay.objects.filter(queued_at=None), "asked_at", now)
+    attempt = _earliest(Notification.objects.filter(next_attempt_at__isnull=False), "next_attempt_at", now)
+    holding = Receiver.objects.filter(open_until__isnull=False, holds=True).order_by("open_until")
+    probe = holding.values_list("open_until", flat=True).first()
+    return min((at for at in (attempt, probe, replay) if at is not None), default=None)
+
+
+def poll_now(instance: Instance) -> int:
+    """Make the instance's polls due at once, those that are paused excepted; give how many."""
+    return make_due(PollState.objects.filter(resource_poll__instance=instance))
+
+
+def make_due(states: QuerySet[PollState]) -> int:
+    """Make these polls due at once, those stopped by a failure too, those that are paused excepted; give how many."""
+    return states.exclude(PAUSED).update(next_poll_at=timezone.now())
+
+
+def _earliest(rows: _Rows, field: str, now: datetime) -> datetime | None:
+    # The head of an index; few rows are leased at a time, so it skips few.
+    return rows.filter(free(now)).order_by(field).values_list(field, flat=True).first()

@@ -1,0 +1,161 @@
+"""Work that waits for others, overlapped: claim rows, let threads do their requests, write what comes back.
+
+Threads do HTTP and nothing else; every look at the database happens in the loop's own thread. `poller` and `delivery`
+say what is claimed, asked and written. A thread may take several jobs in a turn, one after another: what comes of each
+is written as soon as it is known.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from polling.workers.leases import release_owed
+
+GRACE_SECONDS = 7  # what requests in flight get at the end: eight, with the second that it may take to notice
+
+Job = TypeVar("Job")
+Answer = TypeVar("Answer")
+
+
+def never() -> bool:
+    """Nobody asks us to stop."""
+    return False
+
+
+class Loop(ABC, Generic[Job, Answer]):
+    """One worker's jobs under way, until nothing is due, `deadline` (monotonic seconds) has come, or `stopping()`.
+
+    `stopping` is asked at least once a second. After the deadline what is in flight is waited for; when asked to stop,
+    for eight seconds; what is left then is released, for the next worker.
+    """
+
+    threads = 16
+    look_every = 1.0  # seconds; how long what comes due may wait while all that is in flight is slow
+    gather = 0.01  # seconds after an answer, for more of them: writing costs 10 ms and a commit for any number
+    linger = 0.0  # seconds for which the loop stays and looks on once nothing is due
+
+    def __init__(self, *, deadline: float, stopping: Callable[[], bool] = never) -> None:
+        self.deadline, self.stopping = deadline, stopping
+        self.halted = False  # from when on no request begins; threads look at it between two of a turn
+        self._running: dict[Future[Answer], Job] = {}
+        self._last: set[Future[Answer]] = set()  # the last of each turn: a thread is counted until that is written
+        self._answered: SimpleQueue[Future[Answer]] = SimpleQueue()
+        self._stopped_at: float | None = None
+        self._idle_since: float | None = None
+
+    @abstractmethod
+    def claim(self, room: int, running: Collection[Job]) -> list[Job]:
+        """Claim jobs for at most `room` turns, minding who is under way already."""
+
+    @abstractmethod
+    def request(self, job: Job) -> Callable[[], Answer]:
+        """Give the job's next request; it runs in a thread and touches no database."""
+
+    def turns(self, jobs: Iterable[Job]) -> Iterable[Sequence[Job]]:
+        """Deal jobs out: those of one turn are done by one thread, one after another. By default one job a turn."""
+        return [[job] for job in jobs]
+
+    @abstractmethod
+    def settle(self, done: list[tuple[Job, Future[Answer]]]) -> list[Job]:
+        """Write what came in; give the jobs that have a further request."""
+
+    @abstractmethod
+    def release(self, jobs: Collection[Job]) -> None:
+        """Free jobs that will not be finished here, later if the database is away (`leases.release_or_owe`)."""
+
+    def run(self) -> int:
+        """Work; give the number of jobs that came to an end, well or not."""
+        release_owed()
+        ended = 0
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix=type(self).__name__)
+        try:
+            while True:
+                if self._open():
+                    self._fill(pool)
+                if self._out_of_patience() or not (self._running or self._lingers()):
+                    return ended
+                ended += self._collect(pool)
+        finally:
+            self.halted = True
+            pool.shutdown(wait=False, cancel_futures=True)
+            self._let_go()
+
+    def _open(self) -> bool:
+        """Whether more may be begun; from the first refusal on, never again."""
+        if self._stopped_at is None and self.stopping():
+            self._stopped_at = time.monotonic()
+            self.halted = True
+        return self._stopped_at is None and time.monotonic() < self.deadline
+
+    def _out_of_patience(self) -> bool:
+        return self._stopped_at is not None and time.monotonic() > self._stopped_at + GRACE_SECONDS
+
+    def _lingers(self) -> bool:
+        """Whether to look on, although nothing is under way."""
+        now = time.monotonic()
+        if self._idle_since is None:
+            self._idle_since = now
+        return now < self._idle_since + self.linger and self._open()
+
+    def _fill(self, pool: ThreadPoolExecutor) -> None:
+        while (room := self.threads - len(self._last)) > 0:
+            turns = self._begin(pool, self.claim(room, self._running.values()))
+            if turns < room:
+                return  # what could be claimed is: a further look would find the same
+
+    def _begin(self, pool: ThreadPoolExecutor, jobs: Collection[Job]) -> int:
+        """Have these done; give in how many turns."""
+        turns = list(self.turns(jobs))
+        for turn in turns:
+            requests = [(Future[Answer](), self.request(job)) for job in turn]
+            self._running.update(zip((future for future, _ in requests), turn, strict=True))
+            self._last.add(requests[-1][0])
+            pool.submit(self._take_turn, requests)
+            self._idle_since = None
+        return len(turns)
+
+    def _take_turn(self, requests: Sequence[tuple[Future[Answer], Callable[[], Answer]]]) -> None:
+        """Do requests one after another; in a thread."""
+        for future, request in requests:
+            try:
+                future.set_result(request())
+            except BaseException as error:  # noqa: BLE001  (it is the answer: `settle` judges it)
+                future.set_exception(error)
+            self._answered.put(future)
+
+    def _collect(self, pool: ThreadPoolExecutor) -> int:
+        done = self._wait()
+        if not done:
+            return 0
+        going_on = self.settle([(self._running[future], future) for future in done])
+        for future in done:
+            del self._running[future]
+        self._last.difference_update(done)
+        if self._open():
+            self._begin(pool, going_on)
+        else:
+            self.release(going_on)
+        return len(done) - len(going_on)
+
+    def _wait(self) -> list[Future[Answer]]:
+        """Wait for an answer, and a little longer for more; give those that came."""
+        done: list[Future[Answer]] = []
+        until = time.monotonic() + self.look_every
+        try:
+            while not done or len(done) < len(self._running):
+                done.append(self._answered.get(timeout=max(0.0, until - time.monotonic())))
+                if len(done) == 1:
+                    until = time.monotonic() + self.gather
+        except Empty:
+            pass  # nothing more for now
+        return done
+
+    def _let_go(self) -> None:
+        """Free what is still under way, so that others need not wait for the leases' ends."""
+        if self._running:
+            self.release(self._running.values())
