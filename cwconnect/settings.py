@@ -195,7 +195,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "EXCEPTION_HANDLER": "cwconnect.core.errors.api_error",
+    "EXCEPTION_HANDLER": "instances.api.exception_handler.api_error",
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_SCHEMA_CLASS": "cwconnect.site.openapi.frame.TableSchema",
 }

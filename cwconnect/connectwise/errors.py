@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, ClassVar
 
 from cwconnect.connectwise.answers import JsonError, parse_json
 from cwconnect.outbound import Reply
+from cwconnect.outbound.retry_after import parse_retry_after
 
 DEFAULT_RETRY_AFTER = 30.0
 _LONGEST_WORDS = 500
@@ -113,18 +113,6 @@ def error_from(reply: Reply, *, by_id: bool, now: datetime) -> ConnectWiseError:
     if isinstance(error, NotFound):
         error.of_record = by_id and code == "NotFound"
     return error
-
-
-def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
-    """Read a `Retry-After` header, seconds or an HTTP date, as seconds from `now`; None if absent or unreadable."""
-    text = (value or "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-        return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
-    except (ValueError, OverflowError):
-        return None
 
 
 def words_of(reply: Reply) -> str:

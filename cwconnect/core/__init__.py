@@ -1,0 +1,1 @@
+"""What everything stands on: errors, logs, the environment, text, time, processes. Knows neither app."""

@@ -1,7 +1,7 @@
 """One body for every error of the API (contract §2): `{"requestId", "message"[, "providerMessage"]}`.
 
-`providerMessage` is what ConnectWise said. Rules raise a `Refusal`; the connector raises its own tree; the rest is
-REST framework's and Django's.
+`providerMessage` is what ConnectWise said. Rules raise a `Refusal`; what the connector raises is answered by
+`instances.api.exception_handler`; the rest is REST framework's and Django's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from cwconnect.connectwise import errors as connectwise
 from cwconnect.core.request_ids import current_request_id
 
 log = logging.getLogger(__name__)
@@ -35,14 +34,6 @@ _WORDS = {
 }
 _AWAY = (OperationalError, InterfaceError)  # gone, full, locked for too long; what is wrong with a query is another
 _AWAY_SECONDS = "10"
-_CONNECTWISE_STATUS: tuple[tuple[type[connectwise.ConnectWiseError], int], ...] = (
-    (connectwise.Unauthorized, 401),
-    (connectwise.Forbidden, 403),
-    (connectwise.NotFound, 404),
-    (connectwise.RateLimited, 429),
-    (connectwise.Rejected, 400),
-    (connectwise.AddressNotAllowed, 400),
-)
 
 
 class Refusal(Exception):  # noqa: N818  # not a fault: an answer
@@ -79,29 +70,15 @@ def error_response(status: int, message: str = "") -> JsonResponse:
 
 
 def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer what a view raised (REST framework's EXCEPTION_HANDLER); None for a fault of ours, which Django logs."""
+    """Answer what a view raised; None for a fault of ours, which Django logs."""
     if isinstance(error, Refusal):
         return Response(error_body(error.message, error.provider_message), status=error.status)
-    if isinstance(error, connectwise.ConnectWiseError):
-        return _connectwise_error(error)
     if isinstance(error, _AWAY):
         log.error("The database can't be used: %s", error)
         return Response(error_body(_WORDS[503]), status=503, headers={"Retry-After": _AWAY_SECONDS})
     response = exception_handler(error, context)
     if response is not None:
         response.data = error_body(_message(error))
-    return response
-
-
-def _connectwise_error(error: connectwise.ConnectWiseError) -> Response:
-    status = next((status for kind, status in _CONNECTWISE_STATUS if isinstance(error, kind)), 500)
-    answered = error.status is not None
-    body = (
-        error_body("ConnectWise did not do what was asked.", error.message) if answered else error_body(error.message)
-    )
-    response = Response(body, status=status)
-    if error.retry_after:
-        response.headers["Retry-After"] = str(round(error.retry_after))
     return response
 
 

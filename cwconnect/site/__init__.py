@@ -1,0 +1,1 @@
+"""What stands above the apps: health, metrics, checks, backups, periodic jobs, alerts sent, the demo, OpenAPI."""

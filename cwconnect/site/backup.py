@@ -1,6 +1,6 @@
 """Copies of the embedded SQLite database: taken while everything runs, and put back whole or not at all.
 
-Knows SQLite and files, no Django models. A copy is one file without a write-ahead log beside it.
+Knows SQLite and files, and asks no Django model. A copy is one file without a write-ahead log beside it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from polling.detection.event_log import IDS_SKIPPED
+
 PAGES_A_STEP = 2000
 TAKEN = "backup taken"
-IDS_SKIPPED = 1_000_000_000
 _SKIP_IDS = """
     INSERT INTO polling_logposition (id, last) VALUES (1, :skipped)
     ON CONFLICT (id) DO UPDATE SET last = last + :skipped

@@ -1,0 +1,1 @@
+"""The wire's dotted configuration keys: one table of them, their values, and the configuration of polls."""

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from cwconnect.connectwise.errors import parse_retry_after
+from cwconnect.outbound.retry_after import parse_retry_after
 
 PATIENCE = timedelta(seconds=60)  # after 429 and time-outs: a receiver that is overrun gets air
 JITTER = 0.2

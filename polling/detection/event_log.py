@@ -13,7 +13,6 @@ from datetime import datetime
 from django.db.models import F, OuterRef, Subquery
 
 from cwconnect.core.bulk_sql import insert, insert_new, moment
-from cwconnect.site.backup import IDS_SKIPPED
 from instances.models import ResourcePoll
 from polling.delivery.notifications import Change, NewEvent, batches, notification_of
 from polling.delivery.pausing import is_resting
@@ -21,6 +20,7 @@ from polling.models import Event, KnownRecord, LogPosition, Notification, PollRu
 from polling.workers.queue import wake_on_commit
 from polling.workers.wakeups import Kind
 
+IDS_SKIPPED = 1_000_000_000  # ids that a database put back leaves out: none that was given since the backup comes again
 EVENT = (
     *("id", "notification_id", "object_id", "record_id", "kind"),
     *("occurred_at", "polled_at", "record", "changes"),

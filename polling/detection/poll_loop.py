@@ -1,7 +1,8 @@
-"""The worker's loop over due polls, sweeps and verifications: pages committed as they come, each under a lease.
+"""The worker's loop over due polls and sweeps, and registered jobs: pages committed as they come, each under a lease.
 
-A poll goes before a sweep, and the two of one resource never run at a time; verifications run beside both. No more is
-claimed per ConnectWise company and per host than may run now, so one slow site holds up nobody else.
+A poll goes before a sweep, and the two of one resource never run at a time; other jobs (verifications, repairs) run
+beside both. No more is claimed per ConnectWise company and per host than may run now, so one slow site holds up nobody
+else.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -25,8 +26,6 @@ from polling.detection.outcomes import fail_run, fail_sweep
 from polling.detection.polls.idle_polls import Idle, end_idle, is_idle
 from polling.detection.polls.runs import PollJob
 from polling.models import PollRun, PollState, Site
-from polling.verification.repair_job import claim_repairs
-from polling.verification.verification_job import claim_verifications
 from polling.workers.due import may_sweep
 from polling.workers.leases import (
     DATABASE_DOWN,
@@ -46,19 +45,26 @@ PER_SITE = 3
 PER_HOST = 16
 
 Report = Callable[[Job, PollRun], None]
+JobSource = Callable[[int, Collection[Work]], list[Work]]  # at most so many, beside those under way → claimed jobs
+_job_sources: list[JobSource] = []
 Due = Literal["next_poll_at", "next_sweep_at"]
 POLLS: tuple[Due, ...] = ("next_poll_at",)
 POLLS_AND_SWEEPS: tuple[Due, ...] = ("next_poll_at", "next_sweep_at")
 
 
+def register_job_source(source: JobSource) -> None:
+    """Have the workers' loop claim jobs of a further kind, after polls and sweeps; sources are asked in this order."""
+    _job_sources.append(source)
+
+
 def poll_due(*, deadline: float, stopping: Callable[[], bool] = never) -> int:
     """Run what is due until none is left, `deadline` (monotonic seconds) has come, or `stopping()`.
 
-    That is polls, sweeps, verifications and repairs. Gives the number of jobs that ended. What is under way then is
-    written up to its page and freed, for the next worker to carry on.
+    That is polls, sweeps, and the jobs of registered sources. Returns the number of jobs that ended. What is under way
+    then is written up to its page and freed, for the next worker to carry on.
     """
     loop = PollLoop(
-        PollState.objects.all(), deadline=deadline, stopping=stopping, kinds=POLLS_AND_SWEEPS, verifies=True
+        PollState.objects.all(), deadline=deadline, stopping=stopping, kinds=POLLS_AND_SWEEPS, sources=_job_sources
     )
     return loop.run()
 
@@ -84,7 +90,7 @@ def sweep_these(polls: Iterable[int], *, report: Report | None = None, stopping:
 class PollLoop(Loop[Work, Any]):
     """One worker's polls under way; `due` states what may be claimed, `kinds` by which due times, the first first.
 
-    `verifies`: verifications and repairs too, of whatever poll.
+    `sources`: where further jobs come from, of whatever poll.
     """
 
     threads = THREADS
@@ -98,10 +104,10 @@ class PollLoop(Loop[Work, Any]):
         stopping: Callable[[], bool] = never,
         report: Report | None = None,
         kinds: tuple[Due, ...] = POLLS,
-        verifies: bool = False,
+        sources: Sequence[JobSource] = (),
     ) -> None:
         super().__init__(deadline=deadline, stopping=stopping)
-        self._due, self._report, self._kinds, self._verifies = due, report, kinds, verifies
+        self._due, self._report, self._kinds, self._sources = due, report, kinds, sources
         self._look_at = 0.0
 
     def claim(self, room: int, running: Collection[Work]) -> list[Work]:
@@ -113,9 +119,8 @@ class PollLoop(Loop[Work, Any]):
         try:
             for kind in self._kinds:
                 jobs += self._claim(kind, room - len(jobs), [*running, *jobs])
-            if self._verifies:
-                jobs += claim_verifications(room - len(jobs), [*running, *jobs])
-                jobs += claim_repairs(room - len(jobs), [*running, *jobs])
+            for source in self._sources:
+                jobs += source(room - len(jobs), [*running, *jobs])
         except DATABASE_DOWN:
             self.release(jobs)
             raise

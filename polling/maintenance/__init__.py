@@ -1,0 +1,1 @@
+"""What keeps the tables in shape: retention, purging deleted instances, times written by a wrong clock."""

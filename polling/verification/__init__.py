@@ -1,0 +1,1 @@
+"""Verification: ConnectWise compared with what was recorded and delivered, and the repair of what is missing."""

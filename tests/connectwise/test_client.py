@@ -28,9 +28,9 @@ from cwconnect.connectwise.errors import (
     Unauthorized,
     Unreachable,
     error_from,
-    parse_retry_after,
 )
 from cwconnect.outbound import Door, Limits, Reply
+from cwconnect.outbound.retry_after import parse_retry_after
 from cwconnect.sandbox import SandboxServer
 from tests.local_servers import LOOPBACK, RawServer, always, answer, requests_of
 from tests.sandboxes import start_sandbox

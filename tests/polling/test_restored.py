@@ -7,8 +7,8 @@ from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.test import Client
 
-from cwconnect.site.backup import IDS_SKIPPED
 from instances.models import AuditEntry
+from polling.detection.event_log import IDS_SKIPPED
 from polling.models import Event, LogPosition
 from tests.polling.conftest import World
 from tests.polling.sending import change

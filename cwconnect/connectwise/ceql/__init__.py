@@ -1,0 +1,1 @@
+"""CEQL, the language of `where`: read into a tree, and written as ConnectWise's `conditions`."""

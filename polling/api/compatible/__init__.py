@@ -1,0 +1,1 @@
+"""The product's own routes about events and deliveries."""
