@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.crypto import salted_hmac
 
-from cwconnect.core.errors import Conflict
+from cwconnect.core.errors import ConflictError
 from instances.models import Membership, Organization, Role
 
 
@@ -33,9 +33,9 @@ def is_first_start_code(given: str) -> bool:
 
 @transaction.atomic
 def create_first_account(*, username: str, password: str, organization_name: str) -> User:
-    """Make the first account: administrator of the service and operator of its organization. Conflict if one exists."""
+    """Make the first account: administrator of the service and operator of its organization. ConflictError if one exists."""
     if account_exists():
-        raise Conflict("An account exists already. Sign in with it; further ones are made in the admin.")
+        raise ConflictError("An account exists already. Sign in with it; further ones are made in the admin.")
     account = User.objects.create_superuser(username=username, password=password)
     organization, _ = Organization.objects.get_or_create(name=organization_name)
     Membership.objects.create(account=account, organization=organization, role=Role.OPERATOR)

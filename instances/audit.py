@@ -19,7 +19,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from cwconnect.core.request_ids import current_request_id
-from instances.configuration.config_keys import Wanted
+from instances.configuration.config_keys import InstanceConfig
 from instances.models import AuditEntry, Organization
 
 _request: ContextVar[HttpRequest | None] = ContextVar("audit_request", default=None)
@@ -100,10 +100,10 @@ def _process() -> str:
     return f"manage.py {sys.argv[1]}, run by {login}"
 
 
-def changes(before: Wanted, after: Wanted) -> dict[str, Any]:
+def changes(before: InstanceConfig, after: InstanceConfig) -> dict[str, Any]:
     """Give which fields of a configuration differ: `[old, new]` where the values may be shown, else `"changed"`."""
     found: dict[str, Any] = {}
-    for name in (column.name for column in fields(Wanted)):
+    for name in (column.name for column in fields(InstanceConfig)):
         old, new = getattr(before, name), getattr(after, name)
         if old != new and name != "polls":
             found[name] = [old, new] if name in _PLAIN else "changed"
@@ -113,5 +113,5 @@ def changes(before: Wanted, after: Wanted) -> dict[str, Any]:
     return found
 
 
-def _kind_of_change(poll: str, before: Wanted, after: Wanted) -> str:
+def _kind_of_change(poll: str, before: InstanceConfig, after: InstanceConfig) -> str:
     return "added" if poll not in before.polls else "removed" if poll not in after.polls else "changed"

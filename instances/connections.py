@@ -9,23 +9,23 @@ from django.conf import settings
 
 from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.credentials import Credentials
-from cwconnect.outbound import Door
+from cwconnect.outbound import OutboundClient
 from cwconnect.outbound.addresses import Network
 from instances.models import Instance
 
 _CONNECTIONS_PER_HOST = 28  # 16 of polls and 12 of deliveries in a worker
 
 
-def door() -> Door:
+def outbound_client() -> OutboundClient:
     """Give the process's outbound door, as the settings want it; one per process, safe for threads."""
-    return _door(os.getpid(), tuple(settings.PRIVATE_NETWORKS), settings.HTTP_PROXY)
+    return _outbound_client(os.getpid(), tuple(settings.PRIVATE_NETWORKS), settings.HTTP_PROXY)
 
 
 @lru_cache(maxsize=1)
-def _door(process: int, networks: tuple[Network, ...], proxy: str | None) -> Door:
+def _outbound_client(process: int, networks: tuple[Network, ...], proxy: str | None) -> OutboundClient:
     # Keyed by process: a worker made by fork must not share its parent's open connections.
     del process
-    return Door(networks, proxy, _CONNECTIONS_PER_HOST)
+    return OutboundClient(networks, proxy, _CONNECTIONS_PER_HOST)
 
 
 def credentials_of(instance: Instance) -> Credentials:
@@ -52,4 +52,4 @@ def make_credentials(base_url: str, company: str, public_key: str, private_key: 
 
 def client_for(owner: Instance | Credentials) -> Client:
     """Give a client for an instance, or for credentials that no instance holds yet."""
-    return Client(credentials_of(owner) if isinstance(owner, Instance) else owner, door())
+    return Client(credentials_of(owner) if isinstance(owner, Instance) else owner, outbound_client())

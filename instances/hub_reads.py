@@ -16,7 +16,7 @@ from typing import Any
 from cwconnect.connectwise.catalogue import COMMON_FIELD_TYPES, find_resource, resource_for_path
 from cwconnect.connectwise.ceql.conditions import WhereError, parse_where, to_conditions
 from cwconnect.connectwise.client import Client
-from cwconnect.core.errors import Refusal
+from cwconnect.core.errors import DomainError
 from cwconnect.core.paging import page_size
 from instances.connections import client_for
 from instances.models import Instance
@@ -37,13 +37,13 @@ _LONGEST_TOKEN = 8000
 Record = dict[str, Any]
 
 
-class InstanceDisabled(Refusal):  # not a fault: an answer
+class InstanceDisabledError(DomainError):  # not a fault: an answer
     """The instance is switched off."""
 
     status = 403
 
 
-class KeysUnreadable(Refusal):  # as above
+class KeysUnreadableError(DomainError):  # as above
     """The instance's ConnectWise keys can't be opened: the operator's encryption keys have changed."""
 
     status = 500
@@ -89,7 +89,7 @@ def parse_path(text: str) -> HubPath:
     if resource is not None:
         return HubPath("/".join((resource.path, *segments[1:])), record_id)
     if len(segments) < 2:
-        raise Refusal(
+        raise DomainError(
             f"There is no resource {text!r}; one that the catalogue lacks is written with its module: finance/taxCodes."
         )
     return HubPath("/" + "/".join(segments), record_id)
@@ -99,12 +99,12 @@ def _client(instance: Instance) -> Client:
     try:
         return client_for(instance)
     except SecretUnreadableError as error:
-        raise KeysUnreadable(str(error)) from None
+        raise KeysUnreadableError(str(error)) from None
 
 
 def _check_enabled(instance: Instance) -> None:
     if instance.disabled:
-        raise InstanceDisabled("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
+        raise InstanceDisabledError("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
 
 
 def _params(path: str, query: Mapping[str, str]) -> dict[str, str]:
@@ -122,19 +122,19 @@ def _conditions(path: str, where: str) -> str:
     try:
         return to_conditions(parse_where(where), field_types=resource.field_types if resource else COMMON_FIELD_TYPES)
     except WhereError as error:
-        raise Refusal(str(error)) from None
+        raise DomainError(str(error)) from None
 
 
 def _page(text: str) -> str:
     if text and not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
-        raise Refusal("page must be a whole number from 1.")
+        raise DomainError("page must be a whole number from 1.")
     return text or "1"
 
 
 def _field_names(name: str, text: str) -> str:
     names = text.split(",")
     if not all(_NAMES.fullmatch(part) for part in names):
-        raise Refusal(f"{name} must hold names of fields, separated by commas.")
+        raise DomainError(f"{name} must hold names of fields, separated by commas.")
     return ",".join(" ".join(part.replace("`", "").replace(".", "/").split()) for part in names)
 
 
@@ -148,7 +148,7 @@ def _next_params(token: str) -> dict[str, str]:
         if not all(name in _PASSED_ON and isinstance(value, str) for name, value in params.items()):
             raise ValueError(token)
     except (ValueError, AttributeError, RecursionError):
-        raise Refusal("nextPage must be the Elements-Next-Page-Token of an earlier answer.") from None
+        raise DomainError("nextPage must be the Elements-Next-Page-Token of an earlier answer.") from None
     return dict(params)
 
 

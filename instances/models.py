@@ -106,7 +106,7 @@ class Instance(models.Model):
 class ResourcePoll(models.Model):
     """One resource of an instance to poll: how (the wire's configuration), and from when on.
 
-    `since` (ConnectWise's clock) and `mark` (the largest id) are taken when watching begins; without a `since` it
+    `since` (ConnectWise's clock) and `high_water_id` (the largest id) are taken when watching begins; without a `since` it
     has not begun yet.
     """
 
@@ -115,7 +115,7 @@ class ResourcePoll(models.Model):
     configuration = models.JSONField(default=dict, help_text="As in event.poller.configuration of the contract.")
     enabled = models.BooleanField(default=True)
     since = models.DateTimeField(null=True, blank=True)
-    mark = models.BigIntegerField(default=0)
+    high_water_id = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["instance", "name"], name="resource_poll_once_per_instance")]

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from cwconnect.connectwise.catalogue import find_resource
-from cwconnect.core.errors import Conflict, Refusal
+from cwconnect.core.errors import ConflictError, DomainError
 from instances.configuration.config_keys import POLLS
-from instances.configuration.wire import polls_of, read_configuration, wanted_of
+from instances.configuration.wire import config_of, polls_of, read_configuration
 from instances.models import Instance, ResourcePoll
 from instances.provisioning import change_instance
 
@@ -19,7 +19,7 @@ _HUB = re.compile(r"(?P<hub>(?:/elements/api-v2)?/hubs/[^/?]+/)[^?]*(?P<query>\?
 def change_poll(poll: ResourcePoll, *, patch: Mapping[str, Any], enabled: bool | None) -> ResourcePoll:
     """Merge `patch` into a poll's configuration (RFC 7396: null removes), and switch it on or off; None leaves it.
 
-    Refusal for what can't be used, ConnectWiseRefusal where ConnectWise has to be asked and refuses, Conflict.
+    Refusal for what can't be used, ConnectWiseRefusedError where ConnectWise has to be asked and refuses, ConflictError.
     """
     merged = merge_patch(poll.configuration, patch)
     switched = poll.enabled if enabled is None else enabled
@@ -31,10 +31,10 @@ def add_poll(
 ) -> ResourcePoll:
     """Poll one more resource, as another one is polled if `copy_of` is given, with `patch` merged into that.
 
-    The copy asks the same of its own resource. Conflict if the resource is polled already.
+    The copy asks the same of its own resource. ConflictError if the resource is polled already.
     """
     if name in polls_of(instance):
-        raise Conflict(f"{name} is polled already.")
+        raise ConflictError(f"{name} is polled already.")
     copied = {} if copy_of is None else copied_configuration(copy_of.configuration, name)
     return _write(instance, name, merge_patch(copied, patch) | {"enabled": enabled})
 
@@ -46,7 +46,7 @@ def copied_configuration(configuration: Mapping[str, Any], name: str) -> dict[st
         return dict(configuration)
     match = _HUB.fullmatch(url.strip())
     if match is None:
-        raise Refusal("configuration.url is required: that of the poll to be copied has no resource to replace.")
+        raise DomainError("configuration.url is required: that of the poll to be copied has no resource to replace.")
     resource = find_resource(name)
     path = resource.name if resource else name
     return {**configuration, "url": f"{match['hub']}{path}{match['query'] or ''}"}
@@ -67,8 +67,8 @@ def merge_patch(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str
 
 
 def _write(instance: Instance, name: str, configuration: Mapping[str, Any]) -> ResourcePoll:
-    stored = wanted_of(instance)
+    stored = config_of(instance)
     polls = {**stored.polls, name: configuration}
-    wanted = read_configuration({POLLS: polls}, base=stored, stored=stored)
-    change_instance(instance, wanted=wanted)
+    config = read_configuration({POLLS: polls}, base=stored, stored=stored)
+    change_instance(instance, config=config)
     return ResourcePoll.objects.get(instance=instance, name=name)

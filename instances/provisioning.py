@@ -20,12 +20,12 @@ from django.utils import timezone
 
 from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.errors import ConnectWiseError, Forbidden, Unauthorized
-from cwconnect.core.errors import Conflict, Refusal
+from cwconnect.core.errors import ConflictError, DomainError
 from instances import audit
 from instances.audit import Action
-from instances.configuration.config_keys import POLLS, Wanted
+from instances.configuration.config_keys import POLLS, InstanceConfig
 from instances.configuration.polls import plan_of
-from instances.configuration.wire import wanted_of
+from instances.configuration.wire import config_of
 from instances.connections import client_for, make_credentials
 from instances.credentials.signature_keys import OVERLAP, replace_key
 from instances.models import ApiUser, Instance, Organization, ResourcePoll
@@ -40,12 +40,12 @@ _NO_CLIENT_ID = (
 )
 
 
-class ConnectWiseRefusal(Refusal):
+class ConnectWiseRefusedError(DomainError):
     """ConnectWise did not accept what was asked for, so nothing was stored; `provider_message` has its words."""
 
 
 @dataclass(frozen=True)
-class Mark:
+class WatchStart:
     """Where watching of a resource begins: the largest id there is, and ConnectWise's time."""
 
     newest_id: int
@@ -53,21 +53,21 @@ class Mark:
 
 
 def create_instance(
-    *, organization: Organization, user: ApiUser, name: str, tags: Sequence[str], wanted: Wanted
+    *, organization: Organization, user: ApiUser, name: str, tags: Sequence[str], config: InstanceConfig
 ) -> tuple[Instance, str]:
     """Store a proven instance and begin to watch; give it with its token, which is not readable again.
 
-    Raises ConnectWiseRefusal, with nothing stored, when ConnectWise refuses the credentials or a resource.
+    Raises ConnectWiseRefusedError, with nothing stored, when ConnectWise refuses the credentials or a resource.
     """
-    marks = _begin(wanted, [poll for poll in wanted.polls if _begins(None, wanted, poll)])
+    starts = _begin(config, [poll for poll in config.polls if _begins(None, config, poll)])
     token = new_token()
     instance = Instance(
         organization=organization, created_by=user, name=name, tags=list(tags), token_hash=hash_token(token)
     )
     with transaction.atomic():
-        _fill(instance, wanted, None)
+        _fill(instance, config, None)
         instance.save()
-        begun, _ = _write_polls(instance, wanted, {}, marks, list(marks))
+        begun, _ = _write_polls(instance, config, {}, starts, list(starts))
         audit.record(Action.CREATE_INSTANCE, instance, organization=organization)
         watching_changed.send(Instance, instance=instance, begun=begun, reset=[])
         _read_whole(instance)
@@ -77,7 +77,7 @@ def create_instance(
 def change_instance(
     instance: Instance,
     *,
-    wanted: Wanted,
+    config: InstanceConfig,
     name: str | None = None,
     tags: Sequence[str] | None = None,
     from_now: Collection[str] = (),
@@ -85,49 +85,49 @@ def change_instance(
     """Make an instance what is wanted, at once; None leaves name or tags as they are.
 
     New credentials are proven first, marks are taken for what begins to be watched. `from_now` names resources that
-    begin anew, if they are watched: what changed before is never told. Raises ConnectWiseRefusal, or Conflict when the
+    begin anew, if they are watched: what changed before is never told. Raises ConnectWiseRefusedError, or ConflictError when the
     instance has changed in the meantime; then everything stays as it was.
     """
-    stored, read_at = wanted_of(instance), instance.updated_at
+    stored, read_at = config_of(instance), instance.updated_at
     polls = {poll.name: poll for poll in instance.resource_polls.all()}
-    moved = stored.site != wanted.site
+    moved = stored.site != config.site
     fresh = [
-        poll for poll in wanted.polls if _begins(polls.get(poll), wanted, poll, moved=moved, from_now=poll in from_now)
+        poll for poll in config.polls if _begins(polls.get(poll), config, poll, moved=moved, from_now=poll in from_now)
     ]
-    shifted = [poll for poll in wanted.polls if poll not in fresh and _shifts(polls.get(poll), wanted, poll)]
-    marks = _begin(wanted, fresh + shifted, must_prove=stored.connection != wanted.connection)
+    shifted = [poll for poll in config.polls if poll not in fresh and _shifts(polls.get(poll), config, poll)]
+    starts = _begin(config, fresh + shifted, must_prove=stored.connection != config.connection)
     with transaction.atomic():
         current = Instance.objects.select_for_update().filter(pk=instance.pk, updated_at=read_at).first()
         if current is None:
-            raise Conflict("The instance was changed or deleted by somebody else meanwhile; nothing was done.")
+            raise ConflictError("The instance was changed or deleted by somebody else meanwhile; nothing was done.")
         current.name, current.tags = name or current.name, current.tags if tags is None else list(tags)
-        _fill(current, wanted, stored)
+        _fill(current, config, stored)
         current.save()
         audit.record(
             Action.CHANGE_INSTANCE,
             current,
             organization=current.organization,
-            details=audit.changes(stored, wanted)
+            details=audit.changes(stored, config)
             | named(instance, current)
             | ({"from_now": sorted(from_now)} if from_now else {}),
         )
-        begun, reset = _write_polls(current, wanted, polls, marks, fresh)
+        begun, reset = _write_polls(current, config, polls, starts, fresh)
         watching_changed.send(Instance, instance=current, begun=begun, reset=reset)
         _read_whole(current)
     return current
 
 
-def draft_instance(*, organization: Organization, name: str, wanted: Wanted) -> Instance:
+def draft_instance(*, organization: Organization, name: str, config: InstanceConfig) -> Instance:
     """Give an instance that is stored nowhere, to try what is wanted with; its id is 0, which no other has."""
     instance = Instance(pk=0, organization=organization, name=name)
-    _fill(instance, wanted, None)
+    _fill(instance, config, None)
     return instance
 
 
-def changed_draft(instance: Instance, wanted: Wanted) -> Instance:
+def changed_draft(instance: Instance, config: InstanceConfig) -> Instance:
     """Give the instance as a change to what is wanted would make it, a signature key's overlap included; unsaved."""
     draft = copy(instance)
-    _fill(draft, wanted, wanted_of(instance))
+    _fill(draft, config, config_of(instance))
     return draft
 
 
@@ -185,66 +185,66 @@ def named(before: Instance, after: Instance) -> dict[str, Any]:
 
 
 def _begins(
-    poll: ResourcePoll | None, wanted: Wanted, name: str, *, moved: bool = False, from_now: bool = False
+    poll: ResourcePoll | None, config: InstanceConfig, name: str, *, moved: bool = False, from_now: bool = False
 ) -> bool:
     """Tell whether a resource's watching begins now, or anew: for another site, another resource by its path, or asked.
 
     What is switched off is not asked for its mark: its role may be the reason.
     """
-    watched = wanted.events_enabled and wanted.polls[name].get("enabled", True)
+    watched = config.events_enabled and config.polls[name].get("enabled", True)
     if poll is None or poll.since is None:
         return watched
-    return moved or (from_now and watched) or _path(name, poll.configuration) != _path(name, wanted.polls[name])
+    return moved or (from_now and watched) or _path(name, poll.configuration) != _path(name, config.polls[name])
 
 
-def _shifts(poll: ResourcePoll | None, wanted: Wanted, name: str) -> bool:
+def _shifts(poll: ResourcePoll | None, config: InstanceConfig, name: str) -> bool:
     """Tell whether a watched resource needs a new mark: its `url` or `idField` is another."""
     if poll is None or poll.since is None:
         return False
-    return any(poll.configuration.get(key) != wanted.polls[name].get(key) for key in ("url", "idField"))
+    return any(poll.configuration.get(key) != config.polls[name].get(key) for key in ("url", "idField"))
 
 
-def _begin(wanted: Wanted, names: Iterable[str], *, must_prove: bool = True) -> dict[str, Mark]:
+def _begin(config: InstanceConfig, names: Iterable[str], *, must_prove: bool = True) -> dict[str, WatchStart]:
     """Take the marks of the named resources, which proves the credentials; without any, prove them if asked to."""
-    client = client_for(make_credentials(*wanted.connection))
-    marks = {name: _take_mark(client, wanted, name) for name in names}
-    if not marks and must_prove:
-        _prove(client, wanted)
-    return marks
+    client = client_for(make_credentials(*config.connection))
+    starts = {name: _read_watch_start(client, config, name) for name in names}
+    if not starts and must_prove:
+        _prove(client, config)
+    return starts
 
 
-def _take_mark(client: Client, wanted: Wanted, name: str) -> Mark:
-    path = _path(name, wanted.polls[name])
+def _read_watch_start(client: Client, config: InstanceConfig, name: str) -> WatchStart:
+    path = _path(name, config.polls[name])
     asked_at = timezone.now().replace(microsecond=0)
     try:
         newest_id, date = client.newest_id(path)
         if date is None:
             date = client.newest_stamp(path) if newest_id else BEFORE_ALL
     except ConnectWiseError as error:
-        raise _refusal(error, wanted, name) from error
-    return Mark(newest_id, date or asked_at)
+        raise _refusal(error, config, name) from error
+    return WatchStart(newest_id, date or asked_at)
 
 
-def _prove(client: Client, wanted: Wanted) -> None:
+def _prove(client: Client, config: InstanceConfig) -> None:
     """Read one resource that the role may read; which one does not matter as long as nothing is watched."""
-    refusal: ConnectWiseRefusal | None = None
-    for name, configuration in wanted.polls.items():
+    refusal: ConnectWiseRefusedError | None = None
+    for name, configuration in config.polls.items():
         try:
             client.newest_id(_path(name, configuration))
         except Forbidden as error:
-            refusal = refusal or _refusal(error, wanted, name)
+            refusal = refusal or _refusal(error, config, name)
         except ConnectWiseError as error:
-            raise _refusal(error, wanted, name) from error
+            raise _refusal(error, config, name) from error
         else:
             return
     if refusal:
         raise refusal
 
 
-def _refusal(error: ConnectWiseError, wanted: Wanted, name: str) -> ConnectWiseRefusal:
-    hint = "" if make_credentials(*wanted.connection).client_id else _NO_CLIENT_ID
+def _refusal(error: ConnectWiseError, config: InstanceConfig, name: str) -> ConnectWiseRefusedError:
+    hint = "" if make_credentials(*config.connection).client_id else _NO_CLIENT_ID
     if error.status is None:
-        return ConnectWiseRefusal(f"Nothing was stored: {error.message}")
+        return ConnectWiseRefusedError(f"Nothing was stored: {error.message}")
     if isinstance(error, Forbidden):
         message = (
             f"{POLLS}.{name}: the security role of these keys may not read this resource; nothing was stored.{hint}"
@@ -253,56 +253,58 @@ def _refusal(error: ConnectWiseError, wanted: Wanted, name: str) -> ConnectWiseR
         message = f"ConnectWise refuses the credentials (company, public.key, private.key); nothing was stored.{hint}"
     else:
         message = f"{POLLS}.{name}: ConnectWise could not be read; nothing was stored."
-    return ConnectWiseRefusal(message, provider_message=error.message)
+    return ConnectWiseRefusedError(message, provider_message=error.message)
 
 
 def _path(name: str, configuration: Mapping[str, Any]) -> str:
     return plan_of(name, configuration).hub.path
 
 
-def _fill(instance: Instance, wanted: Wanted, stored: Wanted | None) -> None:
+def _fill(instance: Instance, config: InstanceConfig, stored: InstanceConfig | None) -> None:
     """Put the plain values into the row; a secret that is the same keeps its ciphertext."""
     for column in _COLUMNS:
-        setattr(instance, column, getattr(wanted, column))
-    instance.refresh_interval = wanted.refresh_interval
+        setattr(instance, column, getattr(config, column))
+    instance.refresh_interval = config.refresh_interval
     for column in _SECRET_COLUMNS:
-        text = getattr(wanted, column)
+        text = getattr(config, column)
         if stored is not None and getattr(stored, column) == text:
             continue
         if column == "signature_key":
             replace_key(instance, text, timezone.now() + OVERLAP)
         else:
             setattr(instance, column, Secret.of(text) if text else None)
-    if stored is None or stored.callback_headers != wanted.callback_headers:
-        headers = json.dumps(dict(wanted.callback_headers))
-        instance.callback_headers = Secret.of(headers) if wanted.callback_headers else None
+    if stored is None or stored.callback_headers != config.callback_headers:
+        headers = json.dumps(dict(config.callback_headers))
+        instance.callback_headers = Secret.of(headers) if config.callback_headers else None
 
 
-def _write_poll(poll: ResourcePoll, configuration: Mapping[str, Any], mark: Mark | None, *, begins: bool) -> None:
+def _write_poll(
+    poll: ResourcePoll, configuration: Mapping[str, Any], start: WatchStart | None, *, begins: bool
+) -> None:
     poll.configuration = {key: value for key, value in configuration.items() if key != "enabled"}
     poll.enabled = configuration.get("enabled", True)
     columns = ["configuration", "enabled"]
-    if mark is not None:
-        poll.mark = mark.newest_id
-        poll.since = mark.since if begins else poll.since
-        columns += ["mark", "since"]
+    if start is not None:
+        poll.high_water_id = start.newest_id
+        poll.since = start.since if begins else poll.since
+        columns += ["high_water_id", "since"]
     poll.save(update_fields=columns if poll.pk else None)
 
 
 def _write_polls(
     instance: Instance,
-    wanted: Wanted,
+    config: InstanceConfig,
     polls: Mapping[str, ResourcePoll],
-    marks: Mapping[str, Mark],
+    starts: Mapping[str, WatchStart],
     fresh: Sequence[str],
 ) -> tuple[list[int], list[int]]:
     """Bring the rows to what is wanted; give the ids of those that begin, and of those whose open run is off."""
     begun, reset = [], []
-    instance.resource_polls.exclude(name__in=list(wanted.polls)).delete()
-    for name, configuration in wanted.polls.items():
+    instance.resource_polls.exclude(name__in=list(config.polls)).delete()
+    for name, configuration in config.polls.items():
         poll = polls.get(name) or ResourcePoll(instance=instance, name=name)
         before = poll.configuration
-        _write_poll(poll, configuration, marks.get(name), begins=name in fresh)
+        _write_poll(poll, configuration, starts.get(name), begins=name in fresh)
         if name in fresh:
             begun.append(poll.pk)
         elif poll.configuration != before:

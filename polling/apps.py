@@ -13,11 +13,11 @@ class PollingConfig(AppConfig):
         from instances.signals import instance_deleted, watching_changed
         from polling.detection.poll_loop import register_job_source
         from polling.detection.watching import apply_watching
-        from polling.maintenance.purge import let_go
+        from polling.maintenance.purge import stop_instance
         from polling.verification.repair_job import claim_repairs
         from polling.verification.verification_job import claim_verifications
 
         watching_changed.connect(apply_watching, dispatch_uid="polling.detection.watching")
-        instance_deleted.connect(let_go, dispatch_uid="polling.maintenance.purge")
+        instance_deleted.connect(stop_instance, dispatch_uid="polling.maintenance.purge")
         register_job_source(claim_verifications)
         register_job_source(claim_repairs)

@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 from django.utils import timezone
 
-from cwconnect.site.periodic_jobs import run_due_chores
+from cwconnect.site.periodic_jobs import run_due_jobs
 from polling.delivery.delivery_loop import deliver_due
 from polling.detection.poll_loop import poll_due
 from polling.workers import wakeups
 from polling.workers.heartbeats import beat as write_beat
 from polling.workers.heartbeats import cluster_name
-from polling.workers.queue import enqueue_wakeups, forget_failures
+from polling.workers.queue import delete_task_failures, enqueue_wakeups
 from polling.workers.stopping import stopping
 from polling.workers.wakeups import Kind, Stretch
 
@@ -59,5 +59,5 @@ def tick() -> None:
     """Do each minute what `manage.py work` does each second, and the chores of the house when they are due."""
     write_beat(f"cluster {cluster_name()}")
     enqueue_wakeups()
-    forget_failures(timezone.now())
-    run_due_chores(timezone.now())
+    delete_task_failures(timezone.now())
+    run_due_jobs(timezone.now())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.cache import cache
 
-from instances.connections import door
+from instances.connections import outbound_client
 from instances.credentials.issuing import issue_secrets
 from instances.models import ApiUser, Organization
 
@@ -85,4 +85,4 @@ def _forget_failures() -> None:
 def _close_door() -> Iterator[None]:
     """Leave no connection open behind a test."""
     yield
-    door().close()
+    outbound_client().close()

@@ -14,22 +14,22 @@ from itertools import islice
 
 from django.db import connection, transaction
 
-from cwconnect.core.bulk_sql import Row, insert, moment
+from cwconnect.core.bulk_sql import Row, db_timestamp, insert
 from instances.models import AuditEntry, Instance, Organization, ResourcePoll
 from instances.secrets import Secret
 from polling.models import (
-    Absence,
     Alert,
     DeliveryAttempt,
     DeliveryState,
     Event,
     Health,
-    KnownRecord,
     LogPosition,
+    MissingRecord,
     Notification,
     PollRun,
     PollState,
     Receiver,
+    RecordSnapshot,
     Replay,
 )
 from polling.workers.heartbeats import beat
@@ -123,9 +123,9 @@ def _standing(
     )
     held = [key for key, health in healths.items() if health == Health.HELD]
     known = [(key, number, 1, bytes(16), False) for key in held for number in range(HELD)]
-    insert(KnownRecord, ("resource_poll_id", "record_id", "stamp", "digest", "gone"), known)
-    absent = [(key, number, Absence.Standing.HELD) for key in held for number in range(HELD)]
-    insert(Absence, ("resource_poll_id", "record_id", "standing"), absent)
+    insert(RecordSnapshot, ("resource_poll_id", "record_id", "stamp", "digest", "gone"), known)
+    absent = [(key, number, MissingRecord.Status.HELD) for key in held for number in range(HELD)]
+    insert(MissingRecord, ("resource_poll_id", "record_id", "status"), absent)
     receivers = Receiver.objects.bulk_create(
         Receiver(
             organization=organization,
@@ -160,7 +160,7 @@ def _runs(polls: Sequence[ResourcePoll], count: int, now: datetime) -> range:
             *("", "", "[]", at, at),
         )
         for number in range(1, count + 1)
-        for at in [moment(now - (count - number) * step)]
+        for at in [db_timestamp(now - (count - number) * step)]
     )
     _insert(PollRun, (*columns, "notes", "error", "held", "started_at", "finished_at"), rows)
     return range(before + 1, before + count + 1)
@@ -182,7 +182,7 @@ def _told(
     tried: list[Row] = []
     for number, run in enumerate(runs, 1):
         poll = polls[_whose(number, len(polls))]
-        key, at = 1 + (number - 1) * PER_NOTIFICATION, moment(now - (len(runs) - number) * step)
+        key, at = 1 + (number - 1) * PER_NOTIFICATION, db_timestamp(now - (len(runs) - number) * step)
         state = _state(number, len(runs), waits=poll.instance_id in paused)
         sent.append(_notification(key, poll, state, at))
         told += [_event(key + place, key, run, poll, at, records) for place in range(PER_NOTIFICATION)]

@@ -21,7 +21,7 @@ from django.conf import settings
 
 from cwconnect.core.database_lock import InUseError, alone, hold
 from cwconnect.site import backup
-from cwconnect.site.backup import CopyError
+from cwconnect.site.backup import BackupError
 from tests.site.test_checks import manage
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -108,7 +108,7 @@ def test_a_copy_that_fails_leaves_the_one_before(database: Path, tmp_path: Path)
     def fail(_done: int, _total: int) -> None:
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(CopyError, match="No space left on device"):
+    with pytest.raises(BackupError, match="No space left on device"):
         backup.take(database, tmp_path / "copy", NOW, progress=fail)
     assert (tmp_path / "copy").read_bytes() == before
     assert names(tmp_path) == {"cwconnect.sqlite3", "copy"}
@@ -117,9 +117,9 @@ def test_a_copy_that_fails_leaves_the_one_before(database: Path, tmp_path: Path)
 @pytest.mark.parametrize("content", [b"", b"not a database at all, though it is long enough to have a header" * 20])
 def test_what_is_no_backup_is_refused_and_nothing_changes(database: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
-    with pytest.raises(CopyError):
+    with pytest.raises(BackupError):
         backup.check(tmp_path / "file")
-    with pytest.raises(CopyError, match="There is no file"):
+    with pytest.raises(BackupError, match="There is no file"):
         backup.check(tmp_path / "missing")
 
 
@@ -131,7 +131,7 @@ def test_a_damaged_backup_is_refused(database: Path, tmp_path: Path) -> None:
     content = bytearray((tmp_path / "copy").read_bytes())
     content[len(content) // 2 : len(content) // 2 + 4096] = b"\xff" * 4096
     (tmp_path / "copy").write_bytes(content)
-    with pytest.raises(CopyError, match=r"damaged|can't be read"):
+    with pytest.raises(BackupError, match=r"damaged|can't be read"):
         backup.check(tmp_path / "copy")
 
 
@@ -151,7 +151,7 @@ def test_a_database_that_somebody_has_open_is_not_replaced(database: Path, tmp_p
     with closing(sqlite3.connect(database)) as other:
         other.execute("SELECT * FROM pairs").fetchall()
         before = database.stat().st_ino
-        with pytest.raises(CopyError, match="in use by another process"):
+        with pytest.raises(BackupError, match="in use by another process"):
             backup.put_back(tmp_path / "copy", database, tmp_path / "aside")
     assert database.stat().st_ino == before
     assert not (tmp_path / "aside").exists()

@@ -16,9 +16,9 @@ from cwconnect.outbound import (
     NOTIFICATION_LIMITS,
     AddressNotAllowed,
     AddressPolicy,
-    Door,
     InvalidUrl,
     NameNotFound,
+    OutboundClient,
 )
 from tests.local_servers import RawServer, always, answer
 
@@ -66,16 +66,16 @@ def _listen_on_ipv6(port: int) -> RawServer:
 
 
 @pytest.fixture
-def door() -> Iterator[Door]:
-    door = Door()
-    yield door
-    door.close()
+def outbound_client() -> Iterator[OutboundClient]:
+    outbound_client = OutboundClient()
+    yield outbound_client
+    outbound_client.close()
 
 
 @pytest.fixture(scope="module")
-def any_door() -> Door:
+def any_door() -> OutboundClient:
     """Share one door that is never sent through: hypothesis calls a test many times."""
-    return Door()
+    return OutboundClient()
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[list[str]]]:
     return table
 
 
-def get(door: Door, url: str) -> bytes:
-    return door.request("GET", url, headers={}, limits=NOTIFICATION_LIMITS).body
+def get(outbound_client: OutboundClient, url: str) -> bytes:
+    return outbound_client.request("GET", url, headers={}, limits=NOTIFICATION_LIMITS).body
 
 
 def test_the_table_is_long_enough() -> None:
@@ -105,10 +105,10 @@ def test_the_table_is_long_enough() -> None:
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_an_address_that_is_not_public_is_refused_in_any_spelling(
-    door: Door, servers: tuple[RawServer, RawServer], spelling: str
+    outbound_client: OutboundClient, servers: tuple[RawServer, RawServer], spelling: str
 ) -> None:
     with pytest.raises(AddressNotAllowed):
-        get(door, f"http://{spelling}:{servers[0].port}/")
+        get(outbound_client, f"http://{spelling}:{servers[0].port}/")
 
     assert not servers[0].connections
     assert not servers[1].connections
@@ -116,10 +116,10 @@ def test_an_address_that_is_not_public_is_refused_in_any_spelling(
 
 @pytest.mark.parametrize("spelling", DISGUISES)
 def test_a_malformed_or_disguised_host_gets_nowhere(
-    door: Door, servers: tuple[RawServer, RawServer], spelling: str
+    outbound_client: OutboundClient, servers: tuple[RawServer, RawServer], spelling: str
 ) -> None:
     with pytest.raises((AddressNotAllowed, InvalidUrl, NameNotFound)):
-        get(door, f"http://{spelling}:{servers[0].port}/")
+        get(outbound_client, f"http://{spelling}:{servers[0].port}/")
 
     assert not servers[0].connections
     assert not servers[1].connections
@@ -136,12 +136,15 @@ def test_a_malformed_or_disguised_host_gets_nowhere(
     ],
 )
 def test_a_name_with_one_address_that_is_not_public_is_refused(
-    door: Door, names: dict[str, list[list[str]]], servers: tuple[RawServer, RawServer], addresses: list[str]
+    outbound_client: OutboundClient,
+    names: dict[str, list[list[str]]],
+    servers: tuple[RawServer, RawServer],
+    addresses: list[str],
 ) -> None:
     names["both.example"] = [addresses]
 
     with pytest.raises(AddressNotAllowed, match=r"both\.example"):
-        get(door, servers[0].url(host="both.example"))
+        get(outbound_client, servers[0].url(host="both.example"))
 
     assert not servers[0].connections
     assert not servers[1].connections
@@ -151,25 +154,25 @@ def test_a_name_that_changes_its_mind_is_connected_to_where_it_was_vetted(
     names: dict[str, list[list[str]]], servers: tuple[RawServer, RawServer]
 ) -> None:
     names["rebinding.example"] = [["127.0.0.1"], ["::1"]]
-    door = Door([ip_network("127.0.0.1/32")])
+    outbound_client = OutboundClient([ip_network("127.0.0.1/32")])
 
-    assert get(door, servers[0].url(host="rebinding.example")) == b"leaked"
+    assert get(outbound_client, servers[0].url(host="rebinding.example")) == b"leaked"
 
     assert len(names["rebinding.example"]) == 1  # asked once
     assert not servers[1].connections
-    door.close()
+    outbound_client.close()
 
 
 def test_a_name_is_judged_anew_for_each_new_connection(
     names: dict[str, list[list[str]]], servers: tuple[RawServer, RawServer]
 ) -> None:
     names["rebinding.example"] = [["127.0.0.1"], ["::1"]]
-    door = Door([ip_network("127.0.0.1/32")])
-    get(door, servers[0].url(host="rebinding.example"))
-    door.close()
+    outbound_client = OutboundClient([ip_network("127.0.0.1/32")])
+    get(outbound_client, servers[0].url(host="rebinding.example"))
+    outbound_client.close()
 
     with pytest.raises(AddressNotAllowed):
-        get(door, servers[0].url(host="rebinding.example"))
+        get(outbound_client, servers[0].url(host="rebinding.example"))
     assert not servers[1].connections
 
 
@@ -177,25 +180,25 @@ def test_a_name_is_judged_anew_for_each_new_connection(
 def test_a_redirect_to_a_private_address_is_an_answer_and_is_not_followed(
     servers: tuple[RawServer, RawServer], status: str
 ) -> None:
-    door = Door([ip_network("127.0.0.1/32")])
+    outbound_client = OutboundClient([ip_network("127.0.0.1/32")])
     target = f"Location: http://[::1]:{servers[1].port}/"
     with RawServer(always(answer(status=status, headers=(target,)))) as server:
-        reply = door.request("POST", server.url(), headers={}, body=b"{}", limits=NOTIFICATION_LIMITS)
-        door.close()
+        reply = outbound_client.request("POST", server.url(), headers={}, body=b"{}", limits=NOTIFICATION_LIMITS)
+        outbound_client.close()
 
     assert reply.status == int(status[:3])
     assert not servers[1].connections
 
 
 def test_an_opened_network_is_reached_and_its_neighbours_are_not(servers: tuple[RawServer, RawServer]) -> None:
-    door = Door([ip_network("127.0.0.1/32")])
+    outbound_client = OutboundClient([ip_network("127.0.0.1/32")])
 
-    assert get(door, servers[0].url()) == b"leaked"
+    assert get(outbound_client, servers[0].url()) == b"leaked"
     with pytest.raises(AddressNotAllowed):
-        get(door, servers[0].url(host="127.0.0.2"))
+        get(outbound_client, servers[0].url(host="127.0.0.2"))
     with pytest.raises(AddressNotAllowed):
-        get(door, servers[0].url(host="[::1]"))
-    door.close()
+        get(outbound_client, servers[0].url(host="[::1]"))
+    outbound_client.close()
 
 
 def test_an_embedded_address_is_judged_even_if_the_outer_one_is_opened() -> None:
@@ -258,11 +261,13 @@ def test_no_form_that_embeds_a_private_address_is_allowed_with_ipv6_opened(inner
         "",
     ],
 )
-def test_a_url_that_is_not_plainly_http_is_refused_without_a_look_at_names(door: Door, url: str) -> None:
+def test_a_url_that_is_not_plainly_http_is_refused_without_a_look_at_names(
+    outbound_client: OutboundClient, url: str
+) -> None:
     with pytest.raises(InvalidUrl):
-        door.check_url(url)
+        outbound_client.check_url(url)
     with pytest.raises(InvalidUrl):
-        get(door, url)
+        get(outbound_client, url)
 
 
 @pytest.mark.parametrize(
@@ -270,16 +275,16 @@ def test_a_url_that_is_not_plainly_http_is_refused_without_a_look_at_names(door:
     ["http://example.com", "https://example.com:8443/a?b=c%20d#e", "HTTP://EXAMPLE.com/", "http://[2606:4700::1]/",
      "https://bücher.example/", "http://example.com/@user", "http://example.com/?mail=a@b.example"],
 )  # fmt: skip
-def test_a_plain_url_is_accepted(door: Door, url: str) -> None:
-    door.check_url(url)
+def test_a_plain_url_is_accepted(outbound_client: OutboundClient, url: str) -> None:
+    outbound_client.check_url(url)
 
 
-def test_a_name_that_does_not_exist_is_reported_as_such(door: Door) -> None:
+def test_a_name_that_does_not_exist_is_reported_as_such(outbound_client: OutboundClient) -> None:
     with pytest.raises(NameNotFound, match=r"nowhere\.invalid"):
-        get(door, "http://nowhere.invalid/")
+        get(outbound_client, "http://nowhere.invalid/")
 
 
 @given(st.text(max_size=40))
-def test_any_text_as_a_host_is_accepted_or_refused_and_nothing_else(any_door: Door, host: str) -> None:
+def test_any_text_as_a_host_is_accepted_or_refused_and_nothing_else(any_door: OutboundClient, host: str) -> None:
     with contextlib.suppress(InvalidUrl):
         any_door.check_url(f"http://{host}.invalid/")

@@ -21,9 +21,9 @@ from cryptography.x509.oid import NameOID
 from cwconnect.outbound import (
     AddressNotAllowed,
     ConnectFailed,
-    Door,
     Dropped,
     Limits,
+    OutboundClient,
     TimedOut,
     TlsFailed,
 )
@@ -73,10 +73,10 @@ def pem(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def door(pem: Path) -> Iterator[Door]:
-    door = Door(LOOPBACK, ca_file=str(pem))
-    yield door
-    door.close()
+def outbound_client(pem: Path) -> Iterator[OutboundClient]:
+    outbound_client = OutboundClient(LOOPBACK, ca_file=str(pem))
+    yield outbound_client
+    outbound_client.close()
 
 
 @pytest.fixture(autouse=True)
@@ -91,11 +91,11 @@ def _names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
-def get(door: Door, url: str) -> bytes:
-    return door.request("POST", url, headers={}, body=b"{}", limits=QUICK).body
+def get(outbound_client: OutboundClient, url: str) -> bytes:
+    return outbound_client.request("POST", url, headers={}, body=b"{}", limits=QUICK).body
 
 
-def test_the_server_is_asked_for_and_verified_under_the_urls_name(door: Door, pem: Path) -> None:
+def test_the_server_is_asked_for_and_verified_under_the_urls_name(outbound_client: OutboundClient, pem: Path) -> None:
     names: list[str | None] = []
     seen: list[bytes] = []
 
@@ -105,8 +105,8 @@ def test_the_server_is_asked_for_and_verified_under_the_urls_name(door: Door, pe
             connection.sendall(answer(b"secure"))
 
     with RawServer(over_tls(pem, handle, names)) as server:
-        assert [get(door, server.url(host=HOST, scheme="https")) for _ in range(2)] == [b"secure"] * 2
-        door.close()
+        assert [get(outbound_client, server.url(host=HOST, scheme="https")) for _ in range(2)] == [b"secure"] * 2
+        outbound_client.close()
 
     assert names == [HOST]  # one handshake for both requests
     assert f"Host: {HOST}:{server.port}".encode() in seen[0]
@@ -119,38 +119,38 @@ def test_the_server_is_asked_for_and_verified_under_the_urls_name(door: Door, pe
 )
 def test_a_certificate_that_is_not_right_is_refused_in_words(tmp_path: Path, name: str, days: int, words: str) -> None:
     pem = certificate(tmp_path, name, until=datetime.now(UTC) + timedelta(days=days))
-    door = Door(LOOPBACK, ca_file=str(pem))
+    outbound_client = OutboundClient(LOOPBACK, ca_file=str(pem))
     with (
         RawServer(over_tls(pem, always(answer()))) as server,
         pytest.raises(TlsFailed, match=words) as caught,
     ):
-        get(door, server.url(host=HOST, scheme="https"))
+        get(outbound_client, server.url(host=HOST, scheme="https"))
     assert caught.value.kind == "tls"
 
 
 def test_an_authority_that_is_not_trusted_is_refused(pem: Path) -> None:
-    door = Door(LOOPBACK)
+    outbound_client = OutboundClient(LOOPBACK)
     with RawServer(over_tls(pem, always(answer()))) as server, pytest.raises(TlsFailed, match="self-signed"):
-        get(door, server.url(host=HOST, scheme="https"))
+        get(outbound_client, server.url(host=HOST, scheme="https"))
 
 
 def test_a_name_with_a_private_address_is_refused_before_any_handshake(pem: Path) -> None:
     with RawServer(over_tls(pem, always(answer()))) as server:
         with pytest.raises(AddressNotAllowed):
-            get(Door(ca_file=str(pem)), server.url(host=HOST, scheme="https"))
+            get(OutboundClient(ca_file=str(pem)), server.url(host=HOST, scheme="https"))
         assert not server.connections
 
 
-def test_https_to_a_server_without_tls_fails_as_tls(door: Door) -> None:
+def test_https_to_a_server_without_tls_fails_as_tls(outbound_client: OutboundClient) -> None:
     def handle(connection: socket.socket) -> None:
         connection.recv(100)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     with RawServer(handle) as server, pytest.raises(TlsFailed):
-        get(door, server.url(host=HOST, scheme="https"))
+        get(outbound_client, server.url(host=HOST, scheme="https"))
 
 
-def test_a_handshake_that_never_ends_is_cut(door: Door) -> None:
+def test_a_handshake_that_never_ends_is_cut(outbound_client: OutboundClient) -> None:
     def handle(connection: socket.socket) -> None:
         while True:
             connection.sendall(b"\x16")
@@ -158,11 +158,11 @@ def test_a_handshake_that_never_ends_is_cut(door: Door) -> None:
 
     started = time.monotonic()
     with RawServer(handle) as server, pytest.raises((TimedOut, TlsFailed)):
-        get(door, server.url(host=HOST, scheme="https"))
+        get(outbound_client, server.url(host=HOST, scheme="https"))
     assert time.monotonic() - started < 5
 
 
-def test_a_dripping_tls_server_is_cut_at_the_total_time(door: Door, pem: Path) -> None:
+def test_a_dripping_tls_server_is_cut_at_the_total_time(outbound_client: OutboundClient, pem: Path) -> None:
     def handle(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n")
@@ -172,28 +172,30 @@ def test_a_dripping_tls_server_is_cut_at_the_total_time(door: Door, pem: Path) -
 
     started = time.monotonic()
     with RawServer(over_tls(pem, handle)) as server, pytest.raises(TimedOut, match="within 1 s"):
-        get(door, server.url(host=HOST, scheme="https"))
+        get(outbound_client, server.url(host=HOST, scheme="https"))
     assert 0.9 < time.monotonic() - started < 5
 
 
-def test_a_dead_tls_connection_gets_its_second_try(door: Door, pem: Path) -> None:
+def test_a_dead_tls_connection_gets_its_second_try(outbound_client: OutboundClient, pem: Path) -> None:
     def handle(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(answer(b"ok"))
         read_request(connection)
 
     with RawServer(over_tls(pem, handle)) as server:
-        assert [get(door, server.url(host=HOST, scheme="https")) for _ in range(2)] == [b"ok", b"ok"]
+        assert [get(outbound_client, server.url(host=HOST, scheme="https")) for _ in range(2)] == [b"ok", b"ok"]
         assert len(server.connections) == 2
-        door.close()
+        outbound_client.close()
 
 
-def test_a_tls_server_that_drops_the_request_is_dropped_not_untrusted(door: Door, pem: Path) -> None:
+def test_a_tls_server_that_drops_the_request_is_dropped_not_untrusted(
+    outbound_client: OutboundClient, pem: Path
+) -> None:
     def handle(connection: socket.socket) -> None:
         read_request(connection)
 
     with RawServer(over_tls(pem, handle)) as server, pytest.raises(Dropped):
-        get(door, server.url(host=HOST, scheme="https"))
+        get(outbound_client, server.url(host=HOST, scheme="https"))
 
 
 def test_the_proxy_gets_requests_for_public_names_with_its_own_login_only() -> None:
@@ -205,9 +207,9 @@ def test_the_proxy_gets_requests_for_public_names_with_its_own_login_only() -> N
             connection.sendall(answer(b"through the proxy"))
 
     with RawServer(handle) as proxy:
-        door = Door(proxy=f"http://user:word@127.0.0.1:{proxy.port}")
-        assert get(door, "http://public.example/a?b=c") == b"through the proxy"
-        door.close()
+        outbound_client = OutboundClient(proxy=f"http://user:word@127.0.0.1:{proxy.port}")
+        assert get(outbound_client, "http://public.example/a?b=c") == b"through the proxy"
+        outbound_client.close()
 
     assert seen[0].startswith(b"POST http://public.example/a?b=c HTTP/1.1\r\n")
     assert b"Proxy-Authorization: Basic dXNlcjp3b3Jk" in seen[0]
@@ -217,7 +219,7 @@ def test_the_proxy_gets_requests_for_public_names_with_its_own_login_only() -> N
 def test_the_proxy_is_not_asked_for_a_private_address(url: str) -> None:
     with RawServer(always(answer(b"leaked"))) as proxy:
         with pytest.raises(AddressNotAllowed):
-            get(Door(proxy=proxy.url()), url)
+            get(OutboundClient(proxy=proxy.url()), url)
         assert not proxy.connections
 
 
@@ -230,17 +232,17 @@ def test_tls_goes_through_the_proxy_in_a_tunnel(pem: Path) -> None:
         over_tls(pem, always(answer(b"tunnelled")))(connection)
 
     with RawServer(handle) as proxy:
-        door = Door([ip_network("127.0.0.1/32")], proxy=proxy.url(), ca_file=str(pem))
-        assert get(door, f"https://{HOST}/") == b"tunnelled"
-        door.close()
+        outbound_client = OutboundClient([ip_network("127.0.0.1/32")], proxy=proxy.url(), ca_file=str(pem))
+        assert get(outbound_client, f"https://{HOST}/") == b"tunnelled"
+        outbound_client.close()
 
     assert asked[0].startswith(f"CONNECT {HOST}:443 HTTP/1.".encode())
 
 
 def test_a_proxy_that_refuses_is_told_without_its_login() -> None:
     with RawServer(always(answer(status="407 Proxy Authentication Required"))) as proxy:
-        door = Door(proxy=f"http://user:secret-word@127.0.0.1:{proxy.port}")
+        outbound_client = OutboundClient(proxy=f"http://user:secret-word@127.0.0.1:{proxy.port}")
         with pytest.raises((ConnectFailed, Dropped)) as caught:
-            get(door, "https://public.example/")
-        door.close()
+            get(outbound_client, "https://public.example/")
+        outbound_client.close()
     assert "secret-word" not in str(caught.value)

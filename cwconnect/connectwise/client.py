@@ -59,10 +59,14 @@ class Client:
     """
 
     def __init__(
-        self, credentials: Credentials, door: outbound.Door, *, limits: outbound.Limits = outbound.CONNECTWISE_LIMITS
+        self,
+        credentials: Credentials,
+        outbound_client: outbound.OutboundClient,
+        *,
+        limits: outbound.Limits = outbound.CONNECTWISE_LIMITS,
     ) -> None:
         self._credentials = credentials
-        self._door = door
+        self._outbound_client = outbound_client
         self._limits = limits
         self._headers = {
             "Accept": "application/json",
@@ -137,7 +141,9 @@ class Client:
     ) -> outbound.Reply:
         url = self._url(path, params)
         try:
-            reply = self._door.request("GET", url, headers={**self._headers, **(headers or {})}, limits=self._limits)
+            reply = self._outbound_client.request(
+                "GET", url, headers={**self._headers, **(headers or {})}, limits=self._limits
+            )
         except outbound.OutboundError as error:
             raise self._failure(error) from error
         if not 200 <= reply.status < 300:

@@ -26,7 +26,7 @@ _PREFIX = re.compile(r"(?:/elements/api-v2)?/hubs/[^/]+/(.+?)/*", re.IGNORECASE)
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
 _KNOWN = ("where", "fields", "orderBy", "page", "pageSize", "childConditions", "customFieldConditions")
 _PASSED_ON = ("childConditions", "customFieldConditions")
-_ROOM_FOR_BASE = 250  # of the longest URL: the site's base URL, pageSize and pageId
+_RESERVED_FOR_BASE = 250  # of the longest URL: the site's base URL, pageSize and pageId
 _SAMPLE_OPENING = datetime(2020, 2, 29, 23, 59, 59, tzinfo=UTC)
 
 
@@ -92,9 +92,9 @@ class HubUrl:
         if self.fields:
             params["fields"] = ",".join(_with_needed(self.fields, ("id", *needed_fields)))
         length = len(self.path) + len(encode_query(params))
-        if length > LONGEST_URL - _ROOM_FOR_BASE:
+        if length > LONGEST_URL - _RESERVED_FOR_BASE:
             raise HubUrlError(
-                f"The query is {length} characters long for ConnectWise; {LONGEST_URL - _ROOM_FOR_BASE} fit. "
+                f"The query is {length} characters long for ConnectWise; {LONGEST_URL - _RESERVED_FOR_BASE} fit. "
                 "Shorten where or fields."
             )
         return params

@@ -1,6 +1,6 @@
 """One body for every error of the API (contract §2): `{"requestId", "message"[, "providerMessage"]}`.
 
-`providerMessage` is what ConnectWise said. Rules raise a `Refusal`; what the connector raises is answered by
+`providerMessage` is what ConnectWise said. Rules raise a `DomainError`; what the connector raises is answered by
 `instances.api.exception_handler`; the rest is REST framework's and Django's.
 """
 
@@ -36,7 +36,7 @@ _AWAY = (OperationalError, InterfaceError)  # gone, full, locked for too long; w
 _AWAY_SECONDS = "10"
 
 
-class Refusal(Exception):  # noqa: N818  # not a fault: an answer
+class DomainError(Exception):  # noqa: N818  # not a fault: an answer
     """A request that the rules refuse; the message is a sentence for the caller, `provider_message` ConnectWise's."""
 
     status = 400
@@ -47,7 +47,7 @@ class Refusal(Exception):  # noqa: N818  # not a fault: an answer
         self.provider_message = provider_message
 
 
-class Conflict(Refusal):
+class ConflictError(DomainError):
     """What was to be changed has changed meanwhile."""
 
     status = 409
@@ -71,7 +71,7 @@ def error_response(status: int, message: str = "") -> JsonResponse:
 
 def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer what a view raised; None for a fault of ours, which Django logs."""
-    if isinstance(error, Refusal):
+    if isinstance(error, DomainError):
         return Response(error_body(error.message, error.provider_message), status=error.status)
     if isinstance(error, _AWAY):
         log.error("The database can't be used: %s", error)

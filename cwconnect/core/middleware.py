@@ -16,7 +16,7 @@ from cwconnect.core.request_ids import new_request_id
 
 BASE_PATH = "/elements/api-v2"  # the product's; every route answers with and without it (contract §1)
 
-_TELLING = ("Allow", "Retry-After", "WWW-Authenticate")
+_STATE_CHANGING = ("Allow", "Retry-After", "WWW-Authenticate")
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 
@@ -48,7 +48,7 @@ def _as_json(response: HttpResponseBase) -> HttpResponseBase:
     """Give an error in the contract's body, with what its headers say of what to do."""
     response.close()
     answer = error_response(response.status_code)
-    for name in _TELLING:
+    for name in _STATE_CHANGING:
         if name in response.headers:
             answer.headers[name] = response.headers[name]
     return answer

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from cwconnect.core.errors import Refusal
+from cwconnect.core.errors import DomainError
 
 NEXT_PAGE_HEADER = "Elements-Next-Page-Token"
 COUNT_HEADER = "Elements-Returned-Count"
@@ -28,7 +28,7 @@ def page_size(query: Mapping[str, str], *, default: int = DEFAULT_SIZE) -> int:
     if not text:
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
-        raise Refusal("pageSize must be a whole number from 1.")
+        raise DomainError("pageSize must be a whole number from 1.")
     return min(int(text), LARGEST_SIZE)
 
 
@@ -56,5 +56,5 @@ def read_token(query: Mapping[str, str]) -> int | None:
         if len(key) > 18 or not (key.isascii() and key.isdigit()):
             raise ValueError(key)
     except (ValueError, binascii.Error):
-        raise Refusal("nextPage must be the Elements-Next-Page-Token of an earlier answer.") from None
+        raise DomainError("nextPage must be the Elements-Next-Page-Token of an earlier answer.") from None
     return int(key)

@@ -15,7 +15,7 @@ from cwconnect.core.processes import Child, adopt_orphans
 _SLICE = 0.1
 
 
-class Together:
+class ProcessGroup:
     """Children that live and end together. `stopping` becomes true with the first SIGTERM or SIGINT."""
 
     def __init__(self) -> None:

@@ -2,15 +2,15 @@
 
 It connects to public addresses and opened networks only, and to the very address it judged; keeps connect, read
 and total time limits and a size limit; follows no redirect; takes nothing from the environment.
-`door` sends, `connections` holds the sockets and pools, `addresses` judges, `headers` merges, `errors` names failures.
+`outbound_client` sends, `connections` holds the sockets and pools, `addresses` judges, `headers` merges, `errors` names failures.
 """
 
 from cwconnect.outbound.addresses import AddressPolicy
 from cwconnect.outbound.client import (
     CONNECTWISE_LIMITS,
     NOTIFICATION_LIMITS,
-    Door,
     Limits,
+    OutboundClient,
     Reply,
 )
 from cwconnect.outbound.errors import (
@@ -33,12 +33,12 @@ __all__ = [
     "AddressNotAllowed",
     "AddressPolicy",
     "ConnectFailed",
-    "Door",
     "Dropped",
     "InvalidHeader",
     "InvalidUrl",
     "Limits",
     "NameNotFound",
+    "OutboundClient",
     "OutboundError",
     "Reply",
     "TimedOut",

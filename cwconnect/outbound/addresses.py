@@ -108,10 +108,10 @@ def resolve(host: str, port: int, *, timeout: float) -> list[Endpoint]:
     """
     answer: list[Endpoint | Exception] = []
     if _is_literal(host):
-        _look_up(host, port, answer)
+        _resolve(host, port, answer)
     else:
         # getaddrinfo has no time limit of its own; a thread that outlives ours ends by itself.
-        thread = threading.Thread(target=_look_up, args=(host, port, answer), daemon=True)
+        thread = threading.Thread(target=_resolve, args=(host, port, answer), daemon=True)
         thread.start()
         thread.join(timeout)
         if thread.is_alive():
@@ -122,7 +122,7 @@ def resolve(host: str, port: int, *, timeout: float) -> list[Endpoint]:
     return endpoints
 
 
-def _look_up(host: str, port: int, answer: list[Endpoint | Exception]) -> None:
+def _resolve(host: str, port: int, answer: list[Endpoint | Exception]) -> None:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:  # ValueError: labels that are empty or too long

@@ -16,7 +16,7 @@ from urllib3.response import BaseHTTPResponse
 from urllib3.util import Timeout, Url, parse_url
 
 from cwconnect.outbound.addresses import AddressPolicy, Network, resolve
-from cwconnect.outbound.connections import Flight, current_flight, make_pools
+from cwconnect.outbound.connections import RequestState, current_request_state, make_pools
 from cwconnect.outbound.errors import (
     Dropped,
     InvalidHeader,
@@ -64,7 +64,7 @@ _CHUNK = 64 * 1024
 _HOSTS_KEPT_ALIVE = 50
 
 
-class Door:
+class OutboundClient:
     """Every outgoing request passes one of these. It keeps connections alive and may be shared by threads.
 
     `private_networks` may be connected to besides public addresses. `proxy` (an http or https URL, which may hold
@@ -115,17 +115,17 @@ class Door:
         target = _parse(url)
         call = _Call(method, _spell(url), _headers(headers, auth), body, limits)
         started = time.monotonic()
-        flight = Flight(deadline=started + limits.total)
-        token = current_flight.set(flight)
+        request_state = RequestState(deadline=started + limits.total)
+        token = current_request_state.set(request_state)
         try:
             if self._proxied:
                 self._vet(target, limits)
-            response = self._send(call, flight)
+            response = self._send(call, request_state)
             content, truncated = _read(response, limits, truncate=truncate)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise _explain(error, target.host or "", limits, flight) from error
+            raise _explain(error, target.host or "", limits, request_state) from error
         finally:
-            current_flight.reset(token)
+            current_request_state.reset(token)
         return Reply(response.status, response.headers, content, time.monotonic() - started, truncated)
 
     def _vet(self, target: Url, limits: Limits) -> None:
@@ -133,13 +133,13 @@ class Door:
         port = target.port or (443 if target.scheme == "https" else 80)
         self._policy.vet(host, resolve(host, port, timeout=limits.connect))
 
-    def _send(self, call: _Call, flight: Flight) -> BaseHTTPResponse:
+    def _send(self, call: _Call, request_state: RequestState) -> BaseHTTPResponse:
         try:
             return self._send_once(call)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            if flight.connected_anew or flight.received or _is_time_out(error):
+            if request_state.connected_anew or request_state.received or _is_time_out(error):
                 raise
-            flight.must_connect_anew = True
+            request_state.must_connect_anew = True
             return self._send_once(call)
 
     def _send_once(self, call: _Call) -> BaseHTTPResponse:
@@ -237,16 +237,16 @@ def _read(response: BaseHTTPResponse, limits: Limits, *, truncate: bool) -> tupl
     return b"".join(chunks)[: limits.body], True
 
 
-def _explain(error: Exception, host: str, limits: Limits, flight: Flight) -> OutboundError:
+def _explain(error: Exception, host: str, limits: Limits, request_state: RequestState) -> OutboundError:
     causes = _chain(error)
     if isinstance(error, urllib3.exceptions.LocationValueError):
         return InvalidUrl("The URL can't be read.")
     if any(map(_is_time_out, causes)):
-        return TimedOut(_timeout_words(host, limits, flight))
+        return TimedOut(_timeout_words(host, limits, request_state))
     tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
-    if flight.connecting and tls:
+    if request_state.connecting and tls:
         return TlsFailed(f"No trusted TLS connection to {host}: {_tls_words(tls)}.")
-    if flight.connecting:
+    if request_state.connecting:
         return Dropped(f"The connection to {host} ended before a request could be sent.")
     if any(isinstance(cause, urllib3.exceptions.DecodeError) for cause in causes):
         return Dropped(f"The answer of {host} can't be decompressed.")
@@ -257,10 +257,10 @@ def _is_time_out(error: BaseException) -> bool:
     return isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError)
 
 
-def _timeout_words(host: str, limits: Limits, flight: Flight) -> str:
-    if flight.seconds_left <= 0:
+def _timeout_words(host: str, limits: Limits, request_state: RequestState) -> str:
+    if request_state.seconds_left <= 0:
         return f"{host} did not complete its answer within {limits.total:g} s."
-    if flight.connecting:
+    if request_state.connecting:
         return f"No connection to {host} within {limits.connect:g} s."
     return f"{host} sent nothing for {limits.read:g} s."
 

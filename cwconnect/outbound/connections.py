@@ -28,7 +28,7 @@ from cwconnect.outbound.headers import basic
 
 
 @dataclass
-class Flight:
+class RequestState:
     """One request under way: its deadline (monotonic seconds) and how far it came."""
 
     deadline: float
@@ -42,7 +42,7 @@ class Flight:
         return self.deadline - time.monotonic()
 
 
-current_flight: ContextVar[Flight] = ContextVar("current_flight")
+current_request_state: ContextVar[RequestState] = ContextVar("current_flight")
 
 
 class _DeadlineMixin:
@@ -54,18 +54,18 @@ class _DeadlineMixin:
         self._patience = value
         super().settimeout(value)  # type: ignore[misc]  # mixed into socket.socket
 
-    def _hurry(self) -> Flight:
-        flight = current_flight.get()
-        left = flight.seconds_left
+    def _hurry(self) -> RequestState:
+        request_state = current_request_state.get()
+        left = request_state.seconds_left
         if left <= 0:
             raise TimeoutError("the total time is used up")
         super().settimeout(left if self._patience is None else min(left, self._patience))  # type: ignore[misc]  # as above
-        return flight
+        return request_state
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        flight = self._hurry()
+        request_state = self._hurry()
         count: int = super().recv_into(*args, **kwargs)  # type: ignore[misc]  # as above
-        flight.received += count
+        request_state.received += count
         return count
 
     def recv(self, *args: Any, **kwargs: Any) -> bytes:
@@ -104,21 +104,21 @@ class _GuardedMixin:
 
     @property
     def is_connected(self) -> bool:
-        flight = current_flight.get(None)
-        if flight and flight.must_connect_anew and not flight.connected_anew:
+        request_state = current_request_state.get(None)
+        if request_state and request_state.must_connect_anew and not request_state.connected_anew:
             return False  # urllib3 then closes this connection and opens it anew
         return bool(super().is_connected)  # type: ignore[misc]  # mixed into HTTPConnection
 
     def connect(self) -> None:
-        flight = current_flight.get()
-        flight.connected_anew = flight.connecting = True
+        request_state = current_request_state.get()
+        request_state.connected_anew = request_state.connecting = True
         super().connect()  # type: ignore[misc]  # as above
-        flight.connecting = False
-        flight.received = 0
+        request_state.connecting = False
+        request_state.received = 0
 
     def _new_conn(self) -> socket.socket:
         connection: HTTPConnection = self  # type: ignore[assignment]  # as above
-        budget = min(_seconds(connection.timeout), current_flight.get().seconds_left)
+        budget = min(_seconds(connection.timeout), current_request_state.get().seconds_left)
         until = time.monotonic() + budget
         host = connection._dns_host  # noqa: SLF001  # urllib3's `host` has lost the trailing dot that DNS needs
         endpoints = resolve(host, connection.port, timeout=budget)

@@ -22,7 +22,7 @@ from django.db.models import F
 
 from cwconnect.core.email_url import MailServer, read_email_url
 from cwconnect.outbound import NOTIFICATION_LIMITS, OutboundError
-from instances.connections import door
+from instances.connections import outbound_client
 from polling.delivery.notifications import utc_text
 from polling.models import Alert
 
@@ -38,11 +38,11 @@ _OF_DELIVERY = (
 )
 
 
-class TellingFailedError(Exception):
+class AlertSendError(Exception):
     """The operator could not be told; the message says why."""
 
 
-def tell_operator(now: datetime) -> int:
+def send_alerts(now: datetime) -> int:
     """Tell the alerts not told yet, wherever the settings say; give how many messages were sent."""
     sent = 0
     server = read_email_url(settings.EMAIL_URL)
@@ -59,7 +59,7 @@ def _tell(mark: str, send: Callable[[Sequence[Alert]], None], now: datetime) -> 
         return False
     try:
         send(alerts)
-    except TellingFailedError as error:
+    except AlertSendError as error:
         log.error("The operator could not be told of %s alerts: %s", len(alerts), error)
         chosen = Alert.objects.filter(pk__in=[alert.pk for alert in alerts])
         chosen.update(**{mark: None}, tries=F("tries") + 1)
@@ -90,12 +90,12 @@ def _mail(server: MailServer, alerts: Sequence[Alert]) -> None:
     try:
         EmailMessage(subject_of(alerts), body_of(alerts), server.sender, list(server.to), connection=backend).send()
     except (OSError, smtplib.SMTPException) as error:
-        raise TellingFailedError(f"the mail server {server.host}:{server.port} did not take it: {error}") from error
+        raise AlertSendError(f"the mail server {server.host}:{server.port} did not take it: {error}") from error
 
 
 def _post(alerts: Sequence[Alert]) -> None:
     try:
-        reply = door().request(
+        reply = outbound_client().request(
             "POST",
             settings.OPERATOR_WEBHOOK_URL,
             headers={"Content-Type": "application/json"},
@@ -104,9 +104,9 @@ def _post(alerts: Sequence[Alert]) -> None:
             truncate=True,
         )
     except OutboundError as error:
-        raise TellingFailedError(str(error)) from error
+        raise AlertSendError(str(error)) from error
     if not 200 <= reply.status < 300:
-        raise TellingFailedError(f"CWCONNECT_OPERATOR_WEBHOOK_URL answered {reply.status}.")
+        raise AlertSendError(f"CWCONNECT_OPERATOR_WEBHOOK_URL answered {reply.status}.")
 
 
 def subject_of(alerts: Sequence[Alert]) -> str:

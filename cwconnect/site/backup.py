@@ -26,7 +26,7 @@ _BESIDE = ("", "-wal", "-shm")
 Progress = Callable[[int, int], None]
 
 
-class CopyError(Exception):
+class BackupError(Exception):
     """A copy that could not be taken or put back; the message says why, and nothing was changed."""
 
 
@@ -34,7 +34,7 @@ def take(database: Path, target: Path, now: datetime, *, progress: Progress = la
     """Copy `database` as it is at this moment into `target`, in place of what is there.
 
     Writers go on meanwhile: a read transaction of the write-ahead log holds the state still, so that the copy is of one
-    moment and never begins anew. `progress` hears of pages done and in all. CopyError leaves no half copy behind.
+    moment and never begins anew. `progress` hears of pages done and in all. BackupError leaves no half copy behind.
     """
     with _draft(target) as draft:
         with closing(_opened(database, "rw")) as source, closing(sqlite3.connect(draft)) as copy:
@@ -51,14 +51,14 @@ def take(database: Path, target: Path, now: datetime, *, progress: Progress = la
 
 
 def check(file: Path) -> None:
-    """Raise CopyError unless `file` is a whole database of this service."""
+    """Raise BackupError unless `file` is a whole database of this service."""
     with _explained(f"{file} can't be read as a database"), closing(_reading(file)) as database:
         found = [row[0] for row in database.execute("PRAGMA quick_check")]
         if found != ["ok"]:
-            raise CopyError(f"{file} is damaged: {'; '.join(found[:3])}")
+            raise BackupError(f"{file} is damaged: {'; '.join(found[:3])}")
         names = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not names >= _TABLES:
-        raise CopyError(f"{file} is a database, but not one of cwconnect.")
+        raise BackupError(f"{file} is a database, but not one of cwconnect.")
 
 
 def taken_at(file: Path) -> str:
@@ -83,7 +83,7 @@ def secrets(file: Path) -> list[str]:
 
 
 def put_back(file: Path, database: Path, aside: Path, *, progress: Progress = lambda done, total: None) -> None:
-    """Make `file` the database, keeping the present one as `aside`; CopyError while anybody has it open.
+    """Make `file` the database, keeping the present one as `aside`; BackupError while anybody has it open.
 
     Sessions are not brought back: who was signed out since stays so. The events' ids go on far beyond any that was told
     since the copy: a receiver, or a reader of `/v1/events?after=`, that knows those must not take new events for them.
@@ -115,7 +115,7 @@ def _close(database: Path) -> None:
         try:
             present.execute("PRAGMA journal_mode = DELETE").fetchone()
         except sqlite3.OperationalError as error:
-            raise CopyError(f"{database} is in use by another process: {error}.") from None
+            raise BackupError(f"{database} is in use by another process: {error}.") from None
         except sqlite3.DatabaseError:
             return  # damaged, which may be why it is being replaced; it is kept with its log
 
@@ -132,7 +132,7 @@ def _reading(file: Path) -> sqlite3.Connection:
 def _opened(file: Path, mode: str) -> sqlite3.Connection:
     # A database in use is opened for writing too: its readers share an index of the log that they write.
     if not file.is_file():
-        raise CopyError(f"There is no file {file}.")
+        raise BackupError(f"There is no file {file}.")
     return sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", uri=True, timeout=20)
 
 
@@ -157,7 +157,7 @@ def _explained(what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        raise CopyError(f"{what}: {error}.") from error
+        raise BackupError(f"{what}: {error}.") from error
 
 
 def _beside(path: Path, suffix: str) -> Path:

@@ -16,7 +16,7 @@ from django.db import DatabaseError
 from django.db.models import Model
 
 from cwconnect.core import env
-from cwconnect.outbound import Door, InvalidUrl
+from cwconnect.outbound import InvalidUrl, OutboundClient
 from instances.secrets import SecretUnreadableError
 from instances.secrets.rotation import secret_columns
 
@@ -139,7 +139,7 @@ def check_urls(**_: object) -> list[CheckMessage]:
     for name in ("HEARTBEAT_URL", "OPERATOR_WEBHOOK_URL"):
         try:
             if url := getattr(settings, name, ""):
-                Door().check_url(url)
+                OutboundClient().check_url(url)
         except InvalidUrl as error:
             problems.append(Error(f"CWCONNECT_{name}: {error}", id="cwconnect.E006"))
     return problems

@@ -16,7 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 
-from cwconnect.outbound import CONNECTWISE_LIMITS, Door
+from cwconnect.outbound import CONNECTWISE_LIMITS, OutboundClient
 from instances.credentials.issuing import issue_secrets
 from instances.models import Membership, Organization, Role
 
@@ -171,20 +171,22 @@ class Api:
 
     def __init__(self, url: str, authorization: str) -> None:
         self._url, self._authorization = url, authorization
-        self._door = Door([ip_network(LOOPBACK), ip_network("::1/128")])
+        self._outbound_client = OutboundClient([ip_network(LOOPBACK), ip_network("::1/128")])
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """Send one request; give the answer's JSON, None if it has none. ApiError, OutboundError."""
         headers = {"Authorization": self._authorization, "Content-Type": "application/json"}
         content = None if body is None else json.dumps(body).encode()
-        reply = self._door.request(method, self._url + path, headers=headers, body=content, limits=CONNECTWISE_LIMITS)
+        reply = self._outbound_client.request(
+            method, self._url + path, headers=headers, body=content, limits=CONNECTWISE_LIMITS
+        )
         if reply.status != 200:
             raise ApiError(f"{method} {path} answered {reply.status}: {reply.text()}")
         return json.loads(reply.body) if reply.body else None
 
     def close(self) -> None:
         """Close the connection."""
-        self._door.close()
+        self._outbound_client.close()
 
 
 def replace_instance(api: Api, body: object) -> int:

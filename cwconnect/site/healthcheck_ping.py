@@ -14,14 +14,14 @@ from django.conf import settings
 
 from cwconnect.outbound import Limits, OutboundError
 from cwconnect.site.health import examine
-from instances.connections import door
+from instances.connections import outbound_client
 
 log = logging.getLogger(__name__)
 
 LIMITS = Limits(connect=5, read=10, total=10, body=64 * 1024)
 
 
-def send_pulse(now: datetime) -> bool:
+def ping_healthcheck(now: datetime) -> bool:
     """Call the URL if there is one and all is well; give whether it took the call."""
     url = settings.HEARTBEAT_URL
     if not url:
@@ -30,7 +30,7 @@ def send_pulse(now: datetime) -> bool:
         log.warning("The heartbeat URL is not called: %s", "; ".join(failing))
         return False
     try:
-        reply = door().request("GET", url, headers={}, limits=LIMITS, truncate=True)
+        reply = outbound_client().request("GET", url, headers={}, limits=LIMITS, truncate=True)
     except OutboundError as error:
         log.warning("The heartbeat URL could not be called: %s", error)
         return False

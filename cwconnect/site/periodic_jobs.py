@@ -1,6 +1,6 @@
 """The chores of the house: small jobs done once in a while, by whichever cluster's `tick` comes first.
 
-To add one, append it to `CHORES`. A chore that fails is logged and comes round again; it holds up no other.
+To add one, append it to `PERIODIC_JOBS`. A chore that fails is logged and comes round again; it holds up no other.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from axes.models import AccessAttempt
 from django.contrib.sessions.models import Session
 
-from cwconnect.site.alert_sender import tell_operator
-from cwconnect.site.healthcheck_ping import send_pulse
-from polling.alerts.auth_alerts import tell_refusals
-from polling.delivery.pausing import rearm_forgotten
-from polling.maintenance.clock_skew import mend_times
-from polling.maintenance.purge import forget_deleted
-from polling.maintenance.retention import prune_the_rest, prune_told
+from cwconnect.site.alert_sender import send_alerts
+from cwconnect.site.healthcheck_ping import ping_healthcheck
+from polling.alerts.auth_alerts import raise_auth_alerts
+from polling.delivery.pausing import rearm_stranded
+from polling.maintenance.clock_skew import repair_clock_skew
+from polling.maintenance.purge import purge_deleted
+from polling.maintenance.retention import prune_delivered, prune_the_rest
 from polling.models import Heartbeat
 from polling.reports import counters
 from polling.workers.heartbeats import NEVER
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Chore:
+class PeriodicJob:
     """A job, how often it is done, and the name under which its last time is kept."""
 
     name: str
@@ -36,52 +36,52 @@ class Chore:
     run: Callable[[datetime], object]
 
 
-def forget_sessions(now: datetime) -> int:
+def delete_expired_sessions(now: datetime) -> int:
     """Delete the sign-ins that have expired; give how many."""
     return Session.objects.filter(expire_date__lt=now).delete()[0]
 
 
-def forget_attempts(now: datetime) -> int:
+def delete_old_failures(now: datetime) -> int:
     """Delete failed sign-ins that no longer count; give how many."""
     return int(AccessAttempt.objects.filter(attempt_time__lt=now - timedelta(days=1)).delete()[0])
 
 
-def forget_clusters(now: datetime) -> int:
+def delete_dead_heartbeats(now: datetime) -> int:
     """Delete the signs of life of clusters not seen for a day (a machine that is no more); give how many."""
     parts = Heartbeat.objects.exclude(name__startswith="chore ").exclude(name="schedule")
     return parts.filter(seen_at__lt=now - timedelta(days=1), seen_at__gt=NEVER).delete()[0]
 
 
-CHORES: list[Chore] = [
-    Chore("tallies", timedelta(0), counters.advance),
-    Chore("tell refusals", timedelta(0), tell_refusals),
-    Chore("tell the operator", timedelta(0), tell_operator),
-    Chore("rearm forgotten", timedelta(0), rearm_forgotten),
-    Chore("mend times", timedelta(minutes=5), mend_times),
-    Chore("pulse", timedelta(0), send_pulse),
-    Chore("forget sessions", timedelta(days=1), forget_sessions),
-    Chore("forget sign-in attempts", timedelta(days=1), forget_attempts),
-    Chore("forget clusters", timedelta(days=1), forget_clusters),
-    Chore("retention", timedelta(0), prune_told),
-    Chore("forget deleted instances", timedelta(0), forget_deleted),
-    Chore("retention of the rest", timedelta(minutes=10), prune_the_rest),
+PERIODIC_JOBS: list[PeriodicJob] = [
+    PeriodicJob("tallies", timedelta(0), counters.advance),
+    PeriodicJob("tell refusals", timedelta(0), raise_auth_alerts),
+    PeriodicJob("tell the operator", timedelta(0), send_alerts),
+    PeriodicJob("rearm forgotten", timedelta(0), rearm_stranded),
+    PeriodicJob("mend times", timedelta(minutes=5), repair_clock_skew),
+    PeriodicJob("pulse", timedelta(0), ping_healthcheck),
+    PeriodicJob("forget sessions", timedelta(days=1), delete_expired_sessions),
+    PeriodicJob("forget sign-in attempts", timedelta(days=1), delete_old_failures),
+    PeriodicJob("forget clusters", timedelta(days=1), delete_dead_heartbeats),
+    PeriodicJob("retention", timedelta(0), prune_delivered),
+    PeriodicJob("forget deleted instances", timedelta(0), purge_deleted),
+    PeriodicJob("retention of the rest", timedelta(minutes=10), prune_the_rest),
 ]
 
 
-def run_due_chores(now: datetime) -> list[str]:
+def run_due_jobs(now: datetime) -> list[str]:
     """Run the chores whose time has come, each on one machine only; give the names of those that were run."""
     done = []
-    for chore in CHORES:
-        if _take(chore, now):
-            done.append(chore.name)
+    for job in PERIODIC_JOBS:
+        if _take(job, now):
+            done.append(job.name)
             try:
-                chore.run(now)
+                job.run(now)
             except Exception:  # whatever a chore raises, the next one is not its business
-                log.exception("The chore %r failed; it comes round again.", chore.name)
+                log.exception("The chore %r failed; it comes round again.", job.name)
     return done
 
 
-def _take(chore: Chore, now: datetime) -> bool:
-    name = f"chore {chore.name}"
+def _take(job: PeriodicJob, now: datetime) -> bool:
+    name = f"chore {job.name}"
     Heartbeat.objects.bulk_create([Heartbeat(name=name, seen_at=NEVER)], ignore_conflicts=True)
-    return bool(Heartbeat.objects.filter(name=name, seen_at__lte=now - chore.every).update(seen_at=now))
+    return bool(Heartbeat.objects.filter(name=name, seen_at__lte=now - job.every).update(seen_at=now))

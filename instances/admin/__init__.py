@@ -190,7 +190,7 @@ class ResourcePollInline(ReadOnlyMixin, admin.StackedInline[ResourcePoll, Instan
     model = ResourcePoll
     extra = 0
     can_delete = False
-    fields = ("name", "enabled", "since", "mark", "settings_text")
+    fields = ("name", "enabled", "since", "high_water_id", "settings_text")
     readonly_fields = fields
 
     @admin.display(description="Configuration")

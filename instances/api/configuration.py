@@ -8,12 +8,12 @@ from django.http import Http404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cwconnect.core.errors import Refusal
+from cwconnect.core.errors import DomainError
 from instances import provisioning
 from instances.api.instances import ApiView
 from instances.api.serializers import configuration_rows
 from instances.configuration.config_keys import KEYS, Key, find_key
-from instances.configuration.wire import read_configuration, wanted_of
+from instances.configuration.wire import config_of, read_configuration
 from instances.models import Instance
 
 
@@ -36,10 +36,10 @@ class ConfigurationKeyView(ApiView):
         """Change one key, by the rules of a PATCH of the whole."""
         instance, found = self.instance(number), _find(key)
         if not isinstance(request.data, dict) or "propertyValue" not in request.data:
-            raise Refusal("The body must be an object with propertyValue.")
-        stored = wanted_of(instance)
-        wanted = read_configuration({found.name: request.data["propertyValue"]}, base=stored, stored=stored)
-        return Response(_row(provisioning.change_instance(instance, wanted=wanted), found))
+            raise DomainError("The body must be an object with propertyValue.")
+        stored = config_of(instance)
+        config = read_configuration({found.name: request.data["propertyValue"]}, base=stored, stored=stored)
+        return Response(_row(provisioning.change_instance(instance, config=config), found))
 
 
 def _find(text: str) -> Key:

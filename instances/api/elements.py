@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from cwconnect.connectwise.catalogue import DEFAULT_RESOURCES, all_resources, default_configuration
 from instances.api.instances import ApiView, InstancesView
-from instances.configuration.config_keys import KEYS, Key, Wanted
+from instances.configuration.config_keys import KEYS, InstanceConfig, Key
 from instances.configuration.values import LONGEST_INTERVAL
 from instances.connector import ELEMENT, KEY
 
@@ -48,7 +48,11 @@ class ElementMetadataView(ApiView):
         """Say how events are found, and how each resource of the catalogue is polled unless told otherwise."""
         check_element(element)
         polling = {
-            "refreshInterval": {"default": Wanted().refresh_interval, "minimum": 1, "maximum": LONGEST_INTERVAL},
+            "refreshInterval": {
+                "default": InstanceConfig().refresh_interval,
+                "minimum": 1,
+                "maximum": LONGEST_INTERVAL,
+            },
             "defaultResources": list(DEFAULT_RESOURCES),
             "resources": {resource.name: default_configuration(resource) for resource in all_resources()},
         }

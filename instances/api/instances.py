@@ -12,13 +12,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from cwconnect.core import paging
-from cwconnect.core.errors import Refusal
+from cwconnect.core.errors import DomainError
 from cwconnect.core.json_body import BoundedJSONParser
 from instances import provisioning
 from instances.api.authentication import Caller
 from instances.api.serializers import instance_body, read_body
-from instances.configuration.config_keys import Wanted
-from instances.configuration.wire import read_configuration, wanted_of
+from instances.configuration.config_keys import InstanceConfig
+from instances.configuration.wire import config_of, read_configuration
 from instances.connector import ELEMENT
 from instances.models import Instance
 
@@ -44,7 +44,7 @@ class ApiView(APIView):
         """Give the instance of an id in the path, or that of the Element token; 404."""
         if number is None:
             if self.caller.instance is None:
-                raise Refusal("Without an id in the path, the Authorization header must hold an Element token.")
+                raise DomainError("Without an id in the path, the Authorization header must hold an Element token.")
             return self.caller.instance
         found = self.instances().filter(pk=number).first() if len(number) <= 18 else None
         if found is None:
@@ -63,7 +63,7 @@ class InstancesView(ApiView):
             user=self.caller.user,
             name=body.name or ELEMENT["name"],
             tags=body.tags or [],
-            wanted=read_configuration(body.configuration, base=Wanted()),
+            config=read_configuration(body.configuration, base=InstanceConfig()),
         )
         return Response(instance_body(instance, token=token))
 
@@ -100,10 +100,10 @@ class InstanceView(ApiView):
     def put(self, request: Request, number: str) -> Response:
         """Replace the configuration, the name and the tags."""
         instance, body = self.instance(number), read_body(request.data)
-        wanted = read_configuration(body.configuration, base=Wanted(), stored=wanted_of(instance))
+        config = read_configuration(body.configuration, base=InstanceConfig(), stored=config_of(instance))
         name = body.name or ELEMENT["name"]
         return Response(
-            instance_body(provisioning.change_instance(instance, wanted=wanted, name=name, tags=body.tags or []))
+            instance_body(provisioning.change_instance(instance, config=config, name=name, tags=body.tags or []))
         )
 
     def patch(self, request: Request, number: str) -> Response:
@@ -140,10 +140,10 @@ def paged(rows: Sequence[Row], size: int, shape: Callable[[Row], Any]) -> Respon
 
 def patched(instance: Instance, request: Request) -> Response:
     """Answer a PATCH."""
-    body, stored = read_body(request.data), wanted_of(instance)
-    wanted = read_configuration(body.configuration, base=stored, stored=stored)
+    body, stored = read_body(request.data), config_of(instance)
+    config = read_configuration(body.configuration, base=stored, stored=stored)
     return Response(
-        instance_body(provisioning.change_instance(instance, wanted=wanted, name=body.name, tags=body.tags))
+        instance_body(provisioning.change_instance(instance, config=config, name=body.name, tags=body.tags))
     )
 
 

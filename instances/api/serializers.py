@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from cwconnect.core.errors import Refusal
+from cwconnect.core.errors import DomainError
 from instances.configuration import config_keys, wire
 from instances.configuration.values import ConfigurationError, json_object
 from instances.connector import ELEMENT, KEY
@@ -28,7 +28,7 @@ class Body:
 def read_body(data: object) -> Body:
     """Read the body of POST, PUT or PATCH (contract §2); keys that nobody knows are ignored. Refusal."""
     if not isinstance(data, dict):
-        raise Refusal("The body must be a JSON object.")
+        raise DomainError("The body must be a JSON object.")
     _check_element(data.get("element"))
     given = data.get("configuration")
     try:
@@ -42,7 +42,7 @@ def _check_element(given: object) -> None:
     """Refuse another connector than ours; a body without one can only mean ours."""
     key = given.get("key") if isinstance(given, dict) else given
     if key not in (None, "", KEY):
-        raise Refusal(f"element.key must be {KEY}: it is the only connector here.")
+        raise DomainError(f"element.key must be {KEY}: it is the only connector here.")
 
 
 def _read_name(data: Mapping[str, Any]) -> str | None:
@@ -50,10 +50,10 @@ def _read_name(data: Mapping[str, Any]) -> str | None:
         return None
     name = data["name"]
     if name is not None and not isinstance(name, str):
-        raise Refusal("name must be a text.")
+        raise DomainError("name must be a text.")
     name = (name or "").strip() or str(ELEMENT["name"])
     if len(name) > 200:
-        raise Refusal("name is longer than 200 characters.")
+        raise DomainError("name is longer than 200 characters.")
     return name
 
 
@@ -62,10 +62,10 @@ def _read_tags(data: Mapping[str, Any]) -> list[str] | None:
         return None
     tags = [] if data["tags"] in (None, "") else data["tags"]
     if not isinstance(tags, list) or not all(isinstance(tag, str) and len(tag) <= 200 for tag in tags):
-        raise Refusal("tags must be a list of texts of at most 200 characters.")
+        raise DomainError("tags must be a list of texts of at most 200 characters.")
     tags = list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
     if len(tags) > _MOST_TAGS:
-        raise Refusal(f"tags holds more than {_MOST_TAGS} tags.")
+        raise DomainError(f"tags holds more than {_MOST_TAGS} tags.")
     return tags
 
 

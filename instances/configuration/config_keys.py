@@ -15,7 +15,7 @@ MOST_RESOURCES = 100
 
 
 @dataclass(frozen=True)
-class Wanted:
+class InstanceConfig:
     """Everything an instance's configuration says, in plain values; secrets are text here and never printed."""
 
     base_url: str = ""
@@ -47,7 +47,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Key:
-    """One wire key: the field of `Wanted` it fills, its type in the catalogue, its reader, its words for people."""
+    """One wire key: the field of `InstanceConfig` it fills, its type in the catalogue, its reader, its words for people."""
 
     name: str
     field: str
@@ -62,7 +62,7 @@ class Key:
     @property
     def default(self) -> Any:
         """What counts when the key is not given."""
-        return getattr(Wanted(), self.field)
+        return getattr(InstanceConfig(), self.field)
 
 
 def _read_polls(given: Any) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from rest_framework.exceptions import ParseError
 
-from cwconnect.core.errors import Refusal
+from cwconnect.core.errors import DomainError
 from cwconnect.core.json_body import read_json
 from cwconnect.outbound import (
     AddressPolicy,
@@ -21,7 +21,7 @@ from cwconnect.outbound import (
     OutboundError,
     merge_headers,
 )
-from instances.connections import door
+from instances.connections import outbound_client
 
 LONGEST_INTERVAL = 44_640  # minutes: a month
 _MOST_HEADERS = 50
@@ -42,7 +42,7 @@ _OURS = dict.fromkeys(
 )
 
 
-class ConfigurationError(Refusal):
+class ConfigurationError(DomainError):
     """Values that can't be used: what is wrong with each, by the path of its key; the empty path is the key itself."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
@@ -130,7 +130,7 @@ def url(value: Any) -> str:
     """
     found = text(2000)(value).strip()
     try:
-        door().check_url(found)
+        outbound_client().check_url(found)
         refusal = AddressPolicy(tuple(settings.PRIVATE_NETWORKS)).refusal(urlsplit(found).hostname or "")
     except OutboundError as error:
         raise _wrong(f"can't be used: {error}".rstrip(".")) from None

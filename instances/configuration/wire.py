@@ -17,8 +17,8 @@ from instances.configuration import values
 from instances.configuration.config_keys import (
     KEYS,
     POLLS,
+    InstanceConfig,
     Key,
-    Wanted,
 )
 from instances.configuration.polls import is_blank
 from instances.configuration.values import ConfigurationError
@@ -27,11 +27,11 @@ from instances.secrets import MASK, Secret, SecretUnreadableError
 
 
 def read_configuration(
-    given: Mapping[str, Any], *, base: Wanted, stored: Wanted | None = None, whole: bool = True
-) -> Wanted:
+    given: Mapping[str, Any], *, base: InstanceConfig, stored: InstanceConfig | None = None, whole: bool = True
+) -> InstanceConfig:
     """Give what is wanted: `base` with the given keys in it, whole and valid.
 
-    `base` is an empty `Wanted()` where the configuration replaces, the stored one where it is merged into that.
+    `base` is an empty `InstanceConfig()` where the configuration replaces, the stored one where it is merged into that.
     Masks take what `stored` holds. Unless it is to be `whole`, keys that are not given may lack.
     Raises ConfigurationError that names every key at fault.
     """
@@ -42,14 +42,14 @@ def read_configuration(
             found[key.field] = _read(key, value, base=base, stored=stored)
         except ConfigurationError as error:
             problems |= {f"{key.name}.{path}" if path else key.name: text for path, text in error.problems.items()}
-    wanted = replace(base, **found)
-    if not wanted.polls:
-        wanted = replace(wanted, polls=default_polls())
-    lacking = {name: text for name, text in _lacking(wanted).items() if whole or name in given}
+    config = replace(base, **found)
+    if not config.polls:
+        config = replace(config, polls=default_polls())
+    lacking = {name: text for name, text in _lacking(config).items() if whole or name in given}
     problems |= {name: text for name, text in lacking.items() if name not in problems}
     if problems:
         raise ConfigurationError(problems)
-    return wanted
+    return config
 
 
 def _known(given: Mapping[str, Any]) -> list[tuple[Key, Any]]:
@@ -62,7 +62,7 @@ def _known(given: Mapping[str, Any]) -> list[tuple[Key, Any]]:
     return found
 
 
-def _read(key: Key, value: Any, *, base: Wanted, stored: Wanted | None) -> Any:
+def _read(key: Key, value: Any, *, base: InstanceConfig, stored: InstanceConfig | None) -> Any:
     if key.name == POLLS and (is_blank(value) or value in ({}, "{}")):
         return base.polls  # a blank must not silently drop what is watched
     if is_blank(value):
@@ -86,11 +86,11 @@ def _unmask(value: Any, stored: Any) -> Any:
     return {name: kept.get(name.lower(), text) if text == MASK else text for name, text in given.items()}
 
 
-def _lacking(wanted: Wanted) -> dict[str, str]:
-    lacking = {key.name: "is required" for key in KEYS if key.required and not getattr(wanted, key.field)}
-    if wanted.events_enabled and not wanted.callback_url:
+def _lacking(config: InstanceConfig) -> dict[str, str]:
+    lacking = {key.name: "is required" for key in KEYS if key.required and not getattr(config, key.field)}
+    if config.events_enabled and not config.callback_url:
         lacking["event.notification.callback.url"] = "is required when events are enabled"
-    if wanted.basic_username and any(name.lower() == "authorization" for name in wanted.callback_headers):
+    if config.basic_username and any(name.lower() == "authorization" for name in config.callback_headers):
         lacking["event.notification.callback.headers"] = "holds Authorization beside a Basic user; choose one"
     return lacking
 
@@ -104,19 +104,19 @@ def default_polls() -> dict[str, dict[str, Any]]:
     }
 
 
-def wanted_of(instance: Instance) -> Wanted:
+def config_of(instance: Instance) -> InstanceConfig:
     """Give what is stored of an instance, its secrets opened.
 
     One that no encryption key opens counts as not given: it is asked for again by name, instead of an error for ever.
     """
     plain: dict[str, Any] = {}
-    for column in fields(Wanted):
+    for column in fields(InstanceConfig):
         if column.name in ("polls", "vendor_type"):
             continue
         value = getattr(instance, column.name)
         plain[column.name] = _opened(value) if isinstance(value, Secret) else "" if value is None else value
     plain["callback_headers"] = json.loads(plain["callback_headers"] or "{}")
-    return Wanted(**plain, polls=polls_of(instance))
+    return InstanceConfig(**plain, polls=polls_of(instance))
 
 
 def _opened(secret: Secret) -> str:

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from cwconnect.core.errors import Conflict
+from cwconnect.core.errors import ConflictError
 from instances.accounts import account_exists, create_first_account, is_first_start_code
 from instances.models import Membership
 from instances.pages.access import (
@@ -78,7 +78,7 @@ def _make_first_account(request: HttpRequest, given: dict[str, str]) -> HttpResp
         account = create_first_account(
             username=given["username"], password=given["password"], organization_name=given["organization"]
         )
-    except Conflict:
+    except ConflictError:
         return redirect("signin")
     login(request, account, backend="django.contrib.auth.backends.ModelBackend")
     return redirect("overview")

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
-from instances.configuration.config_keys import Wanted
+from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.values import ConfigurationError
 from instances.secrets import MASK
 
@@ -170,7 +170,7 @@ class NewInstanceForm(ConnectionForm, NotifyForm, NameForm):
 class EditForm(WireForm):
     """A form over what is stored: secrets left empty stay what they are, and never show."""
 
-    def __init__(self, *args: Any, stored: Wanted, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, stored: InstanceConfig, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.stored = stored
         for field in self._secrets():
@@ -195,7 +195,7 @@ class EditForm(WireForm):
 class EditConnectionForm(EditForm, ConnectionForm):
     """The connection of an instance."""
 
-    def __init__(self, *args: Any, stored: Wanted, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, stored: InstanceConfig, **kwargs: Any) -> None:
         known = stored.base_url in dict(SITES)
         columns = ("base_url", "company", "client_id")
         initial = {column: getattr(stored, column) for column in columns}
@@ -217,7 +217,7 @@ class EditNotifyForm(EditForm, NotifyForm):
 
     drop_signature_key = forms.BooleanField(label="Remove the signature key: sign nothing", required=False)
 
-    def __init__(self, *args: Any, stored: Wanted, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, stored: InstanceConfig, **kwargs: Any) -> None:
         columns = ("callback_url", "refresh_interval", "basic_username")
         initial: dict[str, Any] = {column: getattr(stored, column) for column in columns}
         initial["callback_headers"] = "\n".join(f"{name}: {MASK}" for name in stored.callback_headers)
@@ -235,17 +235,17 @@ class EditNotifyForm(EditForm, NotifyForm):
             given["event.notification.basic.password"] = ""
         return given
 
-    def sent_otherwise(self, wanted: Wanted) -> list[str]:
-        """Name the fields by which a notification is sent otherwise, as `wanted` was read from them, than is stored."""
+    def sent_otherwise(self, config: InstanceConfig) -> list[str]:
+        """Name the fields by which a notification is sent otherwise, as `config` was read from them, than is stored."""
         wired = [(name, field) for name, field in self.fields.items() if hasattr(field, "wire")]
         fields = [(name, field) for name, field in wired if name != "refresh_interval"]
-        return [str(each.label) for name, each in fields if getattr(wanted, name) != getattr(self.stored, name)]
+        return [str(each.label) for name, each in fields if getattr(config, name) != getattr(self.stored, name)]
 
 
 class EditNameForm(NameForm):
     """What an instance is called."""
 
-    def __init__(self, data: Any, *, name: str, tags: list[str], stored: Wanted) -> None:
+    def __init__(self, data: Any, *, name: str, tags: list[str], stored: InstanceConfig) -> None:
         super().__init__(data, initial={"name": name, "tags": ", ".join(tags), "filter_nulls": stored.filter_nulls})
 
 

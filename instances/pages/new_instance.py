@@ -12,8 +12,8 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import trigger_client_event
 
 from cwconnect.connectwise.catalogue import all_resources
-from cwconnect.core.errors import Refusal
-from instances.configuration.config_keys import POLLS, Wanted
+from cwconnect.core.errors import DomainError
+from instances.configuration.config_keys import POLLS, InstanceConfig
 from instances.configuration.values import ConfigurationError
 from instances.configuration.wire import read_configuration
 from instances.connection_test import check_connection, count_resources
@@ -43,8 +43,8 @@ def new_instance(request: PageRequest) -> HttpResponse:
         initial = {"events_enabled": True, "signature_key": new_signature_key()}
         return _show(request, NewInstanceForm(initial=initial), blank_choices())
     form = NewInstanceForm(request.POST)
-    wanted, problems = _read(request, form)
-    if wanted is None or form.errors:
+    config, problems = _read(request, form)
+    if config is None or form.errors:
         return _show(request, form, posted_choices(request.POST, problems), problems)
     user, secrets = _api_user(request)
     try:
@@ -53,30 +53,30 @@ def new_instance(request: PageRequest) -> HttpResponse:
             user=user,
             name=form.cleaned_data["name"],
             tags=form.tag_list(),
-            wanted=wanted,
+            config=config,
         )
-    except Refusal as refusal:
-        form.add_error(None, words_of(refusal))
+    except DomainError as error:
+        form.add_error(None, words_of(error))
         return _show(request, form, posted_choices(request.POST))
     url = settings.PUBLIC_URL.rstrip("/") or f"{request.scheme}://{request.get_host()}"
-    made = {"instance": instance, "token": token, "secrets": secrets, "url": url, "resource": next(iter(wanted.polls))}
-    made["signature_key"] = wanted.signature_key
+    made = {"instance": instance, "token": token, "secrets": secrets, "url": url, "resource": next(iter(config.polls))}
+    made["signature_key"] = config.signature_key
     return render(request, "instances/created.html", made)
 
 
-def _read(request: PageRequest, form: NewInstanceForm) -> tuple[Wanted | None, dict[str, str]]:
+def _read(request: PageRequest, form: NewInstanceForm) -> tuple[InstanceConfig | None, dict[str, str]]:
     """Read form and resources into what is wanted; what is wrong goes beside its field, the rest is given."""
     form.is_valid()  # goes on with what could be read, so that all that is wrong is said at once
-    given, problems, wanted = form.wire(), dict[str, str](), None
+    given, problems, config = form.wire(), dict[str, str](), None
     try:
         given[POLLS] = chosen_polls(posted_choices(request.POST))
     except ConfigurationError as error:
         problems |= error.problems
     try:
-        wanted = read_configuration(given, base=Wanted())
+        config = read_configuration(given, base=InstanceConfig())
     except ConfigurationError as error:
         problems |= error.problems
-    return (None, form.blame(ConfigurationError(problems))) if problems else (wanted, {})
+    return (None, form.blame(ConfigurationError(problems))) if problems else (config, {})
 
 
 def _api_user(request: PageRequest) -> tuple[ApiUser, Any]:
@@ -102,10 +102,10 @@ def _show(
 def test_connection(request: PageRequest) -> HttpResponse:
     """Say whether the connection in the form works, and if not, what is wrong."""
     form = ConnectionForm(request.POST)
-    wanted = _connection(form)
-    if wanted is None:
+    config = _connection(form)
+    if config is None:
         return render(request, "parts/finding.html", {"lacking": form, "not_done": "Not tested yet."})
-    finding = check_connection(wanted.connection)
+    finding = check_connection(config.connection)
     answer = render(request, "parts/finding.html", {"finding": finding})
     return trigger_client_event(answer, "connected") if finding.tone != "bad" else answer
 
@@ -115,18 +115,18 @@ def test_connection(request: PageRequest) -> HttpResponse:
 @operator_page
 def resource_counts(request: PageRequest) -> HttpResponse:
     """Say how many records each resource of the catalogue has at the connection in the form."""
-    wanted = _connection(ConnectionForm(request.POST))
-    if wanted is None:
+    config = _connection(ConnectionForm(request.POST))
+    if config is None:
         return HttpResponse(status=204)
-    counts = count_resources(wanted.connection, all_resources())
+    counts = count_resources(config.connection, all_resources())
     return render(request, "parts/resource_counts.html", {"counts": counts})
 
 
-def _connection(form: ConnectionForm) -> Wanted | None:
+def _connection(form: ConnectionForm) -> InstanceConfig | None:
     """Give the connection that was typed; None if it can't be one, with what is wrong beside the fields."""
     if form.is_valid():
         try:
-            return read_configuration(form.wire(), base=Wanted(), whole=False)
+            return read_configuration(form.wire(), base=InstanceConfig(), whole=False)
         except ConfigurationError as error:
             form.blame(error)
     return None

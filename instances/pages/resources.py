@@ -10,10 +10,10 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
 from cwconnect.connectwise.catalogue import all_resources
-from cwconnect.core.errors import Refusal
+from cwconnect.core.errors import DomainError
 from instances.configuration.config_keys import POLLS
 from instances.configuration.values import ConfigurationError
-from instances.configuration.wire import polls_of, read_configuration, wanted_of
+from instances.configuration.wire import config_of, polls_of, read_configuration
 from instances.models import Instance
 from instances.pages.access import PageRequest, operator_page
 from instances.pages.resource_choice import (
@@ -68,18 +68,18 @@ def _changed(instance: Instance, polls: Polls, choice: Choice, *, remove: bool, 
     rest = {name: poll for name, poll in polls.items() if name != choice.name}
     if remove and not rest:
         return "It is the only resource. Switch the instance's events off instead, or add another resource first."
-    stored = wanted_of(instance)
+    stored = config_of(instance)
     try:
         changed = dict(configuration_of(choice)) | {"enabled": enabled}
-        wanted_polls = rest if remove else {**polls, choice.name: changed}
-        wanted = read_configuration({POLLS: wanted_polls}, base=stored, stored=stored)
-        change_instance(instance, wanted=wanted, from_now=[choice.name] if from_now else ())
-    except Refusal as refusal:
+        config_polls = rest if remove else {**polls, choice.name: changed}
+        config = read_configuration({POLLS: config_polls}, base=stored, stored=stored)
+        change_instance(instance, config=config, from_now=[choice.name] if from_now else ())
+    except DomainError as refusal:
         return _words_about(choice.name, refusal)
     return ""
 
 
-def _words_about(name: str, refusal: Refusal) -> str:
+def _words_about(name: str, refusal: DomainError) -> str:
     if isinstance(refusal, ConfigurationError):
         return " ".join(
             f"{path.removeprefix(f'{POLLS}.{name}').lstrip('.')} {text}".strip() + "."
@@ -99,9 +99,9 @@ def add_resource(request: PageRequest, number: int) -> HttpResponse:
         patch = {"url": request.POST["url"].strip()} if request.POST.get("url", "").strip() else {}
         try:
             if not name:
-                raise Refusal("Choose a resource, or name one.")
+                raise DomainError("Choose a resource, or name one.")
             add_poll(instance, name, copy_of=source, patch=patch, enabled=True)
-        except Refusal as refusal:
+        except DomainError as refusal:
             error = _words_about(name, refusal)
         else:
             messages.success(request, f"{name} is watched from now on.")

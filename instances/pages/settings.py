@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from cwconnect.core.errors import Refusal
-from instances.configuration.config_keys import Wanted
+from cwconnect.core.errors import DomainError
+from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.values import ConfigurationError
-from instances.configuration.wire import read_configuration, wanted_of
+from instances.configuration.wire import config_of, read_configuration
 from instances.connection_test import check_connection
 from instances.models import Instance
 from instances.pages.access import PageRequest, operator_page
@@ -27,7 +27,7 @@ from instances.pages.forms import (
 )
 from instances.provisioning import change_instance, delete_instance, set_enabled
 
-MakeForm = Callable[[Any, Instance, Wanted], WireForm]
+MakeForm = Callable[[Any, Instance, InstanceConfig], WireForm]
 
 _FORMS: dict[str, MakeForm] = {
     "connection": lambda data, instance, stored: EditConnectionForm(data, stored=stored),
@@ -41,7 +41,7 @@ _FORMS: dict[str, MakeForm] = {
 def instance_settings(request: PageRequest, number: int) -> HttpResponse:
     """Show and change an instance's connection, where its events go, and its name; each part for itself."""
     instance = request.person.instance(number)
-    stored = wanted_of(instance)
+    stored = config_of(instance)
     sent = request.POST.get("part", "") if request.method == "POST" else ""
     forms = {part: make(request.POST if part == sent else None, instance, stored) for part, make in _FORMS.items()}
     if sent in forms and _saved(request, instance, stored, forms[sent]):
@@ -54,27 +54,27 @@ def instance_settings(request: PageRequest, number: int) -> HttpResponse:
     return render(request, "instances/settings.html", context, status=422 if sent else 200)
 
 
-def _saved(request: HttpRequest, instance: Instance, stored: Wanted, form: WireForm) -> bool:
+def _saved(request: HttpRequest, instance: Instance, stored: InstanceConfig, form: WireForm) -> bool:
     """Change the instance as the form says; what is wrong goes into the form."""
     if not form.is_valid():
         return False
     name = form.cleaned_data.get("name")
     tags = form.tag_list() if isinstance(form, EditNameForm) else None
     try:
-        wanted = read_configuration(form.wire(), base=stored, stored=stored)
-        change_instance(instance, wanted=wanted, name=name, tags=tags)
+        config = read_configuration(form.wire(), base=stored, stored=stored)
+        change_instance(instance, config=config, name=name, tags=tags)
     except ConfigurationError as error:
         for path, text in form.blame(error).items():
             form.add_error(None, f"{path}: {text}")
-    except Refusal as refusal:
-        form.add_error(None, words_of(refusal))
+    except DomainError as error:
+        form.add_error(None, words_of(error))
     return not form.errors
 
 
-def words_of(refusal: Refusal) -> str:
+def words_of(error: DomainError) -> str:
     """Give a refusal with ConnectWise's own words."""
-    words = f" ConnectWise says: “{refusal.provider_message}”" if refusal.provider_message else ""
-    return f"{refusal.message}{words}"
+    words = f" ConnectWise says: “{error.provider_message}”" if error.provider_message else ""
+    return f"{error.message}{words}"
 
 
 @require_POST
@@ -83,17 +83,17 @@ def words_of(refusal: Refusal) -> str:
 def test_stored_connection(request: PageRequest, number: int) -> HttpResponse:
     """Say whether the connection in the form works, with the stored keys where none were typed."""
     instance = request.person.instance(number)
-    stored = wanted_of(instance)
+    stored = config_of(instance)
     form = EditConnectionForm(request.POST if request.POST.get("company") else None, stored=stored)
     if not form.is_bound:
         return render(request, "parts/finding.html", {"finding": check_connection(stored.connection)})
     if form.is_valid():
         try:
-            wanted = read_configuration(form.wire(), base=stored, stored=stored)
+            config = read_configuration(form.wire(), base=stored, stored=stored)
         except ConfigurationError as error:
             form.blame(error)
         else:
-            return render(request, "parts/finding.html", {"finding": check_connection(wanted.connection)})
+            return render(request, "parts/finding.html", {"finding": check_connection(config.connection)})
     return render(request, "parts/finding.html", {"lacking": form})
 
 
@@ -103,13 +103,13 @@ def switch_events(request: PageRequest, number: int) -> HttpResponse:
     instance = request.person.instance(number)
     if request.method != "POST":
         return redirect("instance-page", number) if instance.events_enabled else _ask_from_when(request, instance)
-    stored, on = wanted_of(instance), request.POST.get("on") == "true"
+    stored, on = config_of(instance), request.POST.get("on") == "true"
     from_now = on and request.POST.get("from") == "now"
     try:
-        wanted = read_configuration({"event.notification.enabled": on}, base=stored, stored=stored)
-        change_instance(instance, wanted=wanted, from_now=wanted.polls.keys() if from_now else ())
-    except Refusal as refusal:
-        return _ask_from_when(request, instance, error=words_of(refusal), from_now=from_now)
+        config = read_configuration({"event.notification.enabled": on}, base=stored, stored=stored)
+        change_instance(instance, config=config, from_now=config.polls.keys() if from_now else ())
+    except DomainError as error:
+        return _ask_from_when(request, instance, error=words_of(error), from_now=from_now)
     messages.success(request, _switched(on=on, from_now=from_now))
     return redirect("instance-page", number)
 

@@ -15,9 +15,9 @@ from cwconnect.outbound.display import bare_url
 from instances.admin import as_key, indented
 from polling.admin.base import NOTHING, ResourceFilter, chosen_by, link_to, link_to_those, say, sent_again
 from polling.admin.keyset_admin import (
+    KeysetAdmin,
     Shown,
     Sought,
-    WalkedAdmin,
     named,
 )
 from polling.delivery.replay.replays import replay_notifications
@@ -72,7 +72,7 @@ class EventInline(_Inline, admin.TabularInline[Event, Notification]):
 
 
 @admin.register(Notification)
-class NotificationAdmin(WalkedAdmin):
+class NotificationAdmin(KeysetAdmin):
     """Notifications with their events and their attempts."""
 
     list_display = (
@@ -195,7 +195,7 @@ class OutcomeFilter(admin.SimpleListFilter):
 
 
 @admin.register(DeliveryAttempt)
-class DeliveryAttemptAdmin(_Attempts, WalkedAdmin):
+class DeliveryAttemptAdmin(_Attempts, KeysetAdmin):
     """Every POST made."""
 
     list_display = (

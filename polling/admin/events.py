@@ -18,9 +18,9 @@ from polling.admin.base import (
     sent_again,
 )
 from polling.admin.keyset_admin import (
+    KeysetAdmin,
     Shown,
     Sought,
-    WalkedAdmin,
     named,
 )
 from polling.delivery.replay.replays import replay_notifications
@@ -38,7 +38,7 @@ def delivery_of(event: Event) -> str:
 
 
 @admin.register(Event)
-class EventAdmin(WalkedAdmin):
+class EventAdmin(KeysetAdmin):
     """The history of changes, from the run that found each to the notification that told it."""
 
     list_display = ("id", "polled_at", "kind", "object_type", "object_id", "of_instance", "delivery")

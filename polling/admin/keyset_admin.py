@@ -25,8 +25,8 @@ from polling.admin.base import ReadOnlyAdmin, page_of
 from polling.admin.export import Columns, csv_response
 from polling.admin.periods import LEVELS, Step, drill_down, period_of
 from polling.reports.keyset_walk import (
+    KeysetWalk,
     Stretch,
-    Walk,
     walk,
     walk_all,
 )
@@ -40,11 +40,11 @@ class Sought:
     indexed: bool = True
 
 
-class WalkedChangeList(ChangeList):
+class KeysetChangeList(ChangeList):
     """A page of the walk, with the way to the next, and the drill-down by date."""
 
     stretch: Stretch[Any]
-    model_admin: WalkedAdmin
+    model_admin: KeysetAdmin
 
     def get_results(self, request: HttpRequest) -> None:
         """Read one page; nothing is counted."""
@@ -64,10 +64,10 @@ class WalkedChangeList(ChangeList):
         sought = self._sought()
         return rows.filter(sought.condition) if sought else rows
 
-    def how(self) -> Walk:
+    def how(self) -> KeysetWalk:
         """Tell how they are walked: from and to the times of the period, in slices unless an index finds them."""
         since, until = period_of(self.period) if self.period else (None, None)
-        return Walk(str(self.date_hierarchy), since=since, until=until, sliced=self._is_sliced())
+        return KeysetWalk(str(self.date_hierarchy), since=since, until=until, sliced=self._is_sliced())
 
     @property
     def period(self) -> dict[str, int]:
@@ -120,7 +120,7 @@ class WalkedChangeList(ChangeList):
         return {"title": step.title, "link": self.get_query_string(wanted, [f"{self.date_hierarchy}__"])}
 
 
-class WalkedAdmin(ReadOnlyAdmin):
+class KeysetAdmin(ReadOnlyAdmin):
     """A table with millions of rows, newest first.
 
     `anchors` are the parameters whose rows an index finds, `own_index` one whose rows an index finds in the order of
@@ -145,7 +145,7 @@ class WalkedAdmin(ReadOnlyAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Walk."""
-        return WalkedChangeList
+        return KeysetChangeList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Say what the list is."""
@@ -165,13 +165,13 @@ class WalkedAdmin(ReadOnlyAdmin):
             matching = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return redirect(page_of(self.model, "changelist"))
-        assert isinstance(matching, WalkedChangeList)  # noqa: S101  (get_changelist gives no other)
+        assert isinstance(matching, KeysetChangeList)  # noqa: S101  (get_changelist gives no other)
         return self._csv(walk_all(matching.matching(), matching.how()))
 
     @admin.action(description="Export the selected as CSV", permissions=["view"])
     def export_selected(self, request: HttpRequest, rows: QuerySet[Any]) -> StreamingHttpResponse:
         """Stream the selected rows, newest first."""
-        return self._csv(walk_all(rows, Walk(str(self.date_hierarchy), sliced=False)))
+        return self._csv(walk_all(rows, KeysetWalk(str(self.date_hierarchy), sliced=False)))
 
     def _csv(self, rows: Iterator[Model]) -> StreamingHttpResponse:
         return csv_response(f"{self.opts.verbose_name_plural}-{timezone.localdate():%Y-%m-%d}", self.csv_columns, rows)

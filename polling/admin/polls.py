@@ -11,9 +11,9 @@ from instances.admin import as_key
 from instances.models import ResourcePoll
 from polling.admin.base import NOTHING, PollNameFilter, ReadOnlyAdmin, chosen_by, link_to, link_to_those, say
 from polling.admin.keyset_admin import (
+    KeysetAdmin,
     Shown,
     Sought,
-    WalkedAdmin,
     named,
 )
 from polling.detection.deletes.deletions import (
@@ -23,14 +23,14 @@ from polling.detection.deletes.deletions import (
     release_held,
     sweep_now,
 )
-from polling.models import Absence, Event, PollRun, PollState, Repair, Verification
+from polling.models import Event, MissingRecord, PollRun, PollState, Repair, Verification
 from polling.workers.due import PAUSED, make_due
 
 _SHOWN = 20
 
 
 @admin.register(PollRun)
-class PollRunAdmin(WalkedAdmin):
+class PollRunAdmin(KeysetAdmin):
     """Runs of polls: what they read, and why one failed."""
 
     list_display = (
@@ -212,6 +212,6 @@ def _polls(states: QuerySet[PollState]) -> list[ResourcePoll]:
 
 def _holding(states: QuerySet[PollState]) -> tuple[list[PollState], list[ResourcePoll]]:
     """Part polls into those that hold deletes back and those that hold none."""
-    held = Exists(Absence.objects.filter(resource_poll=OuterRef("pk"), standing=Absence.Standing.HELD))
+    held = Exists(MissingRecord.objects.filter(resource_poll=OuterRef("pk"), status=MissingRecord.Status.HELD))
     rows = states.annotate(holds=held).select_related("resource_poll__instance__organization")
     return [row for row in rows if row.holds], [row.resource_poll for row in rows if not row.holds]

@@ -20,7 +20,7 @@ from polling.models import Alert, Health, PollState
 _SHOWN = 5
 
 
-def tell_refusals(now: datetime) -> int:
+def raise_auth_alerts(now: datetime) -> int:
     """Raise an alert for each instance newly refused, and end those of instances no longer so; give how many."""
     begun = _begin(now)
     return begun + sum(_end(alert, now) for alert in _open().select_related("instance"))

@@ -19,17 +19,17 @@ PER_INSTANCE = 8
 PER_HOST = 12
 FIRST = 2
 PROBES = 8
-TURN_SECONDS = 0.1  # what a turn may take: the longest that an answer's commit, or a crash, has to reckon with
-LONGEST_TURN = 32
+BATCH_SECONDS = 0.1  # what a turn may take: the longest that an answer's commit, or a crash, has to reckon with
+LONGEST_BATCH = 32
 MOST = 256  # notifications under way at a time: their bodies are held in memory
 _WEIGHT = 0.2  # of the newest delivery, in the mean of how long they take
 
 
 @dataclass
-class Earned:
-    """What one host has earned: `turns` beside each other, and the `seconds` that it takes a delivery by."""
+class HostStats:
+    """What one host has earned: `batches` beside each other, and the `seconds` that it takes a delivery by."""
 
-    turns: int = FIRST
+    batches: int = FIRST
     seconds: float | None = None
 
     @property
@@ -37,10 +37,10 @@ class Earned:
         """How many notifications one of its turns may have; one while nothing, or a failure, is known of it."""
         if self.seconds is None:
             return 1
-        return max(1, min(LONGEST_TURN, int(TURN_SECONDS / max(self.seconds, 1e-6))))
+        return max(1, min(LONGEST_BATCH, int(BATCH_SECONDS / max(self.seconds, 1e-6))))
 
 
-class Trust:
+class AdaptiveLimits:
     """What each host has earned.
 
     Two turns at first, one more for each delivery, half of them after a failure: a host that hangs thus binds two
@@ -48,25 +48,25 @@ class Trust:
     """
 
     def __init__(self) -> None:
-        self._earned: dict[str, Earned] = defaultdict(Earned)
+        self._stats: dict[str, HostStats] = defaultdict(HostStats)
 
-    def of(self, host: str) -> Earned:
+    def of(self, host: str) -> HostStats:
         """Give what the host has earned."""
-        return self._earned[host]
+        return self._stats[host]
 
     def learn(self, host: str, *, delivered: bool, seconds: float) -> None:
         """Take in how an attempt went."""
-        earned = self._earned[host]
+        stats = self._stats[host]
         if not delivered:
-            earned.turns, earned.seconds = max(earned.turns // 2, FIRST), None
+            stats.batches, stats.seconds = max(stats.batches // 2, FIRST), None
             return
-        earned.turns = min(earned.turns + 1, PER_HOST)
-        before = seconds if earned.seconds is None else earned.seconds
-        earned.seconds = before + _WEIGHT * (seconds - before)
+        stats.batches = min(stats.batches + 1, PER_HOST)
+        before = seconds if stats.seconds is None else stats.seconds
+        stats.seconds = before + _WEIGHT * (seconds - before)
 
 
 @dataclass(eq=False)
-class Turn:
+class Batch:
     """Notifications of an instance that one thread sends one after another, until one fails or the time is up.
 
     `over` is what the thread sets then: what is left is not sent, and goes back.
@@ -82,49 +82,49 @@ class Turn:
         """Take in how one of them went; by the thread."""
         now = time.monotonic()
         self.over = self.over or not delivered or now > self._ends
-        self._ends = min(self._ends, now + TURN_SECONDS)
+        self._ends = min(self._ends, now + BATCH_SECONDS)
 
 
-class Shares:
+class ConcurrencyLimiter:
     """What is taken of each share while a claim is being made.
 
-    `running` holds the turn of each notification under way, `room` says how many turns may be begun beside those.
+    `running` holds the turn of each notification under way, `capacity` says how many turns may be begun beside those.
     """
 
-    def __init__(self, room: int, running: Collection[Turn], trust: Trust) -> None:
-        self.room, self.places = room, MOST - len(running)
+    def __init__(self, capacity: int, running: Collection[Batch], limits: AdaptiveLimits) -> None:
+        self.capacity, self.slots = capacity, MOST - len(running)
         self._running = set(running)
-        self._instances = Counter(turn.instance_id for turn in self._running)
-        self._hosts = Counter(turn.host for turn in self._running)
-        self._begun: dict[int, list[Turn]] = defaultdict(list)
-        self._trust = trust
+        self._instances = Counter(batch.instance_id for batch in self._running)
+        self._hosts = Counter(batch.host for batch in self._running)
+        self._begun: dict[int, list[Batch]] = defaultdict(list)
+        self._limits = limits
 
     def full_instances(self) -> set[int]:
         """Give the instances with requests in flight that may have no further turn."""
-        return {turn.instance_id for turn in self._running if not self._has_room(turn.instance_id, turn.host)}
+        return {batch.instance_id for batch in self._running if not self._has_capacity(batch.instance_id, batch.host)}
 
-    def take(self, instance_id: int, host: str) -> Turn | None:
+    def take(self, instance_id: int, host: str) -> Batch | None:
         """Take a place for a notification: in a turn of its own while there is room, else in the shortest begun."""
-        turn = self._begin(instance_id, host) or self._shortest(instance_id, host)
-        if turn is not None:
-            turn.length += 1
-            self.places -= 1
-        return turn
+        batch = self._begin(instance_id, host) or self._shortest(instance_id, host)
+        if batch is not None:
+            batch.length += 1
+            self.slots -= 1
+        return batch
 
-    def _begin(self, instance_id: int, host: str) -> Turn | None:
-        if not self._has_room(instance_id, host):
+    def _begin(self, instance_id: int, host: str) -> Batch | None:
+        if not self._has_capacity(instance_id, host):
             return None
-        turn = Turn(instance_id, host)
-        self._begun[instance_id].append(turn)
-        self.room -= 1
+        batch = Batch(instance_id, host)
+        self._begun[instance_id].append(batch)
+        self.capacity -= 1
         self._instances[instance_id] += 1
         self._hosts[host] += 1
-        return turn
+        return batch
 
-    def _shortest(self, instance_id: int, host: str) -> Turn | None:
-        shortest = min(self._begun[instance_id], key=lambda turn: turn.length, default=None)
-        return shortest if shortest is not None and shortest.length < self._trust.of(host).length else None
+    def _shortest(self, instance_id: int, host: str) -> Batch | None:
+        shortest = min(self._begun[instance_id], key=lambda batch: batch.length, default=None)
+        return shortest if shortest is not None and shortest.length < self._limits.of(host).length else None
 
-    def _has_room(self, instance_id: int, host: str) -> bool:
-        mine = self._instances[instance_id] < PER_INSTANCE and self._hosts[host] < self._trust.of(host).turns
-        return self.room > 0 and self.places > 0 and mine
+    def _has_capacity(self, instance_id: int, host: str) -> bool:
+        mine = self._instances[instance_id] < PER_INSTANCE and self._hosts[host] < self._limits.of(host).batches
+        return self.capacity > 0 and self.slots > 0 and mine

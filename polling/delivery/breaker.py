@@ -60,7 +60,7 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Tally:
+class ReceiverResults:
     """What attempts at one receiver came to: how many failed, whether one was delivered, what the last failure was."""
 
     receiver_id: int
@@ -179,13 +179,13 @@ def give_back_probes(receiver_ids: Iterable[int], now: datetime) -> None:
     Receiver.objects.filter(pk__in=list(receiver_ids), open_until__isnull=False).update(open_until=now)
 
 
-def note_tallies(tallies: Iterable[Tally], now: datetime) -> None:
+def note_results(results_of_receivers: Iterable[ReceiverResults], now: datetime) -> None:
     """Open and close breakers by what attempts came to; inside the transaction that writes their results."""
-    ordered = sorted(tallies, key=lambda tally: tally.receiver_id)
-    _close([tally.receiver_id for tally in ordered if tally.delivered], now)
-    for tally in ordered:
-        if not tally.delivered and tally.failures:
-            _count_failures(tally, now)
+    ordered = sorted(results_of_receivers, key=lambda results: results.receiver_id)
+    _close([results.receiver_id for results in ordered if results.delivered], now)
+    for results in ordered:
+        if not results.delivered and results.failures:
+            _count_failures(results, now)
 
 
 def _close(receiver_ids: Sequence[int], now: datetime) -> None:
@@ -203,18 +203,18 @@ def _close(receiver_ids: Sequence[int], now: datetime) -> None:
                 rearm(instance, now)
 
 
-def _count_failures(tally: Tally, now: datetime) -> None:
-    rows = Receiver.objects.filter(pk=tally.receiver_id)
-    rows.update(failures=F("failures") + tally.failures)
+def _count_failures(results: ReceiverResults, now: datetime) -> None:
+    rows = Receiver.objects.filter(pk=results.receiver_id)
+    rows.update(failures=F("failures") + results.failures)
     opened = rows.filter(failures__gte=OPEN_AFTER, open_until=None).update(
-        open_until=now + probe_wait(0, tally.retry_after), opened_at=now, probes=0
+        open_until=now + probe_wait(0, results.retry_after), opened_at=now, probes=0
     )
     if opened:
-        delivery_alerts.warn_of_breaker(rows.select_related("organization").get(), tally.reason, now)
-    elif tally.probed:
+        delivery_alerts.warn_of_breaker(rows.select_related("organization").get(), results.reason, now)
+    elif results.probed:
         probes = rows.values_list("probes", flat=True).get() + 1
         rows.filter(open_until__isnull=False).update(
-            probes=probes, open_until=now + probe_wait(probes, tally.retry_after)
+            probes=probes, open_until=now + probe_wait(probes, results.retry_after)
         )
 
 

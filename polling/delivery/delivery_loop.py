@@ -20,13 +20,13 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from cwconnect.outbound import NOTIFICATION_LIMITS
-from instances.connections import door
-from polling.delivery.adaptive_limits import Trust, Turn
-from polling.delivery.delivery_request import Outcome, Parcel
-from polling.delivery.prepare import pack
+from instances.connections import outbound_client
+from polling.delivery.adaptive_limits import AdaptiveLimits, Batch
+from polling.delivery.delivery_request import DeliveryRequest, Outcome
+from polling.delivery.prepare import prepare
 from polling.delivery.replay.replays import queue_due_replays
 from polling.delivery.results import write_results
-from polling.delivery.scheduler import Choice, Chooser
+from polling.delivery.scheduler import Choice, Scheduler
 from polling.models import Notification
 from polling.workers.leases import claim, release_or_owe
 from polling.workers.loop import Loop, never
@@ -38,7 +38,7 @@ THREADS = 32
 QUEUEING_SECONDS = 5.0
 WRITES = 4  # times that results are written before they are given up: a repeat costs the receiver more
 
-Report = Callable[[Parcel, Outcome], None]
+Report = Callable[[DeliveryRequest, Outcome], None]
 
 
 def deliver_due(*, deadline: float, linger: float = 0.0, stopping: Callable[[], bool] = never) -> int:
@@ -62,11 +62,11 @@ def deliver_these(
     return DeliveryLoop(due, deadline=float("inf"), stopping=stopping, report=report).run()
 
 
-class DeliveryLoop(Loop[Parcel, Outcome]):
+class DeliveryLoop(Loop[DeliveryRequest, Outcome]):
     """One worker's attempts under way; `among` states what may be claimed."""
 
     threads = THREADS
-    look_every = 0.05
+    scan_every = 0.05
 
     def __init__(
         self,
@@ -77,59 +77,59 @@ class DeliveryLoop(Loop[Parcel, Outcome]):
         report: Report | None = None,
     ) -> None:
         super().__init__(deadline=deadline, stopping=stopping)
-        self.trust = Trust()
-        self._chooser = Chooser(among, self.trust, probe_length=LEASE)
+        self.limits = AdaptiveLimits()
+        self._scheduler = Scheduler(among, self.limits, probe_length=LEASE)
         self._report = report
 
-    def claim(self, room: int, running: Collection[Parcel]) -> list[Parcel]:
+    def claim(self, capacity: int, running: Collection[DeliveryRequest]) -> list[DeliveryRequest]:
         """Claim due notifications that have room at their instance and host, and write their attempts."""
         now = timezone.now()
-        choice = self._chooser.choose(room, running, now)
-        return self._claim(choice) if choice.turns else []
+        choice = self._scheduler.choose(capacity, running, now)
+        return self._claim(choice) if choice.batches else []
 
-    def _claim(self, choice: Choice) -> list[Parcel]:
+    def _claim(self, choice: Choice) -> list[DeliveryRequest]:
         now = timezone.now()
         with transaction.atomic():
             lease_end = time.monotonic() + LEASE.total_seconds()
-            due = self._chooser.due.filter(next_attempt_at__lte=now)
+            due = self._scheduler.due.filter(next_attempt_at__lte=now)
             began = {"first_attempt_at": Coalesce("first_attempt_at", Value(now))}
-            token, keys = claim(due, choice.turns, now=now, length=LEASE, **began)
+            token, keys = claim(due, choice.batches, now=now, length=LEASE, **began)
             rows = Notification.objects.filter(pk__in=keys).order_by("next_attempt_at", "pk")
-            parcels = pack(list(rows), choice, token=token, lease_end=lease_end, now=now)
-        self._chooser.settle_claim(choice, parcels, now)
-        return parcels
+            delivery_requests = prepare(list(rows), choice, token=token, lease_end=lease_end, now=now)
+        self._scheduler.settle_claim(choice, delivery_requests, now)
+        return delivery_requests
 
-    def turns(self, jobs: Iterable[Parcel]) -> Iterable[Sequence[Parcel]]:
+    def batches(self, jobs: Iterable[DeliveryRequest]) -> Iterable[Sequence[DeliveryRequest]]:
         """Group by turn, in order."""
-        turns: dict[Turn, list[Parcel]] = defaultdict(list)
+        batches: dict[Batch, list[DeliveryRequest]] = defaultdict(list)
         for job in jobs:
-            turns[job.turn].append(job)
-        return turns.values()
+            batches[job.batch].append(job)
+        return batches.values()
 
-    def request(self, job: Parcel) -> Callable[[], Outcome]:
+    def request(self, job: DeliveryRequest) -> Callable[[], Outcome]:
         """Give the POST; once the loop is halted, what a turn has left is not sent."""
-        return lambda: Outcome(sent=False) if self.halted else job.send_in_turn(door())
+        return lambda: Outcome(sent=False) if self.halted else job.send_in_batch(outbound_client())
 
-    def settle(self, done: list[tuple[Parcel, Future[Outcome]]]) -> list[Parcel]:
+    def settle(self, done: list[tuple[DeliveryRequest, Future[Outcome]]]) -> list[DeliveryRequest]:
         """Write what came of the attempts; an attempt has no further request."""
-        results = [(parcel, _outcome(parcel, future)) for parcel, future in done]
+        results = [(delivery_request, _outcome(delivery_request, future)) for delivery_request, future in done]
         _write(results)
-        self._chooser.put_back(parcel for parcel, outcome in results if not outcome.sent)
-        for parcel, outcome in results:
+        self._scheduler.put_back(delivery_request for delivery_request, outcome in results if not outcome.sent)
+        for delivery_request, outcome in results:
             if not outcome.sent:
                 continue
-            self.trust.learn(parcel.host, delivered=outcome.delivered, seconds=outcome.seconds)
+            self.limits.learn(delivery_request.host, delivered=outcome.delivered, seconds=outcome.seconds)
             if self._report is not None:
-                self._report(parcel, outcome)
+                self._report(delivery_request, outcome)
         return []
 
-    def release(self, jobs: Collection[Parcel]) -> None:
+    def release(self, jobs: Collection[DeliveryRequest]) -> None:
         """Free notifications whose answer was not waited for; their attempts stay without an end."""
         for job in jobs:
             release_or_owe(Notification, [job.notification.pk], job.token)
 
 
-def _write(results: list[tuple[Parcel, Outcome]]) -> None:
+def _write(results: list[tuple[DeliveryRequest, Outcome]]) -> None:
     """Write results, again after a deadlock or a database that was busy: what is not written is sent once more."""
     for attempt in range(1, WRITES + 1):
         try:
@@ -143,10 +143,13 @@ def _write(results: list[tuple[Parcel, Outcome]]) -> None:
             return
 
 
-def _outcome(parcel: Parcel, future: Future[Outcome]) -> Outcome:
+def _outcome(delivery_request: DeliveryRequest, future: Future[Outcome]) -> Outcome:
     try:
         return future.result()
     except Exception as error:  # a fault of ours in one attempt must not stop the others; it is kept as the attempt's
-        at = {"instance_id": parcel.envelope.instance_id, "notification_id": parcel.notification.pk}
-        log.exception("Attempt %s failed", parcel.attempt_id, extra=at)
+        at = {
+            "instance_id": delivery_request.delivery_target.instance_id,
+            "notification_id": delivery_request.notification.pk,
+        }
+        log.exception("Attempt %s failed", delivery_request.attempt_id, extra=at)
         return Outcome(error_kind="internal", error=f"A fault of cwconnect itself ({type(error).__name__}).")

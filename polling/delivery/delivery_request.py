@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from cwconnect.outbound import (
     NOTIFICATION_LIMITS,
-    Door,
     InvalidHeader,
+    OutboundClient,
     OutboundError,
     TimedOut,
     merge_headers,
@@ -22,7 +22,7 @@ from cwconnect.outbound import (
 from instances.credentials.signature_keys import signing_keys
 from instances.models import Instance
 from instances.secrets import MASK
-from polling.delivery.adaptive_limits import Turn
+from polling.delivery.adaptive_limits import Batch
 from polling.delivery.signing import signature_headers
 from polling.models import Notification
 
@@ -32,7 +32,7 @@ REPLAY_HEADER = "Elements-Webhook-Replay"
 
 
 @dataclass(frozen=True)
-class Envelope:
+class DeliveryTarget:
     """Where an instance's notifications go, and how they are signed; shared by all its parcels of a claim."""
 
     instance_id: int
@@ -43,21 +43,21 @@ class Envelope:
 
 
 @dataclass(frozen=True)
-class Parcel:
+class DeliveryRequest:
     """A claimed notification, ready to be sent. `lease_end` is in monotonic seconds: no POST begins after it.
 
-    `receiver_id` names the breaker that counts the attempt; a `probe` is sent while that is open. `turn` is the one
+    `receiver_id` names the breaker that counts the attempt; a `probe` is sent while that is open. `batch` is the one
     that a thread sends it in.
     """
 
     notification: Notification
-    envelope: Envelope
+    delivery_target: DeliveryTarget
     attempt_id: int
     started_at: datetime
     token: str
     lease_end: float
     body: bytes
-    turn: Turn
+    batch: Batch
     host: str = ""
     receiver_id: int | None = None
     probe: bool = False
@@ -67,15 +67,15 @@ class Parcel:
         ours = {"Content-Type": "application/json", "User-Agent": USER_AGENT}
         if self.notification.replay_id is not None:
             ours[REPLAY_HEADER] = "true"
-        ours |= signature_headers(self.envelope.keys, self.notification.webhook_id, timestamp, self.body)
-        return merge_headers(ours, self.envelope.extra_headers)
+        ours |= signature_headers(self.delivery_target.keys, self.notification.webhook_id, timestamp, self.body)
+        return merge_headers(ours, self.delivery_target.extra_headers)
 
-    def send_in_turn(self, door: Door) -> Outcome:
+    def send_in_batch(self, outbound_client: OutboundClient) -> Outcome:
         """Send it, unless its turn is over."""
-        if self.turn.over:
+        if self.batch.over:
             return Outcome(sent=False)
-        outcome = send(self, door)
-        self.turn.note(delivered=outcome.delivered)
+        outcome = send(self, outbound_client)
+        self.batch.note(delivered=outcome.delivered)
         return outcome
 
 
@@ -107,13 +107,13 @@ class Outcome:
         return self.error or f"The receiver answered {self.status}."
 
 
-def envelope_of(instance: Instance, now: datetime) -> Envelope:
+def delivery_target_of(instance: Instance, now: datetime) -> DeliveryTarget:
     """Open an instance's delivery settings; SecretUnreadableError if one of its secrets can't be opened."""
     headers: dict[str, Any] = orjson.loads(instance.callback_headers.reveal()) if instance.callback_headers else {}
     auth = None
     if instance.basic_username:
         auth = (instance.basic_username, instance.basic_password.reveal() if instance.basic_password else "")
-    return Envelope(
+    return DeliveryTarget(
         instance_id=instance.pk,
         url=instance.callback_url,
         keys=signing_keys(instance, now),
@@ -122,24 +122,24 @@ def envelope_of(instance: Instance, now: datetime) -> Envelope:
     )
 
 
-def send(parcel: Parcel, door: Door) -> Outcome:
+def send(delivery_request: DeliveryRequest, outbound_client: OutboundClient) -> Outcome:
     """Sign and POST, once."""
-    if time.monotonic() > parcel.lease_end - NOTIFICATION_LIMITS.total:
+    if time.monotonic() > delivery_request.lease_end - NOTIFICATION_LIMITS.total:
         return Outcome(sent=False)
     started = time.monotonic()
     try:
-        headers = parcel.headers(int(timezone.now().timestamp()))
+        headers = delivery_request.headers(int(timezone.now().timestamp()))
     except InvalidHeader as error:
         return Outcome(error_kind="invalid-header", error=str(error))
-    shown = shown_headers(headers, parcel.envelope)
+    shown = shown_headers(headers, delivery_request.delivery_target)
     try:
-        reply = door.request(
+        reply = outbound_client.request(
             "POST",
-            parcel.envelope.url,
+            delivery_request.delivery_target.url,
             headers=headers,
-            body=parcel.body,
+            body=delivery_request.body,
             limits=NOTIFICATION_LIMITS,
-            auth=parcel.envelope.auth,
+            auth=delivery_request.delivery_target.auth,
             truncate=True,
         )
     except OutboundError as error:
@@ -154,7 +154,7 @@ def send(parcel: Parcel, door: Door) -> Outcome:
     )
 
 
-def shown_headers(headers: Mapping[str, str], envelope: Envelope) -> dict[str, str]:
+def shown_headers(headers: Mapping[str, str], delivery_target: DeliveryTarget) -> dict[str, str]:
     """Give the headers as an attempt keeps them: the values that the user set are masked, they may be credentials."""
-    shown = {name: MASK if name in envelope.extra_headers else value for name, value in headers.items()}
-    return shown | ({"Authorization": MASK} if envelope.auth else {})
+    shown = {name: MASK if name in delivery_target.extra_headers else value for name, value in headers.items()}
+    return shown | ({"Authorization": MASK} if delivery_target.auth else {})

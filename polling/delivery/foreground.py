@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from cwconnect.core.terminal import progress
 from polling.delivery.delivery_loop import DeliveryLoop
-from polling.delivery.delivery_request import Outcome, Parcel
+from polling.delivery.delivery_request import DeliveryRequest, Outcome
 from polling.models import Notification
 
 
@@ -21,24 +21,24 @@ def deliver_in_foreground(
     `done` gives how many have come to their end, by whichever worker, where the caller knows; else attempts made here
     are shown.
     """
-    tally: Counter[str] = Counter(delivered=0, failed=0)
+    results: Counter[str] = Counter(delivered=0, failed=0)
     with progress(quiet=quiet) as display:
-        bar = display.add_task(title, total=total, done=words(tally))
+        bar = display.add_task(title, total=total, done=words(results))
 
-        def report(parcel: Parcel, outcome: Outcome) -> None:
-            tally["delivered" if outcome.delivered else "failed"] += 1
-            completed = tally["delivered"] if done is None or sum(tally.values()) % 100 else done()
-            display.update(bar, completed=completed, done=words(tally))
+        def report(delivery_request: DeliveryRequest, outcome: Outcome) -> None:
+            results["delivered" if outcome.delivered else "failed"] += 1
+            completed = results["delivered"] if done is None or sum(results.values()) % 100 else done()
+            display.update(bar, completed=completed, done=words(results))
 
         DeliveryLoop(among, deadline=float("inf"), report=report).run()
         if done is not None:
             display.update(bar, completed=done())
-    return tally
+    return results
 
 
-def words(tally: Counter[str]) -> str:
+def words(results: Counter[str]) -> str:
     """Say how attempts went."""
-    return f"{tally['delivered']} delivered, {tally['failed']} attempts failed"
+    return f"{results['delivered']} delivered, {results['failed']} attempts failed"
 
 
 def of_instances(instance_ids: Collection[int]) -> QuerySet[Notification]:

@@ -20,7 +20,7 @@ ELEMENT_KEY = "connectwisecrmrest"
 HUB_KEY = "crm"
 MOST_EVENTS = 10
 MOST_BYTES = 256 * 1024
-_ENVELOPE_BYTES = 1024  # what surrounds the events
+_FRAME_BYTES = 1024  # what surrounds the events
 _EVENT_BYTES = 400  # an event's two objects, without its record and changes
 
 
@@ -63,16 +63,16 @@ def utc_text(instant: datetime) -> str:
 
 def batches(changes: Iterable[Change]) -> Iterator[list[Change]]:
     """Cut changes into lots for one notification each: ten, and 256 kB unless one record alone is larger."""
-    lot: list[Change] = []
-    size = _ENVELOPE_BYTES
+    batch: list[Change] = []
+    size = _FRAME_BYTES
     for change in changes:
-        if lot and (len(lot) == MOST_EVENTS or size + change.size > MOST_BYTES):
-            yield lot
-            lot, size = [], _ENVELOPE_BYTES
-        lot.append(change)
+        if batch and (len(batch) == MOST_EVENTS or size + change.size > MOST_BYTES):
+            yield batch
+            batch, size = [], _FRAME_BYTES
+        batch.append(change)
         size += change.size
-    if lot:
-        yield lot
+    if batch:
+        yield batch
 
 
 def new_webhook_id() -> str:

@@ -19,11 +19,11 @@ from polling.workers.wakeups import Kind
 
 PENDING = Notification.State.PENDING
 EXHAUSTED = Notification.State.EXHAUSTED
-REPLAYED = Q(replay__isnull=False, state__in=Notification.TOLD_OR_GIVEN_UP)
+REPLAYED = Q(replay__isnull=False, state__in=Notification.DELIVERED_OR_GIVEN_UP)
 """What is sent again although its own delivery is over."""
 ON_ITS_WAY = Q(state=PENDING) | REPLAYED
 BLOCKED = Q(state=PENDING, follows__state__in=Notification.UNDELIVERED) | Q(
-    REPLAYED, follows__replay__isnull=False, follows__state__in=Notification.TOLD_OR_GIVEN_UP
+    REPLAYED, follows__replay__isnull=False, follows__state__in=Notification.DELIVERED_OR_GIVEN_UP
 )
 """What waits for the notification that it follows: its own delivery for that one's, its replay for that one's."""
 
@@ -105,7 +105,7 @@ def take_due_times(due: QuerySet[Notification]) -> None:
     due.update(next_attempt_at=None)
 
 
-def rearm_forgotten(now: datetime) -> int:
+def rearm_stranded(now: datetime) -> int:
     """Make due what has no due time for no reason any more; give of how many instances.
 
     Whoever found an instance paused, or a breaker open, just before that ended may write what it found just after.

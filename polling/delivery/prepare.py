@@ -5,72 +5,78 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from cwconnect.core.bulk_sql import insert, moment
+from cwconnect.core.bulk_sql import db_timestamp, insert
 from instances.models import Instance
 from instances.secrets import SecretUnreadableError
 from polling.delivery.breaker import host_of
-from polling.delivery.delivery_request import Envelope, Parcel, envelope_of
+from polling.delivery.delivery_request import DeliveryRequest, DeliveryTarget, delivery_target_of
 from polling.delivery.pausing import pause_delivery, resting_among
 from polling.delivery.scheduler import Choice
 from polling.models import DeliveryAttempt, Notification
 
 
-def pack(rows: list[Notification], choice: Choice, *, token: str, lease_end: float, now: datetime) -> list[Parcel]:
+def prepare(
+    rows: list[Notification], choice: Choice, *, token: str, lease_end: float, now: datetime
+) -> list[DeliveryRequest]:
     """Give the parcels of claimed rows, in order; those of instances that may not send now are freed and wait."""
-    envelopes = _envelopes(rows, now)
-    resting = [row.pk for row in rows if envelopes[row.instance_id] is None]
+    delivery_targets = _delivery_targets(rows, now)
+    resting = [row.pk for row in rows if delivery_targets[row.instance_id] is None]
     if resting:
         Notification.objects.filter(pk__in=resting).update(next_attempt_at=None, lease_token=None, lease_until=None)
-    sent = [(row, envelope) for row in rows if (envelope := envelopes[row.instance_id]) is not None]
+    sent = [
+        (row, delivery_target) for row in rows if (delivery_target := delivery_targets[row.instance_id]) is not None
+    ]
     attempts = _write_attempts(sent, now)
     return [
-        Parcel(
+        DeliveryRequest(
             notification=row,
-            envelope=envelope,
+            delivery_target=delivery_target,
             attempt_id=attempts[row.pk],
             started_at=now,
             token=token,
             lease_end=lease_end,
             body=row.body.encode(),
-            host=host_of(envelope.url),
-            receiver_id=_receiver(choice, envelope),
+            host=host_of(delivery_target.url),
+            receiver_id=_receiver(choice, delivery_target),
             probe=row.pk in choice.probes,
-            turn=choice.turns[row.pk],
+            batch=choice.batches[row.pk],
         )
-        for row, envelope in sent
+        for row, delivery_target in sent
     ]
 
 
-def _write_attempts(sent: Sequence[tuple[Notification, Envelope]], now: datetime) -> Mapping[int, int]:
+def _write_attempts(sent: Sequence[tuple[Notification, DeliveryTarget]], now: datetime) -> Mapping[int, int]:
     """Write an attempt for each row; give their keys by notification."""
     columns = ("notification_id", "url", "started_at", "replay", "error_kind", "error", "request_headers", "response")
-    at = moment(now)
-    rows = [(row.pk, envelope.url, at, row.replay_id is not None, "", "", "{}", "") for row, envelope in sent]
+    at = db_timestamp(now)
+    rows = [
+        (row.pk, delivery_target.url, at, row.replay_id is not None, "", "", "{}", "") for row, delivery_target in sent
+    ]
     insert(DeliveryAttempt, columns, rows)
     # An attempt of the same moment can only be an earlier one of a clock that stands still.
     written = DeliveryAttempt.objects.filter(notification__in=[row.pk for row, _ in sent], started_at=now)
     return dict(written.order_by("pk").values_list("notification_id", "pk"))
 
 
-def _envelopes(rows: list[Notification], now: datetime) -> Mapping[int, Envelope | None]:
+def _delivery_targets(rows: list[Notification], now: datetime) -> Mapping[int, DeliveryTarget | None]:
     """Give where to send by instance, and each row its instance, read once for all."""
     instances = Instance.objects.in_bulk({row.instance_id for row in rows})
     resting = resting_among(instances.values())
     for row in rows:
         row.instance = instances[row.instance_id]
-    return {key: None if key in resting else _envelope(instance, now) for key, instance in instances.items()}
+    return {key: None if key in resting else _delivery_target(instance, now) for key, instance in instances.items()}
 
 
-def _envelope(instance: Instance, now: datetime) -> Envelope | None:
+def _delivery_target(instance: Instance, now: datetime) -> DeliveryTarget | None:
     """Give where to send, or None where a secret that is needed can't be opened: that pauses the instance."""
     try:
-        return envelope_of(instance, now)
+        return delivery_target_of(instance, now)
     except SecretUnreadableError as error:
         pause_delivery(instance, str(error), now)
         return None
 
 
-def _receiver(choice: Choice, envelope: Envelope) -> int | None:
+def _receiver(choice: Choice, delivery_target: DeliveryTarget) -> int | None:
     """Give the receiver whose breaker counts the attempt; None where the URL has changed since the look."""
-    target = choice.targets.get(envelope.instance_id)
-    return target.receiver_id if target is not None and target.url == envelope.url else None
+    target = choice.targets.get(delivery_target.instance_id)
+    return target.receiver_id if target is not None and target.url == delivery_target.url else None

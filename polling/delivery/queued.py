@@ -23,7 +23,7 @@ from cwconnect.connectwise.ceql.conditions import (
     Word,
     parse_where,
 )
-from cwconnect.core.errors import Refusal
+from cwconnect.core.errors import DomainError
 from instances.models import Instance
 from polling.delivery.notifications import utc_text
 from polling.delivery.pausing import release_delivery
@@ -44,14 +44,14 @@ def read_where(text: str) -> Queued:
     try:
         found = dict(_comparisons(parse_where(text)))
     except WhereError as error:
-        raise Refusal(str(error)) from None
+        raise DomainError(str(error)) from None
     if found.pop("channel", "webhook").lower() != "webhook":
-        raise Refusal("channel must be 'webhook': there is no other.")
+        raise DomainError("channel must be 'webhook': there is no other.")
     if found.pop("status", "").lower() != "queued":
-        raise Refusal(f"status must be 'queued'. Write where={_EXAMPLE}.")
+        raise DomainError(f"status must be 'queued'. Write where={_EXAMPLE}.")
     number = found.pop("instanceid", None)
     if found:
-        raise Refusal(f"{', '.join(sorted(found))} can't be asked for; channel, status and instanceId can.")
+        raise DomainError(f"{', '.join(sorted(found))} can't be asked for; channel, status and instanceId can.")
     return Queued(None if number is None else _instance_id(number))
 
 
@@ -61,18 +61,18 @@ def _comparisons(node: Node) -> Iterator[tuple[str, str]]:
             yield from _comparisons(part)
         return
     if not isinstance(node, Comparison) or node.operator != "=":
-        raise Refusal(f"Only comparisons with = joined by and can be used here. Write where={_EXAMPLE}.")
+        raise DomainError(f"Only comparisons with = joined by and can be used here. Write where={_EXAMPLE}.")
     if isinstance(node.value, Text | Word):
         yield node.field.lower(), node.value.value
     elif isinstance(node.value, Number):
         yield node.field.lower(), f"{node.value.value:f}"
     else:
-        raise Refusal(f"{node.field} must be compared with a text or a number.")
+        raise DomainError(f"{node.field} must be compared with a text or a number.")
 
 
 def _instance_id(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise Refusal("instanceId must be the id of an instance.")
+        raise DomainError("instanceId must be the id of an instance.")
     return int(text)
 
 

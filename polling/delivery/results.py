@@ -17,10 +17,10 @@ from django.db import transaction
 from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Coalesce
 
-from cwconnect.core.bulk_sql import moment, update
+from cwconnect.core.bulk_sql import db_timestamp, update
 from polling.alerts.delivery_alerts import resolve, warn_of_tries
-from polling.delivery.breaker import Tally, note_tallies
-from polling.delivery.delivery_request import Outcome, Parcel
+from polling.delivery.breaker import ReceiverResults, note_results
+from polling.delivery.delivery_request import DeliveryRequest, Outcome
 from polling.delivery.pausing import REPLAYED, let_followers_go, pause_delivery
 from polling.delivery.replay.ordering import line_up
 from polling.delivery.retry_schedule import next_wait, retry_after_seconds
@@ -28,26 +28,26 @@ from polling.models import Alert, DeliveryAttempt, DeliveryState, Notification, 
 
 State = Notification.State
 GONE = 410
-Pair = tuple[Parcel, Outcome]
+Pair = tuple[DeliveryRequest, Outcome]
 
 
 @dataclass(frozen=True)
 class Result:
     """An attempt of ours and what came of it; `replay_id` as it stands now, a person may have asked meanwhile."""
 
-    parcel: Parcel
+    delivery_request: DeliveryRequest
     outcome: Outcome
     replay_id: int | None
 
     @property
     def key(self) -> int:
         """The notification's."""
-        return self.parcel.notification.pk
+        return self.delivery_request.notification.pk
 
     @property
     def is_over(self) -> bool:
         """Whether the notification's own delivery is over, so that this was a replay and nothing else."""
-        return self.parcel.notification.state in Notification.TOLD_OR_GIVEN_UP
+        return self.delivery_request.notification.state in Notification.DELIVERED_OR_GIVEN_UP
 
 
 def write_results(results: Sequence[Pair], now: datetime) -> None:
@@ -60,26 +60,30 @@ def write_results(results: Sequence[Pair], now: datetime) -> None:
         for result in ours:
             if result.outcome.sent and not result.outcome.delivered:
                 _write_failure(result, now)
-        note_tallies(_tallies(ours, now), now)
+        note_results(_results_by_receiver(ours, now), now)
 
 
 def _still_ours(results: Sequence[Pair]) -> list[Result]:
     """The fence: lock the rows that still carry our tokens."""
-    keys = [parcel.notification.pk for parcel, _ in results]
-    rows = Notification.objects.filter(pk__in=keys, lease_token__in={parcel.token for parcel, _ in results})
+    keys = [delivery_request.notification.pk for delivery_request, _ in results]
+    rows = Notification.objects.filter(
+        pk__in=keys, lease_token__in={delivery_request.token for delivery_request, _ in results}
+    )
     locked = rows.order_by("pk").select_for_update().values_list("pk", "lease_token", "replay_id")
     held = {(pk, token): replay_id for pk, token, replay_id in locked}
     return [
-        Result(parcel, outcome, held[parcel.notification.pk, parcel.token])
-        for parcel, outcome in results
-        if (parcel.notification.pk, parcel.token) in held
+        Result(delivery_request, outcome, held[delivery_request.notification.pk, delivery_request.token])
+        for delivery_request, outcome in results
+        if (delivery_request.notification.pk, delivery_request.token) in held
     ]
 
 
 def _write_attempts(results: Sequence[Result], now: datetime) -> None:
     """Complete the rows of the attempts."""
-    at = moment(now)
-    rows = [(at, *_ended(result.outcome), result.parcel.attempt_id) for result in results if result.outcome.sent]
+    at = db_timestamp(now)
+    rows = [
+        (at, *_ended(result.outcome), result.delivery_request.attempt_id) for result in results if result.outcome.sent
+    ]
     columns = ("finished_at", "seconds", "status", "error_kind", "error", "request_headers", "response")
     update(DeliveryAttempt, columns, rows, key="id")
 
@@ -93,7 +97,7 @@ def _write_unsent(results: Sequence[Result]) -> None:
     """An attempt that never began is no attempt: the notification is due again at once."""
     unsent = [result for result in results if not result.outcome.sent]
     if unsent:
-        DeliveryAttempt.objects.filter(pk__in=[result.parcel.attempt_id for result in unsent]).delete()
+        DeliveryAttempt.objects.filter(pk__in=[result.delivery_request.attempt_id for result in unsent]).delete()
         _of(unsent).update(lease_token=None, lease_until=None)
 
 
@@ -112,10 +116,10 @@ def _write_delivered(results: Sequence[Result], now: datetime) -> None:
     )
     _let_followers_go(results, now)
     _count_replays(results, "delivered")
-    tried_before = [result.key for result in results if result.parcel.notification.step]
+    tried_before = [result.key for result in results if result.delivery_request.notification.step]
     if tried_before:
         resolve(Alert.objects.filter(notification__in=tried_before), now)
-    _note_delivery({result.parcel.envelope.instance_id for result in results}, now)
+    _note_delivery({result.delivery_request.delivery_target.instance_id for result in results}, now)
 
 
 def _let_followers_go(results: Sequence[Result], now: datetime) -> None:
@@ -137,7 +141,7 @@ def _note_delivery(instance_ids: Collection[int], now: datetime) -> None:
 
 
 def _write_failure(result: Result, now: datetime) -> None:
-    notification, outcome = result.parcel.notification, result.outcome
+    notification, outcome = result.delivery_request.notification, result.outcome
     step = notification.step + 1
     wait = next_wait(
         settings.RETRY_SCHEDULE,
@@ -162,7 +166,7 @@ def _write_failure(result: Result, now: datetime) -> None:
 
 
 def _give_up(result: Result, step: int, now: datetime) -> None:
-    notification, row = result.parcel.notification, _of([result])
+    notification, row = result.delivery_request.notification, _of([result])
     if result.is_over or _anything_got_through(notification):
         if not result.is_over:
             row.update(state=State.FAILED)
@@ -197,22 +201,26 @@ def _count_replays(results: Sequence[Result], field: str) -> None:
         Replay.objects.filter(pk=replay_id).update(**{field: F(field) + count})
 
 
-def _tallies(results: Sequence[Result], now: datetime) -> Collection[Tally]:
+def _results_by_receiver(results: Sequence[Result], now: datetime) -> Collection[ReceiverResults]:
     """Sum the attempts up by receiver. A fault of ours says nothing about a receiver."""
     by_receiver: Mapping[int, list[Result]] = defaultdict(list)
     for result in results:
-        if result.parcel.receiver_id is not None and result.outcome.sent and result.outcome.error_kind != "internal":
-            by_receiver[result.parcel.receiver_id].append(result)
-    return [_tally(receiver_id, group, now) for receiver_id, group in by_receiver.items()]
+        if (
+            result.delivery_request.receiver_id is not None
+            and result.outcome.sent
+            and result.outcome.error_kind != "internal"
+        ):
+            by_receiver[result.delivery_request.receiver_id].append(result)
+    return [_results_of(receiver_id, group, now) for receiver_id, group in by_receiver.items()]
 
 
-def _tally(receiver_id: int, group: Sequence[Result], now: datetime) -> Tally:
+def _results_of(receiver_id: int, group: Sequence[Result], now: datetime) -> ReceiverResults:
     failed = [result.outcome for result in group if not result.outcome.delivered]
-    return Tally(
+    return ReceiverResults(
         receiver_id=receiver_id,
         delivered=len(failed) < len(group),
         failures=len(failed),
-        probed=any(result.parcel.probe for result in group),
+        probed=any(result.delivery_request.probe for result in group),
         retry_after=max((retry_after_seconds(outcome.retry_after, now) or 0.0 for outcome in failed), default=0.0),
         reason=failed[-1].sentence() if failed else "",
     )

@@ -15,44 +15,44 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
-Place = tuple[datetime, int]
+Position = tuple[datetime, int]
 
-HEAD: Place = (datetime.min.replace(tzinfo=UTC), 0)
+HEAD: Position = (datetime.min.replace(tzinfo=UTC), 0)
 AFRESH_EVERY = 1.0  # seconds
 _SHARE = 20
 
 
-def behind(place: Place) -> Place:
+def behind(position: Position) -> Position:
     """Give the next place."""
-    return place[0], place[1] + 1
+    return position[0], position[1] + 1
 
 
-class Backlogs:
+class ScanCursor:
     """What the looks of one loop left behind. By `clock` (monotonic seconds), whatever the time of day does."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._afresh_at = self._began = float("-inf")
         self._front = HEAD  # nothing is due before it, but for these:
-        self._left: dict[int, Place] = {}  # the instances of which something was left, from where on
+        self._left: dict[int, Position] = {}  # the instances of which something was left, from where on
 
-    def begin(self, full: Collection[int]) -> Place:
+    def begin(self, full: Collection[int]) -> Position:
         """Give the place at which a look begins that leaves out what `full` instances have due."""
         self._began = self._clock()
         if self._began >= self._afresh_at:
             self._front, self._left = HEAD, {}
-        return min([self._front, *(place for key, place in self._left.items() if key not in full)])
+        return min([self._front, *(position for key, position in self._left.items() if key not in full)])
 
-    def end(self, upto: Place, full: Collection[int], left: Mapping[int, Place]) -> None:
+    def end(self, upto: Position, full: Collection[int], left: Mapping[int, Position]) -> None:
         """Take in that the look took all before `upto`, what `full` instances have excepted, and `left` from where."""
         if self._began >= self._afresh_at:
             now = self._clock()
             self._afresh_at = now + max(AFRESH_EVERY, _SHARE * (now - self._began))
         known = dict.fromkeys(full, self._front) | self._left | dict(left)
         self._front = max(self._front, upto)
-        places = {key: place if key in full else max(place, upto) for key, place in known.items()}
-        self._left = {key: place for key, place in places.items() if place < self._front}
+        positions = {key: position if key in full else max(position, upto) for key, position in known.items()}
+        self._left = {key: position for key, position in positions.items() if position < self._front}
 
-    def put_back(self, instance_id: int, place: Place) -> None:
+    def put_back(self, instance_id: int, position: Position) -> None:
         """Take in that something which had been taken is due again."""
-        self._left[instance_id] = min(place, self._left.get(instance_id, self._front))
+        self._left[instance_id] = min(position, self._left.get(instance_id, self._front))

@@ -17,13 +17,13 @@ from django.db.models.lookups import GreaterThanOrEqual
 
 from polling.delivery.adaptive_limits import (
     PROBES,
-    Shares,
-    Trust,
-    Turn,
+    AdaptiveLimits,
+    Batch,
+    ConcurrencyLimiter,
 )
 from polling.delivery.breaker import Target, give_back_probes, hold, open_receivers, take_probe, targets_of
-from polling.delivery.delivery_request import Parcel
-from polling.delivery.scan_cursor import Backlogs, Place, behind
+from polling.delivery.delivery_request import DeliveryRequest
+from polling.delivery.scan_cursor import Position, ScanCursor, behind
 from polling.models import Notification
 from polling.workers.leases import free
 
@@ -37,53 +37,57 @@ LATE_COMMIT = timedelta(seconds=2)  # after a due time it usually is in the data
 class Choice:
     """What to claim: keys in order with the turns to send them in, the targets of their instances, and which probe."""
 
-    turns: dict[int, Turn] = field(default_factory=dict)
+    batches: dict[int, Batch] = field(default_factory=dict)
     targets: Mapping[int, Target] = field(default_factory=dict)
     probes: dict[int, int] = field(default_factory=dict)
 
 
-class Chooser:
+class Scheduler:
     """Chooses among `among`; a probe is taken for `probe_length`, the length of a lease."""
 
-    def __init__(self, among: QuerySet[Notification], trust: Trust, *, probe_length: timedelta) -> None:
+    def __init__(self, among: QuerySet[Notification], limits: AdaptiveLimits, *, probe_length: timedelta) -> None:
         self._among = among
         self.due = among.filter(next_attempt_at__isnull=False)
-        self._trust = trust
+        self._limits = limits
         self._probe_length = probe_length
         self._targets: dict[int, Target] = {}
         self._held_at: dict[int, datetime] = {}
-        self._backlogs = Backlogs()
+        self._scan_cursor = ScanCursor()
 
-    def choose(self, room: int, running: Collection[Parcel], now: datetime) -> Choice:
-        """Choose for at most `room` turns, minding what is `running`."""
+    def choose(self, capacity: int, running: Collection[DeliveryRequest], now: datetime) -> Choice:
+        """Choose for at most `capacity` turns, minding what is `running`."""
         opened = open_receivers()
-        most = min(room, PROBES - sum(parcel.probe for parcel in running))
+        most = min(capacity, PROBES - sum(delivery_request.probe for delivery_request in running))
         ready = {receiver_id for receiver_id, breaker in opened.items() if breaker.holds and breaker.until <= now}
-        shares = Shares(room - min(len(ready), most), [parcel.turn for parcel in running], self._trust)
-        turns: dict[int, Turn] = {}
-        held = self._look(turns, shares, opened, now)
+        limiter = ConcurrencyLimiter(
+            capacity - min(len(ready), most), [delivery_request.batch for delivery_request in running], self._limits
+        )
+        batches: dict[int, Batch] = {}
+        held = self._scan(batches, limiter, opened, now)
         ready |= {receiver_id for receiver_id in held if opened[receiver_id].until <= now}
-        left = room - len(set(turns.values()))
-        probes = self._probes(sorted(ready)[: min(most, left)], turns, now)
-        return Choice(turns, self._targets, probes)
+        left = capacity - len(set(batches.values()))
+        probes = self._probes(sorted(ready)[: min(most, left)], batches, now)
+        return Choice(batches, self._targets, probes)
 
-    def settle_claim(self, choice: Choice, parcels: Sequence[Parcel], now: datetime) -> None:
+    def settle_claim(self, choice: Choice, delivery_requests: Sequence[DeliveryRequest], now: datetime) -> None:
         """Give back the probes that were not claimed, and forget targets that are another's by now."""
-        claimed = {parcel.notification.pk for parcel in parcels}
+        claimed = {delivery_request.notification.pk for delivery_request in delivery_requests}
         lost = [receiver for key, receiver in choice.probes.items() if key not in claimed]
         if lost:
             give_back_probes(lost, now)
-        for parcel in parcels:
-            if parcel.receiver_id is None:
-                self._targets.pop(parcel.envelope.instance_id, None)
+        for delivery_request in delivery_requests:
+            if delivery_request.receiver_id is None:
+                self._targets.pop(delivery_request.delivery_target.instance_id, None)
 
-    def put_back(self, parcels: Iterable[Parcel]) -> None:
+    def put_back(self, delivery_requests: Iterable[DeliveryRequest]) -> None:
         """Take in that these were not sent, and are due as before."""
-        for parcel in parcels:
-            if (at := parcel.notification.next_attempt_at) is not None:
-                self._backlogs.put_back(parcel.envelope.instance_id, (at, parcel.notification.pk))
+        for delivery_request in delivery_requests:
+            if (at := delivery_request.notification.next_attempt_at) is not None:
+                self._scan_cursor.put_back(
+                    delivery_request.delivery_target.instance_id, (at, delivery_request.notification.pk)
+                )
 
-    def _probes(self, receiver_ids: Iterable[int], turns: dict[int, Turn], now: datetime) -> dict[int, int]:
+    def _probes(self, receiver_ids: Iterable[int], batches: dict[int, Batch], now: datetime) -> dict[int, int]:
         """Take probes of these receivers, each in a turn of its own; give the receivers by key."""
         taken: dict[int, int] = {}
         for receiver_id in receiver_ids:
@@ -92,34 +96,38 @@ class Chooser:
                 continue
             taken[probe.notification_id] = receiver_id
             for key, target in self._with_targets([(probe.notification_id, probe.instance_id)]):
-                turns[key] = Turn(target.instance_id, target.host)
+                batches[key] = Batch(target.instance_id, target.host)
         return taken
 
-    def _look(self, turns: dict[int, Turn], shares: Shares, opened: Collection[int], now: datetime) -> Collection[int]:
-        """Add what is due to `turns`, going on without what proved full; give the receivers that hold now."""
-        full, held, left = shares.full_instances(), set[int](), dict[int, Place]()
-        place, end = self._backlogs.begin(full), (now - LATE_COMMIT, 0)
-        while shares.room > 0 and (most := shares.places) > 0:
-            found = self._due_now(now, full, place, most)
+    def _scan(
+        self, batches: dict[int, Batch], limiter: ConcurrencyLimiter, opened: Collection[int], now: datetime
+    ) -> Collection[int]:
+        """Add what is due to `batches`, going on without what proved full; give the receivers that hold now."""
+        full, held, left = limiter.full_instances(), set[int](), dict[int, Position]()
+        position, end = self._scan_cursor.begin(full), (now - LATE_COMMIT, 0)
+        while limiter.capacity > 0 and (most := limiter.slots) > 0:
+            found = self._due_now(now, full, position, most)
             for at, target in self._with_targets(found):
                 if target.receiver_id in opened:
                     held.add(target.receiver_id)
-                elif (turn := shares.take(target.instance_id, target.host)) is not None:
-                    turns[at[1]] = turn
+                elif (batch := limiter.take(target.instance_id, target.host)) is not None:
+                    batches[at[1]] = batch
                     continue
                 full.add(target.instance_id)
                 left.setdefault(target.instance_id, at)
             if len(found) < most:
-                place = end
+                position = end
                 break
-            place = behind(found[-1][0])
-        self._backlogs.end(min(place, end), full, left)
+            position = behind(found[-1][0])
+        self._scan_cursor.end(min(position, end), full, left)
         self._hold(held, now)
         return held
 
-    def _due_now(self, now: datetime, full: Collection[int], place: Place, most: int) -> list[tuple[Place, int]]:
+    def _due_now(
+        self, now: datetime, full: Collection[int], position: Position, most: int
+    ) -> list[tuple[Position, int]]:
         """Give place and instance of what is due from a place on, in order."""
-        look = self.due.filter(_from(place), free(now), next_attempt_at__lte=now).exclude(instance_id__in=full)
+        look = self.due.filter(_from(position), free(now), next_attempt_at__lte=now).exclude(instance_id__in=full)
         rows = look.order_by("next_attempt_at", "pk").values_list("next_attempt_at", "pk", "instance_id")
         return [((at, key), instance_id) for at, key, instance_id in rows[:most] if at is not None]
 
@@ -142,8 +150,8 @@ class Chooser:
         return [(key, self._targets[instance_id]) for key, instance_id in pairs if instance_id in self._targets]
 
 
-def _from(place: Place) -> GreaterThanOrEqual:
+def _from(position: Position) -> GreaterThanOrEqual:
     """Give the condition of rows at a place or behind it, as a row value: only so does the index lead there."""
     row = Func(F("next_attempt_at"), F("pk"), function="", output_field=BooleanField())
-    at = Func(Value(place[0], DateTimeField()), Value(place[1]), function="", output_field=BooleanField())
+    at = Func(Value(position[0], DateTimeField()), Value(position[1]), function="", output_field=BooleanField())
     return GreaterThanOrEqual(row, at)

@@ -11,17 +11,17 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from cwconnect.core.errors import Conflict, Refusal
-from instances.connections import door
+from cwconnect.core.errors import ConflictError, DomainError
+from instances.connections import outbound_client
 from instances.models import Instance, ResourcePoll
 from instances.secrets import SecretUnreadableError
-from polling.delivery.adaptive_limits import Turn
+from polling.delivery.adaptive_limits import Batch
 from polling.delivery.breaker import host_of
 from polling.delivery.delivery_request import (
-    Envelope,
+    DeliveryRequest,
+    DeliveryTarget,
     Outcome,
-    Parcel,
-    envelope_of,
+    delivery_target_of,
     send,
 )
 from polling.delivery.notifications import notification_of
@@ -32,7 +32,7 @@ _LONGEST_LEASE = 3600.0
 
 
 @dataclass(frozen=True)
-class TrialParcel(Parcel):
+class SampleDeliveryRequest(DeliveryRequest):
     """A parcel that says of itself that it is a test."""
 
     def headers(self, timestamp: int) -> dict[str, str]:
@@ -41,7 +41,7 @@ class TrialParcel(Parcel):
 
 
 @dataclass(frozen=True)
-class Trial:
+class SampleResult:
     """What was sent, and what came of it."""
 
     url: str
@@ -49,48 +49,50 @@ class Trial:
     outcome: Outcome
 
 
-def send_test(instance: Instance, resource: str, now: datetime) -> Trial:
-    """Send a sample event of a resource that is polled; Refusal or Conflict where nothing can be sent.
+def send_test(instance: Instance, resource: str, now: datetime) -> SampleResult:
+    """Send a sample event of a resource that is polled; Refusal or ConflictError where nothing can be sent.
 
     The sample is the newest record of that resource that an event told of, and only an id where there is none yet.
     """
     poll = next((poll for poll in instance.resource_polls.all() if poll.name == resource), None)
     if poll is None:
-        raise Refusal(f"resource: no resource {resource} is polled.")
+        raise DomainError(f"resource: no resource {resource} is polled.")
     if not instance.callback_url:
-        raise Conflict("The instance has no callback URL.")
+        raise ConflictError("The instance has no callback URL.")
     if instance.disabled:
-        raise Conflict("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
+        raise ConflictError("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
     return _send(instance, _sample(poll, now), now)
 
 
-def send_draft_test(draft: Instance, resource: str, now: datetime) -> Trial:
-    """Send a sample event as an instance would that is not stored yet. Conflict where it has no callback URL."""
+def send_draft_test(draft: Instance, resource: str, now: datetime) -> SampleResult:
+    """Send a sample event as an instance would that is not stored yet. ConflictError where it has no callback URL."""
     if not draft.callback_url:
-        raise Conflict("Give a callback URL first.")
+        raise ConflictError("Give a callback URL first.")
     return _send(draft, _made_up(resource, now), now)
 
 
-def _send(instance: Instance, sample: Event, now: datetime) -> Trial:
+def _send(instance: Instance, sample: Event, now: datetime) -> SampleResult:
     notification = notification_of(instance, sample.object_type, [sample], now)
-    parcel = TrialParcel(
+    delivery_request = SampleDeliveryRequest(
         notification=notification,
-        envelope=_envelope(instance, now),
+        delivery_target=_delivery_target(instance, now),
         attempt_id=0,
         started_at=now,
         token="",
         lease_end=time.monotonic() + _LONGEST_LEASE,
         body=notification.body.encode(),
-        turn=Turn(instance.pk, host_of(instance.callback_url)),
+        batch=Batch(instance.pk, host_of(instance.callback_url)),
     )
-    return Trial(parcel.envelope.url, notification.body, send(parcel, door()))
+    return SampleResult(
+        delivery_request.delivery_target.url, notification.body, send(delivery_request, outbound_client())
+    )
 
 
-def _envelope(instance: Instance, now: datetime) -> Envelope:
+def _delivery_target(instance: Instance, now: datetime) -> DeliveryTarget:
     try:
-        return envelope_of(instance, now)
+        return delivery_target_of(instance, now)
     except SecretUnreadableError as error:
-        raise Conflict(str(error)) from None
+        raise ConflictError(str(error)) from None
 
 
 def _sample(poll: ResourcePoll, now: datetime) -> Event:

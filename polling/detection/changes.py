@@ -19,7 +19,9 @@ import orjson
 
 DIGEST_VERSION = 1
 UNREAD = b"\x00"  # the digest of a row whose content was never read, or that is gone from ConnectWise
-FORGOTTEN = b"\xff"  # of no version: the digest of a row that was told of, and whose content is not known any more
+CONTENT_UNKNOWN = (
+    b"\xff"  # of no version: the digest of a row that was told of, and whose content is not known any more
+)
 
 
 class UnstorableError(ValueError):
@@ -27,7 +29,7 @@ class UnstorableError(ValueError):
 
 
 @dataclass(frozen=True)
-class Known:
+class Snapshot:
     """A record as last remembered: its stamp (Unix seconds), its digest, whether it was gone."""
 
     stamp: int | None
@@ -64,7 +66,7 @@ class Watch:
     """From when on a resource is watched, and what its owner wants to hear."""
 
     since: datetime
-    mark: int
+    high_water_id: int
     created_tolerance: timedelta = timedelta(0)
     ignore_empty_changes: bool = False
 
@@ -84,23 +86,23 @@ class Verdict:
 
 SILENCE = Verdict(None, remember=False)
 REMEMBER = Verdict(None, remember=True)
-BURY = Verdict(None, remember=True, gone=True)
-BURIED = Verdict(None, remember=False, gone=True)
+TOMBSTONE = Verdict(None, remember=True, gone=True)
+STAYS_TOMBSTONE = Verdict(None, remember=False, gone=True)
 
 
-def judge(seen: Seen, known: Known | None, watch: Watch) -> Verdict:
+def judge(seen: Seen, snapshot: Snapshot | None, watch: Watch) -> Verdict:
     """Decide what `seen` means, given what was known of the record."""
     if seen.deleted:
-        return _judge_deleted(seen, known, watch)
-    if known is None or known.unread:
+        return _judge_deleted(seen, snapshot, watch)
+    if snapshot is None or snapshot.unread:
         return _judge_new(seen, watch)
-    if known.gone:
+    if snapshot.gone:
         return Verdict("UPDATED", remember=True)
-    moved = seen.stamp != known.stamp
-    if seen.digest[0] != known.digest[0]:
+    moved = seen.stamp != snapshot.stamp
+    if seen.digest[0] != snapshot.digest[0]:
         # Hashed by another version of this program: only the stamps can be compared.
         return Verdict("UPDATED", remember=True) if moved else REMEMBER
-    if seen.digest != known.digest:
+    if seen.digest != snapshot.digest:
         return Verdict("UPDATED", remember=True)
     if not moved:
         return SILENCE
@@ -108,7 +110,7 @@ def judge(seen: Seen, known: Known | None, watch: Watch) -> Verdict:
 
 
 def _judge_new(seen: Seen, watch: Watch) -> Verdict:
-    if seen.record_id > watch.mark:
+    if seen.record_id > watch.high_water_id:
         return Verdict("CREATED", remember=True)
     if seen.updated is None or seen.updated < watch.since:
         return REMEMBER
@@ -118,15 +120,15 @@ def _judge_new(seen: Seen, watch: Watch) -> Verdict:
     return Verdict("CREATED" if created else "UPDATED", remember=True)
 
 
-def _judge_deleted(seen: Seen, known: Known | None, watch: Watch) -> Verdict:
-    if known is not None and known.gone:
+def _judge_deleted(seen: Seen, snapshot: Snapshot | None, watch: Watch) -> Verdict:
+    if snapshot is not None and snapshot.gone:
         # What happens to it in its grave is not followed: it is told once, and once more should it live again.
-        return BURY if known.digest == UNREAD else BURIED
-    if known is None or known.unread:
-        if seen.record_id > watch.mark:
+        return TOMBSTONE if snapshot.digest == UNREAD else STAYS_TOMBSTONE
+    if snapshot is None or snapshot.unread:
+        if seen.record_id > watch.high_water_id:
             return SILENCE  # never told of, so there is nothing to take back; should it live again, it is CREATED
         if seen.updated is None or seen.updated < watch.since:
-            return BURY
+            return TOMBSTONE
     return Verdict("DELETED", remember=True, gone=True)
 
 

@@ -12,11 +12,11 @@ from datetime import datetime
 
 from django.db.models import F, OuterRef, Subquery
 
-from cwconnect.core.bulk_sql import insert, insert_new, moment
+from cwconnect.core.bulk_sql import db_timestamp, insert, insert_new
 from instances.models import ResourcePoll
 from polling.delivery.notifications import Change, NewEvent, batches, notification_of
 from polling.delivery.pausing import is_resting
-from polling.models import Event, KnownRecord, LogPosition, Notification, PollRun
+from polling.models import Event, LogPosition, Notification, PollRun, RecordSnapshot
 from polling.workers.queue import wake_on_commit
 from polling.workers.wakeups import Kind
 
@@ -37,14 +37,14 @@ def record_changes(
     """
     if not changes:
         return 0
-    lots = list(_lots(poll, changes))
+    ordered_batches = list(_ordered_batches(poll, changes))
     next_id = _take_ids(len(changes))
     resting = is_resting(poll.instance)
     notifications: list[Notification] = []
     events: list[tuple[NewEvent, int]] = []
-    for follows, lot in lots:
-        carried = [_event(next_id + offset, poll.name, change, seen) for offset, change in enumerate(lot)]
-        next_id += len(lot)
+    for follows, batch in ordered_batches:
+        carried = [_event(next_id + offset, poll.name, change, seen) for offset, change in enumerate(batch)]
+        next_id += len(batch)
         notification = notification_of(poll.instance, poll.name, carried, now)
         notification.follows_id = follows
         if resting or follows is not None:
@@ -68,8 +68,8 @@ def _insert_events(poll: ResourcePoll, run: PollRun, events: Sequence[tuple[NewE
             event.object_id,
             event.record_id,
             event.kind,
-            moment(event.occurred_at),
-            moment(event.polled_at),
+            db_timestamp(event.occurred_at),
+            db_timestamp(event.polled_at),
             event.record,
             event.changes,
         )
@@ -78,14 +78,14 @@ def _insert_events(poll: ResourcePoll, run: PollRun, events: Sequence[tuple[NewE
     insert(Event, (*shared, *EVENT), rows)
 
 
-def _lots(poll: ResourcePoll, changes: Sequence[Change]) -> Iterable[tuple[int | None, list[Change]]]:
+def _ordered_batches(poll: ResourcePoll, changes: Sequence[Change]) -> Iterable[tuple[int | None, list[Change]]]:
     waits = _waited_for(poll, {change.record_id for change in changes})
     groups: dict[int | None, list[Change]] = {}
     for change in changes:
         groups.setdefault(waits.get(change.record_id), []).append(change)
     for follows, group in groups.items():
-        for lot in batches(group):
-            yield follows, lot
+        for batch in batches(group):
+            yield follows, batch
 
 
 def _waited_for(poll: ResourcePoll, record_ids: Collection[int]) -> dict[int, int]:
@@ -104,7 +104,7 @@ def _waited_for(poll: ResourcePoll, record_ids: Collection[int]) -> dict[int, in
     last = told.order_by("-notification_id").values("notification_id")[:1]
     # Asked record by record, of the rows that are remembered by now: as one join PostgreSQL, while it has no statistics
     # of a log that grows quickly, goes through all that the poll ever told, for each notification that waits.
-    known = KnownRecord.objects.filter(resource_poll_id=poll.pk, record_id__in=record_ids)
+    known = RecordSnapshot.objects.filter(resource_poll_id=poll.pk, record_id__in=record_ids)
     found = dict(known.annotate(last=Subquery(last)).values_list("record_id", "last"))
     if len(found) < len(record_ids):
         raise ValueError("A change was to be told of a record that is not remembered, so its order would not be kept.")

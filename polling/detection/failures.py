@@ -27,7 +27,7 @@ LONGEST_RETRY_AFTER = timedelta(hours=1)  # a header gone wrong must not park a 
 
 
 @dataclass(frozen=True)
-class Setback:
+class RetryDecision:
     """What follows from a failure; `site_waits`: every poll of that ConnectWise company waits as long.
 
     `login_accepted`: the request failed for another reason than its login, so polls that a refused one stopped go on.
@@ -40,19 +40,19 @@ class Setback:
     login_accepted: bool = False
 
 
-def setback_of(error: ConnectWiseError | None, failures: int) -> Setback:
+def decide_retry(error: ConnectWiseError | None, failures: int) -> RetryDecision:
     """Give what follows from the `failures`-th failure in a row; `error` is None for a fault of our own."""
     if isinstance(error, RateLimited):
         wait = _retry_after(error) or FIRST_WAIT
-        return Setback(Health.RATE_LIMITED, wait + timedelta(seconds=random.uniform(0, 5)), site_waits=True)  # noqa: S311  (jitter)
+        return RetryDecision(Health.RATE_LIMITED, wait + timedelta(seconds=random.uniform(0, 5)), site_waits=True)  # noqa: S311  (jitter)
     if isinstance(error, Unauthorized):
-        return Setback(Health.UNAUTHORIZED, PROBE_EVERY, stops_instance=True)
+        return RetryDecision(Health.UNAUTHORIZED, PROBE_EVERY, stops_instance=True)
     if isinstance(error, Forbidden):
-        return Setback(Health.UNAUTHORIZED, PROBE_EVERY, login_accepted=True)
+        return RetryDecision(Health.UNAUTHORIZED, PROBE_EVERY, login_accepted=True)
     if error is not None and not error.retryable:
-        return Setback(Health.REJECTED, PROBE_EVERY, login_accepted=error.status == 400)
+        return RetryDecision(Health.REJECTED, PROBE_EVERY, login_accepted=error.status == 400)
     wait = min(FIRST_WAIT * 2 ** min(failures - 1, 10), LONGEST_WAIT) * random.uniform(0.8, 1.2)  # noqa: S311  (jitter)
-    return Setback(Health.RETRYING, wait if error is None else max(wait, _retry_after(error)))
+    return RetryDecision(Health.RETRYING, wait if error is None else max(wait, _retry_after(error)))
 
 
 def _retry_after(error: ConnectWiseError) -> timedelta:

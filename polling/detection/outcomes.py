@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from cwconnect.connectwise.errors import ConnectWiseError
 from polling.detection.deletes.missing_records import calm_health
-from polling.detection.failures import Setback, setback_of
+from polling.detection.failures import RetryDecision, decide_retry
 from polling.models import Health, PollRun, PollState, Site
 from polling.workers.leases import fence
 
@@ -108,8 +108,8 @@ def fail_run(state: PollState, token: str, run: PollRun | None, error: Exception
 
     A run that had not committed a page yet is kept as a failed one, so that the failure can be seen.
     """
-    sentence, setback = _judge(error, state.failures + 1)
-    _fail(state, token, run, sentence, setback, _of_poll(sentence, setback))
+    sentence, decision = _judge(error, state.failures + 1)
+    _fail(state, token, run, sentence, decision, _of_poll(sentence, decision))
 
 
 def fail_sweep(state: PollState, token: str, run: PollRun | None, error: Exception) -> None:
@@ -117,43 +117,43 @@ def fail_sweep(state: PollState, token: str, run: PollRun | None, error: Excepti
 
     Unless the login is refused or lacks the right: that holds for the poll as well, and stops it as its own would.
     """
-    sentence, setback = _judge(error, state.sweep_failures + 1)
-    changes = _of_poll(sentence, setback) if setback.health == Health.UNAUTHORIZED else {}
+    sentence, decision = _judge(error, state.sweep_failures + 1)
+    changes = _of_poll(sentence, decision) if decision.health == Health.UNAUTHORIZED else {}
     changes |= {
         "sweep_failures": F("sweep_failures") + 1,
         "sweep_error": sentence,
-        "next_sweep_at": timezone.now() + setback.wait,
+        "next_sweep_at": timezone.now() + decision.wait,
     }
-    _fail(state, token, run, sentence, setback, changes)
+    _fail(state, token, run, sentence, decision, changes)
 
 
-def _judge(error: Exception, failures: int) -> tuple[str, Setback]:
+def _judge(error: Exception, failures: int) -> tuple[str, RetryDecision]:
     """Give the sentence for people, and what follows from the `failures`-th failure in a row."""
     reason = error if isinstance(error, ConnectWiseError) else None
-    return sentence_of(reason, error), setback_of(reason, failures)
+    return sentence_of(reason, error), decide_retry(reason, failures)
 
 
-def _of_poll(sentence: str, setback: Setback) -> dict[str, Any]:
+def _of_poll(sentence: str, decision: RetryDecision) -> dict[str, Any]:
     return {
-        "health": setback.health,
+        "health": decision.health,
         "failures": F("failures") + 1,
         "last_error": sentence,
-        "next_poll_at": timezone.now() + setback.wait,
+        "next_poll_at": timezone.now() + decision.wait,
     }
 
 
 def _fail(
-    state: PollState, token: str, run: PollRun | None, sentence: str, setback: Setback, changes: dict[str, Any]
+    state: PollState, token: str, run: PollRun | None, sentence: str, decision: RetryDecision, changes: dict[str, Any]
 ) -> None:
     """Free the lease with these changes, and let the run and the polls beside it know."""
     now = timezone.now()
     with transaction.atomic():
-        if setback.stops_instance or setback.login_accepted:
+        if decision.stops_instance or decision.login_accepted:
             _lock_instance(state)
         fence(PollState, state.pk, token, lease_token=None, lease_until=None, **changes)
         if run is not None:
             _note_failure(run, sentence, now)
-        _hold_siblings(state, setback, sentence, now)
+        _hold_siblings(state, decision, sentence, now)
 
 
 def sentence_of(reason: ConnectWiseError | None, error: Exception) -> str:
@@ -171,13 +171,13 @@ def _note_failure(run: PollRun, sentence: str, now: datetime) -> None:
         run.save(update_fields=["status", "finished_at", "error"])
 
 
-def _hold_siblings(state: PollState, setback: Setback, sentence: str, now: datetime) -> None:
-    if setback.stops_instance:
+def _hold_siblings(state: PollState, decision: RetryDecision, sentence: str, now: datetime) -> None:
+    if decision.stops_instance:
         _siblings(state).update(next_poll_at=None, health=Health.UNAUTHORIZED, last_error=sentence)
-    if setback.login_accepted:
+    if decision.login_accepted:
         _wake_siblings(state, now)
-    if setback.site_waits:
-        block_site(state.site, now + setback.wait)
+    if decision.site_waits:
+        block_site(state.site, now + decision.wait)
 
 
 def _wake_siblings(state: PollState, now: datetime) -> None:

@@ -40,7 +40,7 @@ from polling.workers.loop import Loop, never
 log = logging.getLogger(__name__)
 
 THREADS = 32  # a claim and an end cost much the same for one poll as for many, so many are under way at a time
-LOOK_EVERY = 0.2  # seconds, while polls are under way: so that what comes due one by one is claimed together
+SCAN_EVERY = 0.2  # seconds, while polls are under way: so that what comes due one by one is claimed together
 PER_SITE = 3
 PER_HOST = 16
 
@@ -108,32 +108,32 @@ class PollLoop(Loop[Work, Any]):
     ) -> None:
         super().__init__(deadline=deadline, stopping=stopping)
         self._due, self._report, self._kinds, self._sources = due, report, kinds, sources
-        self._look_at = 0.0
+        self._scan_at = 0.0
 
-    def claim(self, room: int, running: Collection[Work]) -> list[Work]:
+    def claim(self, capacity: int, running: Collection[Work]) -> list[Work]:
         """Claim due polls, then due sweeps, that have room at their company and host, the longest due first."""
-        if running and time.monotonic() < self._look_at:
+        if running and time.monotonic() < self._scan_at:
             return []
-        self._look_at = time.monotonic() + LOOK_EVERY
+        self._scan_at = time.monotonic() + SCAN_EVERY
         jobs: list[Work] = []
         try:
             for kind in self._kinds:
-                jobs += self._claim(kind, room - len(jobs), [*running, *jobs])
+                jobs += self._claim(kind, capacity - len(jobs), [*running, *jobs])
             for source in self._sources:
-                jobs += source(room - len(jobs), [*running, *jobs])
+                jobs += source(capacity - len(jobs), [*running, *jobs])
         except DATABASE_DOWN:
             self.release(jobs)
             raise
         return jobs
 
-    def _claim(self, kind: Due, room: int, running: Collection[Work]) -> list[Job]:
+    def _claim(self, kind: Due, capacity: int, running: Collection[Work]) -> list[Job]:
         now = timezone.now()
         due = self._due.filter(**{f"{kind}__lte": now})
         if kind == "next_sweep_at":
             due = may_sweep(due)
-        choice = _choose(due, kind, room, running)
+        choice = _choose(due, kind, capacity, running)
         if not choice.drained:
-            self._look_at = 0.0
+            self._scan_at = 0.0
         if not choice.keys:
             return []
         token, keys = claim(due, choice.keys, now=now, length=LEASE)
@@ -229,7 +229,7 @@ class _Choice:
     drained: bool
 
 
-def _choose(due: QuerySet[PollState], kind: Due, room: int, running: Collection[Work]) -> _Choice:
+def _choose(due: QuerySet[PollState], kind: Due, capacity: int, running: Collection[Work]) -> _Choice:
     now = timezone.now()
     sites = Counter(job.site for job in running)
     hosts = Counter(job.host for job in running)
@@ -237,14 +237,14 @@ def _choose(due: QuerySet[PollState], kind: Due, room: int, running: Collection[
     full_sites = [site for site, count in sites.items() if count >= PER_SITE]
     full_hosts = [host for host, count in hosts.items() if count >= PER_HOST]
     look = due.filter(free(now)).exclude(site__in=blocked).exclude(site__in=full_sites).exclude(host__in=full_hosts)
-    found = list(look.order_by(kind).values_list("pk", "site", "host")[: 4 * room])
+    found = list(look.order_by(kind).values_list("pk", "site", "host")[: 4 * capacity])
     chosen: list[int] = []
     for key, site, host in found:
-        if len(chosen) < room and sites[site] < PER_SITE and hosts[host] < PER_HOST:
+        if len(chosen) < capacity and sites[site] < PER_SITE and hosts[host] < PER_HOST:
             chosen.append(key)
             sites[site] += 1
             hosts[host] += 1
-    return _Choice(chosen, drained=len(chosen) == len(found) < 4 * room and not (full_sites or full_hosts))
+    return _Choice(chosen, drained=len(chosen) == len(found) < 4 * capacity and not (full_sites or full_hosts))
 
 
 def _jobs(keys: list[int], token: str, kind: Due) -> list[Job]:

@@ -29,7 +29,7 @@ def params_for(
     return params
 
 
-def lots(plan: Plan, ids: Sequence[int], *, opening: datetime, filtered: bool) -> Iterator[Sequence[int]]:
+def id_batches(plan: Plan, ids: Sequence[int], *, opening: datetime, filtered: bool) -> Iterator[Sequence[int]]:
     """Cut ids into lots that fit into one request each: its URL must not grow too long."""
     rest = ids
     while rest:

@@ -14,16 +14,16 @@ import orjson
 from instances.models import ResourcePoll
 from instances.plans import Plan
 from polling.delivery.notifications import Change
-from polling.detection.changes import Known, Verdict, Watch, field_changes, judge
+from polling.detection.changes import Snapshot, Verdict, Watch, field_changes, judge
 from polling.detection.event_log import record_changes
 from polling.detection.reading import Reading, RecordRead
 from polling.detection.snapshots import (
-    Remembered,
-    known_bodies,
-    known_records,
+    NewSnapshot,
+    read_snapshot_bodies,
+    read_snapshots,
     remember,
 )
-from polling.models import Absence, PollRun
+from polling.models import MissingRecord, PollRun
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Recorder:
         *,
         now: datetime,
         seen: datetime,
-        known: Mapping[int, Known] | None = None,
+        known: Mapping[int, Snapshot] | None = None,
     ) -> int:
         """Judge each record against what is known of it; remember, and give the number of events.
 
         `known` stands in for what is remembered: a repair's better knowledge. What it holds is remembered in any case.
         """
         ids = [read.seen.record_id for read in reading.records]
-        before = known_records(self.poll.pk, ids) if known is None else known
+        before = read_snapshots(self.poll.pk, ids) if known is None else known
         judged = [(read, judge(read.seen, before.get(read.seen.record_id), self.watch)) for read in reading.records]
         changes = self._changes(judged, seen)
         better = known or {}
@@ -59,14 +59,14 @@ class Recorder:
         ]
         remember(self.poll.pk, remembered)
         if self.plan.detect_deletes and ids:
-            Absence.objects.filter(resource_poll=self.poll, record_id__in=ids).delete()
+            MissingRecord.objects.filter(resource_poll=self.poll, record_id__in=ids).delete()
         return record_changes(poll=self.poll, run=run, changes=changes, now=now, seen=seen)
 
     def _changes(self, judged: list[tuple[RecordRead, Verdict]], seen: datetime) -> list[Change]:
         told = [(read, verdict) for read, verdict in judged if verdict.kind is not None]
         earlier: Mapping[int, str] = {}
         if self.plan.track_changes:
-            earlier = known_bodies(self.poll.pk, [read.seen.record_id for read, verdict in told])
+            earlier = read_snapshot_bodies(self.poll.pk, [read.seen.record_id for read, verdict in told])
         return [
             Change(
                 record_id=read.seen.record_id,
@@ -88,8 +88,8 @@ class Recorder:
             return b"null"
         return orjson.dumps(field_changes(orjson.loads(earlier), read.record))
 
-    def _remembered(self, read: RecordRead, verdict: Verdict) -> Remembered:
+    def _remembered(self, read: RecordRead, verdict: Verdict) -> NewSnapshot:
         body = read.text.decode() if self.plan.track_changes or self.plan.detect_deletes else None
-        buried_in_silence = verdict.gone and verdict.kind is None
-        stamp = None if buried_in_silence else read.seen.stamp
-        return Remembered(read.seen.record_id, stamp, read.seen.digest, body, verdict.gone)
+        gone_in_silence = verdict.gone and verdict.kind is None
+        stamp = None if gone_in_silence else read.seen.stamp
+        return NewSnapshot(read.seen.record_id, stamp, read.seen.digest, body, verdict.gone)

@@ -6,14 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from cwconnect.core.bulk_sql import upsert
-from polling.detection.changes import Known
-from polling.models import KnownBody, KnownRecord
+from polling.detection.changes import Snapshot
+from polling.models import RecordSnapshot, SnapshotBody
 
 KEY = ("resource_poll_id", "record_id")
 
 
 @dataclass(frozen=True)
-class Remembered:
+class NewSnapshot:
     """What to remember of one row; `body` is its JSON text where bodies are kept, else None; `gone` a tombstone."""
 
     record_id: int
@@ -23,28 +23,28 @@ class Remembered:
     gone: bool = False
 
 
-def known_records(poll_id: int, record_ids: Collection[int]) -> dict[int, Known]:
+def read_snapshots(poll_id: int, record_ids: Collection[int]) -> dict[int, Snapshot]:
     """Give what is known of those of `record_ids` that were ever read or counted."""
-    rows = KnownRecord.objects.filter(resource_poll_id=poll_id, record_id__in=record_ids)
+    rows = RecordSnapshot.objects.filter(resource_poll_id=poll_id, record_id__in=record_ids)
     return {
-        record_id: Known(stamp, bytes(digest), gone)
+        record_id: Snapshot(stamp, bytes(digest), gone)
         for record_id, stamp, digest, gone in rows.values_list("record_id", "stamp", "digest", "gone")
     }
 
 
-def known_bodies(poll_id: int, record_ids: Collection[int]) -> Mapping[int, str]:
+def read_snapshot_bodies(poll_id: int, record_ids: Collection[int]) -> Mapping[int, str]:
     """Give the last text of those of `record_ids` whose text was kept."""
     if not record_ids:
         return {}
-    rows = KnownBody.objects.filter(resource_poll_id=poll_id, record_id__in=record_ids)
+    rows = SnapshotBody.objects.filter(resource_poll_id=poll_id, record_id__in=record_ids)
     return dict(rows.values_list("record_id", "body"))
 
 
-def remember(poll_id: int, rows: Sequence[Remembered]) -> None:
+def remember(poll_id: int, rows: Sequence[NewSnapshot]) -> None:
     """Write what was read; a row remembered before is overwritten, a tombstone lives again unless `gone`."""
     if not rows:
         return
     records = [(poll_id, row.record_id, row.stamp, row.digest, row.gone) for row in rows]
-    upsert(KnownRecord, (*KEY, "stamp", "digest", "gone"), records, key=KEY)
+    upsert(RecordSnapshot, (*KEY, "stamp", "digest", "gone"), records, key=KEY)
     bodies = [(poll_id, row.record_id, row.body) for row in rows if row.body is not None]
-    upsert(KnownBody, (*KEY, "body"), bodies, key=KEY)
+    upsert(SnapshotBody, (*KEY, "body"), bodies, key=KEY)

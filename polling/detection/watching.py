@@ -12,8 +12,8 @@ from django.utils import timezone
 from instances.configuration.polls import plan_of
 from instances.models import Instance, ResourcePoll
 from polling.delivery.pausing import rearm
-from polling.detection.deletes.missing_records import absences, calm_health
-from polling.models import Event, Health, KnownBody, KnownRecord, PollRun, PollState, Repair, Verification
+from polling.detection.deletes.missing_records import calm_health, missing_records
+from polling.models import Event, Health, PollRun, PollState, RecordSnapshot, Repair, SnapshotBody, Verification
 
 _CHANGED = "What is polled was changed meanwhile; verify once more."
 
@@ -47,9 +47,9 @@ def apply_watching(
 def _begin(instance: Instance, poll: ResourcePoll, state: PollState | None) -> None:
     if state is not None:
         _abandon(poll)
-        KnownRecord.objects.filter(resource_poll=poll).delete()
-        KnownBody.objects.filter(resource_poll=poll).delete()
-        absences(poll.pk).delete()
+        RecordSnapshot.objects.filter(resource_poll=poll).delete()
+        SnapshotBody.objects.filter(resource_poll=poll).delete()
+        missing_records(poll.pk).delete()
         if state.site != site_key(instance):
             # What was told of another company's rows says nothing of these, which may have the same ids.
             Event.objects.filter(resource_poll=poll).update(resource_poll=None)
@@ -91,7 +91,7 @@ def _schedule(instance: Instance, poll: ResourcePoll) -> None:
     active = instance.watching and poll.enabled
     deletes = bool(poll.configuration.get("detectDeletes"))
     if not deletes:
-        absences(poll.pk).delete()  # nobody wants to hear of them any more
+        missing_records(poll.pk).delete()  # nobody wants to hear of them any more
     PollState.objects.filter(resource_poll=poll).update(
         site=site_key(instance),
         host=urlsplit(instance.base_url).netloc.lower()[:255],

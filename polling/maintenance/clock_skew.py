@@ -22,13 +22,13 @@ SLACK = timedelta(hours=1)  # machines' clocks may differ that much; and the lon
 LONGEST_INTERVAL = timedelta(minutes=44_640)
 
 
-def mend_times(now: datetime) -> int:
+def repair_clock_skew(now: datetime) -> int:
     """Make due what would wait for a time that came from a wrong clock, and free such leases; give how many rows."""
     signs = Heartbeat.objects.filter(seen_at__gt=now + SLACK).update(seen_at=NEVER)
-    return signs + _mend_polls(now) + _mend_deliveries(now) + _free_leases(now)
+    return signs + _repair_polls(now) + _repair_deliveries(now) + _free_leases(now)
 
 
-def _mend_polls(now: datetime) -> int:
+def _repair_polls(now: datetime) -> int:
     count = 0
     for minutes in set(Instance.objects.values_list("refresh_interval", flat=True)):
         states = PollState.objects.filter(resource_poll__instance__refresh_interval=minutes)
@@ -38,7 +38,7 @@ def _mend_polls(now: datetime) -> int:
     return count + Site.objects.filter(blocked_until__gt=now + 2 * SLACK).delete()[0]
 
 
-def _mend_deliveries(now: datetime) -> int:
+def _repair_deliveries(now: datetime) -> int:
     longest = timedelta(seconds=max(*settings.RETRY_SCHEDULE, LONGEST_RETRY_AFTER) * (1 + JITTER)) + SLACK
     late = Notification.objects.filter(next_attempt_at__gt=now + longest)
     return late.update(next_attempt_at=now) + Receiver.objects.filter(open_until__gt=now + SLACK).update(open_until=now)

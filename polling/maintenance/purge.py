@@ -2,7 +2,7 @@
 
 A deletion takes the instance from its organization (instances/provisioning.py). Whatever people and programs read they
 read as their organization's, so that from its commit on nobody sees the instance or anything that it told; what is
-polled and sent goes by rows that are deleted with it (`let_go`). The rest may be millions of rows. A chore deletes them
+polled and sent goes by rows that are deleted with it (`stop_instance`). The rest may be millions of rows. A chore deletes them
 in short batches, as retention does, and the instance last: so what a crash leaves is found by whoever comes next.
 """
 
@@ -32,16 +32,16 @@ from polling.maintenance.retention import (
     unhurried,
 )
 from polling.models import (
-    Absence,
     Alert,
     DeliveryState,
     Event,
-    KnownBody,
-    KnownRecord,
+    MissingRecord,
     Notification,
     PollRun,
     PollState,
+    RecordSnapshot,
     Replay,
+    SnapshotBody,
     Verification,
 )
 from polling.workers.leases import free
@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 NARROW = 1000  # a batch of rows that are small
 
 
-def let_go(sender: object, *, instance: Instance, **_: object) -> None:
+def stop_instance(sender: object, *, instance: Instance, **_: object) -> None:
     """Delete what would have it polled, sent for or warned of (receiver of `instance_deleted`).
 
     A run in flight loses its fence with its state, and can commit nothing more.
@@ -66,17 +66,17 @@ def let_go(sender: object, *, instance: Instance, **_: object) -> None:
     rearm(instance, timezone.now())
 
 
-def forget_deleted(now: datetime) -> int:
+def purge_deleted(now: datetime) -> int:
     """Delete rows of deleted instances, for a stretch at most; give how many instances are gone for good."""
-    return _forget(silent, until=stretch())
+    return _purge(silent, until=stretch())
 
 
-def forget_all_deleted(progress: Progress) -> int:
+def purge_all_deleted(progress: Progress) -> int:
     """Delete all rows of deleted instances; `progress` hears of each batch. Give how many instances are gone."""
-    return _forget(progress, until=inf)
+    return _purge(progress, until=inf)
 
 
-def _forget(progress: Progress, *, until: float) -> int:
+def _purge(progress: Progress, *, until: float) -> int:
     gone = 0
     for instance in Instance.objects.filter(organization=None).order_by("pk"):
         name, rows = str(instance), 0
@@ -101,7 +101,11 @@ def _batches(instance: Instance) -> list[Callable[[], int]]:
         partial(_delete_notifications, instance),
         partial(_delete_some, Event.objects.filter(instance=instance)),  # that no notification carries
         partial(_delete_some, PollRun.objects.filter(resource_poll__in=polls)),
-        *(partial(_delete_records, model, poll) for model in (KnownRecord, KnownBody, Absence) for poll in polls),
+        *(
+            partial(_delete_records, model, poll)
+            for model in (RecordSnapshot, SnapshotBody, MissingRecord)
+            for poll in polls
+        ),
     ]
 
 

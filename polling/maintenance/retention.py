@@ -24,7 +24,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from instances.models import ResourcePoll
-from polling.models import DeliveryAttempt, Event, KnownBody, Notification, PollRun, Verification
+from polling.models import DeliveryAttempt, Event, Notification, PollRun, SnapshotBody, Verification
 from polling.workers.stopping import stopping
 
 BATCH = 200
@@ -54,15 +54,15 @@ def silent(what: str, count: int) -> None:
 def prune(now: datetime, *, progress: Progress = silent) -> Pruned:
     """Apply retention; `progress` hears of each batch. Safe to interrupt, and to run beside everything else."""
     pruned = Pruned()
-    _prune_told(now, pruned, progress, until=inf)
+    _prune_delivered(now, pruned, progress, until=inf)
     _prune_the_rest(now, pruned, progress, until=inf)
     return pruned
 
 
-def prune_told(now: datetime) -> Pruned:
+def prune_delivered(now: datetime) -> Pruned:
     """Delete what was told too long ago, for a STRETCH at most: what is left is for the next time."""
     pruned = Pruned()
-    _prune_told(now, pruned, silent, until=stretch())
+    _prune_delivered(now, pruned, silent, until=stretch())
     return pruned
 
 
@@ -78,7 +78,7 @@ def stretch() -> float:
     return time.monotonic() + STRETCH.total_seconds()
 
 
-def _prune_told(now: datetime, pruned: Pruned, progress: Progress, *, until: float) -> None:
+def _prune_delivered(now: datetime, pruned: Pruned, progress: Progress, *, until: float) -> None:
     before = now - timedelta(days=settings.RETENTION_DAYS)
     for count in unhurried(lambda since: _prune_notifications(since, before, pruned), until):
         progress("notifications", count)
@@ -137,12 +137,12 @@ def _prune_runs(since: datetime, before: datetime) -> tuple[int, datetime]:
 def _prune_bodies() -> int:
     """Delete texts that no poll asks for any more: its deletes and field changes were switched off."""
     silent = ResourcePoll.objects.filter(_off("detectDeletes"), _off("trackChanges")).values("pk")
-    bodies = KnownBody.objects.filter(resource_poll__in=silent)
+    bodies = SnapshotBody.objects.filter(resource_poll__in=silent)
     poll_id = bodies.values_list("resource_poll_id", flat=True).first()
     if poll_id is None:
         return 0
     records = list(bodies.filter(resource_poll_id=poll_id).values_list("record_id", flat=True)[:BATCH])
-    KnownBody.objects.filter(resource_poll_id=poll_id, record_id__in=records).delete()
+    SnapshotBody.objects.filter(resource_poll_id=poll_id, record_id__in=records).delete()
     return len(records)
 
 

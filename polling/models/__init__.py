@@ -1,16 +1,15 @@
 """What changed, and who was told: polls and their runs, known records, events, notifications, attempts."""
 
-from polling.models.counters import Tally
+from polling.models.counters import StoredCounter
 from polling.models.deliveries import Alert, DeliveryAttempt, DeliveryState, Notification, Receiver, Replay
 from polling.models.events import Event, LogPosition
 from polling.models.heartbeats import Heartbeat
 from polling.models.idempotency import IdempotentAnswer
 from polling.models.leased import Leased
-from polling.models.polls import Absence, Health, KnownBody, KnownRecord, PollRun, PollState, Site
+from polling.models.polls import Health, MissingRecord, PollRun, PollState, RecordSnapshot, Site, SnapshotBody
 from polling.models.verifications import Repair, Verification
 
 __all__ = [
-    "Absence",
     "Alert",
     "DeliveryAttempt",
     "DeliveryState",
@@ -18,17 +17,18 @@ __all__ = [
     "Health",
     "Heartbeat",
     "IdempotentAnswer",
-    "KnownBody",
-    "KnownRecord",
     "Leased",
     "LogPosition",
+    "MissingRecord",
     "Notification",
     "PollRun",
     "PollState",
     "Receiver",
+    "RecordSnapshot",
     "Repair",
     "Replay",
     "Site",
-    "Tally",
+    "SnapshotBody",
+    "StoredCounter",
     "Verification",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 
-class Tally(models.Model):
+class StoredCounter(models.Model):
     """The counts of one table's rows up to the id `upto`; `open` lists those among them that had not ended yet."""
 
     name = models.CharField(max_length=40, primary_key=True)

@@ -112,7 +112,7 @@ class Notification(Leased):
         ]
 
     UNDELIVERED = (State.PENDING, State.EXHAUSTED)
-    TOLD_OR_GIVEN_UP = (State.DELIVERED, State.FAILED, State.DISCARDED)
+    DELIVERED_OR_GIVEN_UP = (State.DELIVERED, State.FAILED, State.DISCARDED)
 
     def __str__(self) -> str:
         return self.webhook_id

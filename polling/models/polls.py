@@ -110,7 +110,7 @@ class PollRun(models.Model):
         return f"{self.get_kind_display()} {self.pk}"
 
 
-class KnownRecord(models.Model):
+class RecordSnapshot(models.Model):
     """A row of ConnectWise as last read: kept narrow, for as long as its resource is polled.
 
     `stamp` is Unix seconds, of a tombstone those of its DELETED event; `digest` is a version byte and the content's
@@ -128,7 +128,7 @@ class KnownRecord(models.Model):
         return f"record {self.record_id}"
 
 
-class KnownBody(models.Model):
+class SnapshotBody(models.Model):
     """The last text of a known record, kept only where deletes or field changes are asked for."""
 
     pk = models.CompositePrimaryKey("resource_poll_id", "record_id")
@@ -143,13 +143,13 @@ class KnownBody(models.Model):
         return f"body of record {self.record_id}"
 
 
-class Absence(models.Model):
+class MissingRecord(models.Model):
     """A row known and not gone that a sweep did not find, and what becomes of it. It goes when the row is seen again.
 
     Or, as `back`, the other way round: a row told as deleted that a sweep found again, to be read and told.
     """
 
-    class Standing(models.TextChoices):
+    class Status(models.TextChoices):
         """What becomes of the row."""
 
         MISSED = "missed", "Not found by the sweep under way"
@@ -161,10 +161,10 @@ class Absence(models.Model):
     pk = models.CompositePrimaryKey("resource_poll_id", "record_id")
     resource_poll = models.ForeignKey(ResourcePoll, on_delete=models.CASCADE, db_index=False, related_name="+")
     record_id = models.BigIntegerField()
-    standing = models.CharField(max_length=10, choices=Standing.choices, default=Standing.MISSED)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.MISSED)
 
     class Meta:
-        indexes = [models.Index(fields=["resource_poll", "standing", "record_id"], name="absence_by_standing")]
+        indexes = [models.Index(fields=["resource_poll", "status", "record_id"], name="absence_by_standing")]
 
     def __str__(self) -> str:
-        return f"record {self.record_id}: {self.standing}"
+        return f"record {self.record_id}: {self.status}"

@@ -13,11 +13,11 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from cwconnect.core.errors import Refusal
+from cwconnect.core.errors import DomainError
 from cwconnect.core.text import counted
-from instances.configuration.config_keys import Wanted
+from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.values import ConfigurationError
-from instances.configuration.wire import read_configuration, wanted_of
+from instances.configuration.wire import config_of, read_configuration
 from instances.models import Instance
 from instances.pages.access import PageRequest, operator_page, page
 from instances.pages.forms import EditNotifyForm, NotifyForm
@@ -29,12 +29,12 @@ from polling.delivery.replay.replays import (
     progress_of,
     start_replay,
 )
-from polling.delivery.test_notification import Trial, send_draft_test, send_test
+from polling.delivery.test_notification import SampleResult, send_draft_test, send_test
 from polling.detection.deletes.deletions import dismiss_held, held_deletes, release_held
 from polling.models import DeliveryState, Notification, PollState, Replay
 from polling.pages.paging import page_of
 from polling.pages.shared import moment_of, own_poll
-from polling.reports.instance_status import standing_of
+from polling.reports.instance_status import instance_status_of
 from polling.reports.waiting import failed_attempts, undelivered_of, waiting_rows
 
 PER_PAGE = 25
@@ -67,7 +67,7 @@ def instance_delivery(request: PageRequest, number: int) -> HttpResponse:
     rows = undelivered_of(instance=instance) if waiting else Notification.objects.filter(instance=instance)
     context = {
         "instance": instance,
-        "standing": standing_of(instance, timezone.now()),
+        "status": instance_status_of(instance, timezone.now()),
         "shown": page_of(rows.defer("body").order_by("-pk"), request.GET, PER_PAGE),
         "waiting": waiting,
         "undelivered": undelivered_of(instance=instance).count(),
@@ -87,27 +87,27 @@ def try_receiver(request: PageRequest, number: int) -> HttpResponse:
         return _try_changes(request, instance)
     try:
         trial = send_test(instance, _watched(instance), timezone.now())
-    except Refusal as refusal:
-        return render(request, "polling/parts/trial.html", {"refusal": refusal.message})
+    except DomainError as error:
+        return render(request, "polling/parts/trial.html", {"refusal": error.message})
     return render(request, "polling/parts/trial.html", {"trial": trial})
 
 
 def _watched(instance: Instance) -> str:
     poll = instance.resource_polls.order_by("pk").first()
     if poll is None:
-        raise Refusal("Nothing is watched, so there is nothing to send a sample of.")
+        raise DomainError("Nothing is watched, so there is nothing to send a sample of.")
     return poll.name
 
 
 def _try_changes(request: PageRequest, instance: Instance) -> HttpResponse:
     """Send a test as the instance would once the form is saved."""
-    stored = wanted_of(instance)
+    stored = config_of(instance)
     form = EditNotifyForm(request.POST, stored=stored)
 
-    def send() -> tuple[Trial, str]:
-        wanted = read_configuration(form.wire(), base=stored, stored=stored)
-        trial = send_test(changed_draft(instance, wanted), _watched(instance), timezone.now())
-        changed = form.sent_otherwise(wanted)
+    def send() -> tuple[SampleResult, str]:
+        config = read_configuration(form.wire(), base=stored, stored=stored)
+        trial = send_test(changed_draft(instance, config), _watched(instance), timezone.now())
+        changed = form.sent_otherwise(config)
         typed = f"Sent with what is typed here and not saved yet ({', '.join(changed)}); all else is as stored."
         return trial, typed if changed else "Sent as it is stored: nothing here was changed."
 
@@ -121,25 +121,25 @@ def try_draft(request: PageRequest) -> HttpResponse:
     """Send a test notification as the form of a new instance says; nothing is stored."""
     form = NotifyForm(request.POST)
 
-    def send() -> tuple[Trial, str]:
-        wanted = read_configuration(form.wire(), base=Wanted(), whole=False)
+    def send() -> tuple[SampleResult, str]:
+        config = read_configuration(form.wire(), base=InstanceConfig(), whole=False)
         name = request.POST.get("name", "").strip()[:200] or "New instance"
-        draft = draft_instance(organization=request.person.organization, name=name, wanted=wanted)
+        draft = draft_instance(organization=request.person.organization, name=name, config=config)
         trial = send_draft_test(draft, next(iter(request.POST.getlist("watch")), "contacts"), timezone.now())
         return trial, "Sent with what is typed here; nothing is stored yet."
 
     return _tried(request, form, send)
 
 
-def _tried(request: PageRequest, form: NotifyForm, send: Callable[[], tuple[Trial, str]]) -> HttpResponse:
+def _tried(request: PageRequest, form: NotifyForm, send: Callable[[], tuple[SampleResult, str]]) -> HttpResponse:
     """Show what came of a test and the values it was sent with; what keeps it from being sent goes by its field."""
     if form.is_valid():
         try:
             trial, used = send()
         except ConfigurationError as error:
             form.blame(error)
-        except Refusal as refusal:
-            form.add_error("callback_url", refusal.message)
+        except DomainError as error:
+            form.add_error("callback_url", error.message)
         else:
             return render(request, "polling/parts/trial.html", {"trial": trial, "used": used})
     return render(request, "parts/finding.html", {"lacking": form, "not_done": "Not sent yet."})

@@ -20,7 +20,7 @@ from instances.pages.access import PageRequest, page
 from polling.delivery.replay.replays import Selection, start_replay
 from polling.models import DeliveryAttempt, Event, Notification
 from polling.pages.shared import moment_of
-from polling.reports.event_search import STANDINGS, Search, search_events
+from polling.reports.event_search import DELIVERY_STATES, Search, search_events
 
 _LONGEST_TEXT = 200
 _MOST_ATTEMPTS = 50
@@ -46,7 +46,7 @@ def events(request: PageRequest) -> HttpResponse:
         "older": urlencode(kept | {"before": found.next_before}) if found.next_before else "",
         "newest": urlencode(kept) if search.before else "",
         "kinds": Event.Kind.values,
-        "standings": list(STANDINGS),
+        "delivery_states": list(DELIVERY_STATES),
         "instance": f"{one.name} ({one.pk})" if one else search.called,
         "unknown": bool(search.called) and not instances.filter(name__icontains=search.called).exists(),
         "instances": instances.order_by("name").values_list("pk", "name")[:_CHOICES],
@@ -79,7 +79,7 @@ def _search(given: QueryDict, one: Instance | None) -> Search:
         object_id=_text(given, "object"),
         kind=kind if (kind := given.get("kind", "")) in Event.Kind.values else "",
         resource=_text(given, "resource"),
-        standing=standing if (standing := given.get("delivery", "")) in STANDINGS else "",
+        delivery_state=delivery_state if (delivery_state := given.get("delivery", "")) in DELIVERY_STATES else "",
         since=moment_of(given.get("from", "")),
         until=moment_of(given.get("to", "")),
         before=_number(given.get("before", "")),

@@ -18,7 +18,7 @@ from polling.detection.polls.backfill import request_backfill
 from polling.models import Event, PollRun, PollState
 from polling.pages.paging import page_of
 from polling.pages.shared import moment_of, own_poll
-from polling.reports.instance_status import standing_of
+from polling.reports.instance_status import instance_status_of
 from polling.reports.overview import engine
 from polling.workers.due import make_due
 
@@ -34,7 +34,7 @@ def instance_page(request: PageRequest, number: int) -> HttpResponse:
     now = timezone.now()
     context = {
         "instance": instance,
-        "standing": standing_of(instance, now),
+        "status": instance_status_of(instance, now),
         "engine": engine(request.person.organization, now) if instance.watching else None,
         "tab": "resources",
     }
@@ -61,7 +61,7 @@ def instance_stream(request: PageRequest, number: int) -> HttpResponse:
 def instance_events(request: PageRequest, number: int) -> HttpResponse:
     """Show the stream of an instance's events on a tab of its own."""
     instance = request.person.instance(number)
-    context = {"instance": instance, "standing": standing_of(instance, timezone.now()), "tab": "events"}
+    context = {"instance": instance, "status": instance_status_of(instance, timezone.now()), "tab": "events"}
     return render(request, "polling/instance_events.html", _here(context))
 
 
@@ -76,7 +76,7 @@ def _show_poll(request: PageRequest, poll: ResourcePoll, *, error: str = "", sin
         "instance": poll.instance,
         "poll": poll,
         "state": PollState.objects.filter(pk=poll.pk).first(),
-        "standing": standing_of(poll.instance, timezone.now()),
+        "status": instance_status_of(poll.instance, timezone.now()),
         "runs": page_of(PollRun.objects.filter(resource_poll=poll).order_by("-pk"), request.GET, RUNS),
         "backfill_error": error,
         "backfill_since": since,

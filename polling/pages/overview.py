@@ -12,7 +12,7 @@ from django.utils import timezone
 from instances.models import Instance, ResourcePoll
 from instances.pages.access import PageRequest, page
 from polling.reports.hours import chart_of, hours_of
-from polling.reports.overview import Need, engine, instance_rows, needs
+from polling.reports.overview import ActionItem, action_items, engine, instance_rows
 
 SHOWN = 20
 
@@ -26,12 +26,12 @@ def overview(request: PageRequest) -> HttpResponse:
 
 def _context(request: PageRequest) -> dict[str, Any]:
     now, organization = timezone.now(), request.person.organization
-    needed = needs(organization)
+    needed = action_items(organization)
     shown = _shown(request, needed)
     return {
         "here": "overview",
         "engine": engine(organization, now),
-        "needs": needed,
+        "action_items": needed,
         "rows": instance_rows(shown, now),
         "chart": chart_of(hours_of(organization, now)),
         "instances": request.person.instances().count(),
@@ -40,8 +40,8 @@ def _context(request: PageRequest) -> dict[str, Any]:
     }
 
 
-def _shown(request: PageRequest, needed: Sequence[Need]) -> list[Instance]:
+def _shown(request: PageRequest, needed: Sequence[ActionItem]) -> list[Instance]:
     """Give those that need somebody, then the newest, as many as fit."""
-    first = list({need.instance.pk: need.instance for need in needed}.values())[:SHOWN]
+    first = list({item.instance.pk: item.instance for item in needed}.values())[:SHOWN]
     rest = request.person.instances().exclude(pk__in=[instance.pk for instance in first]).order_by("-pk")
     return first + list(rest[: SHOWN - len(first)])

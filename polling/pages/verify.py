@@ -16,13 +16,13 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from cwconnect.core.errors import Refusal
+from cwconnect.core.errors import DomainError
 from cwconnect.core.text import counted
 from instances.models import ResourcePoll
 from instances.pages.access import PageRequest, page
-from polling.models import KnownRecord, Repair, Verification
+from polling.models import RecordSnapshot, Repair, Verification
 from polling.pages.shared import own_poll
-from polling.reports.instance_status import standing_of
+from polling.reports.instance_status import instance_status_of
 from polling.verification.repair_job import start_repair
 from polling.verification.report import Finding, finding_of, start_verification
 
@@ -90,7 +90,7 @@ def verify_page(request: PageRequest, number: int) -> HttpResponse:
         for poll in polls:
             _start(request, poll)
         return redirect("verify-page", number)
-    context = {"instance": instance, "rows": _rows(polls), "standing": standing_of(instance, timezone.now())}
+    context = {"instance": instance, "rows": _rows(polls), "status": instance_status_of(instance, timezone.now())}
     return render(request, "polling/verify.html", context | {"tab": "verify", "here": "instances"})
 
 
@@ -113,7 +113,7 @@ def _rows(polls: Sequence[ResourcePoll]) -> list[Row]:
     verifications = {row.resource_poll_id: row for row in _newest(Verification.objects.defer("comparison"), polls)}
     repairs = {row.resource_poll_id: row for row in _newest(Repair.objects.all(), polls)}
     under_way = [key for key, row in verifications.items() if row.status == Verification.Status.OPEN]
-    living = KnownRecord.objects.filter(resource_poll__in=under_way, gone=False)
+    living = RecordSnapshot.objects.filter(resource_poll__in=under_way, gone=False)
     known = dict(living.values_list("resource_poll").annotate(n=Count("record_id")).order_by())
     return [_row(poll, verifications.get(poll.pk), repairs.get(poll.pk), known.get(poll.pk, 0)) for poll in polls]
 
@@ -134,12 +134,12 @@ def _row(poll: ResourcePoll, verification: Verification | None, repair: Repair |
 def _start(request: PageRequest, poll: ResourcePoll) -> None:
     try:
         start_verification(poll, timezone.now())
-    except Refusal as refusal:
-        messages.error(request, f"{poll.name} can't be compared. {refusal.message}")
+    except DomainError as error:
+        messages.error(request, f"{poll.name} can't be compared. {error.message}")
 
 
 def _repair(request: PageRequest, poll: ResourcePoll) -> None:
     try:
         start_repair(poll, timezone.now())
-    except Refusal as refusal:
-        messages.error(request, f"{poll.name} is not repaired. {refusal.message}")
+    except DomainError as error:
+        messages.error(request, f"{poll.name} is not repaired. {error.message}")

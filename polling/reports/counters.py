@@ -18,7 +18,7 @@ from django.db import models, transaction
 from django.db.models import Count, DurationField, ExpressionWrapper, F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
-from polling.models import DeliveryAttempt, Event, PollRun, Tally
+from polling.models import DeliveryAttempt, Event, PollRun, StoredCounter
 
 SETTLED = timedelta(minutes=2)
 STEP = 20_000
@@ -104,9 +104,9 @@ class Reading:
 
 def read(source: Source, now: datetime) -> Reading:
     """Give the counts of all rows there ever were, to within the last advance."""
-    tally = Tally.objects.filter(name=source.name).first() or Tally(name=source.name)
-    reading = Reading.from_json(tally.counts)
-    reading.add(_count(source, Q(pk__gt=tally.upto) | Q(pk__in=tally.open), now))
+    counter = StoredCounter.objects.filter(name=source.name).first() or StoredCounter(name=source.name)
+    reading = Reading.from_json(counter.counts)
+    reading.add(_count(source, Q(pk__gt=counter.upto) | Q(pk__in=counter.open), now))
     return reading
 
 
@@ -120,16 +120,16 @@ def advance(now: datetime) -> None:
 @transaction.atomic
 def _advance(source: Source, now: datetime) -> bool:
     """Move one tally on by `STEP` rows at most, so that other writers never wait long; give whether there is more."""
-    Tally.objects.bulk_create([Tally(name=source.name)], ignore_conflicts=True)
-    tally = Tally.objects.select_for_update().get(name=source.name)
-    settled = _settled(source, tally.upto, now)
-    upto = min(settled, _a_step_on(source, tally.upto) or settled)
-    passed = Q(pk__gt=tally.upto, pk__lte=upto) | Q(pk__in=tally.open)
-    reading = Reading.from_json(tally.counts)
+    StoredCounter.objects.bulk_create([StoredCounter(name=source.name)], ignore_conflicts=True)
+    counter = StoredCounter.objects.select_for_update().get(name=source.name)
+    settled = _settled(source, counter.upto, now)
+    upto = min(settled, _a_step_on(source, counter.upto) or settled)
+    passed = Q(pk__gt=counter.upto, pk__lte=upto) | Q(pk__in=counter.open)
+    reading = Reading.from_json(counter.counts)
     reading.add(_count(source, passed, now))
-    tally.open = list(_rows(source).filter(passed).exclude(_ended(source, now)).values_list("pk", flat=True))
-    tally.upto, tally.counts = upto, reading.as_json()
-    tally.save()
+    counter.open = list(_rows(source).filter(passed).exclude(_ended(source, now)).values_list("pk", flat=True))
+    counter.upto, counter.counts = upto, reading.as_json()
+    counter.save()
     return upto < settled
 
 

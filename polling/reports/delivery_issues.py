@@ -16,7 +16,7 @@ RUNNING_OUT = Q(resolved_at=None, kind__in=(Alert.Kind.LAST_TRY, Alert.Kind.HALF
 
 
 @dataclass(frozen=True)
-class Trouble:
+class DeliveryIssue:
     """What is the matter, in a word or two, and why. `paused`: nothing goes on before a person releases it."""
 
     word: str
@@ -24,16 +24,20 @@ class Trouble:
     paused: bool = False
 
 
-def delivery_troubles(keys: Collection[int]) -> dict[int, Trouble]:
+def delivery_issues(keys: Collection[int]) -> dict[int, DeliveryIssue]:
     """Give those of these instances whose delivery needs a person, with what the matter is: two queries."""
     # The kinds' order is that of their urgency: the last try, written last, stands.
     alerts = Alert.objects.filter(RUNNING_OUT, instance__in=keys).order_by("kind")
-    found = {key: Trouble("delivery failing", text) for key, text in alerts.values_list("instance_id", "text") if key}
+    found = {
+        key: DeliveryIssue("delivery failing", text) for key, text in alerts.values_list("instance_id", "text") if key
+    }
     states = DeliveryState.objects.filter(PAUSED | RECEIVER_FAILS, instance__in=keys).select_related("receiver")
-    return found | {state.instance_id: _trouble(state) for state in states}
+    return found | {state.instance_id: _issue(state) for state in states}
 
 
-def _trouble(state: DeliveryState) -> Trouble:
+def _issue(state: DeliveryState) -> DeliveryIssue:
     if state.paused_at or state.receiver is None:
-        return Trouble("delivery paused", state.pause_reason, paused=True)
-    return Trouble("delivery failing", f"The receiver failed {counted(state.receiver.failures, 'time')} in a row.")
+        return DeliveryIssue("delivery paused", state.pause_reason, paused=True)
+    return DeliveryIssue(
+        "delivery failing", f"The receiver failed {counted(state.receiver.failures, 'time')} in a row."
+    )

@@ -11,12 +11,12 @@ from django.db.models import F, Q, QuerySet
 
 from instances.models import Instance, Organization
 from polling.models import Event, Notification
-from polling.reports.keyset_walk import Stretch, Walk, walk
+from polling.reports.keyset_walk import KeysetWalk, Stretch, walk
 
 PER_PAGE = 50
 
 UNDELIVERED, DELIVERED, GIVEN_UP = "undelivered", "delivered", "given up"
-STANDINGS = {
+DELIVERY_STATES = {
     UNDELIVERED: Notification.UNDELIVERED,
     DELIVERED: (Notification.State.DELIVERED,),
     GIVEN_UP: (Notification.State.FAILED, Notification.State.DISCARDED),
@@ -32,7 +32,7 @@ class Search:
     object_id: str = ""
     kind: str = ""
     resource: str = ""
-    standing: str = ""
+    delivery_state: str = ""
     since: datetime | None = None
     until: datetime | None = None
     before: int | None = None
@@ -47,15 +47,15 @@ def search_events(organization: Organization, search: Search) -> Stretch[Event]:
     """Give the newest events of an organization that match: three queries at most."""
     if search.object_id:
         return _search_by_object(organization, search)
-    events = _shown(_walked(organization, search).filter(**_conditions(search)))
+    events = _shown(_walk_keyset(organization, search).filter(**_conditions(search)))
     # One instance's own events are found by an index: they need no slices.
     sliced = not search.instance_id or _is_sparse(search)
-    how = Walk("polled_at", since=search.since, until=search.until, sliced=sliced)
+    how = KeysetWalk("polled_at", since=search.since, until=search.until, sliced=sliced)
     return walk(events, how, before=search.before, size=PER_PAGE)
 
 
 def _is_sparse(search: Search) -> bool:
-    return bool(search.kind or search.resource or search.standing or search.called)
+    return bool(search.kind or search.resource or search.delivery_state or search.called)
 
 
 def keys_of_object(events: QuerySet[Event], object_id: str, most: int) -> list[int]:
@@ -77,7 +77,7 @@ def _search_by_object(organization: Organization, search: Search) -> Stretch[Eve
     return Stretch(rows, keys[PER_PAGE - 1] if len(keys) > PER_PAGE else None)
 
 
-def _walked(organization: Organization, search: Search) -> QuerySet[Event]:
+def _walk_keyset(organization: Organization, search: Search) -> QuerySet[Event]:
     """Give an organization's events so that they are walked by id: the sum keeps the planner off other indexes."""
     ours = Instance.objects.filter(_called(search, "name"), organization=organization).values("pk")
     return Event.objects.annotate(owner=F("instance_id") + 0).filter(owner__in=ours)
@@ -97,7 +97,7 @@ def _conditions(search: Search) -> dict[str, Any]:
         "object_id": search.object_id,
         "kind": search.kind,
         "object_type": search.resource,
-        "notification__state__in": STANDINGS.get(search.standing),
+        "notification__state__in": DELIVERY_STATES.get(search.delivery_state),
         "polled_at__gte": search.since,
         "polled_at__lt": search.until,
     }

@@ -16,8 +16,8 @@ import orjson
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncDay, TruncHour, TruncMinute
 
-from cwconnect.core.errors import Refusal
-from cwconnect.core.time import read_moment
+from cwconnect.core.errors import DomainError
+from cwconnect.core.time import parse_time
 from polling.delivery.notifications import event_object, utc_text
 from polling.models import Event, Notification
 
@@ -91,11 +91,11 @@ def filtered(events: QuerySet[Event], query: Mapping[str, str]) -> QuerySet[Even
         events = events.filter(polled_at__lt=end)
     if status := query.get("status"):
         if status not in STATUSES:
-            raise Refusal(f"status must be one of {', '.join(STATUSES)}.")
+            raise DomainError(f"status must be one of {', '.join(STATUSES)}.")
         events = events.filter(STATUSES[status])
     if kind := query.get("eventType"):
         if kind not in Event.Kind.values:
-            raise Refusal(f"eventType must be one of {', '.join(Event.Kind.values)}.")
+            raise DomainError(f"eventType must be one of {', '.join(Event.Kind.values)}.")
         events = events.filter(kind=kind)
     for name, column in (("objectType", "object_type"), ("objectId", "object_id")):
         if text := query.get(name):
@@ -104,10 +104,10 @@ def filtered(events: QuerySet[Event], query: Mapping[str, str]) -> QuerySet[Even
 
 
 def _bounds(query: Mapping[str, str]) -> tuple[datetime | None, datetime | None]:
-    start = read_moment(query["from"], "from") if query.get("from") else None
-    end = read_moment(query["to"], "to") if query.get("to") else None
+    start = parse_time(query["from"], "from") if query.get("from") else None
+    end = parse_time(query["to"], "to") if query.get("to") else None
     if start and end and start > end:
-        raise Refusal("from is after to.")
+        raise DomainError("from is after to.")
     return start, end
 
 
@@ -118,16 +118,16 @@ def analytics(events: QuerySet[Event], query: Mapping[str, str], now: datetime) 
     """
     name = query.get("interval") or "hour"
     if name not in INTERVALS:
-        raise Refusal(f"interval must be one of {', '.join(INTERVALS)}.")
+        raise DomainError(f"interval must be one of {', '.join(INTERVALS)}.")
     interval = INTERVALS[name]
     start, end = _bounds(query)
     end = end or max(now, start or now)
     try:
         first = interval.start(start or end - timedelta(days=1))
     except OverflowError:
-        raise Refusal("to is too early.") from None
+        raise DomainError("to is too early.") from None
     if end - first > MOST_BUCKETS * interval.width:
-        raise Refusal(f"These are more than {MOST_BUCKETS:,} buckets; ask for less time or a wider interval.")
+        raise DomainError(f"These are more than {MOST_BUCKETS:,} buckets; ask for less time or a wider interval.")
     found = events.filter(polled_at__gte=first, polled_at__lt=end)
     counted = dict(
         found.annotate(bucket=interval.truncate("polled_at", tzinfo=UTC))

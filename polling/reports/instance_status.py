@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Q, Sum
 
 from instances.models import Instance, ResourcePoll
-from polling.models import Absence, DeliveryState, Health, PollRun, PollState
-from polling.reports.delivery_issues import Trouble, delivery_troubles
+from polling.models import DeliveryState, Health, MissingRecord, PollRun, PollState
+from polling.reports.delivery_issues import DeliveryIssue, delivery_issues
 from polling.reports.overview import DAY, state_of
 
 
@@ -33,16 +33,16 @@ class ResourceRow:
 
 
 @dataclass(frozen=True)
-class Standing:
+class InstanceStatus:
     """An instance's head line, and its resources."""
 
     word: str
     delivery: DeliveryState | None
-    trouble: Trouble | None
+    issue: DeliveryIssue | None
     rows: tuple[ResourceRow, ...]
 
 
-def standing_of(instance: Instance, now: datetime) -> Standing:
+def instance_status_of(instance: Instance, now: datetime) -> InstanceStatus:
     """Give how an instance stands: seven queries."""
     polls = list(ResourcePoll.objects.filter(instance=instance).select_related("state").order_by("name"))
     read = _runs_of_a_day(polls, now)
@@ -50,8 +50,8 @@ def standing_of(instance: Instance, now: datetime) -> Standing:
     delivery = DeliveryState.objects.filter(instance=instance).select_related("receiver").first()
     rows = tuple(_row(poll, read.get(poll.pk, (0, 0)), held.get(poll.pk, 0), now) for poll in polls)
     healths = [row.state.health for row in rows if row.state]
-    trouble = delivery_troubles([instance.pk]).get(instance.pk)
-    return Standing(state_of(instance, healths, trouble), delivery, trouble, rows)
+    issue = delivery_issues([instance.pk]).get(instance.pk)
+    return InstanceStatus(state_of(instance, healths, issue), delivery, issue, rows)
 
 
 def _runs_of_a_day(polls: Sequence[ResourcePoll], now: datetime) -> dict[int, tuple[int, int]]:
@@ -67,7 +67,7 @@ def _runs_of_a_day(polls: Sequence[ResourcePoll], now: datetime) -> dict[int, tu
 
 
 def _held(instance: Instance) -> dict[int, int]:
-    held = Absence.objects.filter(resource_poll__instance=instance, standing=Absence.Standing.HELD)
+    held = MissingRecord.objects.filter(resource_poll__instance=instance, status=MissingRecord.Status.HELD)
     return dict(held.values_list("resource_poll_id").annotate(n=Count("record_id")).order_by())
 
 

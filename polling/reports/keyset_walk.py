@@ -32,7 +32,7 @@ class Stretch(Generic[Row]):
 
 
 @dataclass(frozen=True)
-class Walk:
+class KeysetWalk:
     """How a table is walked: the column of its time, from when to when, and whether slices keep a page short.
 
     `sliced` is for conditions that no index of ids answers. The rows themselves must be narrowed to the times too.
@@ -44,7 +44,7 @@ class Walk:
     sliced: bool = True
 
 
-def walk(rows: QuerySet[Row], how: Walk, *, before: int | None, size: int) -> Stretch[Row]:
+def walk(rows: QuerySet[Row], how: KeysetWalk, *, before: int | None, size: int) -> Stretch[Row]:
     """Give the newest `size` of these rows, of those with ids below `before` if given: three queries at most."""
     table = rows.model._default_manager.order_by()  # noqa: SLF001  (documented API of models)
     top = before if before is not None else _upper(table, how)
@@ -59,7 +59,7 @@ def walk(rows: QuerySet[Row], how: Walk, *, before: int | None, size: int) -> St
     return Stretch(found, bottom, bottom)
 
 
-def walk_all(rows: QuerySet[Row], how: Walk) -> Iterator[Row]:
+def walk_all(rows: QuerySet[Row], how: KeysetWalk) -> Iterator[Row]:
     """Give all of these rows, newest first, holding a thousand at a time.
 
     Each thousand is a query of its own: no transaction and no cursor stays open while whoever asks is slow to read.
@@ -73,7 +73,7 @@ def walk_all(rows: QuerySet[Row], how: Walk) -> Iterator[Row]:
         before = stretch.next_before
 
 
-def _upper(table: QuerySet[Any], how: Walk) -> int | None:
+def _upper(table: QuerySet[Any], how: KeysetWalk) -> int | None:
     """Give an id above every row from before `until`, None if there is none."""
     if how.until is None:
         newest = table.aggregate(pk=Max("pk"))["pk"]
@@ -83,7 +83,7 @@ def _upper(table: QuerySet[Any], how: Walk) -> int | None:
     return None if newest is None else newest + _MARGIN + 1
 
 
-def _is_past(table: QuerySet[Any], how: Walk, bottom: int) -> bool:
+def _is_past(table: QuerySet[Any], how: KeysetWalk, bottom: int) -> bool:
     """Whether all rows below an id are from before `since`, or there are none."""
     below = table.filter(pk__lt=bottom).order_by("-pk").values_list(how.time, flat=True).first()
     return below is None or (how.since is not None and below < how.since - _DISORDER)

@@ -15,23 +15,23 @@ from django.db.models import Count, Min
 
 from cwconnect.core.text import counted
 from instances.models import Instance, Organization
-from polling.models import Absence, Alert, DeliveryState, Event, Health, Heartbeat, PollState, Receiver
+from polling.models import Alert, DeliveryState, Event, Health, Heartbeat, MissingRecord, PollState, Receiver
 from polling.reports.delivery_issues import (
     PAUSED,
     RECEIVER_FAILS,
     RUNNING_OUT,
-    Trouble,
-    delivery_troubles,
+    DeliveryIssue,
+    delivery_issues,
 )
 from polling.reports.waiting import undelivered_of
 
 DAY = timedelta(days=1)
 WORKER_SILENT = timedelta(seconds=60)  # a worker shows itself every 10 s
 POLLS_LATE = timedelta(minutes=3)
-MOST_NEEDS = 25
+MOST_ACTION_ITEMS = 25
 # The first of these that holds for one of its resources is an instance's state.
 _WORST = (Health.UNAUTHORIZED, Health.REJECTED, Health.HELD, Health.RATE_LIMITED, Health.RETRYING, Health.HEALTHY)
-_NEED_A_PERSON = (Health.UNAUTHORIZED, Health.REJECTED, Health.HELD)
+_NEEDING_A_PERSON = (Health.UNAUTHORIZED, Health.REJECTED, Health.HELD)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class InstanceRow:
 
 
 @dataclass(frozen=True)
-class Need:
+class ActionItem:
     """Something that only a person can mend. `action` names the button that does so (see parts/need.html)."""
 
     action: str
@@ -76,16 +76,16 @@ def instance_rows(instances: Sequence[Instance], now: datetime) -> list[Instance
     states: dict[int, list[dict[str, Any]]] = {key: [] for key in keys}
     for state in _states(keys):
         states[state["resource_poll__instance_id"]].append(state)
-    troubles = delivery_troubles(keys)
+    issues = delivery_issues(keys)
     waiting = _undelivered(keys)
     events = _events_of_a_day(keys, now)
     return [
-        _row(instance, states[instance.pk], troubles.get(instance.pk), waiting.get(instance.pk), events, now)
+        _row(instance, states[instance.pk], issues.get(instance.pk), waiting.get(instance.pk), events, now)
         for instance in instances
     ]
 
 
-def state_of(instance: Instance, healths: Iterable[str], trouble: Trouble | None) -> str:
+def state_of(instance: Instance, healths: Iterable[str], issue: DeliveryIssue | None) -> str:
     """Give an instance's state in one word or two: what stops it or needs a person, else the worst of its resources."""
     found = set(healths)
     if instance.disabled:
@@ -93,8 +93,8 @@ def state_of(instance: Instance, healths: Iterable[str], trouble: Trouble | None
     if not instance.events_enabled:
         return "events off"
     stopped = next((health for health in _WORST[:3] if health in found), None)
-    if stopped is None and trouble is not None:
-        return trouble.word
+    if stopped is None and issue is not None:
+        return issue.word
     return str(stopped or next((health for health in _WORST if health in found), "off"))
 
 
@@ -123,60 +123,62 @@ def _polled_lately(organization: Organization, now: datetime) -> bool:
     return recent.filter(last_good_at__gt=now - POLLS_LATE).exists()
 
 
-def needs(organization: Organization) -> list[Need]:
+def action_items(organization: Organization) -> list[ActionItem]:
     """Give what needs a person, the first few of each kind: seven queries at most."""
-    delivery = [*_paused_needs(organization), *_receiver_needs(organization)]
-    told = {need.instance.pk for need in delivery}
-    return [*_poll_needs(organization), *delivery, *_failing_needs(organization, told)]
+    delivery = [*_paused_items(organization), *_receiver_items(organization)]
+    told = {item.instance.pk for item in delivery}
+    return [*_poll_items(organization), *delivery, *_failing_items(organization, told)]
 
 
-def _poll_needs(organization: Organization) -> list[Need]:
+def _poll_items(organization: Organization) -> list[ActionItem]:
     states = (
-        PollState.objects.filter(resource_poll__instance__organization=organization, health__in=_NEED_A_PERSON)
+        PollState.objects.filter(resource_poll__instance__organization=organization, health__in=_NEEDING_A_PERSON)
         .select_related("resource_poll__instance")
-        .order_by("pk")[: 4 * MOST_NEEDS]
+        .order_by("pk")[: 4 * MOST_ACTION_ITEMS]
     )
     held = [state.pk for state in states if state.health == Health.HELD]
     counts = _held_counts(held)
-    found: list[Need] = []
+    found: list[ActionItem] = []
     refused: set[int] = set()
     for state in states:
         instance = state.resource_poll.instance
         if state.health == Health.UNAUTHORIZED and instance.pk in refused:
             continue  # the keys are the instance's: one line for all of its resources
         refused |= {instance.pk} if state.health == Health.UNAUTHORIZED else set()
-        found.append(_poll_need(state, instance, counts.get(state.pk, 0)))
-    return found[:MOST_NEEDS]
+        found.append(_poll_item(state, instance, counts.get(state.pk, 0)))
+    return found[:MOST_ACTION_ITEMS]
 
 
-def _poll_need(state: PollState, instance: Instance, held: int) -> Need:
+def _poll_item(state: PollState, instance: Instance, held: int) -> ActionItem:
     name = state.resource_poll.name
     common = {"since": state.last_good_at, "resource": name, "poll_id": state.pk}
     if state.health == Health.HELD:
         gone = f"{counted(held, 'record')} of {name} {'seems' if held == 1 else 'seem'} to be deleted at once."
         text = f"{gone} {'Its delete is' if held == 1 else 'Their deletes are'} held back until you decide."
-        return Need("held", instance, text, count=held, resource=name, poll_id=state.pk)
+        return ActionItem("held", instance, text, count=held, resource=name, poll_id=state.pk)
     if state.health == Health.UNAUTHORIZED:
-        return Need("unauthorized", instance, "ConnectWise refuses the keys.", words=state.last_error, **common)
-    return Need("rejected", instance, f"ConnectWise rejects the poll of {name}.", words=state.last_error, **common)
+        return ActionItem("unauthorized", instance, "ConnectWise refuses the keys.", words=state.last_error, **common)
+    return ActionItem(
+        "rejected", instance, f"ConnectWise rejects the poll of {name}.", words=state.last_error, **common
+    )
 
 
 def _held_counts(poll_ids: Sequence[int]) -> dict[int, int]:
     if not poll_ids:
         return {}
-    held = Absence.objects.filter(resource_poll_id__in=poll_ids, standing=Absence.Standing.HELD)
+    held = MissingRecord.objects.filter(resource_poll_id__in=poll_ids, status=MissingRecord.Status.HELD)
     return dict(held.values_list("resource_poll_id").annotate(n=Count("record_id")).order_by())
 
 
-def _paused_needs(organization: Organization) -> list[Need]:
+def _paused_items(organization: Organization) -> list[ActionItem]:
     paused = list(
         DeliveryState.objects.filter(PAUSED, instance__organization=organization)
         .select_related("instance")
-        .order_by("paused_at")[:MOST_NEEDS]
+        .order_by("paused_at")[:MOST_ACTION_ITEMS]
     )
     waiting = _undelivered([state.instance_id for state in paused]) if paused else {}
     return [
-        Need(
+        ActionItem(
             "paused",
             state.instance,
             "Delivery is paused.",
@@ -188,29 +190,31 @@ def _paused_needs(organization: Organization) -> list[Need]:
     ]
 
 
-def _receiver_needs(organization: Organization) -> list[Need]:
+def _receiver_items(organization: Organization) -> list[ActionItem]:
     failing = DeliveryState.objects.filter(RECEIVER_FAILS, receiver__organization=organization)
-    rows = failing.select_related("instance", "receiver").order_by("receiver__opened_at")[:MOST_NEEDS]
-    return [_receiver_need(state.instance, state.receiver) for state in rows if state.receiver is not None]
+    rows = failing.select_related("instance", "receiver").order_by("receiver__opened_at")[:MOST_ACTION_ITEMS]
+    return [_receiver_item(state.instance, state.receiver) for state in rows if state.receiver is not None]
 
 
-def _receiver_need(instance: Instance, receiver: Receiver) -> Need:
+def _receiver_item(instance: Instance, receiver: Receiver) -> ActionItem:
     text = f"The receiver failed {counted(receiver.failures, 'time')} in a row. One notification at a time is tried."
-    return Need("receiver", instance, text, since=receiver.opened_at, words=str(receiver))
+    return ActionItem("receiver", instance, text, since=receiver.opened_at, words=str(receiver))
 
 
-def _failing_needs(organization: Organization, told: Collection[int]) -> list[Need]:
+def _failing_items(organization: Organization, told: Collection[int]) -> list[ActionItem]:
     """Give the instances that use up a notification's tries, the furthest alert of each, but for those told of."""
     alerts = Alert.objects.filter(RUNNING_OUT, organization=organization)
-    furthest: dict[int, Need] = {}
-    for alert in alerts.exclude(instance__in=told).select_related("instance").order_by("-kind", "pk")[: 2 * MOST_NEEDS]:
+    furthest: dict[int, ActionItem] = {}
+    for alert in (
+        alerts.exclude(instance__in=told).select_related("instance").order_by("-kind", "pk")[: 2 * MOST_ACTION_ITEMS]
+    ):
         if alert.instance is not None and alert.instance.pk not in furthest:
             text = f"{alert.get_kind_display()} for a notification that does not arrive."
             event = alert.notification_id
-            furthest[alert.instance.pk] = Need(
+            furthest[alert.instance.pk] = ActionItem(
                 "failing", alert.instance, text, since=alert.created_at, words=alert.text, event_id=event
             )
-    return list(furthest.values())[:MOST_NEEDS]
+    return list(furthest.values())[:MOST_ACTION_ITEMS]
 
 
 def _states(keys: Sequence[int]) -> list[dict[str, Any]]:
@@ -232,7 +236,7 @@ def _events_of_a_day(keys: Sequence[int], now: datetime) -> Mapping[int, int]:
 def _row(
     instance: Instance,
     states: Sequence[Mapping[str, Any]],
-    trouble: Trouble | None,
+    issue: DeliveryIssue | None,
     waiting: tuple[int, datetime | None] | None,
     events: Mapping[int, int],
     now: datetime,
@@ -242,7 +246,7 @@ def _row(
     count, first = waiting or (0, None)
     return InstanceRow(
         instance=instance,
-        state=state_of(instance, [state["health"] for state in states], trouble),
+        state=state_of(instance, [state["health"] for state in states], issue),
         last_good_at=max(good, default=None),
         lag=now - min(cursors) if cursors else None,
         undelivered=count,

@@ -14,8 +14,8 @@ from polling.models import DeliveryAttempt, DeliveryState, Notification
 from polling.reports.delivery_issues import (
     PAUSED,
     RECEIVER_FAILS,
-    Trouble,
-    delivery_troubles,
+    DeliveryIssue,
+    delivery_issues,
 )
 
 MOST_ROWS = 50
@@ -37,17 +37,17 @@ class WaitingRow:
     instance: Instance
     undelivered: int
     next_try_at: datetime | None
-    trouble: Trouble | None
+    issue: DeliveryIssue | None
 
     @property
     def state(self) -> str:
         """In a word or two."""
-        return self.trouble.word if self.trouble else "pending"
+        return self.issue.word if self.issue else "pending"
 
     @property
     def paused(self) -> bool:
         """Whether a person may release it."""
-        return self.trouble is not None and self.trouble.paused
+        return self.issue is not None and self.issue.paused
 
 
 def waiting_rows(organization: Organization) -> list[WaitingRow]:
@@ -57,11 +57,9 @@ def waiting_rows(organization: Organization) -> list[WaitingRow]:
     waiting = {row["instance_id"]: (row["n"], row["first"]) for row in counted[:MOST_ROWS]}
     stopped = DeliveryState.objects.filter(PAUSED | RECEIVER_FAILS, instance__organization=organization)
     keys = {*waiting, *stopped.order_by("pk").values_list("pk", flat=True)[: 2 * MOST_ROWS]}
-    troubles = delivery_troubles(keys)
+    issues = delivery_issues(keys)
     instances = Instance.objects.in_bulk(keys)
-    rows = [
-        WaitingRow(instance, *waiting.get(key, (0, None)), troubles.get(key)) for key, instance in instances.items()
-    ]
+    rows = [WaitingRow(instance, *waiting.get(key, (0, None)), issues.get(key)) for key, instance in instances.items()]
     return sorted(rows, key=lambda row: (row.state == "pending", row.state, -row.undelivered))[:MOST_ROWS]
 
 

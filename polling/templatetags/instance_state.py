@@ -6,7 +6,7 @@ from django import template
 
 from instances.models import Instance
 from polling.models import PollState
-from polling.reports.delivery_issues import delivery_troubles
+from polling.reports.delivery_issues import delivery_issues
 from polling.reports.overview import state_of
 from polling.reports.waiting import undelivered_of
 
@@ -17,7 +17,7 @@ register = template.Library()
 def state_word(instance: Instance) -> str:
     """Give an instance's state in one word or two: three queries."""
     healths = PollState.objects.filter(resource_poll__instance=instance).values_list("health", flat=True)
-    return state_of(instance, healths, delivery_troubles([instance.pk]).get(instance.pk))
+    return state_of(instance, healths, delivery_issues([instance.pk]).get(instance.pk))
 
 
 @register.simple_tag

@@ -18,9 +18,9 @@ from instances.configuration.polls import plan_of
 from instances.connections import client_for
 from instances.models import ResourcePoll
 from instances.plans import Plan
-from polling.detection.changes import UNREAD, Known
-from polling.detection.reads_by_id import lots, read_rows
-from polling.detection.snapshots import known_records
+from polling.detection.changes import UNREAD, Snapshot
+from polling.detection.reads_by_id import id_batches, read_rows
+from polling.detection.snapshots import read_snapshots
 from polling.models import Event, PollState
 from polling.verification.lost_deletes import find_gone
 
@@ -60,7 +60,7 @@ class Comparison:
         self.plan: Plan = plan_of(self.poll.name, self.poll.configuration)
         self.client: Client = client_for(self.poll.instance)
         self.since = self.poll.since
-        self._lot: Sequence[int] = ()
+        self._batch: Sequence[int] = ()
 
     @classmethod
     def begin(cls, poll: ResourcePoll, now: datetime) -> Comparison:
@@ -88,15 +88,15 @@ class Comparison:
         if not self.suspects or since is None:
             return None
         opening = plan.opening(since)
-        lot = self._lot = next(lots(plan, self.suspects, opening=opening, filtered=True))
-        return lambda: read_rows(client, plan, lot, opening=opening, filtered=True)
+        batch = self._batch = next(id_batches(plan, self.suspects, opening=opening, filtered=True))
+        return lambda: read_rows(client, plan, batch, opening=opening, filtered=True)
 
     def take(self, page: Page) -> None:
         """Take what the request brought. What is known is read after it, so is never older than it."""
         rows = [self._row(record) for record in page.records]
         faults, coming = self._look(rows)
         if self.listed:
-            self.suspects = self.suspects[len(self._lot) :]
+            self.suspects = self.suspects[len(self._batch) :]
             self.missed += [record_id for record_id, is_stale in faults.items() if not is_stale]
             self.stale += [record_id for record_id, is_stale in faults.items() if is_stale]
             return
@@ -118,11 +118,13 @@ class Comparison:
             return
         there = {row.record_id for row in rows}
         upto = None if page.is_last else page.last_id
-        gone = find_gone(self.poll, there, after=self.reached_id, upto=upto, told_from=self.told_from(self.since))
+        gone = find_gone(
+            self.poll, there, after=self.reached_id, upto=upto, recorded_from=self.recorded_from(self.since)
+        )
         self.deleted += gone.lost
         self.coming += gone.coming
 
-    def told_from(self, since: datetime) -> datetime:
+    def recorded_from(self, since: datetime) -> datetime:
         """Give the time from which on all that was told is still in the log, unless it was lost."""
         return max(since, self.now - timedelta(days=settings.RETENTION_DAYS))
 
@@ -136,7 +138,7 @@ class Comparison:
 
     def _look(self, rows: Sequence[Row]) -> tuple[dict[int, bool], int]:
         """Give what is wrong with these rows (True: stale, False: missed), and how many the next run will tell."""
-        known = known_records(self.poll.pk, [row.record_id for row in rows])
+        known = read_snapshots(self.poll.pk, [row.record_id for row in rows])
         faults: dict[int, bool] = {}
         coming = set()
         for row in rows:
@@ -148,25 +150,25 @@ class Comparison:
                     coming.add(row.record_id)
                 else:
                     faults[row.record_id] = before is not None and not before.unread
-        for record_id in self._untold(known, known.keys() - faults.keys()):
+        for record_id in self._unrecorded(known, known.keys() - faults.keys()):
             faults[record_id] = False
         return faults, len(coming)
 
-    def _concerns(self, row: Row, known: Known | None) -> bool:
+    def _concerns(self, row: Row, known: Snapshot | None) -> bool:
         """Whether the poll has, or had, to tell of the row as it is now."""
         if known is None or known.unread:
-            if row.record_id > self.poll.mark:
+            if row.record_id > self.poll.high_water_id:
                 return not row.flagged  # what came and went before it was told of is not told as deleted
             return row.stamp is not None and self.since is not None and row.stamp >= self.since
         if row.stamp is None or (known.gone and row.flagged):
             return False
         return known.stamp is None or int(row.stamp.timestamp()) > known.stamp
 
-    def _untold(self, known: Mapping[int, Known], ids: set[int]) -> set[int]:
+    def _unrecorded(self, known: Mapping[int, Snapshot], ids: set[int]) -> set[int]:
         """Give those of `ids` whose known state is not in the log, though it was to be told and is not too old."""
         if self.plan.ignore_empty_changes or self.since is None:
             return set()  # what is not in the log may have been an empty change
-        first = self.told_from(self.since).timestamp()
+        first = self.recorded_from(self.since).timestamp()
         told = {
             record_id: row.stamp
             for record_id in ids

@@ -21,10 +21,10 @@ from datetime import datetime
 from django.db.models import Max
 
 from instances.models import ResourcePoll
-from polling.detection.changes import FORGOTTEN, UNREAD
-from polling.detection.deletes.missing_records import absences
-from polling.detection.snapshots import Remembered, known_records, remember
-from polling.models import Event, KnownRecord
+from polling.detection.changes import CONTENT_UNKNOWN, UNREAD
+from polling.detection.deletes.missing_records import missing_records
+from polling.detection.snapshots import NewSnapshot, read_snapshots, remember
+from polling.models import Event, RecordSnapshot
 
 SLICE = 5000
 
@@ -37,33 +37,35 @@ class Gone:
     coming: int
 
 
-def find_gone(poll: ResourcePoll, there: Collection[int], *, after: int, upto: int | None, told_from: datetime) -> Gone:
+def find_gone(
+    poll: ResourcePoll, there: Collection[int], *, after: int, upto: int | None, recorded_from: datetime
+) -> Gone:
     """Look at what is recorded of rows from beyond `after` to `upto` (None: to the last), of which `there` still are.
 
-    `told_from`: a delete that was told before need not be in the log any more.
+    `recorded_from`: a delete that was told before need not be in the log any more.
     """
     lost: list[int] = []
     coming = 0
     for ids in _recorded(poll.pk, after, upto):
         away = [record_id for record_id in ids if record_id not in there]
-        lost += lost_among(poll, away, told_from=told_from)
-        living = KnownRecord.objects.filter(resource_poll=poll, record_id__in=away, gone=False)
-        decided = absences(poll.pk).filter(record_id__in=away)
+        lost += lost_among(poll, away, recorded_from=recorded_from)
+        living = RecordSnapshot.objects.filter(resource_poll=poll, record_id__in=away, gone=False)
+        decided = missing_records(poll.pk).filter(record_id__in=away)
         coming += living.exclude(record_id__in=decided.values("record_id")).count()
     return Gone(lost, coming)
 
 
-def lost_among(poll: ResourcePoll, ids: Sequence[int], *, told_from: datetime) -> list[int]:
+def lost_among(poll: ResourcePoll, ids: Sequence[int], *, recorded_from: datetime) -> list[int]:
     """Give those of `ids`, all gone from ConnectWise, whose delete was lost."""
-    last = _last_told(poll.pk, ids)
-    known = known_records(poll.pk, ids)
-    first = int(told_from.timestamp())
+    last = _last_recorded(poll.pk, ids)
+    known = read_snapshots(poll.pk, ids)
+    first = int(recorded_from.timestamp())
     found = []
     for record_id in ids:
         row = known.get(record_id)
-        kind, told_at = last.get(record_id, (None, None))
+        kind, recorded_at = last.get(record_id, (None, None))
         swept = row is not None and row.gone and row.digest == UNREAD and row.stamp is not None and row.stamp >= first
-        unknown = row is None and told_at is not None and told_at >= told_from
+        unknown = row is None and recorded_at is not None and recorded_at >= recorded_from
         if kind != Event.Kind.DELETED and (swept or unknown):
             found.append(record_id)
     return found
@@ -73,13 +75,13 @@ def revive(poll: ResourcePoll, ids: Sequence[int]) -> None:
     """Have these rows known as living again, for a sweep to miss them. In a fenced transaction."""
     log = Event.objects.filter(resource_poll=poll, record_id__in=ids).order_by("pk")
     texts = dict(log.values_list("record_id", "record"))
-    remember(poll.pk, [Remembered(record_id, None, FORGOTTEN, texts.get(record_id)) for record_id in ids])
+    remember(poll.pk, [NewSnapshot(record_id, None, CONTENT_UNKNOWN, texts.get(record_id)) for record_id in ids])
 
 
 def _recorded(poll_id: int, after: int, upto: int | None) -> Iterator[list[int]]:
     """Give the ids of known rows and of rows told of, in their order, at most 10,000 at a time."""
     while True:
-        known = KnownRecord.objects.filter(resource_poll_id=poll_id, record_id__gt=after)
+        known = RecordSnapshot.objects.filter(resource_poll_id=poll_id, record_id__gt=after)
         told = Event.objects.filter(resource_poll_id=poll_id, record_id__gt=after)
         if upto is not None:
             known, told = known.filter(record_id__lte=upto), told.filter(record_id__lte=upto)
@@ -95,7 +97,7 @@ def _recorded(poll_id: int, after: int, upto: int | None) -> Iterator[list[int]]
         after = end
 
 
-def _last_told(poll_id: int, ids: Sequence[int]) -> dict[int, tuple[str, datetime]]:
+def _last_recorded(poll_id: int, ids: Sequence[int]) -> dict[int, tuple[str, datetime]]:
     """Give kind and time of the last event of each row that was told of."""
     log = Event.objects.filter(resource_poll_id=poll_id, record_id__in=ids).order_by()
     last = log.values("record_id").annotate(last=Max("pk")).values("last")

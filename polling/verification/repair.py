@@ -68,10 +68,10 @@ def _poll_again(finding: Finding, patience: timedelta) -> PollRun:
     state, token = _claim(finding.poll.pk, patience)
     try:
         reading = RowRepair(state, token, finding)
-        for lot in reading.lots:
-            page = reading.read(lot)()
+        for batch in reading.id_batches:
+            page = reading.read(batch)()
             with transaction.atomic():
-                reading.write(page, last=lot[-1])
+                reading.write(page, last=batch[-1])
         return reading.run
     finally:
         release(PollState, [state.pk], token)

@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import F, Q, Sum
 from django.utils import timezone
 
-from cwconnect.core.errors import Conflict
+from cwconnect.core.errors import ConflictError
 from instances import audit
 from instances.audit import Action
 from instances.models import ResourcePoll
@@ -36,7 +36,7 @@ from polling.verification.repair_steps import (
     send_again,
 )
 from polling.verification.report import finding_of, undelivered_events
-from polling.verification.verification_job import fate_of
+from polling.verification.verification_job import retry_of
 from polling.workers.due import may_repair
 from polling.workers.leases import (
     LeaseLostError,
@@ -51,14 +51,14 @@ AT_A_TIME = 2  # a worker's, as with verifications
 def start_repair(poll: ResourcePoll, now: datetime) -> Repair:
     """Have the workers repair what the last verification found; give the row that tells how far they came.
 
-    The open one, if there is one already. Raises Conflict where it is not known what is missing.
+    The open one, if there is one already. Raises ConflictError where it is not known what is missing.
     """
     newest = Verification.objects.filter(resource_poll=poll).order_by("-pk").first()
     finding = finding_of(newest) if newest else None
     if newest is None or finding is None:
-        raise Conflict("It is being compared, or was never: what is missing is not known yet.")
+        raise ConflictError("It is being compared, or was never: what is missing is not known yet.")
     if poll.instance.disabled:
-        raise Conflict("The instance is disabled; it is repaired once it goes on.")
+        raise ConflictError("The instance is disabled; it is repaired once it goes on.")
     told = {"verification": newest, "asked_at": now, "next_try_at": now, "total": len(rows_to_read(finding))}
     with transaction.atomic():
         found, made = Repair.objects.get_or_create(resource_poll=poll, status=Repair.Status.OPEN, defaults=told)
@@ -76,7 +76,7 @@ class RepairJob(RowRepair, Job):
             raise LeaseLostError(f"{repair} has nothing to go by.")
         self.repair, self._finding = repair, finding
         super().__init__(state, token, finding, after=self._reached())
-        self._lot: Sequence[int] = next(self.lots, ())
+        self._batch: Sequence[int] = next(self.id_batches, ())
 
     def _reached(self) -> int:
         ids = rows_to_read(self._finding)
@@ -90,24 +90,24 @@ class RepairJob(RowRepair, Job):
 
     def request(self) -> Callable[[], Any]:
         """Give the next lot's request; the other steps ask nothing."""
-        return self.read(self._lot) if self._lot else _nothing
+        return self.read(self._batch) if self._batch else _nothing
 
     def commit(self, answer: Any) -> bool:
         """Write a step; give whether it goes on here and now."""
         now = timezone.now()
         with transaction.atomic():
-            if self._lot:
-                return self._write_lot(answer, now)
+            if self._batch:
+                return self._write_batch(answer, now)
             if self._finding.deleted and self.repair.swept_from is None:
                 return self._revive(now)
             return self._finish(now)
 
-    def _write_lot(self, answer: Any, now: datetime) -> bool:
+    def _write_batch(self, answer: Any, now: datetime) -> bool:
         before = self.run
-        self.write(answer, last=self._lot[-1])
+        self.write(answer, last=self._batch[-1])
         rows, events = self.run.records - before.records, self.run.events - before.events
-        self._keep(done=F("done") + len(self._lot), rows=F("rows") + rows, events=F("events") + events)
-        self._lot = next(self.lots, ())
+        self._keep(done=F("done") + len(self._batch), rows=F("rows") + rows, events=F("events") + events)
+        self._batch = next(self.id_batches, ())
         return not self._steps_aside(now)
 
     def _revive(self, now: datetime) -> bool:
@@ -164,24 +164,24 @@ def _nothing() -> None:
 
 def _fail(repair: Repair, state: PollState, token: str, error: Exception) -> None:
     now, failures = timezone.now(), repair.failures + 1
-    fate = fate_of(error, failures, now, site=state.site)
-    changes: dict[str, Any] = {"failures": failures, "error": fate.words, "next_try_at": fate.again_at}
-    if fate.ends:
+    retry = retry_of(error, failures, now, site=state.site)
+    changes: dict[str, Any] = {"failures": failures, "error": retry.words, "next_try_at": retry.again_at}
+    if retry.ends:
         changes |= {"status": Repair.Status.FAILED, "finished_at": now, "next_try_at": None}
     with transaction.atomic():
         fence(PollState, state.pk, token, lease_token=None, lease_until=None)
         Repair.objects.filter(pk=repair.pk, status=Repair.Status.OPEN).update(**changes)
-        if fate.ends:
+        if retry.ends:
             runs = PollRun.objects.filter(resource_poll=state.pk, kind=PollRun.Kind.REPAIR, status=PollRun.Status.OPEN)
-            runs.update(status=PollRun.Status.FAILED, finished_at=now, error=fate.words)
+            runs.update(status=PollRun.Status.FAILED, finished_at=now, error=retry.words)
 
 
-def claim_repairs(room: int, running: Collection[Work]) -> list[Work]:
+def claim_repairs(capacity: int, running: Collection[Work]) -> list[Work]:
     """Claim the polls whose resources are to be repaired, a few at a time, the longest due first."""
-    room = min(room, AT_A_TIME - sum(isinstance(job, RepairJob) for job in running))
+    capacity = min(capacity, AT_A_TIME - sum(isinstance(job, RepairJob) for job in running))
     now = timezone.now()
     due = may_repair(now).filter(next_try_at__lte=now).order_by("next_try_at")
-    chosen = list(due.values_list("resource_poll_id", flat=True)[: max(room, 0)])
+    chosen = list(due.values_list("resource_poll_id", flat=True)[: max(capacity, 0)])
     if not chosen:
         return []
     token, keys = claim(PollState.objects.all(), chosen, now=now, length=LEASE)

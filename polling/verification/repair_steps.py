@@ -22,13 +22,13 @@ from instances.plans import Plan
 from polling.delivery.notifications import Change, batches, notification_of
 from polling.delivery.pausing import rearm, release_delivery
 from polling.delivery.replay.replays import Selection
-from polling.detection.changes import FORGOTTEN, Known, Watch, digest
+from polling.detection.changes import CONTENT_UNKNOWN, Snapshot, Watch, digest
 from polling.detection.deletes.sweeps import EVER
 from polling.detection.jobs import LEASE, Claimed, more_notes
 from polling.detection.reading import read_records
-from polling.detection.reads_by_id import lots, read_rows
+from polling.detection.reads_by_id import id_batches, read_rows
 from polling.detection.recording import Recorder
-from polling.detection.snapshots import known_records
+from polling.detection.snapshots import read_snapshots
 from polling.models import DeliveryState, Event, Notification, PollRun, PollState, Replay
 from polling.verification.lost_deletes import lost_among, revive
 from polling.verification.report import Finding, undelivered_events
@@ -52,7 +52,7 @@ def revive_lost(state: PollState, token: str, finding: Finding) -> None:
         # One that is under way may have passed them.
         open_sweep = PollRun.objects.filter(resource_poll=finding.poll, status=PollRun.Status.OPEN, kind=SWEEP)
         open_sweep.update(status=PollRun.Status.ABANDONED, finished_at=now)
-        revive(finding.poll, lost_among(finding.poll, finding.deleted, told_from=EVER))
+        revive(finding.poll, lost_among(finding.poll, finding.deleted, recorded_from=EVER))
 
 
 class RowRepair(Claimed):
@@ -62,7 +62,7 @@ class RowRepair(Claimed):
         self._missed = frozenset(finding.missed)
         self._ids = [number for number in rows_to_read(finding) if number > after]
         super().__init__(state, token)
-        self.lots = lots(self.plan, self._ids, opening=self._opening, filtered=True)
+        self.id_batches = id_batches(self.plan, self._ids, opening=self._opening, filtered=True)
 
     @property
     def _opening(self) -> datetime:
@@ -80,17 +80,17 @@ class RowRepair(Claimed):
         kind = PollRun.Kind.REPAIR
         return PollRun(resource_poll=self.poll, kind=kind, opening=self._opening, started_at=self.started_at)
 
-    def read(self, lot: Sequence[int]) -> Callable[[], Page]:
+    def read(self, batch: Sequence[int]) -> Callable[[], Page]:
         """Give the request for a lot, ready for a thread."""
         client, plan, opening = self.client, self.plan, self._opening
-        return lambda: read_rows(client, plan, lot, opening=opening, filtered=True)
+        return lambda: read_rows(client, plan, batch, opening=opening, filtered=True)
 
     def write(self, page: Page, *, last: int) -> None:
         """Write what a lot brought, in the caller's transaction, which is fenced here."""
         now = timezone.now()
         nulls = self.instance.filter_nulls
         reading = read_records(page.records, self.plan, opening=EVER, closing=None, filter_nulls=nulls)
-        watch = Watch(self.since, self.poll.mark, self.plan.created_tolerance, self.plan.ignore_empty_changes)
+        watch = Watch(self.since, self.poll.high_water_id, self.plan.created_tolerance, self.plan.ignore_empty_changes)
         fence(PollState, self.key, self.token, lease_until=now + LEASE)
         run = self.current_run()
         run.page += 1
@@ -106,22 +106,22 @@ class RowRepair(Claimed):
         run.save()
         self.run = run
 
-    def _known(self, ids: Sequence[int]) -> dict[int, Known]:
-        stored = known_records(self.poll.pk, ids)
+    def _known(self, ids: Sequence[int]) -> dict[int, Snapshot]:
+        stored = read_snapshots(self.poll.pk, ids)
         kept = {record_id: row for record_id, row in stored.items() if record_id not in self._missed}
         # A tombstone whose events are lost was told of all the same.
-        told = {record_id: Known(None, FORGOTTEN) for record_id, row in stored.items() if row.gone} | kept
+        told = {record_id: Snapshot(None, CONTENT_UNKNOWN) for record_id, row in stored.items() if row.gone} | kept
         return told | _known_from_log(self.poll, self.plan, [number for number in ids if number in self._missed])
 
 
-def _known_from_log(poll: ResourcePoll, plan: Plan, ids: Collection[int]) -> dict[int, Known]:
+def _known_from_log(poll: ResourcePoll, plan: Plan, ids: Collection[int]) -> dict[int, Snapshot]:
     """Give what the last event of each of these rows told, as if it had been remembered then."""
     log = Event.objects.filter(resource_poll=poll, record_id__in=ids)
     last = log.order_by().values("record_id").annotate(last=Max("pk")).values("last")
     found = {}
     for event in Event.objects.filter(pk__in=list(last.values_list("last", flat=True))):
         record = orjson.loads(event.record)
-        found[event.record_id] = Known(_stamp(plan, record), digest(record), gone=event.kind == Event.Kind.DELETED)
+        found[event.record_id] = Snapshot(_stamp(plan, record), digest(record), gone=event.kind == Event.Kind.DELETED)
     return found
 
 
@@ -155,8 +155,8 @@ def _wrap_lost(poll: ResourcePoll, now: datetime) -> None:
     lost = iter(undelivered_events(poll).filter(notification=None))
     while events := list(islice(lost, WRAPPED_AT_ONCE)):
         rest = iter(events)
-        for lot in batches([_change(event) for event in events]):
-            carried = [next(rest) for _ in lot]
+        for batch in batches([_change(event) for event in events]):
+            carried = [next(rest) for _ in batch]
             notification = notification_of(poll.instance, poll.name, carried, now)
             notification.next_attempt_at = None  # rearm() sets it, unless the instance rests
             notification.save(force_insert=True)

@@ -29,10 +29,10 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
-from cwconnect.core.errors import Conflict
+from cwconnect.core.errors import ConflictError
 from instances.models import ResourcePoll
-from polling.detection.deletes.missing_records import Standing, absences
-from polling.models import Event, KnownRecord, Notification, Verification
+from polling.detection.deletes.missing_records import Status, missing_records
+from polling.models import Event, Notification, RecordSnapshot, Verification
 from polling.verification.comparison import Comparison
 
 State = Notification.State
@@ -104,26 +104,26 @@ def conclude(comparison: Comparison) -> Finding:
     return Finding(
         poll=poll,
         source=comparison.source,
-        known=KnownRecord.objects.filter(resource_poll=poll, gone=False).count(),
+        known=RecordSnapshot.objects.filter(resource_poll=poll, gone=False).count(),
         missed=tuple(sorted(comparison.missed)),
         stale=tuple(sorted(comparison.stale)),
         deleted=tuple(comparison.deleted),
         coming=comparison.coming,
         undelivered=undelivered_events(poll).count(),
         repeated=count_repeated(poll),
-        held=absences(poll.pk, Standing.HELD).count(),
+        held=missing_records(poll.pk, Status.HELD).count(),
     )
 
 
 def start_verification(poll: ResourcePoll, now: datetime) -> Verification:
     """Have the workers compare; give the row that tells how far it came: the open one, if there is one already.
 
-    Raises Conflict where there is nothing to compare: the instance is disabled, or watching has not begun.
+    Raises ConflictError where there is nothing to compare: the instance is disabled, or watching has not begun.
     """
     if poll.instance.disabled:
-        raise Conflict("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
+        raise ConflictError("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
     if poll.since is None:
-        raise Conflict("Watching of this resource has not begun.")
+        raise ConflictError("Watching of this resource has not begun.")
     with transaction.atomic():
         found, _ = Verification.objects.get_or_create(
             resource_poll=poll, status=Verification.Status.OPEN, defaults={"asked_at": now, "next_try_at": now}

@@ -16,7 +16,7 @@ from django.utils import timezone
 from cwconnect.connectwise.client import Page
 from cwconnect.connectwise.errors import ConnectWiseError
 from instances.secrets import SecretUnreadableError
-from polling.detection.failures import setback_of
+from polling.detection.failures import decide_retry
 from polling.detection.jobs import LEASE, Work
 from polling.detection.outcomes import block_site, sentence_of
 from polling.models import Verification
@@ -90,16 +90,16 @@ def end(key: int, token: str, now: datetime, **changes: Any) -> None:
 def fail(verification: Verification, token: str, error: Exception, *, site: str) -> None:
     """Write that a verification did not go on. What it has kept stays, for the next try."""
     now, failures = timezone.now(), verification.failures + 1
-    fate = fate_of(error, failures, now, site=site)
-    if fate.ends:
-        end(verification.pk, token, now, status=Verification.Status.FAILED, failures=failures, error=fate.words)
+    retry = retry_of(error, failures, now, site=site)
+    if retry.ends:
+        end(verification.pk, token, now, status=Verification.Status.FAILED, failures=failures, error=retry.words)
         return
-    again = {"failures": failures, "error": fate.words, "next_try_at": fate.again_at}
+    again = {"failures": failures, "error": retry.words, "next_try_at": retry.again_at}
     fence(Verification, verification.pk, token, lease_token=None, lease_until=None, **again)
 
 
 @dataclass(frozen=True)
-class Fate:
+class JobRetry:
     """What follows from a failure: the sentence for people, and when it is tried again unless it ends there."""
 
     words: str
@@ -107,23 +107,23 @@ class Fate:
     ends: bool
 
 
-def fate_of(error: Exception, failures: int, now: datetime, *, site: str) -> Fate:
+def retry_of(error: Exception, failures: int, now: datetime, *, site: str) -> JobRetry:
     """Give what follows from the `failures`-th failure in a row; a company that is to wait has its polls wait too."""
     reason = error if isinstance(error, ConnectWiseError) else None
     words = str(error) if isinstance(error, SecretUnreadableError) else sentence_of(reason, error)
-    setback = setback_of(reason, failures)
-    if setback.site_waits:
-        block_site(site, now + setback.wait)
+    decision = decide_retry(reason, failures)
+    if decision.site_waits:
+        block_site(site, now + decision.wait)
     ends = reason is None or not reason.retryable or failures >= MOST_FAILURES
-    return Fate(words, now + setback.wait, ends)
+    return JobRetry(words, now + decision.wait, ends)
 
 
-def claim_verifications(room: int, running: Collection[Work]) -> list[Work]:
+def claim_verifications(capacity: int, running: Collection[Work]) -> list[Work]:
     """Claim verifications that are due, a few at a time, the longest due first."""
-    room = min(room, AT_A_TIME - sum(isinstance(job, VerificationJob) for job in running))
+    capacity = min(capacity, AT_A_TIME - sum(isinstance(job, VerificationJob) for job in running))
     now = timezone.now()
     due = may_verify(now).filter(next_try_at__lte=now)
-    chosen = list(due.filter(free(now)).order_by("next_try_at").values_list("pk", flat=True)[: max(room, 0)])
+    chosen = list(due.filter(free(now)).order_by("next_try_at").values_list("pk", flat=True)[: max(capacity, 0)])
     if not chosen:
         return []
     token, keys = claim(due, chosen, now=now, length=LEASE)

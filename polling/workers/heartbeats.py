@@ -102,7 +102,7 @@ def seen(*names: str) -> dict[str, datetime]:
     return dict(Heartbeat.objects.filter(name__in=names).values_list("name", "seen_at"))
 
 
-def bury(name: str, signature: str) -> None:
+def release_dead_cluster(name: str, signature: str) -> None:
     """Remove what is left of a cluster that is dead for certain: its signs of life, its places, its leases."""
     Heartbeat.objects.filter(name__startswith=f"slot {name} ").delete()
     Heartbeat.objects.filter(name__in=[f"cluster {name}", f"answered {name}"]).delete()

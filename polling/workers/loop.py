@@ -35,7 +35,7 @@ class Loop(ABC, Generic[Job, Answer]):
     """
 
     threads = 16
-    look_every = 1.0  # seconds; how long what comes due may wait while all that is in flight is slow
+    scan_every = 1.0  # seconds; how long what comes due may wait while all that is in flight is slow
     gather = 0.01  # seconds after an answer, for more of them: writing costs 10 ms and a commit for any number
     linger = 0.0  # seconds for which the loop stays and looks on once nothing is due
 
@@ -49,14 +49,14 @@ class Loop(ABC, Generic[Job, Answer]):
         self._idle_since: float | None = None
 
     @abstractmethod
-    def claim(self, room: int, running: Collection[Job]) -> list[Job]:
-        """Claim jobs for at most `room` turns, minding who is under way already."""
+    def claim(self, capacity: int, running: Collection[Job]) -> list[Job]:
+        """Claim jobs for at most `capacity` turns, minding who is under way already."""
 
     @abstractmethod
     def request(self, job: Job) -> Callable[[], Answer]:
         """Give the job's next request; it runs in a thread and touches no database."""
 
-    def turns(self, jobs: Iterable[Job]) -> Iterable[Sequence[Job]]:
+    def batches(self, jobs: Iterable[Job]) -> Iterable[Sequence[Job]]:
         """Deal jobs out: those of one turn are done by one thread, one after another. By default one job a turn."""
         return [[job] for job in jobs]
 
@@ -83,7 +83,7 @@ class Loop(ABC, Generic[Job, Answer]):
         finally:
             self.halted = True
             pool.shutdown(wait=False, cancel_futures=True)
-            self._let_go()
+            self._free_running()
 
     def _open(self) -> bool:
         """Whether more may be begun; from the first refusal on, never again."""
@@ -103,23 +103,23 @@ class Loop(ABC, Generic[Job, Answer]):
         return now < self._idle_since + self.linger and self._open()
 
     def _fill(self, pool: ThreadPoolExecutor) -> None:
-        while (room := self.threads - len(self._last)) > 0:
-            turns = self._begin(pool, self.claim(room, self._running.values()))
-            if turns < room:
+        while (capacity := self.threads - len(self._last)) > 0:
+            batches = self._begin(pool, self.claim(capacity, self._running.values()))
+            if batches < capacity:
                 return  # what could be claimed is: a further look would find the same
 
     def _begin(self, pool: ThreadPoolExecutor, jobs: Collection[Job]) -> int:
         """Have these done; give in how many turns."""
-        turns = list(self.turns(jobs))
-        for turn in turns:
-            requests = [(Future[Answer](), self.request(job)) for job in turn]
-            self._running.update(zip((future for future, _ in requests), turn, strict=True))
+        batches = list(self.batches(jobs))
+        for batch in batches:
+            requests = [(Future[Answer](), self.request(job)) for job in batch]
+            self._running.update(zip((future for future, _ in requests), batch, strict=True))
             self._last.add(requests[-1][0])
-            pool.submit(self._take_turn, requests)
+            pool.submit(self._do_batch, requests)
             self._idle_since = None
-        return len(turns)
+        return len(batches)
 
-    def _take_turn(self, requests: Sequence[tuple[Future[Answer], Callable[[], Answer]]]) -> None:
+    def _do_batch(self, requests: Sequence[tuple[Future[Answer], Callable[[], Answer]]]) -> None:
         """Do requests one after another; in a thread."""
         for future, request in requests:
             try:
@@ -145,7 +145,7 @@ class Loop(ABC, Generic[Job, Answer]):
     def _wait(self) -> list[Future[Answer]]:
         """Wait for an answer, and a little longer for more; give those that came."""
         done: list[Future[Answer]] = []
-        until = time.monotonic() + self.look_every
+        until = time.monotonic() + self.scan_every
         try:
             while not done or len(done) < len(self._running):
                 done.append(self._answered.get(timeout=max(0.0, until - time.monotonic())))
@@ -155,7 +155,7 @@ class Loop(ABC, Generic[Job, Answer]):
             pass  # nothing more for now
         return done
 
-    def _let_go(self) -> None:
+    def _free_running(self) -> None:
         """Free what is still under way, so that others need not wait for the leases' ends."""
         if self._running:
             self.release(self._running.values())

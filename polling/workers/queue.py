@@ -61,7 +61,7 @@ def queue_beat(sender: str) -> None:
     async_task(BEAT, sender)
 
 
-def forget_failures(now: datetime) -> int:
+def delete_task_failures(now: datetime) -> int:
     """Delete django-q2's rows about tasks that failed a week ago or earlier; give how many. Successes leave none."""
     return int(Task.objects.filter(success=False, stopped__lt=now - timedelta(days=7)).delete()[0])
 

@@ -22,15 +22,15 @@ from django.conf import settings
 
 from cwconnect.core.processes import Child, adopt_orphans
 from polling.workers import heartbeats
-from polling.workers.supervisor_slot import Post
-from polling.workers.watchdog import Lookout, Timings
+from polling.workers.supervisor_slot import SupervisorSlot
+from polling.workers.watchdog import Timings, Watchdog
 
 log = logging.getLogger(__name__)
 
 _SLICE = 0.1
 _SOUND_AFTER = 60.0
 _ORPHANS_GRACE = 5.0
-_LAST_LOOK = 0.7
+_LAST_SCAN = 0.7
 _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 
@@ -42,17 +42,17 @@ def pauses() -> Iterator[float]:
 class Supervisor:
     """One supervised cluster of this machine. `run` returns when a signal asked it to stop.
 
-    `mend_times` is called at the start and when our clock was set back.
+    `repair_clock_skew` is called at the start and when our clock was set back.
     """
 
     def __init__(
-        self, *, workers: int, mend_times: Callable[[datetime], object], timings: Timings | None = None
+        self, *, workers: int, repair_clock_skew: Callable[[datetime], object], timings: Timings | None = None
     ) -> None:
-        self._post = Post(settings.DATA_DIR)
+        self._post = SupervisorSlot(settings.DATA_DIR)
         self.name = f"{socket.gethostname()[:64]}-{self._post.number}"
         self.timings = timings or Timings()
         self._workers = workers
-        self._lookout = Lookout(self.name, mend_times, self.timings)
+        self._watchdog = Watchdog(self.name, repair_clock_skew, self.timings)
         self._parent = os.getppid()
         self._stop = False
         self._cluster_gone = threading.Event()
@@ -68,13 +68,13 @@ class Supervisor:
         adopt_orphans()
         heartbeats.join_cluster(self.name, heartbeats.new_signature())
         if predecessor := self._post.last_signature():
-            self._lookout.cluster_ended(predecessor)
-        thread = threading.Thread(target=self._look_out, name="lookout", daemon=True)
+            self._watchdog.cluster_ended(predecessor)
+        thread = threading.Thread(target=self._look_after_work, name="lookout", daemon=True)
         thread.start()
         while not self._stop:
             self._keep_one_cluster()
         self._cluster_gone.set()
-        thread.join(_LAST_LOOK)
+        thread.join(_LAST_SCAN)
         self._post.leave()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
@@ -86,7 +86,7 @@ class Supervisor:
         self._post.sign_with(signature)
         environment = {"CWCONNECT_WORKERS": str(self._workers)}
         cluster = Child(["-m", "polling.workers.cluster", self.name, signature], environment=environment)
-        self._lookout.start_over()
+        self._watchdog.start_over()
         try:
             why = self._watch(cluster)
         finally:
@@ -94,7 +94,7 @@ class Supervisor:
                 cluster.stop(self._grace())
             else:
                 cluster.kill()
-        self._lookout.cluster_ended(signature)
+        self._watchdog.cluster_ended(signature)
         if self._stop:
             return
         log.error("The cluster is started anew: %s.", why)
@@ -107,7 +107,7 @@ class Supervisor:
         while not self._stop:
             if (code := cluster.exit_code()) is not None:
                 return f"it ended with exit code {code}"
-            if why := self._lookout.frozen():
+            if why := self._watchdog.frozen():
                 return why
             time.sleep(_SLICE)
         return "asked to stop"
@@ -121,9 +121,9 @@ class Supervisor:
         while not self._stop and time.monotonic() < end:
             time.sleep(_SLICE)
 
-    def _look_out(self) -> None:
+    def _look_after_work(self) -> None:
         while not self._stop:
-            self._lookout.look()
+            self._watchdog.look()
             self._rest(self.timings.look)
         self._cluster_gone.wait()
-        self._lookout.end()
+        self._watchdog.end()

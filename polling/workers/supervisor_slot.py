@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 
-class Post:
+class SupervisorSlot:
     """One post, held from its making to `leave()`, or to this process's death."""
 
     def __init__(self, folder: Path) -> None:

@@ -114,7 +114,7 @@ def begun(kind: Kind) -> None:
     release(f"wakeup {kind}")
 
 
-def forget_under_way() -> None:
+def drop_pending_wakeups() -> None:
     """Count every wake-up under way as lost: the cluster that may have held them was killed."""
     Heartbeat.objects.filter(name__startswith="wakeup ").update(seen_at=NEVER)
 

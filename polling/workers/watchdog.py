@@ -47,23 +47,23 @@ class Sign:
 
 
 @dataclass
-class Lookout:
+class Watchdog:
     """Sends wake-ups and heartbeats, and judges from what comes back whether the cluster called `name` works.
 
     It is frozen if neither its workers showed life nor its heartbeat was answered for `stale` seconds. Each by itself
     has an innocent cause (another machine took the heartbeats; every worker is busy for a while), so that one alone
-    counts only after `stale_in_part` seconds. `mend_times` sees to it that no time of a clock that was ahead holds
+    counts only after `stale_in_part` seconds. `repair_clock_skew` sees to it that no time of a clock that was ahead holds
     anything up.
     """
 
     name: str
-    mend_times: Callable[[datetime], object]
+    repair_clock_skew: Callable[[datetime], object]
     timings: Timings = field(default_factory=Timings)
     clock: Callable[[], float] = time.monotonic
     _last_beat: float = field(default=float("-inf"), init=False)
     _outage: str = field(default="", init=False)
     _dead: list[str] = field(default_factory=list, init=False)
-    _looked_at: datetime | None = field(default=None, init=False)
+    _scanned_at: datetime | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._alive, self._answered = Sign(f"cluster {self.name}"), Sign(f"answered {self.name}")
@@ -80,8 +80,8 @@ class Lookout:
     def tidy(self) -> None:
         """Free what dead clusters held: their places and leases, and the wake-ups that may have died with them."""
         while self._dead:
-            heartbeats.bury(self.name, self._dead[0])
-            wakeups.forget_under_way()
+            heartbeats.release_dead_cluster(self.name, self._dead[0])
+            wakeups.drop_pending_wakeups()
             del self._dead[0]
 
     def end(self) -> None:
@@ -122,10 +122,10 @@ class Lookout:
     def _mind_the_clock(self) -> None:
         """Have made good what was written while our clock was ahead: at first, and whenever it was set back."""
         now = timezone.now()
-        if self._looked_at is None or now < self._looked_at - SET_BACK:
+        if self._scanned_at is None or now < self._scanned_at - SET_BACK:
             queue.ensure_tick()
-            self.mend_times(now)
-        self._looked_at = now
+            self.repair_clock_skew(now)
+        self._scanned_at = now
 
     def _read_signs(self) -> None:
         seen = heartbeats.seen(self._alive.name, self._answered.name)

@@ -11,7 +11,7 @@ from instances.models import Instance, ResourcePoll
 from instances.secrets import Secret, hash_token, new_token
 from polling.delivery.notifications import Change
 from polling.detection.event_log import record_changes
-from polling.detection.snapshots import Remembered, remember
+from polling.detection.snapshots import NewSnapshot, remember
 from polling.models import Event, PollRun, PollState
 from tests.conftest import Tenant
 from tests.instances.conftest import api, other_api, sandbox
@@ -38,7 +38,7 @@ class Watched:
             | columns,
         )
         self.instance.save()
-        self.poll = ResourcePoll.objects.create(instance=self.instance, name="contacts", since=NOON, mark=30)
+        self.poll = ResourcePoll.objects.create(instance=self.instance, name="contacts", since=NOON, high_water_id=30)
         self.state = PollState.objects.create(
             resource_poll=self.poll, site="s", host="127.0.0.1:9", cursor=NOON, next_poll_at=NOON
         )
@@ -55,7 +55,7 @@ class Watched:
             Change(record, str(record), kind, at - timedelta(minutes=1), b'{"id":%d}' % record, **options)
             for record in record_ids
         ]
-        remember(self.poll.pk, [Remembered(record, None, bytes(16), None) for record in record_ids])
+        remember(self.poll.pk, [NewSnapshot(record, None, bytes(16), None) for record in record_ids])
         record_changes(poll=self.poll, run=run, changes=changes, now=at, seen=at)
         return list(Event.objects.filter(run=run).order_by("pk"))
 

@@ -11,7 +11,7 @@ from cwconnect.sandbox import SandboxServer
 from instances.models import Instance, ResourcePoll
 from polling.delivery.delivery_loop import deliver_these
 from polling.detection.poll_loop import poll_due
-from polling.models import Absence, KnownRecord, Notification, Verification
+from polling.models import MissingRecord, Notification, RecordSnapshot, Verification
 from tests.api.conftest import NOON, Receiver, Watched
 from tests.instances.conftest import Api
 
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.django_db
 
 def hold(watched: Watched, *ids: int) -> str:
     for record_id in ids:
-        KnownRecord.objects.create(resource_poll=watched.poll, record_id=record_id, digest=b"\0")
-        Absence.objects.create(resource_poll=watched.poll, record_id=record_id, standing=Absence.Standing.HELD)
+        RecordSnapshot.objects.create(resource_poll=watched.poll, record_id=record_id, digest=b"\0")
+        MissingRecord.objects.create(resource_poll=watched.poll, record_id=record_id, status=MissingRecord.Status.HELD)
     return f"/v1/instances/{watched.instance.pk}/polls/{watched.poll.pk}/held-deletes"
 
 
@@ -38,14 +38,14 @@ def test_held_deletes_are_decided_on_once(api: Api, watched: Watched, decision: 
     path = hold(watched, 5, 6)
     assert api("POST", f"{path}/{decision}").json() == {"count": 2}
     assert api("POST", f"{path}/{decision}").json() == {"count": 0}
-    assert set(Absence.objects.values_list("standing", flat=True)) == {standing}
+    assert set(MissingRecord.objects.values_list("status", flat=True)) == {standing}
     assert api("GET", path).json()["items"] == []
 
 
 def test_others_held_deletes_do_not_exist(api: Api, foreign: Watched) -> None:
     path = hold(foreign, 5)
     assert api("GET", path).status_code == api("POST", f"{path}/release").status_code == 404
-    assert Absence.objects.get().standing == Absence.Standing.HELD
+    assert MissingRecord.objects.get().status == MissingRecord.Status.HELD
 
 
 def verifications(api: Api, sandbox: SandboxServer) -> str:

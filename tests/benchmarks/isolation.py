@@ -20,20 +20,20 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=50, help="falling due per second and receiver; 0: all at once")
     chosen = parser.parse_args()
     figures = [
-        _run(name, chosen.notifications, chosen.rate, trouble=trouble)
-        for name, trouble in (("healthy alone", False), ("beside four in trouble", True))
+        _run(name, chosen.notifications, chosen.rate, issue=issue)
+        for name, issue in (("healthy alone", False), ("beside four in trouble", True))
     ]
     alone, beside = (figure.more["p99 ms"] for figure in figures)
     bar = Bar("p99 beside : alone (or 50 ms more)", beside / max(alone, 1e-9), max(1.5, (alone + 50) / alone), False)
     tell("isolation", "notifications", figures, [bar], as_json=chosen.json)
 
 
-def _run(name: str, count: int, rate: float, *, trouble: bool) -> Figure:
+def _run(name: str, count: int, rate: float, *, issue: bool) -> Figure:
     storage = postgresql() if SERVER else sqlite()
     with storage as environment, serving("-m", "tests.benchmarks.receivers") as line:
         urls = json.loads(line)
         used = [urls["healthy"]]
-        if trouble:
+        if issue:
             used += [urls["hanging"], _refusing(), urls["limiting"], urls["dripping"]]
         figure = contend("our_isolation", name, count, rate, *used, environment=environment)
     assert figure is not None

@@ -40,10 +40,10 @@ def claim_beside(name: str, backlog: int) -> Figure:
     loop = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
 
     def claim() -> Callable[[], None]:
-        keys = [parcel.notification.pk for parcel in some(loop.claim(ROOM, under_way))]
+        keys = [delivery_request.notification.pk for delivery_request in some(loop.claim(ROOM, under_way))]
 
         def come_due_again() -> None:
-            time.sleep(loop.look_every)
+            time.sleep(loop.scan_every)
             free = {"lease_token": None, "lease_until": None}
             Notification.objects.filter(pk__in=keys).update(next_attempt_at=timezone.now(), **free)
 

@@ -65,8 +65,8 @@ def claim(name: str) -> Figure:
 
     def claim_deliveries() -> Callable[[], None]:
         loop = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
-        parcels = some(loop.claim(ROOM, []))
-        return lambda: loop.release(parcels)
+        delivery_requests = some(loop.claim(ROOM, []))
+        return lambda: loop.release(delivery_requests)
 
     with Stopwatch() as watch:
         more = {

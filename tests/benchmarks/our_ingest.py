@@ -12,7 +12,7 @@ def ingest(url: str, records: int, name: str) -> Figure:
     """Poll `records` contacts that are all known with another content."""
     set_up()
     from polling.detection.changes import DIGEST_VERSION
-    from polling.detection.snapshots import Remembered, remember
+    from polling.detection.snapshots import NewSnapshot, remember
     from polling.models import Event, PollState
 
     instance = Tenants().watch(url, pageSize=1000)
@@ -20,7 +20,7 @@ def ingest(url: str, records: int, name: str) -> Figure:
     poll_id = PollState.objects.get().pk
     other = bytes([DIGEST_VERSION]) + bytes(15)
     for first in range(1, records + 1, 1000):
-        remember(poll_id, [Remembered(number, 1, other, None) for number in range(first, first + 1000)])
+        remember(poll_id, [NewSnapshot(number, 1, other, None) for number in range(first, first + 1000)])
     before = held_mb()
     with Stopwatch() as watch:
         poll_all()

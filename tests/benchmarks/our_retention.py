@@ -86,7 +86,7 @@ def _write_page(poll: ResourcePoll, number: int) -> None:
 
     from polling.delivery.notifications import Change
     from polling.detection.event_log import record_changes
-    from polling.detection.snapshots import Remembered, remember
+    from polling.detection.snapshots import NewSnapshot, remember
     from polling.models import PollRun
 
     now = timezone.now()
@@ -94,7 +94,7 @@ def _write_page(poll: ResourcePoll, number: int) -> None:
     changes = [Change(record, str(record), "UPDATED", now, RECORD) for record in ids]
     with transaction.atomic():
         run = PollRun.objects.create(resource_poll=poll, status="complete", started_at=now, finished_at=now)
-        remember(poll.pk, [Remembered(record, None, bytes(16), None) for record in ids])
+        remember(poll.pk, [NewSnapshot(record, None, bytes(16), None) for record in ids])
         record_changes(poll=poll, run=run, changes=changes, now=now, seen=now)
 
 

@@ -92,7 +92,7 @@ def watch(url: str, instances: int, begin: datetime) -> None:
                 name=name,
                 configuration=asked.get(name, {"url": f"/hubs/crm/{name}"}),
                 since=begin,
-                mark=10**9,
+                high_water_id=10**9,
             )
             for instance in made
             for name in RESOURCES

@@ -38,8 +38,8 @@ def _usage(pids: list[int]) -> Usage:
     stats = [stat for pid in pids if (stat := _stat(pid))]
     cpu = sum(sum(int(field) for field in stat[11:15]) for stat in stats) / TICKS
     peaks = [_kilobytes(_read(pid, "status"), "VmHWM:") for pid in pids]
-    shares = [_kilobytes(_read(pid, "smaps_rollup"), "Pss:") for pid in pids]
-    return Usage(cpu, max(peaks, default=0) / 1024, sum(shares) / 1024)
+    limiter = [_kilobytes(_read(pid, "smaps_rollup"), "Pss:") for pid in pids]
+    return Usage(cpu, max(peaks, default=0) / 1024, sum(limiter) / 1024)
 
 
 def descendants(pid: int) -> list[int]:

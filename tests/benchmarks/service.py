@@ -47,7 +47,7 @@ class Tenants:
         self, base_url: str, *, name: str = "one", callback: str = "http://127.0.0.1:9/", **poll: Any
     ) -> Instance:
         """Watch the contacts at `base_url` with the seed's configuration and these keys of its poll besides."""
-        from instances.configuration.config_keys import Wanted
+        from instances.configuration.config_keys import InstanceConfig
         from instances.configuration.wire import read_configuration
         from instances.provisioning import create_instance
         from tests.seed import example_body
@@ -55,8 +55,8 @@ class Tenants:
         keys = {"event__notification__callback__url": callback, "event__notification__signature__key": SIGNATURE_KEY}
         body = example_body(base_url, **keys)
         body["configuration"]["event.poller.configuration"]["contacts"] |= poll
-        wanted = read_configuration(json.loads(json.dumps(body["configuration"])), base=Wanted())
-        made, _ = create_instance(organization=self.organization, user=self.user, name=name, tags=[], wanted=wanted)
+        config = read_configuration(json.loads(json.dumps(body["configuration"])), base=InstanceConfig())
+        made, _ = create_instance(organization=self.organization, user=self.user, name=name, tags=[], config=config)
         return made
 
 

@@ -62,7 +62,7 @@ def serve(base_url: str) -> None:
     from django.utils import timezone
 
     from polling.detection.poll_loop import sweep_these
-    from polling.models import Event, KnownRecord, PollRun, PollState
+    from polling.models import Event, PollRun, PollState, RecordSnapshot
 
     instance = Tenants().watch(base_url, detectDeletes=True)
     PollState.objects.update(next_poll_at=None)
@@ -81,7 +81,7 @@ def serve(base_url: str) -> None:
         sys.stdout.flush()
         if what != "a fifth deleted":
             sys.stdin.readline()
-    count = KnownRecord.objects.count()
+    count = RecordSnapshot.objects.count()
     sys.stdout.write(f"  known by id alone: {(_size('polling_knownrecord') - before) / count:.0f} bytes a row\n")
     _read_all(instance.pk)
 
@@ -92,19 +92,19 @@ def _read_all(instance_id: int) -> None:
     from instances.connections import client_for
     from instances.models import Instance
     from polling.detection.changes import digest, record_text
-    from polling.detection.snapshots import Remembered, remember
-    from polling.models import KnownRecord
+    from polling.detection.snapshots import NewSnapshot, remember
+    from polling.models import RecordSnapshot
 
     instance = Instance.objects.get(pk=instance_id)
     poll = instance.resource_polls.get()
     plan, client = plan_of(poll.name, poll.configuration), client_for(instance)
-    KnownRecord.objects.all().delete()
+    RecordSnapshot.objects.all().delete()
     _vacuum()
     empty, after_id, count = _size("polling_knownrecord"), 0, 0
     while not (page := client.page(plan.hub.path, {}, after_id=after_id)).is_last:
         stamps = {record["id"]: plan.updated.read(record) for record in page.records}
         rows = [
-            Remembered(
+            NewSnapshot(
                 record["id"],
                 int(stamp.timestamp()) if (stamp := stamps[record["id"]]) else None,
                 digest(record),

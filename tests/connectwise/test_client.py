@@ -29,7 +29,7 @@ from cwconnect.connectwise.errors import (
     Unreachable,
     error_from,
 )
-from cwconnect.outbound import Door, Limits, Reply
+from cwconnect.outbound import Limits, OutboundClient, Reply
 from cwconnect.outbound.retry_after import parse_retry_after
 from cwconnect.sandbox import SandboxServer
 from tests.local_servers import LOOPBACK, RawServer, always, answer, requests_of
@@ -47,10 +47,10 @@ def credentials(url: str, **changes: str) -> Credentials:
 
 
 @pytest.fixture
-def door() -> Iterator[Door]:
-    door = Door(LOOPBACK)
-    yield door
-    door.close()
+def outbound_client() -> Iterator[OutboundClient]:
+    outbound_client = OutboundClient(LOOPBACK)
+    yield outbound_client
+    outbound_client.close()
 
 
 @pytest.fixture
@@ -60,8 +60,8 @@ def sandbox() -> Iterator[SandboxServer]:
 
 
 @pytest.fixture
-def client(sandbox: SandboxServer, door: Door) -> Client:
-    return Client(credentials(sandbox.url), door)
+def client(sandbox: SandboxServer, outbound_client: OutboundClient) -> Client:
+    return Client(credentials(sandbox.url), outbound_client)
 
 
 @contextmanager
@@ -74,10 +74,10 @@ def site(*answers: bytes) -> Iterator[tuple[Client, list[bytes]]]:
             seen.append(request)
             connection.sendall(answers[min(len(seen), len(answers)) - 1])
 
-    door = Door(LOOPBACK)
+    outbound_client = OutboundClient(LOOPBACK)
     with RawServer(handle) as server:
-        yield Client(credentials(server.url("/v4_6_release/apis/3.0")), door, limits=QUICK), seen
-        door.close()
+        yield Client(credentials(server.url("/v4_6_release/apis/3.0")), outbound_client, limits=QUICK), seen
+        outbound_client.close()
 
 
 def pages_of(client: Client, params: dict[str, str], size: int) -> list[Page]:
@@ -148,11 +148,13 @@ def test_the_system_says_which_version_it_is(client: Client) -> None:
 
 
 @pytest.mark.parametrize("change", ["company", "public_key", "private_key", "client_id"])
-def test_a_wrong_login_is_refused_without_being_quoted(sandbox: SandboxServer, door: Door, change: str) -> None:
+def test_a_wrong_login_is_refused_without_being_quoted(
+    sandbox: SandboxServer, outbound_client: OutboundClient, change: str
+) -> None:
     wrong = credentials(sandbox.url, **{change: "wrong-but-secret"})
 
     with pytest.raises(Unauthorized) as caught:
-        Client(wrong, door).newest_id(CONTACTS)
+        Client(wrong, outbound_client).newest_id(CONTACTS)
     assert not caught.value.retryable
     assert "wrong-but-secret" not in str(caught.value)
 
@@ -341,12 +343,12 @@ def test_an_answer_beyond_the_limit_is_a_bad_answer() -> None:
         client.page(CONTACTS, {})
 
 
-def test_more_values_than_memory_should_hold_are_a_bad_answer(door: Door) -> None:
+def test_more_values_than_memory_should_hold_are_a_bad_answer(outbound_client: OutboundClient) -> None:
     with (
         RawServer(always(answer(b"[" + b"{}," * 2_000_000 + b"{}]"))) as server,
         pytest.raises(BadAnswer, match=r"2,000,000 values\. A smaller pageSize helps"),
     ):
-        Client(credentials(server.url()), door).page(CONTACTS, {})
+        Client(credentials(server.url()), outbound_client).page(CONTACTS, {})
 
 
 def test_a_large_refusal_is_told_by_its_beginning() -> None:
@@ -355,9 +357,9 @@ def test_a_large_refusal_is_told_by_its_beginning() -> None:
 
 
 def test_a_private_site_is_not_asked(sandbox: SandboxServer) -> None:
-    door = Door()
+    outbound_client = OutboundClient()
     with pytest.raises(AddressNotAllowed, match="CWCONNECT_PRIVATE_NETWORKS") as caught:
-        Client(credentials(sandbox.url), door).page(CONTACTS, {})
+        Client(credentials(sandbox.url), outbound_client).page(CONTACTS, {})
     assert not caught.value.retryable
 
 

@@ -21,7 +21,7 @@ from cwconnect.connectwise.ceql.conditions import (
 from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.credentials import Credentials
 from cwconnect.connectwise.hub_url import HubUrl, HubUrlError, read_pages
-from cwconnect.outbound import Door
+from cwconnect.outbound import OutboundClient
 from cwconnect.sandbox import SandboxServer, Store
 from cwconnect.sandbox.catalogue import CATALOGUE
 from cwconnect.sandbox.conditions import compile_conditions
@@ -66,10 +66,10 @@ def test_the_sandbox_selects_what_the_tree_selects(tree: Node, rows: list[dict[s
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[tuple[SandboxServer, Client]]:
-    door = Door(LOOPBACK)
+    outbound_client = OutboundClient(LOOPBACK)
     with start_sandbox(records={}) as sandbox:
-        yield sandbox, Client(Credentials(sandbox.url, "acme", "PUB", "PRIV", "client"), door)
-    door.close()
+        yield sandbox, Client(Credentials(sandbox.url, "acme", "PUB", "PRIV", "client"), outbound_client)
+    outbound_client.close()
 
 
 @given(trees(), st.lists(records(), max_size=5, unique_by=lambda row: row["id"]), st.booleans())

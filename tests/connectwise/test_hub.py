@@ -19,7 +19,7 @@ from cwconnect.connectwise.hub_url import (
     field_value,
     read_pages,
 )
-from cwconnect.outbound import Door
+from cwconnect.outbound import OutboundClient
 from cwconnect.sandbox import SandboxServer
 from tests.local_servers import LOOPBACK
 from tests.sandboxes import start_sandbox
@@ -187,9 +187,9 @@ def sandbox() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def client(sandbox: SandboxServer) -> Iterator[Client]:
-    door = Door(LOOPBACK)
-    yield Client(Credentials(sandbox.url, "acme", "PUB", "PRIV", "a-client-id"), door)
-    door.close()
+    outbound_client = OutboundClient(LOOPBACK)
+    yield Client(Credentials(sandbox.url, "acme", "PUB", "PRIV", "a-client-id"), outbound_client)
+    outbound_client.close()
 
 
 def test_all_pages_are_read_with_the_window_on_each(sandbox: SandboxServer, client: Client) -> None:

@@ -175,14 +175,14 @@ def _compare(node: Comparison, found: Any) -> bool | None:
     if found is None:
         return None
     values = node.value if isinstance(node.value, tuple) else (node.value,)
-    have, wanted = _comparable(found), [_comparable(_plain(value)) for value in values]
+    have, config = _comparable(found), [_comparable(_plain(value)) for value in values]
     match node.operator.removeprefix("NOT "):
         case "IN":
-            result = have in wanted
+            result = have in config
         case "LIKE":
             result = _like(str(found), str(_plain(values[0])))
         case operator:
-            result = _ORDER[operator](have, wanted[0])
+            result = _ORDER[operator](have, config[0])
     return result != node.operator.startswith("NOT ")
 
 

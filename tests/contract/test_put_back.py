@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cwconnect.sandbox import SandboxServer
-from instances.configuration.wire import wanted_of
+from instances.configuration.wire import config_of
 from instances.models import AuditEntry, Instance, ResourcePoll
 from tests.instances.conftest import Api, api, sandbox
 from tests.instances.test_change import RICH, snapshot
@@ -101,7 +101,7 @@ def stored() -> Any:
     """The instance in plain values, its secrets opened."""
     instance = Instance.objects.get()
     polls = list(ResourcePoll.objects.order_by("pk").values())
-    return wanted_of(instance), instance.name, instance.tags, polls
+    return config_of(instance), instance.name, instance.tags, polls
 
 
 class Fault:

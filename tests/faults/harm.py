@@ -150,9 +150,9 @@ def move_clock(world: World, chance: random.Random) -> Course:
 
     Not behind the moment when watching began: what ConnectWise itself dates before it is no news to anybody.
     """
-    room = min(_CLOCK_SECONDS, time.monotonic() - world.watching_since - 10)
+    capacity = min(_CLOCK_SECONDS, time.monotonic() - world.watching_since - 10)
     seconds = chance.uniform(30, _CLOCK_SECONDS)
-    offset = -min(seconds, room) if room > 0 and chance.random() < 0.5 else seconds
+    offset = -min(seconds, capacity) if capacity > 0 and chance.random() < 0.5 else seconds
     try:
         world.source.move_clock(offset)
         yield 1.0

@@ -198,16 +198,16 @@ class World:
     def lag(self, limit: float) -> float:
         """Let time pass until all that was written before now is taken; give the seconds, `limit` at most."""
         newest = dict(self.source.newest)
-        wanted = [
+        config = [
             ((instance, name, number), version)
             for (name, number), version in newest.items()
             for instance, watched in self.watched.items()
             if watched == name
         ]
         begun = time.monotonic()
-        while wanted and time.monotonic() < begun + limit:
+        while config and time.monotonic() < begun + limit:
             self.pause(0.1)
-            wanted = [(key, version) for key, version in wanted if self.taken.newest.get(key, 0) < version]
+            config = [(key, version) for key, version in config if self.taken.newest.get(key, 0) < version]
         return time.monotonic() - begun
 
     # -- the service -------------------------------------------------------------------------------------------------
@@ -216,7 +216,11 @@ class World:
         """Give the living processes of web and workers whose command has `part` in it."""
         ours = ("cwconnect.core.run_with_parent", "gunicorn", "polling.workers.cluster")
         processes = living(str(self.run))
-        return [seen for seen in processes if any(mark in seen.command for mark in ours) and part in seen.command]
+        return [
+            seen
+            for seen in processes
+            if any(high_water_id in seen.command for high_water_id in ours) and part in seen.command
+        ]
 
     def ask(self, method: str, path: str, body: object = None, *, port: int | None = None) -> tuple[int, Any]:
         """Ask the service (or what listens on `port`); give status and JSON, 0 if it can't be reached."""

@@ -31,17 +31,17 @@ from cwconnect.connectwise.java_dates import (
 from cwconnect.connectwise.java_dates.templates import Template, render_templates, split_templates
 from cwconnect.core import env
 from cwconnect.core.email_url import read_email_url
-from cwconnect.core.errors import Refusal
+from cwconnect.core.errors import DomainError
 from cwconnect.core.json_body import read_json
-from cwconnect.core.time import read_moment
+from cwconnect.core.time import parse_time
 from cwconnect.outbound import (
-    Door,
     Limits,
+    OutboundClient,
     OutboundError,
     Reply,
 )
 from instances.api.authentication import parse_header
-from instances.configuration.config_keys import Wanted
+from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.polls import PollConfigurationError, plan_of, read_poll
 from instances.configuration.wire import read_configuration
 from instances.hub_reads import parse_path, read_list
@@ -54,7 +54,7 @@ from tests.local_servers import LOOPBACK, RawServer, read_request
 Target = Callable[[bytes], None]
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _SECRET = "a-private-key-0815"
-_DOOR = Door(LOOPBACK)
+_DOOR = OutboundClient(LOOPBACK)
 _LIMITS = Limits(connect=1, read=0.3, total=0.6, body=64 * 1024)
 _PLAN = plan_of("contacts", {})
 
@@ -98,8 +98,8 @@ def zone(data: bytes) -> None:
 
 def moment(data: bytes) -> None:
     """A time in a query."""
-    with suppress(Refusal):
-        assert read_moment(text_of(data), "since").tzinfo is not None
+    with suppress(DomainError):
+        assert parse_time(text_of(data), "since").tzinfo is not None
 
 
 def hub_url(data: bytes) -> None:
@@ -112,7 +112,7 @@ def hub_route(data: bytes) -> None:
     """Path and query of a live read, as far as the request: `path?key=value&…`, its parts already decoded."""
     path, _, query = text_of(data).partition("?")
     client = _client(Reply(200, {}, b"[]", 0.0))
-    with suppress(Refusal):
+    with suppress(DomainError):
         found = parse_path(path)
         pairs = dict(pair.partition("=")[::2] for pair in query.split("&"))
         with suppress(ConnectWiseError), patch("instances.hub_reads.client_for", lambda _: client):
@@ -125,8 +125,8 @@ def request_body(data: bytes) -> None:
         given = read_json(data)
         json.dumps(given).encode()
         if isinstance(given, dict):
-            with suppress(Refusal):
-                read_configuration(given, base=Wanted())
+            with suppress(DomainError):
+                read_configuration(given, base=InstanceConfig())
 
 
 def poll_configuration(data: bytes) -> None:
@@ -284,7 +284,7 @@ def _parts(data: bytes) -> tuple[CaseInsensitiveDict[str], bytes]:
     return CaseInsensitiveDict({name.strip(): value.strip() for name, _, value in pairs}), body
 
 
-class _Answering(Door):
+class _Answering(OutboundClient):
     """A door that gives one reply to everything."""
 
     def __init__(self, reply: Reply) -> None:  # the real one's is costly, and opens what is not needed here

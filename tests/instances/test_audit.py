@@ -14,7 +14,7 @@ from django.test import Client
 from cwconnect.sandbox import SandboxServer
 from instances import audit
 from instances.audit import Action
-from instances.configuration.config_keys import Wanted
+from instances.configuration.config_keys import InstanceConfig
 from instances.models import AuditEntry, Instance, Organization
 from tests.instances.conftest import Api
 
@@ -82,8 +82,8 @@ def test_no_secret_is_on_record(api: Api, sandbox: SandboxServer) -> None:
 
 
 def test_polls_are_told_by_name() -> None:
-    before = Wanted(polls={"contacts": {"url": "/a"}, "incidents": {}})
-    after = Wanted(polls={"contacts": {"url": "/b"}, "invoices": {}})
+    before = InstanceConfig(polls={"contacts": {"url": "/a"}, "incidents": {}})
+    after = InstanceConfig(polls={"contacts": {"url": "/b"}, "invoices": {}})
     assert audit.changes(before, after) == {
         "polls.contacts": "changed",
         "polls.incidents": "removed",

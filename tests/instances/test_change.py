@@ -135,7 +135,7 @@ def test_an_added_resource_begins_at_its_own_mark(api: Api, sandbox: SandboxServ
     polls = polls_in(created) | {"incidents": {}}
     api("PATCH", f"/instances/{created['id']}", {"configuration": {"event.poller.configuration": polls}})
     added = poll_of(created, "incidents")
-    assert added.mark == 7
+    assert added.high_water_id == 7
     assert PollState.objects.get(resource_poll=added).cursor == added.since
     assert poll_of(created).since == first.since
 
@@ -155,7 +155,7 @@ def test_a_changed_url_takes_a_new_mark_and_keeps_the_cursor(api: Api, sandbox: 
     polls["contacts"]["url"] = polls["contacts"]["url"] + " and inactiveFlag = false"
     api("PATCH", f"/instances/{created['id']}", {"configuration": {"event.poller.configuration": polls}})
     after = poll_of(created)
-    assert (after.pk, after.mark, after.since) == (before.pk, 31, before.since)
+    assert (after.pk, after.high_water_id, after.since) == (before.pk, 31, before.since)
     assert PollState.objects.get().cursor == cursor
 
 
@@ -166,7 +166,7 @@ def test_a_url_of_another_list_begins_afresh(api: Api, sandbox: SandboxServer) -
     polls["contacts"]["url"] = polls["contacts"]["url"].replace("crm/contacts", "crm/organizations")
     api("PATCH", f"/instances/{created['id']}", {"configuration": {"event.poller.configuration": polls}})
     after = poll_of(created)
-    assert after.mark == 5
+    assert after.high_water_id == 5
     assert after.since is not None
     assert before.since is not None
     assert after.since >= before.since
@@ -179,7 +179,7 @@ def test_another_key_changes_without_a_new_mark(api: Api, sandbox: SandboxServer
     polls = polls_in(created)
     polls["contacts"]["pollDelay"] = "600"
     api("PATCH", f"/instances/{created['id']}", {"configuration": {"event.poller.configuration": polls}})
-    assert poll_of(created).mark == 30
+    assert poll_of(created).high_water_id == 30
     assert poll_of(created).configuration["pollDelay"] == 600
 
 
@@ -188,7 +188,7 @@ def test_another_site_starts_everything_afresh(api: Api, sandbox: SandboxServer)
     with start_sandbox(records={"contacts": 3}) as other:
         api("PATCH", f"/instances/{created['id']}", {"configuration": {"baseUrl": other.url}})
     poll = poll_of(created)
-    assert poll.mark == 3
+    assert poll.high_water_id == 3
     assert PollState.objects.get().cursor == poll.since
 
 
@@ -196,7 +196,7 @@ def test_watching_begins_when_events_are_first_switched_on(api: Api, sandbox: Sa
     created = api.create(sandbox.url, event__notification__enabled=False)
     sandbox.store.create("contacts", {"firstName": "New"})
     api("PATCH", f"/instances/{created['id']}", {"configuration": {"event.notification.enabled": "true"}})
-    assert poll_of(created).mark == 31
+    assert poll_of(created).high_water_id == 31
     assert PollState.objects.get().next_poll_at is not None
 
 
@@ -208,7 +208,11 @@ def test_events_switched_off_and_on_go_on_from_the_cursor(api: Api, sandbox: San
     assert PollState.objects.get().next_poll_at is None
     api("PATCH", path, {"configuration": {"event.notification.enabled": True}})
     state = PollState.objects.get()
-    assert (poll_of(created).mark, poll_of(created).since, state.cursor) == (before.mark, before.since, cursor)
+    assert (poll_of(created).high_water_id, poll_of(created).since, state.cursor) == (
+        before.high_water_id,
+        before.since,
+        cursor,
+    )
     assert state.next_poll_at is not None
 
 

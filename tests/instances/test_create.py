@@ -75,7 +75,7 @@ def test_configuration_values_are_strings_and_secrets_masks(api: Api, sandbox: S
 def test_marks_are_taken_on_connectwises_clock(api: Api, sandbox: SandboxServer) -> None:
     poll = ResourcePoll.objects.get(instance_id=api.create(sandbox.url)["id"])
     assert poll.name == "contacts"
-    assert poll.mark == 30
+    assert poll.high_water_id == 30
     assert poll.since is not None
     assert abs(poll.since - datetime.now(UTC)) < timedelta(minutes=1)
 
@@ -162,7 +162,7 @@ def test_with_events_off_watching_has_not_begun(api: Api, sandbox: SandboxServer
 def test_three_resources_are_watched_when_none_are_named(api: Api, sandbox: SandboxServer) -> None:
     created = api.create(sandbox.url, event__poller__configuration="")
     polls = ResourcePoll.objects.filter(instance_id=created["id"])
-    assert {poll.name: poll.mark for poll in polls} == {"contacts": 30, "incidents": 7, "organizations": 5}
+    assert {poll.name: poll.high_water_id for poll in polls} == {"contacts": 30, "incidents": 7, "organizations": 5}
 
 
 def test_the_poll_configuration_may_be_a_json_text(api: Api, sandbox: SandboxServer) -> None:

@@ -89,9 +89,9 @@ def test_among_10_000_instances_the_first_page_is_as_quick_as_among_10(
     # In turn, and the quickest of many: what else the machine does meets both alike, or neither. On a busy machine that
     # takes more turns; what is truly slower is so in the quickest of any number.
     few, many = inf, inf
-    for turn in range(200):
+    for batch in range(200):
         few, many = min(few, seconds(other_api)), min(many, seconds(api))
-        if turn >= 20 and many <= 2 * few:
+        if batch >= 20 and many <= 2 * few:
             return
     pytest.fail(f"{many:.4f} s among 10,000, {few:.4f} s among 10")
 

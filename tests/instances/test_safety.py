@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from cwconnect.core.errors import Conflict, Refusal
+from cwconnect.core.errors import ConflictError, DomainError
 from cwconnect.core.request_ids import RequestIdFilter, current_request_id, new_request_id
 from cwconnect.sandbox import SandboxServer
 from instances.api.serializers import read_body
-from instances.configuration.config_keys import KEYS, Wanted
-from instances.configuration.wire import read_configuration, wanted_of
+from instances.configuration.config_keys import KEYS, InstanceConfig
+from instances.configuration.wire import config_of, read_configuration
 from instances.models import Instance, ResourcePoll
 from instances.provisioning import change_instance
 from instances.signals import watching_changed
@@ -35,25 +35,25 @@ _KEYS = st.sampled_from([key.name for key in KEYS])
 
 @given(st.dictionaries(_KEYS, _JSON, max_size=5))
 def test_any_configuration_is_read_or_refused(configuration: dict[str, Any]) -> None:
-    base = Wanted(base_url="https://example.com", company="a", public_key="b", private_key="c")
+    base = InstanceConfig(base_url="https://example.com", company="a", public_key="b", private_key="c")
     try:
-        wanted = read_configuration(configuration, base=base, stored=base)
-    except Refusal:
+        config = read_configuration(configuration, base=base, stored=base)
+    except DomainError:
         return
-    assert wanted.polls
+    assert config.polls
 
 
 @given(st.dictionaries(st.sampled_from(["element", "name", "tags", "configuration"]), _JSON) | _JSON)
 def test_any_body_is_read_or_refused(body: Any) -> None:
     try:
         read = read_body(body)
-    except Refusal:
+    except DomainError:
         return
     assert isinstance(read.configuration, dict)
 
 
 def test_plain_secrets_are_not_printed() -> None:
-    assert "word" not in repr(Wanted(private_key="word", basic_password="word", callback_headers={"X": "word"}))
+    assert "word" not in repr(InstanceConfig(private_key="word", basic_password="word", callback_headers={"X": "word"}))
 
 
 def test_a_change_on_top_of_another_is_a_conflict_and_does_nothing(api: Api, sandbox: SandboxServer) -> None:
@@ -61,8 +61,8 @@ def test_a_change_on_top_of_another_is_a_conflict_and_does_nothing(api: Api, san
     stale = Instance.objects.get(pk=number)
     api("PATCH", f"/instances/{number}", {"name": "first"})
     before = snapshot(number)
-    with pytest.raises(Conflict):
-        change_instance(stale, wanted=wanted_of(stale), name="second")
+    with pytest.raises(ConflictError):
+        change_instance(stale, config=config_of(stale), name="second")
     assert snapshot(number) == before
 
 
@@ -83,16 +83,16 @@ def test_a_failure_while_storing_leaves_nothing_behind(api: Api, sandbox: Sandbo
 def test_connectwise_is_never_asked_inside_a_transaction(
     api: Api, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cwconnect.outbound import Door
+    from cwconnect.outbound import OutboundClient
 
     seen: list[bool] = []
-    ask = Door.request
+    ask = OutboundClient.request
 
-    def watch(self: Door, *args: Any, **kwargs: Any) -> Any:
+    def watch(self: OutboundClient, *args: Any, **kwargs: Any) -> Any:
         seen.append(connection.in_atomic_block)
         return ask(self, *args, **kwargs)
 
-    monkeypatch.setattr(Door, "request", watch)
+    monkeypatch.setattr(OutboundClient, "request", watch)
     number = api.create(sandbox.url)["id"]
     api("PATCH", f"/instances/{number}", {"configuration": {"event.poller.configuration": {"incidents": {}}}})
     assert seen == [False, False]

@@ -13,7 +13,7 @@ from instances.provisioning import set_enabled
 from polling.delivery.delivery_loop import deliver_these
 from polling.delivery.pausing import pause_delivery
 from polling.detection.poll_loop import poll_due
-from polling.models import Event, KnownRecord, Notification, PollState, Replay
+from polling.models import Event, Notification, PollState, RecordSnapshot, Replay
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
 from tests.polling.conftest import World, sandbox, world  # noqa: F401  (fixtures)
@@ -194,7 +194,7 @@ def test_verify_is_followed_to_its_end(told: World, operator: Client) -> None:
 
 def test_verify_finds_what_is_missing_and_repair_tells_it(told: World, operator: Client) -> None:
     Event.objects.all().delete()
-    KnownRecord.objects.filter(record_id=3).delete()
+    RecordSnapshot.objects.filter(record_id=3).delete()
     PollState.objects.update(cursor=timezone.now() + timedelta(minutes=1))  # as if polls had gone on since
     row = url(told, f"/verify/{told.state.pk}")
     operator.post(row)
@@ -218,7 +218,7 @@ def test_nothing_is_repaired_before_it_is_known_what_is_missing(told: World, ope
 
 
 def test_a_repair_that_connectwise_refuses_says_so(told: World, operator: Client) -> None:
-    KnownRecord.objects.filter(record_id=3).delete()
+    RecordSnapshot.objects.filter(record_id=3).delete()
     Event.objects.all().delete()
     PollState.objects.update(cursor=timezone.now() + timedelta(minutes=1))
     row = url(told, f"/verify/{told.state.pk}")

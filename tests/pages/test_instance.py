@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import DjangoAssertNumQueries
 
-from instances.configuration.wire import wanted_of
+from instances.configuration.wire import config_of
 from instances.models import Instance
 from instances.provisioning import change_instance
 from polling.delivery.delivery_loop import deliver_these
@@ -96,7 +96,7 @@ def test_events_that_connectwise_does_not_let_begin_stay_off_and_the_choice_is_k
 
 def switch_contacts_off(world: World, operator: Client) -> str:  # noqa: F811  (a fixture)
     """Switch one of two resources off, have both change; give the way to switch it on."""
-    change_instance(world.instance, wanted=replace(wanted_of(world.instance), polls={"contacts": {}, "incidents": {}}))
+    change_instance(world.instance, config=replace(config_of(world.instance), polls={"contacts": {}, "incidents": {}}))
     world.poll()
     world.told()
     way = url(world, "/resources/edit/contacts")
@@ -227,11 +227,11 @@ def test_a_failed_poll_says_so_in_connectwises_words(changed: World, operator: C
 def test_settings_never_show_a_secret_and_keep_those_left_empty(changed: World, operator: Client) -> None:
     html = text_of(operator.get(url(changed, "/settings")))
     assert "PRIV" not in html
-    stored = wanted_of(changed.instance)
+    stored = config_of(changed.instance)
     sent = {"part": "connection", "site": "own", "base_url": stored.base_url, "company": "acme"}
     answer = operator.post(url(changed, "/settings"), sent, follow=True)
     assert "Saved." in text_of(answer)
-    assert wanted_of(Instance.objects.get()).private_key == "PRIV"
+    assert config_of(Instance.objects.get()).private_key == "PRIV"
 
 
 def test_stored_keys_are_not_sent_to_another_address(changed: World, operator: Client) -> None:

@@ -15,7 +15,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from instances.models import Instance, Organization
 from polling.alerts import delivery_alerts
 from polling.delivery.pausing import pause_delivery
-from polling.models import Absence, Alert, DeliveryState, Health, Notification, PollState, Receiver
+from polling.models import Alert, DeliveryState, Health, MissingRecord, Notification, PollState, Receiver
 from polling.reports.hours import KINDS, HourCount, chart_of, hours_of, round_up
 from polling.workers.heartbeats import beat
 from tests.conftest import Tenant
@@ -61,10 +61,10 @@ def test_a_rejected_poll_needs_a_person(instance: Instance, operator: Client) ->
 def test_held_deletes_are_decided_on(instance: Instance, operator: Client) -> None:
     health(Health.HELD)
     poll = instance.resource_polls.get()
-    Absence.objects.create(resource_poll=poll, record_id=7, standing=Absence.Standing.HELD)
+    MissingRecord.objects.create(resource_poll=poll, record_id=7, status=MissingRecord.Status.HELD)
     assert "Decide on 1 delete" in text_of(operator.get("/"))
     operator.post(f"/app/instances/{instance.pk}/polls/{poll.pk}/held", {"decision": "dismiss"})
-    assert Absence.objects.get().standing == Absence.Standing.DISMISSED
+    assert MissingRecord.objects.get().status == MissingRecord.Status.DISMISSED
 
 
 def test_a_paused_delivery_is_released(instance: Instance, operator: Client) -> None:
@@ -128,21 +128,21 @@ def states_shown(operator: Client, instance: Instance) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "state"),
+    ("issue", "state"),
     [("half used", "delivery failing"), ("receiver", "delivery failing"), ("paused", "delivery paused")],
 )
 def test_what_needs_a_person_is_no_healthy_instance_on_any_page(
-    instance: Instance, operator: Client, trouble: str, state: str
+    instance: Instance, operator: Client, issue: str, state: str
 ) -> None:
     add_events(instance, 1)
     now = timezone.now()
-    if trouble == "half used":
+    if issue == "half used":
         delivery_alerts.warn(
             Alert.Kind.HALF_USED, instance, "It failed: 500.", now, notification=Notification.objects.get()
         )
         assert "It failed: 500." in text_of(operator.get(f"/app/instances/{instance.pk}/delivery"))
         assert "It failed: 500." in text_of(operator.get("/app/deliveries"))
-    elif trouble == "receiver":
+    elif issue == "receiver":
         receiver = Receiver.objects.create(
             organization=Organization.objects.get(),
             url_hash="h",

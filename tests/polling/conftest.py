@@ -10,7 +10,7 @@ import pytest
 from pytest_django import Settings
 
 from cwconnect.sandbox import SandboxServer
-from instances.configuration.config_keys import Wanted
+from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.wire import read_configuration
 from instances.models import Instance
 from instances.provisioning import create_instance
@@ -39,13 +39,13 @@ class World:
         """Create the instance; `poll` are keys of the contacts' poll configuration, `keys` of the instance's."""
         body = example_body(self.sandbox.url, event__notification__callback__url=callback_url, **keys)
         body["configuration"]["event.poller.configuration"]["contacts"] |= poll or {}
-        wanted = read_configuration(body["configuration"], base=Wanted())
+        config = read_configuration(body["configuration"], base=InstanceConfig())
         self.instance, _ = create_instance(
             organization=self.tenant.organization,
             user=self.tenant.user,
             name="API_Polling",
             tags=["Test"],
-            wanted=wanted,
+            config=config,
         )
 
     @property

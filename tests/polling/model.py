@@ -83,17 +83,17 @@ class Rules:
     """What was asked for: from when on, above which id a record is new, and how much is to be told."""
 
     since: int
-    mark: int
+    high_water_id: int
     look_back: int
     ignore_empty_changes: bool
     track_changes: bool
     detect_deletes: bool
     filter_by_current_date: bool
-    told_from: int = 0
+    recorded_from: int = 0
     written_by_a_clock_set_back: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.told_from = self.since
+        self.recorded_from = self.since
 
     def same(self, told: Told, version: Version) -> bool:
         """Whether an event tells all that is to be told of a state."""
@@ -146,7 +146,9 @@ class Truth:
             elif rules.detect_deletes and anyone_left and (events or history.swept):
                 assert events, f"{record_id}: it was there at a sweep and is gone"
                 assert events[-1].kind == "DELETED", f"{record_id}: gone, and last told was {events[-1]}"
-            history.swept |= rules.detect_deletes and record_id <= rules.mark and history.states[-1] is not None
+            history.swept |= (
+                rules.detect_deletes and record_id <= rules.high_water_id and history.states[-1] is not None
+            )
             if rules.track_changes:
                 _check_changes(record_id, history, events)
 
@@ -166,9 +168,9 @@ def _check_states(record_id: int, history: History, events: list[Told], rules: R
         if event.kind == "DELETED":
             known = [content(version.record) for version in history.versions]
             assert content(event.record) in [*known, {"id": record_id}]
-    if events and record_id <= rules.mark and events[0].kind != "DELETED":
+    if events and record_id <= rules.high_water_id and events[0].kind != "DELETED":
         first = history.versions[0]
-        from_before = first.record == events[0].record and first.stamp < rules.told_from
+        from_before = first.record == events[0].record and first.stamp < rules.recorded_from
         assert not from_before, f"{record_id}: a state from before watching began was told"
     for before, after in pairwise(events):
         version = Version(after.record, 0, 0)
@@ -183,9 +185,9 @@ def _tells(event: Told, state: Version | None) -> bool:
 
 def _check_kinds(record_id: int, events: list[Told], rules: Rules) -> None:
     kinds = [event.kind for event in events]
-    if record_id > rules.mark and kinds:
+    if record_id > rules.high_water_id and kinds:
         assert kinds[0] == "CREATED", f"{record_id}: {kinds}"
-    assert "CREATED" not in kinds[record_id > rules.mark :], f"{record_id}: {kinds}"
+    assert "CREATED" not in kinds[record_id > rules.high_water_id :], f"{record_id}: {kinds}"
     assert ("DELETED", "DELETED") not in pairwise(kinds), f"{record_id}: {kinds}"
 
 
@@ -196,9 +198,13 @@ def _check_nothing_is_missing(
         if rules.same(events[-1], now):
             return
         assert events[-1].kind != "DELETED", f"{record_id}: it is back, and was told as deleted"
-    elif record_id <= rules.mark and now.stamp < rules.since and record_id not in rules.written_by_a_clock_set_back:
+    elif (
+        record_id <= rules.high_water_id
+        and now.stamp < rules.since
+        and record_id not in rules.written_by_a_clock_set_back
+    ):
         return  # from before watching began, or not to be told from it
-    elif record_id <= rules.mark and rules.ignore_empty_changes and _was_there_before(now, history, rules):
+    elif record_id <= rules.high_water_id and rules.ignore_empty_changes and _was_there_before(now, history, rules):
         return
     in_window = now.seconds_late <= rules.look_back
     reread = reread_from is not None and now.stamp > reread_from

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from polling.detection.poll_loop import POLLS_AND_SWEEPS, PollLoop
-from polling.models import Absence, KnownRecord, PollRun, PollState, Site
+from polling.models import MissingRecord, PollRun, PollState, RecordSnapshot, Site
 from tests.polling.conftest import World
 
 
@@ -46,11 +46,11 @@ def delete(world: World, *ids: int) -> None:
         world.store.delete("contacts", record_id)
 
 
-def standing(world: World) -> dict[int, str]:
+def status(world: World) -> dict[int, str]:
     """Give the standing of every absence."""
-    return dict(Absence.objects.order_by("record_id").values_list("record_id", "standing"))
+    return dict(MissingRecord.objects.order_by("record_id").values_list("record_id", "status"))
 
 
-def known(record_id: int) -> KnownRecord | None:
+def known(record_id: int) -> RecordSnapshot | None:
     """Give what is known of a contact."""
-    return KnownRecord.objects.filter(record_id=record_id).first()
+    return RecordSnapshot.objects.filter(record_id=record_id).first()

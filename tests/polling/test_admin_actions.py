@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from instances.models import AuditEntry, Instance, Organization
-from polling.models import Absence, Alert, DeliveryState, Event, Health, Notification, PollState, Receiver, Replay
+from polling.models import Alert, DeliveryState, Event, Health, MissingRecord, Notification, PollState, Receiver, Replay
 from tests.filling import HELD, Filled, fill
 
 pytestmark = pytest.mark.django_db
@@ -63,16 +63,16 @@ def test_sweeps_are_made_due_where_deletes_are_looked_for(admin_client: Client, 
 
 
 @pytest.mark.parametrize(
-    ("action", "standing"), [("release_held_deletes", "released"), ("dismiss_held_deletes", "dismissed")]
+    ("action", "status"), [("release_held_deletes", "released"), ("dismiss_held_deletes", "dismissed")]
 )
-def test_held_deletes_are_decided_on(admin_client: Client, filled: Filled, action: str, standing: str) -> None:
+def test_held_deletes_are_decided_on(admin_client: Client, filled: Filled, action: str, status: str) -> None:
     holding, other = PollState.objects.get(health=Health.HELD), PollState.objects.order_by("pk")[0]
     page = admin_client.get(f"/admin/polling/pollstate/{holding.pk}/change/").content.decode()
     assert "17, 18, 19 and 10 more" in page
     said = act(admin_client, "polling.pollstate", action, holding, other)
-    assert said[0].startswith(f"{HELD} deletes are {standing}")
+    assert said[0].startswith(f"{HELD} deletes are {status}")
     assert said[1].startswith("Skipped 1, since they hold none: contacts of Company 0000")
-    assert set(Absence.objects.values_list("standing", flat=True)) == {standing}
+    assert set(MissingRecord.objects.values_list("status", flat=True)) == {status}
     holding.refresh_from_db()
     assert holding.health == Health.HEALTHY
     assert AuditEntry.objects.filter(action="held deletes decided").count() == 1

@@ -12,8 +12,8 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from cwconnect.core.email_url import read_email_url
-from cwconnect.site.alert_sender import tell_operator
-from cwconnect.site.periodic_jobs import CHORES
+from cwconnect.site.alert_sender import send_alerts
+from cwconnect.site.periodic_jobs import PERIODIC_JOBS
 from polling.alerts import delivery_alerts
 from polling.delivery.pausing import release_delivery
 from polling.models import Alert, Notification
@@ -104,7 +104,7 @@ def test_it_stands_in_the_log(
 
 
 def test_a_mail_says_in_words_what_happened(paused: World, mail_server: MailServer) -> None:
-    assert tell_operator(timezone.now()) == 1
+    assert send_alerts(timezone.now()) == 1
     ((subject, body),) = mail_server.texts()
     assert subject == f"cwconnect: Delivery is paused: {paused.instance}"
     assert "wants no more notifications" in body
@@ -112,14 +112,14 @@ def test_a_mail_says_in_words_what_happened(paused: World, mail_server: MailServ
 
 
 def test_it_is_told_once(paused: World, mail_server: MailServer) -> None:
-    tell_operator(timezone.now())
-    tell_operator(timezone.now())
+    send_alerts(timezone.now())
+    send_alerts(timezone.now())
     assert len(mail_server.mails) == 1
 
 
 def test_many_warnings_are_one_mail(paused: World, mail_server: MailServer) -> None:
     delivery_alerts.warn(Kind.HALF_USED, paused.instance, "Another thing.", timezone.now())
-    tell_operator(timezone.now())
+    send_alerts(timezone.now())
     ((subject, body),) = mail_server.texts()
     assert subject == "cwconnect: 2 warnings"
     assert "Another thing." in body
@@ -127,15 +127,15 @@ def test_many_warnings_are_one_mail(paused: World, mail_server: MailServer) -> N
 
 def test_a_mail_that_was_refused_is_tried_again(paused: World, mail_server: MailServer) -> None:
     mail_server.refuses = True
-    assert tell_operator(timezone.now()) == 0
+    assert send_alerts(timezone.now()) == 0
     mail_server.refuses = False
-    assert tell_operator(timezone.now()) == 1
+    assert send_alerts(timezone.now()) == 1
     assert len(mail_server.mails) == 1
 
 
 def test_a_mail_server_that_is_gone_stops_nothing(paused: World, settings: Settings) -> None:
     settings.EMAIL_URL = "smtp://127.0.0.1:9/?to=ops@example.com"
-    assert tell_operator(timezone.now()) == 0
+    assert send_alerts(timezone.now()) == 0
     release_delivery(paused.instance, timezone.now())
     assert deliver() == 1
 
@@ -143,7 +143,7 @@ def test_a_mail_server_that_is_gone_stops_nothing(paused: World, settings: Setti
 def test_the_operators_webhook_gets_it_as_json(paused: World, settings: Settings) -> None:
     with start_receiver() as operator:
         settings.OPERATOR_WEBHOOK_URL = operator.url
-        assert tell_operator(timezone.now()) == 1
+        assert send_alerts(timezone.now()) == 1
         told = operator.got[0].json
     assert told["text"].startswith("Delivery of API_Polling")
     assert told["alerts"][0]["kind"] == "paused"
@@ -156,24 +156,24 @@ def test_an_operators_webhook_that_fails_is_tried_again_apart_from_the_mail(
     with start_receiver() as operator:
         settings.OPERATOR_WEBHOOK_URL = operator.url
         operator.answer = failing(500)
-        tell_operator(timezone.now())
+        send_alerts(timezone.now())
         operator.answer = failing(204)
-        tell_operator(timezone.now())
+        send_alerts(timezone.now())
         assert len(operator.got) == 2
     assert len(mail_server.mails) == 1
 
 
 def test_without_settings_nothing_is_sent(paused: World) -> None:
-    assert tell_operator(timezone.now()) == 0
+    assert send_alerts(timezone.now()) == 0
 
 
 def test_a_warning_of_long_ago_is_not_told_when_mail_is_set_up(paused: World, mail_server: MailServer) -> None:
     Alert.objects.update(created_at=timezone.now() - timedelta(days=2))
-    assert tell_operator(timezone.now()) == 0
+    assert send_alerts(timezone.now()) == 0
 
 
 def test_telling_is_a_chore_of_each_minute() -> None:
-    assert tell_operator in [chore.run for chore in CHORES]
+    assert send_alerts in [chore.run for chore in PERIODIC_JOBS]
 
 
 def test_a_notification_knows_its_warnings(telling: World, receiver: Receiver, settings: Settings) -> None:

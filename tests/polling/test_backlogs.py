@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 from instances.models import Instance, Organization
 from polling.delivery.delivery_loop import LEASE, DeliveryLoop
-from polling.delivery.delivery_request import Outcome, Parcel
+from polling.delivery.delivery_request import DeliveryRequest, Outcome
 from polling.delivery.scan_cursor import (
     AFRESH_EVERY,
     HEAD,
-    Backlogs,
-    Place,
+    Position,
+    ScanCursor,
 )
-from polling.delivery.scheduler import LATE_COMMIT, Chooser
+from polling.delivery.scheduler import LATE_COMMIT, Scheduler
 from polling.models import Event, Notification
 from tests.conftest import Tenant
 from tests.polling.notifying import make_instance, make_notifications
@@ -43,7 +43,7 @@ class Clock:
         return self.now
 
 
-def at(minute: int) -> Place:
+def at(minute: int) -> Position:
     return START + timedelta(minutes=minute), minute
 
 
@@ -53,60 +53,60 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def backlogs(clock: Clock) -> Backlogs:
+def scan_cursor(clock: Clock) -> ScanCursor:
     """What looks up to minute 50 left behind: all of A from minute 10 on, all of B from minute 20 on."""
-    backlogs = Backlogs(clock)
-    assert backlogs.begin([]) == HEAD
-    backlogs.end(at(50), {A, B}, {A: at(10), B: at(20)})
-    return backlogs
+    scan_cursor = ScanCursor(clock)
+    assert scan_cursor.begin([]) == HEAD
+    scan_cursor.end(at(50), {A, B}, {A: at(10), B: at(20)})
+    return scan_cursor
 
 
-def test_a_look_begins_behind_what_full_instances_have_due(backlogs: Backlogs) -> None:
-    assert backlogs.begin({A, B}) == at(50)
+def test_a_look_begins_behind_what_full_instances_have_due(scan_cursor: ScanCursor) -> None:
+    assert scan_cursor.begin({A, B}) == at(50)
 
 
-def test_a_look_begins_at_the_backlog_of_the_one_that_has_room(backlogs: Backlogs) -> None:
-    assert backlogs.begin({A}) == at(20)
-    assert backlogs.begin([]) == at(10)
+def test_a_look_begins_at_the_backlog_of_the_one_that_has_room(scan_cursor: ScanCursor) -> None:
+    assert scan_cursor.begin({A}) == at(20)
+    assert scan_cursor.begin([]) == at(10)
 
 
-def test_what_was_taken_of_a_backlog_is_behind_the_next_look(backlogs: Backlogs) -> None:
-    backlogs.begin({A})
-    backlogs.end(at(30), {A}, {})
-    assert backlogs.begin({A}) == at(30)
-    assert backlogs.begin({A, B}) == at(50)
+def test_what_was_taken_of_a_backlog_is_behind_the_next_look(scan_cursor: ScanCursor) -> None:
+    scan_cursor.begin({A})
+    scan_cursor.end(at(30), {A}, {})
+    assert scan_cursor.begin({A}) == at(30)
+    assert scan_cursor.begin({A, B}) == at(50)
 
 
-def test_an_instance_that_was_full_from_the_first_is_looked_for_where_the_look_began(backlogs: Backlogs) -> None:
-    backlogs.begin({A, B, C})
-    backlogs.end(at(60), {A, B, C}, {})
-    assert backlogs.begin({A, B, C}) == at(60)
-    assert backlogs.begin({A, B}) == at(50)
+def test_an_instance_that_was_full_from_the_first_is_looked_for_where_the_look_began(scan_cursor: ScanCursor) -> None:
+    scan_cursor.begin({A, B, C})
+    scan_cursor.end(at(60), {A, B, C}, {})
+    assert scan_cursor.begin({A, B, C}) == at(60)
+    assert scan_cursor.begin({A, B}) == at(50)
 
 
-def test_what_goes_back_is_found_by_the_next_look(backlogs: Backlogs) -> None:
-    backlogs.put_back(C, at(5))
-    backlogs.put_back(C, at(7))
-    assert backlogs.begin({A, B}) == at(5)
+def test_what_goes_back_is_found_by_the_next_look(scan_cursor: ScanCursor) -> None:
+    scan_cursor.put_back(C, at(5))
+    scan_cursor.put_back(C, at(7))
+    assert scan_cursor.begin({A, B}) == at(5)
 
 
-def test_a_look_begins_afresh_once_a_second(backlogs: Backlogs, clock: Clock) -> None:
+def test_a_look_begins_afresh_once_a_second(scan_cursor: ScanCursor, clock: Clock) -> None:
     clock.now += AFRESH_EVERY
-    assert backlogs.begin({A, B}) == HEAD
+    assert scan_cursor.begin({A, B}) == HEAD
 
 
-def test_looks_afresh_that_take_long_are_fewer(backlogs: Backlogs, clock: Clock) -> None:
+def test_looks_afresh_that_take_long_are_fewer(scan_cursor: ScanCursor, clock: Clock) -> None:
     clock.now += AFRESH_EVERY
-    backlogs.begin({A, B})
+    scan_cursor.begin({A, B})
     clock.now += 0.5
-    backlogs.end(at(50), {A, B}, {})
+    scan_cursor.end(at(50), {A, B}, {})
     clock.now += 9.9
-    assert backlogs.begin({A, B}) == at(50)
+    assert scan_cursor.begin({A, B}) == at(50)
     clock.now += 0.1
-    assert backlogs.begin({A, B}) == HEAD
+    assert scan_cursor.begin({A, B}) == HEAD
 
 
-def look_of(loop: DeliveryLoop, running: list[Parcel]) -> str:
+def look_of(loop: DeliveryLoop, running: list[DeliveryRequest]) -> str:
     """Have the loop claim; give the statement by which it looked for what is due."""
     with CaptureQueriesContext(connection) as captured:
         running += loop.claim(8, running)
@@ -114,7 +114,7 @@ def look_of(loop: DeliveryLoop, running: list[Parcel]) -> str:
 
 
 def test_a_backlog_that_was_looked_through_is_not_looked_through_again(tenant: Tenant) -> None:
-    running: list[Parcel] = []
+    running: list[DeliveryRequest] = []
     with time_machine.travel(START, tick=False) as travel:
         make_notifications(make_instance(tenant.organization, HOSTS[0]), [[record] for record in range(30)])
         travel.shift(60)
@@ -141,8 +141,8 @@ class Looks:
         self.instances = [make_instance(organization, url, url) for url in HOSTS]
         self.travel, self.clock = travel, Clock()
         self.loop = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
-        self.loop._chooser._backlogs = Backlogs(self.clock)
-        self.running: list[Parcel] = []
+        self.loop._scheduler._scan_cursor = ScanCursor(self.clock)
+        self.running: list[DeliveryRequest] = []
         self.unseen: set[int] = set()  # what became due behind the looks, unknown to them
 
     def fall_due(self, which: int, count: int) -> None:
@@ -159,26 +159,26 @@ class Looks:
     def learn(self, which: int, seconds: float) -> None:
         host = HOSTS[which].split("/")[2]
         for _ in range(5):
-            self.loop.trust.learn(host, delivered=seconds > 0, seconds=seconds)
+            self.loop.limits.learn(host, delivered=seconds > 0, seconds=seconds)
 
-    def look(self, room: int) -> None:
+    def look(self, capacity: int) -> None:
         self.travel.shift(LATE_COMMIT * 1.1)
-        naive = Chooser(Notification.objects.all(), self.loop.trust, probe_length=LEASE)
-        expected = naive.choose(room, self.running, timezone.now()).turns.keys()
-        claimed = self.loop.claim(room, self.running)
-        assert self.unseen & expected or {parcel.notification.pk for parcel in claimed} == expected
+        naive = Scheduler(Notification.objects.all(), self.loop.limits, probe_length=LEASE)
+        expected = naive.choose(capacity, self.running, timezone.now()).batches.keys()
+        claimed = self.loop.claim(capacity, self.running)
+        assert self.unseen & expected or {delivery_request.notification.pk for delivery_request in claimed} == expected
         self.running += claimed
 
     def answer(self, count: int, sent: bool) -> None:
         done, self.running = self.running[:count], self.running[count:]
         outcome: Future[Outcome] = Future()
         outcome.set_result(Outcome(sent=sent, status=204 if sent else None))
-        self.loop.settle([(parcel, outcome) for parcel in done])
+        self.loop.settle([(delivery_request, outcome) for delivery_request in done])
 
     def lapse(self, count: int) -> None:
         """A supervisor frees what its dead cluster had claimed, of the same backlogs."""
         lost, self.running = self.running[:count], self.running[count:]
-        keys = {parcel.notification.pk for parcel in lost}
+        keys = {delivery_request.notification.pk for delivery_request in lost}
         Notification.objects.filter(pk__in=keys).update(lease_token=None, lease_until=None)
         self.unseen |= keys
 

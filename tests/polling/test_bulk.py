@@ -9,12 +9,12 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from cwconnect.core.bulk_sql import (
+    db_timestamp,
     insert,
-    moment,
     update,
     upsert,
 )
-from polling.models import DeliveryAttempt, KnownBody, KnownRecord, LogPosition, Notification
+from polling.models import DeliveryAttempt, LogPosition, Notification, RecordSnapshot, SnapshotBody
 from tests.polling.conftest import World
 
 KEY = ("resource_poll_id", "record_id")
@@ -28,27 +28,27 @@ def poll_id(watched: World) -> int:
 
 
 def bodies(poll_id: int) -> list[str]:
-    rows = KnownBody.objects.filter(resource_poll_id=poll_id).order_by("record_id")
+    rows = SnapshotBody.objects.filter(resource_poll_id=poll_id).order_by("record_id")
     return list(rows.values_list("body", flat=True))
 
 
 def test_texts_come_back_as_they_went(poll_id: int) -> None:
     rows = [(poll_id, number, text) for number, text in enumerate(TEXTS)]
-    insert(KnownBody, (*KEY, "body"), rows)
+    insert(SnapshotBody, (*KEY, "body"), rows)
     assert bodies(poll_id) == TEXTS
 
 
 def test_an_upsert_inserts_what_is_new_and_overwrites_the_rest(poll_id: int) -> None:
-    insert(KnownBody, (*KEY, "body"), [(poll_id, 1, "old"), (poll_id, 2, "kept")])
-    upsert(KnownBody, (*KEY, "body"), [(poll_id, number, TEXTS[number]) for number in (1, 3, 5)], key=KEY)
+    insert(SnapshotBody, (*KEY, "body"), [(poll_id, 1, "old"), (poll_id, 2, "kept")])
+    upsert(SnapshotBody, (*KEY, "body"), [(poll_id, number, TEXTS[number]) for number in (1, 3, 5)], key=KEY)
     assert bodies(poll_id) == [TEXTS[1], "kept", TEXTS[3], TEXTS[5]]
 
 
 def test_bytes_nulls_and_truths_come_back_as_they_went(poll_id: int) -> None:
-    KnownRecord.objects.all().delete()
+    RecordSnapshot.objects.all().delete()
     rows = [(poll_id, 1, None, b"\x00", True), (poll_id, 2**62, -1, bytes(range(16)), False)]
-    upsert(KnownRecord, (*KEY, "stamp", "digest", "gone"), rows, key=KEY)
-    stored = KnownRecord.objects.order_by("record_id").values_list("record_id", "stamp", "digest", "gone")
+    upsert(RecordSnapshot, (*KEY, "stamp", "digest", "gone"), rows, key=KEY)
+    stored = RecordSnapshot.objects.order_by("record_id").values_list("record_id", "stamp", "digest", "gone")
     assert [(number, stamp, bytes(digest), gone) for number, stamp, digest, gone in stored] == [row[1:] for row in rows]
 
 
@@ -69,7 +69,7 @@ def test_an_update_writes_each_row_its_own_values(watched: World) -> None:
     made = [DeliveryAttempt.objects.create(notification=told, started_at=AT) for _ in TEXTS]
     columns = ("finished_at", "seconds", "status", "request_headers", "response")
     rows: list[Any] = [
-        (moment(AT), 0.25, None if number else 204, '{"a":"b"}', TEXTS[number], attempt.pk)
+        (db_timestamp(AT), 0.25, None if number else 204, '{"a":"b"}', TEXTS[number], attempt.pk)
         for number, attempt in enumerate(made[:-1])
     ]
     update(DeliveryAttempt, columns, rows, key="id")
@@ -83,7 +83,7 @@ def test_an_update_writes_each_row_its_own_values(watched: World) -> None:
 def test_a_moment_is_stored_as_the_model_stores_it(watched: World, at: datetime) -> None:
     saved = notification(watched, 1)
     Notification.objects.filter(pk=1).update(created_at=at)
-    update(Notification, ("first_attempt_at",), [(moment(at), 1)], key="id")
+    update(Notification, ("first_attempt_at",), [(db_timestamp(at), 1)], key="id")
     with connection.cursor() as cursor:
         cursor.execute("SELECT created_at, first_attempt_at FROM polling_notification")
         raw = cursor.fetchone()
@@ -94,9 +94,9 @@ def test_a_moment_is_stored_as_the_model_stores_it(watched: World, at: datetime)
 
 def test_no_rows_are_no_statement(poll_id: int, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
-        insert(KnownBody, (*KEY, "body"), [])
-        upsert(KnownBody, (*KEY, "body"), [], key=KEY)
-        update(KnownBody, ("body",), [], key="record_id")
+        insert(SnapshotBody, (*KEY, "body"), [])
+        upsert(SnapshotBody, (*KEY, "body"), [], key=KEY)
+        update(SnapshotBody, ("body",), [], key="record_id")
 
 
 def test_a_conflict_is_djangos_error(db: None) -> None:

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polling.detection.changes import (
-    BURIED,
-    BURY,
-    FORGOTTEN,
+    CONTENT_UNKNOWN,
     REMEMBER,
     SILENCE,
+    STAYS_TOMBSTONE,
+    TOMBSTONE,
     UNREAD,
-    Known,
     Seen,
+    Snapshot,
     UnstorableError,
     Verdict,
     Watch,
@@ -26,7 +26,7 @@ from polling.detection.changes import (
 
 SINCE = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 BEFORE, AFTER = SINCE - timedelta(hours=1), SINCE + timedelta(hours=1)
-WATCH = Watch(since=SINCE, mark=100)
+WATCH = Watch(since=SINCE, high_water_id=100)
 DELETED = Verdict("DELETED", remember=True, gone=True)
 SAME, OTHER = digest({"name": "Ada"}), digest({"name": "Bob"})
 
@@ -37,8 +37,8 @@ def seen(
     return Seen(record_id, updated, created, SAME, deleted)
 
 
-def known(updated: datetime = AFTER, content: bytes = SAME, *, gone: bool = False) -> Known:
-    return Known(int(updated.timestamp()), content, gone)
+def known(updated: datetime = AFTER, content: bytes = SAME, *, gone: bool = False) -> Snapshot:
+    return Snapshot(int(updated.timestamp()), content, gone)
 
 
 @pytest.mark.parametrize(
@@ -58,17 +58,17 @@ def known(updated: datetime = AFTER, content: bytes = SAME, *, gone: bool = Fals
         (seen(101), known(), SILENCE),
         (seen(), known(gone=True), Verdict("UPDATED", remember=True)),
         # Met by a sweep, by its id alone: as if never seen.
-        (seen(101), Known(None, UNREAD), Verdict("CREATED", remember=True)),
-        (seen(100, BEFORE), Known(None, UNREAD), REMEMBER),
-        (seen(100, AFTER), Known(None, UNREAD), Verdict("UPDATED", remember=True)),
+        (seen(101), Snapshot(None, UNREAD), Verdict("CREATED", remember=True)),
+        (seen(100, BEFORE), Snapshot(None, UNREAD), REMEMBER),
+        (seen(100, AFTER), Snapshot(None, UNREAD), Verdict("UPDATED", remember=True)),
         # The tombstone of a sweep, and a row whose content is not known any more.
-        (seen(101), Known(5, UNREAD, gone=True), Verdict("UPDATED", remember=True)),
-        (seen(101), Known(None, FORGOTTEN), Verdict("UPDATED", remember=True)),
+        (seen(101), Snapshot(5, UNREAD, gone=True), Verdict("UPDATED", remember=True)),
+        (seen(101), Snapshot(None, CONTENT_UNKNOWN), Verdict("UPDATED", remember=True)),
         (seen(), known(content=b"\x00" + SAME[1:]), REMEMBER),
         (seen(), known(BEFORE, content=b"\x00" + SAME[1:]), Verdict("UPDATED", remember=True)),
     ],
 )
-def test_a_record_is_judged_by_the_table(record: Seen, before: Known | None, verdict: Verdict) -> None:
+def test_a_record_is_judged_by_the_table(record: Seen, before: Snapshot | None, verdict: Verdict) -> None:
     assert judge(record, before, WATCH) == verdict
 
 
@@ -76,21 +76,21 @@ def test_a_record_is_judged_by_the_table(record: Seen, before: Known | None, ver
     ("record", "before", "verdict"),
     [
         (seen(101, deleted=True), None, SILENCE),  # never told of
-        (seen(101, deleted=True), Known(None, UNREAD), SILENCE),
-        (seen(100, BEFORE, deleted=True), None, BURY),
-        (seen(100, None, deleted=True), None, BURY),
-        (seen(100, BEFORE, deleted=True), Known(None, UNREAD), BURY),
+        (seen(101, deleted=True), Snapshot(None, UNREAD), SILENCE),
+        (seen(100, BEFORE, deleted=True), None, TOMBSTONE),
+        (seen(100, None, deleted=True), None, TOMBSTONE),
+        (seen(100, BEFORE, deleted=True), Snapshot(None, UNREAD), TOMBSTONE),
         (seen(100, SINCE, deleted=True), None, DELETED),
-        (seen(100, deleted=True), Known(None, UNREAD), DELETED),
+        (seen(100, deleted=True), Snapshot(None, UNREAD), DELETED),
         (seen(101, deleted=True), known(), DELETED),
         (seen(deleted=True), known(BEFORE, content=OTHER), DELETED),
-        (seen(deleted=True), Known(None, FORGOTTEN), DELETED),
-        (seen(deleted=True), known(gone=True), BURIED),
-        (seen(deleted=True), known(BEFORE, content=OTHER, gone=True), BURIED),
-        (seen(deleted=True), Known(5, UNREAD, gone=True), BURY),  # told by a sweep before
+        (seen(deleted=True), Snapshot(None, CONTENT_UNKNOWN), DELETED),
+        (seen(deleted=True), known(gone=True), STAYS_TOMBSTONE),
+        (seen(deleted=True), known(BEFORE, content=OTHER, gone=True), STAYS_TOMBSTONE),
+        (seen(deleted=True), Snapshot(5, UNREAD, gone=True), TOMBSTONE),  # told by a sweep before
     ],
 )
-def test_a_record_with_the_deleted_flag_is_told_once(record: Seen, before: Known | None, verdict: Verdict) -> None:
+def test_a_record_with_the_deleted_flag_is_told_once(record: Seen, before: Snapshot | None, verdict: Verdict) -> None:
     assert judge(record, before, WATCH) == verdict
 
 

@@ -8,11 +8,11 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from cwconnect.site.periodic_jobs import run_due_chores
+from cwconnect.site.periodic_jobs import run_due_jobs
 from instances.models import Instance, ResourcePoll
 from polling.delivery.delivery_loop import deliver_these
 from polling.detection.jobs import LEASE
-from polling.maintenance.clock_skew import mend_times
+from polling.maintenance.clock_skew import repair_clock_skew
 from polling.models import Notification, PollState, Receiver, Site
 from polling.workers.leases import claim
 from tests.polling.conftest import World
@@ -122,7 +122,7 @@ def in_the_future(watched: World) -> World:
 
 
 def test_what_a_clock_ahead_left_behind_is_due_at_once(in_the_future: World) -> None:
-    assert mend_times(timezone.now()) == 6
+    assert repair_clock_skew(timezone.now()) == 6
     state, now = in_the_future.state, timezone.now()
     assert (state.lease_token, state.lease_until) == (None, None)
     assert state.next_poll_at is not None
@@ -131,7 +131,7 @@ def test_what_a_clock_ahead_left_behind_is_due_at_once(in_the_future: World) -> 
     assert not Site.objects.exists()
     assert not Notification.objects.filter(next_attempt_at__gt=now).exists()
     assert not Receiver.objects.filter(open_until__gt=now).exists()
-    assert mend_times(timezone.now()) == 0
+    assert repair_clock_skew(timezone.now()) == 0
 
 
 def test_ordinary_waits_are_left_alone(watched: World) -> None:
@@ -141,12 +141,12 @@ def test_ordinary_waits_are_left_alone(watched: World) -> None:
     Instance.objects.update(refresh_interval=44_640)
     PollState.objects.update(next_poll_at=now + 31 * day, next_sweep_at=now + 31 * day)
     Site.objects.create(key="a", blocked_until=now + hour + timedelta(seconds=5))
-    assert mend_times(now) == 0
+    assert repair_clock_skew(now) == 0
     Instance.objects.update(refresh_interval=1)
     PollState.objects.update(next_poll_at=now + hour)  # a probe of what is refused
-    assert mend_times(now) == 0
+    assert repair_clock_skew(now) == 0
 
 
 def test_the_chores_mend_times(in_the_future: World) -> None:
-    assert "mend times" in run_due_chores(timezone.now())
+    assert "mend times" in run_due_jobs(timezone.now())
     assert in_the_future.state.lease_token is None

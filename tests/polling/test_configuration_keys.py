@@ -13,7 +13,7 @@ from django.utils import timezone
 from cwconnect.connectwise.catalogue import default_configuration, find_resource
 from instances.configuration.polls import plan_of
 from instances.configuration.wire import default_polls
-from polling.models import Event, Health, KnownRecord
+from polling.models import Event, Health, RecordSnapshot
 from tests.polling.conftest import World
 
 EVERYTHING = "/hubs/crm/contacts"
@@ -137,7 +137,7 @@ def test_filter_by_updated_date_drops_what_is_older_than_the_window(
 ) -> None:
     watch_url(world, EVERYTHING, **{key: value})
     world.poll()
-    assert (world.told(), KnownRecord.objects.count()) == ([], known)
+    assert (world.told(), RecordSnapshot.objects.count()) == ([], known)
 
 
 def test_without_filter_by_updated_date_an_old_stamp_with_new_content_is_told(world: World) -> None:

@@ -10,15 +10,15 @@ import pytest
 from django.utils import timezone
 
 from polling.detection.deletes.deletions import is_mass_delete
-from polling.detection.deletes.missing_records import Standing
+from polling.detection.deletes.missing_records import Status
 from polling.detection.deletes.sweeps import SweepJob
 from polling.detection.jobs import LEASE
 from polling.detection.poll_loop import POLLS_AND_SWEEPS, PollLoop
-from polling.models import Absence, Event, Health, KnownBody, KnownRecord, PollRun, PollState
+from polling.models import Event, Health, MissingRecord, PollRun, PollState, RecordSnapshot, SnapshotBody
 from polling.workers.due import poll_due_at
 from polling.workers.leases import LeaseLostError, claim
 from tests.polling.conftest import World
-from tests.polling.sweeping import delete, known, standing, sweep, watch_companies, watch_deletes
+from tests.polling.sweeping import delete, known, status, sweep, watch_companies, watch_deletes
 
 
 def test_a_delete_is_told_once_with_the_last_record_known(world: World) -> None:
@@ -52,7 +52,7 @@ def test_the_first_sweep_is_the_baseline_and_tells_nothing(world: World) -> None
     delete(world, 4)
     watch_deletes(world)
     assert world.state.baseline_at is not None
-    assert KnownRecord.objects.count() == 29
+    assert RecordSnapshot.objects.count() == 29
 
 
 def test_what_the_baseline_met_is_told_as_changed_from_since_on(world: World) -> None:
@@ -97,13 +97,13 @@ def test_a_row_told_as_deleted_is_buried_and_its_text_forgotten(world: World) ->
     watch_deletes(world)
     made = world.store.create("contacts")["id"]
     world.poll()
-    assert KnownBody.objects.filter(record_id=made).exists()
+    assert SnapshotBody.objects.filter(record_id=made).exists()
     delete(world, made)
     sweep(world)
     row = known(made)
     assert row is not None
     assert row.gone
-    assert not KnownBody.objects.filter(record_id=made).exists()
+    assert not SnapshotBody.objects.filter(record_id=made).exists()
 
 
 def test_a_row_deleted_and_seen_again_is_told_as_updated_by_the_sweep(world: World) -> None:
@@ -115,7 +115,7 @@ def test_a_row_deleted_and_seen_again_is_told_as_updated_by_the_sweep(world: Wor
     sweep(world)
     sweep(world)
     assert world.told() == [("UPDATED", "5")]
-    assert standing(world) == {}
+    assert status(world) == {}
 
 
 def test_a_row_deleted_and_changed_later_is_told_as_updated_by_the_poll_alone(world: World) -> None:
@@ -133,7 +133,7 @@ def test_a_deleted_row_keeps_the_object_id_that_it_was_known_by(world: World) ->
     watch_deletes(world, poll={"idField": "defaultPhoneNbr"})
     world.store.change("contacts", 5, {"defaultPhoneNbr": "555"})
     world.poll()
-    KnownBody.objects.all().delete()
+    SnapshotBody.objects.all().delete()
     delete(world, 5, 6)
     sweep(world)
     assert world.told() == [("UPDATED", "555"), ("DELETED", "555"), ("DELETED", "6")]
@@ -181,7 +181,7 @@ def test_a_row_that_the_list_left_out_but_that_lives_is_not_told(world: World) -
     stop = world.store.on_request(show)
     sweep(world)
     stop()
-    assert (world.told(), standing(world)) == ([], {})
+    assert (world.told(), status(world)) == ([], {})
 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 429}, {"status": 404}, {"broken_json": True}])
@@ -297,9 +297,9 @@ def test_more_than_a_tenth_and_more_than_twenty_is_a_mass_delete(gone: int, know
 
 def test_candidates_of_a_sweep_given_up_are_forgotten(world: World) -> None:
     watch_deletes(world)
-    Absence.objects.create(resource_poll_id=world.state.pk, record_id=6, standing=Standing.MISSED)
+    MissingRecord.objects.create(resource_poll_id=world.state.pk, record_id=6, status=Status.MISSED)
     sweep(world)
-    assert (world.told(), standing(world)) == ([], {})
+    assert (world.told(), status(world)) == ([], {})
 
 
 def _claimed(world: World) -> SweepJob:

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from instances.configuration.wire import wanted_of
+from instances.configuration.wire import config_of
 from instances.provisioning import change_instance
 from polling.detection.deletes.deletions import (
     dismiss_held,
@@ -21,10 +21,10 @@ from polling.detection.deletes.deletions import (
 )
 from polling.detection.deletes.sweeps import SweepJob
 from polling.detection.jobs import LEASE
-from polling.models import Health, KnownRecord, PollRun, PollState
+from polling.models import Health, PollRun, PollState, RecordSnapshot
 from polling.workers.leases import claim
 from tests.polling.conftest import World
-from tests.polling.sweeping import delete, standing, sweep, watch_deletes
+from tests.polling.sweeping import delete, status, sweep, watch_deletes
 
 GONE = range(1, 25)
 
@@ -64,7 +64,7 @@ def test_released_they_are_told_by_a_sweep_that_does_not_find_them_either(held: 
     assert held.state.health == Health.HEALTHY
     sweep(held)
     assert held.told() == [("DELETED", str(number)) for number in GONE]
-    assert standing(held) == {}
+    assert status(held) == {}
     sweep(held)
     assert held.told() == []
 
@@ -104,7 +104,7 @@ def test_dismissed_they_stay_known_and_are_not_held_again(held: World) -> None:
     assert dismiss_held(held.state) == 24
     run = sweep(held)
     assert (held.told(), run.held, held.state.health) == ([], [], Health.HEALTHY)
-    assert KnownRecord.objects.filter(gone=False).count() == 30
+    assert RecordSnapshot.objects.filter(gone=False).count() == 30
 
 
 def test_a_dismissed_row_seen_again_is_watched_as_before(world: World) -> None:
@@ -114,7 +114,7 @@ def test_a_dismissed_row_seen_again_is_watched_as_before(world: World) -> None:
     dismiss_held(world.state)
     world.store.show("contacts")
     sweep(world)
-    assert standing(world) == {}
+    assert status(world) == {}
     delete(world, 5)
     sweep(world)
     assert world.told() == [("DELETED", "5")]
@@ -126,7 +126,7 @@ def test_held_rows_seen_again_need_no_decision(world: World) -> None:
     sweep(world)
     world.store.show("contacts")
     sweep(world)
-    assert (world.told(), world.state.health, standing(world)) == ([], Health.HEALTHY, {})
+    assert (world.told(), world.state.health, status(world)) == ([], Health.HEALTHY, {})
 
 
 def test_a_poll_that_sees_a_held_row_clears_it(world: World) -> None:
@@ -136,7 +136,7 @@ def test_a_poll_that_sees_a_held_row_clears_it(world: World) -> None:
     world.store.show("contacts")
     world.change(5, "Chief")
     world.poll()
-    assert 5 not in standing(world)
+    assert 5 not in status(world)
     assert world.told() == [("UPDATED", "5")]
 
 
@@ -151,7 +151,7 @@ def test_when_no_row_is_left_to_answer_for_the_others_a_person_decides(world: Wo
 
 
 def test_deletes_of_a_poll_that_no_longer_wants_them_are_forgotten(held: World) -> None:
-    wanted = wanted_of(held.instance)
-    contacts = {**wanted.polls["contacts"], "detectDeletes": False}
-    change_instance(held.instance, wanted=replace(wanted, polls={"contacts": contacts}))
-    assert (standing(held), held.state.next_sweep_at, held.state.health) == ({}, None, Health.HEALTHY)
+    config = config_of(held.instance)
+    contacts = {**config.polls["contacts"], "detectDeletes": False}
+    change_instance(held.instance, config=replace(config, polls={"contacts": contacts}))
+    assert (status(held), held.state.next_sweep_at, held.state.health) == ({}, None, Health.HEALTHY)

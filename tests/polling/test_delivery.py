@@ -18,10 +18,10 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from standardwebhooks import Webhook
 
-from instances.connections import door
+from instances.connections import outbound_client
 from instances.provisioning import set_enabled
 from polling.delivery.delivery_loop import DeliveryLoop
-from polling.delivery.delivery_request import Outcome, Parcel, send
+from polling.delivery.delivery_request import DeliveryRequest, Outcome, send
 from polling.delivery.pausing import pause_delivery, release_delivery
 from polling.models import DeliveryAttempt, DeliveryState, Notification
 from polling.workers.wakeups import Kind
@@ -156,9 +156,9 @@ def test_a_retry_due_in_five_seconds_is_claimed_when_its_time_has_come(telling: 
 
 
 def test_what_falls_due_is_sent_while_another_receiver_hangs(world: World, receiver: Receiver) -> None:
-    let_go = threading.Event()
+    stop_instance = threading.Event()
     with start_receiver() as hanging:
-        hanging.answer = lambda got: (204 if let_go.wait(10) else 500, {})
+        hanging.answer = lambda got: (204 if stop_instance.wait(10) else 500, {})
         world.watch(callback_url=receiver.url)
         stuck = make_instance(world.tenant.organization, hanging.url, "Stuck")
         now = timezone.now()
@@ -166,7 +166,7 @@ def test_what_falls_due_is_sent_while_another_receiver_hangs(world: World, recei
         (late,) = make_notifications(world.instance, [[1]], due=lambda position: now + timedelta(seconds=1))
 
         def answer(got: Got) -> tuple[int, dict[str, str]]:
-            let_go.set()
+            stop_instance.set()
             return 204, {}
 
         receiver.answer = answer
@@ -199,11 +199,11 @@ def test_a_loop_that_lingers_sends_what_comes_meanwhile(telling: World, receiver
     loop.stopping = lambda: bool(receiver.got)
     looks = []
 
-    def claim(room: int, running: Collection[Parcel]) -> list[Parcel]:
-        looks.append(room)
+    def claim(capacity: int, running: Collection[DeliveryRequest]) -> list[DeliveryRequest]:
+        looks.append(capacity)
         if len(looks) == 3:
             change(telling, 17)
-        return DeliveryLoop.claim(loop, room, running)
+        return DeliveryLoop.claim(loop, capacity, running)
 
     loop.claim = claim  # type: ignore[method-assign]  # what another process would do between two looks
     loop.run()
@@ -310,21 +310,21 @@ def test_an_attempt_cut_off_uses_up_no_step(telling: World, receiver: Receiver) 
 def test_a_worker_overtaken_writes_no_result(telling: World, receiver: Receiver) -> None:
     change(telling, 1)
     frozen = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
-    (parcel,) = frozen.claim(1, [])
+    (delivery_request,) = frozen.claim(1, [])
     Notification.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     deliver()
     late: Future[Outcome] = Future()
     late.set_result(Outcome(status=500, error_kind="status"))
-    frozen.settle([(parcel, late)])
+    frozen.settle([(delivery_request, late)])
     assert Notification.objects.get().state == State.DELIVERED
-    assert DeliveryAttempt.objects.get(pk=parcel.attempt_id).finished_at is None
+    assert DeliveryAttempt.objects.get(pk=delivery_request.attempt_id).finished_at is None
 
 
 def test_no_post_begins_after_the_lease(telling: World, receiver: Receiver) -> None:
     change(telling, 1)
     loop = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
-    (parcel,) = loop.claim(1, [])
-    assert not send(replace(parcel, lease_end=0), door()).sent
+    (delivery_request,) = loop.claim(1, [])
+    assert not send(replace(delivery_request, lease_end=0), outbound_client()).sent
     assert receiver.got == []
 
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instances.models import Instance
-from polling.delivery.adaptive_limits import Trust
+from polling.delivery.adaptive_limits import AdaptiveLimits
 from polling.delivery.breaker import LONGEST_WAIT, host_of, probe_wait
 from polling.delivery.delivery_loop import DeliveryLoop, deliver_due
 from polling.delivery.pausing import pause_delivery, rearm, release_delivery
-from polling.delivery.scheduler import Chooser
+from polling.delivery.scheduler import Scheduler
 from polling.models import Alert, DeliveryState, Notification, Receiver
 from polling.workers.due import delivery_due_at
 from tests.conftest import Tenant
@@ -140,18 +140,18 @@ def test_what_comes_due_for_open_receivers_is_held_together_and_once_a_second(op
         other = make_instance(tenant.organization, second.url, "Other")
         make_notifications(other, [[record] for record in range(20)])
         run()
-    chooser = Chooser(Notification.objects.all(), Trust(), probe_length=timedelta(seconds=45))
+    scheduler = Scheduler(Notification.objects.all(), AdaptiveLimits(), probe_length=timedelta(seconds=45))
     now = timezone.now()
     made = [make_notifications(instance, [[1]], now)[0].pk for instance in (opened, other)]
     free_of_due_time = Notification.objects.filter(pk__in=made, next_attempt_at=None)
     with CaptureQueriesContext(connection) as queries:
-        chooser.choose(32, [], now)
+        scheduler.choose(32, [], now)
     assert free_of_due_time.count() == 2
     assert len([query for query in queries if query["sql"].startswith("UPDATE")]) <= 2
     Notification.objects.filter(pk__in=made).update(next_attempt_at=now)
-    assert not set(made) & chooser.choose(32, [], now + timedelta(seconds=0.5)).turns.keys()
+    assert not set(made) & scheduler.choose(32, [], now + timedelta(seconds=0.5)).batches.keys()
     assert free_of_due_time.count() == 0
-    chooser.choose(32, [], now + timedelta(seconds=1))
+    scheduler.choose(32, [], now + timedelta(seconds=1))
     assert free_of_due_time.count() == 2
 
 

@@ -16,7 +16,7 @@ from polling.delivery.delivery_loop import deliver_due
 from polling.delivery.notifications import Change
 from polling.delivery.pausing import release_delivery
 from polling.detection.event_log import record_changes
-from polling.detection.snapshots import Remembered, remember
+from polling.detection.snapshots import NewSnapshot, remember
 from polling.models import DeliveryState, Event, Notification, PollRun, Receiver
 from tests.conftest import Tenant
 from tests.polling import receivers
@@ -46,7 +46,7 @@ class Story:
 
     def tell(self, records: list[int], version: int) -> None:
         """Remember one page's records, and write their events."""
-        remember(self.poll.pk, [Remembered(record, None, bytes(16), None) for record in records])
+        remember(self.poll.pk, [NewSnapshot(record, None, bytes(16), None) for record in records])
         self.write(records, version)
 
     def write(self, records: list[int], version: int) -> None:

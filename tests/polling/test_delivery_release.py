@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from instances.models import Instance
 from instances.secrets import hash_token
-from polling.delivery.pausing import pause_delivery, rearm_forgotten, release_delivery
+from polling.delivery.pausing import pause_delivery, rearm_stranded, release_delivery
 from polling.models import DeliveryState, Notification
 from tests.conftest import Tenant
 from tests.polling.notifying import make_instance, make_notifications
@@ -116,13 +116,13 @@ def test_any_other_where_is_refused(
 def test_what_a_worker_left_without_a_due_time_is_found_again(paused: Instance, receiver: Receiver) -> None:
     release_delivery(paused, timezone.now())
     Notification.objects.update(next_attempt_at=None)  # as one does that saw the pause just before the release
-    assert rearm_forgotten(timezone.now()) == 1
+    assert rearm_stranded(timezone.now()) == 1
     assert deliver(now_due=False) == 30
-    assert rearm_forgotten(timezone.now()) == 0
+    assert rearm_stranded(timezone.now()) == 0
 
 
 def test_what_waits_for_a_reason_is_not_forgotten(paused: Instance) -> None:
-    assert rearm_forgotten(timezone.now()) == 0
+    assert rearm_stranded(timezone.now()) == 0
     assert deliver() == 0
 
 

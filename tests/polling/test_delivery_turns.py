@@ -12,15 +12,15 @@ from django.test.utils import CaptureQueriesContext
 
 from instances.models import Instance
 from polling.delivery.adaptive_limits import (
+    BATCH_SECONDS,
     FIRST,
-    LONGEST_TURN,
+    LONGEST_BATCH,
     MOST,
     PER_HOST,
     PER_INSTANCE,
-    TURN_SECONDS,
-    Shares,
-    Trust,
-    Turn,
+    AdaptiveLimits,
+    Batch,
+    ConcurrencyLimiter,
 )
 from polling.delivery.breaker import host_of
 from polling.delivery.delivery_loop import DeliveryLoop
@@ -34,63 +34,63 @@ State = Notification.State
 HOST = "127.0.0.1:80"
 
 
-def trusted(seconds: float, deliveries: int = 50) -> Trust:
+def trusted(seconds: float, deliveries: int = 50) -> AdaptiveLimits:
     """Give the trust of a host that took so many, in so many seconds each."""
-    trust = Trust()
+    limits = AdaptiveLimits()
     for _ in range(deliveries):
-        trust.learn(HOST, delivered=True, seconds=seconds)
-    return trust
+        limits.learn(HOST, delivered=True, seconds=seconds)
+    return limits
 
 
-def taken(shares: Shares, instances: int = 1, wanted: int = 1000) -> list[Turn]:
+def taken(limiter: ConcurrencyLimiter, instances: int = 1, config: int = 1000) -> list[Batch]:
     """Take as many places as there are for so many instances at the host; give the turns."""
-    turns = (shares.take(number % instances, HOST) for number in range(wanted))
-    return list({turn for turn in turns if turn is not None})
+    batches = (limiter.take(number % instances, HOST) for number in range(config))
+    return list({batch for batch in batches if batch is not None})
 
 
 def test_an_unknown_host_has_two_turns_of_one() -> None:
-    assert [turn.length for turn in taken(Shares(32, [], Trust()), instances=4)] == [1] * FIRST
+    assert [batch.length for batch in taken(ConcurrencyLimiter(32, [], AdaptiveLimits()), instances=4)] == [1] * FIRST
 
 
-@pytest.mark.parametrize(("seconds", "length"), [(10.0, 1), (0.1, 1), (0.02, 5), (0.0001, LONGEST_TURN)])
+@pytest.mark.parametrize(("seconds", "length"), [(10.0, 1), (0.1, 1), (0.02, 5), (0.0001, LONGEST_BATCH)])
 def test_a_turn_takes_about_a_tenth_of_a_second(seconds: float, length: int) -> None:
-    turns = taken(Shares(32, [], trusted(seconds)), instances=4)
-    assert [turn.length for turn in turns] == [length] * PER_HOST
-    assert length == 1 or length * seconds <= TURN_SECONDS
+    batches = taken(ConcurrencyLimiter(32, [], trusted(seconds)), instances=4)
+    assert [batch.length for batch in batches] == [length] * PER_HOST
+    assert length == 1 or length * seconds <= BATCH_SECONDS
 
 
 def test_a_failure_shortens_turns_to_one_and_halves_their_number() -> None:
-    trust = trusted(0.001)
-    trust.learn(HOST, delivered=False, seconds=0.001)
-    assert [turn.length for turn in taken(Shares(32, [], trust), instances=4)] == [1] * (PER_HOST // 2)
+    limits = trusted(0.001)
+    limits.learn(HOST, delivered=False, seconds=0.001)
+    assert [batch.length for batch in taken(ConcurrencyLimiter(32, [], limits), instances=4)] == [1] * (PER_HOST // 2)
 
 
 def test_an_instance_has_its_share_of_a_hosts_turns() -> None:
-    assert len(taken(Shares(32, [], trusted(0.001)))) == PER_INSTANCE
+    assert len(taken(ConcurrencyLimiter(32, [], trusted(0.001)))) == PER_INSTANCE
 
 
 def test_turns_under_way_count() -> None:
-    running = [Turn(0, HOST) for _ in range(PER_INSTANCE - 1)]
-    shares = Shares(32, running, trusted(1.0))
-    assert len(taken(shares)) == 1
-    assert Shares(32, [*running, Turn(0, HOST)], trusted(1.0)).full_instances() == {0}
+    running = [Batch(0, HOST) for _ in range(PER_INSTANCE - 1)]
+    limiter = ConcurrencyLimiter(32, running, trusted(1.0))
+    assert len(taken(limiter)) == 1
+    assert ConcurrencyLimiter(32, [*running, Batch(0, HOST)], trusted(1.0)).full_instances() == {0}
 
 
 def test_few_notifications_are_spread_over_threads() -> None:
-    assert [turn.length for turn in taken(Shares(32, [], trusted(0.001)), wanted=6)] == [1] * 6
+    assert [batch.length for batch in taken(ConcurrencyLimiter(32, [], trusted(0.001)), config=6)] == [1] * 6
 
 
 def test_there_are_no_more_turns_than_threads() -> None:
-    assert len(taken(Shares(3, [], trusted(0.001)), instances=4)) == 3
+    assert len(taken(ConcurrencyLimiter(3, [], trusted(0.001)), instances=4)) == 3
 
 
 def test_a_turn_is_over_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polling.delivery.adaptive_limits.TURN_SECONDS", -1)
-    turn = Turn(1, HOST)
-    turn.note(delivered=True)
-    assert not turn.over
-    turn.note(delivered=True)
-    assert turn.over
+    batch = Batch(1, HOST)
+    batch.note(delivered=True)
+    assert not batch.over
+    batch.note(delivered=True)
+    assert batch.over
 
 
 @pytest.fixture
@@ -106,15 +106,15 @@ def loop(instance: Instance) -> DeliveryLoop:
     """A loop that knows the receiver to be quick."""
     loop = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
     for _ in range(50):
-        loop.trust.learn(host_of(instance.callback_url), delivered=True, seconds=0.001)
+        loop.limits.learn(host_of(instance.callback_url), delivered=True, seconds=0.001)
     return loop
 
 
 def test_one_claim_takes_many_by_few_statements(loop: DeliveryLoop) -> None:
     with CaptureQueriesContext(connection) as one:
-        assert len(loop.claim(1, [])) == LONGEST_TURN
+        assert len(loop.claim(1, [])) == LONGEST_BATCH
     with CaptureQueriesContext(connection) as many:
-        assert len(loop.claim(32, [])) == 200 - LONGEST_TURN
+        assert len(loop.claim(32, [])) == 200 - LONGEST_BATCH
     assert len(many) <= len(one) < 20
 
 
@@ -127,12 +127,12 @@ def test_no_more_is_claimed_at_once_than_memory_has_room_for(loop: DeliveryLoop,
 
 
 def test_results_of_many_are_written_by_few_statements(loop: DeliveryLoop) -> None:
-    parcels = loop.claim(32, [])
+    delivery_requests = loop.claim(32, [])
     delivered: Future[Outcome] = Future()
     delivered.set_result(Outcome(status=204))
     with CaptureQueriesContext(connection) as queries:
-        loop.settle([(parcel, delivered) for parcel in parcels])
-    assert Notification.objects.filter(state=State.DELIVERED).count() == len(parcels) == 200
+        loop.settle([(delivery_request, delivered) for delivery_request in delivery_requests])
+    assert Notification.objects.filter(state=State.DELIVERED).count() == len(delivery_requests) == 200
     assert len([query for query in queries if not query["sql"].startswith('UPDATE "polling_deliveryattempt"')]) < 15
 
 

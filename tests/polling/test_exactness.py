@@ -33,8 +33,8 @@ from pytest_django import Settings
 from cwconnect.connectwise.errors import ConnectWiseError
 from cwconnect.sandbox import SandboxServer, Store
 from instances.configuration.config_keys import POLLS as POLLS_KEY
-from instances.configuration.config_keys import Wanted
-from instances.configuration.wire import read_configuration, wanted_of
+from instances.configuration.config_keys import InstanceConfig
+from instances.configuration.wire import config_of, read_configuration
 from instances.models import Instance
 from instances.provisioning import change_instance, create_instance, set_enabled
 from polling.detection.deletes.sweeps import SweepJob
@@ -170,10 +170,10 @@ class Exactness(RuleBasedStateMachine):
                 },
             }
         }
-        wanted = read_configuration(body, base=Wanted())
+        config = read_configuration(body, base=InstanceConfig())
         newest = max(self._truth.histories[record_id].versions[-1].stamp for record_id in range(1, 6))
         self._instance, _ = create_instance(
-            organization=self.tenant.organization, user=self.tenant.user, name="Exact", tags=[], wanted=wanted
+            organization=self.tenant.organization, user=self.tenant.user, name="Exact", tags=[], config=config
         )
         since = int(self._now) if dates else newest
         self._rules = Rules(since, 5, max(poll_delay, LOOK_BACK), ignore, track, deletes, by_current)
@@ -252,7 +252,7 @@ class Exactness(RuleBasedStateMachine):
         shown = int(self._now)  # `Date` has whole seconds: what it does not show to have gone back, nobody can notice
         self._now -= back
         self._our_offset += back
-        self._rules.told_from = 0  # what was written before watching began has stamps like those written now
+        self._rules.recorded_from = 0  # what was written before watching began has stamps like those written now
         altered = self._alter(pick, {self._field: "Back"}, 0)
         self._rules.written_by_a_clock_set_back.update(altered)
         self.create(0)
@@ -380,7 +380,7 @@ class Exactness(RuleBasedStateMachine):
     def ask_for_a_backfill(self, seconds: int) -> None:
         since = int(self._now) - seconds
         request_backfill(self._polls(), datetime.fromtimestamp(since, UTC))
-        self._rules.told_from = min(self._rules.told_from, since)
+        self._rules.recorded_from = min(self._rules.recorded_from, since)
 
     @rule(enabled=st.booleans())
     def switch(self, *, enabled: bool) -> None:
@@ -389,10 +389,10 @@ class Exactness(RuleBasedStateMachine):
     @rule(page_size=st.integers(1, 5))
     def change_the_configuration(self, page_size: int) -> None:
         """A run under way is abandoned, and whoever works on it writes nothing."""
-        stored = wanted_of(self._instance)
+        stored = config_of(self._instance)
         poll = {**stored.polls[self._list], "pageSize": page_size}
-        wanted = read_configuration({POLLS_KEY: {self._list: poll}}, base=stored, stored=stored)
-        self._instance = change_instance(self._instance, wanted=wanted)
+        config = read_configuration({POLLS_KEY: {self._list: poll}}, base=stored, stored=stored)
+        self._instance = change_instance(self._instance, config=config)
 
     # -- the promise -----------------------------------------------------------------------------------------------
 
@@ -453,8 +453,8 @@ class Exactness(RuleBasedStateMachine):
         notifications = Notification.objects.order_by("pk").values_list("body", flat=True)
         sent = [json.loads(body)["message"]["events"] for body in notifications]
         events = Event.objects.order_by("pk").values_list("object_id", "kind")
-        assert all(1 <= len(lot) <= 10 for lot in sent)
-        assert [(one["objectId"], one["eventType"]) for lot in sent for one in lot] == list(events)
+        assert all(1 <= len(batch) <= 10 for batch in sent)
+        assert [(one["objectId"], one["eventType"]) for batch in sent for one in batch] == list(events)
 
     # -- helpers ---------------------------------------------------------------------------------------------------
 

@@ -10,23 +10,23 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from cwconnect.site.periodic_jobs import run_due_chores
+from cwconnect.site.periodic_jobs import run_due_jobs
 from instances.models import Instance, Organization, ResourcePoll
 from instances.provisioning import delete_instance, delete_organization
 from polling.delivery.delivery_loop import DeliveryLoop, deliver_due
 from polling.delivery.delivery_request import Outcome
 from polling.detection.jobs import Job
 from polling.detection.poll_loop import PollLoop
-from polling.maintenance.purge import forget_deleted
+from polling.maintenance.purge import purge_deleted
 from polling.models import (
     Alert,
     DeliveryAttempt,
     DeliveryState,
     Event,
-    KnownRecord,
     Notification,
     PollRun,
     PollState,
+    RecordSnapshot,
     Replay,
 )
 from polling.workers.due import delivery_due_at, make_due, poll_due_at
@@ -39,7 +39,7 @@ from tests.polling.receivers import Receiver
 from tests.polling.sending import change
 
 OF_INSTANCE = (Event, Notification, Replay, Alert, DeliveryState, ResourcePoll)
-OF_POLL = (PollRun, KnownRecord, PollState)
+OF_POLL = (PollRun, RecordSnapshot, PollState)
 
 
 @pytest.fixture
@@ -125,19 +125,19 @@ def test_a_poll_in_flight_can_commit_nothing(telling: World) -> None:
 def test_an_attempt_in_flight_warns_nobody_and_is_waited_for(telling: World) -> None:
     change(telling, 3)
     loop = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
-    (parcel,) = loop.claim(1, [])
+    (delivery_request,) = loop.claim(1, [])
     delete_instance(telling.instance)
-    assert forget_deleted(timezone.now()) == 0
+    assert purge_deleted(timezone.now()) == 0
     gone: Future[Outcome] = Future()
     gone.set_result(Outcome(status=410))
-    loop.settle([(parcel, gone)])
+    loop.settle([(delivery_request, gone)])
     assert not Alert.objects.exists()
-    assert forget_deleted(timezone.now()) == 1
+    assert purge_deleted(timezone.now()) == 1
 
 
 def test_it_is_forgotten_whole_and_nothing_else_is(filled: Filled) -> None:
     others = {instance.pk: rows_of(instance) for instance in filled.instances[1:]}
-    assert forget_deleted(timezone.now()) == 1
+    assert purge_deleted(timezone.now()) == 1
     assert not Instance.objects.filter(pk=filled.busiest.pk).exists()
     assert rows_of(filled.busiest) == 0
     assert {instance.pk: rows_of(instance) for instance in filled.instances[1:]} == others
@@ -158,7 +158,7 @@ def test_what_a_killed_worker_left_is_found_by_the_next(filled: Filled, monkeypa
     monkeypatch.setattr("polling.maintenance.retention.time.sleep", killed)
     while Instance.objects.filter(pk=filled.busiest.pk).exists():
         try:
-            forget_deleted(timezone.now())
+            purge_deleted(timezone.now())
         except KeyboardInterrupt:
             assert rows_of(filled.busiest) < before
             before = rows_of(filled.busiest)
@@ -168,10 +168,10 @@ def test_what_a_killed_worker_left_is_found_by_the_next(filled: Filled, monkeypa
 
 def test_a_worker_goes_on_the_next_time(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polling.maintenance.retention.STRETCH", timedelta(0))
-    assert forget_deleted(timezone.now()) == 0
+    assert purge_deleted(timezone.now()) == 0
     assert str(Instance.objects.get(pk=filled.busiest.pk)).endswith(", being deleted")
     monkeypatch.undo()
-    run_due_chores(timezone.now())
+    run_due_jobs(timezone.now())
     assert Instance.objects.count() == 9
 
 
@@ -184,5 +184,5 @@ def test_the_command_says_that_it_is_gone(filled: Filled, capsys: pytest.Capture
 def test_an_organizations_instances_go_with_it(watched: World) -> None:
     delete_organization(watched.tenant.organization)
     assert not Organization.objects.exists()
-    assert forget_deleted(timezone.now()) == 1
-    assert not KnownRecord.objects.exists()
+    assert purge_deleted(timezone.now()) == 1
+    assert not RecordSnapshot.objects.exists()

@@ -12,9 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cwconnect.connectwise import errors
-from instances.configuration.wire import read_configuration, wanted_of
+from instances.configuration.wire import config_of, read_configuration
 from instances.provisioning import change_instance, set_enabled
-from polling.detection.failures import PROBE_EVERY, Setback, setback_of
+from polling.detection.failures import PROBE_EVERY, RetryDecision, decide_retry
 from polling.detection.outcomes import fail_run, fail_sweep
 from polling.detection.poll_loop import PollLoop, poll_due
 from polling.detection.polls.runs import LEASE, PollJob
@@ -63,9 +63,9 @@ def paths(world: World) -> list[str]:
 
 def change(world: World, **keys: Any) -> None:
     """Change the instance's configuration, as PATCH does."""
-    stored = wanted_of(world.instance)
+    stored = config_of(world.instance)
     given = {key.replace("__", "."): value for key, value in keys.items()}
-    world.instance = change_instance(world.instance, wanted=read_configuration(given, base=stored, stored=stored))
+    world.instance = change_instance(world.instance, config=read_configuration(given, base=stored, stored=stored))
 
 
 # -- each state --------------------------------------------------------------------------------------------------------
@@ -124,32 +124,32 @@ def test_a_fault_of_our_own_is_retried_and_says_to_look_into_the_log(watched: Wo
 
 @pytest.mark.parametrize(("failures", "seconds"), [(1, 30), (2, 60), (3, 120), (6, 900), (1000, 900)])
 def test_the_wait_doubles_up_to_a_quarter_of_an_hour(failures: int, seconds: int) -> None:
-    wait = setback_of(errors.ServerFault("no"), failures).wait.total_seconds()
+    wait = decide_retry(errors.ServerFault("no"), failures).wait.total_seconds()
     assert 0.8 * seconds <= wait <= 1.2 * seconds
 
 
 def test_a_retry_after_longer_than_the_wait_counts() -> None:
-    assert setback_of(errors.ServerFault("no", retry_after=2000), 1).wait == timedelta(seconds=2000)
+    assert decide_retry(errors.ServerFault("no", retry_after=2000), 1).wait == timedelta(seconds=2000)
 
 
 @pytest.mark.parametrize("error", [errors.RateLimited, errors.ServerFault])
 def test_a_retry_after_gone_wrong_is_an_hour_at_most(error: type[errors.ConnectWiseError]) -> None:
-    wait = setback_of(error("no", retry_after=8000 * 365 * 86400.0), 1).wait
+    wait = decide_retry(error("no", retry_after=8000 * 365 * 86400.0), 1).wait
     assert timedelta(hours=1) <= wait <= timedelta(hours=1, seconds=5)
 
 
 @pytest.mark.parametrize(
-    ("error", "setback"),
+    ("error", "decision"),
     [
-        (errors.Unauthorized("no", status=401), Setback(Health.UNAUTHORIZED, PROBE_EVERY, stops_instance=True)),
-        (errors.Forbidden("no", status=403), Setback(Health.UNAUTHORIZED, PROBE_EVERY, login_accepted=True)),
-        (errors.Rejected("no", status=400), Setback(Health.REJECTED, PROBE_EVERY, login_accepted=True)),
-        (errors.NotFound("no", status=404), Setback(Health.REJECTED, PROBE_EVERY)),
-        (errors.AddressNotAllowed("no"), Setback(Health.REJECTED, PROBE_EVERY)),
+        (errors.Unauthorized("no", status=401), RetryDecision(Health.UNAUTHORIZED, PROBE_EVERY, stops_instance=True)),
+        (errors.Forbidden("no", status=403), RetryDecision(Health.UNAUTHORIZED, PROBE_EVERY, login_accepted=True)),
+        (errors.Rejected("no", status=400), RetryDecision(Health.REJECTED, PROBE_EVERY, login_accepted=True)),
+        (errors.NotFound("no", status=404), RetryDecision(Health.REJECTED, PROBE_EVERY)),
+        (errors.AddressNotAllowed("no"), RetryDecision(Health.REJECTED, PROBE_EVERY)),
     ],
 )
-def test_what_does_not_pass_by_itself_is_tried_hourly(error: errors.ConnectWiseError, setback: Setback) -> None:
-    assert setback_of(error, 1) == setback
+def test_what_does_not_pass_by_itself_is_tried_hourly(error: errors.ConnectWiseError, decision: RetryDecision) -> None:
+    assert decide_retry(error, 1) == decision
 
 
 def test_a_poll_recovers_by_itself_once_the_cause_is_gone(watched: World) -> None:
@@ -193,10 +193,10 @@ def test_401_stops_the_instance_but_for_one_probe_an_hour(three: World) -> None:
 
 
 def test_a_refused_login_leaves_a_paused_poll_paused(three: World) -> None:
-    stored = wanted_of(three.instance)
+    stored = config_of(three.instance)
     polls = {**THREE, "organizations": {"enabled": False}}
-    wanted = read_configuration({"event.poller.configuration": polls}, base=stored, stored=stored)
-    three.instance = change_instance(three.instance, wanted=wanted)
+    config = read_configuration({"event.poller.configuration": polls}, base=stored, stored=stored)
+    three.instance = change_instance(three.instance, config=config)
     three.store.set_keys("PUB", "another")
     three.poll()
     assert healths(three)["organizations"] == Health.PAUSED

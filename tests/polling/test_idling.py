@@ -9,12 +9,12 @@ from typing import Any
 from django.forms import model_to_dict
 from django.utils import timezone
 
-from polling.detection.deletes.missing_records import Standing, absences
+from polling.detection.deletes.missing_records import Status, missing_records
 from polling.detection.jobs import LEASE
 from polling.detection.poll_loop import PollLoop
 from polling.detection.polls.idle_polls import end_idle, is_idle
 from polling.detection.polls.runs import PollJob
-from polling.models import Absence, Event, Health, PollRun, PollState
+from polling.models import Event, Health, MissingRecord, PollRun, PollState
 from polling.workers.leases import claim
 from tests.polling.conftest import World
 
@@ -80,10 +80,10 @@ def test_the_loop_ends_idle_polls_together(watched: World, django_assert_max_num
 
 def test_deletes_held_back_keep_their_poll_held(watched: World) -> None:
     poll_id = watched.state.pk
-    Absence.objects.create(resource_poll_id=poll_id, record_id=1, standing=Standing.HELD)
+    MissingRecord.objects.create(resource_poll_id=poll_id, record_id=1, status=Status.HELD)
     job = claimed(watched)
     end_idle([(job, job.request()())])
-    assert absences(poll_id, Standing.HELD).exists()
+    assert missing_records(poll_id, Status.HELD).exists()
     assert watched.state.health == Health.HELD
 
 

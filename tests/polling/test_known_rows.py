@@ -10,8 +10,8 @@ from django.db import connection
 from pytest_django import Settings
 
 from polling.detection.changes import digest, record_text
-from polling.detection.snapshots import Remembered, remember
-from polling.models import Health, KnownRecord
+from polling.detection.snapshots import NewSnapshot, remember
+from polling.models import Health, RecordSnapshot
 from tests.conftest import Tenant
 from tests.polling.conftest import World
 from tests.polling.sweeping import delete, sweep, watch_deletes
@@ -34,7 +34,7 @@ def test_a_known_row_is_narrow_and_its_text_stands_apart(watched: World) -> None
     record = watched.store.get("contacts", 1)
     assert record is not None
     text = record_text(record).decode()
-    rows = [Remembered(number, 1_500_000_000, digest(record), text) for number in range(1, 5001)]
+    rows = [NewSnapshot(number, 1_500_000_000, digest(record), text) for number in range(1, 5001)]
     remember(watched.state.pk, rows)
     assert _bytes("polling_knownrecord") / 5000 < WIDEST
     assert _bytes("polling_knownbody") / 5000 > len(text)
@@ -49,7 +49,7 @@ def _bytes(table: str) -> int:
 
 
 def test_few_deletes_among_many_rows_are_found_cheaply_and_a_fifth_gone_is_held(crowded: World) -> None:
-    assert KnownRecord.objects.count() == MANY
+    assert RecordSnapshot.objects.count() == MANY
     gone = (7, 1000, 1001, MANY - 1, MANY)
     delete(crowded, *gone)
     tracemalloc.start()

@@ -21,12 +21,12 @@ from instances.provisioning import delete_instance
 from polling.delivery.delivery_loop import deliver_due
 from polling.delivery.replay.replays import Selection, start_replay
 from polling.detection.poll_loop import PollLoop
-from polling.maintenance.purge import forget_deleted
+from polling.maintenance.purge import purge_deleted
 from polling.maintenance.retention import prune
 from polling.models import Event, LogPosition, PollState
-from polling.reports.event_search import STANDINGS, Search, search_events
+from polling.reports.event_search import DELIVERY_STATES, Search, search_events
 from polling.workers.due import delivery_due_at, poll_due_at
-from polling.workers.heartbeats import bury
+from polling.workers.heartbeats import release_dead_cluster
 from tests.polling.conftest import World
 from tests.polling.notifying import make_notifications
 from tests.polling.sending import change, deliver
@@ -93,7 +93,7 @@ def test_what_a_change_waits_for_is_asked_record_by_record_while_there_are_no_st
     with CaptureQueriesContext(connection) as captured:
         telling.poll()
     asked = [query["sql"] for query in captured.captured_queries if query["sql"].startswith("SELECT")]
-    plans = [plan_of(sql) for sql in asked if "knownrecord" in sql and "polling_event" in sql]
+    plans = [plan_of(sql) for sql in asked if "recordsnapshot" in sql and "polling_event" in sql]
     assert len(plans) == 1
     assert re.search(r"event_of_record.*record_id\"? ?=", plans[0], re.DOTALL)
     assert "notification_undelivered" not in plans[0]
@@ -135,10 +135,10 @@ def test_the_look_for_what_is_due(busy: World, look: Callable[..., object]) -> N
         look(timezone.now())
 
 
-@pytest.mark.parametrize("standing", STANDINGS)
-def test_a_search_by_delivery(busy: World, standing: str) -> None:
+@pytest.mark.parametrize("delivery_state", DELIVERY_STATES)
+def test_a_search_by_delivery(busy: World, delivery_state: str) -> None:
     with planned():
-        search_events(busy.tenant.organization, Search(standing=standing))
+        search_events(busy.tenant.organization, Search(delivery_state=delivery_state))
 
 
 def test_retention(busy: World) -> None:
@@ -149,12 +149,12 @@ def test_retention(busy: World) -> None:
 def test_forgetting_a_deleted_instance(busy: World) -> None:
     delete_instance(busy.instance)
     with planned():
-        assert forget_deleted(timezone.now()) == 1
+        assert purge_deleted(timezone.now()) == 1
 
 
 def test_what_a_dead_cluster_held_is_found_by_its_leases(busy: World) -> None:
     with planned():
-        bury("a machine", "0123456789ab")
+        release_dead_cluster("a machine", "0123456789ab")
 
 
 def test_a_scan_is_seen(busy: World) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from cwconnect.site.alert_sender import body_of, subject_of, tell_operator
-from cwconnect.site.periodic_jobs import CHORES
+from cwconnect.site.alert_sender import body_of, send_alerts, subject_of
+from cwconnect.site.periodic_jobs import PERIODIC_JOBS
 from instances.provisioning import set_enabled
-from polling.alerts.auth_alerts import tell_refusals
+from polling.alerts.auth_alerts import raise_auth_alerts
 from polling.delivery.pausing import release_delivery
 from polling.models import Alert
 from tests.polling.conftest import World
@@ -32,7 +32,7 @@ def refused(world: World) -> World:
 
 def look() -> list[tuple[str, bool]]:
     """Do the chore; give all alerts as kind and whether it is open."""
-    tell_refusals(timezone.now())
+    raise_auth_alerts(timezone.now())
     return [(alert.kind, alert.resolved_at is None) for alert in Alert.objects.order_by("pk")]
 
 
@@ -97,6 +97,6 @@ def test_its_mail_says_what_to_do_and_nothing_of_deliveries(refused: World) -> N
 
 
 def test_it_is_found_before_the_operator_is_told() -> None:
-    runs: list[Any] = [chore.run for chore in CHORES]
-    assert runs.index(tell_refusals) < runs.index(tell_operator)
-    assert CHORES[runs.index(tell_refusals)].every <= timedelta(minutes=1)
+    runs: list[Any] = [chore.run for chore in PERIODIC_JOBS]
+    assert runs.index(raise_auth_alerts) < runs.index(send_alerts)
+    assert PERIODIC_JOBS[runs.index(raise_auth_alerts)].every <= timedelta(minutes=1)

@@ -8,15 +8,15 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from cwconnect.core.errors import Conflict
-from instances.configuration.wire import read_configuration, wanted_of
+from cwconnect.core.errors import ConflictError
+from instances.configuration.wire import config_of, read_configuration
 from instances.models import AuditEntry, Instance
 from instances.provisioning import change_instance, set_enabled
 from instances.secrets import Secret
 from polling.delivery.delivery_loop import deliver_these
 from polling.detection.poll_loop import poll_due, sweep_these
 from polling.maintenance.retention import prune
-from polling.models import Event, KnownRecord, Notification, PollRun, PollState, Repair, Site, Verification
+from polling.models import Event, Notification, PollRun, PollState, RecordSnapshot, Repair, Site, Verification
 from polling.verification.repair_job import RepairJob, claim_repairs, start_repair
 from polling.verification.report import finding_of, start_verification, verify
 from polling.verification.verification_job import MOST_FAILURES
@@ -47,7 +47,7 @@ def lossy(world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> 
     deliver_these([world.instance.pk])
     world.told()
     Event.objects.filter(record_id__in=(2, 3, 9)).delete()
-    KnownRecord.objects.filter(record_id=2).delete()
+    RecordSnapshot.objects.filter(record_id=2).delete()
     Notification.objects.update(state=Notification.State.FAILED)
     receiver.got.clear()
     nothing_else_is_due()
@@ -262,9 +262,9 @@ def test_it_waits_while_the_instance_is_disabled(lossy: World) -> None:
 def test_a_poll_that_is_changed_meanwhile_ends_it(lossy: World) -> None:
     ask(lossy)
     slow = step()
-    stored = wanted_of(lossy.instance)
-    wanted = read_configuration({"event.poller.configuration": {"contacts": {}}}, base=stored, stored=stored)
-    change_instance(lossy.instance, wanted=wanted)
+    stored = config_of(lossy.instance)
+    config = read_configuration({"event.poller.configuration": {"contacts": {}}}, base=stored, stored=stored)
+    change_instance(lossy.instance, config=config)
     with pytest.raises(LeaseLostError):
         slow.commit(slow.request()())
     failed = Repair.objects.get()
@@ -278,10 +278,10 @@ def test_what_is_asked_for_twice_is_done_once(lossy: World) -> None:
 
 def test_nothing_is_repaired_before_it_was_compared(lossy: World) -> None:
     start_verification(lossy.state.resource_poll, timezone.now())
-    with pytest.raises(Conflict, match="is not known yet"):
+    with pytest.raises(ConflictError, match="is not known yet"):
         ask(lossy)
     Verification.objects.all().delete()
-    with pytest.raises(Conflict, match="is not known yet"):
+    with pytest.raises(ConflictError, match="is not known yet"):
         ask(lossy)
 
 

@@ -11,9 +11,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from cwconnect.site.periodic_jobs import run_due_chores
-from polling.maintenance.retention import prune, prune_told
-from polling.models import DeliveryAttempt, Event, KnownBody, KnownRecord, Notification, PollRun, Replay
+from cwconnect.site.periodic_jobs import run_due_jobs
+from polling.maintenance.retention import prune, prune_delivered
+from polling.models import DeliveryAttempt, Event, Notification, PollRun, RecordSnapshot, Replay, SnapshotBody
 from tests.polling.conftest import World
 
 LATER = timedelta(days=31)
@@ -68,7 +68,7 @@ def test_before_its_time_nothing_goes(watched: World) -> None:
 def test_known_rows_stay_and_nothing_is_told_again(watched: World) -> None:
     told(watched, State.DELIVERED)
     prune(timezone.now() + LATER)
-    assert KnownRecord.objects.filter(record_id=3).exists()
+    assert RecordSnapshot.objects.filter(record_id=3).exists()
     watched.poll()
     assert Event.objects.count() == 0
 
@@ -86,10 +86,10 @@ def test_texts_go_when_no_poll_asks_for_them_any_more(world: World) -> None:
     world.watch(poll={"trackChanges": True})
     told(world, State.DELIVERED)
     prune(timezone.now())
-    assert KnownBody.objects.count() == 1
+    assert SnapshotBody.objects.count() == 1
     world.instance.resource_polls.update(configuration={})
     prune(timezone.now())
-    assert KnownBody.objects.count() == 0
+    assert SnapshotBody.objects.count() == 0
 
 
 def test_open_runs_and_held_deletes_stay(watched: World) -> None:
@@ -105,7 +105,7 @@ def test_open_runs_and_held_deletes_stay(watched: World) -> None:
 
 def test_the_worker_prunes_each_minute(watched: World) -> None:
     told(watched, State.DELIVERED)
-    run_due_chores(timezone.now() + LATER)
+    run_due_jobs(timezone.now() + LATER)
     assert not Event.objects.exists()
 
 
@@ -114,9 +114,9 @@ def test_the_worker_prunes_for_a_while_and_goes_on_the_next_time(
 ) -> None:
     told(watched, State.DELIVERED)
     monkeypatch.setattr("polling.maintenance.retention.STRETCH", timedelta(0))
-    assert prune_told(timezone.now() + LATER).notifications == 0
+    assert prune_delivered(timezone.now() + LATER).notifications == 0
     monkeypatch.undo()
-    assert prune_told(timezone.now() + LATER).notifications == 1
+    assert prune_delivered(timezone.now() + LATER).notifications == 1
 
 
 def test_what_stays_is_walked_past_once(watched: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def test_what_stays_is_walked_past_once(watched: World, monkeypatch: pytest.Monk
     for state, days in ages:
         Notification.objects.filter(pk=told(watched, state).pk).update(created_at=now - timedelta(days=days))
     with CaptureQueriesContext(connection) as captured:
-        assert prune_told(now).notifications == 5
+        assert prune_delivered(now).notifications == 5
     looks = [query["sql"] for query in captured.captured_queries if '"created_at" >=' in query["sql"]]
     assert ["0001-01-01" in look for look in looks] == [True, False, False, False]
 
@@ -139,7 +139,7 @@ def test_a_worker_that_is_asked_to_stop_ends_with_the_batch_under_way(
         told(watched, State.DELIVERED)
     asked = iter([False, True, True])
     monkeypatch.setattr("polling.maintenance.retention.stopping", lambda: next(asked))
-    assert prune_told(timezone.now() + LATER).notifications == 1
+    assert prune_delivered(timezone.now() + LATER).notifications == 1
 
 
 def test_each_batch_leaves_others_as_much_time_as_it_took(watched: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ def test_each_batch_leaves_others_as_much_time_as_it_took(watched: World, monkey
     pauses: list[float] = []
     monkeypatch.setattr("polling.maintenance.retention.time.sleep", pauses.append)
     began = time.monotonic()
-    prune_told(timezone.now() + LATER)
+    prune_delivered(timezone.now() + LATER)
     assert len(pauses) == 2  # after the notification and after the run, not after the looks that found nothing
     assert 0 < sum(pauses) <= time.monotonic() - began
 

@@ -11,7 +11,7 @@ import time_machine
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from instances.configuration.wire import wanted_of
+from instances.configuration.wire import config_of
 from instances.credentials.signature_keys import new_signature_key, rotate_signature_key
 from instances.models import Instance
 from instances.provisioning import change_instance
@@ -68,7 +68,7 @@ def test_the_time_at_which_the_old_key_ends_can_be_given(telling: World, receive
 
 def test_a_key_changed_through_the_configuration_rotates_too(telling: World, receiver: Receiver) -> None:
     new = new_signature_key()
-    change_instance(telling.instance, wanted=replace(wanted_of(current(telling)), signature_key=new))
+    change_instance(telling.instance, config=replace(config_of(current(telling)), signature_key=new))
     change(telling, 1)
     deliver()
     assert verifies(KEY, receiver)
@@ -76,12 +76,12 @@ def test_a_key_changed_through_the_configuration_rotates_too(telling: World, rec
 
 
 def test_other_changes_rotate_nothing(telling: World) -> None:
-    change_instance(telling.instance, wanted=wanted_of(current(telling)), name="Another")
+    change_instance(telling.instance, config=config_of(current(telling)), name="Another")
     assert current(telling).previous_signature_key is None
 
 
 def test_a_key_that_is_taken_away_signs_no_more(telling: World, receiver: Receiver) -> None:
-    change_instance(telling.instance, wanted=replace(wanted_of(current(telling)), signature_key=""))
+    change_instance(telling.instance, config=replace(config_of(current(telling)), signature_key=""))
     change(telling, 1)
     deliver()
     assert "webhook-signature" not in receiver.got[-1].headers

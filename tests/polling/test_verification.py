@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from polling.delivery.delivery_loop import deliver_these
 from polling.detection.jobs import LEASE
-from polling.models import DeliveryState, Event, KnownRecord, Notification, PollRun, PollState
+from polling.models import DeliveryState, Event, Notification, PollRun, PollState, RecordSnapshot
 from polling.verification.repair import BusyError, repair
 from polling.verification.report import Finding, verify
 from polling.workers.leases import claim
@@ -57,8 +57,8 @@ def test_a_whole_history_is_whole(history: World) -> None:
 
 def test_rows_lost_on_purpose_are_found_and_repaired_exactly(history: World, receiver: Receiver) -> None:
     lose(Event.objects.filter(record_id__in=[2, 31]))
-    KnownRecord.objects.filter(record_id__in=[3, 31]).delete()
-    KnownRecord.objects.filter(record_id=4).update(stamp=1, digest=b"\x01" * 16)
+    RecordSnapshot.objects.filter(record_id__in=[3, 31]).delete()
+    RecordSnapshot.objects.filter(record_id=4).update(stamp=1, digest=b"\x01" * 16)
     found = look(history)
     assert (found.missed, found.stale) == ((2, 3, 31), (4,))
     repaired = repair(found)

@@ -9,12 +9,12 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from instances.configuration.wire import read_configuration, wanted_of
+from instances.configuration.wire import config_of, read_configuration
 from instances.models import ResourcePoll
 from instances.provisioning import change_instance
 from polling.delivery.delivery_loop import deliver_these
 from polling.detection.changes import DIGEST_VERSION
-from polling.models import Event, KnownBody, KnownRecord, Notification, PollRun, PollState
+from polling.models import Event, Notification, PollRun, PollState, RecordSnapshot, SnapshotBody
 from polling.verification.repair import repair
 from polling.verification.report import Finding, verify
 from tests.polling.conftest import World
@@ -68,7 +68,7 @@ def test_a_delete_that_was_told_again_carries_the_last_record_of_the_log(deletes
 
 
 def test_a_row_that_no_sweep_can_miss_is_found_by_the_log(deletes: World, receiver: Receiver) -> None:
-    KnownRecord.objects.filter(record_id=3).delete()
+    RecordSnapshot.objects.filter(record_id=3).delete()
     delete(deletes, 3)
     sweep(deletes)
     assert deletes.told() == []
@@ -87,15 +87,15 @@ def test_a_row_deleted_since_the_last_sweep_is_coming(deletes: World) -> None:
 
 
 def test_what_was_told_before_watching_began_anew_is_not_missed(deletes: World) -> None:
-    stored = wanted_of(deletes.instance)
+    stored = config_of(deletes.instance)
     off = read_configuration({"event.notification.enabled": False}, base=stored, stored=stored)
-    deletes.instance = change_instance(deletes.instance, wanted=off)
+    deletes.instance = change_instance(deletes.instance, config=off)
     delete(deletes, 3)
     deletes.store.clock_offset = 20
-    deletes.instance = change_instance(deletes.instance, wanted=stored, from_now=stored.polls)
+    deletes.instance = change_instance(deletes.instance, config=stored, from_now=stored.polls)
     deletes.poll()
     sweep(deletes)
-    assert not KnownRecord.objects.filter(record_id=3).exists()
+    assert not RecordSnapshot.objects.filter(record_id=3).exists()
     found = look(deletes)
     assert (found.deleted, found.whole) == ((), True)
 
@@ -130,7 +130,7 @@ def test_a_row_that_is_back_before_the_repair_is_told_as_living(deletes: World) 
     deletes.store.show("contacts")
     repair(found)
     assert deletes.told() == [("UPDATED", "4")]
-    assert KnownRecord.objects.get(record_id=4).digest[0] == DIGEST_VERSION
+    assert RecordSnapshot.objects.get(record_id=4).digest[0] == DIGEST_VERSION
     sweep(deletes)
     deletes.poll()
     assert deletes.told() == []
@@ -139,8 +139,8 @@ def test_a_row_that_is_back_before_the_repair_is_told_as_living(deletes: World) 
 def test_every_table_may_lose_rows(deletes: World, receiver: Receiver) -> None:
     """Events, known rows, notifications, known texts and runs: what is repaired is the truth, each record's once."""
     lose(Event.objects.filter(record_id__in=[1, 2]))
-    KnownRecord.objects.filter(record_id__in=[1, 3, 31]).delete()
-    KnownBody.objects.all().delete()
+    RecordSnapshot.objects.filter(record_id__in=[1, 3, 31]).delete()
+    SnapshotBody.objects.all().delete()
     PollRun.objects.all().delete()
     Notification.objects.filter(events__record_id=6).delete()
     for _ in range(2):  # what a notification carried besides is sent again too, under the same ids
@@ -183,7 +183,7 @@ def test_the_lost_delete_of_a_flagged_company_is_told_again_once(companies: Worl
 
 
 def test_a_flagged_company_whose_known_row_is_lost_is_told_no_second_time(companies: World) -> None:
-    KnownRecord.objects.filter(record_id=1).delete()
+    RecordSnapshot.objects.filter(record_id=1).delete()
     found = look(companies)
     assert found.missed == (1,)
     repair(found)

@@ -10,14 +10,14 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from cwconnect.core.errors import Conflict
-from instances.configuration.wire import read_configuration, wanted_of
+from cwconnect.core.errors import ConflictError
+from instances.configuration.wire import config_of, read_configuration
 from instances.models import Instance
 from instances.provisioning import change_instance, set_enabled
 from instances.secrets import Secret
 from polling.detection.poll_loop import poll_due
 from polling.maintenance.retention import prune
-from polling.models import Event, KnownRecord, PollState, Site, Verification
+from polling.models import Event, PollState, RecordSnapshot, Site, Verification
 from polling.verification.comparison import Comparison
 from polling.verification.report import finding_of, start_verification, verify
 from polling.verification.verification_job import MOST_FAILURES, claim_verifications
@@ -38,7 +38,7 @@ def lossy(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     world.store.clock_offset = 5
     world.poll()
     Event.objects.filter(record_id__in=(2, 3)).delete()
-    KnownRecord.objects.filter(record_id=2).delete()
+    RecordSnapshot.objects.filter(record_id=2).delete()
     PollState.objects.update(next_poll_at=None)  # only what a test asks for is due
     monkeypatch.setattr("cwconnect.connectwise.client.LARGEST_PAGE", 10)
     return world
@@ -181,7 +181,7 @@ def test_it_waits_while_the_instance_is_disabled(lossy: World) -> None:
     set_enabled(lossy.instance, enabled=False)
     assert poll_due_at(timezone.now()) is None
     assert work().status == Status.OPEN
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         start_verification(lossy.state.resource_poll, timezone.now())
     set_enabled(lossy.instance, enabled=True)
     assert work().status == Status.COMPLETE
@@ -191,10 +191,10 @@ def test_a_poll_that_is_changed_meanwhile_ends_it(lossy: World) -> None:
     ask(lossy)
     slow = step(lossy)
     instance = Instance.objects.get()
-    stored = wanted_of(instance)
+    stored = config_of(instance)
     polls = {"contacts": {**stored.polls["contacts"], "idField": "company.id"}}
-    wanted = read_configuration({"event.poller.configuration": polls}, base=stored, stored=stored)
-    change_instance(instance, wanted=wanted)
+    config = read_configuration({"event.poller.configuration": polls}, base=stored, stored=stored)
+    change_instance(instance, config=config)
     ended = Verification.objects.get()
     assert (ended.status, ended.next_try_at) == (Status.FAILED, None)
     assert "verify once more" in ended.error

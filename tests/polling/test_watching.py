@@ -9,11 +9,11 @@ import pytest
 from django.utils import timezone
 
 from cwconnect.sandbox import SandboxServer
-from instances.configuration.wire import read_configuration, wanted_of
+from instances.configuration.wire import config_of, read_configuration
 from instances.models import ResourcePoll
-from instances.provisioning import ConnectWiseRefusal, change_instance, set_enabled
+from instances.provisioning import ConnectWiseRefusedError, change_instance, set_enabled
 from polling.detection.polls.runs import LEASE, PollJob
-from polling.models import Event, KnownRecord, PollRun, PollState
+from polling.models import Event, PollRun, PollState, RecordSnapshot
 from polling.workers.leases import LeaseLostError, claim
 from tests.polling.conftest import World
 from tests.sandboxes import start_sandbox
@@ -29,16 +29,16 @@ def elsewhere() -> Iterator[SandboxServer]:
 
 def change(world: World, polls: dict[str, Any] | None = None, *, from_now: bool = False, **keys: Any) -> None:
     """Change the instance, as PATCH does; `polls` is the whole poll configuration."""
-    stored = wanted_of(world.instance)
+    stored = config_of(world.instance)
     given = {key.replace("__", "."): value for key, value in keys.items()}
     if polls is not None:
         given["event.poller.configuration"] = polls
-    wanted = read_configuration(given, base=stored, stored=stored)
-    world.instance = change_instance(world.instance, wanted=wanted, from_now=wanted.polls if from_now else ())
+    config = read_configuration(given, base=stored, stored=stored)
+    world.instance = change_instance(world.instance, config=config, from_now=config.polls if from_now else ())
 
 
 def known(world: World, name: str = "contacts") -> int:
-    return KnownRecord.objects.filter(resource_poll__in=ResourcePoll.objects.filter(name=name)).count()
+    return RecordSnapshot.objects.filter(resource_poll__in=ResourcePoll.objects.filter(name=name)).count()
 
 
 def contacts_poll(world: World) -> ResourcePoll:
@@ -53,7 +53,7 @@ def test_a_resource_added_begins_with_what_comes_then(watched: World) -> None:
     watched.change(3, "Chief")
     watched.store.clock_offset = 1  # the second in which watching begins belongs to it
     change(watched, {"contacts": {}, "incidents": {}})
-    assert watched.instance.resource_polls.get(name="incidents").mark == ticket
+    assert watched.instance.resource_polls.get(name="incidents").high_water_id == ticket
     new = watched.store.create("incidents")["id"]
     watched.poll()
     assert sorted(watched.told()) == [("CREATED", str(new)), ("UPDATED", "3")]
@@ -95,7 +95,7 @@ def test_another_url_keeps_the_cursor_and_what_is_known_and_takes_a_new_mark(wat
     watched.change(3, "Chief")
     change(watched, {"contacts": {"url": FILTERED}})
     assert (watched.state.cursor, known(watched)) == (cursor, known_before)
-    assert contacts_poll(watched).mark == born
+    assert contacts_poll(watched).high_water_id == born
     watched.told()
     watched.poll()
     # The one that the new filter may only just have let in is no news of a creation.
@@ -137,7 +137,7 @@ def test_another_resource_under_the_same_key_begins_anew(watched: World) -> None
     watched.told()
     watched.store.clock_offset = 1
     change(watched, {"contacts": {"url": "/hubs/crm/incidents?where=lastUpdated>'${date}'"}})
-    assert (known(watched), contacts_poll(watched).mark) == (0, 3)
+    assert (known(watched), contacts_poll(watched).high_water_id) == (0, 3)
     watched.poll()
     assert watched.told() == []
     watched.store.change("incidents", 2, {"summary": "Help"})
@@ -169,7 +169,7 @@ def test_moved_to_another_company_it_begins_afresh_there(watched: World, elsewhe
     site = watched.state.site
     elsewhere.store.change("contacts", 7, {"title": "Before"}, stamp="2020-01-01T00:00:00Z")
     change(watched, baseUrl=elsewhere.url, company="globex")
-    assert (known(watched), contacts_poll(watched).mark) == (0, 50)
+    assert (known(watched), contacts_poll(watched).high_water_id) == (0, 50)
     assert watched.state.site != site
     watched.poll()
     assert watched.told() == []
@@ -196,7 +196,7 @@ def test_what_was_told_of_the_old_company_says_nothing_of_the_new_one(watched: W
 def test_a_move_that_is_refused_changes_nothing(watched: World, elsewhere: SandboxServer) -> None:
     watched.change(3, "Chief")
     before = PollState.objects.values().get()
-    with pytest.raises(ConnectWiseRefusal):
+    with pytest.raises(ConnectWiseRefusedError):
         change(watched, baseUrl=elsewhere.url, company="globex", private__key="wrong")
     assert PollState.objects.values().get() == before
     watched.poll()
@@ -240,7 +240,7 @@ def test_on_again_from_now_tells_what_changes_from_then_on(watched: World) -> No
     born = watched.store.create("contacts")["id"]
     watched.store.clock_offset = 1  # the second in which watching begins belongs to it
     change(watched, event__notification__enabled=True, from_now=True)
-    assert (contacts_poll(watched).mark, contacts_poll(watched).since) == (born, watched.state.cursor)
+    assert (contacts_poll(watched).high_water_id, contacts_poll(watched).since) == (born, watched.state.cursor)
     watched.poll()
     assert watched.told() == []
     watched.change(5, "After")
@@ -266,7 +266,7 @@ def test_from_now_that_connectwise_refuses_leaves_events_off_and_the_cursor(watc
     change(watched, event__notification__enabled=False)
     before = (watched.state.cursor, known(watched))
     watched.store.fail_next(status=401, body={"code": "Unauthorized", "message": "No"})
-    with pytest.raises(ConnectWiseRefusal):
+    with pytest.raises(ConnectWiseRefusedError):
         change(watched, event__notification__enabled=True, from_now=True)
     assert (watched.state.cursor, known(watched)) == before
     assert not contacts_poll(watched).instance.events_enabled
@@ -288,7 +288,7 @@ def test_watching_that_never_began_begins_when_it_is_switched_on(world: World) -
 def test_a_change_of_something_else_disturbs_nothing(watched: World) -> None:
     before = watched.state
     change(watched, event__poller__refresh_interval=30)
-    assert (watched.state.cursor, contacts_poll(watched).mark) == (before.cursor, 30)
+    assert (watched.state.cursor, contacts_poll(watched).high_water_id) == (before.cursor, 30)
     watched.change(3, "Chief")
     watched.poll()
     assert watched.told() == [("UPDATED", "3")]

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.utils import timezone
 
-from cwconnect.core.bulk_sql import insert, moment
+from cwconnect.core.bulk_sql import db_timestamp, insert
 from instances.models import Organization, ResourcePoll
-from polling.models import DeliveryAttempt, Event, KnownRecord, Notification, PollRun, PollState
+from polling.models import DeliveryAttempt, Event, Notification, PollRun, PollState, RecordSnapshot
 from tests.polling.notifying import make_instance
 
-LARGE = (ResourcePoll, PollState, PollRun, KnownRecord, Notification, Event, DeliveryAttempt)
+LARGE = (ResourcePoll, PollState, PollRun, RecordSnapshot, Notification, Event, DeliveryAttempt)
 FIRST_ID = 10_000_000  # beyond what the events of a test take
 EVENTS_EACH = 4
 
@@ -24,7 +24,7 @@ def fill(organization: Organization, *, polls: int, told: int, now: datetime | N
         keys = _poll(organization, polls, at)
     for first in range(0, told, 10_000):
         with transaction.atomic():
-            _tell(keys, range(first, min(first + 10_000, told)), moment(at))
+            _tell(keys, range(first, min(first + 10_000, told)), db_timestamp(at))
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
@@ -58,7 +58,7 @@ def _poll(organization: Organization, polls: int, at: datetime) -> list[int]:
 def _tell(keys: list[int], numbers: range, at: object) -> None:
     instance_id = ResourcePoll.objects.values_list("instance_id", flat=True).get(pk=keys[0])
     known = [(keys[number % len(keys)], number, 1, bytes(16), False) for number in numbers]
-    insert(KnownRecord, ("resource_poll_id", "record_id", "stamp", "digest", "gone"), known)
+    insert(RecordSnapshot, ("resource_poll_id", "record_id", "stamp", "digest", "gone"), known)
     ids = {number: FIRST_ID + EVENTS_EACH * number for number in numbers}
     columns = ("id", "instance_id", "object_type", "webhook_id", "body", "event_count", "state", "step")
     sent = [

@@ -94,7 +94,7 @@ def _live_and_die(traffic: Traffic, count: int, number: int, kills: int) -> int:
     Counted is what it had sent or was about to: what carries its leases when it is dead.
     """
     from polling.models import Notification
-    from polling.workers.heartbeats import bury
+    from polling.workers.heartbeats import release_dead_cluster
 
     worker = _start(number)
     until = (number + 1) * count // (kills + 2)
@@ -103,7 +103,7 @@ def _live_and_die(traffic: Traffic, count: int, number: int, kills: int) -> int:
     worker.kill()
     worker.wait()
     held = Notification.objects.filter(lease_token__startswith=f"{number:012x}").count()
-    bury("killed", f"{number:012x}")
+    release_dead_cluster("killed", f"{number:012x}")
     return held
 
 

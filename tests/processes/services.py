@@ -93,7 +93,7 @@ class Service:
         for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
             try:
                 if self._marker in (folder / "environ").read_bytes():
-                    found.append(_look(folder))
+                    found.append(_scan(folder))
             except OSError:  # it ended meanwhile
                 continue
         return [seen for seen in found if seen.command]
@@ -148,7 +148,7 @@ class Service:
         return self.process.wait()
 
 
-def _look(folder: Path) -> Seen:
+def _scan(folder: Path) -> Seen:
     fields = (folder / "stat").read_text().rsplit(") ", 1)[1].split()
     command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
     return Seen(int(folder.name), int(fields[1]), int(fields[17]), command if fields[0] != "Z" else "")

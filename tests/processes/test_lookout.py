@@ -10,11 +10,11 @@ from django.utils import timezone
 from django_q.models import Schedule
 from django_q.signals import pre_enqueue
 
-from cwconnect.site.periodic_jobs import CHORES, run_due_chores
+from cwconnect.site.periodic_jobs import PERIODIC_JOBS, run_due_jobs
 from polling import tasks
-from polling.maintenance.clock_skew import mend_times
+from polling.maintenance.clock_skew import repair_clock_skew
 from polling.workers import heartbeats, queue
-from polling.workers.watchdog import Lookout
+from polling.workers.watchdog import Watchdog
 
 pytestmark = pytest.mark.django_db
 
@@ -35,48 +35,48 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lookout(clock: Clock, transactional_db: None) -> Lookout:
-    return Lookout("here", mend_times, clock=clock)
+def watchdog(clock: Clock, transactional_db: None) -> Watchdog:
+    return Watchdog("here", repair_clock_skew, clock=clock)
 
 
-def look_for(lookout: Lookout, clock: Clock, seconds: float, *alive: str) -> None:
+def look_for(watchdog: Watchdog, clock: Clock, seconds: float, *alive: str) -> None:
     """Look every ten seconds, while these parts show life."""
     start = timezone.now()
     for step in range(int(seconds) // 10):
         if alive:
             heartbeats.beat(*alive, at=start + timedelta(seconds=clock.seconds + step))
         clock.seconds += 10
-        lookout.look()
+        watchdog.look()
 
 
-def test_a_cluster_that_shows_life_is_left_alone(lookout: Lookout, clock: Clock) -> None:
-    look_for(lookout, clock, 600, "cluster here", "answered here")
-    assert lookout.frozen() == ""
+def test_a_cluster_that_shows_life_is_left_alone(watchdog: Watchdog, clock: Clock) -> None:
+    look_for(watchdog, clock, 600, "cluster here", "answered here")
+    assert watchdog.frozen() == ""
 
 
-def test_a_cluster_without_any_sign_of_life_is_frozen_after_45_seconds(lookout: Lookout, clock: Clock) -> None:
-    look_for(lookout, clock, 40)
-    assert lookout.frozen() == ""
-    look_for(lookout, clock, 10)
-    assert lookout.frozen() == "no sign of life for 50 s"
+def test_a_cluster_without_any_sign_of_life_is_frozen_after_45_seconds(watchdog: Watchdog, clock: Clock) -> None:
+    look_for(watchdog, clock, 40)
+    assert watchdog.frozen() == ""
+    look_for(watchdog, clock, 10)
+    assert watchdog.frozen() == "no sign of life for 50 s"
 
 
 @pytest.mark.parametrize("alive", ["cluster here", "answered here"])
-def test_half_a_sign_of_life_counts_for_five_minutes(lookout: Lookout, clock: Clock, alive: str) -> None:
-    look_for(lookout, clock, 300, alive)
-    assert lookout.frozen() == ""
-    look_for(lookout, clock, 10, alive)
-    assert lookout.frozen() == "a part of it showed no sign of life for 310 s"
+def test_half_a_sign_of_life_counts_for_five_minutes(watchdog: Watchdog, clock: Clock, alive: str) -> None:
+    look_for(watchdog, clock, 300, alive)
+    assert watchdog.frozen() == ""
+    look_for(watchdog, clock, 10, alive)
+    assert watchdog.frozen() == "a part of it showed no sign of life for 310 s"
 
 
-def test_a_new_cluster_has_all_its_time(lookout: Lookout, clock: Clock) -> None:
-    look_for(lookout, clock, 50)
-    lookout.start_over()
-    assert lookout.frozen() == ""
+def test_a_new_cluster_has_all_its_time(watchdog: Watchdog, clock: Clock) -> None:
+    look_for(watchdog, clock, 50)
+    watchdog.start_over()
+    assert watchdog.frozen() == ""
 
 
 def test_the_first_look_makes_the_schedule_and_every_ten_seconds_a_heartbeat_is_queued(
-    lookout: Lookout, clock: Clock
+    watchdog: Watchdog, clock: Clock
 ) -> None:
     queued: list[str] = []
 
@@ -85,7 +85,7 @@ def test_the_first_look_makes_the_schedule_and_every_ten_seconds_a_heartbeat_is_
 
     pre_enqueue.connect(note)
     for _ in range(20):
-        lookout.look()
+        watchdog.look()
         clock.seconds += 1
     pre_enqueue.disconnect(note)
     assert queued == [queue.BEAT, queue.BEAT]
@@ -108,30 +108,30 @@ def test_the_schedule_is_made_once_and_mended(transactional_db: None) -> None:
 
 @pytest.mark.parametrize("started_anew", [False, True])
 def test_a_clock_that_was_ahead_stops_neither_the_schedule_nor_the_chores(
-    lookout: Lookout, clock: Clock, *, started_anew: bool
+    watchdog: Watchdog, clock: Clock, *, started_anew: bool
 ) -> None:
     with time_machine.travel(timezone.now() + timedelta(days=3650)):
-        lookout.look()
+        watchdog.look()
         Schedule.objects.update(next_run=timezone.now() + timedelta(minutes=1))
-        assert run_due_chores(timezone.now())
-    (Lookout("here", mend_times, clock=clock) if started_anew else lookout).look()
+        assert run_due_jobs(timezone.now())
+    (Watchdog("here", repair_clock_skew, clock=clock) if started_anew else watchdog).look()
     assert Schedule.objects.get().next_run <= timezone.now()
-    assert run_due_chores(timezone.now()) == [chore.name for chore in CHORES]
+    assert run_due_jobs(timezone.now()) == [chore.name for chore in PERIODIC_JOBS]
 
 
 def test_chores_are_done_once_in_their_time() -> None:
     now = timezone.now()
-    every_minute = [chore.name for chore in CHORES if chore.every < timedelta(minutes=1)]
-    assert run_due_chores(now) == [chore.name for chore in CHORES]
-    assert run_due_chores(now + timedelta(minutes=1)) == every_minute
-    assert run_due_chores(now + timedelta(hours=24)) == [chore.name for chore in CHORES]
+    every_minute = [chore.name for chore in PERIODIC_JOBS if chore.every < timedelta(minutes=1)]
+    assert run_due_jobs(now) == [chore.name for chore in PERIODIC_JOBS]
+    assert run_due_jobs(now + timedelta(minutes=1)) == every_minute
+    assert run_due_jobs(now + timedelta(hours=24)) == [chore.name for chore in PERIODIC_JOBS]
 
 
 def test_the_signs_of_life_of_machines_that_are_no_more_are_forgotten() -> None:
     now = timezone.now()
     heartbeats.beat("cluster gone", at=now - timedelta(days=2))
     heartbeats.beat("cluster here", at=now)
-    run_due_chores(now)
+    run_due_jobs(now)
     assert list(heartbeats.seen("cluster gone", "cluster here")) == ["cluster here"]
 
 

@@ -15,7 +15,7 @@ import pytest
 from pytest_django import Settings
 from standardwebhooks import Webhook
 
-from cwconnect.core.process_group import Together
+from cwconnect.core.process_group import ProcessGroup
 from cwconnect.core.processes import Child, watch_parent
 from cwconnect.site.checks import check_queue, least_retry
 from cwconnect.site.demo_receiver import (
@@ -26,7 +26,7 @@ from cwconnect.site.demo_receiver import (
 )
 from polling.delivery.signing import signature_headers
 from polling.workers.supervisor import pauses
-from polling.workers.supervisor_slot import Post
+from polling.workers.supervisor_slot import SupervisorSlot
 
 KEY = "whsec_" + base64.b64encode(b"some random bytes").decode()
 
@@ -56,12 +56,12 @@ def test_a_broken_rule_is_an_error_with_an_id(settings: Settings) -> None:
 
 
 def test_two_supervisors_of_a_machine_have_two_posts(tmp_path: Path) -> None:
-    first, second = Post(tmp_path), Post(tmp_path)
+    first, second = SupervisorSlot(tmp_path), SupervisorSlot(tmp_path)
     assert (first.number, second.number) == (1, 2)
     first.sign_with("abc")
     first.leave()
 
-    successor = Post(tmp_path)
+    successor = SupervisorSlot(tmp_path)
 
     assert (successor.number, successor.last_signature()) == (1, "abc")
     successor.leave()
@@ -89,13 +89,13 @@ def test_a_child_that_does_not_heed_is_killed_after_its_grace() -> None:
 
 
 def test_the_end_of_one_child_is_seen_and_the_others_are_ended() -> None:
-    together = Together()
-    together.start("The short one", ["-c", "raise SystemExit(3)"])
-    together.start("The long one", ["-c", "import time; time.sleep(60)"])
-    assert not together.wait(seconds=20)
-    assert together.gone() == "The short one ended with exit code 3"
-    together.end(grace=5)
-    assert together.gone() == ""
+    group = ProcessGroup()
+    group.start("The short one", ["-c", "raise SystemExit(3)"])
+    group.start("The long one", ["-c", "import time; time.sleep(60)"])
+    assert not group.wait(seconds=20)
+    assert group.gone() == "The short one ended with exit code 3"
+    group.end(grace=5)
+    assert group.gone() == ""
 
 
 def test_the_receiver_verifies_what_we_sign_as_the_standards_own_library_does() -> None:

@@ -175,11 +175,11 @@ Membership.objects.create(account=account, organization=Organization.objects.get
 """
 TELL = """
 from django.utils import timezone
-from polling.alerts.auth_alerts import tell_refusals
-from cwconnect.site.healthcheck_ping import send_pulse
-from cwconnect.site.alert_sender import tell_operator
+from polling.alerts.auth_alerts import raise_auth_alerts
+from cwconnect.site.healthcheck_ping import ping_healthcheck
+from cwconnect.site.alert_sender import send_alerts
 now = timezone.now()
-tell_refusals(now), tell_operator(now), send_pulse(now)
+raise_auth_alerts(now), send_alerts(now), ping_healthcheck(now)
 """
 
 

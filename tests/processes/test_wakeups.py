@@ -173,7 +173,7 @@ def test_failures_of_tasks_are_forgotten_after_a_week(db: None, now: datetime) -
         Task.objects.create(
             id=str(days), name=str(days), func="f", success=False, started=now, stopped=now - timedelta(days=days)
         )
-    assert queueing.forget_failures(now) == 1
+    assert queueing.delete_task_failures(now) == 1
 
 
 def test_a_leased_poll_is_due_when_its_lease_ends(poll: PollState, now: datetime) -> None:
@@ -231,7 +231,7 @@ def test_what_a_dead_cluster_held_is_free_at_once(poll: PollState, notification:
     Notification.objects.update(lease_token=others, lease_until=until)
     heartbeats.beat("slot dead poll 0", "cluster dead", "cluster other")
 
-    heartbeats.bury("dead", "a1b2c3d4e5f6")
+    heartbeats.release_dead_cluster("dead", "a1b2c3d4e5f6")
 
     assert poll_due_at(now) == now
     assert wakeups.send_due(Queue().send, now) == [Kind.POLL]  # the notification is still another's

@@ -17,10 +17,10 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 IMPATIENT = """
 import django; django.setup()
 from django.core.management import call_command; call_command("migrate", verbosity=0)
-from polling.maintenance.clock_skew import mend_times
+from polling.maintenance.clock_skew import repair_clock_skew
 from polling.workers.watchdog import Timings
 from polling.workers.supervisor import Supervisor
-supervisor = Supervisor(workers=2, mend_times=mend_times, timings=Timings(beat=1.0, stale=5.0))
+supervisor = Supervisor(workers=2, repair_clock_skew=repair_clock_skew, timings=Timings(beat=1.0, stale=5.0))
 supervisor.catch_signals()
 supervisor.run()
 """

@@ -23,7 +23,7 @@ from pytest_django import Settings
 
 from cwconnect.core.client_ip import client_address
 from cwconnect.core.sessions import SessionStore
-from cwconnect.site.periodic_jobs import forget_attempts
+from cwconnect.site.periodic_jobs import delete_old_failures
 from tests.processes.services import wait_until
 from tests.site.test_checks import manage
 
@@ -42,9 +42,9 @@ def sign_in(path: str, password: str, **environment: Any) -> int:
 
 
 @pytest.mark.usefixtures("account")
-@pytest.mark.parametrize("door", ["admin:login", "signin"])
-def test_after_ten_failures_the_right_password_does_not_open_any_more(door: str) -> None:
-    statuses = [sign_in(reverse(door), f"guess {number}") for number in range(12)]
+@pytest.mark.parametrize("outbound_client", ["admin:login", "signin"])
+def test_after_ten_failures_the_right_password_does_not_open_any_more(outbound_client: str) -> None:
+    statuses = [sign_in(reverse(outbound_client), f"guess {number}") for number in range(12)]
     assert statuses[:9] == [200] * 9
     assert statuses[9:] == [429] * 3
     assert sign_in(reverse("admin:login"), PASSWORD) == sign_in(reverse("signin"), PASSWORD) == 429
@@ -83,8 +83,8 @@ def test_no_password_of_a_guess_is_kept_and_old_guesses_are_forgotten() -> None:
     sign_in("/admin/login/", "a guess that is nearly right")
     (attempt,) = AccessAttempt.objects.all()
     assert "nearly right" not in str(vars(attempt))
-    assert forget_attempts(timezone.now()) == 0
-    assert forget_attempts(timezone.now() + timedelta(days=2)) == 1
+    assert delete_old_failures(timezone.now()) == 0
+    assert delete_old_failures(timezone.now() + timedelta(days=2)) == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from instances.models import Organization, ResourcePoll
-from polling.models import DeliveryAttempt, Notification, PollRun, Tally
+from polling.models import DeliveryAttempt, Notification, PollRun, StoredCounter
 from polling.reports import counters
 from tests.site.rows import make_attempt, make_instance, make_notification, make_poll, make_run
 
@@ -140,13 +140,13 @@ def test_a_run_that_ends_after_the_tally_passed_it_is_counted_once(poll: Resourc
     for minute in (5, 6):
         counters.advance(now + minute * MINUTE)
     assert complete(now) == 1
-    assert Tally.objects.get(name="runs").open == [slow.pk]
+    assert StoredCounter.objects.get(name="runs").open == [slow.pk]
     PollRun.objects.filter(pk=slow.pk).update(status=PollRun.Status.COMPLETE, finished_at=now + 7 * MINUTE)
     assert complete(now) == 2
     counters.advance(now + 8 * MINUTE)
     counters.advance(now + 9 * MINUTE)
     assert complete(now) == 2
-    assert Tally.objects.get(name="runs").open == []
+    assert StoredCounter.objects.get(name="runs").open == []
 
 
 def test_many_rows_are_passed_in_steps(poll: ResourcePoll, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_many_rows_are_passed_in_steps(poll: ResourcePoll, monkeypatch: pytest.M
     last = make_run(poll, now - 5 * MINUTE)
     PollRun.objects.filter(pk=last.pk).update(id=last.pk + 10**9)  # a gap, as a restore leaves it among the events
     counters.advance(now)
-    assert Tally.objects.get(name="runs").upto == last.pk + 10**9
+    assert StoredCounter.objects.get(name="runs").upto == last.pk + 10**9
     assert complete(now) == 5
 
 
@@ -166,7 +166,7 @@ def test_a_fresh_row_is_not_passed_for_a_smaller_id_may_still_appear(poll: Resou
     old = make_run(poll, now - 5 * MINUTE)
     make_run(poll, now)
     counters.advance(now)
-    assert Tally.objects.get(name="runs").upto == old.pk
+    assert StoredCounter.objects.get(name="runs").upto == old.pk
 
 
 def test_counts_never_shrink_while_tallies_move_on(poll: ResourcePoll, notification: Notification) -> None:

@@ -283,11 +283,11 @@ ELSEWHERE = (
 
 
 @pytest.mark.usefixtures("olga")
-@pytest.mark.parametrize("door", ["/app/signin", "/admin/login/"])
+@pytest.mark.parametrize("outbound_client", ["/app/signin", "/admin/login/"])
 @pytest.mark.parametrize("target", ELSEWHERE)
-def test_a_sign_in_leads_nowhere_else(door: str, target: str) -> None:
+def test_a_sign_in_leads_nowhere_else(outbound_client: str, target: str) -> None:
     client = Client()
-    answer = client.post(door, {"username": "olga", "password": PASSWORD, "next": target})
+    answer = client.post(outbound_client, {"username": "olga", "password": PASSWORD, "next": target})
     assert answer.status_code in (302, 400)
     _assert_here(answer.headers.get("Location", "/"))
     assert "X-Header" not in answer.headers

@@ -45,7 +45,7 @@ def main(version: str) -> None:
 
 
 def _live(site: Site, url: str, receiver: Any) -> None:
-    from instances.configuration.config_keys import Wanted
+    from instances.configuration.config_keys import InstanceConfig
     from instances.configuration.wire import read_configuration
     from instances.credentials.issuing import issue_secrets
     from instances.models import Organization
@@ -69,9 +69,9 @@ def _live(site: Site, url: str, receiver: Any) -> None:
         "event.poller.configuration": {"contacts": poll},
         "connectwise.clientID": "a client",
     }
-    wanted = read_configuration(body, base=Wanted())
+    config = read_configuration(body, base=InstanceConfig())
     user = organization.api_users.get()
-    create_instance(organization=organization, user=user, name="Kept", tags=["a"], wanted=wanted)
+    create_instance(organization=organization, user=user, name="Kept", tags=["a"], config=config)
     _poll()
     site.write(2, "told", now + timedelta(seconds=1))
     _poll()

@@ -56,7 +56,7 @@ class Command(BaseCommand):
 
                 backup.take(database, file, timezone.now(), progress=report)
             keys = key_backup.copy(settings.DATA_DIR, file) if options["with_keys"] else None
-        except (backup.CopyError, key_backup.KeysError) as error:
+        except (backup.BackupError, key_backup.KeysError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{file}: {file.stat().st_size / 1e6:.1f} MB.")
         if keys:

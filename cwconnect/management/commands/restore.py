@@ -51,7 +51,7 @@ class Command(BaseCommand):
                 if keys:
                     key_backup.put_back(keys, settings.DATA_DIR)  # first: present ones are kept, so nothing is lost
                 self._put_back(file, database, aside, quiet=options["verbosity"] == 0)
-        except (backup.CopyError, key_backup.KeysError, InUseError) as error:
+        except (backup.BackupError, key_backup.KeysError, InUseError) as error:
             raise CommandError(f"Nothing was changed. {error}") from error
         taken = backup.taken_at(database) or "the moment when that file was written"
         self._record(taken)
@@ -62,7 +62,7 @@ class Command(BaseCommand):
         known = set(MigrationLoader(None, ignore_no_migrations=True).disk_migrations)
         ours = {"instances", "polling"}
         if newer := sorted(name for app, name in backup.migrations(file) - known if app in ours):
-            raise backup.CopyError(f"The backup is of a newer version of cwconnect: it has {', '.join(newer)}.")
+            raise backup.BackupError(f"The backup is of a newer version of cwconnect: it has {', '.join(newer)}.")
         encryption_keys = keys["encryption_keys"].split(",") if keys else settings.ENCRYPTION_KEYS
         if not key_backup.opens(encryption_keys, backup.secrets(file)):
             raise key_backup.KeysError(

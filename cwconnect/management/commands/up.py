@@ -16,7 +16,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.urls import reverse
 
-from cwconnect.core.process_group import Together
+from cwconnect.core.process_group import ProcessGroup
 from cwconnect.outbound import OutboundError
 from cwconnect.site.demo import (
     POLL_EVERY_SECONDS,
@@ -61,51 +61,51 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         """Run until a signal; exit code 1 if the web or the workers ended by themselves."""
-        together = Together()
-        together.catch_signals()
+        group = ProcessGroup()
+        group.catch_signals()
         try:
             with ExitStack() as closing:
                 listener = closing.enter_context(self._listen(options["host"], options["port"]))
                 self._migrate()
                 url = f"http://{_reachable(options['host'])}:{listener.getsockname()[1]}"
                 if options["demo"]:
-                    self._run_demo(together, closing, listener, url, options["workers"])
+                    self._run_demo(group, closing, listener, url, options["workers"])
                 else:
-                    self._run(together, listener, url, options["workers"])
-            if not together.stopping:
-                raise CommandError(f"{together.gone() or 'The web server does not answer'}: everything is stopped.")
+                    self._run(group, listener, url, options["workers"])
+            if not group.stopping:
+                raise CommandError(f"{group.gone() or 'The web server does not answer'}: everything is stopped.")
         finally:
-            together.end(_GRACE_SECONDS)
+            group.end(_GRACE_SECONDS)
             self._say("Stopped.")
 
-    def _run(self, together: Together, listener: socket.socket, url: str, workers: int) -> None:
-        self._start_web(together, listener, {})
-        self._start_work(together, workers, {})
-        if together.wait(lambda: _answers(listener), seconds=_START_SECONDS):
+    def _run(self, group: ProcessGroup, listener: socket.socket, url: str, workers: int) -> None:
+        self._start_web(group, listener, {})
+        self._start_work(group, workers, {})
+        if group.wait(lambda: _answers(listener), seconds=_START_SECONDS):
             self._say(f"cwconnect is up: {url}/ (Ctrl-C ends it).")
             if not account_exists():
                 self._say(f"Make the first account: {url}{reverse('first-start')}?code={first_start_code()}")
-            together.wait()
+            group.wait()
 
     def _run_demo(
-        self, together: Together, closing: ExitStack, listener: socket.socket, url: str, workers: int
+        self, group: ProcessGroup, closing: ExitStack, listener: socket.socket, url: str, workers: int
     ) -> None:
         demo = prepare()
         environment = demo_environment()
         receiver = closing.enter_context(Receiver(demo.signature_key, self._tell))
-        together.start("The sandbox", demo.sandbox_arguments(), quiet=True)
-        self._start_web(together, listener, environment)
-        ready = together.wait(lambda: accepts(demo.sandbox_port) and _answers(listener), seconds=_START_SECONDS)
+        group.start("The sandbox", demo.sandbox_arguments(), quiet=True)
+        self._start_web(group, listener, environment)
+        ready = group.wait(lambda: accepts(demo.sandbox_port) and _answers(listener), seconds=_START_SECONDS)
         if not ready:
             return
         instance = self._make_instance(demo, url, receiver.url)
-        self._start_work(together, workers, environment)
+        self._start_work(group, workers, environment)
         self._say(introduction(demo, url, instance))
-        while not together.stopping and not together.gone():
+        while not group.stopping and not group.gone():
             with suppress(DatabaseError):  # it is away for a moment; the next round tries again
                 close_old_connections()
                 poll_now(Instance(pk=instance))
-            together.wait(seconds=POLL_EVERY_SECONDS)
+            group.wait(seconds=POLL_EVERY_SECONDS)
 
     def _listen(self, host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -127,15 +127,15 @@ class Command(BaseCommand):
             call_command("migrate", interactive=False, verbosity=0)
             self._say("The database is ready.")
 
-    def _start_web(self, together: Together, listener: socket.socket, environment: dict[str, str]) -> None:
+    def _start_web(self, group: ProcessGroup, listener: socket.socket, environment: dict[str, str]) -> None:
         # The socket is ours and handed down, so that a port in use is known before anything is started.
         bind = f"fd://{listener.fileno()}"
         arguments = ["-m", "gunicorn", "-c", "python:cwconnect.gunicorn_settings", "--bind", bind, _WSGI]
-        together.start("The web server", arguments, environment=environment, pass_fds=[listener.fileno()])
+        group.start("The web server", arguments, environment=environment, pass_fds=[listener.fileno()])
 
-    def _start_work(self, together: Together, workers: int, environment: dict[str, str]) -> None:
+    def _start_work(self, group: ProcessGroup, workers: int, environment: dict[str, str]) -> None:
         arguments = ["-m", "cwconnect.core.run_with_parent", "work", f"--workers={workers}"]
-        together.start("The worker", arguments, environment=environment)
+        group.start("The worker", arguments, environment=environment)
 
     def _make_instance(self, demo: Demo, url: str, callback_url: str) -> int:
         api = Api(url, demo.authorization)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from cwconnect.core.database_lock import InUseError, hold
-from polling.maintenance.clock_skew import mend_times
+from polling.maintenance.clock_skew import repair_clock_skew
 from polling.workers.supervisor import Supervisor
 
 
@@ -32,6 +32,6 @@ class Command(BaseCommand):
             hold(settings.DATA_DIR)
         except InUseError as error:
             raise CommandError(str(error)) from error
-        supervisor = Supervisor(workers=max(1, workers), mend_times=mend_times)
+        supervisor = Supervisor(workers=max(1, workers), repair_clock_skew=repair_clock_skew)
         supervisor.catch_signals()
         supervisor.run()

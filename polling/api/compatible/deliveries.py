@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cwconnect.core import paging
-from cwconnect.core.errors import Refusal
+from cwconnect.core.errors import DomainError
 from instances.api.instances import ApiView, paged
 from instances.models import Instance
 from polling.delivery.queued import delivery_row, queued_deliveries, read_where, release_all
@@ -34,7 +34,7 @@ class DeliveriesView(ApiView):
     def _asked_for(self, request: Request) -> QuerySet[Instance]:
         where = request.query_params.get("where", "").strip()
         if not where:
-            raise Refusal("A where is needed: where=channel='webhook' and status='queued'.")
+            raise DomainError("A where is needed: where=channel='webhook' and status='queued'.")
         wanted = read_where(where).instance_id
         found = Instance.objects.filter(organization=self.caller.organization)
         if self.caller.instance is not None:

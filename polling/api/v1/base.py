@@ -16,7 +16,7 @@ from django.http import Http404, QueryDict
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from rest_framework.response import Response
 
-from cwconnect.core.errors import Refusal
+from cwconnect.core.errors import DomainError
 from instances.api.instances import ApiView
 from instances.models import Instance
 
@@ -99,14 +99,14 @@ class _Nothing(Strict):
 def read_body(model: type[Asked], data: object) -> Asked:
     """Read a JSON body; Refusal that names every field at fault."""
     if not isinstance(data, dict):
-        raise Refusal("The body must be a JSON object.")
+        raise DomainError("The body must be a JSON object.")
     return _read(model, data)
 
 
 def read_query(model: type[Asked], query: QueryDict) -> Asked:
     """Read a query; Refusal that names every parameter at fault, unknown and repeated ones too."""
     if twice := [name for name, values in query.lists() if len(values) > 1]:
-        raise Refusal("; ".join(f"{name}: is given more than once" for name in twice) + ".")
+        raise DomainError("; ".join(f"{name}: is given more than once" for name in twice) + ".")
     return _read(model, query.dict())
 
 
@@ -115,10 +115,10 @@ def _read(model: type[Asked], data: Mapping[str, Any]) -> Asked:
         # From JSON text, where strict reading takes a time for what it is.
         return model.model_validate_json(orjson.dumps(data))
     except orjson.JSONEncodeError:
-        raise Refusal("The request holds a number that is too large, or text that is none.") from None
+        raise DomainError("The request holds a number that is too large, or text that is none.") from None
     except ValidationError as error:
         sentences = (_sentence(item) for item in error.errors(include_url=False))
-        raise Refusal("; ".join(sentences) + ".") from None
+        raise DomainError("; ".join(sentences) + ".") from None
 
 
 def _sentence(item: Any) -> str:

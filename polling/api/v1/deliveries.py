@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cwconnect.core import paging
-from cwconnect.core.errors import Refusal
+from cwconnect.core.errors import DomainError
 from polling.api.v1.base import (
     Cursor,
     Limit,
@@ -119,8 +119,8 @@ def read_cursor(cursor: str | None) -> int | None:
     """Give the id that a cursor stands for; Refusal."""
     try:
         return paging.read_token({"nextPage": cursor or ""})
-    except Refusal:
-        raise Refusal("cursor must be the next_cursor of an earlier answer.") from None
+    except DomainError:
+        raise DomainError("cursor must be the next_cursor of an earlier answer.") from None
 
 
 def delivery_detail(row: Notification) -> DeliveryDetail:

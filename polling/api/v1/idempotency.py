@@ -18,7 +18,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cwconnect.core.errors import Conflict, Refusal
+from cwconnect.core.errors import ConflictError, DomainError
 from instances.api.authentication import Caller
 from instances.secrets import Secret, SecretUnreadableError
 from polling.api.v1.base import V1View
@@ -36,7 +36,7 @@ Args = ParamSpec("Args")
 Handler = Callable[Concatenate[View, Request, Args], Response]
 
 
-class KeyMisused(Refusal):  # not a fault: an answer
+class KeyMisusedError(DomainError):  # not a fault: an answer
     """The key came with another request."""
 
     status = 422
@@ -51,7 +51,7 @@ def idempotent(handler: Handler[View, Args]) -> Handler[View, Args]:
         if key is None:
             return handler(view, request, *args, **kwargs)
         if not _KEY.fullmatch(key):
-            raise Refusal(f"{HEADER} must have 1 to {LONGEST_KEY} visible characters of ASCII.")
+            raise DomainError(f"{HEADER} must have 1 to {LONGEST_KEY} visible characters of ASCII.")
         row, stored = _claim(view.caller, key, request, timezone.now())
         if stored is not None:
             return stored
@@ -78,12 +78,12 @@ def _claim(caller: Caller, key: str, request: Request, now: datetime) -> tuple[I
     if created:
         return row, None
     if row.fingerprint != fingerprint:
-        raise KeyMisused(f"This {HEADER} came with another request before; use a new one for each request.")
+        raise KeyMisusedError(f"This {HEADER} came with another request before; use a new one for each request.")
     if row.answer is not None:
         return row, _replayed(row)
     lost = IdempotentAnswer.objects.filter(pk=row.pk, answer=None, created_at__lt=now - LOST_AFTER)
     if not lost.update(created_at=now):
-        raise Conflict(f"A request with this {HEADER} is still under way; ask again in a moment.")
+        raise ConflictError(f"A request with this {HEADER} is still under way; ask again in a moment.")
     return row, None
 
 
@@ -116,5 +116,5 @@ def _replayed(row: IdempotentAnswer) -> Response:
     try:
         data = orjson.loads(row.answer.reveal())
     except SecretUnreadableError as error:
-        raise Conflict(str(error)) from None
+        raise ConflictError(str(error)) from None
     return Response(data, status=row.status, headers={REPLAYED: "true"})

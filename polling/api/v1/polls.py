@@ -10,7 +10,7 @@ from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cwconnect.core.errors import Conflict, Refusal
+from cwconnect.core.errors import ConflictError, DomainError
 from instances.models import Instance, ResourcePoll
 from instances.poll_changes import add_poll, change_poll
 from polling.api.v1.base import (
@@ -86,7 +86,7 @@ class PollsView(InstancePollsView):
         if body.copy_of is not None:
             source = ResourcePoll.objects.filter(instance=instance, name=body.copy_of).first()
             if source is None:
-                raise Refusal(f"copy_of: no resource {body.copy_of} is polled.")
+                raise DomainError(f"copy_of: no resource {body.copy_of} is polled.")
         _check(body.configuration)
         made = add_poll(instance, body.resource, copy_of=source, patch=body.configuration, enabled=body.enabled)
         return self.shown(made, 201)
@@ -115,7 +115,7 @@ class RunView(InstancePollsView):
         """Make the poll due at once; 202."""
         found = self.poll(self.instance(number), poll)
         if not make_due(PollState.objects.filter(pk=found.pk)):
-            raise Conflict("The poll is paused: the instance or the resource is disabled, or events are off.")
+            raise ConflictError("The poll is paused: the instance or the resource is disabled, or events are off.")
         return self.shown(found, 202)
 
 
@@ -127,14 +127,14 @@ class BackfillView(InstancePollsView):
         """Read a window again; what was missed becomes events; 202."""
         found, body = self.poll(self.instance(number), poll), read_body(Backfill, request.data)
         if body.since > timezone.now():
-            raise Refusal("since: is in the future.")
+            raise DomainError("since: is in the future.")
         states = PollState.objects.filter(pk=found.pk)
         if not make_due(states):
-            raise Conflict("The poll is paused: the instance or the resource is disabled, or events are off.")
+            raise ConflictError("The poll is paused: the instance or the resource is disabled, or events are off.")
         request_backfill(states, body.since)
         return self.shown(found, 202)
 
 
 def _check(configuration: Configuration) -> None:
     if "enabled" in configuration:
-        raise Refusal("configuration.enabled: stands beside the configuration here.")
+        raise DomainError("configuration.enabled: stands beside the configuration here.")

@@ -11,7 +11,7 @@ from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cwconnect.core.errors import Conflict
+from cwconnect.core.errors import ConflictError
 from polling.api.v1.base import (
     Moment,
     Shape,
@@ -112,7 +112,7 @@ class DeliveryReplayView(DeliveryView):
         row = self.delivery(delivery)
         replays = replay_notifications(Notification.objects.filter(pk=row.pk), timezone.now())
         if not replays:
-            raise Conflict("The notification was discarded.")
+            raise ConflictError("The notification was discarded.")
         return answer(replay_shape(replays[0]), 202)
 
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cwconnect.core.errors import Refusal
+from cwconnect.core.errors import DomainError
 from instances.credentials.signature_keys import OVERLAP, rotate_signature_key
 from polling.api.v1.base import (
     Moment,
@@ -23,7 +23,7 @@ from polling.api.v1.base import (
     read_body,
 )
 from polling.api.v1.idempotency import idempotent
-from polling.delivery.test_notification import Trial, send_test
+from polling.delivery.test_notification import SampleResult, send_test
 
 LONGEST_OVERLAP = timedelta(days=30)
 
@@ -102,13 +102,13 @@ class SignatureKeyView(V1View):
         instance, body, now = self.instance(number), read_body(Rotation, request.data), timezone.now()
         until = body.until or now + OVERLAP
         if not now <= until <= now + LONGEST_OVERLAP:
-            raise Refusal("until: must be a time within the next 30 days.")
+            raise DomainError("until: must be a time within the next 30 days.")
         key = rotate_signature_key(instance, now, key=body.key, until=until)
         instance.refresh_from_db()
         return answer(RotatedShape(key=key, previous_key_until=instance.previous_key_until))
 
 
-def _trial(trial: Trial) -> TrialShape:
+def _trial(trial: SampleResult) -> TrialShape:
     outcome = trial.outcome
     return TrialShape(
         delivered=outcome.delivered,

@@ -17,13 +17,13 @@ from django.db.models import QuerySet
 from polling.delivery.replay.chains import Chains
 from polling.models import Event, Notification
 
-LOT = 500
+BATCH_SIZE = 500
 Record = tuple[int, str, str, int]
 """An instance's id, the object's id and type, and ConnectWise's own id."""
 Item = TypeVar("Item")
 
 
-def string(keys: Sequence[int]) -> None:
+def link_chains(keys: Sequence[int]) -> None:
     """Have each notification of a batch follow the one before it that tells of the same records."""
     chains = Chains()
     events = Event.objects.filter(notification__in=keys).order_by("notification_id")
@@ -43,16 +43,16 @@ def _grouped(rows: Iterable[tuple[int | None, str, int]]) -> Iterator[tuple[int,
 def line_up(replayed: QuerySet[Notification]) -> None:
     """Have each of these follow the last earlier one of its replay that tells of one of its records, if there is one.
 
-    To be asked before they are made due; by `rearm_forgotten` within a minute if the other was over just then.
+    To be asked before they are made due; by `rearm_stranded` within a minute if the other was over just then.
     """
     waiting = dict(replayed.values_list("pk", "replay_id"))
     tellers: dict[Record, list[int]] = defaultdict(list)
-    for key, record in _told(notification__in=list(waiting)):
+    for key, record in _told_of(notification__in=list(waiting)):
         tellers[record].append(key)
     follows: dict[int, int] = {}
-    for records in _lots(sorted(tellers)):
+    for records in _batches(sorted(tellers)):
         # By an index of events alone: joined with what is still to be sent, a database may begin with all of that.
-        told = _told(instance__in={record[0] for record in records}, object_id__in={record[1] for record in records})
+        told = _told_of(instance__in={record[0] for record in records}, object_id__in={record[1] for record in records})
         pairs = [(before, key) for before, record in told for key in tellers.get(record, ()) if before < key]
         replays = _still_to_be_sent({before for before, _ in pairs})
         for before, key in pairs:
@@ -61,7 +61,7 @@ def line_up(replayed: QuerySet[Notification]) -> None:
     _link(follows)
 
 
-def _told(**events: object) -> Iterator[tuple[int, Record]]:
+def _told_of(**events: object) -> Iterator[tuple[int, Record]]:
     """Give notification and record of each of these events."""
     columns = ("notification_id", "instance_id", "object_id", "object_type", "record_id")
     for notification, *record in Event.objects.filter(**events, notification__isnull=False).values_list(*columns):
@@ -71,14 +71,16 @@ def _told(**events: object) -> Iterator[tuple[int, Record]]:
 def _still_to_be_sent(keys: Collection[int]) -> dict[int, int | None]:
     """Give, of these notifications, those that a replay still has to send, and which."""
     found: dict[int, int | None] = {}
-    for lot in _lots(sorted(keys)):
-        rows = Notification.objects.filter(pk__in=lot, replay__isnull=False, state__in=Notification.TOLD_OR_GIVEN_UP)
+    for batch in _batches(sorted(keys)):
+        rows = Notification.objects.filter(
+            pk__in=batch, replay__isnull=False, state__in=Notification.DELIVERED_OR_GIVEN_UP
+        )
         found.update(rows.values_list("pk", "replay_id"))
     return found
 
 
-def _lots(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    return (items[first : first + LOT] for first in range(0, len(items), LOT))
+def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    return (items[first : first + BATCH_SIZE] for first in range(0, len(items), BATCH_SIZE))
 
 
 def _link(follows: Mapping[int, int]) -> None:

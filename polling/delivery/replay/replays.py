@@ -24,13 +24,13 @@ from django.db import transaction
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from cwconnect.core.time import read_moment
+from cwconnect.core.time import parse_time
 from instances import audit
 from instances.audit import Action
 from instances.models import Instance
 from polling.delivery.notifications import utc_text
 from polling.delivery.pausing import BLOCKED, PENDING, REPLAYED, is_resting
-from polling.delivery.replay.ordering import line_up, string
+from polling.delivery.replay.ordering import line_up, link_chains
 from polling.models import Event, Notification, Replay
 from polling.workers.leases import (
     LeaseLostError,
@@ -90,7 +90,7 @@ class Selection:
 
 def selection_of(stored: Mapping[str, Any]) -> Selection:
     """Give the selection that `Selection.as_json` wrote."""
-    times = {name: read_moment(stored[name], name) for name in ("since", "until") if name in stored}
+    times = {name: parse_time(stored[name], name) for name in ("since", "until") if name in stored}
     return Selection(**{**stored, **times, "ids": tuple(stored.get("ids", ()))})
 
 
@@ -225,7 +225,7 @@ def _queue_batch(replay: Replay, token: str, keys: Sequence[int]) -> None:
 def _queue(replay: Replay, keys: Sequence[int], now: datetime) -> int:
     chosen = Notification.objects.filter(pk__in=keys)
     again = list(
-        chosen.filter(state__in=Notification.TOLD_OR_GIVEN_UP)
+        chosen.filter(state__in=Notification.DELIVERED_OR_GIVEN_UP)
         .order_by("pk")
         .select_for_update()
         .values_list("pk", flat=True)
@@ -236,7 +236,7 @@ def _queue(replay: Replay, keys: Sequence[int], now: datetime) -> int:
         Replay.objects.filter(pk=earlier["replay"]).update(**less)
     count = chosen.update(replay=replay, step=0)
     Notification.objects.filter(pk__in=again).update(follows=None, next_attempt_at=None)
-    string(again)
+    link_chains(again)
     line_up(Notification.objects.filter(pk__in=again, follows=None))
     if not is_resting(replay.instance):
         waiting = Notification.objects.filter(pk__in=keys).filter(Q(state=PENDING) | REPLAYED)

@@ -31,15 +31,15 @@ from instances.plans import Plan
 from polling.delivery.notifications import Change
 from polling.detection.changes import UNREAD
 from polling.detection.deletes.missing_records import (
-    Standing,
-    absences,
+    Status,
     calm_health,
     counts,
+    missing_records,
 )
 from polling.detection.event_log import record_changes
 from polling.detection.reading import object_id_of
-from polling.detection.snapshots import known_bodies
-from polling.models import Event, Health, KnownBody, KnownRecord, PollRun, PollState
+from polling.detection.snapshots import read_snapshot_bodies
+from polling.models import Event, Health, PollRun, PollState, RecordSnapshot, SnapshotBody
 from polling.workers.due import PAUSED
 
 FEW = 20
@@ -57,25 +57,25 @@ def judge_absences(poll_id: int, *, anyone_left: bool) -> list[int]:
 
     Once all ids are read, in that transaction. What was held before is judged anew, with what is missed now.
     """
-    standing = counts(poll_id)
-    gone = standing.get(Standing.MISSED, 0) + standing.get(Standing.HELD, 0)
-    known = KnownRecord.objects.filter(resource_poll_id=poll_id, gone=False).count()
+    status = counts(poll_id)
+    gone = status.get(Status.MISSED, 0) + status.get(Status.HELD, 0)
+    known = RecordSnapshot.objects.filter(resource_poll_id=poll_id, gone=False).count()
     hold = gone > 0 and (is_mass_delete(gone, known) or not anyone_left)
-    before, after = (Standing.MISSED, Standing.HELD) if hold else (Standing.HELD, Standing.MISSED)
-    absences(poll_id, before).update(standing=after)
+    before, after = (Status.MISSED, Status.HELD) if hold else (Status.HELD, Status.MISSED)
+    missing_records(poll_id, before).update(status=after)
     if not hold:
         return []
-    return list(absences(poll_id, Standing.HELD).order_by("record_id").values_list("record_id", flat=True))
+    return list(missing_records(poll_id, Status.HELD).order_by("record_id").values_list("record_id", flat=True))
 
 
-def tell_deleted(
+def record_deletes(
     poll: ResourcePoll, plan: Plan, run: PollRun, ids: Sequence[int], *, now: datetime, seen: datetime
 ) -> int:
     """Tell these rows as deleted and bury them; give the number of events. In a fenced transaction.
 
     Rows that were dismissed, or seen by a poll, since they were missed are left alone.
     """
-    waiting = absences(poll.pk, Standing.MISSED, Standing.RELEASED).filter(record_id__in=ids)
+    waiting = missing_records(poll.pk, Status.MISSED, Status.RELEASED).filter(record_id__in=ids)
     gone = sorted(waiting.values_list("record_id", flat=True))
     if not gone:
         return 0
@@ -85,15 +85,15 @@ def tell_deleted(
         for number, object_id, text in _last_known(poll, plan, gone)
     ]
     stamp = int(occurred_at.timestamp())  # of the event, so that a later look can tell if it should still be there
-    KnownRecord.objects.filter(resource_poll=poll, record_id__in=gone).update(gone=True, stamp=stamp, digest=UNREAD)
-    KnownBody.objects.filter(resource_poll=poll, record_id__in=gone).delete()
-    absences(poll.pk).filter(record_id__in=gone).delete()
+    RecordSnapshot.objects.filter(resource_poll=poll, record_id__in=gone).update(gone=True, stamp=stamp, digest=UNREAD)
+    SnapshotBody.objects.filter(resource_poll=poll, record_id__in=gone).delete()
+    missing_records(poll.pk).filter(record_id__in=gone).delete()
     return record_changes(poll=poll, run=run, changes=changes, now=now, seen=seen)
 
 
 def _last_known(poll: ResourcePoll, plan: Plan, ids: Sequence[int]) -> list[tuple[int, str, bytes]]:
     """Give each row's objectId and last text: as read last, or `{"id":17}` if its text was never kept."""
-    bodies = known_bodies(poll.pk, ids)
+    bodies = read_snapshot_bodies(poll.pk, ids)
     told = Event.objects.filter(resource_poll=poll, record_id__in=ids).order_by("pk")
     names = dict(told.values_list("record_id", "object_id")) if plan.id_field != "id" else {}
     found = []
@@ -109,31 +109,31 @@ def sweep_now(states: QuerySet[PollState]) -> int:
     return states.filter(LOOKS_FOR_DELETES).exclude(PAUSED).update(next_sweep_at=timezone.now())
 
 
-def held_deletes(poll: ResourcePoll) -> QuerySet[KnownRecord]:
+def held_deletes(poll: ResourcePoll) -> QuerySet[RecordSnapshot]:
     """Give the known rows whose deletes are held back, by id."""
-    held = absences(poll.pk, Standing.HELD).values("record_id")
-    return KnownRecord.objects.filter(resource_poll=poll, record_id__in=held).order_by("record_id")
+    held = missing_records(poll.pk, Status.HELD).values("record_id")
+    return RecordSnapshot.objects.filter(resource_poll=poll, record_id__in=held).order_by("record_id")
 
 
 def release_held(state: PollState) -> int:
     """Let the held deletes of a poll be told; give how many. A sweep that is due at once looks for them once more."""
-    return _decide(state, Standing.RELEASED)
+    return _decide(state, Status.RELEASED)
 
 
 def dismiss_held(state: PollState) -> int:
     """Have the held deletes of a poll not told; give how many. The rows stay known and are watched once seen again."""
-    return _decide(state, Standing.DISMISSED)
+    return _decide(state, Status.DISMISSED)
 
 
-def _decide(state: PollState, decision: Standing) -> int:
+def _decide(state: PollState, decision: Status) -> int:
     row = PollState.objects.filter(pk=state.pk)
     with transaction.atomic():
         # Locked first, as by the sweep that may be about to judge the same rows.
         list(row.select_for_update().values_list("pk"))
-        count = absences(state.pk, Standing.HELD).update(standing=decision)
+        count = missing_records(state.pk, Status.HELD).update(status=decision)
         PollRun.objects.filter(resource_poll_id=state.pk).exclude(held=[]).update(held=[])
         row.filter(health=Health.HELD).update(health=calm_health(state.pk))
-        if decision == Standing.RELEASED and count:
+        if decision == Status.RELEASED and count:
             row.exclude(Q(health=Health.PAUSED) | Q(next_sweep_at=None)).update(next_sweep_at=timezone.now())
         poll = state.resource_poll
         details = {"decision": decision.value, "rows": count}

@@ -11,42 +11,42 @@ from collections.abc import Collection, Iterator, Sequence
 from django.db.models import Count, QuerySet
 
 from cwconnect.core.bulk_sql import insert
-from polling.detection.changes import FORGOTTEN, UNREAD
-from polling.models import Absence, Health, KnownRecord
+from polling.detection.changes import CONTENT_UNKNOWN, UNREAD
+from polling.models import Health, MissingRecord, RecordSnapshot
 
-Standing = Absence.Standing
+Status = MissingRecord.Status
 SLICE = 5000
 
 
-def absences(poll_id: int, *standings: Absence.Standing) -> QuerySet[Absence]:
+def missing_records(poll_id: int, *statuses: MissingRecord.Status) -> QuerySet[MissingRecord]:
     """Give a poll's absences of these standings, all if none is named."""
-    rows = Absence.objects.filter(resource_poll_id=poll_id)
-    return rows.filter(standing__in=standings) if standings else rows
+    rows = MissingRecord.objects.filter(resource_poll_id=poll_id)
+    return rows.filter(status__in=statuses) if statuses else rows
 
 
 def counts(poll_id: int) -> dict[str, int]:
     """Give how many rows there are of each standing that has any."""
-    return dict(absences(poll_id).values_list("standing").annotate(n=Count("record_id")).order_by())
+    return dict(missing_records(poll_id).values_list("status").annotate(n=Count("record_id")).order_by())
 
 
 def calm_health(poll_id: int) -> Health:
     """Give the health of a poll that nothing is wrong with: held while deletes wait for a person."""
-    return Health.HELD if absences(poll_id, Standing.HELD).exists() else Health.HEALTHY
+    return Health.HELD if missing_records(poll_id, Status.HELD).exists() else Health.HEALTHY
 
 
 def calm_healths(poll_ids: Collection[int]) -> dict[int, Health]:
     """Give `calm_health` of many polls at once."""
-    holding = Absence.objects.filter(resource_poll_id__in=poll_ids, standing=Standing.HELD)
+    holding = MissingRecord.objects.filter(resource_poll_id__in=poll_ids, status=Status.HELD)
     held = set(holding.values_list("resource_poll_id", flat=True).distinct())
     return {poll_id: Health.HELD if poll_id in held else Health.HEALTHY for poll_id in poll_ids}
 
 
-def forget_unfinished(poll_id: int) -> None:
+def drop_unfinished(poll_id: int) -> None:
     """Forget what a sweep that was given up had found, before another begins."""
-    absences(poll_id, Standing.MISSED, Standing.BACK).delete()
+    missing_records(poll_id, Status.MISSED, Status.BACK).delete()
 
 
-def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None, mark: int) -> None:
+def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None, high_water_id: int) -> None:
     """Compare the ids of a page with the rows known from beyond `after` to `upto` (None: to the last one known).
 
     Known rows that the page lacks become absences, tombstones that it has are noted as back, and ids at or below the
@@ -55,31 +55,31 @@ def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None,
     """
     seen = set(ids)
     _seen_again(poll_id, ids, after=after, upto=upto)
-    unknown = {record_id for record_id in seen if record_id <= mark}
+    unknown = {record_id for record_id in seen if record_id <= high_water_id}
     for rows in _known_slices(poll_id, after, upto):
         unknown.difference_update(record_id for record_id, _, _ in rows)
         missed = [record_id for record_id, gone, _ in rows if not gone and record_id not in seen]
         back = [record_id for record_id, gone, digest in rows if _was_away(digest, gone=gone) and record_id in seen]
-        _note(poll_id, missed, Standing.MISSED)
-        _note(poll_id, back, Standing.BACK)
+        _note(poll_id, missed, Status.MISSED)
+        _note(poll_id, back, Status.BACK)
     met = [(poll_id, record_id, None, UNREAD, False) for record_id in sorted(unknown)]
-    insert(KnownRecord, ("resource_poll_id", "record_id", "stamp", "digest", "gone"), met)
+    insert(RecordSnapshot, ("resource_poll_id", "record_id", "stamp", "digest", "gone"), met)
 
 
 def _seen_again(poll_id: int, ids: Collection[int], *, after: int, upto: int | None) -> None:
-    rows = absences(poll_id).filter(record_id__gt=after)
+    rows = missing_records(poll_id).filter(record_id__gt=after)
     if upto is not None and rows.filter(record_id__lte=upto).exists():
-        rows.filter(record_id__in=list(ids)).exclude(standing=Standing.BACK).delete()
+        rows.filter(record_id__in=list(ids)).exclude(status=Status.BACK).delete()
 
 
 def _was_away(digest: bytes, *, gone: bool) -> bool:
     """Whether the row was told as deleted by a sweep: it has its tombstone, or was to be told once more."""
-    return digest == FORGOTTEN or (gone and digest == UNREAD)
+    return digest == CONTENT_UNKNOWN or (gone and digest == UNREAD)
 
 
 def _known_slices(poll_id: int, after: int, upto: int | None) -> Iterator[Sequence[tuple[int, bool, bytes]]]:
     """Give id, whether it is gone, and the digest, of at most 5,000 known rows at a time."""
-    rows = KnownRecord.objects.filter(resource_poll_id=poll_id).order_by("record_id")
+    rows = RecordSnapshot.objects.filter(resource_poll_id=poll_id).order_by("record_id")
     if upto is not None:
         rows = rows.filter(record_id__lte=upto)
     while True:
@@ -96,9 +96,9 @@ def _known_slices(poll_id: int, after: int, upto: int | None) -> Iterator[Sequen
         after = found[-1][0]
 
 
-def _note(poll_id: int, ids: Sequence[int], standing: Absence.Standing) -> None:
+def _note(poll_id: int, ids: Sequence[int], status: MissingRecord.Status) -> None:
     # One that is there already was held, released or dismissed at an earlier sweep, and stays what it is.
-    Absence.objects.bulk_create(
-        [Absence(resource_poll_id=poll_id, record_id=record_id, standing=standing) for record_id in ids],
+    MissingRecord.objects.bulk_create(
+        [MissingRecord(resource_poll_id=poll_id, record_id=record_id, status=status) for record_id in ids],
         ignore_conflicts=True,
     )

@@ -22,19 +22,19 @@ from django.utils import timezone
 from cwconnect.connectwise.client import Client, Page
 from cwconnect.connectwise.errors import BadAnswer, NotFound
 from polling.detection.changes import Watch
-from polling.detection.deletes.deletions import judge_absences, tell_deleted
+from polling.detection.deletes.deletions import judge_absences, record_deletes
 from polling.detection.deletes.missing_records import (
-    Standing,
-    absences,
+    Status,
     compare,
-    forget_unfinished,
+    drop_unfinished,
+    missing_records,
 )
 from polling.detection.jobs import LEASE, Job, more_notes
 from polling.detection.outcomes import fail_sweep, finish_sweep
 from polling.detection.reading import read_records
-from polling.detection.reads_by_id import lots, read_rows
+from polling.detection.reads_by_id import id_batches, read_rows
 from polling.detection.recording import Recorder
-from polling.models import Absence, PollRun, PollState
+from polling.models import MissingRecord, PollRun, PollState
 from polling.workers.leases import fence
 
 ROUND = 100
@@ -44,7 +44,7 @@ EVER = datetime.min.replace(tzinfo=UTC)
 Settle = Callable[[Any], bool]
 
 
-class WitnessGone(BadAnswer):
+class CanaryGone(BadAnswer):
     """The row that was to answer for the others is gone itself: nothing can be said about them."""
 
 
@@ -64,15 +64,15 @@ class Round:
 
 def next_round(poll_id: int) -> Round:
     """Give the next round: rows found again, then rows to be asked for by id, then those that a person released."""
-    if back := _ids(poll_id, Standing.BACK, ROUND):
+    if back := _ids(poll_id, Status.BACK, ROUND):
         return Round(back=back)
-    if missed := _ids(poll_id, Standing.MISSED, ROUND):
+    if missed := _ids(poll_id, Status.MISSED, ROUND):
         return Round(to_ask=missed)
-    return Round(gone=_ids(poll_id, Standing.RELEASED, RELEASED_AT_ONCE))
+    return Round(gone=_ids(poll_id, Status.RELEASED, RELEASED_AT_ONCE))
 
 
-def _ids(poll_id: int, standing: Standing, most: int) -> list[int]:
-    rows = absences(poll_id, standing).order_by("record_id")
+def _ids(poll_id: int, status: Status, most: int) -> list[int]:
+    rows = missing_records(poll_id, status).order_by("record_id")
     return list(rows.values_list("record_id", flat=True)[:most])
 
 
@@ -98,14 +98,14 @@ class SweepJob(Job):
         if self._round.back:
             self._settle = self._commit_back
             plan = self.plan
-            ids = self._round.back = list(next(iter(lots(plan, self._round.back, opening=EVER, filtered=False))))
+            ids = self._round.back = list(next(iter(id_batches(plan, self._round.back, opening=EVER, filtered=False))))
             return lambda: read_rows(client, plan, ids, opening=EVER, filtered=False)
         if self._round.to_ask:
             self._settle = self._note_answer
             record_id = self._round.to_ask[0]
             return lambda: _lives(client, path, record_id)
         self._settle = self._commit_round
-        return lambda: _witness(client, path, reached)
+        return lambda: _canary(client, path, reached)
 
     def commit(self, answer: Any) -> bool:
         """Write what a request brought; give whether the sweep goes on here and now."""
@@ -113,17 +113,17 @@ class SweepJob(Job):
 
     def fail(self, error: Exception) -> None:
         """Write that the sweep did not go on; without a witness it begins anew."""
-        if isinstance(error, WitnessGone):
+        if isinstance(error, CanaryGone):
             self.run.status, self.run.finished_at = PollRun.Status.FAILED, timezone.now()
         fail_sweep(self.state, self.token, self.run, error)
 
     def _commit_page(self, page: Page) -> bool:
         def write(run: PollRun, now: datetime) -> None:
             if run.page == 0:
-                forget_unfinished(self.poll.pk)
+                drop_unfinished(self.poll.pk)
             ids = [record["id"] for record in page.records]
             upto = None if page.is_last else page.last_id
-            compare(self.poll.pk, ids, after=run.reached_id, upto=upto, mark=self.poll.mark)
+            compare(self.poll.pk, ids, after=run.reached_id, upto=upto, high_water_id=self.poll.high_water_id)
             run.page += 1
             run.reached_id = max(run.reached_id, page.last_id)
             run.records += len(page.records)
@@ -140,13 +140,13 @@ class SweepJob(Job):
         """Tell rows that had been told as deleted and live."""
         nulls = self.instance.filter_nulls
         reading = read_records(page.records, self.plan, opening=EVER, closing=None, filter_nulls=nulls)
-        watch = Watch(self.since, self.poll.mark, self.plan.created_tolerance, self.plan.ignore_empty_changes)
+        watch = Watch(self.since, self.poll.high_water_id, self.plan.created_tolerance, self.plan.ignore_empty_changes)
 
         def write(run: PollRun, now: datetime) -> None:
             run.skipped += reading.skipped
             run.notes = more_notes(run.notes, reading.problems)
             run.events += Recorder(self.poll, self.plan, watch).record(reading, run, now=now, seen=page.date or now)
-            absences(self.poll.pk, Standing.BACK).filter(record_id__in=self._round.back).delete()
+            missing_records(self.poll.pk, Status.BACK).filter(record_id__in=self._round.back).delete()
 
         return self._write(write)
 
@@ -156,7 +156,7 @@ class SweepJob(Job):
         self._round.to_ask = rest
         if not lives:
             self._round.gone.append(record_id)
-        found = absences(self.poll.pk, Standing.MISSED).filter(record_id=record_id) if lives else None
+        found = missing_records(self.poll.pk, Status.MISSED).filter(record_id=record_id) if lives else None
         if found is not None and self._round.empty:
             return self._write(lambda run, now: _drop(found))
         with transaction.atomic():
@@ -165,12 +165,12 @@ class SweepJob(Job):
                 found.delete()
         return True
 
-    def _commit_round(self, witness: bool) -> bool:
-        if not witness:
-            raise WitnessGone("The row that was to answer for those missed is gone itself; the sweep begins anew.")
+    def _commit_round(self, canary: bool) -> bool:
+        if not canary:
+            raise CanaryGone("The row that was to answer for those missed is gone itself; the sweep begins anew.")
 
         def write(run: PollRun, now: datetime) -> None:
-            run.events += tell_deleted(self.poll, self.plan, run, self._round.gone, now=now, seen=now)
+            run.events += record_deletes(self.poll, self.plan, run, self._round.gone, now=now, seen=now)
 
         return self._write(write)
 
@@ -195,7 +195,7 @@ class SweepJob(Job):
         return not (ended or steps_aside)
 
 
-def _drop(rows: QuerySet[Absence]) -> None:
+def _drop(rows: QuerySet[MissingRecord]) -> None:
     rows.delete()
 
 
@@ -209,7 +209,7 @@ def _lives(client: Client, path: str, record_id: int) -> bool:
     return True
 
 
-def _witness(client: Client, path: str, record_id: int) -> bool:
+def _canary(client: Client, path: str, record_id: int) -> bool:
     """Ask for a row that the list named last; where it named none, the list must still be empty."""
     if record_id:
         return _lives(client, path, record_id)

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from cwconnect.connectwise.client import Page
-from cwconnect.core.bulk_sql import insert_new, moment, update
+from cwconnect.core.bulk_sql import db_timestamp, insert_new, update
 from polling.detection.deletes.missing_records import calm_healths
 from polling.detection.outcomes import next_cursor, next_poll
 from polling.detection.polls.runs import PollJob
@@ -72,9 +72,9 @@ def _free(
         (
             *(None, None, 0, ""),
             health[job.key],
-            moment(now),
-            moment(next_cursor(job.state, run)),
-            moment(next_poll(job.state, due[job.key], job.started_at, now)),
+            db_timestamp(now),
+            db_timestamp(next_cursor(job.state, run)),
+            db_timestamp(next_poll(job.state, due[job.key], job.started_at, now)),
             job.key,
         )
         for job, run in zip(jobs, runs, strict=True)

@@ -119,7 +119,7 @@ class PollJob(Job):
         since = min([self.since, *(clock for clock in clocks if clock is not None)])
         if run.kind == PollRun.Kind.BACKFILL and run.opening is not None:
             since = min(since, run.opening)
-        return Watch(since, self.poll.mark, self.plan.created_tolerance, self.plan.ignore_empty_changes)
+        return Watch(since, self.poll.high_water_id, self.plan.created_tolerance, self.plan.ignore_empty_changes)
 
     def fail(self, error: Exception) -> None:
         """Write that the run did not go on."""

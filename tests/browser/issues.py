@@ -19,12 +19,12 @@ from instances.models import Instance, Membership, Organization, Role
 from polling.alerts import delivery_alerts
 from polling.delivery.pausing import pause_delivery
 from polling.models import (
-    Absence,
     Alert,
     DeliveryAttempt,
     DeliveryState,
     Event,
     Health,
+    MissingRecord,
     Notification,
     PollRun,
     PollState,
@@ -87,8 +87,8 @@ def _paths_of_admin(person: User) -> list[str]:
 def _hold(instance: Instance) -> None:
     poll = instance.resource_polls.get()
     PollState.objects.filter(pk=poll.pk).update(health=Health.HELD)
-    Absence.objects.bulk_create(
-        Absence(resource_poll=poll, record_id=number, standing=Absence.Standing.HELD) for number in range(1, 48)
+    MissingRecord.objects.bulk_create(
+        MissingRecord(resource_poll=poll, record_id=number, status=MissingRecord.Status.HELD) for number in range(1, 48)
     )
 
 
