@@ -33,7 +33,7 @@ def is_first_start_code(given: str) -> bool:
 
 @transaction.atomic
 def create_first_account(*, username: str, password: str, organization_name: str) -> User:
-    """Make the first account: administrator of the service and operator of its organization. ConflictError if one exists."""
+    """Make the first account: administrator, and operator of its organization. ConflictError if there is one."""
     if account_exists():
         raise ConflictError("An account exists already. Sign in with it; further ones are made in the admin.")
     account = User.objects.create_superuser(username=username, password=password)

@@ -106,8 +106,8 @@ class Instance(models.Model):
 class ResourcePoll(models.Model):
     """One resource of an instance to poll: how (the wire's configuration), and from when on.
 
-    `since` (ConnectWise's clock) and `high_water_id` (the largest id) are taken when watching begins; without a `since` it
-    has not begun yet.
+    `since` (ConnectWise's clock) and `high_water_id` (the largest id) are taken when watching begins; without a `since`
+    it has not begun yet.
     """
 
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="resource_polls")

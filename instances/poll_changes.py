@@ -19,7 +19,8 @@ _HUB = re.compile(r"(?P<hub>(?:/elements/api-v2)?/hubs/[^/?]+/)[^?]*(?P<query>\?
 def change_poll(poll: ResourcePoll, *, patch: Mapping[str, Any], enabled: bool | None) -> ResourcePoll:
     """Merge `patch` into a poll's configuration (RFC 7396: null removes), and switch it on or off; None leaves it.
 
-    Refusal for what can't be used, ConnectWiseRefusedError where ConnectWise has to be asked and refuses, ConflictError.
+    DomainError for what can't be used, ConnectWiseRefusedError where ConnectWise has to be asked and refuses,
+    ConflictError.
     """
     merged = merge_patch(poll.configuration, patch)
     switched = poll.enabled if enabled is None else enabled

@@ -85,8 +85,8 @@ def change_instance(
     """Make an instance what is wanted, at once; None leaves name or tags as they are.
 
     New credentials are proven first, marks are taken for what begins to be watched. `from_now` names resources that
-    begin anew, if they are watched: what changed before is never told. Raises ConnectWiseRefusedError, or ConflictError when the
-    instance has changed in the meantime; then everything stays as it was.
+    begin anew, if they are watched: what changed before is never told. Raises ConnectWiseRefusedError, or ConflictError
+    when the instance has changed in the meantime; then everything stays as it was.
     """
     stored, read_at = config_of(instance), instance.updated_at
     polls = {poll.name: poll for poll in instance.resource_polls.all()}

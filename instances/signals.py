@@ -3,7 +3,8 @@
 from django.dispatch import Signal
 
 # Sent inside the transaction that created or changed an instance or its resource polls. Arguments: `instance`;
-# `begun`: ids of resource polls whose watching begins (anew) with the `since` and `high_water_id` they hold, so that what was
+# `begun`: ids of resource polls whose watching begins (anew) with the `since` and `high_water_id` they hold, so that
+# what was
 # known of them is forgotten; `reset`: ids of those whose open run must be abandoned, their cursor kept.
 watching_changed = Signal()
 

@@ -5,8 +5,8 @@ every time; here it is 3 to 20. Statements run on Django's connection, inside th
 and columns as the models do. SQLite gets one prepared statement and many rows; PostgreSQL a COPY where all are new,
 else one statement over arrays.
 
-Rows are given as the database takes them: bytes and text ready, times by `db_timestamp`, JSON as text. No default, signal or
-validation of a model comes into it, so every column without a default of the database's must be named.
+Rows are given as the database takes them: bytes and text ready, times by `db_timestamp`, JSON as text. No default,
+signal or validation of a model comes into it, so every column without a default of the database's must be named.
 """
 
 from __future__ import annotations

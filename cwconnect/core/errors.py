@@ -36,7 +36,7 @@ _AWAY = (OperationalError, InterfaceError)  # gone, full, locked for too long; w
 _AWAY_SECONDS = "10"
 
 
-class DomainError(Exception):  # noqa: N818  # not a fault: an answer
+class DomainError(Exception):  # not a fault: an answer
     """A request that the rules refuse; the message is a sentence for the caller, `provider_message` ConnectWise's."""
 
     status = 400

@@ -1,8 +1,8 @@
 """The outbound door: every request that leaves the service passes it. Imports no Django.
 
-It connects to public addresses and opened networks only, and to the very address it judged; keeps connect, read
-and total time limits and a size limit; follows no redirect; takes nothing from the environment.
-`outbound_client` sends, `connections` holds the sockets and pools, `addresses` judges, `headers` merges, `errors` names failures.
+It connects to public addresses and opened networks only, and to the very address it judged; keeps connect, read and
+total time limits and a size limit; follows no redirect; takes nothing from the environment. `client` sends,
+`connections` holds the sockets and pools, `addresses` judges, `headers` merges, `errors` names failures.
 """
 
 from cwconnect.outbound.addresses import AddressPolicy

@@ -47,7 +47,7 @@ class InstanceConfig:
 
 @dataclass(frozen=True)
 class Key:
-    """One wire key: the field of `InstanceConfig` it fills, its type in the catalogue, its reader, its words for people."""
+    """One wire key: the field of `InstanceConfig` it fills, its catalogue type, its reader, its words for people."""
 
     name: str
     field: str

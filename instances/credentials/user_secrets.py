@@ -25,7 +25,7 @@ def create_user(organization: Organization, name: str) -> tuple[ApiUser, str]:
 
 
 def revoke_user(user: ApiUser) -> None:
-    """Remove an API user: its secret answers 401 from now on. ConflictError for the last one, which would lock all out."""
+    """Remove an API user: its secret answers 401 from now on. ConflictError for the last, which would lock all out."""
     with transaction.atomic():
         Organization.objects.select_for_update().get(pk=user.organization_id)
         others = ApiUser.objects.filter(organization=user.organization_id, secret_hash__isnull=False)

@@ -164,7 +164,7 @@ class MissingRecord(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.MISSED)
 
     class Meta:
-        indexes = [models.Index(fields=["resource_poll", "status", "record_id"], name="absence_by_standing")]
+        indexes = [models.Index(fields=["resource_poll", "status", "record_id"], name="missing_by_status")]
 
     def __str__(self) -> str:
         return f"record {self.record_id}: {self.status}"

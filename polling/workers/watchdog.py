@@ -52,8 +52,8 @@ class Watchdog:
 
     It is frozen if neither its workers showed life nor its heartbeat was answered for `stale` seconds. Each by itself
     has an innocent cause (another machine took the heartbeats; every worker is busy for a while), so that one alone
-    counts only after `stale_in_part` seconds. `repair_clock_skew` sees to it that no time of a clock that was ahead holds
-    anything up.
+    counts only after `stale_in_part` seconds. `repair_clock_skew` sees to it that no time of a clock that was ahead
+    holds anything up.
     """
 
     name: str

@@ -66,7 +66,7 @@ def serve(base_url: str) -> None:
 
     instance = Tenants().watch(base_url, detectDeletes=True)
     PollState.objects.update(next_poll_at=None)
-    before = _size("polling_knownrecord")
+    before = _size("polling_recordsnapshot")
     for what in ("baseline", "5 deleted", "a fifth deleted"):
         with Stopwatch() as watch:
             PollState.objects.update(next_sweep_at=timezone.now())
@@ -82,7 +82,7 @@ def serve(base_url: str) -> None:
         if what != "a fifth deleted":
             sys.stdin.readline()
     count = RecordSnapshot.objects.count()
-    sys.stdout.write(f"  known by id alone: {(_size('polling_knownrecord') - before) / count:.0f} bytes a row\n")
+    sys.stdout.write(f"  known by id alone: {(_size('polling_recordsnapshot') - before) / count:.0f} bytes a row\n")
     _read_all(instance.pk)
 
 
@@ -100,7 +100,7 @@ def _read_all(instance_id: int) -> None:
     plan, client = plan_of(poll.name, poll.configuration), client_for(instance)
     RecordSnapshot.objects.all().delete()
     _vacuum()
-    empty, after_id, count = _size("polling_knownrecord"), 0, 0
+    empty, after_id, count = _size("polling_recordsnapshot"), 0, 0
     while not (page := client.page(plan.hub.path, {}, after_id=after_id)).is_last:
         stamps = {record["id"]: plan.updated.read(record) for record in page.records}
         rows = [
@@ -114,8 +114,8 @@ def _read_all(instance_id: int) -> None:
         ]
         remember(poll.pk, rows)
         after_id, count = page.last_id, count + len(rows)
-    narrow = (_size("polling_knownrecord") - empty) / count
-    bodies = _size("polling_knownbody") / count
+    narrow = (_size("polling_recordsnapshot") - empty) / count
+    bodies = _size("polling_snapshotbody") / count
     sys.stdout.write(f"  read: {narrow:.0f} bytes a row, and {bodies:.0f} for the text where it is kept\n")
 
 
@@ -139,7 +139,7 @@ def _vacuum() -> None:
     from django.db import connection
 
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM FULL polling_knownrecord" if connection.vendor == "postgresql" else "VACUUM")
+        cursor.execute("VACUUM FULL polling_recordsnapshot" if connection.vendor == "postgresql" else "VACUUM")
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def test_a_decision_locks_the_poll_before_its_rows_as_a_sweep_does(
     with CaptureQueriesContext(connection) as captured:
         decide(held.state)
     tables = [found[1] for query in captured if (found := re.search(r'(?:UPDATE|FROM) "(polling_\w+)"', query["sql"]))]
-    assert tables.index("polling_pollstate", 1) < tables.index("polling_absence")
+    assert tables.index("polling_pollstate", 1) < tables.index("polling_missingrecord")
 
 
 def test_a_sweep_asked_for_while_one_runs_follows_it(held: World) -> None:

@@ -85,7 +85,7 @@ def test_there_are_no_more_turns_than_threads() -> None:
 
 
 def test_a_turn_is_over_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polling.delivery.adaptive_limits.TURN_SECONDS", -1)
+    monkeypatch.setattr("polling.delivery.adaptive_limits.BATCH_SECONDS", -1)
     batch = Batch(1, HOST)
     batch.note(delivered=True)
     assert not batch.over

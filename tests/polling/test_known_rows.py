@@ -36,8 +36,8 @@ def test_a_known_row_is_narrow_and_its_text_stands_apart(watched: World) -> None
     text = record_text(record).decode()
     rows = [NewSnapshot(number, 1_500_000_000, digest(record), text) for number in range(1, 5001)]
     remember(watched.state.pk, rows)
-    assert _bytes("polling_knownrecord") / 5000 < WIDEST
-    assert _bytes("polling_knownbody") / 5000 > len(text)
+    assert _bytes("polling_recordsnapshot") / 5000 < WIDEST
+    assert _bytes("polling_snapshotbody") / 5000 > len(text)
 
 
 def _bytes(table: str) -> int:
