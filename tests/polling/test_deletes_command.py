@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from polling.models import Health
+from polling.models import Health, PollRun, PollState, Site
 from tests.polling.conftest import World
 from tests.polling.sweeping import delete, watch_deletes
 
@@ -68,3 +70,36 @@ def test_a_person_decides_in_the_admin(world: World, admin_client: Any) -> None:
     assert "1 sweep is due now" in page.content.decode()
     page = admin_client.post(url, chosen | {"action": "dismiss_held_deletes"}, follow=True)
     assert "0 deletes are dismissed" in page.content.decode()
+
+
+def test_what_is_asked_for_begins_after_it_was_asked(world: World) -> None:
+    watch_deletes(world)
+    delete(world, 5)
+    world.store.fail_next(1, status=500, path="/company/contacts/5")
+    with pytest.raises(CommandError, match="500"):
+        run(world, "--sweep")
+    delete(world, 2)  # the open sweep has passed it
+
+    assert "2 events" in run(world, "--sweep")
+    assert world.told() == [("DELETED", "2"), ("DELETED", "5")]
+    assert PollRun.objects.filter(status=PollRun.Status.ABANDONED).count() == 1
+
+
+def test_while_connectwise_refuses_the_login_it_says_so_and_ends(world: World) -> None:
+    watch_deletes(world)
+    world.store.set_keys("OTHER", "KEYS")
+    world.poll()
+    assert world.state.health == Health.UNAUTHORIZED
+
+    with pytest.raises(CommandError, match="Incorrect public/private key"):
+        run(world, "--sweep")
+
+
+@pytest.mark.parametrize("command", ["poll", "deletes"])
+def test_a_long_pause_that_connectwise_asked_for_is_said(world: World, command: str) -> None:
+    watch_deletes(world)
+    until = timezone.now() + timedelta(hours=1)
+    Site.objects.create(key=PollState.objects.get().site, blocked_until=until)
+
+    with pytest.raises(CommandError, match=f"a pause until {until:%Y-%m-%d %H:%M:%S} UTC"):
+        call_command(command, world.instance.pk, *(["--sweep"] if command == "deletes" else []), verbosity=0)

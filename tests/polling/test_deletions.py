@@ -9,6 +9,7 @@ import orjson
 import pytest
 from django.utils import timezone
 
+from cwconnect.sandbox.store import SeenRequest
 from polling.detection.deletes.deletions import is_mass_delete
 from polling.detection.deletes.missing_records import Status
 from polling.detection.deletes.sweeps import SweepJob
@@ -307,3 +308,59 @@ def _claimed(world: World) -> SweepJob:
     token, keys = claim(PollState.objects.all(), [world.state.pk], now=timezone.now(), length=LEASE)
     assert keys == [world.state.pk]
     return SweepJob(PollState.objects.select_related("resource_poll__instance__organization").get(pk=keys[0]), token)
+
+
+@pytest.mark.parametrize(("status", "words"), [(403, "security permission"), (400, "invalid"), (405, "Fault on order")])
+def test_a_refusal_of_one_id_concerns_that_record_alone(world: World, status: int, words: str) -> None:
+    watch_deletes(world)
+    delete(world, 5, 7, 9)
+    world.store.fail_next(1, status=status, path="/company/contacts/7")
+
+    run = sweep(world)
+
+    assert world.told() == [("DELETED", "5"), ("DELETED", "9")]
+    assert (run.status, run.error) == (PollRun.Status.COMPLETE, "")
+    assert "Record 7 may be gone" in run.notes
+    assert words in run.notes
+    assert (world.state.health, world.state.sweep_failures) == (Health.HEALTHY, 0)
+    sweep(world)
+    assert world.told() == [("DELETED", "7")]
+
+
+@pytest.mark.parametrize("status", [500, 404])  # a 404 that does not say which record is missing
+def test_a_fault_at_one_id_is_tried_again_before_it_counts_as_the_records_own(world: World, status: int) -> None:
+    watch_deletes(world)
+    delete(world, 5, 7)
+    world.store.fail_next(3, status=status, path="/company/contacts/5")
+
+    first, second = sweep(world).status, sweep(world).status
+    assert (first, second, world.told()) == (PollRun.Status.OPEN, PollRun.Status.OPEN, [])
+    assert sweep(world).status == PollRun.Status.COMPLETE
+    assert world.told() == [("DELETED", "7")]
+
+
+def test_a_refusal_of_the_row_that_answers_for_the_others_blocks_nothing(world: World) -> None:
+    watch_deletes(world)
+    delete(world, 5)
+    world.store.fail_next(1, status=403, path="/company/contacts/30")
+
+    assert sweep(world).status == PollRun.Status.COMPLETE
+    assert world.told() == [("DELETED", "5")]
+
+
+def test_a_role_lost_between_the_ids_and_the_questions_tells_nothing(world: World) -> None:
+    watch_deletes(world)
+    delete(world, 5)
+    world.store.fail_next(1, status=403, path="/company/contacts/5")
+    world.store.fail_next(1, status=403, path="/company/contacts/30")
+
+    def lose_the_role(request: SeenRequest) -> None:
+        if request.path.endswith("/30"):
+            world.store.hide("contacts", range(1, 31))
+
+    world.store.on_request(lose_the_role)
+
+    run = sweep(world)
+
+    assert (run.status, world.told()) == (PollRun.Status.OPEN, [])
+    assert "403" in run.error

@@ -13,13 +13,9 @@ _NO_ROOM = ("migrations", "formats")  # what Django finds by name and nothing im
 def test_every_module_is_in_the_one_contract_over_all_rooms() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layered,) = [contract for contract in contracts if contract["type"] == "layers"]
-    rooms = tuple(capacity.strip() for layer in layered["layers"] for capacity in layer.split("|"))
+    rooms = tuple(room.strip() for layer in layered["layers"] for room in layer.split("|"))
 
-    without = [
-        name
-        for name in _modules()
-        if not any(name == capacity or name.startswith(f"{capacity}.") for capacity in rooms)
-    ]
+    without = [name for name in _modules() if not any(name == room or name.startswith(f"{room}.") for room in rooms)]
 
     assert without == []
     assert "ignore_imports" not in layered

@@ -105,8 +105,17 @@ def _last_known(poll: ResourcePoll, plan: Plan, ids: Sequence[int]) -> list[tupl
 
 
 def sweep_now(states: QuerySet[PollState]) -> int:
-    """Make these polls' sweeps due at once, those without deletes to look for and those paused excepted."""
-    return states.filter(LOOKS_FOR_DELETES).exclude(PAUSED).update(next_sweep_at=timezone.now())
+    """Make these polls' sweeps due at once, those without deletes to look for and those paused excepted; give how many.
+
+    What is asked for begins after it was asked: a sweep that has begun is abandoned, for the ids that it has read may
+    have been deleted since.
+    """
+    asked = states.filter(LOOKS_FOR_DELETES).exclude(PAUSED)
+    with transaction.atomic():
+        keys = list(asked.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
+        begun = PollRun.objects.filter(resource_poll_id__in=keys, kind=PollRun.Kind.SWEEP, status=PollRun.Status.OPEN)
+        begun.update(status=PollRun.Status.ABANDONED, finished_at=timezone.now())
+        return PollState.objects.filter(pk__in=keys).update(next_sweep_at=timezone.now())
 
 
 def held_deletes(poll: ResourcePoll) -> QuerySet[RecordSnapshot]:
@@ -134,7 +143,7 @@ def _decide(state: PollState, decision: Status) -> int:
         PollRun.objects.filter(resource_poll_id=state.pk).exclude(held=[]).update(held=[])
         row.filter(health=Health.HELD).update(health=calm_health(state.pk))
         if decision == Status.RELEASED and count:
-            row.exclude(Q(health=Health.PAUSED) | Q(next_sweep_at=None)).update(next_sweep_at=timezone.now())
+            sweep_now(row.exclude(next_sweep_at=None))
         poll = state.resource_poll
         details = {"decision": decision.value, "rows": count}
         audit.record(Action.DECIDE_DELETES, poll, organization=poll.instance.organization, details=details)

@@ -3,7 +3,9 @@
 A sweep ignores the poll's filter. It is a run like a poll's: fenced by the same lease, resumed at the page committed.
 Once all ids are read it goes on in rounds: rows found again are read and told; what was missed is asked for by its id;
 last in each round a row known to live is asked for, since a role that was lost in between makes every id a 404. Only
-then the round's deletes are told. After each page and round a poll that has come due goes first.
+then the round's deletes are recorded. A refusal of one id concerns that record alone, if the row known to live still
+answers: it is noted on the run, and the next sweep asks again. After each page and round a poll that has come due goes
+first.
 
 Requests: one for each page and for each absence, and one for each round of a hundred.
 """
@@ -20,7 +22,15 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.client import Client, Page
-from cwconnect.connectwise.errors import BadAnswer, NotFound
+from cwconnect.connectwise.errors import (
+    AddressNotAllowed,
+    BadAnswer,
+    ConnectWiseError,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+    Unreachable,
+)
 from polling.detection.changes import Watch
 from polling.detection.deletes.deletions import judge_absences, record_deletes
 from polling.detection.deletes.missing_records import (
@@ -41,6 +51,9 @@ ROUND = 100
 RELEASED_AT_ONCE = 1000
 EVER = datetime.min.replace(tzinfo=UTC)
 
+PATIENT_TRIES = 2  # so often a fault that may pass by itself stops the sweep, before it counts as the record's own
+_OF_THE_SITE = (Unauthorized, RateLimited, Unreachable, AddressNotAllowed)
+
 Settle = Callable[[Any], bool]
 
 
@@ -55,11 +68,12 @@ class Round:
     back: list[int] = field(default_factory=list)
     to_ask: list[int] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
+    refused: dict[int, ConnectWiseError] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
         """Whether nothing is left."""
-        return not (self.back or self.to_ask or self.gone)
+        return not (self.back or self.to_ask or self.gone or self.refused)
 
 
 def next_round(poll_id: int) -> Round:
@@ -102,8 +116,8 @@ class SweepJob(Job):
             return lambda: read_rows(client, plan, ids, opening=EVER, filtered=False)
         if self._round.to_ask:
             self._settle = self._note_answer
-            record_id = self._round.to_ask[0]
-            return lambda: _lives(client, path, record_id)
+            record_id, patient = self._round.to_ask[0], self.state.sweep_failures < PATIENT_TRIES
+            return lambda: _ask(client, path, record_id, patient=patient)
         self._settle = self._commit_round
         return lambda: _canary(client, path, reached)
 
@@ -150,13 +164,15 @@ class SweepJob(Job):
 
         return self._write(write)
 
-    def _note_answer(self, lives: bool) -> bool:
+    def _note_answer(self, answer: bool | ConnectWiseError) -> bool:
         """Note what ConnectWise said of one id; the lease is renewed, since a round can take long."""
         record_id, *rest = self._round.to_ask
         self._round.to_ask = rest
-        if not lives:
+        if isinstance(answer, ConnectWiseError):
+            self._round.refused[record_id] = answer
+        elif not answer:
             self._round.gone.append(record_id)
-        found = missing_records(self.poll.pk, Status.MISSED).filter(record_id=record_id) if lives else None
+        found = missing_records(self.poll.pk, Status.MISSED).filter(record_id=record_id) if answer is True else None
         if found is not None and self._round.empty:
             return self._write(lambda run, now: _drop(found))
         with transaction.atomic():
@@ -168,8 +184,12 @@ class SweepJob(Job):
     def _commit_round(self, canary: bool) -> bool:
         if not canary:
             raise CanaryGone("The row that was to answer for those missed is gone itself; the sweep begins anew.")
+        refused = self._round.refused
+        notes = [f"Record {number} may be gone; asked for it, {error}" for number, error in refused.items()]
 
         def write(run: PollRun, now: datetime) -> None:
+            run.notes = more_notes(run.notes, notes)
+            missing_records(self.poll.pk, Status.MISSED).filter(record_id__in=refused).delete()
             run.events += record_deletes(self.poll, self.plan, run, self._round.gone, now=now, seen=now)
 
         return self._write(write)
@@ -199,6 +219,21 @@ def _drop(rows: QuerySet[MissingRecord]) -> None:
     rows.delete()
 
 
+def _ask(client: Client, path: str, record_id: int, *, patient: bool) -> bool | ConnectWiseError:
+    """Ask if a record lives; a refusal that concerns this record alone is an answer too.
+
+    Raised is what concerns the site, and while `patient` also what may pass by itself or be said of a moved site.
+    """
+    try:
+        return _lives(client, path, record_id)
+    except _OF_THE_SITE:
+        raise
+    except ConnectWiseError as error:
+        if patient and (error.retryable or isinstance(error, NotFound)):
+            raise
+        return error
+
+
 def _lives(client: Client, path: str, record_id: int) -> bool:
     try:
         client.get(path, record_id)
@@ -210,7 +245,15 @@ def _lives(client: Client, path: str, record_id: int) -> bool:
 
 
 def _canary(client: Client, path: str, record_id: int) -> bool:
-    """Ask for a row that the list named last; where it named none, the list must still be empty."""
-    if record_id:
-        return _lives(client, path, record_id)
-    return client.page(path, {"fields": "id"}, page_size=1).is_last
+    """Ask for a row that the list named last; where it named none, the list must still be empty.
+
+    Where that one row is refused by its id, the list is asked for it: it is the list's rows that are missed.
+    """
+    if not record_id:
+        return client.page(path, {"fields": "id"}, page_size=1).is_last
+    answer = _ask(client, path, record_id, patient=True)
+    if isinstance(answer, bool):
+        return answer
+    if not client.page(path, {"fields": "id", "conditions": f"id = {record_id}"}).records:
+        raise answer
+    return True

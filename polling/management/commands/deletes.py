@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from argparse import ArgumentParser
 from typing import Any
 
@@ -21,6 +20,7 @@ from polling.detection.deletes.deletions import (
 from polling.detection.jobs import Job
 from polling.detection.poll_loop import sweep_these
 from polling.management.arguments import chosen_instances
+from polling.management.waiting import work_until_done
 from polling.models import PollRun, PollState
 
 SHOWN = 20
@@ -96,9 +96,7 @@ def _sweep(states: list[PollState], display: Progress) -> None:
     polls = PollState.objects.filter(pk__in=keys)
     if not sweep_now(polls):
         raise CommandError("Nothing is swept there: the instance is paused, or detectDeletes is off.")
-    while polls.filter(next_sweep_at__lte=timezone.now()).exists():
-        if not sweep_these(keys, report=report):
-            time.sleep(0.5)  # a worker holds the lease, or ConnectWise asked for a pause
+    work_until_done(lambda: polls.filter(next_sweep_at__lte=timezone.now()), lambda: sweep_these(keys, report=report))
 
 
 def _chosen(instance_id: int, resource: str | None) -> list[PollState]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from argparse import ArgumentParser
 from typing import Any
 
@@ -16,6 +15,7 @@ from polling.detection.jobs import Job
 from polling.detection.poll_loop import poll_these
 from polling.detection.polls.backfill import request_backfill
 from polling.management.arguments import chosen_instances, read_time
+from polling.management.waiting import work_until_done
 from polling.models import PollRun, PollState
 from polling.workers.due import make_due
 
@@ -66,9 +66,9 @@ class Foreground:
         keys = [state.pk for state in self._states]
         polls = PollState.objects.filter(pk__in=keys)
         make_due(polls)
-        while polls.filter(next_poll_at__lte=timezone.now()).exists():
-            if not poll_these(keys, report=self._report):
-                time.sleep(0.5)  # a worker holds the lease, or ConnectWise asked for a pause
+        work_until_done(
+            lambda: polls.filter(next_poll_at__lte=timezone.now()), lambda: poll_these(keys, report=self._report)
+        )
 
     def _report(self, job: Job, run: PollRun) -> None:
         done = f"{counted(run.page, 'page')}, {counted(run.records, 'record')}, {counted(run.events, 'event')}"
