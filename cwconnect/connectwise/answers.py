@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,16 +10,32 @@ from typing import Any
 
 import orjson
 
+from cwconnect.connectwise.json_lists import (
+    LARGEST_ID,
+    JsonError,
+    Mended,
+    Unreadable,
+    as_utf8,
+    parse_elements,
+    parse_text,
+)
+
+__all__ = [
+    "JsonError",
+    "Listing",
+    "Page",
+    "Record",
+    "TooManyValuesError",
+    "make_page",
+    "parse_json",
+    "parse_list",
+    "read_date",
+]
+
 Record = dict[str, Any]
 MOST_VALUES = 2_000_000  # a page of 1,000 records has some 300,000
 _STRUCTURE = (b",", b"[", b"{")  # one at least for each value; those within texts count too
 _SURELY_FEW = MOST_VALUES  # bytes
-_LARGEST_ID = 2**63 - 1
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-class JsonError(ValueError):
-    """A text that is no JSON, or nested too deeply."""
 
 
 class TooManyValuesError(JsonError):
@@ -32,15 +46,16 @@ class TooManyValuesError(JsonError):
 class Page:
     """One page of a list, read forward by id.
 
-    `records` can all be written as JSON again and carry an integer `id`. `skipped` says in words which elements
-    had to be left out. `last_id` is where the next page begins; `date` is ConnectWise's clock (aware, UTC), or
-    None. A page without any element is the last one.
+    `records` can all be written as JSON again and carry an integer `id`. `skipped` says in words which elements had to
+    be left out, `notes` which were read although they are no clean JSON. `last_id` is where the next page begins;
+    `date` is ConnectWise's clock (aware, UTC), or None. A page without any element is the last one.
     """
 
     records: list[Record]
     date: datetime | None
     last_id: int
     skipped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def is_last(self) -> bool:
@@ -63,12 +78,32 @@ def parse_json(body: bytes) -> Any:
     than two million. Of a key given twice the last value counts, as everywhere. Half a surrogate pair, which JSON can
     write and no database stores, becomes U+FFFD, so that one odd name does not hold up a resource.
     """
-    if len(body) > _SURELY_FEW and sum(map(body.count, _STRUCTURE)) > MOST_VALUES:
-        raise TooManyValuesError(f"It holds more than {MOST_VALUES:,} values.")
+    _check_size(body)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        return _parse_leniently(body)
+        try:
+            return parse_text(as_utf8(body).decode())
+        except UnicodeDecodeError as error:
+            raise JsonError(f"It is no UTF-8: {error.reason}.") from None
+
+
+def parse_list(body: bytes) -> Any:
+    """Read JSON as `parse_json` does; in a list, elements that are no clean JSON become `Mended` or `Unreadable`.
+
+    Of `null`, which some sites send for an empty page, comes an empty list.
+    """
+    _check_size(body)
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return parse_elements(body)
+    return [] if found is None else found
+
+
+def _check_size(body: bytes) -> None:
+    if len(body) > _SURELY_FEW and sum(map(body.count, _STRUCTURE)) > MOST_VALUES:
+        raise TooManyValuesError(f"It holds more than {MOST_VALUES:,} values.")
 
 
 def read_date(header: str | None) -> datetime | None:
@@ -87,56 +122,42 @@ def make_page(elements: list[Any], *, after_id: int, date: datetime | None) -> P
     not lead on from `after_id`: its ids go back, or no element has one. Reading on from such a page would skip rows or
     never end.
     """
-    records, skipped, last_id = [], [], after_id
+    records, skipped, notes, last_id = [], [], [], after_id
     for element in elements:
-        reason = _missing_id(element)
-        if reason is None:
-            if element["id"] < last_id:
-                raise ValueError(f"id {element['id']} follows {last_id}; the list is not in the order of its ids.")
-            reason = _unstorable(element) if element["id"] > last_id else f"record {last_id} stands there again"
-            last_id = element["id"]
-        if reason is None:
-            records.append(element)
+        record = element.value if isinstance(element, Mended) else element
+        record_id, reason = _identify(record)
+        if record_id is not None:
+            if record_id < last_id:
+                raise ValueError(f"id {record_id} follows {last_id}; the list is not in the order of its ids.")
+            if record_id == last_id:
+                reason = f"record {last_id} stands there again"
+            last_id = record_id
+        if reason is None and (reason := _unstorable(record)) is None:
+            records.append(record)
+            notes += (
+                [f"record {record_id} is no clean JSON, and was read all the same"] if record is not element else []
+            )
         else:
             skipped.append(reason)
     if elements and last_id == after_id:
         raise ValueError(f"no element of the page has a usable id: {skipped[0]}")
-    return Page(records=records, date=date, last_id=last_id, skipped=skipped)
+    return Page(records=records, date=date, last_id=last_id, skipped=skipped, notes=notes)
 
 
-def _parse_leniently(body: bytes) -> Any:
-    try:
-        return _repaired(json.loads(body, parse_constant=_refuse, parse_float=_finite))
-    except (ValueError, RecursionError) as error:
-        raise JsonError(f"It is no JSON that can be read: {str(error)[:100]}") from None
-
-
-def _refuse(name: str) -> None:
-    raise JsonError(f"{name} is no JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise JsonError("a number is too large")
-    return value
-
-
-def _repaired(value: Any) -> Any:
-    if isinstance(value, str):
-        return _LONE_SURROGATE.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_repaired(item) for item in value]
-    if isinstance(value, dict):
-        return {_repaired(key): _repaired(item) for key, item in value.items()}
-    return value
+def _identify(element: Any) -> tuple[int | None, str | None]:
+    """Return an element's id, if it has a usable one, and why it can't be used, if so."""
+    if isinstance(element, Unreadable):
+        name = "a record without an id" if element.record_id is None else f"record {element.record_id}"
+        return element.record_id, f"{name} can't be read: {element.reason}"
+    reason = _missing_id(element)
+    return (element["id"], None) if reason is None else (None, reason)
 
 
 def _missing_id(element: Any) -> str | None:
     if not isinstance(element, dict):
         return f"an element is no object: {str(element)[:80]}"
     number = element.get("id")
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= _LARGEST_ID:
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= LARGEST_ID:
         return f"a record has no usable integer id: {str(number)[:80]}"
     return None
 

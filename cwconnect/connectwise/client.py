@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from cwconnect.connectwise.answers import (
     TooManyValuesError,
     make_page,
     parse_json,
+    parse_list,
     read_date,
 )
 from cwconnect.connectwise.credentials import Credentials
@@ -27,16 +28,19 @@ from cwconnect.connectwise.errors import (
     AddressNotAllowed,
     BadAnswer,
     ConnectWiseError,
+    NotFound,
     Rejected,
     Unreachable,
     error_from,
     words_of,
 )
 from cwconnect.connectwise.iso8601 import read_iso
+from cwconnect.connectwise.json_lists import Mended, Unreadable
 
 __all__ = ["LARGEST_PAGE", "LONGEST_URL", "Client", "Listing", "Page", "Record", "encode_query"]
 
 LARGEST_PAGE = 1000
+NO_CONTENT = 204
 LONGEST_URL = 2000  # connectwise.md: "Keep a URL under 2,000 characters"
 _PATH = re.compile(r"(/[A-Za-z0-9_-]+)+")
 _SAFE = "/:,()*'!="  # legal in a query as they stand; a URL is short, and each escape costs three characters
@@ -94,7 +98,10 @@ class Client:
     def list(self, path: str, params: Mapping[str, str]) -> Listing:
         """Read one page of a list as asked for (`page`, `pageSize`, `orderBy`), for a reader who wants no more."""
         reply = self._get(path, params)
-        records = [element for element in self._list_of(reply) if isinstance(element, dict)]
+        elements = [element.value if isinstance(element, Mended) else element for element in self._list_of(reply)]
+        if broken := next((element for element in elements if isinstance(element, Unreadable)), None):
+            raise BadAnswer(f"A record ({broken.record_id or 'its id too'}) of {path} can't be read: {broken.reason}")
+        records = [element for element in elements if isinstance(element, dict)]
         return Listing(records, _next_params(reply), read_date(reply.headers.get("Date")))
 
     def newest_id(self, path: str) -> tuple[int, datetime | None]:
@@ -123,6 +130,16 @@ class Client:
     def get(self, path: str, record_id: int) -> Record:
         """Read one record; raises `NotFound` with `of_record` if ConnectWise says that it does not exist."""
         return self._object_of(self._get(f"{path}/{record_id}", {}, by_id=True))
+
+    def exists(self, path: str, record_id: int) -> bool:
+        """Ask if a record exists, whatever may be said of it; raises what `get` raises for any other answer."""
+        try:
+            self._get(f"{path}/{record_id}", {}, by_id=True)
+        except NotFound as error:
+            if error.of_record:
+                return False
+            raise
+        return True
 
     def count(self, path: str, conditions: str | None = None) -> int:
         """Count a list's records."""
@@ -178,7 +195,7 @@ class Client:
         return error
 
     def _list_of(self, reply: outbound.Reply) -> Elements:
-        body = self._json_of(reply)
+        body = [] if reply.status == NO_CONTENT else self._json_of(reply, parse_list)
         if not isinstance(body, list):
             raise self._bad(reply, "no list of records")
         return body
@@ -189,9 +206,9 @@ class Client:
             raise self._bad(reply, "no record")
         return body
 
-    def _json_of(self, reply: outbound.Reply) -> Any:
+    def _json_of(self, reply: outbound.Reply, parse: Callable[[bytes], Any] = parse_json) -> Any:
         try:
-            return parse_json(reply.body)
+            return parse(reply.body)
         except TooManyValuesError as error:
             raise BadAnswer(f"ConnectWise's answer can't be used: {error} A smaller pageSize helps.") from None
         except JsonError:

@@ -97,7 +97,7 @@ class RowRepair(Claimed):
         run.reached_id = last
         run.records += len(page.records)
         run.skipped += reading.skipped + len(page.skipped)
-        run.notes = more_notes(run.notes, [*page.skipped, *reading.problems])
+        run.notes = more_notes(run.notes, [*page.skipped, *page.notes, *reading.problems])
         known = self._known([read.seen.record_id for read in reading.records])
         recorder = Recorder(self.poll, self.plan, watch)
         run.events += recorder.record(reading, run, now=now, seen=page.date or now, known=known)

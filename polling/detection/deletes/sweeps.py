@@ -119,7 +119,8 @@ class SweepJob(Job):
             record_id, patient = self._round.to_ask[0], self.state.sweep_failures < PATIENT_TRIES
             return lambda: _ask(client, path, record_id, patient=patient)
         self._settle = self._commit_round
-        return lambda: _canary(client, path, reached)
+        patient = self.state.sweep_failures < PATIENT_TRIES
+        return lambda: _canary(client, path, reached, patient=patient)
 
     def commit(self, answer: Any) -> bool:
         """Write what a request brought; give whether the sweep goes on here and now."""
@@ -142,7 +143,7 @@ class SweepJob(Job):
             run.reached_id = max(run.reached_id, page.last_id)
             run.records += len(page.records)
             run.skipped += len(page.skipped)
-            run.notes = more_notes(run.notes, page.skipped)
+            run.notes = more_notes(run.notes, [*page.skipped, *page.notes])
             if page.is_last:
                 run.listed_at = page.date or now
                 run.held = judge_absences(self.poll.pk, anyone_left=run.reached_id > 0)
@@ -219,39 +220,32 @@ def _drop(rows: QuerySet[MissingRecord]) -> None:
     rows.delete()
 
 
-def _ask(client: Client, path: str, record_id: int, *, patient: bool) -> bool | ConnectWiseError:
+def _ask(client: Client, path: str, record_id: int, *, patient: bool, whole: bool = False) -> bool | ConnectWiseError:
     """Ask if a record lives; a refusal that concerns this record alone is an answer too.
 
-    Raised is what concerns the site, and while `patient` also what may pass by itself or be said of a moved site.
+    Raised is what concerns the site, and while `patient` also what may pass by itself or be said of a moved site. A
+    record that can't be read lives as well, unless it is wanted `whole`.
     """
     try:
-        return _lives(client, path, record_id)
+        return client.get(path, record_id) is not None if whole else client.exists(path, record_id)
     except _OF_THE_SITE:
         raise
     except ConnectWiseError as error:
+        if isinstance(error, NotFound) and error.of_record:
+            return False
         if patient and (error.retryable or isinstance(error, NotFound)):
             raise
         return error
 
 
-def _lives(client: Client, path: str, record_id: int) -> bool:
-    try:
-        client.get(path, record_id)
-    except NotFound as error:
-        if error.of_record:
-            return False
-        raise
-    return True
-
-
-def _canary(client: Client, path: str, record_id: int) -> bool:
+def _canary(client: Client, path: str, record_id: int, *, patient: bool) -> bool:
     """Ask for a row that the list named last; where it named none, the list must still be empty.
 
     Where that one row is refused by its id, the list is asked for it: it is the list's rows that are missed.
     """
     if not record_id:
         return client.page(path, {"fields": "id"}, page_size=1).is_last
-    answer = _ask(client, path, record_id, patient=True)
+    answer = _ask(client, path, record_id, patient=patient, whole=True)
     if isinstance(answer, bool):
         return answer
     if not client.page(path, {"fields": "id", "conditions": f"id = {record_id}"}).records:

@@ -110,7 +110,7 @@ class PollJob(Job):
         run.reached_id = max(run.reached_id, page.last_id)
         run.records += len(page.records)
         run.skipped += reading.skipped + len(page.skipped)
-        run.notes = more_notes(run.notes, [*page.skipped, *reading.problems])
+        run.notes = more_notes(run.notes, [*page.skipped, *page.notes, *reading.problems])
         return run
 
     def _watch(self, run: PollRun) -> Watch:
