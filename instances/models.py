@@ -116,6 +116,9 @@ class ResourcePoll(models.Model):
     enabled = models.BooleanField(default=True)
     since = models.DateTimeField(null=True, blank=True)
     high_water_id = models.BigIntegerField(default=0)
+    missing_fields = models.JSONField(
+        default=list, blank=True, help_text="Keys of the configuration that name a field which no record read has."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["instance", "name"], name="resource_poll_once_per_instance")]

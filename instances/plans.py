@@ -7,10 +7,12 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from cwconnect.connectwise.hub_url import HubUrl, field_value
-from cwconnect.connectwise.java_dates import DatePattern
+from cwconnect.connectwise.java_dates import DatePattern, read_iso
 
 LOOK_BACK = timedelta(seconds=300)
+AHEAD = timedelta(hours=1)  # that our clock may be behind ConnectWise's: a stamp beyond it is an error of one record
 COMPANIES = "/company/companies"
+OWN_STAMP = "_info.lastUpdated"  # where ConnectWise itself writes the stamp that its conditions go by
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,17 @@ class DateField:
         if value is None or value == "":
             return None
         return self.pattern.parse(str(value), self.zone)
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """When a record was updated; None where nothing says so.
+
+    `problem` goes on after "Record 17": what is the matter with the configured field; blank if it gave the stamp.
+    """
+
+    at: datetime | None
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,18 @@ class Plan:
         """Give the fields (dotted) that the poll reads of each record, whatever the URL's `fields` say."""
         created = (self.created.field,) if self.created else ()
         flag = ("deletedFlag",) if self.honours_deleted_flag else ()
-        return (self.id_field, self.updated.field, *created, *flag)
+        return (self.id_field, self.updated.field, OWN_STAMP, *created, *flag)
+
+    def stamp(self, record: dict[str, Any]) -> Stamp:
+        """Read a record's update stamp: the configured field's, else ConnectWise's own, `_info.lastUpdated`.
+
+        A field that no record has, or that holds no date, must not make old records look unchanged.
+        """
+        try:
+            at, problem = self.updated.read(record), f" has no {self.updated.field}"
+        except ValueError as error:
+            at, problem = None, f": {self.updated.field} can't be read as a date ({error})"
+        return Stamp(at) if at is not None else Stamp(_own_stamp(record), problem)
 
     def opening(self, cursor: datetime) -> datetime:
         """Give the start of the window that follows `cursor`: never less than the look-back before it.
@@ -65,3 +89,11 @@ class Plan:
         A row can become visible late, behind the cursor, and stamps are whole seconds: see the design's *The window*.
         """
         return cursor - max(self.poll_delay, LOOK_BACK) - timedelta(seconds=1)
+
+
+def _own_stamp(record: dict[str, Any]) -> datetime | None:
+    value = field_value(record, OWN_STAMP)
+    try:
+        return read_iso(value) if isinstance(value, str) else None
+    except ValueError:
+        return None

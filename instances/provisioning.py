@@ -1,55 +1,34 @@
 """Create and change instances: prove the credentials, take the marks, then store, all or nothing.
 
 ConnectWise is asked before the transaction begins and never inside one. Whatever is refused leaves everything as it
-was. Where watching begins (the design): one read per resource, newest id first, gives the mark, and ConnectWise's
-`Date` gives `since`. For a site that sends no usable Date the newest stamp of the list stands for its clock.
+was. Where watching begins, `watch_starts` says. It goes on from there through every change of the configuration of the
+same list.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
 from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
-from cwconnect.connectwise.client import Client
-from cwconnect.connectwise.errors import ConnectWiseError, Forbidden, Unauthorized
-from cwconnect.core.errors import ConflictError, DomainError
+from cwconnect.core.errors import ConflictError
 from instances import audit
 from instances.audit import Action
-from instances.configuration.config_keys import POLLS, InstanceConfig
-from instances.configuration.polls import plan_of
+from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.wire import config_of
-from instances.connections import client_for, make_credentials
 from instances.credentials.signature_keys import OVERLAP, replace_key
 from instances.models import ApiUser, Instance, Organization, ResourcePoll
 from instances.secrets import Secret, hash_token, new_token
 from instances.signals import instance_deleted, watching_changed
+from instances.watch_starts import WatchStart, begins, look_again, read_watch_starts
 
 _COLUMNS = ("base_url", "company", "client_id", "filter_nulls", "events_enabled", "callback_url", "basic_username")
 _SECRET_COLUMNS = ("public_key", "private_key", "signature_key", "basic_password")
-BEFORE_ALL = datetime(2000, 1, 1, tzinfo=UTC)  # since when an empty list without a clock is watched: no row is older
-_NO_CLIENT_ID = (
-    " No clientId was sent: set connectwise.clientID on the instance, or CWCONNECT_CONNECTWISE_CLIENT_ID for all."
-)
-
-
-class ConnectWiseRefusedError(DomainError):
-    """ConnectWise did not accept what was asked for, so nothing was stored; `provider_message` has its words."""
-
-
-@dataclass(frozen=True)
-class WatchStart:
-    """Where watching of a resource begins: the largest id there is, and ConnectWise's time."""
-
-    newest_id: int
-    since: datetime
 
 
 def create_instance(
@@ -59,7 +38,7 @@ def create_instance(
 
     Raises ConnectWiseRefusedError, with nothing stored, when ConnectWise refuses the credentials or a resource.
     """
-    starts = _begin(config, [poll for poll in config.polls if _begins(None, config, poll)])
+    starts = read_watch_starts(config, [poll for poll in config.polls if begins(None, config, poll)])
     token = new_token()
     instance = Instance(
         organization=organization, created_by=user, name=name, tags=list(tags), token_hash=hash_token(token)
@@ -67,7 +46,7 @@ def create_instance(
     with transaction.atomic():
         _fill(instance, config, None)
         instance.save()
-        begun, _ = _write_polls(instance, config, {}, starts, list(starts))
+        begun, _ = _write_polls(instance, config, {}, starts, {})
         audit.record(Action.CREATE_INSTANCE, instance, organization=organization)
         watching_changed.send(Instance, instance=instance, begun=begun, reset=[])
         _read_whole(instance)
@@ -92,10 +71,10 @@ def change_instance(
     polls = {poll.name: poll for poll in instance.resource_polls.all()}
     moved = stored.site != config.site
     fresh = [
-        poll for poll in config.polls if _begins(polls.get(poll), config, poll, moved=moved, from_now=poll in from_now)
+        poll for poll in config.polls if begins(polls.get(poll), config, poll, moved=moved, from_now=poll in from_now)
     ]
-    shifted = [poll for poll in config.polls if poll not in fresh and _shifts(polls.get(poll), config, poll)]
-    starts = _begin(config, fresh + shifted, must_prove=stored.connection != config.connection)
+    starts = read_watch_starts(config, fresh, must_prove=stored.connection != config.connection)
+    looked = look_again(polls, config, [poll for poll in config.polls if poll in polls and poll not in fresh])
     with transaction.atomic():
         current = Instance.objects.select_for_update().filter(pk=instance.pk, updated_at=read_at).first()
         if current is None:
@@ -111,7 +90,7 @@ def change_instance(
             | named(instance, current)
             | ({"from_now": sorted(from_now)} if from_now else {}),
         )
-        begun, reset = _write_polls(current, config, polls, starts, fresh)
+        begun, reset = _write_polls(current, config, polls, starts, looked)
         watching_changed.send(Instance, instance=current, begun=begun, reset=reset)
         _read_whole(current)
     return current
@@ -184,82 +163,6 @@ def named(before: Instance, after: Instance) -> dict[str, Any]:
     }
 
 
-def _begins(
-    poll: ResourcePoll | None, config: InstanceConfig, name: str, *, moved: bool = False, from_now: bool = False
-) -> bool:
-    """Tell whether a resource's watching begins now, or anew: for another site, another resource by its path, or asked.
-
-    What is switched off is not asked for its mark: its role may be the reason.
-    """
-    watched = config.events_enabled and config.polls[name].get("enabled", True)
-    if poll is None or poll.since is None:
-        return watched
-    return moved or (from_now and watched) or _path(name, poll.configuration) != _path(name, config.polls[name])
-
-
-def _shifts(poll: ResourcePoll | None, config: InstanceConfig, name: str) -> bool:
-    """Tell whether a watched resource needs a new mark: its `url` or `idField` is another."""
-    if poll is None or poll.since is None:
-        return False
-    return any(poll.configuration.get(key) != config.polls[name].get(key) for key in ("url", "idField"))
-
-
-def _begin(config: InstanceConfig, names: Iterable[str], *, must_prove: bool = True) -> dict[str, WatchStart]:
-    """Take the marks of the named resources, which proves the credentials; without any, prove them if asked to."""
-    client = client_for(make_credentials(*config.connection))
-    starts = {name: _read_watch_start(client, config, name) for name in names}
-    if not starts and must_prove:
-        _prove(client, config)
-    return starts
-
-
-def _read_watch_start(client: Client, config: InstanceConfig, name: str) -> WatchStart:
-    path = _path(name, config.polls[name])
-    asked_at = timezone.now().replace(microsecond=0)
-    try:
-        newest_id, date = client.newest_id(path)
-        if date is None:
-            date = client.newest_stamp(path) if newest_id else BEFORE_ALL
-    except ConnectWiseError as error:
-        raise _refusal(error, config, name) from error
-    return WatchStart(newest_id, date or asked_at)
-
-
-def _prove(client: Client, config: InstanceConfig) -> None:
-    """Read one resource that the role may read; which one does not matter as long as nothing is watched."""
-    refusal: ConnectWiseRefusedError | None = None
-    for name, configuration in config.polls.items():
-        try:
-            client.newest_id(_path(name, configuration))
-        except Forbidden as error:
-            refusal = refusal or _refusal(error, config, name)
-        except ConnectWiseError as error:
-            raise _refusal(error, config, name) from error
-        else:
-            return
-    if refusal:
-        raise refusal
-
-
-def _refusal(error: ConnectWiseError, config: InstanceConfig, name: str) -> ConnectWiseRefusedError:
-    hint = "" if make_credentials(*config.connection).client_id else _NO_CLIENT_ID
-    if error.status is None:
-        return ConnectWiseRefusedError(f"Nothing was stored: {error.message}")
-    if isinstance(error, Forbidden):
-        message = (
-            f"{POLLS}.{name}: the security role of these keys may not read this resource; nothing was stored.{hint}"
-        )
-    elif isinstance(error, Unauthorized):
-        message = f"ConnectWise refuses the credentials (company, public.key, private.key); nothing was stored.{hint}"
-    else:
-        message = f"{POLLS}.{name}: ConnectWise could not be read; nothing was stored."
-    return ConnectWiseRefusedError(message, provider_message=error.message)
-
-
-def _path(name: str, configuration: Mapping[str, Any]) -> str:
-    return plan_of(name, configuration).hub.path
-
-
 def _fill(instance: Instance, config: InstanceConfig, stored: InstanceConfig | None) -> None:
     """Put the plain values into the row; a secret that is the same keeps its ciphertext."""
     for column in _COLUMNS:
@@ -279,14 +182,14 @@ def _fill(instance: Instance, config: InstanceConfig, stored: InstanceConfig | N
 
 
 def _write_poll(
-    poll: ResourcePoll, configuration: Mapping[str, Any], start: WatchStart | None, *, begins: bool
+    poll: ResourcePoll, configuration: Mapping[str, Any], start: WatchStart | None, missing: list[str] | None
 ) -> None:
     poll.configuration = {key: value for key, value in configuration.items() if key != "enabled"}
     poll.enabled = configuration.get("enabled", True)
-    columns = ["configuration", "enabled"]
+    poll.missing_fields = poll.missing_fields if missing is None else missing
+    columns = ["configuration", "enabled", "missing_fields"]
     if start is not None:
-        poll.high_water_id = start.newest_id
-        poll.since = start.since if begins else poll.since
+        poll.high_water_id, poll.since, poll.missing_fields = start.newest_id, start.since, start.missing
         columns += ["high_water_id", "since"]
     poll.save(update_fields=columns if poll.pk else None)
 
@@ -296,16 +199,19 @@ def _write_polls(
     config: InstanceConfig,
     polls: Mapping[str, ResourcePoll],
     starts: Mapping[str, WatchStart],
-    fresh: Sequence[str],
+    missing: Mapping[str, list[str]],
 ) -> tuple[list[int], list[int]]:
-    """Bring the rows to what is wanted; give the ids of those that begin, and of those whose open run is off."""
+    """Bring the rows to what is wanted; give the ids of those that begin, and of those whose open run is off.
+
+    `starts` are there of those that begin, `missing` of those whose fields are others than before.
+    """
     begun, reset = [], []
     instance.resource_polls.exclude(name__in=list(config.polls)).delete()
     for name, configuration in config.polls.items():
         poll = polls.get(name) or ResourcePoll(instance=instance, name=name)
         before = poll.configuration
-        _write_poll(poll, configuration, starts.get(name), begins=name in fresh)
-        if name in fresh:
+        _write_poll(poll, configuration, starts.get(name), missing.get(name))
+        if name in starts:
             begun.append(poll.pk)
         elif poll.configuration != before:
             reset.append(poll.pk)

@@ -48,7 +48,8 @@ class Page:
 
     `records` can all be written as JSON again and carry an integer `id`. `skipped` says in words which elements had to
     be left out, `notes` which were read although they are no clean JSON. `last_id` is where the next page begins;
-    `date` is ConnectWise's clock (aware, UTC), or None. A page without any element is the last one.
+    `date` is ConnectWise's clock (aware, UTC), or None. `ends`: the site says that no page follows. A page without any
+    element is the last one in any case.
     """
 
     records: list[Record]
@@ -56,10 +57,17 @@ class Page:
     last_id: int
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    ends: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no element at all."""
+        return not self.records and not self.skipped
 
     @property
     def is_last(self) -> bool:
-        return not self.records and not self.skipped
+        """Whether the list ends with it."""
+        return self.ends or self.is_empty
 
 
 @dataclass(frozen=True)
@@ -115,8 +123,8 @@ def read_date(header: str | None) -> datetime | None:
         return None
 
 
-def make_page(elements: list[Any], *, after_id: int, date: datetime | None) -> Page:
-    """Sort a list's elements into records and what must be skipped.
+def make_page(elements: list[Any], *, after_id: int, date: datetime | None, ends: bool = False) -> Page:
+    """Sort a list's elements into records and what must be skipped. `ends`: the site says that no page follows.
 
     A record that stands there twice in a row is taken once. Raises `ValueError`, with a sentence, for a page that does
     not lead on from `after_id`: its ids go back, or no element has one. Reading on from such a page would skip rows or
@@ -141,7 +149,7 @@ def make_page(elements: list[Any], *, after_id: int, date: datetime | None) -> P
             skipped.append(reason)
     if elements and last_id == after_id:
         raise ValueError(f"no element of the page has a usable id: {skipped[0]}")
-    return Page(records=records, date=date, last_id=last_id, skipped=skipped, notes=notes)
+    return Page(records=records, date=date, last_id=last_id, skipped=skipped, notes=notes, ends=ends)
 
 
 def _identify(element: Any) -> tuple[int | None, str | None]:

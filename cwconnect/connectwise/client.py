@@ -89,9 +89,11 @@ class Client:
         if after_id:
             query["pageId"] = str(after_id)
         reply = self._get(path, query, {"pagination-type": "forward-only"})
-        elements = self._list_of(reply)
+        elements, date = self._list_of(reply), read_date(reply.headers.get("Date"))
+        # Shorter than asked for may be a site's own cap: then it names a next page.
+        ends = len(elements) < int(query["pageSize"]) and _next_params(reply) is None
         try:
-            return make_page(elements, after_id=after_id, date=read_date(reply.headers.get("Date")))
+            return make_page(elements, after_id=after_id, date=date, ends=ends)
         except ValueError as error:
             raise BadAnswer(f"ConnectWise's page of {path} can't be used: {error}", status=reply.status) from None
 
@@ -106,20 +108,26 @@ class Client:
 
     def newest_id(self, path: str) -> tuple[int, datetime | None]:
         """Give the largest id of a list, 0 if it is empty, and ConnectWise's clock."""
-        params = {"orderBy": "id desc", "pageSize": "1", "fields": "id"}
-        reply = self._get(path, params)
+        page = self.newest(path)
+        return page.last_id, page.date
+
+    def newest(self, path: str, fields: str = "id") -> Page:
+        """Read the record of the largest id, with these fields of it, as a page of one; empty if the list is."""
+        reply = self._get(path, {"orderBy": "id desc", "pageSize": "1", "fields": fields})
         elements = self._list_of(reply)
-        date = read_date(reply.headers.get("Date"))
-        if not elements:
-            return 0, date
         try:
-            return make_page(elements[:1], after_id=0, date=date).last_id, date
+            return make_page(elements[:1], after_id=0, date=read_date(reply.headers.get("Date")))
         except ValueError as error:
             raise BadAnswer(f"The newest id of {path} can't be read: {error}", status=reply.status) from None
 
-    def newest_stamp(self, path: str) -> datetime | None:
-        """Give the newest `_info.lastUpdated` of a list; None if no record has one that can be read."""
-        params = {"orderBy": "lastUpdated desc", "pageSize": "1", "fields": "id,_info"}
+    def newest_stamp(self, path: str, *, latest: datetime) -> datetime | None:
+        """Give the newest `_info.lastUpdated` of a list up to `latest` (UTC); None if no record has one to be read."""
+        params = {
+            "conditions": f"lastUpdated <= [{latest:%Y-%m-%dT%H:%M:%SZ}]",
+            "orderBy": "lastUpdated desc",
+            "pageSize": "1",
+            "fields": "id,_info",
+        }
         for element in self._list_of(self._get(path, params)):
             info = element.get("_info") if isinstance(element, dict) else None
             if isinstance(info, dict) and isinstance(info.get("lastUpdated"), str):

@@ -18,7 +18,7 @@ from cwconnect.connectwise.catalogue import COMMON_FIELD_TYPES, find_resource, r
 from cwconnect.connectwise.ceql.conditions import WhereError, parse_where, to_conditions
 from cwconnect.connectwise.client import LARGEST_PAGE, LONGEST_URL, Client, encode_query
 from cwconnect.connectwise.hub_query import HubUrlError, split_url
-from cwconnect.connectwise.java_dates import PatternError, ZoneError, render_templates
+from cwconnect.connectwise.java_dates import PatternError, Template, ZoneError, render_templates, split_templates
 
 __all__ = ["HubUrl", "HubUrlError", "field_value", "read_page", "read_pages"]
 
@@ -67,6 +67,12 @@ class HubUrl:
         parsed.check(needed_fields=())
         return parsed
 
+    @property
+    def windowed(self) -> bool:
+        """Whether ConnectWise itself chooses by the window's opening: a template stands in what it is asked."""
+        texts = (self.where or "", *(text for _, text in self.extra))
+        return any(isinstance(part, Template) for text in texts for part in split_templates(text))
+
     def check(self, *, needed_fields: Sequence[str]) -> None:
         """Raise `HubUrlError` if a poll of it that reads these fields (dotted) can't be told to ConnectWise."""
         try:
@@ -111,8 +117,8 @@ def read_page(
 ) -> Page:
     """Read the page behind `after_id`, in the order of ids.
 
-    A list is complete only when a page comes whose `is_last` is true: an empty one. `page_size` goes before the
-    URL's own. Raises `ConnectWiseError`.
+    A list is complete only when a page comes whose `is_last` is true: a short one that names no next, or an empty one.
+    `page_size` goes before the URL's own. Raises `ConnectWiseError`.
     """
     params = hub_url.params(opening, needed_fields=needed_fields)
     size = page_size or hub_url.page_size or LARGEST_PAGE
@@ -128,7 +134,7 @@ def read_pages(
     page_size: int | None = None,
     needed_fields: Sequence[str] = (),
 ) -> Iterator[Page]:
-    """Read all pages from behind `after_id` on, one at a time; the empty last one is given too, for its date."""
+    """Read all pages from behind `after_id` on, one at a time; an empty last one is given too, for its date."""
     while True:
         page = read_page(
             client, hub_url, opening=opening, after_id=after_id, page_size=page_size, needed_fields=needed_fields

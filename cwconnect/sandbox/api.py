@@ -187,7 +187,8 @@ class _Call:
         host = self.store.link_host or self.request.headers.get("host", "127.0.0.1")
         forward = self.request.headers.get("pagination-type", "").lower() == "forward-only"
         params = {name.lower(): text for name, text in self.request.query}
-        return query.Ask(params, self.request.query, f"http://{host}{self.request.path}", forward)
+        url, store = f"http://{host}{self.request.path}", self.store
+        return query.Ask(params, self.request.query, url, forward, store.largest_page, store.send_links)
 
 
 def _writable(given: Record) -> Record:

@@ -14,8 +14,10 @@
 | clear_faults, clear_requests, reveal | – |
 | forbid, allow | list |
 | hide, show | list, ids |
+| conceal_stamps | list, ids, concealed (true unless said) |
 | set_keys | public, private |
-| settings | clock_offset, date_offset, send_date_header, link_host, requests_per_minute, changes_per_minute |
+| settings | clock_offset, date_offset, send_date_header, link_host, send_links |
+| settings | largest_page, requests_per_minute, changes_per_minute |
 
 Of the settings those given are set. Stamps are texts (`2018-07-31T19:39:46Z`); `visible_after` is a stamp or a number
 of seconds. What an operation can't do answers 400 with a `message`, a record or list that is not there 404.
@@ -37,7 +39,7 @@ PREFIX = "/_sandbox"
 _RENAMED = {"list": "list_name", "id": "record_id"}
 _OPERATIONS = (
     *("create", "change", "touch", "delete", "get", "ids", "reveal"),
-    *("forbid", "allow", "hide", "show", "set_keys"),
+    *("forbid", "allow", "hide", "show", "conceal_stamps", "set_keys"),
     *("fail_next", "clear_faults", "clear_requests"),
 )
 _STORE_SETTINGS: dict[str, tuple[type, ...]] = {
@@ -45,6 +47,8 @@ _STORE_SETTINGS: dict[str, tuple[type, ...]] = {
     "date_offset": (int, float),
     "send_date_header": (bool,),
     "link_host": (str, type(None)),
+    "send_links": (bool,),
+    "largest_page": (int,),
     "requests_per_minute": (int, type(None)),
 }
 

@@ -46,6 +46,10 @@ class Data:
         self.date_offset = 0.0
         """Seconds that the `Date` header is ahead of ConnectWise's clock."""
         self.send_date_header = True
+        self.send_links = True
+        """Whether a page that has a next one names it in `Link`."""
+        self.largest_page = 1000
+        """The rows that a page has at most, whatever is asked for."""
         self._clock = clock or (lambda: datetime.now(UTC))
         self._pending: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = count()

@@ -32,6 +32,8 @@ class Ask:
     spelled: tuple[tuple[str, str], ...]
     url: str
     forward_only: bool
+    largest_page: int = LARGEST_PAGE
+    links: bool = True
 
     def number(self, name: str, default: int) -> int:
         """Give a parameter that must be a whole number."""
@@ -41,15 +43,15 @@ class Ask:
         return int(text)
 
     def page_size(self) -> int:
-        """Give the rows a page has: 25 unless asked, 1000 at most, more is capped in silence."""
+        """Give the rows a page has: 25 unless asked; more than `largest_page` is capped in silence."""
         size = self.number("pagesize", PAGE_SIZE)
-        return PAGE_SIZE if size < 1 else min(size, LARGEST_PAGE)
+        return min(PAGE_SIZE if size < 1 else size, self.largest_page)
 
 
 def answer_list(table: Table, ask: Ask) -> Response:
     """Give one page of a list as ConnectWise does."""
     rows, links = _forward_page(table, ask) if ask.forward_only else _numbered_page(table, ask)
-    headers: Headers = (("Link", ", ".join(links)),) if links else ()
+    headers: Headers = (("Link", ", ".join(links)),) if links and ask.links else ()
     return Response(200, b"[" + b",".join(_bodies(table, rows, ask.params.get("fields", ""))) + b"]", headers)
 
 
@@ -149,12 +151,12 @@ def _rank(value: Any) -> tuple[int, Any]:
 
 def _bodies(table: Table, rows: Iterable[Row], fields: str) -> Iterable[bytes]:
     names = [name.strip().lower() for name in fields.split(",") if name.strip()]
-    if not names:
+    if not names and not table.unstamped:
         return (row.body for row in rows)
     if names == ["id"]:
         return (b'{"id":%d}' % row.id for row in rows)
     tree = _tree(names)
-    return (dumps(_project(table.record(row), tree)) for row in rows)
+    return (dumps(_project(table.shown(row), tree) if names else table.shown(row)) for row in rows)
 
 
 def _tree(names: list[str]) -> Tree:

@@ -88,6 +88,12 @@ class Store(Data):
             table = self.table(list_name)
             table.hidden -= table.hidden.copy() if ids is None else set(ids)
 
+    def conceal_stamps(self, list_name: str, ids: Iterable[int], *, concealed: bool = True) -> None:
+        """Leave `_info.lastUpdated` out of rows as shown, or show it again; conditions go by it all the same."""
+        with self.lock:
+            unstamped = self.table(list_name).unstamped
+            unstamped.update(ids) if concealed else unstamped.difference_update(ids)
+
     # -- faults ----------------------------------------------------------------------------------------------------
 
     def fail_next(

@@ -41,6 +41,8 @@ class Table:
         self.rows: list[Row] = []
         self.ids: list[int] = []
         self.hidden: set[int] = set()
+        self.unstamped: set[int] = set()
+        """Rows whose `_info.lastUpdated` no answer shows, though conditions go by it."""
         self.forbidden = False
         self.next_id = 1
         self.compiled: dict[str, Callable[[Row], bool | None]] = {}
@@ -105,6 +107,14 @@ class Table:
         if self._memo[0] is not row:
             self._memo = (row, row.body, loads(row.body))
         return self._memo[2]
+
+    def shown(self, row: Row) -> Record:
+        """Give a row parsed as answers show it: without its stamp, where that is concealed."""
+        record = self.record(row)
+        if row.id not in self.unstamped:
+            return record
+        info = record.get("_info") or {}
+        return record | {"_info": {key: value for key, value in info.items() if key != "lastUpdated"}}
 
     def visible(self, after: int | None = None) -> Iterable[Row]:
         """Give the rows that the role sees, by id, those above `after` if it is given."""

@@ -11,6 +11,7 @@ from cwconnect.core.errors import DomainError
 from instances.configuration import config_keys, wire
 from instances.configuration.values import ConfigurationError, json_object
 from instances.connector import ELEMENT, KEY
+from instances.missing_fields import warnings_of
 from instances.models import Instance
 
 _MOST_TAGS = 100
@@ -72,6 +73,7 @@ def _read_tags(data: Mapping[str, Any]) -> list[str] | None:
 def instance_body(instance: Instance, *, token: str | None = None) -> dict[str, Any]:
     """Give an instance as the contract shows it; with its token only where it was just made."""
     made = {"token": token} if token else {}
+    warnings = [f"{poll.name}: {words}" for poll in instance.resource_polls.all() for words in warnings_of(poll)]
     return {
         "id": instance.pk,
         "name": instance.name,
@@ -90,6 +92,7 @@ def instance_body(instance: Instance, *, token: str | None = None) -> dict[str, 
         "cachingEnabled": False,
         "externalAuthentication": "none",
         "user": {"id": instance.created_by_id},
+        **({"warnings": warnings} if warnings else {}),
     }
 
 

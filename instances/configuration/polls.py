@@ -25,9 +25,8 @@ from pydantic.alias_generators import to_camel
 from cwconnect.connectwise.catalogue import default_configuration, find_resource
 from cwconnect.connectwise.hub_url import HubUrl, HubUrlError
 from cwconnect.connectwise.java_dates import compile_pattern, parse_zone
-from instances.plans import DateField, Plan
+from instances.plans import OWN_STAMP, DateField, Plan
 
-UPDATED_FIELD = "_info.lastUpdated"
 UPDATED_FORMAT = "yyyy-MM-dd'T'HH:mm:ss'Z'"
 LARGEST_PAGE = 1000  # ConnectWise caps a larger pageSize silently
 _MONTH = 31 * 86400
@@ -77,7 +76,7 @@ class _Wire(BaseModel):
 class DatesConfiguration(_Wire):
     """Where a record holds its dates, and how they are written."""
 
-    updated_date_field: Name = UPDATED_FIELD
+    updated_date_field: Name = OWN_STAMP
     updated_date_format: Pattern = UPDATED_FORMAT
     updated_date_timezone: Zone = "UTC"
     created_date_field: Name | None = None

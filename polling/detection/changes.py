@@ -1,7 +1,8 @@
 """What kind of change a record is: CREATED, UPDATED, DELETED by its flag, or nothing new. Pure; the design's table.
 
 A row of which a sweep read the id alone counts as never seen: the poll that first reads it tells CREATED above the
-mark, UPDATED for a stamp from `since` on, and otherwise remembers it in silence.
+mark, UPDATED for a stamp from `since` on (or without a stamp, where ConnectWise's condition selected it), and otherwise
+remembers it in silence.
 
 Records compare by content: `_info` and `…_href` are left out at every depth (they change without the record changing),
 and null counts as absent (newer ConnectWise sites omit what older ones send as null).
@@ -63,12 +64,21 @@ class Seen:
 
 @dataclass(frozen=True)
 class Watch:
-    """From when on a resource is watched, and what its owner wants to hear."""
+    """From when on a resource is watched, and what its owner wants to hear.
+
+    `vouched`: ConnectWise's own condition chose what was read as changed in the window, so that a record without a
+    stamp is told; what is read whatever its stamp says nothing by being there.
+    """
 
     since: datetime
     high_water_id: int
     created_tolerance: timedelta = timedelta(0)
     ignore_empty_changes: bool = False
+    vouched: bool = True
+
+    def from_before(self, seen: Seen) -> bool:
+        """Whether a record that was never seen is taken to be as it was before watching began."""
+        return not self.vouched if seen.updated is None else seen.updated < self.since
 
 
 @dataclass(frozen=True)
@@ -112,12 +122,14 @@ def judge(seen: Seen, snapshot: Snapshot | None, watch: Watch) -> Verdict:
 def _judge_new(seen: Seen, watch: Watch) -> Verdict:
     if seen.record_id > watch.high_water_id:
         return Verdict("CREATED", remember=True)
-    if seen.updated is None or seen.updated < watch.since:
+    if watch.from_before(seen):
         return REMEMBER
-    created = seen.created is not None and (
-        seen.created >= watch.since or abs(seen.updated - seen.created) <= watch.created_tolerance
-    )
+    created = seen.created is not None and (seen.created >= watch.since or _at_once(seen, watch.created_tolerance))
     return Verdict("CREATED" if created else "UPDATED", remember=True)
+
+
+def _at_once(seen: Seen, tolerance: timedelta) -> bool:
+    return seen.updated is not None and seen.created is not None and abs(seen.updated - seen.created) <= tolerance
 
 
 def _judge_deleted(seen: Seen, snapshot: Snapshot | None, watch: Watch) -> Verdict:
@@ -127,7 +139,7 @@ def _judge_deleted(seen: Seen, snapshot: Snapshot | None, watch: Watch) -> Verdi
     if snapshot is None or snapshot.unread:
         if seen.record_id > watch.high_water_id:
             return SILENCE  # never told of, so there is nothing to take back; should it live again, it is CREATED
-        if seen.updated is None or seen.updated < watch.since:
+        if watch.from_before(seen):
             return TOMBSTONE
     return Verdict("DELETED", remember=True, gone=True)
 

@@ -13,10 +13,13 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.errors import ConnectWiseError
+from instances.plans import AHEAD
 from polling.detection.deletes.missing_records import calm_health
 from polling.detection.failures import RetryDecision, decide_retry
 from polling.models import Health, PollRun, PollState, Site
 from polling.workers.leases import fence
+
+FARTHEST = timedelta(days=1)
 
 
 def finish_run(state: PollState, token: str, run: PollRun, *, started_at: datetime) -> None:
@@ -79,12 +82,28 @@ def finish_sweep(state: PollState, token: str, *, next_at: datetime) -> None:
     calm.update(health=calm_health(state.pk))
 
 
+def latest_stamp(now: datetime) -> datetime:
+    """Return the latest stamp that can be ConnectWise's clock, by ours: one beyond it is an error of one record."""
+    return now + AHEAD
+
+
+def usable_date(date: datetime | None, now: datetime) -> datetime | None:
+    """Return ConnectWise's `Date` if it can be a clock; None if it is more than a day from ours.
+
+    A server that believes it is 1970 would have everything since then told as changed. Where it is our clock that is
+    wrong, the stamps move the cursor, or it stays: that costs rows, and loses none.
+    """
+    return date if date is not None and abs(date - now) <= FARTHEST else None
+
+
 def next_cursor(state: PollState, run: PollRun) -> datetime | None:
     """Give ConnectWise's clock when the run began; without it the newest stamp of its first page, or no move.
 
-    Of the first page alone, since what is edited behind the reader later on has a stamp after it. A clock that was set
-    back has left stamps behind the window that was read: the next one opens as far back as the run before it began.
-    How long ago that was is the one thing that our clock is asked, for no stamp tells it.
+    Of the first page alone, since what is edited behind the reader later on has a stamp after it. Our own clock is no
+    source, but bounds both (`usable_date`, `latest_stamp`): nobody vouches for what a single header or record says.
+
+    A clock that was set back has left stamps behind the window that was read: the next one opens as far back as the run
+    before it began. How long ago that was our clock is asked as well, for no stamp tells it.
     """
     cursor = state.cursor
     if run.first_date is None:

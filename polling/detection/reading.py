@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from cwconnect.connectwise.hub_url import field_value
-from instances.plans import DateField, Plan
+from instances.missing_fields import FieldsFound, fields_found
+from instances.plans import OWN_STAMP, Plan
 from polling.detection.changes import Seen, UnstorableError, digest, record_text
 
 LONGEST_OBJECT_ID = 200  # Event.object_id
@@ -36,6 +37,7 @@ class Reading:
     problems: list[str]
     skipped: int
     newest: datetime | None
+    fields: FieldsFound
 
 
 class UnusableError(ValueError):
@@ -49,19 +51,22 @@ def read_records(
     opening: datetime,
     closing: datetime | None,
     filter_nulls: bool,
+    latest: datetime | None = None,
 ) -> Reading:
     """Read a page. `opening` is the window's, `closing` ConnectWise's clock when the run began, if it is known.
 
     Records outside the window are dropped as the plan's filters say; one without a date is kept, compared by content.
+    `newest` of the reading is the newest stamp up to `latest`: one beyond it is a record's plain error.
     """
     usable: list[RecordRead] = []
     problems: list[str] = []
     skipped = 0
     newest: datetime | None = None
     for record in records:
-        updated = _date(record, plan.updated, problems)
+        updated = _updated(record, plan, problems)
         if updated is not None:
-            newest = updated if newest is None else max(newest, updated)
+            if latest is None or updated <= latest:
+                newest = updated if newest is None else max(newest, updated)
             if plan.filter_by_updated and updated < opening:
                 continue
             if plan.filter_by_current and closing is not None and updated > closing:
@@ -71,7 +76,7 @@ def read_records(
         except (UnusableError, UnstorableError) as error:
             skipped += 1
             problems.append(f"Record {record.get('id')} was left out: {error}.")
-    return Reading(usable, problems, skipped, newest)
+    return Reading(usable, problems, skipped, newest, fields_found(records, plan))
 
 
 def _read(
@@ -80,21 +85,23 @@ def _read(
     record_id = record["id"]
     if not -LARGEST_ID <= record_id <= LARGEST_ID:
         raise UnusableError("its id is beyond 64 bits")
-    created = _date(record, plan.created, problems, required=False) if plan.created else None
+    created = _created(record, plan, problems)
     deleted = plan.honours_deleted_flag and record.get("deletedFlag") is True
     seen = Seen(record_id, updated, created, digest(record), deleted)
     text = record_text(record, keep_nulls=not filter_nulls)
-    return RecordRead(seen, _object_id(record, plan.id_field), text, record)
+    return RecordRead(seen, _object_id(record, plan.id_field, problems), text, record)
 
 
-def _object_id(record: dict[str, Any], field: str) -> str:
+def _object_id(record: dict[str, Any], field: str, problems: list[str]) -> str:
+    """Give the configured field's text, else the id: a wrong `idField` must not keep changes from being told."""
     value = field_value(record, field)
-    if value is None or isinstance(value, dict | list):
-        raise UnusableError(f"it has no {field!r}, which is to be its objectId")
     text = object_id_of(value)
-    if text is None:
-        raise UnusableError(f"its {field!r} can't be an objectId: over {LONGEST_OBJECT_ID} characters, or a NUL in it")
-    return text
+    if text is not None:
+        return text
+    lacks = value is None or isinstance(value, dict | list)
+    why = "it has none" if lacks else f"it has over {LONGEST_OBJECT_ID} characters, or a NUL in it"
+    problems.append(f"Record {record['id']}: its id is its objectId in place of {field!r}: {why}.")
+    return str(record["id"])
 
 
 def object_id_of(value: object) -> str | None:
@@ -105,12 +112,23 @@ def object_id_of(value: object) -> str | None:
     return None if len(text) > LONGEST_OBJECT_ID or "\x00" in text else text
 
 
-def _date(record: dict[str, Any], field: DateField, problems: list[str], *, required: bool = True) -> datetime | None:
-    try:
-        value = field.read(record)
-    except ValueError as error:
-        problems.append(f"Record {record.get('id')}: {field.field} can't be read as a date ({error}).")
+def _updated(record: dict[str, Any], plan: Plan, problems: list[str]) -> datetime | None:
+    stamp = plan.stamp(record)
+    if stamp.problem:
+        instead = "it was compared by its content" if stamp.at is None else f"{OWN_STAMP} was taken in its place"
+        problems.append(f"Record {record.get('id')}{stamp.problem}; {instead}.")
+    return stamp.at
+
+
+def _created(record: dict[str, Any], plan: Plan, problems: list[str]) -> datetime | None:
+    """Read when the record was created; None also where the same field stands in for the updated one.
+
+    One field can't tell new from changed.
+    """
+    if plan.created is None or (plan.created.field == OWN_STAMP and plan.stamp(record).problem):
         return None
-    if value is None and required:
-        problems.append(f"Record {record.get('id')} has no {field.field}; it was compared by its content.")
-    return value
+    try:
+        return plan.created.read(record)
+    except ValueError as error:
+        problems.append(f"Record {record.get('id')}: {plan.created.field} can't be read as a date ({error}).")
+        return None

@@ -11,6 +11,7 @@ from datetime import datetime
 
 import orjson
 
+from instances.missing_fields import FieldsFound, still_missing
 from instances.models import ResourcePoll
 from instances.plans import Plan
 from polling.delivery.notifications import Change
@@ -24,6 +25,19 @@ from polling.detection.snapshots import (
     remember,
 )
 from polling.models import MissingRecord, PollRun
+
+
+def watch_of(poll: ResourcePoll, plan: Plan, since: datetime, *, vouched: bool) -> Watch:
+    """Give the watch by which a poll's records are judged; `vouched` as there."""
+    return Watch(since, poll.high_water_id, plan.created_tolerance, plan.ignore_empty_changes, vouched)
+
+
+def note_missing_fields(poll: ResourcePoll, found: FieldsFound) -> None:
+    """Keep which configured fields the records read do not have, where that is another answer than before."""
+    missing = still_missing(poll.missing_fields, found)
+    if missing != poll.missing_fields:
+        poll.missing_fields = missing
+        ResourcePoll.objects.filter(pk=poll.pk).update(missing_fields=missing)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Row:
     def missing(self) -> str:
         """Name the first rows that are missing."""
         found = self.finding
-        ids = sorted({*found.missed, *found.stale, *found.deleted}) if found else []
+        ids = sorted({*found.missed, *found.stale, *found.deleted, *found.undated}) if found else []
         return ", ".join(str(number) for number in ids[:_IDS]) + (", …" if len(ids) > _IDS else "")
 
     @property

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django import template
 
-from instances.models import Instance
+from instances.missing_fields import warnings_of
+from instances.models import Instance, ResourcePoll
 from polling.models import PollState
 from polling.reports.delivery_issues import delivery_issues
 from polling.reports.overview import state_of
@@ -24,3 +25,9 @@ def state_word(instance: Instance) -> str:
 def undelivered_count(instance: Instance) -> int:
     """Give how many of an instance's notifications have not arrived: one query."""
     return undelivered_of(instance=instance).count()
+
+
+@register.filter
+def warnings(poll: ResourcePoll) -> list[str]:
+    """Return a sentence for each field that a poll's configuration names and no record has: no query."""
+    return warnings_of(poll)

@@ -17,23 +17,28 @@ from cwconnect.connectwise.client import Client, Page, Record
 from instances.configuration.polls import plan_of
 from instances.connections import client_for
 from instances.models import ResourcePoll
-from instances.plans import Plan
-from polling.detection.changes import UNREAD, Snapshot
+from instances.plans import AHEAD, Plan
+from polling.detection.changes import UNREAD, Snapshot, UnstorableError, digest
 from polling.detection.reads_by_id import id_batches, read_rows
 from polling.detection.snapshots import read_snapshots
 from polling.models import Event, PollState
 from polling.verification.lost_deletes import find_gone
 
-STEPS = ("reached_id", "listed", "source", "coming", "deleted", "suspects", "missed", "stale")
+STEPS = ("reached_id", "listed", "source", "coming", "deleted", "suspects", "missed", "stale", "undated")
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a comparison needs of a row at the source; `flagged` as deleted, where that is asked for."""
+    """What a comparison needs of a row at the source; `flagged` as deleted, where that is asked for.
+
+    `stamp` is None where it has none to go by: none that can be read, or one from the future. `digest` is that of its
+    content, where the row was read as the poll reads it.
+    """
 
     record_id: int
     stamp: datetime | None
     flagged: bool
+    digest: bytes | None = None
 
 
 @dataclass
@@ -41,7 +46,9 @@ class Comparison:
     """Where the comparison stands. `cursor` is the poll's before the source was read, `now` when it was asked for.
 
     What is written from the cursor on is not the last good poll's to have seen. `suspects` are rows to be read again
-    through the filter, which the first reading ignores.
+    through the filter, which the first reading ignores: what looks missing, and each row without a stamp, of which
+    ConnectWise's condition and the content have to tell. `undated` are those of the latter that differ from what is
+    recorded: whether the last poll should have told of them or the next one will, nobody can know.
     """
 
     poll: ResourcePoll
@@ -55,6 +62,7 @@ class Comparison:
     suspects: list[int] = field(default_factory=list)
     missed: list[int] = field(default_factory=list)
     stale: list[int] = field(default_factory=list)
+    undated: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.plan: Plan = plan_of(self.poll.name, self.poll.configuration)
@@ -72,7 +80,7 @@ class Comparison:
     def resume(cls, poll: ResourcePoll, now: datetime, kept: Mapping[str, Any]) -> Comparison:
         """Go on from what `kept()` gave."""
         cursor = kept["cursor"] and datetime.fromisoformat(kept["cursor"])
-        return cls(poll, now, cursor, **{name: kept[name] for name in STEPS})
+        return cls(poll, now, cursor, **{name: kept[name] for name in STEPS if name in kept})
 
     def kept(self) -> dict[str, Any]:
         """Give where it stands, as JSON."""
@@ -94,15 +102,18 @@ class Comparison:
     def take(self, page: Page) -> None:
         """Take what the request brought. What is known is read after it, so is never older than it."""
         rows = [self._row(record) for record in page.records]
-        faults, coming = self._look(rows)
+        known = read_snapshots(self.poll.pk, [row.record_id for row in rows])
+        faults, coming = self._look(rows, known)
+        undated = [row for row in rows if row.stamp is None and row.record_id not in faults]
         if self.listed:
             self.suspects = self.suspects[len(self._batch) :]
             self.missed += [record_id for record_id, is_stale in faults.items() if not is_stale]
             self.stale += [record_id for record_id, is_stale in faults.items() if is_stale]
+            self.undated += [row.record_id for row in undated if self._differs(row, known.get(row.record_id))]
             return
         self.source += len(rows)
         self.coming += coming
-        self.suspects += sorted(faults)
+        self.suspects += sorted({*faults, *(row.record_id for row in undated)})
         self._note_gone(page, rows)
         self.reached_id, self.listed = max(self.reached_id, page.last_id), page.is_last
 
@@ -111,6 +122,14 @@ class Comparison:
         """The members to ask for: id, `_info`, where the poll's stamp is, and the flag of deleted companies."""
         flag = ("deletedFlag",) if self.plan.honours_deleted_flag else ()
         return ",".join(dict.fromkeys(("id", "_info", self.plan.updated.field.split(".")[0], *flag)))
+
+    def _differs(self, row: Row, known: Snapshot | None) -> bool:
+        """Whether a row without a stamp, selected by the poll's filter, is another than the one recorded."""
+        if known is None or known.unread:
+            return self.plan.hub.windowed and not row.flagged
+        if known.gone:
+            return known.digest != UNREAD and not row.flagged
+        return row.digest is not None and row.digest[0] == known.digest[0] and row.digest != known.digest
 
     def _note_gone(self, page: Page, rows: Sequence[Row]) -> None:
         """Note what is recorded of rows that the page lacks."""
@@ -129,16 +148,14 @@ class Comparison:
         return max(since, self.now - timedelta(days=settings.RETENTION_DAYS))
 
     def _row(self, record: Record) -> Row:
-        try:
-            stamp = self.plan.updated.read(record)
-        except ValueError:
-            stamp = None  # the poll compares such a row by its content, and says so on its run
+        stamp = self.plan.stamp(record).at
+        if stamp is not None and stamp > self.now + AHEAD:
+            stamp = None
         flagged = self.plan.honours_deleted_flag and record.get("deletedFlag") is True
-        return Row(record["id"], stamp, flagged)
+        return Row(record["id"], stamp, flagged, _digest(record) if self.listed else None)
 
-    def _look(self, rows: Sequence[Row]) -> tuple[dict[int, bool], int]:
+    def _look(self, rows: Sequence[Row], known: Mapping[int, Snapshot]) -> tuple[dict[int, bool], int]:
         """Give what is wrong with these rows (True: stale, False: missed), and how many the next run will tell."""
-        known = read_snapshots(self.poll.pk, [row.record_id for row in rows])
         faults: dict[int, bool] = {}
         coming = set()
         for row in rows:
@@ -177,3 +194,10 @@ class Comparison:
         log = Event.objects.filter(resource_poll=self.poll, record_id__in=told).values_list("record_id", "occurred_at")
         there = {(record_id, int(at.timestamp())) for record_id, at in log}
         return {record_id for record_id, stamp in told.items() if (record_id, stamp) not in there}
+
+
+def _digest(record: Record) -> bytes | None:
+    try:
+        return digest(record)
+    except UnstorableError:
+        return None  # the poll leaves it out as well, and says so on its run

@@ -22,12 +22,12 @@ from instances.plans import Plan
 from polling.delivery.notifications import Change, batches, notification_of
 from polling.delivery.pausing import rearm, release_delivery
 from polling.delivery.replay.replays import Selection
-from polling.detection.changes import CONTENT_UNKNOWN, Snapshot, Watch, digest
+from polling.detection.changes import CONTENT_UNKNOWN, Snapshot, digest
 from polling.detection.deletes.sweeps import EVER
 from polling.detection.jobs import LEASE, Claimed, more_notes
 from polling.detection.reading import read_records
 from polling.detection.reads_by_id import id_batches, read_rows
-from polling.detection.recording import Recorder
+from polling.detection.recording import Recorder, watch_of
 from polling.detection.snapshots import read_snapshots
 from polling.models import DeliveryState, Event, Notification, PollRun, PollState, Replay
 from polling.verification.lost_deletes import lost_among, revive
@@ -41,7 +41,7 @@ Replayer = Callable[[Instance, Selection, datetime], Replay]
 
 def rows_to_read(finding: Finding) -> Sequence[int]:
     """Give the rows that have to be read again, by id."""
-    return sorted({*finding.missed, *finding.stale})
+    return sorted({*finding.missed, *finding.stale, *finding.undated})
 
 
 def revive_lost(state: PollState, token: str, finding: Finding) -> None:
@@ -90,7 +90,7 @@ class RowRepair(Claimed):
         now = timezone.now()
         nulls = self.instance.filter_nulls
         reading = read_records(page.records, self.plan, opening=EVER, closing=None, filter_nulls=nulls)
-        watch = Watch(self.since, self.poll.high_water_id, self.plan.created_tolerance, self.plan.ignore_empty_changes)
+        watch = watch_of(self.poll, self.plan, self.since, vouched=self.plan.hub.windowed)
         fence(PollState, self.key, self.token, lease_until=now + LEASE)
         run = self.current_run()
         run.page += 1
@@ -126,10 +126,7 @@ def _known_from_log(poll: ResourcePoll, plan: Plan, ids: Collection[int]) -> dic
 
 
 def _stamp(plan: Plan, record: Record) -> int | None:
-    try:
-        updated = plan.updated.read(record)
-    except ValueError:
-        return None  # as it was remembered when it was told
+    updated = plan.stamp(record).at
     return None if updated is None else int(updated.timestamp())
 
 

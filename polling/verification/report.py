@@ -54,11 +54,12 @@ class Finding:
     undelivered: int
     repeated: int
     held: int
+    undated: tuple[int, ...] = ()
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is missing."""
-        return not (self.missed or self.stale or self.deleted or self.undelivered)
+        """Whether nothing is missing, as far as stamps tell: rows of which they don't are not passed over."""
+        return not (self.missed or self.stale or self.deleted or self.undelivered or self.undated)
 
     def as_json(self) -> dict[str, object]:
         """Give it for a reader of JSON, the missing ids included."""
@@ -70,6 +71,7 @@ class Finding:
             "missed": list(self.missed),
             "stale": list(self.stale),
             "deleted": list(self.deleted),
+            "undated": list(self.undated),
             "coming": self.coming,
             "undelivered": self.undelivered,
             "repeated": self.repeated,
@@ -80,7 +82,7 @@ class Finding:
     @classmethod
     def from_json(cls, poll: ResourcePoll, found: Mapping[str, Any]) -> Finding:
         """Read what `as_json` gave."""
-        given = {item.name: found[item.name] for item in fields(cls) if item.name != "poll"}
+        given = {item.name: found[item.name] for item in fields(cls) if item.name in found}
         ids = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
         return cls(poll=poll, **(given | ids))
 
@@ -107,6 +109,7 @@ def conclude(comparison: Comparison) -> Finding:
         known=RecordSnapshot.objects.filter(resource_poll=poll, gone=False).count(),
         missed=tuple(sorted(comparison.missed)),
         stale=tuple(sorted(comparison.stale)),
+        undated=tuple(sorted(comparison.undated)),
         deleted=tuple(comparison.deleted),
         coming=comparison.coming,
         undelivered=undelivered_events(poll).count(),

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tests.benchmarks.measure import Stopwatch, peak_mb
 from tests.benchmarks.storage import NO_SERVER, SERVER, postgresql, sqlite
@@ -88,10 +89,12 @@ def serve(base_url: str) -> None:
 
 def _read_all(instance_id: int) -> None:
     """Remember every contact with its text, in place of what the sweep knew."""
+    from cwconnect.connectwise.hub_url import read_pages
     from instances.configuration.polls import plan_of
     from instances.connections import client_for
     from instances.models import Instance
     from polling.detection.changes import digest, record_text
+    from polling.detection.deletes.sweeps import EVER
     from polling.detection.snapshots import NewSnapshot, remember
     from polling.models import RecordSnapshot
 
@@ -100,8 +103,8 @@ def _read_all(instance_id: int) -> None:
     plan, client = plan_of(poll.name, poll.configuration), client_for(instance)
     RecordSnapshot.objects.all().delete()
     _vacuum()
-    empty, after_id, count = _size("polling_recordsnapshot"), 0, 0
-    while not (page := client.page(plan.hub.path, {}, after_id=after_id)).is_last:
+    empty, count = _size("polling_recordsnapshot"), 0
+    for page in read_pages(client, replace(plan.hub, where=None), opening=EVER):
         stamps = {record["id"]: plan.updated.read(record) for record in page.records}
         rows = [
             NewSnapshot(
@@ -113,7 +116,7 @@ def _read_all(instance_id: int) -> None:
             for record in page.records
         ]
         remember(poll.pk, rows)
-        after_id, count = page.last_id, count + len(rows)
+        count += len(rows)
     narrow = (_size("polling_recordsnapshot") - empty) / count
     bodies = _size("polling_snapshotbody") / count
     sys.stdout.write(f"  read: {narrow:.0f} bytes a row, and {bodies:.0f} for the text where it is kept\n")

@@ -87,12 +87,26 @@ def pages_of(client: Client, params: dict[str, str], size: int) -> list[Page]:
     return pages
 
 
-def test_pages_follow_each_other_by_id_to_an_empty_one(client: Client) -> None:
-    pages = pages_of(client, {"fields": "id"}, 12)
+@pytest.mark.parametrize(
+    ("size", "most", "links", "lengths"),
+    [
+        (12, 1000, True, [12, 12, 6]),
+        (12, 1000, False, [12, 12, 6]),
+        (10, 1000, True, [10, 10, 10, 0]),  # a full page may be followed by another, whatever it names
+        (1000, 1000, True, [30]),
+        (1000, 20, True, [20, 10]),  # the site's own cap: short, but it names the next
+        (1000, 15, True, [15, 15]),
+    ],
+)
+def test_pages_follow_each_other_by_id_to_a_short_one_that_names_no_next(
+    sandbox: SandboxServer, client: Client, size: int, most: int, lengths: list[int], *, links: bool
+) -> None:
+    sandbox.store.largest_page, sandbox.store.send_links = most, links
+    pages = pages_of(client, {"fields": "id"}, size)
 
-    assert [len(page.records) for page in pages] == [12, 12, 6, 0]
+    assert [len(page.records) for page in pages] == lengths
     assert [record["id"] for page in pages for record in page.records] == list(range(1, 31))
-    assert [page.last_id for page in pages] == [12, 24, 30, 30]
+    assert pages[-1].last_id == 30
 
 
 def test_conditions_hold_on_every_page(client: Client) -> None:

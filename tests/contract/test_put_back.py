@@ -173,9 +173,10 @@ def test_a_change_that_connectwise_ends_half_way_has_changed_nothing(
 ) -> None:
     number = api.create(sandbox.url)["id"]
     before = everything(number)
-    path = ("contacts", "tickets")[requests]
+    path = ("tickets", "companies")[requests]
     sandbox.store.fail_next(1, status=503, path=path)
-    body = {"configuration": POLLS | {"private.key": "PRIV", "connectwise.clientID": "another"}, "name": "new"}
+    polls = {"event.poller.configuration": POLLS["event.poller.configuration"] | {"organizations": {}}}
+    body = {"configuration": polls | {"private.key": "PRIV", "connectwise.clientID": "another"}, "name": "new"}
     answer = api("PATCH", f"/instances/{number}", body)
     assert answer.status_code == 400
     assert "503" in answer.json()["providerMessage"]

@@ -147,15 +147,31 @@ def test_a_resource_left_out_is_forgotten(api: Api, sandbox: SandboxServer) -> N
     assert not ResourcePoll.objects.filter(instance_id=created["id"], name="contacts").exists()
 
 
-def test_a_changed_url_takes_a_new_mark_and_keeps_the_cursor(api: Api, sandbox: SandboxServer) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"url": "/hubs/crm/contacts?where=lastUpdated>'${date}' and inactiveFlag = false"},
+        {"url": "/hubs/crm/contacts?where=lastUpdated>'${date}'&fields=firstName"},
+        {"url": "/hubs/crm/contacts?where=lastUpdated>'${date}'&pageSize=7"},
+        {"url": "/hubs/crm/company/Contacts?where=lastUpdated>'${date}'"},  # the same list, otherwise written
+        {"idField": "mobileGuid"},
+        {"pageSize": 7, "pollDelay": 400},
+        {"datesConfiguration": {"updatedDateField": "lastUpdated"}},
+    ],
+    ids=str,
+)
+def test_the_same_list_keeps_mark_since_and_cursor(api: Api, sandbox: SandboxServer, change: dict[str, Any]) -> None:
+    """A new mark would make what was created since the last poll an UPDATED without a CREATED."""
     created = api.create(sandbox.url)
     before, cursor = poll_of(created), PollState.objects.get().cursor
     sandbox.store.create("contacts", {"firstName": "New"})
+    sandbox.store.clear_requests()
     polls = polls_in(created)
-    polls["contacts"]["url"] = polls["contacts"]["url"] + " and inactiveFlag = false"
+    polls["contacts"] |= change
     api("PATCH", f"/instances/{created['id']}", {"configuration": {"event.poller.configuration": polls}})
     after = poll_of(created)
-    assert (after.pk, after.high_water_id, after.since) == (before.pk, 31, before.since)
+    assert after.configuration != before.configuration
+    assert (after.pk, after.high_water_id, after.since) == (before.pk, 30, before.since)
     assert PollState.objects.get().cursor == cursor
 
 

@@ -48,11 +48,15 @@ def difference(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
 
 @dataclass(frozen=True)
 class Version:
-    """One state of a record; `seconds_late` is how long after its stamp it could first be read."""
+    """One state of a record as answers show it; `seconds_late` is how long after its stamp it could first be read.
+
+    `unstamped`: answers do not show its stamp, by which ConnectWise's own conditions go all the same.
+    """
 
     record: dict[str, Any]
     stamp: int
     seconds_late: float
+    unstamped: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class Rules:
     filter_by_current_date: bool
     recorded_from: int = 0
     written_by_a_clock_set_back: set[int] = field(default_factory=set)
+    fields: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         self.recorded_from = self.since
@@ -98,7 +103,13 @@ class Rules:
     def same(self, told: Told, version: Version) -> bool:
         """Whether an event tells all that is to be told of a state."""
         seen = content if self.ignore_empty_changes else bare
-        return bool(told.kind != "DELETED" and seen(told.record) == seen(version.record))
+        return bool(told.kind != "DELETED" and seen(self.asked(told.record)) == seen(self.asked(version.record)))
+
+    def asked(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Give what was asked for of a record, where it was not asked for whole all the time."""
+        if self.fields is None:
+            return record
+        return {key: value for key, value in record.items() if key in self.fields}
 
 
 class Truth:
@@ -114,16 +125,28 @@ class Truth:
         now = self._store.exact_now()
         hidden = self._store.table(self._list).hidden
         for record_id in {*self._store.ids(self._list), *self.histories}:
-            record = self._store.get(self._list, record_id)
+            record, shown = self._read(record_id)
             history = self.histories.setdefault(record_id, History())
             last = history.states[-1] if history.states else None
             if record is None or record_id in hidden:
                 if last is not None:
                     history.states.append(None)
-            elif last is None or last.record != bare(record):
+            elif last is None or last.record != bare(shown):
                 born = not history.states
                 visible_at = min(now, self.due.get(record_id, now)) if born else now
-                history.states.append(_version(record, visible_at))
+                history.states.append(_version(record, shown, visible_at))
+            elif last.unstamped:
+                # Written again with nothing to show for it: the same state, which conditions now select by this stamp.
+                again = _version(record, shown, now)
+                history.states[-1] = last if again.stamp == last.stamp else again
+
+    def _read(self, record_id: int) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Give a record as it is, None if it is gone, and as answers show it."""
+        record = self._store.get(self._list, record_id)
+        if record is None or record_id not in self._store.table(self._list).unstamped:
+            return record, record or {}
+        info = {key: value for key, value in record["_info"].items() if key != "lastUpdated"}
+        return record, record | {"_info": info}
 
     def check(self, told: dict[int, list[Told]], rules: Rules, *, reread_from: int | None) -> None:
         """Hold all that was told against the truth, after a complete poll that began after the last change.
@@ -150,37 +173,45 @@ class Truth:
                 rules.detect_deletes and record_id <= rules.high_water_id and history.states[-1] is not None
             )
             if rules.track_changes:
-                _check_changes(record_id, history, events)
+                _check_changes(record_id, history, events, rules)
 
 
-def _version(record: dict[str, Any], visible_at: float) -> Version:
+def _version(record: dict[str, Any], shown: dict[str, Any], visible_at: float) -> Version:
     stamp = int(datetime.fromisoformat(record["_info"]["lastUpdated"]).timestamp())
-    return Version(bare(record), stamp, visible_at // 1 - stamp)
+    return Version(bare(shown), stamp, visible_at // 1 - stamp, "lastUpdated" not in shown["_info"])
 
 
 def _check_states(record_id: int, history: History, events: list[Told], rules: Rules) -> None:
     """Each event tells a state that was, later than the one before, and another one."""
-    at = -1
+    at, last = -1, None
     for event in events:
-        later = range(at + 1, len(history.states))
-        at = next((place for place in later if _tells(event, history.states[place])), -2)
+        # With other fields asked for than before, the same state is another record.
+        later = range(at if last and _reshaped(last, event) else at + 1, len(history.states))
+        last = event
+        at = next((place for place in later if _tells(event, history.states[place], rules)), -2)
         assert at >= 0, f"{record_id}: a state that was not, or not after the one told before: {event}"
         if event.kind == "DELETED":
-            known = [content(version.record) for version in history.versions]
-            assert content(event.record) in [*known, {"id": record_id}]
+            known = [content(rules.asked(version.record)) for version in history.versions]
+            assert content(rules.asked(event.record)) in [*known, {"id": record_id}]
     if events and record_id <= rules.high_water_id and events[0].kind != "DELETED":
         first = history.versions[0]
-        from_before = first.record == events[0].record and first.stamp < rules.recorded_from
+        # Where no stamp is shown nobody can tell, and what ConnectWise's condition selects is told.
+        from_before = first.record == events[0].record and first.stamp < rules.recorded_from and not first.unstamped
         assert not from_before, f"{record_id}: a state from before watching began was told"
     for before, after in pairwise(events):
         version = Version(after.record, 0, 0)
-        assert not rules.same(before, version) or after.kind == "DELETED", f"{record_id}: told twice: {after}"
+        again = rules.same(before, version) and not _reshaped(before, after)
+        assert not again or after.kind == "DELETED", f"{record_id}: told twice: {after}"
 
 
-def _tells(event: Told, state: Version | None) -> bool:
+def _reshaped(before: Told, after: Told) -> bool:
+    return after.kind != "DELETED" and before.record.keys() != after.record.keys()
+
+
+def _tells(event: Told, state: Version | None, rules: Rules) -> bool:
     if state is None or event.kind == "DELETED":
         return state is None and event.kind == "DELETED"
-    return state.record == event.record
+    return rules.asked(state.record) == rules.asked(event.record)
 
 
 def _check_kinds(record_id: int, events: list[Told], rules: Rules) -> None:
@@ -218,7 +249,7 @@ def _was_there_before(now: Version, history: History, rules: Rules) -> bool:
     return any(content(version.record) == content(now.record) for version in earlier)
 
 
-def _check_changes(record_id: int, history: History, events: list[Told]) -> None:
+def _check_changes(record_id: int, history: History, events: list[Told], rules: Rules) -> None:
     for number, event in enumerate(events):
         assert event.tracked == (event.kind == "UPDATED"), f"{record_id}: changes belong to UPDATED"
         if not event.tracked:
@@ -230,4 +261,13 @@ def _check_changes(record_id: int, history: History, events: list[Told]) -> None
         before = [version.record for version in history.versions] if unknown_before else [events[number - 1].record]
         found = {change["field"]: (change["from"], change["to"]) for change in event.changes}
         assert len(found) == len(event.changes)
-        assert any(found == difference(earlier, event.record) for earlier in before), f"{record_id}: {event.changes}"
+        before = [*before, *(rules.asked(record) for record in before)]
+        assert any(_is_difference(found, earlier, event.record) for earlier in before), f"{record_id}: {event.changes}"
+
+
+def _is_difference(found: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether these are the changes of the members that both records have; of the others, that they come or go."""
+    both, either = before.keys() & after.keys(), before.keys() | after.keys()
+    changed = {name: change for name, change in found.items() if name.split(".")[0] in both}
+    old, new = ({name: value for name, value in record.items() if name in both} for record in (before, after))
+    return changed == difference(old, new) and all(name.split(".")[0] in either for name in found)

@@ -1,5 +1,6 @@
 """What kind of change a record is: the design's table, row by row."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -47,7 +48,9 @@ def known(updated: datetime = AFTER, content: bytes = SAME, *, gone: bool = Fals
         (seen(101), None, Verdict("CREATED", remember=True)),
         (seen(101, BEFORE), None, Verdict("CREATED", remember=True)),
         (seen(100, BEFORE), None, REMEMBER),
-        (seen(100, None), None, REMEMBER),
+        (seen(100, None), None, Verdict("UPDATED", remember=True)),  # ConnectWise's condition says that it changed
+        (seen(100, None), Snapshot(None, UNREAD), Verdict("UPDATED", remember=True)),
+        (seen(101, None), None, Verdict("CREATED", remember=True)),
         (seen(100, SINCE), None, Verdict("UPDATED", remember=True)),
         (seen(100, AFTER, created=BEFORE), None, Verdict("UPDATED", remember=True)),
         (seen(100, AFTER, created=SINCE), None, Verdict("CREATED", remember=True)),
@@ -73,12 +76,22 @@ def test_a_record_is_judged_by_the_table(record: Seen, before: Snapshot | None, 
 
 
 @pytest.mark.parametrize(
+    ("record", "verdict"),
+    [(seen(100, None), REMEMBER), (seen(100, None, deleted=True), TOMBSTONE), (seen(100, BEFORE), REMEMBER)],
+)
+def test_without_a_stamp_only_connectwises_condition_can_tell_that_a_record_changed(
+    record: Seen, verdict: Verdict
+) -> None:
+    assert judge(record, None, replace(WATCH, vouched=False)) == verdict
+
+
+@pytest.mark.parametrize(
     ("record", "before", "verdict"),
     [
         (seen(101, deleted=True), None, SILENCE),  # never told of
         (seen(101, deleted=True), Snapshot(None, UNREAD), SILENCE),
         (seen(100, BEFORE, deleted=True), None, TOMBSTONE),
-        (seen(100, None, deleted=True), None, TOMBSTONE),
+        (seen(100, None, deleted=True), None, DELETED),
         (seen(100, BEFORE, deleted=True), Snapshot(None, UNREAD), TOMBSTONE),
         (seen(100, SINCE, deleted=True), None, DELETED),
         (seen(100, deleted=True), Snapshot(None, UNREAD), DELETED),

@@ -102,6 +102,55 @@ def test_a_date_that_was_wrong_once_hides_nothing(watched: World) -> None:
     assert watched.told() == [("CREATED", str(made))]
 
 
+def test_a_date_from_before_watching_began_tells_nothing_old(watched: World) -> None:
+    """A server whose battery is empty believes that it is 1970, and answers one poll."""
+    cursor = watched.state.cursor
+    watched.store.date_offset = -watched.store.now()
+    assert watched.poll().cursor == cursor
+    watched.change(3, "Chief")
+    watched.poll()
+    watched.store.date_offset = 0
+    watched.poll()
+    watched.poll()
+    assert watched.told() == [("UPDATED", "3")]
+
+
+@pytest.mark.parametrize("far", ["2062-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_without_a_date_a_stamp_from_the_far_future_moves_no_cursor(watched: World, far: str) -> None:
+    watched.store.send_date_header = False
+    cursor = watched.state.cursor
+    watched.change(3, "Far", stamp=far)
+    assert watched.poll().cursor == cursor
+    watched.store.clock_offset = 60
+    watched.change(4, "Chief")
+    moved = watched.poll().cursor
+    assert cursor is not None
+    assert moved is not None
+    assert timedelta(seconds=55) < moved - cursor < timedelta(seconds=70)
+    made = watched.store.create("contacts")["id"]
+    watched.poll()
+    assert watched.told() == [("UPDATED", "3"), ("UPDATED", "4"), ("CREATED", str(made))]
+
+
+def test_without_a_date_watching_does_not_begin_in_the_far_future(world: World) -> None:
+    newest = world.store.change("contacts", 7, {"title": "Newest"})["_info"]["lastUpdated"]
+    world.change(5, "Far", stamp="2062-01-01T00:00:00Z")
+    world.store.send_date_header = False
+    world.watch()
+    assert since(world) == datetime.fromisoformat(newest)
+    world.change(3, "Chief")
+    world.poll()
+    assert world.told() == [("UPDATED", "3"), ("UPDATED", "5"), ("UPDATED", "7")]
+
+
+@pytest.mark.parametrize(("ahead", "moves"), [(3590, True), (3700, False)])
+def test_a_stamp_moves_the_cursor_up_to_an_hour_ahead_of_our_clock(watched: World, ahead: int, *, moves: bool) -> None:
+    watched.store.send_date_header = False
+    before, stamp = watched.state.cursor, timezone.now().replace(microsecond=0) + timedelta(seconds=ahead)
+    watched.change(3, "Chief", stamp=stamp)
+    assert watched.poll().cursor == (stamp if moves else before)
+
+
 # -- ours --------------------------------------------------------------------------------------------------------------
 
 

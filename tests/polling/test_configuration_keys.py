@@ -253,14 +253,14 @@ def test_a_dotted_id_field_names_the_object(world: World) -> None:
     assert world.told() == [("UPDATED", record["company"]["identifier"])]
 
 
-def test_a_record_without_the_id_field_is_reported_and_holds_nothing_up(world: World) -> None:
+def test_a_record_without_the_id_field_is_told_by_its_id_and_reported(world: World) -> None:
     world.watch(poll={"idField": "company.identifier"})
     world.store.change("contacts", 3, {"title": "Chief"}, remove=["company"])
     whole = world.store.change("contacts", 4, {"title": "Chief"})
     world.poll()
-    assert world.told() == [("UPDATED", whole["company"]["identifier"])]
-    assert (world.state.health, world.run.skipped) == (Health.HEALTHY, 1)
-    assert "Record 3 was left out: it has no 'company.identifier'" in world.run.notes
+    assert world.told() == [("UPDATED", "3"), ("UPDATED", whole["company"]["identifier"])]
+    assert (world.state.health, world.run.skipped) == (Health.HEALTHY, 0)
+    assert "Record 3: its id is its objectId in place of 'company.identifier': it has none." in world.run.notes
     whole = world.store.change("contacts", 3, {"company": {"id": 1, "identifier": "Back"}})
     world.poll()
     assert world.told() == [("UPDATED", "Back")]

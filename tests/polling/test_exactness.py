@@ -37,6 +37,7 @@ from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.wire import config_of, read_configuration
 from instances.models import Instance
 from instances.provisioning import change_instance, create_instance, set_enabled
+from polling.detection.deletes.deletions import sweep_now
 from polling.detection.deletes.sweeps import SweepJob
 from polling.detection.jobs import LEASE, Job
 from polling.detection.poll_loop import POLLS, POLLS_AND_SWEEPS, PollLoop
@@ -75,6 +76,8 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"broken_json": True},
 )
 LATENESS = st.sampled_from((0, 0, 0, 1, 150, LOOK_BACK, 1000))  # the last is beyond the promise: for backfills
+FAR = (datetime(2062, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+DATE_FIELDS = (None, None, "lastUpdated", "nosuch.member", "{text}")  # right, missing in all, or no date
 MOVES = ("create", "change", "touch", "delete", "hide", "show")
 PICKS = st.integers(0, 30)
 
@@ -129,6 +132,8 @@ class Exactness(RuleBasedStateMachine):
         ages=st.lists(st.sampled_from((0, 1, 299, 301, 400)), max_size=3),
         dates=st.sampled_from((True, True, False)),
         our_offset=st.sampled_from((0, 0, -3600, 3600)),
+        date_field=st.sampled_from(DATE_FIELDS),
+        far=st.sampled_from((None, None, *FAR)),
     )
     def begin(
         self,
@@ -137,6 +142,8 @@ class Exactness(RuleBasedStateMachine):
         poll_delay: int,
         ages: list[int],
         our_offset: int,
+        date_field: str | None,
+        far: datetime | None,
         *,
         dates: bool,
         track: bool,
@@ -153,7 +160,10 @@ class Exactness(RuleBasedStateMachine):
         self._truth = Truth(self._store, resource)
         for record_id, age in enumerate(ages, 1):
             self._store.touch(resource, record_id, stamp=self._now - age)
+        if far is not None:
+            self._store.touch(resource, 4, stamp=far)  # an old one, so that the newest stamp is as it was
         self._truth.observe()
+        created = "_info.dateEntered" if resource == "incidents" else "_info.lastUpdated"
         body = example_body(self.server.url)["configuration"]
         body["event.poller.configuration"] = {
             resource: {
@@ -165,18 +175,21 @@ class Exactness(RuleBasedStateMachine):
                 "detectDeletes": deletes,
                 "filterByUpdatedDate": by_updated,
                 "filterByCurrentDate": by_current,
-                "datesConfiguration": {
-                    "createdDateField": "_info.dateEntered" if resource == "incidents" else "_info.lastUpdated"
-                },
+                "datesConfiguration": {"createdDateField": created, **self._dated_by(date_field)},
             }
         }
         config = read_configuration(body, base=InstanceConfig())
-        newest = max(self._truth.histories[record_id].versions[-1].stamp for record_id in range(1, 6))
+        stamps = (self._truth.histories[record_id].versions[-1].stamp for record_id in range(1, 6))
+        newest = max(stamp for stamp in stamps if stamp <= self._our_time().timestamp() + 3600)
         self._instance, _ = create_instance(
             organization=self.tenant.organization, user=self.tenant.user, name="Exact", tags=[], config=config
         )
         since = int(self._now) if dates else newest
         self._rules = Rules(since, 5, max(poll_delay, LOOK_BACK), ignore, track, deletes, by_current)
+
+    def _dated_by(self, field: str | None) -> dict[str, str]:
+        """Name the date field, as it is or as people mistake it."""
+        return {} if field is None else {"updatedDateField": field.format(text=self._field)}
 
     # -- ConnectWise -----------------------------------------------------------------------------------------------
 
@@ -204,6 +217,26 @@ class Exactness(RuleBasedStateMachine):
         self._store.change(self._list, record_id, fields, stamp=int(self._now) - late)
         self._truth.observe()
         return [record_id]
+
+    @rule(pick=PICKS, title=st.sampled_from(TITLES), stamp=st.sampled_from(FAR), creates=st.booleans())
+    def write_with_a_stamp_from_the_far_future(self, pick: int, title: str, stamp: datetime, *, creates: bool) -> None:
+        if creates:
+            self._store.create(self._list, stamp=stamp)
+            self._truth.observe()
+        else:
+            self._alter(pick, {self._field: title}, int(self._now) - int(stamp.timestamp()))
+
+    @rule(pick=PICKS, concealed=st.booleans())
+    def conceal_or_show_a_stamp(self, pick: int, *, concealed: bool) -> None:
+        ids = self._store.ids(self._list)
+        if ids:
+            self._store.conceal_stamps(self._list, [ids[-1 - pick % len(ids)]], concealed=concealed)
+            self._truth.observe()
+
+    @rule(most=st.sampled_from((1, 2, 1000)), links=st.booleans())
+    def page_otherwise(self, most: int, *, links: bool) -> None:
+        """The site caps its pages and names the next in `Link`, or has whole pages and says nothing of a next one."""
+        self._store.largest_page, self._store.send_links = (most, True) if links else (1000, False)
 
     @rule(pick=PICKS)
     def delete(self, pick: int) -> None:
@@ -327,6 +360,23 @@ class Exactness(RuleBasedStateMachine):
         self._poll()
         self._store.clear_faults()
 
+    @rule(pick=PICKS, status=st.sampled_from((400, 403, 405, 410)))
+    def sweep_with_one_id_refused(self, pick: int, status: int) -> None:
+        """It concerns that record alone: the polls go on, and the next sweep asks for it again."""
+        record_id = sorted(self._truth.histories)[-1 - pick % len(self._truth.histories)]
+        path = self._store.table(self._list).spec.path.rpartition("/")[2]
+        self._store.fail_next(20, status=status, path=f"{path}/{record_id}")
+        self._expire_leases()
+        self._poll(sweeps=True)
+        self._store.clear_faults()
+        if not self._store.table(self._list).forbidden:
+            assert self._state.health != Health.UNAUTHORIZED
+
+    @rule()
+    def ask_for_a_sweep(self) -> None:
+        """One that is open, and passed what was deleted since, is no answer."""
+        sweep_now(self._polls())
+
     # -- workers ---------------------------------------------------------------------------------------------------
 
     @precondition(lambda self: len(self._frozen) < 3)
@@ -386,11 +436,21 @@ class Exactness(RuleBasedStateMachine):
     def switch(self, *, enabled: bool) -> None:
         self._instance = set_enabled(self._instance, enabled=enabled)
 
-    @rule(page_size=st.integers(1, 5))
-    def change_the_configuration(self, page_size: int) -> None:
-        """A run under way is abandoned, and whoever works on it writes nothing."""
+    @rule(
+        page_size=st.integers(1, 5),
+        whole=st.booleans(),
+        id_field=st.sampled_from(("id", "id", "nosuch", "_info.updatedBy")),
+        date_field=st.sampled_from(DATE_FIELDS),
+    )
+    def change_the_configuration(self, page_size: int, id_field: str, date_field: str | None, *, whole: bool) -> None:
+        """A run under way is abandoned, and whoever works on it writes nothing; the list stays the same."""
         stored = config_of(self._instance)
-        poll = {**stored.polls[self._list], "pageSize": page_size}
+        before = stored.polls[self._list]
+        dates = {"createdDateField": before["datesConfiguration"]["createdDateField"], **self._dated_by(date_field)}
+        url = f"/hubs/crm/{self._list}?where=lastUpdated>'${{date}}'" + ("" if whole else f"&fields={self._field}")
+        if not whole:
+            self._rules.fields = frozenset(("id", "_info", self._field))
+        poll = {**before, "url": url, "pageSize": page_size, "idField": id_field, "datesConfiguration": dates}
         config = read_configuration({POLLS_KEY: {self._list: poll}}, base=stored, stored=stored)
         self._instance = change_instance(self._instance, config=config)
 

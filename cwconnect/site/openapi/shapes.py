@@ -206,7 +206,10 @@ _INSTANCE = _object(
         "externalAuthentication": TEXT,
         "user": _object({"id": {"type": ["integer", "null"]}}),
     },
-    {"token": {**TEXT, "description": "The instance's token, in the answer of POST only."}},
+    {
+        "token": {**TEXT, "description": "The instance's token, in the answer of POST only."},
+        "warnings": {**TEXTS, "description": "Fields that the poll configuration names and no record has, if any."},
+    },
 )
 _KEY_ROW = {
     "id": WHOLE,

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
+from instances.missing_fields import warnings_of
 from instances.models import ResourcePoll
 from polling.api.v1.base import Shape
 from polling.models import PollRun, PollState
@@ -34,7 +35,7 @@ class PollShape(Shape):
     """One resource poll.
 
     `lag_seconds` is how far the last complete run lies behind the present, `error` what ConnectWise or the network
-    said last. All of this is null where watching has not begun.
+    said last. All of this is null where watching has not begun. `warnings` name configured fields that no record has.
     """
 
     id: int
@@ -44,6 +45,7 @@ class PollShape(Shape):
     since: datetime | None
     health: HealthWord | None
     error: str | None
+    warnings: list[str]
     failures: int
     cursor: datetime | None
     lag_seconds: int | None
@@ -77,6 +79,7 @@ def _poll_shape(poll: ResourcePoll, run: PollRun | None, now: datetime) -> PollS
         since=poll.since,
         health=state.health if state else None,
         error=(state.last_error or None) if state else None,
+        warnings=warnings_of(poll),
         failures=state.failures if state else 0,
         cursor=state.cursor if state else None,
         lag_seconds=max(0, round((now - state.cursor).total_seconds())) if state and state.cursor else None,

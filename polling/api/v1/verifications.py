@@ -31,7 +31,8 @@ class FindingShape(Shape):
     """One poll's resource compared with what is recorded of it: ids of rows that are missing, and counts.
 
     `missed` was never told, `stale` is newer in ConnectWise than what was told, `deleted` is gone and was last told as
-    living; `coming` the next poll or sweep will tell. `whole` says that nothing is missing.
+    living; `coming` the next poll or sweep will tell. `undated` differs from what was told and has no date by which one
+    could say whether it was missed or is coming. `whole` says that nothing is missing, nor undated.
     """
 
     whole: bool
@@ -40,6 +41,7 @@ class FindingShape(Shape):
     missed: list[int]
     stale: list[int]
     deleted: list[int]
+    undated: list[int]
     coming: int
     undelivered: int
     repeated: int
@@ -133,6 +135,7 @@ def _finding(found: Finding) -> FindingShape:
         missed=list(found.missed),
         stale=list(found.stale),
         deleted=list(found.deleted),
+        undated=list(found.undated),
         coming=found.coming,
         undelivered=found.undelivered,
         repeated=found.repeated,

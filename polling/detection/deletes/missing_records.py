@@ -68,7 +68,7 @@ def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None,
 
 def _seen_again(poll_id: int, ids: Collection[int], *, after: int, upto: int | None) -> None:
     rows = missing_records(poll_id).filter(record_id__gt=after)
-    if upto is not None and rows.filter(record_id__lte=upto).exists():
+    if ids and (rows if upto is None else rows.filter(record_id__lte=upto)).exists():
         rows.filter(record_id__in=list(ids)).exclude(status=Status.BACK).delete()
 
 

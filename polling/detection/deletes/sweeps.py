@@ -31,7 +31,6 @@ from cwconnect.connectwise.errors import (
     Unauthorized,
     Unreachable,
 )
-from polling.detection.changes import Watch
 from polling.detection.deletes.deletions import judge_absences, record_deletes
 from polling.detection.deletes.missing_records import (
     Status,
@@ -43,7 +42,7 @@ from polling.detection.jobs import LEASE, Job, more_notes
 from polling.detection.outcomes import fail_sweep, finish_sweep
 from polling.detection.reading import read_records
 from polling.detection.reads_by_id import id_batches, read_rows
-from polling.detection.recording import Recorder
+from polling.detection.recording import Recorder, watch_of
 from polling.models import MissingRecord, PollRun, PollState
 from polling.workers.leases import fence
 
@@ -155,7 +154,7 @@ class SweepJob(Job):
         """Tell rows that had been told as deleted and live."""
         nulls = self.instance.filter_nulls
         reading = read_records(page.records, self.plan, opening=EVER, closing=None, filter_nulls=nulls)
-        watch = Watch(self.since, self.poll.high_water_id, self.plan.created_tolerance, self.plan.ignore_empty_changes)
+        watch = watch_of(self.poll, self.plan, self.since, vouched=False)
 
         def write(run: PollRun, now: datetime) -> None:
             run.skipped += reading.skipped
@@ -244,7 +243,7 @@ def _canary(client: Client, path: str, record_id: int, *, patient: bool) -> bool
     Where that one row is refused by its id, the list is asked for it: it is the list's rows that are missed.
     """
     if not record_id:
-        return client.page(path, {"fields": "id"}, page_size=1).is_last
+        return client.page(path, {"fields": "id"}, page_size=1).is_empty
     answer = _ask(client, path, record_id, patient=patient, whole=True)
     if isinstance(answer, bool):
         return answer

@@ -16,7 +16,7 @@ from django.utils import timezone
 from cwconnect.connectwise.client import Page
 from cwconnect.core.bulk_sql import db_timestamp, insert_new, update
 from polling.detection.deletes.missing_records import calm_healths
-from polling.detection.outcomes import next_cursor, next_poll
+from polling.detection.outcomes import next_cursor, next_poll, usable_date
 from polling.detection.polls.runs import PollJob
 from polling.models import PollRun, PollState
 
@@ -30,7 +30,7 @@ def is_idle(job: PollJob, page: Page) -> bool:
 
     A poll that failed before has siblings to wake, and takes the way of all others.
     """
-    return job.run.pk is None and page.is_last and not job.state.failures
+    return job.run.pk is None and page.is_empty and not job.state.failures
 
 
 def end_idle(ends: Sequence[Idle]) -> list[PollJob]:
@@ -59,7 +59,7 @@ def _still_ours(jobs: Sequence[PollJob]) -> dict[int, datetime | None]:
 
 def _run_of(job: PollJob, page: Page, now: datetime) -> PollRun:
     run = job.run
-    run.page, run.first_date, run.reached_id = 1, page.date, page.last_id
+    run.page, run.first_date, run.reached_id = 1, usable_date(page.date, now), page.last_id
     run.status, run.finished_at = PollRun.Status.COMPLETE, now
     return run
 

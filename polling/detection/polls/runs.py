@@ -17,9 +17,9 @@ from cwconnect.connectwise.client import Client, Page
 from cwconnect.connectwise.hub_url import read_page
 from polling.detection.changes import Watch
 from polling.detection.jobs import LEASE, Job, more_notes, open_runs
-from polling.detection.outcomes import fail_run, finish_run, next_cursor
+from polling.detection.outcomes import fail_run, finish_run, latest_stamp, next_cursor, usable_date
 from polling.detection.reading import Reading, read_records
-from polling.detection.recording import Recorder
+from polling.detection.recording import Recorder, note_missing_fields, watch_of
 from polling.models import PollRun, PollState
 from polling.workers.leases import LeaseLostError, fence
 
@@ -75,7 +75,7 @@ class PollJob(Job):
         """Write what a page brought; give whether the run goes on."""
         now = timezone.now()
         run = self.run
-        first_date = page.date if run.page == 0 else run.first_date
+        first_date = usable_date(page.date, now) if run.page == 0 else run.first_date
         opening = run.opening or self.since
         reading = read_records(
             page.records,
@@ -83,8 +83,9 @@ class PollJob(Job):
             opening=opening,
             closing=first_date,
             filter_nulls=self.instance.filter_nulls,
+            latest=latest_stamp(now),
         )
-        ended = not page.records and not page.skipped
+        ended = page.is_last
         with transaction.atomic():
             fence(PollState, self.key, self.token, lease_until=now + LEASE)
             advanced = self._advance(page, reading, first_date)
@@ -93,6 +94,7 @@ class PollJob(Job):
             if ended:
                 advanced.status, advanced.finished_at, advanced.error = PollRun.Status.COMPLETE, now, ""
             advanced.save()
+            note_missing_fields(self.poll, reading.fields)
             if ended:
                 finish_run(self.state, self.token, advanced, started_at=self.started_at)
         self.run = advanced
@@ -119,7 +121,7 @@ class PollJob(Job):
         since = min([self.since, *(clock for clock in clocks if clock is not None)])
         if run.kind == PollRun.Kind.BACKFILL and run.opening is not None:
             since = min(since, run.opening)
-        return Watch(since, self.poll.high_water_id, self.plan.created_tolerance, self.plan.ignore_empty_changes)
+        return watch_of(self.poll, self.plan, since, vouched=self.plan.hub.windowed)
 
     def fail(self, error: Exception) -> None:
         """Write that the run did not go on."""

@@ -11,6 +11,7 @@ from rich.progress import Progress, TaskID
 
 from cwconnect.core.terminal import progress
 from cwconnect.core.text import counted
+from instances.missing_fields import warnings_of
 from polling.detection.jobs import Job
 from polling.detection.poll_loop import poll_these
 from polling.detection.polls.backfill import request_backfill
@@ -41,13 +42,16 @@ class Command(BaseCommand):
         self._sum_up(states)
 
     def _sum_up(self, states: list[PollState]) -> None:
-        now = {state.pk: state for state in PollState.objects.filter(pk__in=[state.pk for state in states])}
+        found = PollState.objects.filter(pk__in=[state.pk for state in states]).select_related("resource_poll")
+        now = {state.pk: state for state in found}
         failed = []
         for state in states:
             if now[state.pk].failures:
                 failed.append(f"{state.resource_poll}: {now[state.pk].last_error}")
             else:
                 self.stdout.write(f"{state.resource_poll}: {now[state.pk].get_health_display().lower()}")
+            for warning in warnings_of(now[state.pk].resource_poll):
+                self.stdout.write(f"{state.resource_poll}: {warning}")
         if failed:
             raise CommandError("\n".join(failed))
 

@@ -18,6 +18,7 @@ from rich.table import Table
 from cwconnect.connectwise.errors import ConnectWiseError
 from cwconnect.core.terminal import progress
 from cwconnect.core.text import counted
+from instances.missing_fields import warnings_of
 from instances.models import ResourcePoll
 from polling.delivery.delivery_loop import deliver_these
 from polling.management.arguments import chosen_instances
@@ -25,7 +26,7 @@ from polling.verification.repair import BusyError, repair
 from polling.verification.report import Finding, verify
 from polling.workers.leases import LeaseLostError
 
-COLUMNS = ("source", "known", "missed", "stale", "deleted", "coming", "undelivered", "repeated", "held")
+COLUMNS = ("source", "known", "missed", "stale", "deleted", "undated", "coming", "undelivered", "repeated", "held")
 IDS_SHOWN = 20
 
 
@@ -56,7 +57,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self._report(findings, as_json=options["json"])
         if not all(finding.whole for finding in findings):
-            raise CommandError("Something is missing.")
+            raise CommandError(_verdict(findings))
 
     def _repair(self, findings: Sequence[Finding], *, quiet: bool) -> None:
         for finding in findings:
@@ -86,11 +87,20 @@ class Command(BaseCommand):
             self._ids(finding, "missed", finding.missed)
             self._ids(finding, "stale", finding.stale)
             self._ids(finding, "deleted", finding.deleted)
+            self._ids(finding, "undated", finding.undated)
+            for warning in warnings_of(finding.poll):
+                self.stdout.write(f"{finding.poll.name}: {warning}")
 
     def _ids(self, finding: Finding, what: str, ids: Sequence[int]) -> None:
         if ids:
             shown = ", ".join(str(number) for number in ids[:IDS_SHOWN])
             self.stdout.write(f"{finding.poll.name}, {what}: {shown}{', …' if len(ids) > IDS_SHOWN else ''}")
+
+
+def _verdict(findings: Sequence[Finding]) -> str:
+    if any(finding.missed or finding.stale or finding.deleted or finding.undelivered for finding in findings):
+        return "Something is missing."
+    return "Undated records differ: without a date nobody can tell whether they were missed or come with the next poll."
 
 
 def _count(value: object) -> str:
