@@ -188,7 +188,9 @@ class _Call:
         forward = self.request.headers.get("pagination-type", "").lower() == "forward-only"
         params = {name.lower(): text for name, text in self.request.query}
         url, store = f"http://{host}{self.request.path}", self.store
-        return query.Ask(params, self.request.query, url, forward, store.largest_page, store.send_links)
+        return query.Ask(
+            params, self.request.query, url, forward, store.largest_page, store.send_links, store.raw_controls
+        )
 
 
 def _writable(given: Record) -> Record:

@@ -16,7 +16,7 @@
 | hide, show | list, ids |
 | conceal_stamps | list, ids, concealed (true unless said) |
 | set_keys | public, private |
-| settings | clock_offset, date_offset, send_date_header, link_host, send_links |
+| settings | clock_offset, date_offset, send_date_header, link_host, send_links, raw_controls |
 | settings | largest_page, requests_per_minute, changes_per_minute |
 
 Of the settings those given are set. Stamps are texts (`2018-07-31T19:39:46Z`); `visible_after` is a stamp or a number
@@ -48,6 +48,7 @@ _STORE_SETTINGS: dict[str, tuple[type, ...]] = {
     "send_date_header": (bool,),
     "link_host": (str, type(None)),
     "send_links": (bool,),
+    "raw_controls": (bool,),
     "largest_page": (int,),
     "requests_per_minute": (int, type(None)),
 }

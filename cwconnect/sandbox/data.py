@@ -48,6 +48,8 @@ class Data:
         self.send_date_header = True
         self.send_links = True
         """Whether a page that has a next one names it in `Link`."""
+        self.raw_controls = False
+        """Whether lists show U+0001 as it is and not escaped, which is no JSON."""
         self.largest_page = 1000
         """The rows that a page has at most, whatever is asked for."""
         self._clock = clock or (lambda: datetime.now(UTC))

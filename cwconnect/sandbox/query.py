@@ -34,6 +34,7 @@ class Ask:
     forward_only: bool
     largest_page: int = LARGEST_PAGE
     links: bool = True
+    raw_controls: bool = False
 
     def number(self, name: str, default: int) -> int:
         """Give a parameter that must be a whole number."""
@@ -52,7 +53,8 @@ def answer_list(table: Table, ask: Ask) -> Response:
     """Give one page of a list as ConnectWise does."""
     rows, links = _forward_page(table, ask) if ask.forward_only else _numbered_page(table, ask)
     headers: Headers = (("Link", ", ".join(links)),) if links and ask.links else ()
-    return Response(200, b"[" + b",".join(_bodies(table, rows, ask.params.get("fields", ""))) + b"]", headers)
+    body = b"[" + b",".join(_bodies(table, rows, ask.params.get("fields", ""))) + b"]"
+    return Response(200, body.replace(b"\\u0001", b"\x01") if ask.raw_controls else body, headers)
 
 
 def answer_count(table: Table, ask: Ask) -> Response:

@@ -62,7 +62,7 @@ SETTINGS = settings(
     phases=(Phase.generate, Phase.shrink),
 )
 BEGINNING = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
-TITLES = ("Chief", "Owner", "Clerk")
+TITLES = ("Chief", "Owner", "Clerk", "Chief\x01")
 FAULTS: tuple[dict[str, Any], ...] = (
     {"status": 429},
     {"status": 500},
@@ -226,17 +226,25 @@ class Exactness(RuleBasedStateMachine):
         else:
             self._alter(pick, {self._field: title}, int(self._now) - int(stamp.timestamp()))
 
-    @rule(pick=PICKS, concealed=st.booleans())
-    def conceal_or_show_a_stamp(self, pick: int, *, concealed: bool) -> None:
+    @rule(pick=PICKS, concealed=st.booleans(), title=st.sampled_from((None, *TITLES)))
+    def conceal_or_show_a_stamp(self, pick: int, title: str | None, *, concealed: bool) -> None:
+        """Of a record that is as it was, or that is changed with it."""
         ids = self._store.ids(self._list)
         if ids:
             self._store.conceal_stamps(self._list, [ids[-1 - pick % len(ids)]], concealed=concealed)
             self._truth.observe()
+        if title is not None:
+            self._alter(pick, {self._field: title}, 0)
 
     @rule(most=st.sampled_from((1, 2, 1000)), links=st.booleans())
     def page_otherwise(self, most: int, *, links: bool) -> None:
         """The site caps its pages and names the next in `Link`, or has whole pages and says nothing of a next one."""
         self._store.largest_page, self._store.send_links = (most, True) if links else (1000, False)
+
+    @rule(raw=st.booleans())
+    def show_control_characters(self, *, raw: bool) -> None:
+        """As they are, which makes a page no JSON; or escaped."""
+        self._store.raw_controls = raw
 
     @rule(pick=PICKS)
     def delete(self, pick: int) -> None:

@@ -104,6 +104,28 @@ def test_the_date_header_can_be_left_out(caller: Caller, store: Store) -> None:
     assert caller.get().headers["Date"] is None
 
 
+def test_stamps_can_be_concealed_though_conditions_go_by_them(caller: Caller, store: Store) -> None:
+    store.conceal_stamps("contacts", [1])
+    store.touch("contacts", 1, stamp="2062-01-01T00:00:00Z")
+    (found,) = caller.get(conditions="lastUpdated > [2061-01-01T00:00:00Z]").json
+    assert (found["id"], "lastUpdated" in found["_info"]) == (1, False)
+    assert "lastUpdated" not in caller.get(f"{CONTACTS}/1").json["_info"]
+    store.conceal_stamps("contacts", [1], concealed=False)
+    assert caller.get(f"{CONTACTS}/1").json["_info"]["lastUpdated"].startswith("2062")
+
+
+def test_a_site_can_cap_its_pages_name_no_next_and_write_no_clean_json(caller: Caller, store: Store) -> None:
+    store.largest_page = 3
+    reply = caller.get(pageSize=10)
+    assert (len(reply.json), 'rel="next"' in (reply.headers["Link"] or "")) == (3, True)
+    store.send_links = False
+    assert caller.get(pageSize=10).headers["Link"] is None
+    store.change("contacts", 1, {"title": "Chief\x01"})
+    assert b"Chief\\u0001" in caller.get().body
+    store.raw_controls = True
+    assert b"Chief\x01" in caller.get().body
+
+
 def test_a_hook_sees_each_request_before_its_answer(caller: Caller, store: Store) -> None:
     stop = store.on_request(lambda seen: store.change("contacts", 1, {"title": seen.query["page"]}))
     assert caller.get(page=1, pageSize=1).json[0]["title"] == "1"
