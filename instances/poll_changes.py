@@ -9,6 +9,7 @@ from typing import Any
 from cwconnect.connectwise.catalogue import find_resource
 from cwconnect.core.errors import ConflictError, DomainError
 from instances.configuration.config_keys import POLLS
+from instances.configuration.values import ConfigurationError, resource_name
 from instances.configuration.wire import config_of, polls_of, read_configuration
 from instances.models import Instance, ResourcePoll
 from instances.provisioning import change_instance
@@ -32,8 +33,13 @@ def add_poll(
 ) -> ResourcePoll:
     """Poll one more resource, as another one is polled if `copy_of` is given, with `patch` merged into that.
 
-    The copy asks the same of its own resource. ConflictError if the resource is polled already.
+    The copy asks the same of its own resource. ConflictError if the resource is polled already, ConfigurationError for
+    a name that none may have.
     """
+    try:
+        name = resource_name(name)
+    except ConfigurationError as error:
+        raise ConfigurationError({"resource": error.problems[""]}) from None
     if name in polls_of(instance):
         raise ConflictError(f"{name} is polled already.")
     copied = {} if copy_of is None else copied_configuration(copy_of.configuration, name)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from django.utils.log import log_response
 
 from cwconnect.core.errors import error_response, is_page
 from cwconnect.core.request_ids import new_request_id
+from cwconnect.core.time import DisplayZone
 
 BASE_PATH = "/elements/api-v2"  # the product's; every route answers with and without it (contract §1)
 
@@ -56,6 +59,19 @@ def _as_json(response: HttpResponseBase) -> HttpResponseBase:
 
 def _is_json(response: HttpResponseBase) -> bool:
     return str(response.headers.get("Content-Type", "")).startswith("application/json")
+
+
+class TimeZoneMiddleware:
+    """Has times shown in the service's zone, at both ends of the calendar too; pages override it with the viewer's."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+        self.zone = DisplayZone(settings.TIME_ZONE)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer one request with that zone as the current one."""
+        with timezone.override(self.zone):
+            return self.get_response(request)
 
 
 class BasePathMiddleware:

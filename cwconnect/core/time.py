@@ -1,10 +1,33 @@
-"""Times in queries and bodies: ISO 8601, UTC unless they say otherwise."""
+"""Times in queries and bodies, which are in UTC unless they say otherwise; and zones that show every time there is."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from cwconnect.core.errors import DomainError
+
+
+class DisplayZone(ZoneInfo):
+    """A time zone to show times in: one without a local time, at the ends of the calendar, is shown as in UTC.
+
+    Systems write 9999-12-31T23:59:59Z for "never"; east of Greenwich `ZoneInfo` has no local time for it.
+    """
+
+    def fromutc(self, moment: datetime) -> datetime:
+        """Return the local time of `moment`, which holds a time in UTC and this zone."""
+        try:
+            return super().fromutc(moment)
+        except OverflowError:
+            return moment
+
+
+def shifted(moment: datetime, by: timedelta) -> datetime:
+    """Return an aware time moved by so much, as far as the calendar goes."""
+    try:
+        return moment + by
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC) if by > timedelta(0) else datetime.min.replace(tzinfo=UTC)
 
 
 def parse_time(text: str, name: str) -> datetime:

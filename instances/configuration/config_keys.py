@@ -71,9 +71,12 @@ def _read_polls(given: Any) -> dict[str, dict[str, Any]]:
         raise ConfigurationError({"": f"names more than {MOST_RESOURCES} resources"})
     problems: dict[str, str] = {}
     polls: dict[str, dict[str, Any]] = {}
-    for name, configuration in given.items():
+    for spelled, configuration in given.items():
+        name = values.resource_name(spelled)
+        if name in polls:
+            raise ConfigurationError({"": f"names the resource {name} twice"})
         try:
-            polls[values.resource_name(name)] = read_poll(name, configuration)
+            polls[name] = read_poll(name, configuration)
         except PollConfigurationError as error:
             problems |= {f"{name}.{path}" if path else name: problem for path, problem in error.problems.items()}
     if problems:

@@ -26,6 +26,7 @@ from instances.connections import outbound_client
 LONGEST_INTERVAL = 44_640  # minutes: a month
 _MOST_HEADERS = 50
 _TRUE, _FALSE = ("true", "yes"), ("false", "no")
+_NAMES_OF_RAW = ("objectType", "eventId", "instance_id")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # What every notification sets itself (contract §6); a header of the user's may not stand in its place.
 _OURS = dict.fromkeys(
@@ -165,10 +166,16 @@ def json_object(value: Any) -> dict[str, Any]:
 
 
 def resource_name(value: str) -> str:
-    """Read a resource's key, which becomes the events' objectType."""
-    if not value.strip() or len(value) > 200 or _CONTROL.search(value):
+    """Read a resource's key, which becomes the events' objectType; blanks around it are taken off.
+
+    A notification's `raw` holds the records under this name, beside members of its own (contract §5).
+    """
+    name = value.strip()
+    if not name or len(name) > 200 or _CONTROL.search(name):
         raise _wrong("has a resource without a usable name (1 to 200 characters)")
-    return value
+    if name in _NAMES_OF_RAW:
+        raise _wrong(f"has a resource called {name}, a name that the notification itself uses; call it otherwise")
+    return name
 
 
 def header_items(value: Any) -> dict[str, str]:

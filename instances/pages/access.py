@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
@@ -23,6 +22,7 @@ from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
 
+from cwconnect.core.time import DisplayZone
 from instances.models import Instance, Membership, Organization, Role
 
 ORGANIZATION_KEY = "organization"
@@ -115,10 +115,10 @@ def person_of(request: HttpRequest) -> Person | None:
     return Person(request.user, current.organization, current.role, organizations)
 
 
-def zone_of(request: HttpRequest) -> ZoneInfo:
+def zone_of(request: HttpRequest) -> DisplayZone:
     """Give the viewer's time zone, which the browser tells by a cookie; else the service's own."""
     name = request.COOKIES.get(ZONE_COOKIE, "")
     try:
-        return ZoneInfo(name or settings.TIME_ZONE)
+        return DisplayZone(name or settings.TIME_ZONE)
     except (ValueError, OSError):  # unknown, or no name of a zone at all
-        return ZoneInfo(settings.TIME_ZONE)
+        return DisplayZone(settings.TIME_ZONE)

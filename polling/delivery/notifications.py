@@ -85,7 +85,9 @@ def body_of(instance: Instance, object_type: str, events: Sequence[Event | NewEv
     first = str(events[0].id)
     told = [event_object(event) for event in events]
     raw: dict[str, Any] = {object_type: [orjson.Fragment(event.record) for event in events]}
-    raw |= {"instance_id": instance.pk, "eventId": first, "objectType": object_type, "events": told}
+    beside = {"instance_id": instance.pk, "eventId": first, "objectType": object_type, "events": told}
+    # A resource may be called `events`: its records stand under its name, and message.events has the event objects.
+    raw |= {name: value for name, value in beside.items() if name not in raw}
     message = {
         "elementKey": ELEMENT_KEY,
         "accountId": instance.organization_id,

@@ -25,6 +25,6 @@ def read_time(text: str, option: str) -> datetime:
     """Read a time as people write it, UTC unless it says otherwise; CommandError that names the option."""
     try:
         moment = parser.parse(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise CommandError(f"{option}: {text!r} is no time; write 2026-01-31T12:00:00Z.") from None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.http import Http404
 from django.utils import timezone
@@ -22,9 +22,11 @@ def own_poll(request: PageRequest, number: int, poll: int) -> ResourcePoll:
 
 
 def moment_of(text: str) -> datetime | None:
-    """Read what a field for date and time sends, in the viewer's zone; None if it can't be read."""
+    """Return in UTC what a field for date and time sends, in the viewer's zone; None if it can't be read."""
     try:
         found = parse_datetime(text)
-    except ValueError:
+        if found is None:
+            return None
+        return (timezone.make_aware(found) if timezone.is_naive(found) else found).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return timezone.make_aware(found) if found is not None and timezone.is_naive(found) else found

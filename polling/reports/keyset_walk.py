@@ -14,6 +14,8 @@ from typing import Any, Generic, TypeVar
 
 from django.db.models import Max, Model, QuerySet
 
+from cwconnect.core.time import shifted
+
 SLICE = 5000
 _BATCH = 1000
 _DISORDER = timedelta(minutes=5)  # ids and times grow together, but for transactions side by side
@@ -78,7 +80,7 @@ def _upper(table: QuerySet[Any], how: KeysetWalk) -> int | None:
     if how.until is None:
         newest = table.aggregate(pk=Max("pk"))["pk"]
         return None if newest is None else newest + 1
-    near = table.filter(**{f"{how.time}__lt": how.until + _DISORDER}).order_by(f"-{how.time}")
+    near = table.filter(**{f"{how.time}__lt": shifted(how.until, _DISORDER)}).order_by(f"-{how.time}")
     newest = near.values_list("pk", flat=True).first()
     return None if newest is None else newest + _MARGIN + 1
 
@@ -86,4 +88,4 @@ def _upper(table: QuerySet[Any], how: KeysetWalk) -> int | None:
 def _is_past(table: QuerySet[Any], how: KeysetWalk, bottom: int) -> bool:
     """Whether all rows below an id are from before `since`, or there are none."""
     below = table.filter(pk__lt=bottom).order_by("-pk").values_list(how.time, flat=True).first()
-    return below is None or (how.since is not None and below < how.since - _DISORDER)
+    return below is None or (how.since is not None and below < shifted(how.since, -_DISORDER))
