@@ -16,6 +16,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+from cwconnect.core.text import literal
+
 MASK = "********"
 IDS = ("instance_id", "run_id", "notification_id")
 _SHORTEST_KEY = 8
@@ -100,12 +102,12 @@ class LineFormatter(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Give the line."""
-        # Control characters in what others sent must not forge further lines.
-        message = self._clean(record.getMessage()).replace("\r", "\\r").replace("\n", "\n  ")
+        # Control characters in what others sent must not forge further lines, nor be obeyed by a terminal.
+        message = literal(self._clean(record.getMessage())).replace("\n", "\n  ")
         ids = "".join(f" {name}={value}" for name, value in self._fields(record).items())
         line = f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%d %H:%M:%S} {record.levelname} {record.name}: "
-        trace = self._trace(record)
-        return line + message + (f" [{ids.strip()}]" if ids else "") + (f"\n{self._clean(trace)}" if trace else "")
+        trace = literal(self._clean(self._trace(record)))
+        return line + message + (f" [{ids.strip()}]" if ids else "") + (f"\n{trace}" if trace else "")
 
 
 def configuration(form: str, keys: Collection[str] = ()) -> dict[str, Any]:

@@ -1,18 +1,78 @@
-"""Progress in the terminal, for commands in the foreground."""
+"""What commands print: names and words of outside are shown literally, and obeyed by no terminal and no library."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, TextIO
+
+from django.core.management.base import BaseCommand, OutputWrapper
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from cwconnect.core.text import literal
+
+
+class LiteralOutput(OutputWrapper):
+    """Django's wrapper of a stream; control characters in what is written are written out."""
+
+    def write(  # type: ignore[override]  # as Django's own does
+        self, msg: str = "", style_func: Callable[[str], str] | None = None, ending: str | None = None
+    ) -> None:
+        """Write a message and the ending; the style, whose codes are ours, comes after."""
+        super().write(literal(msg), style_func, ending)
+
+
+class Command(BaseCommand):
+    """What all commands of the service are: they print names and words of outside as they stand."""
+
+    def __init__(self, stdout: TextIO | None = None, stderr: TextIO | None = None, **options: Any) -> None:
+        super().__init__(stdout, stderr, **options)
+        style = self.stderr.style_func
+        self.stdout, self.stderr = LiteralOutput(stdout or sys.stdout), LiteralOutput(stderr or sys.stderr)
+        self.stderr.style_func = style
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run the command; streams that a caller names are written to literally as well."""
+        if stdout := options.pop("stdout", None):
+            self.stdout = LiteralOutput(stdout)
+        if stderr := options.pop("stderr", None):
+            self.stderr = LiteralOutput(stderr)
+        return super().execute(*args, **options)
+
+
+class _PlainColumn(ProgressColumn):
+    """Text of a task, shown as it stands: square brackets are no markup."""
+
+    def __init__(self, text: Callable[[Task], str]) -> None:
+        super().__init__()
+        self._text = text
+
+    def render(self, task: Task) -> Text:
+        """Return the text."""
+        return Text(literal(self._text(task)))
 
 
 def progress(*, quiet: bool = False) -> Progress:
-    """Give a progress display on the terminal, with columns for what is done and how long it has taken."""
+    """Return a progress display on the terminal, with columns for what is done and how long it has taken."""
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        _PlainColumn(lambda task: task.description),
         BarColumn(bar_width=24),
-        TextColumn("{task.fields[done]}"),
+        _PlainColumn(lambda task: str(task.fields["done"])),
         TimeElapsedColumn(),
         console=Console(stderr=True, quiet=quiet),
     )
+
+
+def table_of(heads: Iterable[str], rows: Iterable[Iterable[str]], *, width: int = 120) -> str:
+    """Return a table as text of so many columns at most, every cell shown as it stands."""
+    table = Table(*heads)
+    for row in rows:
+        table.add_row(*(Text(literal(cell)) for cell in row))
+    console = Console(width=width)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()

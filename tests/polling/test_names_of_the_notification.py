@@ -30,12 +30,12 @@ def configure(world: World, client: Client, tenant: Tenant, polls: dict[str, Any
 def test_the_records_of_a_resource_called_events_stand_under_its_name(
     watched: World, client: Client, tenant: Tenant
 ) -> None:
-    assert configure(watched, client, tenant, EVENTS).status_code == 200
+    assert configure(watched, client, tenant, {"contacts": {}, **EVENTS}).status_code == 200
     watched.poll()
     watched.change(5, "Chief")
     watched.poll()
 
-    message = orjson.loads(Notification.objects.get().body)["message"]
+    message = orjson.loads(Notification.objects.get(object_type="events").body)["message"]
 
     assert [record["title"] for record in message["raw"]["events"]] == ["Chief"]
     assert [(event["objectType"], event["objectId"]) for event in message["events"]] == [("events", "5")]

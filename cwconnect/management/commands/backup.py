@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from cwconnect.core import terminal
 from cwconnect.core.terminal import progress
 from cwconnect.site import backup, key_backup
 
@@ -26,7 +27,7 @@ def embedded_database() -> Path:
     return Path(database["NAME"])
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Copies the database as of one moment; nothing has to be stopped."""
 
     help = "Copy the embedded database into FILE while everything runs: one consistent moment."

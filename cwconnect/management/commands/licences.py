@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
 
+from cwconnect.core import terminal
 from cwconnect.site.licences import packages
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Lists packages, versions and licences."""
 
     help = "List the packages that cwconnect runs on, with versions and licences."

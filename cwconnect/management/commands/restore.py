@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
+from cwconnect.core import terminal
 from cwconnect.core.database_lock import InUseError, alone
 from cwconnect.core.terminal import progress
 from cwconnect.management.commands.backup import embedded_database
@@ -28,7 +29,7 @@ Events get ids a billion further on, so that none is taken for one that was told
 Everybody has to sign in again. `manage.py up` brings an older backup to this version."""
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Puts a backup back; the service must be stopped."""
 
     help = "Make FILE, a backup, the embedded database again. Web and workers must be stopped first."

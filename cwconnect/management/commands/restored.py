@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.sessions.models import Session
-from django.core.management.base import BaseCommand
 from django.db import transaction
 
+from cwconnect.core import terminal
 from instances import audit
 from instances.audit import Action
 from polling.detection.event_log import skip_ids
@@ -19,7 +19,7 @@ polls, and what waited to be delivered is sent again, so receivers may hear of t
 `manage.py verify INSTANCE_ID` tells for each instance what is coming and what is undelivered."""
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Does to a database that was restored by its own tools what `restore` does to the embedded one.
 
     Nothing in a database shows surely that it is a copy: a dump may be read back into the very database that it is of.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
-from cwconnect.core import env
+from cwconnect.core import env, terminal
 from cwconnect.core.terminal import progress
 from instances import audit
 from instances.audit import Action
@@ -20,7 +20,7 @@ _RESTART = (
 )
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Re-encrypts; safe to interrupt and to run again."""
 
     help = (

@@ -7,8 +7,9 @@ import threading
 from argparse import ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from cwconnect.core import terminal
 from cwconnect.sandbox import DEFAULT_RECORDS, SandboxServer
 from cwconnect.sandbox.errors import UnknownListError
 
@@ -29,7 +30,7 @@ def read_records(text: str) -> dict[str, int]:
     return records
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Serves a ConnectWise made of realistic records."""
 
     help = "Run a ConnectWise sandbox: the REST API under /v4_6_release/apis/3.0, its control under /_sandbox/."

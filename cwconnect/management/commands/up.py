@@ -11,11 +11,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, close_old_connections, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.urls import reverse
 
+from cwconnect.core import terminal
 from cwconnect.core.process_group import ProcessGroup
 from cwconnect.outbound import OutboundError
 from cwconnect.site.demo import (
@@ -40,7 +41,7 @@ _GRACE_SECONDS = 8.7  # the promise is ten, with all that it takes to exit
 _START_SECONDS = 60
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Runs the web and the workers as one service."""
 
     help = "Migrate the database, then serve the API and the pages, poll and deliver, until Ctrl-C or SIGTERM."

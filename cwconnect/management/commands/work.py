@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from cwconnect.core import terminal
 from cwconnect.core.database_lock import InUseError, hold
 from polling.maintenance.clock_skew import repair_clock_skew
 from polling.workers.supervisor import Supervisor
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Runs the supervised cluster; as many machines as wanted may run one each."""
 
     help = "Poll and deliver what is due, until SIGTERM or Ctrl-C. A worker that dies or freezes is replaced."

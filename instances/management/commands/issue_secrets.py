@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from cwconnect.core import terminal
 from instances.credentials.issuing import IssuedSecrets, issue_secrets
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Makes what is missing and prints it once."""
 
     help = "Make the secrets of an organization and of one of its API users, and print them: they are shown only once."

@@ -5,10 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 from rich.progress import Progress
 
+from cwconnect.core import terminal
 from cwconnect.core.terminal import progress
 from cwconnect.core.text import counted
 from polling.detection.deletes.deletions import (
@@ -27,7 +28,7 @@ SHOWN = 20
 _DELETES = ("delete is", "deletes are")
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Say which deletes are held back; sweep now, release them or dismiss them."""
 
     help = "Sweep for deletes now, and decide on those held back. Exit code 1 if a sweep failed."

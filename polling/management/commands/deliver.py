@@ -5,13 +5,14 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from cwconnect.core import terminal
 from polling.delivery.foreground import deliver_in_foreground, of_instances
 from polling.management.arguments import chosen_instances
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Deliver what is due now, of all instances or one."""
 
     help = "Deliver what is due, in the foreground. Exit code 1 if an attempt failed."

@@ -5,10 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 from rich.progress import Progress, TaskID
 
+from cwconnect.core import terminal
 from cwconnect.core.terminal import progress
 from cwconnect.core.text import counted
 from instances.missing_fields import warnings_of
@@ -21,7 +22,7 @@ from polling.models import PollRun, PollState
 from polling.workers.due import make_due
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Poll now: all instances, one, or one resource; with --since, that window again."""
 
     help = "Poll now, in the foreground. Exit code 1 if a poll failed."

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from cwconnect.core import terminal
 from cwconnect.core.terminal import progress
 from cwconnect.core.text import counted
 from polling.maintenance.purge import purge_all_deleted
 from polling.maintenance.retention import prune
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Delete what was delivered longer ago than CWCONNECT_RETENTION_DAYS; the worker does so each minute by itself.
 
     And the rows of instances that were deleted, which the worker does as well.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from cwconnect.core import terminal
 from cwconnect.core.text import counted
 from polling.delivery.foreground import deliver_in_foreground, of_instances, words
 from polling.delivery.pausing import release_delivery
@@ -15,7 +15,7 @@ from polling.management.arguments import chosen_instances
 from polling.models import Notification
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Release what is paused: the exhausted notifications first, each with a fresh retry schedule."""
 
     help = "Release an instance's paused delivery and deliver it, in the foreground."

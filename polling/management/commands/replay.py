@@ -5,9 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
+from cwconnect.core import terminal
 from instances.models import Instance
 from polling.delivery.foreground import deliver_in_foreground
 from polling.delivery.pausing import is_resting
@@ -16,7 +17,7 @@ from polling.management.arguments import chosen_instances, read_time
 from polling.models import DeliveryState, Event, Notification, Replay
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Send whole notifications again: same id and bytes, marked as a replay."""
 
     help = "Send notifications of an instance again. Without any option it refuses: choose what is to be sent."

@@ -6,16 +6,14 @@ import json
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from functools import partial
-from io import StringIO
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
-from rich.console import Console
 from rich.progress import Progress, TaskID
-from rich.table import Table
 
 from cwconnect.connectwise.errors import ConnectWiseError
+from cwconnect.core import terminal
 from cwconnect.core.terminal import progress
 from cwconnect.core.text import counted
 from instances.missing_fields import warnings_of
@@ -30,7 +28,7 @@ COLUMNS = ("source", "known", "missed", "stale", "deleted", "undated", "coming",
 IDS_SHOWN = 20
 
 
-class Command(BaseCommand):
+class Command(terminal.Command):
     """Compare ConnectWise with what was recorded and delivered; repair just what is missing."""
 
     help = "Compare ConnectWise with the event log. Exit code 1 if anything is missing in the end."
@@ -75,14 +73,8 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps([finding.as_json() for finding in findings], indent=2))
             return
-        table = Table("resource", *COLUMNS)
-        for finding in findings:
-            numbers = finding.as_json()
-            table.add_row(finding.poll.name, *(_count(numbers[name]) for name in COLUMNS))
-        console = Console(file=StringIO(), width=120)
-        with console.capture() as capture:
-            console.print(table)
-        self.stdout.write(capture.get())
+        rows = [[finding.poll.name, *_counts(finding)] for finding in findings]
+        self.stdout.write(terminal.table_of(("resource", *COLUMNS), rows))
         for finding in findings:
             self._ids(finding, "missed", finding.missed)
             self._ids(finding, "stale", finding.stale)
@@ -103,8 +95,9 @@ def _verdict(findings: Sequence[Finding]) -> str:
     return "Undated records differ: without a date nobody can tell whether they were missed or come with the next poll."
 
 
-def _count(value: object) -> str:
-    return str(len(value) if isinstance(value, list) else value)
+def _counts(finding: Finding) -> list[str]:
+    numbers = finding.as_json()
+    return [str(len(value) if isinstance(value, list) else value) for value in (numbers[name] for name in COLUMNS)]
 
 
 def _verify(polls: Sequence[ResourcePoll], *, quiet: bool) -> list[Finding]:
