@@ -44,7 +44,10 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Plan:
-    """How one resource is polled (contract §4); `created` is None where the configuration names no field of its own."""
+    """How one resource is polled; `created` is None where the configuration names no field of its own.
+
+    Source: docs/wire-contract.md#4-configuration-keys-of-events.
+    """
 
     hub: HubUrl
     id_field: str
@@ -86,7 +89,8 @@ class Plan:
     def opening(self, cursor: datetime) -> datetime:
         """Give the start of the window that follows `cursor`: never less than the look-back before it.
 
-        A row can become visible late, behind the cursor, and stamps are whole seconds: see the design's *The window*.
+        A row can become visible late, behind the cursor, and stamps are whole seconds: see
+        docs/architecture.md#the-window.
         """
         return cursor - max(self.poll_delay, LOOK_BACK) - timedelta(seconds=1)
 

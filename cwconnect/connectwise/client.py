@@ -41,7 +41,7 @@ __all__ = ["LARGEST_PAGE", "LONGEST_URL", "Client", "Listing", "Page", "Record",
 
 LARGEST_PAGE = 1000
 NO_CONTENT = 204
-LONGEST_URL = 2000  # connectwise.md: "Keep a URL under 2,000 characters"
+LONGEST_URL = 2000  # docs/connectwise.md#asking
 _PATH = re.compile(r"(/[A-Za-z0-9_-]+)+")
 _SAFE = "/:,()*'!="  # legal in a query as they stand; a URL is short, and each escape costs three characters
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 @dataclass(frozen=True)
 class Credentials:
-    """Where and as whom (connectwise.md). `base_url` ends with the path; the keys stay out of repr."""
+    """A login (docs/connectwise.md#where-and-as-whom). `base_url` ends with the path; the keys stay out of repr."""
 
     base_url: str
     company: str

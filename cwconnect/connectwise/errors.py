@@ -1,4 +1,4 @@
-"""How a request to ConnectWise can fail, and what to do then (connectwise.md, "Errors and limits").
+"""How a request to ConnectWise can fail, and what to do then (docs/connectwise.md#errors-and-limits).
 
 | Status | Error | What to do |
 |---|---|---|

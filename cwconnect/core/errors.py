@@ -1,4 +1,6 @@
-"""One body for every error of the API (contract §2): `{"requestId", "message"[, "providerMessage"]}`.
+"""One body for every error of the API: `{"requestId", "message"[, "providerMessage"]}`.
+
+Source: docs/wire-contract.md#2-instances.
 
 `providerMessage` is what ConnectWise said. Rules raise a `DomainError`; what the connector raises is answered by
 `instances.api.exception_handler`; the rest is REST framework's and Django's.

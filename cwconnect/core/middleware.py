@@ -17,7 +17,8 @@ from cwconnect.core.errors import error_response, is_page
 from cwconnect.core.request_ids import new_request_id
 from cwconnect.core.time import DisplayZone
 
-BASE_PATH = "/elements/api-v2"  # the product's; every route answers with and without it (contract §1)
+BASE_PATH = "/elements/api-v2"  # every API route answers with and without it
+# The product's: docs/wire-contract.md#1-authorization-header
 
 _STATE_CHANGING = ("Allow", "Retry-After", "WWW-Authenticate")
 

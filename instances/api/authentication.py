@@ -1,4 +1,4 @@
-"""Who calls the REST API: the Authorization header of contract §1.
+"""Who calls the REST API: the header of docs/wire-contract.md#1-authorization-header.
 
 `User <secret>, Organization <secret>` for the platform's routes, `User <secret>, Element <token>` for those of one
 instance; all three together are accepted, in any order, with optional spaces, and `Element: <token>` too, as one

@@ -1,4 +1,4 @@
-"""The REST routes of an instance's configuration, key by key (contract §2)."""
+"""The REST routes of an instance's configuration, key by key (docs/wire-contract.md#2-instances)."""
 
 from __future__ import annotations
 

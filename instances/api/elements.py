@@ -1,4 +1,7 @@
-"""The REST routes of the catalogue: the one connector, its configuration keys, what it can do (contract §2)."""
+"""The REST routes of the catalogue: the one connector, its configuration keys, what it can do.
+
+Source: docs/wire-contract.md#2-instances.
+"""
 
 from __future__ import annotations
 

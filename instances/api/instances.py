@@ -1,4 +1,7 @@
-"""The REST routes about instances (contract §2). No rules here: they are in `provisioning` and `configuration`."""
+"""The REST routes about instances. No rules here: they are in `provisioning` and `configuration`.
+
+Source: docs/wire-contract.md#2-instances.
+"""
 
 from __future__ import annotations
 

@@ -27,7 +27,10 @@ class Body:
 
 
 def read_body(data: object) -> Body:
-    """Read the body of POST, PUT or PATCH (contract §2); keys that nobody knows are ignored. Refusal."""
+    """Read the body of POST, PUT or PATCH; keys that nobody knows are ignored. Refusal.
+
+    Source: docs/wire-contract.md#2-instances.
+    """
     if not isinstance(data, dict):
         raise DomainError("The body must be a JSON object.")
     _check_element(data.get("element"))

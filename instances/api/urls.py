@@ -1,4 +1,7 @@
-"""Routes about instances: contract §2. Each answers under the product's base path too, and with an Element token."""
+"""Routes about instances. Each answers under the product's base path too, and with an Element token.
+
+Source: docs/wire-contract.md#2-instances.
+"""
 
 from __future__ import annotations
 

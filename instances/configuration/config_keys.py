@@ -1,4 +1,7 @@
-"""The table of the dotted wire keys (contract §2 and §4): what each fills, how it is read, what people are told."""
+"""The table of the dotted wire keys: what each fills, how it is read, what people are told.
+
+Source: docs/wire-contract.md#4-configuration-keys-of-events.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How one resource is polled, as the wire writes it (contract §4, `event.poller.configuration`), and the plan it makes.
+"""How one resource is polled, as the wire writes it, and the plan it makes.
+
+Source: docs/wire-contract.md#4-configuration-keys-of-events.
 
 Values may be JSON types or strings (`"15"`, `"yes"`); blanks and nulls count as not given; a key that nobody knows is
 an error, since a misspelt one would be a surprise at poll time. What was given is kept, without the defaults.

@@ -28,7 +28,8 @@ _MOST_HEADERS = 50
 _TRUE, _FALSE = ("true", "yes"), ("false", "no")
 _NAMES_OF_RAW = ("objectType", "eventId", "instance_id")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-# What every notification sets itself (contract §6); a header of the user's may not stand in its place.
+# What every notification sets itself (docs/wire-contract.md#6-headers-signatures-answers-and-retries); a header of the
+# user's may not stand in its place.
 _OURS = dict.fromkeys(
     (
         "Content-Type",
@@ -168,7 +169,8 @@ def json_object(value: Any) -> dict[str, Any]:
 def resource_name(value: str) -> str:
     """Read a resource's key, which becomes the events' objectType; blanks around it are taken off.
 
-    A notification's `raw` holds the records under this name, beside members of its own (contract §5).
+    A notification's `raw` holds the records under this name, beside members of its own (
+    docs/wire-contract.md#5-the-notification).
     """
     name = value.strip()
     if not name or len(name) > 200 or _CONTROL.search(name):

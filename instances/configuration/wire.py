@@ -1,4 +1,4 @@
-"""The dotted wire keys and what they stand for, both ways (contract §2 and §4).
+"""The dotted wire keys and what they stand for, both ways (docs/wire-contract.md#4-configuration-keys-of-events).
 
 The table itself is in `keys`. Values arrive as JSON types or strings, blanks count as not given, `"********"` keeps
 what is stored; in answers every value is a string and every secret a mask. Keys that nobody knows are ignored, as in

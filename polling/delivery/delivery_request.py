@@ -94,7 +94,10 @@ class Outcome:
 
     @property
     def delivered(self) -> bool:
-        """Any 2xx is success; a redirect is a failure (contract §6)."""
+        """Any 2xx is success; a redirect is a failure.
+
+        Source: docs/wire-contract.md#6-headers-signatures-answers-and-retries.
+        """
         return self.status is not None and 200 <= self.status < 300
 
     @property

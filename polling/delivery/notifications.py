@@ -113,7 +113,10 @@ def body_of(instance: Instance, object_type: str, events: Sequence[Event | NewEv
 
 
 def event_object(event: Event | NewEvent) -> dict[str, Any]:
-    """Give an event as `message.events` tells it (contract §5), for orjson: `changes` is a fragment of JSON."""
+    """Give an event as `message.events` tells it, for orjson: `changes` is a fragment of JSON.
+
+    Source: docs/wire-contract.md#5-the-notification.
+    """
     told: dict[str, Any] = {
         "objectType": event.object_type,
         "objectId": event.object_id,

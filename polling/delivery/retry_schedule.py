@@ -1,4 +1,4 @@
-"""When a failed delivery is tried again (contract §6). Pure."""
+"""When a failed delivery is tried again (docs/wire-contract.md#6-headers-signatures-answers-and-retries). Pure."""
 
 from __future__ import annotations
 

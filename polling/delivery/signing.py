@@ -1,4 +1,4 @@
-"""Both signatures of a notification (contract §6). Pure.
+"""Both signatures of a notification (docs/wire-contract.md#6-headers-signatures-answers-and-retries). Pure.
 
 Sources: the vendor's event documentation (`Elements-Webhook-Signature`) and the Standard Webhooks specification
 (`webhook-id`, `webhook-timestamp`, `webhook-signature`).

@@ -1,4 +1,6 @@
-"""What kind of change a record is: CREATED, UPDATED, DELETED by its flag, or nothing new. Pure; the design's table.
+"""What kind of change a record is: CREATED, UPDATED, DELETED by its flag, or nothing new. Pure.
+
+The rules are the table of docs/architecture.md#what-kind-of-change.
 
 A row of which a sweep read the id alone counts as never seen: the poll that first reads it tells CREATED above the
 mark, UPDATED for a stamp from `since` on (or without a stamp, where ConnectWise's condition selected it), and otherwise

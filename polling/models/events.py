@@ -26,7 +26,7 @@ class Event(models.Model):
     """One change of one record, as told to the receiver."""
 
     class Kind(models.TextChoices):
-        """What happened to the record (contract §5)."""
+        """What happened to the record (docs/wire-contract.md#5-the-notification)."""
 
         CREATED = "CREATED", "Created"
         UPDATED = "UPDATED", "Updated"

@@ -1,4 +1,6 @@
-"""The history of events as the product shows it (contract §5): rows, statuses, and counts by time.
+"""The history of events as the product shows it: rows, statuses, and counts by time.
+
+Source: docs/wire-contract.md#5-the-notification.
 
 The product's five statuses are told from the notification that carries the event (our reading, nothing is published):
 NEW is kept back for now (delivery rests, or an earlier event of its record goes first), RECEIVED waits for its first

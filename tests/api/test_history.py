@@ -1,4 +1,4 @@
-"""The history of events and its counts (contract §5)."""
+"""The history of events and its counts (docs/wire-contract.md#5-the-notification)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kind of change a record is: the design's table, row by row."""
+"""What kind of change a record is: the table of docs/architecture.md, row by row."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,7 @@
-"""Every key of `event.poller.configuration` has its meaning at poll time (contract §4)."""
+"""Every key of `event.poller.configuration` has its meaning at poll time.
+
+Source: docs/wire-contract.md#4-configuration-keys-of-events.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A `where` told to ConnectWise as `conditions` (connectwise.md, "Asking"; wire contract §3).
+"""A `where` told to ConnectWise as `conditions`.
+
+Source: docs/connectwise.md#asking, docs/wire-contract.md#3-ceql-the-language-of-where.
 
 Strings stand in `"…"`; one that holds `"` in `'…'`, which ConnectWise takes too. One that holds both can't be told,
 since ConnectWise documents no escape: a `WhereError`. `%` and `*` in a LIKE are wildcards and can't be escaped either.

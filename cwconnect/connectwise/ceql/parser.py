@@ -1,4 +1,4 @@
-"""CEQL, the language of `where` (wire contract §3), read into the tree of `where.py`.
+"""CEQL, the language of `where` (docs/wire-contract.md#3-ceql-the-language-of-where), read into the tree of `where.py`.
 
 `=  !=  <  >  <=  >=  LIKE  IN (…)  IS NULL  IS NOT NULL`, `NOT` before the words and before parentheses, `AND` before
 `OR`, parentheses. Keywords in any case, spaces around operators optional. A literal that holds a `${…}` template is, as

@@ -12,7 +12,10 @@ OPERATORS: Final = ("=", "!=", "<", ">", "<=", ">=", "LIKE", "NOT LIKE", "IN", "
 
 
 class WhereError(ValueError):
-    """A `where` that can't be read or told to ConnectWise; the message begins `Error parsing query` (contract §2)."""
+    """A `where` that can't be read or told to ConnectWise; the message begins `Error parsing query`.
+
+    Source: docs/wire-contract.md#2-instances.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"Error parsing query: {reason}")

@@ -1,4 +1,4 @@
-"""Java's SimpleDateFormat: times written and read by a pattern (wire contract §4).
+"""Java's SimpleDateFormat: times written and read by a pattern (docs/wire-contract.md#4-configuration-keys-of-events).
 
 Writing follows Java (English, United States), `S` runs included: they are milliseconds padded with zeros, so that
 `SSSSSS` writes 123 ms as `000123`. How reading differs from Java's, see `pattern_reading`.

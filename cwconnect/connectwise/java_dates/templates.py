@@ -1,4 +1,4 @@
-"""The `${…}` templates of polling URLs: found, checked and rendered (wire contract §4, URL templates).
+"""The `${…}` templates of polling URLs: found, checked and rendered (docs/wire-contract.md#url-templates).
 
 They are found before a `where` is parsed, since a pattern holds quotes of its own.
 """

@@ -1,4 +1,4 @@
-"""The product's routes (contract §1 to §5), which answer under `/elements/api-v2` too."""
+"""The product's routes (docs/wire-contract.md), which answer under `/elements/api-v2` too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The REST route of waiting deliveries (contract §6). The rules are in `queued`."""
+"""The REST route of waiting deliveries. The rules are in `queued`.
+
+Source: docs/wire-contract.md#6-headers-signatures-answers-and-retries.
+"""
 
 from __future__ import annotations
 

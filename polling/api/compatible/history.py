@@ -1,4 +1,4 @@
-"""The REST routes of the event history (contract §5). The rules are in `history`."""
+"""The REST routes of the event history (docs/wire-contract.md#5-the-notification). The rules are in `history`."""
 
 from __future__ import annotations
 
