@@ -1,8 +1,9 @@
 """The dotted wire keys and what they stand for, both ways (docs/wire-contract.md#4-configuration-keys-of-events).
 
 The table itself is in `keys`. Values arrive as JSON types or strings, blanks count as not given, `"********"` keeps
-what is stored; in answers every value is a string and every secret a mask. Keys that nobody knows are ignored, as in
-the product; a value that can't be used is a `ConfigurationError` that names its key.
+what is stored while its destination stays the same (destinations.py); in answers every value is a string and every
+secret a mask. Keys that nobody knows are ignored, as in the product; a value that can't be used is a
+`ConfigurationError` that names its key.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from instances.configuration.config_keys import (
     InstanceConfig,
     Key,
 )
+from instances.configuration.destinations import secrets_to_give_anew
 from instances.configuration.polls import is_blank
 from instances.configuration.values import ConfigurationError
 from instances.models import Instance
@@ -45,6 +47,8 @@ def read_configuration(
     config = replace(base, **found)
     if not config.polls:
         config = replace(config, polls=default_polls())
+    anew = {key.field for key, value in _known(given) if key.field in found and not _is_masked(value)}
+    problems |= secrets_to_give_anew(config, stored, given=anew)
     lacking = {name: text for name, text in _lacking(config).items() if whole or name in given}
     problems |= {name: text for name, text in lacking.items() if name not in problems}
     if problems:
@@ -73,6 +77,11 @@ def _read(key: Key, value: Any, *, base: InstanceConfig, stored: InstanceConfig 
     if key.secret and (read == MASK or (isinstance(read, dict) and MASK in read.values())):
         raise ConfigurationError({"": "is a mask, and nothing is stored that it could stand for"})
     return read
+
+
+def _is_masked(value: Any) -> bool:
+    """Whether a value as it was given holds a mask: as a whole, or in the place of a header's value."""
+    return MASK in (json.dumps(value) if isinstance(value, Mapping) else str(value))
 
 
 def _unmask(value: Any, stored: Any) -> Any:

@@ -202,7 +202,9 @@ def test_another_key_changes_without_a_new_mark(api: Api, sandbox: SandboxServer
 def test_another_site_starts_everything_afresh(api: Api, sandbox: SandboxServer) -> None:
     created = api.create(sandbox.url)
     with start_sandbox(records={"contacts": 3}) as other:
-        api("PATCH", f"/instances/{created['id']}", {"configuration": {"baseUrl": other.url}})
+        keys = example_body(other.url)["configuration"]
+        moved = {name: keys[name] for name in ("baseUrl", "public.key", "private.key")}
+        api("PATCH", f"/instances/{created['id']}", {"configuration": moved})
     poll = poll_of(created)
     assert poll.high_water_id == 3
     assert PollState.objects.get().cursor == poll.since

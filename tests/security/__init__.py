@@ -1,0 +1,1 @@
+"""Attacks of every kind, and that none gets in."""
