@@ -82,7 +82,7 @@ class Furnished:
 @pytest.fixture(scope="session")
 def furnished(site: Site) -> Furnished:
     """Rows that trouble an organization."""
-    code = f"from tests.browser.troubles import furnish; print(furnish({PASSWORD!r}))"
+    code = f"from tests.browser.issues import furnish; print(furnish({PASSWORD!r}))"
     return Furnished(**json.loads(ask(site.data, "shell", "-v0", "-c", code).splitlines()[-1]))
 
 

@@ -168,7 +168,7 @@ def test_moved_to_another_company_it_begins_afresh_there(watched: World, elsewhe
     watched.told()
     site = watched.state.site
     elsewhere.store.change("contacts", 7, {"title": "Before"}, stamp="2020-01-01T00:00:00Z")
-    change(watched, baseUrl=elsewhere.url, company="globex")
+    change(watched, baseUrl=elsewhere.url, company="globex", public__key="PUB", private__key="PRIV")
     assert (known(watched), contacts_poll(watched).high_water_id) == (0, 50)
     assert watched.state.site != site
     watched.poll()
@@ -183,7 +183,7 @@ def test_what_was_told_of_the_old_company_says_nothing_of_the_new_one(watched: W
     """Ids mean other rows there: none of them waits for, or is repaired by, an event of a row with its id."""
     watched.change(3, "Chief")
     watched.poll()
-    change(watched, baseUrl=elsewhere.url, company="globex")
+    change(watched, baseUrl=elsewhere.url, company="globex", public__key="PUB", private__key="PRIV")
     assert not Event.objects.exclude(resource_poll=None).exists()
     elsewhere.store.change("contacts", 3, {"title": "Chief"})
     watched.poll()
@@ -197,7 +197,7 @@ def test_a_move_that_is_refused_changes_nothing(watched: World, elsewhere: Sandb
     watched.change(3, "Chief")
     before = PollState.objects.values().get()
     with pytest.raises(ConnectWiseRefusedError):
-        change(watched, baseUrl=elsewhere.url, company="globex", private__key="wrong")
+        change(watched, baseUrl=elsewhere.url, company="globex", public__key="PUB", private__key="wrong")
     assert PollState.objects.values().get() == before
     watched.poll()
     assert watched.told() == [("UPDATED", "3")]

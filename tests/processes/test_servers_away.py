@@ -31,8 +31,8 @@ AWAY = {
     ),
     "the proxy": (
         {"CWCONNECT_HTTP_PROXY": f"http://user:{PASSWORD}@127.0.0.1:9"},
-        "from instances.connections import door; from cwconnect.outbound import NOTIFICATION_LIMITS;"
-        "door().request('GET', 'http://1.1.1.1/', headers={}, limits=NOTIFICATION_LIMITS)",
+        "from instances.connections import outbound_client; from cwconnect.outbound import NOTIFICATION_LIMITS;"
+        "outbound_client().request('GET', 'http://1.1.1.1/', headers={}, limits=NOTIFICATION_LIMITS)",
     ),
     "the mail server": (
         {"CWCONNECT_EMAIL_URL": f"smtp://user:{PASSWORD}@127.0.0.1:9/?to=a@b.c"},
