@@ -204,6 +204,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "cwconnect",
     "DESCRIPTION": "Watches ConnectWise PSA and tells your programs of every change.",
     "VERSION": "1",
+    "CONTACT": {"name": "The operator of this service"},
     "OAS_VERSION": "3.1.0",
     "SERVERS": [{"url": "/"}, {"url": "/elements/api-v2", "description": "The base path of the compatible part."}],
     "PREPROCESSING_HOOKS": ["cwconnect.site.openapi.frame.plain_paths"],

@@ -16,3 +16,11 @@ ELEMENT: Final[dict[str, Any]] = {
     "authentication": {"type": "custom"},
     "protocolType": "http",
 }
+DESCRIPTION: Final = "Reads ConnectWise PSA and tells of changes, found by polling."
+HUB: Final[dict[str, Any]] = {
+    "id": 1,
+    "key": ELEMENT["hub"],
+    "name": "CRM",
+    "description": "Customers, contacts and what is done for them.",
+    "active": True,
+}

@@ -34,6 +34,7 @@ _PASSED_ON = {
 }
 _NAMES = re.compile(r"\s*[\w.`/]+(?:\s+(?:asc|desc))?\s*", re.IGNORECASE)
 _LONGEST_TOKEN = 8000
+_TOTALS = {"returntotalcount", "returncount"}
 Record = dict[str, Any]
 
 
@@ -51,10 +52,14 @@ class KeysUnreadableError(DomainError):  # as above
 
 @dataclass(frozen=True)
 class HubPage:
-    """One page of a list; `next_page` is the token of the next one, None on the last."""
+    """One page of a list; `next_page` is the token of the next one, None on the last.
+
+    `total` is how many records the whole list has, None unless it was asked for.
+    """
 
     records: list[Record]
     next_page: str | None
+    total: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,9 +74,11 @@ def read_list(instance: Instance, path: str, query: Mapping[str, str]) -> HubPag
     """Read one page. Raises Refusal for a query that can't be told to ConnectWise, ConnectWiseError for its answers."""
     _check_enabled(instance)
     params = _next_params(query["nextPage"]) if query.get("nextPage") else _params(path, query)
-    listing = _client(instance).list(path, params)
+    client = _client(instance)
+    listing = client.list(path, params)
     token = _write_token(listing.next_params) if listing.next_params is not None else None
-    return HubPage([_shown(instance, record) for record in listing.records], token)
+    total = client.count(path, params.get("conditions")) if _wants_total(query) else None
+    return HubPage([_shown(instance, record) for record in listing.records], token, total)
 
 
 def read_record(instance: Instance, path: str, record_id: int) -> Record:
@@ -93,6 +100,11 @@ def parse_path(text: str) -> HubPath:
             f"There is no resource {text!r}; one that the catalogue lacks is written with its module: finance/taxCodes."
         )
     return HubPath("/" + "/".join(segments), record_id)
+
+
+def _wants_total(query: Mapping[str, str]) -> bool:
+    """Tell whether the size of the whole list is asked for; names and values count in any case (contract §2)."""
+    return any(name.lower() in _TOTALS and text.strip().lower() == "true" for name, text in query.items())
 
 
 def _client(instance: Instance) -> Client:
@@ -126,9 +138,9 @@ def _conditions(path: str, where: str) -> str:
 
 
 def _page(text: str) -> str:
-    if text and not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
-        raise DomainError("page must be a whole number from 1.")
-    return text or "1"
+    if text and not re.fullmatch(r"0*[0-9]{1,9}", text):
+        raise DomainError("page must be a whole number from 0.")
+    return str(max(int(text or "1"), 1))  # 0 is the first page too: published programs always send it
 
 
 def _field_names(name: str, text: str) -> str:

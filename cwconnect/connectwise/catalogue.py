@@ -51,6 +51,11 @@ def all_resources() -> tuple[Resource, ...]:
     return _CATALOGUE
 
 
+def all_names() -> frozenset[str]:
+    """Return the hub names and aliases of the catalogue, in small letters."""
+    return frozenset(_BY_NAME)
+
+
 def default_configuration(resource: Resource) -> dict[str, Any]:
     """Make the poll configuration of a resource in the wire's shape (the seed's "Example JSON with Polling")."""
     return {

@@ -11,6 +11,7 @@ from cwconnect.core.errors import DomainError
 
 NEXT_PAGE_HEADER = "Elements-Next-Page-Token"
 COUNT_HEADER = "Elements-Returned-Count"
+TOTAL_HEADER = "Elements-Total-Count"
 DEFAULT_SIZE = 200
 LARGEST_SIZE = 1000
 

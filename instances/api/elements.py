@@ -11,11 +11,10 @@ from django.http import Http404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cwconnect.connectwise.catalogue import DEFAULT_RESOURCES, all_resources, default_configuration
-from instances.api.instances import ApiView, InstancesView
-from instances.configuration.config_keys import KEYS, InstanceConfig, Key
-from instances.configuration.values import LONGEST_INTERVAL
-from instances.connector import ELEMENT, KEY
+from cwconnect.connectwise.catalogue import all_resources, default_configuration
+from instances.api.instances import ApiView, InstancesView, InstanceView
+from instances.configuration.config_keys import KEYS, Key
+from instances.connector import DESCRIPTION, ELEMENT, HUB, KEY
 
 
 class ElementsView(ApiView):
@@ -50,16 +49,57 @@ class ElementMetadataView(ApiView):
     def get(self, request: Request, element: str) -> Response:
         """Say how events are found, and how each resource of the catalogue is polled unless told otherwise."""
         check_element(element)
-        polling = {
-            "refreshInterval": {
-                "default": InstanceConfig().refresh_interval,
-                "minimum": 1,
-                "maximum": LONGEST_INTERVAL,
-            },
-            "defaultResources": list(DEFAULT_RESOURCES),
-            "resources": {resource.name: default_configuration(resource) for resource in all_resources()},
-        }
-        return Response({"events": {"supported": True, "methods": ["polling"], "polling": polling}})
+        return Response(_metadata())
+
+
+class AllMetadataView(ApiView):
+    """`/elements/metadata`."""
+
+    def get(self, request: Request) -> Response:
+        """List the metadata of every connector: there is one."""
+        return Response([_metadata()])
+
+
+class ElementNamesView(ApiView):
+    """`/elements/keys`."""
+
+    def get(self, request: Request) -> Response:
+        """List the keys of the connectors."""
+        return Response([KEY])
+
+
+class HubsView(ApiView):
+    """`/hubs`."""
+
+    def get(self, request: Request) -> Response:
+        """List the hubs: there is one."""
+        return Response([HUB])
+
+
+class HubNamesView(ApiView):
+    """`/hubs/keys`."""
+
+    def get(self, request: Request) -> Response:
+        """List the keys of the hubs."""
+        return Response([HUB["key"]])
+
+
+class HubView(ApiView):
+    """`/hubs/{hub}`."""
+
+    def get(self, request: Request, hub: str) -> Response:
+        """Show the hub."""
+        _check_hub(hub)
+        return Response(HUB)
+
+
+class HubElementsView(ApiView):
+    """`/hubs/{hub}/elements`."""
+
+    def get(self, request: Request, hub: str) -> Response:
+        """List the hub's connectors."""
+        _check_hub(hub)
+        return Response([ELEMENT])
 
 
 class ElementInstancesView(InstancesView):
@@ -73,10 +113,31 @@ class ElementInstancesView(InstancesView):
         check_element(kwargs["element"])
 
 
+class ElementInstanceView(InstanceView):
+    """`/elements/{key or id}/instances/{id}`: as `/instances/{id}`."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Look at the caller first, then at the connector's name."""
+        super().initial(request, *args, **kwargs)
+        check_element(kwargs["element"])
+
+
 def check_element(text: str) -> None:
     """Raise 404 for another connector than ours."""
     if text not in (KEY, str(ELEMENT["id"])):
         raise Http404
+
+
+def _check_hub(text: str) -> None:
+    if text != HUB["key"]:
+        raise Http404
+
+
+def _metadata() -> dict[str, Any]:
+    """Return what the connector can do, polls keyed by resource, as the product's SDK types it (contract §2)."""
+    polling = {resource.name: default_configuration(resource) for resource in all_resources()}
+    events = {"supported": True, "methods": ["polling"], "polling": polling}
+    return {name: ELEMENT[name] for name in ("id", "name", "key")} | {"description": DESCRIPTION, "events": events}
 
 
 def _key_row(key: Key, number: int) -> dict[str, Any]:

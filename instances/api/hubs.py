@@ -1,4 +1,4 @@
-"""The REST routes of live reads: `/hubs/{hub}/{resource}[/{id}]`, with an Element token. The rules are in `hubs`."""
+"""The REST routes of live reads: `/hubs/{hub}/{resource}[/{id}]`, with an Element token. Rules: `hub_reads`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class HubView(ApiView):
         page = hub_reads.read_list(instance, target.path, request.query_params.dict())
         response = Response(page.records)
         response.headers[paging.COUNT_HEADER] = str(len(page.records))
+        if page.total is not None:
+            response.headers[paging.TOTAL_HEADER] = str(page.total)
         if page.next_page:
             response.headers[paging.NEXT_PAGE_HEADER] = page.next_page
         return response

@@ -83,6 +83,10 @@ class InstancesView(ApiView):
         page = _tagged(found, tags, size + 1) if tags else list(found[: size + 1])
         return paged(page, size, instance_body)
 
+    def put(self, request: Request) -> Response:
+        """Replace the configuration, the name and the tags of the Element token's instance."""
+        return replaced(self.instance(None), request)
+
     def patch(self, request: Request) -> Response:
         """Change the Element token's instance."""
         return patched(self.instance(None), request)
@@ -96,24 +100,19 @@ class InstancesView(ApiView):
 class InstanceView(ApiView):
     """`/instances/{id}`."""
 
-    def get(self, request: Request, number: str) -> Response:  # Django's signature
+    def get(self, request: Request, number: str, **_: str) -> Response:  # Django's signature
         """Show one instance."""
         return Response(instance_body(self.instance(number)))
 
-    def put(self, request: Request, number: str) -> Response:
+    def put(self, request: Request, number: str, **_: str) -> Response:
         """Replace the configuration, the name and the tags."""
-        instance, body = self.instance(number), read_body(request.data)
-        config = read_configuration(body.configuration, base=InstanceConfig(), stored=config_of(instance))
-        name = body.name or ELEMENT["name"]
-        return Response(
-            instance_body(provisioning.change_instance(instance, config=config, name=name, tags=body.tags or []))
-        )
+        return replaced(self.instance(number), request)
 
-    def patch(self, request: Request, number: str) -> Response:
+    def patch(self, request: Request, number: str, **_: str) -> Response:
         """Merge the configuration; replace the name and the tags where they are given."""
         return patched(self.instance(number), request)
 
-    def delete(self, request: Request, number: str) -> Response:  # Django's signature
+    def delete(self, request: Request, number: str, **_: str) -> Response:  # Django's signature
         """Delete the instance: 200, and its token is worth nothing from now on."""
         provisioning.delete_instance(self.instance(number))
         return Response()
@@ -139,6 +138,16 @@ def paged(rows: Sequence[Row], size: int, shape: Callable[[Row], Any]) -> Respon
     if following is not None:
         response.headers[paging.NEXT_PAGE_HEADER] = following
     return response
+
+
+def replaced(instance: Instance, request: Request) -> Response:
+    """Answer a PUT."""
+    body = read_body(request.data)
+    config = read_configuration(body.configuration, base=InstanceConfig(), stored=config_of(instance))
+    name = body.name or ELEMENT["name"]
+    return Response(
+        instance_body(provisioning.change_instance(instance, config=config, name=name, tags=body.tags or []))
+    )
 
 
 def patched(instance: Instance, request: Request) -> Response:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, re_path
 
+from cwconnect.connectwise.catalogue import all_names
 from instances.api import (
     configuration,
     elements,
@@ -16,6 +17,7 @@ from instances.api import (
 
 _ID = r"instances/(?P<number>[0-9]+)"
 _ELEMENT = r"elements/(?P<element>[A-Za-z0-9_-]+)"
+_RESOURCES = "|".join(sorted(all_names(), key=len, reverse=True))
 _KEY = r"configuration/(?P<key>[A-Za-z0-9._-]+)"
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -28,9 +30,18 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(rf"^{_ID}/configuration/?$", configuration.ConfigurationView.as_view(), name="configuration"),
     re_path(rf"^{_ID}/{_KEY}/?$", configuration.ConfigurationKeyView.as_view(), name="configuration-key"),
     re_path(r"^elements/?$", elements.ElementsView.as_view(), name="elements"),
+    re_path(r"^elements/keys/?$", elements.ElementNamesView.as_view(), name="elements-keys"),
+    re_path(r"^elements/metadata/?$", elements.AllMetadataView.as_view(), name="elements-metadata"),
     re_path(rf"^{_ELEMENT}/?$", elements.ElementView.as_view(), name="element"),
     re_path(rf"^{_ELEMENT}/configuration/?$", elements.ElementConfigurationView.as_view(), name="element-keys"),
     re_path(rf"^{_ELEMENT}/metadata/?$", elements.ElementMetadataView.as_view(), name="element-metadata"),
     re_path(rf"^{_ELEMENT}/instances/?$", elements.ElementInstancesView.as_view(), name="element-instances"),
+    re_path(rf"^{_ELEMENT}/{_ID}/?$", elements.ElementInstanceView.as_view(), name="element-instance"),
+    re_path(r"^hubs/?$", elements.HubsView.as_view(), name="hubs"),
+    re_path(r"^hubs/keys/?$", elements.HubNamesView.as_view(), name="hubs-keys"),
+    re_path(r"^hubs/(?P<hub>[^/]+)/?$", elements.HubView.as_view(), name="hubs-one"),
+    re_path(r"^hubs/(?P<hub>[^/]+)/elements/?$", elements.HubElementsView.as_view(), name="hubs-elements"),
     re_path(r"^hubs/(?P<hub>[^/]+)/(?P<resource>.+?)/?$", hubs.HubView.as_view(), name="hub"),
+    # Without the hub, as published programs ask; last, so that no resource hides a route.
+    re_path(rf"^(?P<resource>(?i:{_RESOURCES})(?:/.+?)?)/?$", hubs.HubView.as_view(), name="hub-unnamed"),
 ]

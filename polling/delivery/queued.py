@@ -1,7 +1,8 @@
 """Deliveries that wait, as the contract's §6 lists and releases them: `where=channel='webhook' and status='queued'`.
 
 Queued is what was not delivered yet: what is on its way, what is exhausted, what a pause keeps. `instanceId` narrows it
-down. Anything else in the `where` is refused: a release that misread its bounds would send what nobody asked for.
+down, and `config.url` to the receiver at that callback URL. Anything else in the `where` is refused: a release that
+misread its bounds would send what nobody asked for.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ _EXAMPLE = "channel='webhook' and status='queued'"
 
 @dataclass(frozen=True)
 class Queued:
-    """What a `where` asks for: the queued deliveries of all instances, or of one."""
+    """What a `where` asks for: the queued deliveries of all instances, of one, or of those with one callback URL."""
 
     instance_id: int | None = None
+    callback_url: str | None = None
 
 
 def read_where(text: str) -> Queued:
@@ -50,9 +52,11 @@ def read_where(text: str) -> Queued:
     if found.pop("status", "").lower() != "queued":
         raise DomainError(f"status must be 'queued'. Write where={_EXAMPLE}.")
     number = found.pop("instanceid", None)
+    url = found.pop("config.url", None)
     if found:
-        raise DomainError(f"{', '.join(sorted(found))} can't be asked for; channel, status and instanceId can.")
-    return Queued(None if number is None else _instance_id(number))
+        names = ", ".join(sorted(found))
+        raise DomainError(f"{names} can't be asked for; channel, status, instanceId and config.url can.")
+    return Queued(None if number is None else _instance_id(number), url)
 
 
 def _comparisons(node: Node) -> Iterator[tuple[str, str]]:
@@ -101,6 +105,7 @@ def delivery_row(notification: Notification) -> dict[str, Any]:
         "events": notification.event_count,
         "createdDate": utc_text(notification.created_at),
         "url": notification.instance.callback_url,
+        "config": {"url": notification.instance.callback_url},
         "tries": notification.step,
         "nextTryDate": utc_text(notification.next_attempt_at) if notification.next_attempt_at else None,
         "lastError": notification.last_error or None,

@@ -76,7 +76,7 @@ def status_of(event: Event) -> str:
 def history_row(event: Event) -> dict[str, Any]:
     """Give an event as a row of the history."""
     return {
-        "id": event.pk,
+        "id": str(event.pk),
         "eventDate": utc_text(event.polled_at),
         "status": status_of(event),
         "providerData": event.record,

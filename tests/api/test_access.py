@@ -18,9 +18,12 @@ from tests.instances.conftest import Api
 pytestmark = pytest.mark.django_db
 ROUTES = sorted({**COMPATIBLE, **MODERN})
 OF_AN_INSTANCE = re.compile(r"\{(id|instance)\}")
-OWN = re.compile(r" /instances/(configuration|enabled|events)|(PATCH|DELETE) /instances$| /hubs/")
+OWN = re.compile(r" /instances/(configuration|enabled|events)|(PUT|PATCH|DELETE) /instances$| /hubs/{hub}/{resource}")
 WAITING = "?where=channel%3D'webhook'%20and%20status%3D'queued'"
-NOT_OF_AN_INSTANCE = re.compile(r" /(elements|notifications|v1/secrets|v1/deliveries|v1/events)|(GET|POST) /instances$")
+NOT_OF_AN_INSTANCE = re.compile(
+    r" /(elements(?!.*\{id\})|notifications|v1/secrets|v1/deliveries|v1/events)|(GET|POST) /instances$"
+    r"| /hubs(/keys|/\{hub\}(/elements)?)?$"
+)
 
 
 def ask(api: Api, route: str, watched: Watched, auth: str) -> Any:

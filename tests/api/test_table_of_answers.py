@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 OPEN = {"healthz", "readyz", "metrics", "schema", "api-docs"}  # to anybody, or behind a token of their own
 PAGES = ("app/", "admin/")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-OF_THE_TOKEN = re.compile(r" (own-|hub)|(PATCH|DELETE) instances$")
+OF_THE_TOKEN = re.compile(r" (own-|hub$|hub-unnamed$)|(PUT|PATCH|DELETE) instances$")
 
 # Of each route and method: what another organization is answered that asks about ours, and what ours is about its
 # disabled instance. 400: the route takes an Element token, which the other one lacks. 200 and 201: it asks for what
@@ -46,6 +46,7 @@ TABLE: dict[str, tuple[int, int]] = {
     "PUT queued-deliveries": (200, 200),
     "GET instances": (200, 200),
     "POST instances": (200, 200),
+    "PUT instances": (400, 200),
     "PATCH instances": (400, 200),
     "DELETE instances": (400, 200),
     "PUT own-enabled": (400, 200),
@@ -68,7 +69,18 @@ TABLE: dict[str, tuple[int, int]] = {
     "GET element-metadata": (200, 200),
     "GET element-instances": (200, 200),
     "POST element-instances": (200, 200),
+    "GET elements-keys": (200, 200),
+    "GET elements-metadata": (200, 200),
+    "GET element-instance": (404, 200),
+    "PUT element-instance": (404, 200),
+    "PATCH element-instance": (404, 200),
+    "DELETE element-instance": (404, 200),
+    "GET hubs": (200, 200),
+    "GET hubs-keys": (200, 200),
+    "GET hubs-one": (200, 200),
+    "GET hubs-elements": (200, 200),
     "GET hub": (400, 403),
+    "GET hub-unnamed": (400, 403),
     "GET v1-events": (200, 200),
     "GET v1-event": (404, 200),
     "GET v1-deliveries": (200, 200),
@@ -96,6 +108,8 @@ TABLE: dict[str, tuple[int, int]] = {
 }
 BODIES: dict[str, Any] = {
     "PUT instance": example_body("{url}"),
+    "PUT instances": example_body("{url}"),
+    "PUT element-instance": example_body("{url}"),
     "PATCH configuration-key": {"propertyValue": "acme"},
     "PATCH own-configuration-key": {"propertyValue": "acme"},
     "POST instances": example_body("{url}"),

@@ -83,7 +83,11 @@ INSTANCE_ROUTES = [
     ("GET", "/instances/{id}", None),
     ("PUT", "/instances/{id}", {}),
     ("PATCH", "/instances/{id}", {"tags": ["Test"]}),
+    ("PUT", "/instances", {}),
     ("PATCH", "/instances", {"name": "API_Polling"}),
+    ("GET", "/elements/connectwisecrmrest/instances/{id}", None),
+    ("PUT", "/elements/3012/instances/{id}", {}),
+    ("PATCH", "/elements/connectwisecrmrest/instances/{id}", {"tags": ["Test"]}),
     ("PUT", "/instances/{id}/enabled", None),
     ("PUT", "/instances/enabled", None),
     ("DELETE", "/instances/{id}/enabled", None),
@@ -114,7 +118,7 @@ def test_the_list_is_an_array_of_the_sample(api: Api, sandbox: SandboxServer, ba
     assert_instance(answered[0])
 
 
-@pytest.mark.parametrize("path", ["/instances/{id}", "/instances"])
+@pytest.mark.parametrize("path", ["/instances/{id}", "/instances", "/elements/3012/instances/{id}"])
 def test_deleting_answers_200(api: Api, sandbox: SandboxServer, base: str, path: str) -> None:
     created = api.create(sandbox.url)
     auth = f"User {api.tenant.user_secret}, Element {created['token']}"
@@ -146,6 +150,7 @@ def test_the_metadata_is_as_printed(api: Api, base: str) -> None:
     assert_same_shape(sample("metadata"), answered, open_at=[".events.polling"])
     assert answered["events"]["supported"] is True
     assert answered["events"]["methods"] == ["polling"]
+    assert api("GET", f"{base}/elements/metadata").json() == [answered]
 
 
 def test_an_error_is_as_printed(api: Api, base: str) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from cwconnect.connectwise.catalogue import all_resources, default_configuration
 from cwconnect.sandbox import SandboxServer
 from tests.instances.conftest import Api
 from tests.seed import example_body
@@ -82,10 +85,27 @@ def test_the_catalogue_tells_types_and_defaults(api: Api) -> None:
 def test_the_metadata_says_that_events_come_by_polling(api: Api) -> None:
     events = api("GET", "/elements/connectwisecrmrest/metadata").json()["events"]
     assert (events["supported"], events["methods"]) == (True, ["polling"])
-    assert events["polling"]["defaultResources"] == ["contacts", "incidents", "organizations"]
+    assert events["polling"] == {resource.name: default_configuration(resource) for resource in all_resources()}
 
 
-@pytest.mark.parametrize("suffix", ["", "/configuration", "/metadata", "/instances"])
+@pytest.mark.parametrize("base", ["", "/elements/api-v2"])
+def test_the_keys_and_the_hub_of_the_one_connector_are_listed(api: Api, base: str) -> None:
+    def read(path: str) -> Any:
+        return api("GET", base + path).json()
+
+    assert read("/elements/keys") == ["connectwisecrmrest"]
+    assert read("/hubs/keys") == ["crm"]
+    assert read("/hubs") == [read("/hubs/crm")]
+    assert read("/hubs/crm")["key"] == "crm"
+    assert read("/hubs/crm/elements") == read("/elements")
+
+
+@pytest.mark.parametrize("path", ["/hubs/documents", "/hubs/documents/elements"])
+def test_another_hub_is_404(api: Api, path: str) -> None:
+    assert api("GET", path).status_code == 404
+
+
+@pytest.mark.parametrize("suffix", ["", "/configuration", "/metadata", "/instances", "/instances/1"])
 def test_another_connector_is_404(api: Api, suffix: str) -> None:
     assert api("GET", f"/elements/salesforce{suffix}").status_code == 404
 

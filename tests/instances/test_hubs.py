@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from cwconnect.connectwise.catalogue import all_names
 from cwconnect.sandbox import SandboxServer
 from tests.instances.conftest import Api
 
@@ -43,6 +44,38 @@ def test_a_list_is_read_live(hub: Hub) -> None:
 
 def test_pages_by_number(hub: Hub) -> None:
     assert ids(hub.get("contacts", pageSize=10, page=2)) == list(range(11, 21))
+
+
+def test_page_0_is_the_first_page(hub: Hub) -> None:
+    assert ids(hub.get("contacts", pageSize=10, page=0)) == list(range(1, 11))
+    assert ids(hub.get("contacts", pageSize=10, page="00")) == list(range(1, 11))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{name: value} for name in ("returnTotalCount", "RETURNTOTALCOUNT", "returnCount") for value in ("true", "True")],
+)
+def test_the_size_of_the_whole_list_is_told_where_asked_for(hub: Hub, query: dict[str, str]) -> None:
+    answer = hub.get("contacts", pageSize=4, where="id > 10", **query)
+    assert answer.headers["Elements-Total-Count"] == "20"
+    assert answer.headers["Elements-Returned-Count"] == "4"
+    following = hub.get("contacts", nextPage=answer.headers["Elements-Next-Page-Token"], **query)
+    assert following.headers["Elements-Total-Count"] == "20"
+
+
+@pytest.mark.parametrize("query", [{}, {"returnTotalCount": "false"}, {"returnCount": ""}])
+def test_the_size_of_the_whole_list_is_not_told_unasked(hub: Hub, query: dict[str, str]) -> None:
+    assert "Elements-Total-Count" not in hub.get("contacts", **query).headers
+
+
+@pytest.mark.parametrize("base", ["", "/elements/api-v2"])
+@pytest.mark.parametrize("name", sorted(all_names()))
+def test_every_resource_of_the_catalogue_may_be_asked_for_without_the_hub(hub: Hub, base: str, name: str) -> None:
+    for path in (name, name.upper(), f"{name}/17"):
+        short, long = (hub.api("GET", f"{base}{before}/{path}", auth=hub.auth) for before in ("", "/hubs/crm"))
+        assert short.status_code == long.status_code
+        assert name != "contacts" or short.json() == long.json()
+    assert hub.api("GET", f"{base}/{name}").status_code == 400  # an Element token is needed
 
 
 def test_pages_by_token_repeat_nothing_of_the_query(hub: Hub) -> None:
@@ -115,7 +148,8 @@ def test_a_rate_limit_says_when_to_come_back(hub: Hub, sandbox: SandboxServer) -
 @pytest.mark.parametrize(
     ("path", "query"),
     [
-        ("contacts", {"page": "0"}),
+        ("contacts", {"page": "-1"}),
+        ("contacts", {"page": "x"}),
         ("contacts", {"pageSize": "x"}),
         ("contacts", {"fields": "id;name"}),
         ("contacts", {"orderBy": "id sideways"}),

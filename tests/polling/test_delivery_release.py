@@ -73,6 +73,17 @@ def test_one_instance_can_be_released_alone(paused: Instance, tenant: Tenant) ->
     assert list(DeliveryState.objects.filter(paused_at__isnull=False).values_list("instance", flat=True)) == [other.pk]
 
 
+def test_one_receiver_can_be_listed_and_released_alone(paused: Instance, tenant: Tenant) -> None:
+    other = make_instance(tenant.organization, "http://127.0.0.1:9/", "Other")
+    pause_delivery(other, "A test.", timezone.now())
+    elsewhere, here = (f"{QUEUED} and config.url='{each.callback_url}'" for each in (other, paused))
+    assert call("GET", tenant, elsewhere).json() == []
+    assert {row["config"]["url"] for row in call("GET", tenant, here).json()} == {paused.callback_url}
+    assert call("PUT", tenant, f"{QUEUED} and config.url='{paused.callback_url}x'").json() == {"released": 0}
+    assert call("PUT", tenant, here).json() == {"released": 30}
+    assert list(DeliveryState.objects.filter(paused_at__isnull=False).values_list("instance", flat=True)) == [other.pk]
+
+
 def test_with_an_element_token_it_is_that_instance(paused: Instance, tenant: Tenant) -> None:
     other = make_instance(tenant.organization, "http://127.0.0.1:9/", "Other")
     Instance.objects.filter(pk=other.pk).update(token_hash=hash_token("TOKEN"))

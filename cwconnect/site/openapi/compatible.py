@@ -12,6 +12,7 @@ from cwconnect.site.openapi.shapes import (
     DELIVERY_EXAMPLE,
     ELEMENT_EXAMPLE,
     HISTORY_EXAMPLE,
+    HUB_EXAMPLE,
     INSTANCE_EXAMPLE,
     KEY_EXAMPLE,
     KEY_ROW_EXAMPLE,
@@ -56,7 +57,10 @@ _HUB = (
     Parameter("where", TEXT, "CEQL: lastUpdated > '2018-07-31T19:39:46Z' AND company.id = 250."),
     Parameter("fields", TEXT),
     Parameter("orderBy", TEXT),
-    Parameter("page", {"type": "integer", "minimum": 1, "maximum": 999_999_999}),
+    Parameter("page", {"type": "integer", "minimum": 0, "maximum": 999_999_999}, "From 1; 0 is the first page too."),
+    Parameter(
+        "returnTotalCount", TEXT | {"examples": ["true"]}, "true adds Elements-Total-Count; so does returnCount."
+    ),
     _PAGE_SIZE,
     _NEXT_PAGE,
 )
@@ -76,6 +80,7 @@ _CREATE = replace(
     body_examples=CREATE_EXAMPLES,
     example=_CREATED,
 )
+_REPLACE = replace(_CHANGE, summary="Replace configuration, name and tags", body_examples=CREATE_EXAMPLES)
 _PATCH = replace(
     _CHANGE,
     summary="Merge the configuration; replace name and tags",
@@ -106,7 +111,7 @@ _HISTORY_COUNTS = Operation(
 _WAITING = Parameter(
     "where",
     TEXT | {"examples": ["channel='webhook' and status='queued'"]},
-    "status='queued' is needed; instanceId=523232 narrows it down.",
+    "status='queued' is needed; instanceId=523232 and config.url='http://mycoolapp.com' narrow it down.",
     required=True,
 )
 _ONE_OR_ALL = "Of the Element token's instance, or of all instances of the organization."
@@ -130,12 +135,11 @@ _LISTING = Operation(
 COMPATIBLE: Mapping[str, Operation] = {
     "GET /instances": _LISTING,
     "POST /instances": _CREATE,
+    "PUT /instances": _own(_REPLACE),
     "PATCH /instances": _own(_PATCH),
     "DELETE /instances": _own(_DELETE),
     "GET /instances/{id}": replace(_ANSWER, summary="Show an instance"),
-    "PUT /instances/{id}": replace(
-        _CHANGE, summary="Replace configuration, name and tags", body_examples=CREATE_EXAMPLES
-    ),
+    "PUT /instances/{id}": _REPLACE,
     "PATCH /instances/{id}": _PATCH,
     "DELETE /instances/{id}": _DELETE,
     "GET /instances/{id}/configuration": _CONFIGURATION,
@@ -184,7 +188,21 @@ COMPATIBLE: Mapping[str, Operation] = {
         example=[KEY_ROW_EXAMPLE],
     ),
     "GET /elements/{element}/metadata": Operation(
-        ELEMENTS, "Say what the connector can do", {"type": "object"}, example=METADATA_EXAMPLE
+        ELEMENTS, "Say what the connector can do", referred("Metadata"), example=METADATA_EXAMPLE
+    ),
+    "GET /elements/keys": Operation(ELEMENTS, "List the keys of the connectors", TEXTS, example=["connectwisecrmrest"]),
+    "GET /elements/metadata": Operation(
+        ELEMENTS, "Say what each connector can do", listed(referred("Metadata")), example=[METADATA_EXAMPLE]
+    ),
+    "GET /elements/{element}/instances/{id}": replace(_ANSWER, summary="Show an instance"),
+    "PUT /elements/{element}/instances/{id}": _REPLACE,
+    "PATCH /elements/{element}/instances/{id}": _PATCH,
+    "DELETE /elements/{element}/instances/{id}": _DELETE,
+    "GET /hubs": Operation(HUBS, "List the hubs: there is one", listed(referred("Hub")), example=[HUB_EXAMPLE]),
+    "GET /hubs/keys": Operation(HUBS, "List the keys of the hubs", TEXTS, example=["crm"]),
+    "GET /hubs/{hub}": Operation(HUBS, "Show the hub", referred("Hub"), example=HUB_EXAMPLE),
+    "GET /hubs/{hub}/elements": Operation(
+        HUBS, "List the hub's connectors", listed(_ELEMENT), example=[ELEMENT_EXAMPLE]
     ),
     "GET /elements/{element}/instances": _LISTING,
     "POST /elements/{element}/instances": replace(_CREATE, description="The body need not name the connector."),
@@ -196,7 +214,8 @@ COMPATIBLE: Mapping[str, Operation] = {
         paged=True,
         example=[RECORD_EXAMPLE],
         errors=(403, 500),
-        description="The hub's name is not checked. A resource that the catalogue lacks is written with its module.",
+        description="The hub's name is not checked, and a resource of the catalogue may be asked for without it: "
+        "GET /contacts. A resource that the catalogue lacks is written with its module.",
     ),
     "GET /hubs/{hub}/{resource}/{recordId}": Operation(
         HUBS,

@@ -18,6 +18,20 @@ _REFERENCE = "#/components/schemas/{model}"
 _NAMES = {"{number}": "{id}", "{event}": "{eventId}"}
 _MODERN_NAMES = {"{number}": "{instance}"}
 _HUB = "/hubs/{hub}/{resource}"
+_UNNAMED_HUB = "/{resource}"
+
+_TAGS = {
+    "Instances": "Connections to a ConnectWise site, and what each of them watches.",
+    "Event history": "What was found, and how far the news of it has come.",
+    "Deliveries": "Notifications that wait, and their release.",
+    "Elements": "The one connector: its configuration keys, and what it can do.",
+    "Hubs": "Live reads of ConnectWise through an instance.",
+    "v1: polls": "What an instance polls, how that goes, and what is to be decided.",
+    "v1: events": "Events across instances.",
+    "v1: deliveries": "Notifications, and every attempt to deliver them.",
+    "v1: secrets": "The organization's users and their secrets.",
+    "v1: sending": "Sending again, test notifications, and the signature key.",
+}
 
 SECRETS_SCHEME: Json = {
     "type": "apiKey",
@@ -69,6 +83,8 @@ def plain_paths(endpoints: list[Endpoint]) -> list[Endpoint]:
     """Write the routes as the contract does: without the optional slash, `{id}` for ids (a preprocessing hook)."""
     written = []
     for path, regex, method, callback in endpoints:
+        if path.startswith(_UNNAMED_HUB):
+            continue  # a second spelling; as a path of its own it would stand for every other route as well
         plain = path.rstrip("/")
         for name, shown in (_MODERN_NAMES if plain.startswith("/v1/") else _NAMES).items():
             plain = plain.replace(name, shown)
@@ -82,5 +98,6 @@ def put_components(result: Json, **_: Any) -> Json:
     """Add the compatible part's bodies, and the tags in the order of the tables (a postprocessing hook)."""
     result["components"]["schemas"] = dict(sorted({**result["components"].get("schemas", {}), **COMPONENTS}.items()))
     result["components"]["securitySchemes"] = {"secrets": SECRETS_SCHEME}
-    result["tags"] = [{"name": tag} for tag in dict.fromkeys(row.tag for row in _tables().values())]
+    tags = dict.fromkeys(row.tag for row in _tables().values())
+    result["tags"] = [{"name": tag, "description": _TAGS[tag]} for tag in tags]
     return result

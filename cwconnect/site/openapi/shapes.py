@@ -125,15 +125,18 @@ KEY_EXAMPLE: dict[str, Any] = {
 _DEFAULT = {key: value for key, value in KEY_EXAMPLE.items() if key != "propertyValue"}
 KEY_ROW_EXAMPLE: dict[str, Any] = _DEFAULT | {"defaultValue": "15"}
 METADATA_EXAMPLE: dict[str, Any] = {
-    "events": {
-        "supported": True,
-        "methods": ["polling"],
-        "polling": {
-            "refreshInterval": {"default": 15, "minimum": 1, "maximum": 44640},
-            "defaultResources": ["contacts", "incidents", "organizations"],
-            "resources": _POLLS_EXAMPLE,
-        },
-    }
+    "id": 3012,
+    "name": "ConnectWise CRM REST",
+    "key": "connectwisecrmrest",
+    "description": "Reads ConnectWise PSA and tells of changes, found by polling.",
+    "events": {"supported": True, "methods": ["polling"], "polling": _POLLS_EXAMPLE},
+}
+HUB_EXAMPLE: dict[str, Any] = {
+    "id": 1,
+    "key": "crm",
+    "name": "CRM",
+    "description": "Customers, contacts and what is done for them.",
+    "active": True,
 }
 RECORD_EXAMPLE: dict[str, Any] = {"id": 17, "firstName": "…", "_info": {"lastUpdated": "2018-07-31T19:39:46Z"}}
 DELIVERY_EXAMPLE: dict[str, Any] = {
@@ -146,6 +149,7 @@ DELIVERY_EXAMPLE: dict[str, Any] = {
     "events": 10,
     "createdDate": "2018-07-31T19:40:36Z",
     "url": "http://mycoolapp.com",
+    "config": {"url": "http://mycoolapp.com"},
     "tries": 10,
     "nextTryDate": None,
     "lastError": "The receiver answered 503.",
@@ -153,7 +157,7 @@ DELIVERY_EXAMPLE: dict[str, Any] = {
     "pauseReason": "The receiver was away.",
 }
 HISTORY_EXAMPLE: dict[str, Any] = {
-    "id": 35149,
+    "id": "35149",
     "eventDate": "2018-07-31T19:40:36Z",
     "status": "NOTIFIED",
     "providerData": '{"id":17,"firstName":"…","_info":{"lastUpdated":"2018-07-31T19:39:46Z"}}',
@@ -191,7 +195,7 @@ _INSTANCE = _object(
         "element": referred("Element"),
         "elementId": WHOLE,
         "tags": TEXTS,
-        "provisionInteractions": {"type": "array"},
+        "provisionInteractions": listed({"type": "object"}),
         "valid": YES_NO,
         "disabled": YES_NO,
         "configuration": {
@@ -230,7 +234,7 @@ _EVENT = _object(
         "elementKey": TEXT,
         "hubKey": TEXT,
     },
-    {"changes": {"type": ["array", "null"]}},
+    {"changes": {"type": ["array", "null"], "items": {"type": "object"}}},
 )
 STATUSES: Json = {"type": "string", "enum": ["NEW", "RECEIVED", "DISPATCHED", "CONSUMED", "NOTIFIED"]}
 COMPONENTS: dict[str, Json] = {
@@ -244,11 +248,31 @@ COMPONENTS: dict[str, Json] = {
     "KeyRow": _object({**_KEY_ROW, "defaultValue": {"type": ["string", "null"]}}),
     "HistoryRow": _object(
         {
-            "id": WHOLE,
+            "id": TEXT,
             "eventDate": TIME,
             "status": STATUSES,
             "providerData": {**TEXT, "description": "The record as JSON text."},
             "notifiedData": listed(_EVENT),
+        }
+    ),
+    "Hub": _object({"id": WHOLE, "key": TEXT, "name": TEXT, "description": TEXT, "active": YES_NO}),
+    "Metadata": _object(
+        {
+            "id": WHOLE,
+            "name": TEXT,
+            "key": TEXT,
+            "description": TEXT,
+            "events": _object(
+                {
+                    "supported": YES_NO,
+                    "methods": TEXTS,
+                    "polling": {
+                        "type": "object",
+                        "additionalProperties": {"type": "object"},
+                        "description": "How each resource is polled unless told otherwise, by its name.",
+                    },
+                }
+            ),
         }
     ),
     "Count": _object({"count": {"type": "integer", "minimum": 0}, "timestamp": TIME}),
@@ -263,6 +287,7 @@ COMPONENTS: dict[str, Json] = {
             "events": WHOLE,
             "createdDate": TIME,
             "url": TEXT,
+            "config": _object({"url": TEXT}),
             "tries": WHOLE,
             "nextTryDate": {"type": ["string", "null"], "format": "date-time"},
             "lastError": {"type": ["string", "null"]},

@@ -38,12 +38,14 @@ class DeliveriesView(ApiView):
         where = request.query_params.get("where", "").strip()
         if not where:
             raise DomainError("A where is needed: where=channel='webhook' and status='queued'.")
-        wanted = read_where(where).instance_id
+        wanted = read_where(where)
         found = Instance.objects.filter(organization=self.caller.organization)
         if self.caller.instance is not None:
             found = found.filter(pk=self.caller.instance.pk)
-        if wanted is not None:
-            found = found.filter(pk=wanted)
+        if wanted.callback_url is not None:
+            found = found.filter(callback_url=wanted.callback_url)
+        if wanted.instance_id is not None:
+            found = found.filter(pk=wanted.instance_id)
             if not found.exists():
                 raise Http404
         return found
