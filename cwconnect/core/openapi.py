@@ -78,8 +78,7 @@ class Operation:
             "tags": [self.tag],
             "security": [{"secrets": []}],
         }
-        if self.description:
-            built["description"] = self.description
+        built["description"] = self.description or f"{self.summary}."
         if parameters := [*_path_parameters(path), *self._parameters()]:
             built["parameters"] = parameters
         if self.body is not None:
@@ -162,11 +161,16 @@ def _query_parameters(model: type[BaseModel]) -> list[Parameter]:
     return [Parameter(name, _without_null(part)) for name, part in schema["properties"].items()]
 
 
+# pydantic leaves its own words on a choice with null, where JSON Schema knows nothing of them.
+_LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+
+
 def _without_null(part: Json) -> Json:
-    """Drop `null`, which no query can write."""
-    kept = {key: value for key, value in part.items() if key not in ("title", "anyOf") and value is not None}
-    choices = [choice for choice in part.get("anyOf", ()) if choice != {"type": "null"}]
-    return kept | (choices[0] if choices else {})
+    """Drop `null`, which no query can write, and name bounds as JSON Schema does."""
+    kept: Json = {key: value for key, value in part.items() if key not in ("title", "anyOf") and value is not None}
+    choices: list[Json] = [choice for choice in part.get("anyOf", ()) if choice != {"type": "null"}]
+    kept |= choices[0] if choices else {}
+    return {_LIMITS.get(key, key): value for key, value in kept.items()}
 
 
 def _schema(schema: Schema, refer: Refer, mode: str) -> Json:

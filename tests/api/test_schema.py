@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
 
 from cwconnect.site.openapi.compatible import COMPATIBLE
+from cwconnect.site.openapi.document import _built, _schema
 from cwconnect.site.openapi.modern import MODERN
 from tests.contract import assert_same_shape, sample
 
@@ -83,6 +88,57 @@ def test_it_is_served_to_all(client: Client) -> None:
     answer = client.get("/api/schema", headers={"Accept": "application/vnd.oai.openapi+json"})
     assert answer.status_code == 200
     assert json.loads(answer.content)["openapi"] == "3.1.0"
+
+
+def walk(node: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give every object of the description outside of examples, and where it stands."""
+    if isinstance(node, dict):
+        yield at, node
+        for key, value in node.items():
+            if key not in ("example", "examples"):
+                yield from walk(value, f"{at}/{key}")
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from walk(value, f"{at}/{number}")
+
+
+def test_every_array_says_what_it_holds_and_bounds_have_the_standards_names(schema: Any) -> None:
+    for at, node in walk(schema):
+        kinds = node.get("type", ())
+        if "array" in (kinds if isinstance(kinds, list) else [kinds]):
+            assert "items" in node, at
+        assert not {"ge", "gt", "le", "lt"} & node.keys(), at
+
+
+def test_bounds_of_pages_are_told(schema: Any) -> None:
+    parameters = schema["paths"]["/v1/events"]["get"]["parameters"]
+    limit = next(each["schema"] for each in parameters if each["name"] == "limit")
+    assert (limit["minimum"], limit["maximum"]) == (1, 1000)
+
+
+def test_tags_and_operations_are_described_and_somebody_can_be_asked(schema: Any) -> None:
+    assert schema["info"]["contact"]["name"]
+    assert all(tag["description"] for tag in schema["tags"])
+    for item in schema["paths"].values():
+        assert all(operation["description"] for operation in item.values())
+
+
+@pytest.mark.parametrize("kind", ["application/vnd.oai.openapi", "application/vnd.oai.openapi+json"])
+def test_it_is_built_once_and_sent_only_where_it_has_changed(client: Client, kind: str) -> None:
+    with patch.object(SchemaGenerator, "get_schema", side_effect=AssertionError("built again")) as built:
+        _built.cache_clear()
+        _schema.cache_clear()
+        built.side_effect = [{"openapi": "3.1.0"}]
+        plain = client.get("/api/schema", headers={"Accept": kind})
+        packed = client.get("/api/schema", headers={"Accept": kind, "Accept-Encoding": "gzip"})
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(packed.content) == plain.content
+        assert plain.headers["ETag"] != packed.headers["ETag"]
+        same = client.get("/api/schema", headers={"Accept": kind, "If-None-Match": plain.headers["ETag"]})
+        assert (same.status_code, same.content) == (304, b"")
+        assert built.call_count == 1
+    _built.cache_clear()
+    _schema.cache_clear()
 
 
 def test_the_docs_take_nothing_from_elsewhere(client: Client) -> None:

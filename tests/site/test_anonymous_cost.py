@@ -1,0 +1,64 @@
+"""What a stranger can have the service do: without credentials no route costs much more than a page of text."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from cwconnect.core.errors import is_page
+
+pytestmark = pytest.mark.django_db
+TEXT_PAGE = "/admin/login/"
+MOST = 6  # pages of text: a time varies by a factor of three on a busy machine, the schema built anew is 25 and 50
+ARGUMENT = re.compile(r"\(\?P<(\w+)>(?:[^()]|\([^()]*(?:\([^()]*\)[^()]*)*\))*\)|<(?:(\w+):)?(\w+)>")
+# Its figures are read from the database each time; CWCONNECT_METRICS_TOKEN keeps strangers out.
+PROBES = {"/metrics": 4}
+VALUES = {"element": "connectwisecrmrest", "hub": "crm", "resource": "contacts", "key": "company", "app_label": "auth"}
+FORMS = {"/api/schema": ("application/vnd.oai.openapi", "application/vnd.oai.openapi+json")}
+
+
+def paths(found: Any = None, before: str = "/") -> Iterator[str]:
+    """Give a path for each route of the site, its arguments filled in."""
+    for pattern in get_resolver().url_patterns if found is None else found:
+        text = before + ARGUMENT.sub(value, str(pattern.pattern)).replace("^", "").replace("/?$", "").replace("$", "")
+        if isinstance(pattern, URLResolver):
+            yield from paths(pattern.url_patterns, text)
+        elif isinstance(pattern, URLPattern):
+            yield text
+
+
+def value(argument: re.Match[str]) -> str:
+    """Give something that an argument takes: by its name, else the number 1."""
+    return VALUES.get(argument[1] or argument[3], "1")
+
+
+def cost(client: Client, path: str, accept: str) -> float:
+    """Give the processor seconds of one anonymous GET, the least of three, after one that may fill caches."""
+    spent = []
+    for _ in range(4):
+        cache.clear()  # failures of authentication would have the next one refused early
+        began = time.process_time()
+        answer = client.get(path, headers={"Accept": accept})
+        spent.append(time.process_time() - began)
+        assert answer.status_code != 500, path  # 503 of /readyz: no worker is there
+    return min(spent[1:])
+
+
+def test_no_route_costs_more_without_credentials_than_a_few_pages_of_text() -> None:
+    client = Client()
+    bound = MOST * cost(client, TEXT_PAGE, "text/html")
+    walked = sorted(set(paths()))
+    assert {"/", "/healthz", "/metrics", "/api/docs", "/instances/1", "/contacts", "/v1/events"} <= set(walked)
+    costs = {
+        (path, accept): cost(client, path, accept)
+        for path in walked
+        for accept in FORMS.get(path, ("text/html" if is_page(path) or path == "/api/docs" else "application/json",))
+    }
+    assert {route: spent for route, spent in costs.items() if spent > bound * PROBES.get(route[0], 1)} == {}
