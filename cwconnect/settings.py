@@ -1,4 +1,4 @@
-"""All settings, from the environment (see the README's table). Nothing here is to be edited for an installation."""
+"""All settings, from the environment (docs/operations.md#settings). Nothing here is edited for an installation."""
 
 from __future__ import annotations
 

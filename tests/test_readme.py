@@ -1,4 +1,4 @@
-"""The README tells of every setting and command there is, and of no other."""
+"""The documents name every setting, command, metric and configuration key there is, and no other."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from django.core.management import get_commands, load_command_class
 
 ROOT = Path(settings.BASE_DIR)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 OURS = ("cwconnect", "instances", "polling")
 SETTING = re.compile(r"CWCONNECT_[A-Z_]+[A-Z]")
 
 
 def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
     code = "".join(path.read_text(encoding="utf-8") for app in OURS for path in (ROOT / app).rglob("*.py"))
-    table = README.partition("## Settings")[2].partition("\n## ")[0]
+    table = OPERATIONS.partition("## Settings")[2].partition("\n## ")[0]
     read = set(re.findall(r'env\.\w+\(\s*"(CWCONNECT_\w+)"', code))
     assert {
         name for row in table.splitlines() for name in SETTING.findall(row.split("|")[1] if "|" in row else "")
@@ -25,7 +26,7 @@ def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
 
 def test_every_command_is_documented_and_every_documented_one_exists() -> None:
     exists = {name for name, app in get_commands().items() if app in OURS}
-    table = README.partition("## Commands")[2].partition("\n## ")[0]
+    table = OPERATIONS.partition("## Commands")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `manage\.py (\w+)", table, re.MULTILINE)) == exists
 
 
@@ -39,3 +40,7 @@ def test_the_two_commands_stand_first() -> None:
     first, second = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)[:2]
     assert first.endswith("manage.py up --demo")
     assert second.endswith("pytest")
+
+
+def test_the_readme_is_what_a_newcomer_needs_in_five_minutes() -> None:
+    assert README.count("\n") <= 150

@@ -150,7 +150,7 @@ def check_names(**_: object) -> list[CheckMessage]:
     """Warn of settings that nobody reads: a misspelt one leaves its default in force, in silence."""
     given = {name.removesuffix("_FILE") for name in os.environ if name.startswith("CWCONNECT_")}
     unknown = sorted(name for name in given - env.names_read if not name.startswith("CWCONNECT_TEST_"))
-    hint = "The README lists all settings."
+    hint = "docs/operations.md lists all settings."
     return [Warning(f"There is no setting {name}.", hint=hint, id="cwconnect.W004") for name in unknown]
 
 
