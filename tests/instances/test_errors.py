@@ -32,7 +32,7 @@ def test_unknown_addresses_are_404(api: Api, base: str, path: str) -> None:
 
 
 def test_a_wrong_method_is_405(api: Api) -> None:
-    answer = api("PUT", "/instances", {})
+    answer = api("PUT", "/elements", {})
     assert_error(answer, 405)
     assert "GET" in answer.headers["Allow"]
 
@@ -95,7 +95,7 @@ def test_a_fault_of_ours_is_a_500_in_the_same_form(api: Api, monkeypatch: pytest
     [
         ("GET", "/nowhere", None, 404),
         ("GET", "/instances/1", None, 404),
-        ("PUT", "/instances", {}, 405),
+        ("PUT", "/elements", {}, 405),
         ("POST", "/instances", "{", 400),
         ("POST", "/instances", {}, 400),
         ("GET", "/instances?pageSize=x", None, 400),
