@@ -15,6 +15,7 @@ from typing import Any
 
 from cwconnect.connectwise.catalogue import COMMON_FIELD_TYPES, find_resource, resource_for_path
 from cwconnect.connectwise.ceql.conditions import WhereError, parse_where, to_conditions
+from cwconnect.connectwise.ceql.emails import split_emails
 from cwconnect.connectwise.client import Client
 from cwconnect.core.errors import DomainError
 from cwconnect.core.paging import page_size
@@ -77,7 +78,7 @@ def read_list(instance: Instance, path: str, query: Mapping[str, str]) -> HubPag
     client = _client(instance)
     listing = client.list(path, params)
     token = _write_token(listing.next_params) if listing.next_params is not None else None
-    total = client.count(path, params.get("conditions")) if _wants_total(query) else None
+    total = client.count(path, params.get("conditions"), params.get("childConditions")) if _wants_total(query) else None
     return HubPage([_shown(instance, record) for record in listing.records], token, total)
 
 
@@ -122,19 +123,24 @@ def _check_enabled(instance: Instance) -> None:
 def _params(path: str, query: Mapping[str, str]) -> dict[str, str]:
     params = {"pageSize": str(page_size(query)), "page": _page(query.get("page", ""))}
     if where := query.get("where", "").strip():
-        params["conditions"] = _conditions(path, where)
+        params |= _conditions(path, where)
     for name in ("fields", "orderBy"):
         if text := query.get(name, "").strip():
             params[name] = _field_names(name, text)
     return params
 
 
-def _conditions(path: str, where: str) -> str:
+def _conditions(path: str, where: str) -> dict[str, str]:
     resource = resource_for_path(path)
+    types = resource.field_types if resource else COMMON_FIELD_TYPES
     try:
-        return to_conditions(parse_where(where), field_types=resource.field_types if resource else COMMON_FIELD_TYPES)
+        node = parse_where(where)
+        of_contacts = resource is not None and resource.name == "contacts"
+        rest, child = split_emails(node) if of_contacts else (node, None)
+        found = {} if rest is None else {"conditions": to_conditions(rest, field_types=types)}
     except WhereError as error:
         raise DomainError(str(error)) from None
+    return found if child is None else found | {"childConditions": child}
 
 
 def _page(text: str) -> str:

@@ -149,9 +149,10 @@ class Client:
             raise
         return True
 
-    def count(self, path: str, conditions: str | None = None) -> int:
-        """Count a list's records."""
-        reply = self._get(f"{path}/count", {"conditions": conditions} if conditions else {})
+    def count(self, path: str, conditions: str | None = None, child_conditions: str | None = None) -> int:
+        """Count a list's records that meet both conditions, where there are any."""
+        asked = {"conditions": conditions, "childConditions": child_conditions}
+        reply = self._get(f"{path}/count", {name: text for name, text in asked.items() if text})
         number = self._object_of(reply).get("count")
         if isinstance(number, bool) or not isinstance(number, int):
             raise BadAnswer(f"ConnectWise's count of {path} is no number.", status=reply.status)

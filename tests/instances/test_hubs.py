@@ -78,6 +78,45 @@ def test_every_resource_of_the_catalogue_may_be_asked_for_without_the_hub(hub: H
     assert hub.api("GET", f"{base}/{name}").status_code == 400  # an Element token is needed
 
 
+def email_of(record: dict[str, Any]) -> str:
+    return str(next(item["value"] for item in record["communicationItems"] if item["communicationType"] == "Email"))
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "email='{}'",
+        "EMAIL = '{}' AND id > 0",
+        "id IN (17, 18) and email='{}'",
+        "email LIKE '{}'",
+        "email IN ('{}', 'no@one')",
+        "(email='{}' OR email='no@one') AND id > 0",
+    ],
+)
+def test_contacts_are_found_by_their_email(hub: Hub, sandbox: SandboxServer, where: str) -> None:
+    sandbox.store.change(
+        "contacts", 17, {"communicationItems": [{"communicationType": "Email", "value": "a@b.example"}]}
+    )
+    # A phone number that looks like it is no email.
+    sandbox.store.change(
+        "contacts", 18, {"communicationItems": [{"communicationType": "Phone", "value": "a@b.example"}]}
+    )
+    answer = hub.get("contacts", where=where.format("a@b.example"), returnTotalCount="true")
+    assert [email_of(record) for record in answer.json()] == ["a@b.example"]
+    assert ids(answer) == [17]
+    assert answer.headers["Elements-Total-Count"] == "1"
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["email!='x'", "email IS NULL", "email='x' OR id=3", "email='x' AND email='y'", "id > 1 AND (email='x' OR id=3)"],
+)
+def test_what_cannot_be_asked_of_emails_is_a_400_that_says_why(hub: Hub, where: str) -> None:
+    answer = hub.get("contacts", where=where)
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith("Error parsing query: email can")
+
+
 def test_pages_by_token_repeat_nothing_of_the_query(hub: Hub) -> None:
     answer, seen = hub.get("contacts", pageSize=4, where="id > 10"), []
     while token := answer.headers.get("Elements-Next-Page-Token"):
