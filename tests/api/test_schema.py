@@ -110,6 +110,13 @@ def test_every_array_says_what_it_holds_and_bounds_have_the_standards_names(sche
         assert not {"ge", "gt", "le", "lt"} & node.keys(), at
 
 
+def test_the_examples_of_the_modern_part_have_the_keys_of_their_answers() -> None:
+    for route, row in MODERN.items():
+        if isinstance(row.answer, type) and row.example is not None:
+            row.answer.model_validate(row.example)
+            assert row.answer.model_fields.keys() == row.example.keys(), route
+
+
 def test_bounds_of_pages_are_told(schema: Any) -> None:
     parameters = schema["paths"]["/v1/events"]["get"]["parameters"]
     limit = next(each["schema"] for each in parameters if each["name"] == "limit")

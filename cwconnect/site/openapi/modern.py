@@ -55,6 +55,7 @@ _VERIFIED = {
         "known": 20481,
         "missed": [17],
         "stale": [],
+        "undated": [],
         "deleted": [],
         "coming": 2,
         "undelivered": 0,
