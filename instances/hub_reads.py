@@ -104,7 +104,7 @@ def parse_path(text: str) -> HubPath:
 
 
 def _wants_total(query: Mapping[str, str]) -> bool:
-    """Tell whether the size of the whole list is asked for; names and values count in any case (contract §2)."""
+    """Tell whether the size of the list is asked for, in any case (docs/wire-contract.md#live-reads)."""
     return any(name.lower() in _TOTALS and text.strip().lower() == "true" for name, text in query.items())
 
 

@@ -45,13 +45,17 @@ CONNECTWISE_LIMITS = Limits(connect=10, read=60, total=120, body=64 * 1024 * 102
 
 @dataclass(frozen=True)
 class Reply:
-    """A complete answer, of any status; redirects are not followed. `truncated`: the body was cut at the limit."""
+    """An answer of any status; redirects are not followed.
+
+    `truncated`: the body was cut at the limit. `broken`: what could not be read of it, in words; empty if it is whole.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     seconds: float
     truncated: bool = False
+    broken: str = ""
 
     def text(self) -> str:
         """Give the body as text, for people: what is no UTF-8 becomes a replacement character."""
@@ -108,9 +112,10 @@ class OutboundClient:
     ) -> Reply:
         """Send one request and read the whole answer.
 
-        `auth` is a Basic user and password. A body beyond the limit is cut and flagged with `truncate`, else
-        `TooLarge`. Raises `OutboundError`, whatever goes wrong outside, and `InvalidHeader`. A kept-alive
-        connection that turns out dead before any byte of an answer gets one second try on a new one.
+        `auth` is a Basic user and password. With `truncate` the status decides and the body is for people to look at:
+        one beyond the limit is cut, one that can't be read is as long as it came, and the reply says so. Without it
+        they are `TooLarge` and errors. Raises `OutboundError`, whatever goes wrong outside, and `InvalidHeader`. A
+        kept-alive connection that turns out dead before any byte of an answer gets one second try on a new one.
         """
         target = _parse(url)
         call = _Call(method, _spell(url), _headers(headers, auth), body, limits)
@@ -121,12 +126,16 @@ class OutboundClient:
             if self._proxied:
                 self._vet(target, limits)
             response = self._send(call, request_state)
-            content, truncated = _read(response, limits, truncate=truncate)
+            if truncate:
+                content, truncated, error = _read_what_comes(response, limits)
+                broken = _words_of_broken(response, error, target.host or "", limits, request_state)
+            else:
+                content, truncated, broken = _read(response, limits), False, ""
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise _explain(error, target.host or "", limits, request_state) from error
         finally:
             current_request_state.reset(token)
-        return Reply(response.status, response.headers, content, time.monotonic() - started, truncated)
+        return Reply(response.status, response.headers, content, time.monotonic() - started, truncated, broken)
 
     def _vet(self, target: Url, limits: Limits) -> None:
         host = (target.host or "").strip("[]")
@@ -219,22 +228,49 @@ def _headers(given: Mapping[str, str], auth: tuple[str, str] | None) -> dict[str
     return headers
 
 
-def _read(response: BaseHTTPResponse, limits: Limits, *, truncate: bool) -> tuple[bytes, bool]:
-    chunks, size = [], 0
+def _read(response: BaseHTTPResponse, limits: Limits) -> bytes:
+    """Read a whole body; raises what breaks it, and `TooLarge`."""
+    content, truncated, error = _read_what_comes(response, limits)
+    if broken := error or _head_error(response):
+        raise broken
+    if truncated:
+        raise TooLarge(f"The answer is longer than {limits.body:,} bytes.")
+    return content
+
+
+def _read_what_comes(
+    response: BaseHTTPResponse, limits: Limits
+) -> tuple[bytes, bool, urllib3.exceptions.HTTPError | OSError | None]:
+    """Return a body as far as it came and the limit goes, whether it was cut, and what broke it."""
+    chunks: list[bytes] = []
+    size, broken = 0, None
     try:
         for chunk in response.stream(_CHUNK, decode_content=True):
             chunks.append(chunk)
             size += len(chunk)
             if size > limits.body:
                 break
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        broken = error
     finally:
         if not response.closed:
             response.close()  # an answer not read to its end leaves a connection that can't be used again
-    if size <= limits.body:
-        return b"".join(chunks), False
-    if not truncate:
-        raise TooLarge(f"The answer is longer than {limits.body:,} bytes.")
-    return b"".join(chunks)[: limits.body], True
+    return b"".join(chunks)[: limits.body], size > limits.body, broken
+
+
+def _head_error(response: BaseHTTPResponse) -> Exception | None:
+    error: Exception | None = getattr(getattr(response, "_original_response", None), "head_error", None)
+    if error is None or isinstance(error, OSError):
+        return error
+    return urllib3.exceptions.ProtocolError(str(error), error)
+
+
+def _words_of_broken(
+    response: BaseHTTPResponse, error: Exception | None, host: str, limits: Limits, request_state: RequestState
+) -> str:
+    """Say why an answer is not whole; empty if it is."""
+    cause = error or _head_error(response)
+    return "" if cause is None else str(_explain(cause, host, limits, request_state))
 
 
 def _explain(error: Exception, host: str, limits: Limits, request_state: RequestState) -> OutboundError:

@@ -23,6 +23,7 @@ from urllib3.poolmanager import PoolManager, ProxyManager
 from urllib3.util.ssl_ import create_urllib3_context
 
 from cwconnect.outbound.addresses import AddressPolicy, Endpoint, resolve
+from cwconnect.outbound.answers import FinalAnswer
 from cwconnect.outbound.errors import ConnectFailed, TimedOut
 from cwconnect.outbound.headers import basic
 
@@ -130,9 +131,13 @@ class _GuardedMixin:
 class GuardedHTTPConnection(_GuardedMixin, HTTPConnection):
     """`http`, guarded."""
 
+    response_class = FinalAnswer
+
 
 class GuardedHTTPSConnection(_GuardedMixin, HTTPSConnection):
     """`https`, guarded; server name and certificate go by the URL's host, as urllib3 does it."""
+
+    response_class = FinalAnswer
 
 
 class GuardedHTTPPool(HTTPConnectionPool):

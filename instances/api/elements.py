@@ -134,7 +134,7 @@ def _check_hub(text: str) -> None:
 
 
 def _metadata() -> dict[str, Any]:
-    """Return what the connector can do, polls keyed by resource, as the product's SDK types it (contract §2)."""
+    """Return what the connector can do, polls keyed by resource (docs/wire-contract.md#routes)."""
     polling = {resource.name: default_configuration(resource) for resource in all_resources()}
     events = {"supported": True, "methods": ["polling"], "polling": polling}
     return {name: ELEMENT[name] for name in ("id", "name", "key")} | {"description": DESCRIPTION, "events": events}

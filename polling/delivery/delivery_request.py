@@ -16,6 +16,7 @@ from cwconnect.outbound import (
     InvalidHeader,
     OutboundClient,
     OutboundError,
+    Reply,
     TimedOut,
     merge_headers,
 )
@@ -151,10 +152,16 @@ def send(delivery_request: DeliveryRequest, outbound_client: OutboundClient) -> 
         status=reply.status,
         seconds=reply.seconds,
         error_kind="" if 200 <= reply.status < 300 else "status",
+        error=f"Delivered; the rest of the answer was not whole: {reply.broken}" if _is_noted(reply) else "",
         response=reply.text()[:LONGEST_RESPONSE].replace("\x00", "\N{REPLACEMENT CHARACTER}"),
         retry_after=reply.headers.get("Retry-After", ""),
         headers=shown,
     )
+
+
+def _is_noted(reply: Reply) -> bool:
+    """Whether an attempt says that a 2xx had a body that was not whole: the status has decided, this is for people."""
+    return bool(reply.broken) and 200 <= reply.status < 300
 
 
 def shown_headers(headers: Mapping[str, str], delivery_target: DeliveryTarget) -> dict[str, str]:
