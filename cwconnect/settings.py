@@ -110,6 +110,7 @@ INSTALLED_APPS = [
     "polling",
 ]
 MIDDLEWARE = [
+    "cwconnect.core.middleware.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -171,3 +171,18 @@ def test_a_database_that_fails_is_told_and_what_depends_on_it_is_not_known() -> 
     assert (status, body["failing"]) == (503, ["database", *broker, "worker", "poll lag", "delivery lag"])
     assert body["parts"]["worker"]["message"] == "Not known."
     assert "10.1.2.3" not in str(body)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("host", ["10.1.2.3:8000", "[2001:db8::1]:8000", "kubernetes", "", "a..b", "evil.example"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_probes_are_answered_whatever_their_host_says(path: str, host: str, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["cwconnect.example.com"]
+    answer = Client().get(path, headers={"host": host})
+    assert answer.status_code in (200, 503), answer.content
+
+
+@pytest.mark.parametrize("path", ["/", "/instances", "/healthz/x", "/app/signin", "/admin/"])
+def test_every_other_route_wants_a_host_that_is_answered(path: str, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["cwconnect.example.com"]
+    assert Client().get(path, headers={"host": "10.1.2.3:8000"}).status_code == 400
