@@ -77,9 +77,10 @@ LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "signin"
 APPEND_SLASH = False  # integrators' routes end without a slash; the admin's links are complete
 
-# The outbound door (cwconnect/http.py)
+# The outbound client (cwconnect/outbound)
 PRIVATE_NETWORKS = env.networks("CWCONNECT_PRIVATE_NETWORKS")
 HTTP_PROXY = env.text("CWCONNECT_HTTP_PROXY") or None
+CA_FILE = env.certificates("CWCONNECT_CA_FILE")
 
 # The service
 CONNECTWISE_CLIENT_ID = env.text("CWCONNECT_CONNECTWISE_CLIENT_ID")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import secrets
+import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -36,6 +37,18 @@ def text(name: str, default: str = "") -> str:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
         raise ImproperlyConfigured(f"{name}_FILE names a file that can't be read: {error}") from error
+
+
+def certificates(name: str) -> str | None:
+    """Return the path of a PEM file of further authorities, None if none is named. ImproperlyConfigured."""
+    path = text(name)
+    if not path:
+        return None
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (OSError, ValueError) as error:  # ssl's own errors are OSErrors
+        raise ImproperlyConfigured(f"{name} names a file that can't be read as certificates (PEM): {error}") from error
+    return path
 
 
 def boolean(name: str, *, default: bool) -> bool:

@@ -148,7 +148,8 @@ def check_urls(**_: object) -> list[CheckMessage]:
 @register()
 def check_names(**_: object) -> list[CheckMessage]:
     """Warn of settings that nobody reads: a misspelt one leaves its default in force, in silence."""
-    given = {name.removesuffix("_FILE") for name in os.environ if name.startswith("CWCONNECT_")}
+    named = (name for name in os.environ if name.startswith("CWCONNECT_"))
+    given = {name if name in env.names_read else name.removesuffix("_FILE") for name in named}
     unknown = sorted(name for name in given - env.names_read if not name.startswith("CWCONNECT_TEST_"))
     hint = "docs/operations.md lists all settings."
     return [Warning(f"There is no setting {name}.", hint=hint, id="cwconnect.W004") for name in unknown]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import certifi
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings as ours
@@ -158,3 +159,21 @@ def test_a_door_that_is_open_to_the_world_is_warned_of(settings: Settings, tmp_p
     settings.PUBLIC_URL, settings.ALLOWED_HOSTS = "http://x.example", ["*"]
     settings.EMBEDDED, settings.DATA_DIR = True, tmp_path
     assert ids(check_front_door()) == ["cwconnect.W001", "cwconnect.W002", "cwconnect.W003"]
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"no certificate", b"\xff\xfe\x00", b"-----BEGIN CERTIFICATE-----\nAAAA\n"]
+)
+def test_a_file_of_authorities_that_cannot_be_read_is_refused_by_name(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    done = manage(tmp_path / "data", "check", CWCONNECT_CA_FILE=str(file))
+    assert done.returncode == 1
+    assert "CWCONNECT_CA_FILE names a file that can't be read as certificates" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_of_authorities_is_taken_without_a_warning(tmp_path: Path) -> None:
+    done = manage(tmp_path / "data", "check", CWCONNECT_CA_FILE=certifi.where())
+    assert (done.returncode, "CWCONNECT_CA" in done.stderr) == (0, False)
