@@ -5,10 +5,11 @@ import os
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from cwconnect.core.chunked_bodies import ChunkedBodies
 from cwconnect.core.database_lock import hold
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cwconnect.settings")
-application = get_wsgi_application()
+application = ChunkedBodies(get_wsgi_application(), longest=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 from cwconnect.site.checks import require_keys  # noqa: E402  (reads models, which are there only now)
 

@@ -1,4 +1,4 @@
-"""Events into notifications of at most ten, in the shape of the contract's §5.
+"""Events into notifications of at most ten, in the shape of docs/wire-contract.md#5-the-notification.
 
 The bytes are fixed here, once: every try of a notification sends the same ones.
 """

@@ -1,4 +1,6 @@
-"""Deliveries that wait, as the contract's §6 lists and releases them: `where=channel='webhook' and status='queued'`.
+"""Deliveries that wait, listed and released by `where=channel='webhook' and status='queued'`.
+
+Source: docs/wire-contract.md#waiting-deliveries.
 
 Queued is what was not delivered yet: what is on its way, what is exhausted, what a pause keeps. `instanceId` narrows it
 down, and `config.url` to the receiver at that callback URL. Anything else in the `where` is refused: a release that

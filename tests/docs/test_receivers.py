@@ -152,7 +152,7 @@ def language(request: pytest.FixtureRequest) -> Language:
 
 
 def notification(number: int, kind: str = "UPDATED", name: str = "Zoë") -> bytes:
-    """Make a notification with two events, as the contract's §5 has it."""
+    """Make a notification with two events, as docs/wire-contract.md#5-the-notification has it."""
     numbers = (str(number), str(number + 1))
     events = [{"eventType": kind, "objectType": "organizations", "objectId": each} for each in numbers]
     raw: dict[str, Any] = {"objectType": "organizations", "events": events}

@@ -1,4 +1,4 @@
-"""The bodies of the compatible part, by the contract's §2 and §5, with its samples as examples."""
+"""The bodies of the compatible part, as docs/wire-contract.md has them, with its samples as examples."""
 
 from __future__ import annotations
 
