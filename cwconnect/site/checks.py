@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -143,6 +144,24 @@ def check_urls(**_: object) -> list[CheckMessage]:
         except InvalidUrl as error:
             problems.append(Error(f"CWCONNECT_{name}: {error}", id="cwconnect.E006"))
     return problems
+
+
+@register()
+def check_database_modes(**_: object) -> list[CheckMessage]:
+    """Warn of an embedded database that others on this machine can read, its write-ahead log included."""
+    if not settings.EMBEDDED:
+        return []
+    database = str(settings.DATABASES["default"]["NAME"])
+    files = [path for suffix in ("", "-wal", "-shm") if (path := Path(database + suffix)).is_file()]
+    return [
+        Warning(
+            f"Others on this machine can read {path}, which holds records of customers.",
+            hint=f"chmod 600 {path}",
+            id="cwconnect.W005",
+        )
+        for path in files
+        if path.stat().st_mode & 0o077
+    ]
 
 
 @register()

@@ -177,3 +177,20 @@ def test_a_file_of_authorities_that_cannot_be_read_is_refused_by_name(tmp_path: 
 def test_a_file_of_authorities_is_taken_without_a_warning(tmp_path: Path) -> None:
     done = manage(tmp_path / "data", "check", CWCONNECT_CA_FILE=certifi.where())
     assert (done.returncode, "CWCONNECT_CA" in done.stderr) == (0, False)
+
+
+def test_what_a_command_writes_is_its_owners_alone(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    data.chmod(0o755)  # as systemd's StateDirectory= makes it
+    assert manage(data, "migrate", "-v0").returncode == 0
+    assert {file.name for file in data.iterdir()} >= {"cwconnect.sqlite3", "secret_key"}
+    assert [file.name for file in data.iterdir() if file.stat().st_mode & 0o077] == []
+    (data / "cwconnect.sqlite3").chmod(0o644)
+    assert f"Others on this machine can read {data / 'cwconnect.sqlite3'}" in manage(data, "check").stderr
+
+
+@pytest.mark.parametrize("unit", ["cwconnect.service", "cwconnect-work.service"])
+def test_units_keep_the_data_folder_from_others(unit: str) -> None:
+    text = (Path(ours.BASE_DIR) / "cwconnect" / "deploy" / unit).read_text(encoding="utf-8")
+    assert {"UMask=0077", "StateDirectoryMode=0700"} <= set(text.splitlines())
