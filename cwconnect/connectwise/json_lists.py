@@ -19,6 +19,7 @@ import orjson
 LARGEST_ID = 2**63 - 1
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},]', re.DOTALL)
+_NEXT_ELEMENT = re.compile(rb"\}\s*,\s*\{")
 _ID = re.compile(rb"\s*:\s*(\d{1,19})\s*[,}]")
 
 
@@ -104,7 +105,15 @@ def _element(piece: bytes) -> Any:
     try:
         return Mended(parse_text(piece.decode(errors="replace"), strict=False))
     except JsonError:
+        _refuse_if_ambiguous(piece)
         return Unreadable(_id_of(piece), first[:100])
+
+
+def _refuse_if_ambiguous(piece: bytes) -> None:
+    """Raise `JsonError` where stray quotes may have made one element of several, which would be lost unnamed."""
+    texts = [match.group() for match in _TOKENS.finditer(piece) if match.group().startswith(b'"')]
+    if b'"' in _TOKENS.sub(b"", piece) or any(_NEXT_ELEMENT.search(text) for text in texts):
+        raise JsonError("Its quotes don't match, so nobody knows where an element ends.")
 
 
 def _id_of(piece: bytes) -> int | None:

@@ -74,6 +74,21 @@ def test_a_page_that_was_cut_off_is_no_page(cut: int) -> None:
         parse_list(whole[:-cut])
 
 
+@pytest.mark.parametrize(
+    "elements",
+    [
+        [b'{"id": 1}', b'{"id": 2, "a": "5" pipe"}', b'{"id": 3}'],
+        [b'{"id": 1}', b'{"id": 2, "a": "C:\\dir\\"}', b'{"id": 3}'],
+        [b'{"id": 1}', b'{"id": 2, "a": "5" pipe"}', b'{"id": 3, "a": "6" pipe"}', b'{"id": 4}'],
+        [b'{"id": 2, "a": "5" pipe"}', b'{"id": 3}', b'{"id": 4}'],
+        [b'{"id": 1}', b'{"id": 2, "a": "5" pipe"}'],
+    ],
+)
+def test_where_quotes_do_not_match_no_neighbour_is_swallowed(elements: list[bytes]) -> None:
+    with pytest.raises(JsonError):
+        parse_list(b"[" + b",".join(elements) + b"]")
+
+
 @pytest.mark.parametrize("more", [b"x", b"]", b"[]", b"{}", b"<html>"])
 def test_a_page_with_something_behind_its_end_is_no_page(more: bytes) -> None:
     with pytest.raises(JsonError):
