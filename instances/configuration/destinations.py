@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+from cwconnect.outbound.origin import origin_of
 from instances.configuration.config_keys import InstanceConfig
-
-_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -39,13 +37,6 @@ _BOUND = (
 )
 
 
-def destination(url: str) -> tuple[str, str, int | None]:
-    """Return scheme, host and port of a URL that was found usable, in one spelling; all empty for none."""
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
-    return scheme, (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(scheme)
-
-
 def secrets_to_give_anew(
     config: InstanceConfig, stored: InstanceConfig | None, *, given: Collection[str]
 ) -> dict[str, str]:
@@ -58,7 +49,7 @@ def secrets_to_give_anew(
     return {
         key: f"must be given anew, since {bound.place} names another scheme, host or port than it was given for"
         for bound in _BOUND
-        if (there := getattr(config, bound.url)) and destination(there) != destination(getattr(stored, bound.url))
+        if (there := getattr(config, bound.url)) and origin_of(there) != origin_of(getattr(stored, bound.url))
         for field, key in bound.secrets.items()
         if field not in given and getattr(config, field) and getattr(stored, field)
     }

@@ -38,16 +38,18 @@ def read_configuration(
     Raises ConfigurationError that names every key at fault.
     """
     found: dict[str, Any] = {}
+    anew: set[str] = set()
     problems: dict[str, str] = {}
     for key, value in _known(given):
         try:
             found[key.field] = _read(key, value, base=base, stored=stored)
+            if not (key.secret and _holds_mask(value, found[key.field])):
+                anew.add(key.field)
         except ConfigurationError as error:
             problems |= {f"{key.name}.{path}" if path else key.name: text for path, text in error.problems.items()}
     config = replace(base, **found)
     if not config.polls:
         config = replace(config, polls=default_polls())
-    anew = {key.field for key, value in _known(given) if key.field in found and not _is_masked(value)}
     problems |= secrets_to_give_anew(config, stored, given=anew)
     lacking = {name: text for name, text in _lacking(config).items() if whole or name in given}
     problems |= {name: text for name, text in lacking.items() if name not in problems}
@@ -79,9 +81,9 @@ def _read(key: Key, value: Any, *, base: InstanceConfig, stored: InstanceConfig 
     return read
 
 
-def _is_masked(value: Any) -> bool:
-    """Whether a value as it was given holds a mask: as a whole, or in the place of a header's value."""
-    return MASK in (json.dumps(value) if isinstance(value, Mapping) else str(value))
+def _holds_mask(value: Any, read: Any) -> bool:
+    """Whether what was given for the value `read` holds a mask: as a whole, or in the place of a header's value."""
+    return value == MASK or (isinstance(read, Mapping) and bool(read) and MASK in values.header_items(value).values())
 
 
 def _unmask(value: Any, stored: Any) -> Any:

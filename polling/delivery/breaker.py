@@ -16,11 +16,11 @@ import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.db.models import F, QuerySet
 
+from cwconnect.outbound.origin import origin_of
 from instances.models import Instance
 from polling.alerts import delivery_alerts
 from polling.delivery.pausing import BLOCKED, ON_ITS_WAY, rearm, take_due_times
@@ -30,7 +30,6 @@ from polling.workers.leases import free
 OPEN_AFTER = 5
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=5)
-_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -74,10 +73,10 @@ class ReceiverResults:
 def host_of(url: str) -> str:
     """Give host and port in one spelling, whatever the URL's: `HTTPS://Example.com./a` and `https://example.com:443`."""
     try:
-        parts = urlsplit(url)
-        return f"{(parts.hostname or '').rstrip('.')}:{parts.port or _PORTS.get(parts.scheme, 0)}"
-    except ValueError:  # a port that is none: the door refuses it, in words
+        _, host, port = origin_of(url)
+    except ValueError:  # a port that is none: the outbound client refuses it, in words
         return url
+    return f"{host}:{port}"
 
 
 def url_hash(url: str) -> str:

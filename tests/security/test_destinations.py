@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from instances.configuration.destinations import destination
+from cwconnect.outbound.origin import origin_of
 from instances.configuration.wire import config_of
 from instances.models import Instance
 from tests.conftest import Tenant
@@ -100,6 +100,21 @@ def test_no_way_takes_them_to_another_destination(
         assert all(f"{name} must be given anew" in answer.json()["message"] for name in secrets)
 
 
+ESCAPED = MASK.replace("*", "\\u002a")
+
+
+@pytest.mark.parametrize("headers", [f'{{"X-Token": "{ESCAPED}"}}', f"X-Token:{MASK}", {"x-token": MASK}])
+def test_a_mask_is_one_however_it_is_spelt(client: Client, tenant: Tenant, instance: Instance, headers: object) -> None:
+    changes = {CALLBACK: "http://127.0.0.2:9/", PASSWORD: "another", HEADERS: headers}
+    answer = client.patch(
+        f"/instances/{instance.pk}",
+        {"configuration": changes},
+        content_type="application/json",
+        headers={"Authorization": tenant.auth},
+    )
+    assert (answer.status_code, f"{HEADERS} must be given anew" in answer.json()["message"]) == (400, True)
+
+
 @pytest.mark.parametrize("same", ["http://127.0.0.1:9/other", "HTTP://127.0.0.1:9/hook?x=1"])
 def test_another_path_at_the_same_place_keeps_them(
     client: Client, tenant: Tenant, instance: Instance, same: str
@@ -140,4 +155,4 @@ def test_taken_away_and_set_again_a_url_does_not_bring_them_back(
     ],
 )
 def test_a_destination_is_scheme_host_and_port(one: str, other: str, same: bool) -> None:
-    assert (destination(one) == destination(other)) is same
+    assert (origin_of(one) == origin_of(other)) is same
