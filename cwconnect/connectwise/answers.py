@@ -142,9 +142,8 @@ def make_page(elements: list[Any], *, after_id: int, date: datetime | None, ends
             last_id = record_id
         if reason is None and (reason := _unstorable(record)) is None:
             records.append(record)
-            notes += (
-                [f"record {record_id} is no clean JSON, and was read all the same"] if record is not element else []
-            )
+            if record is not element:
+                notes.append(f"record {record_id} is no clean JSON, and was read all the same")
         else:
             skipped.append(reason)
     if elements and last_id == after_id:

@@ -139,14 +139,19 @@ class Client:
         """Read one record; raises `NotFound` with `of_record` if ConnectWise says that it does not exist."""
         return self._object_of(self._get(f"{path}/{record_id}", {}, by_id=True))
 
-    def exists(self, path: str, record_id: int) -> bool:
-        """Ask if a record exists, whatever may be said of it; raises what `get` raises for any other answer."""
+    def exists(self, path: str, record_id: int, *, whole: bool = False) -> bool:
+        """Ask if a record exists, whether it can be read or not; `whole`: only one that can counts as an answer.
+
+        Raises what `get` raises, where the answer is another than that the record does not exist.
+        """
         try:
-            self._get(f"{path}/{record_id}", {}, by_id=True)
+            reply = self._get(f"{path}/{record_id}", {}, by_id=True)
         except NotFound as error:
             if error.of_record:
                 return False
             raise
+        if whole:
+            self._object_of(reply)
         return True
 
     def count(self, path: str, conditions: str | None = None, child_conditions: str | None = None) -> int:

@@ -20,8 +20,6 @@ from cwconnect.core.time import DisplayZone
 BASE_PATH = "/elements/api-v2"  # every API route answers with and without it
 # The product's: docs/wire-contract.md#1-authorization-header
 
-PROBES = ("/healthz", "/readyz", "/metrics")
-
 _STATE_CHANGING = ("Allow", "Retry-After", "WWW-Authenticate")
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
@@ -77,7 +75,7 @@ class ProbeMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a probe as if it had asked for a host that is answered."""
-        if request.path_info in PROBES:
+        if request.path_info.removeprefix("/") in settings.PROBES:
             request.META["HTTP_HOST"] = self.host
         return self.get_response(request)
 

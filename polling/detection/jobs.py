@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from instances.configuration.polls import plan_of
@@ -127,6 +127,12 @@ class Job(Claimed, Work):
     def about(self) -> Mapping[str, int | None]:
         """The instance and the run."""
         return {"instance_id": self.instance.pk, "run_id": self.run.pk}
+
+
+def abandon(runs: QuerySet[PollRun]) -> None:
+    """End those of these runs that are open, as they are; whoever carries one on finds that it has gone on."""
+    open_ones = runs.filter(status=PollRun.Status.OPEN)
+    open_ones.update(status=PollRun.Status.ABANDONED, finished_at=timezone.now())
 
 
 def more_notes(notes: str, problems: list[str]) -> str:

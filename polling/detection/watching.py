@@ -13,6 +13,7 @@ from instances.configuration.polls import plan_of
 from instances.models import Instance, ResourcePoll
 from polling.delivery.pausing import rearm
 from polling.detection.deletes.missing_records import calm_health, missing_records
+from polling.detection.jobs import abandon
 from polling.models import Event, Health, PollRun, PollState, RecordSnapshot, Repair, SnapshotBody, Verification
 
 _CHANGED = "What is polled was changed meanwhile; verify once more."
@@ -69,9 +70,7 @@ def _begin(instance: Instance, poll: ResourcePoll, state: PollState | None) -> N
 
 
 def _abandon(poll: ResourcePoll) -> None:
-    PollRun.objects.filter(resource_poll=poll, status=PollRun.Status.OPEN).update(
-        status=PollRun.Status.ABANDONED, finished_at=timezone.now()
-    )
+    abandon(PollRun.objects.filter(resource_poll=poll))
     Verification.objects.filter(resource_poll=poll, status=Verification.Status.OPEN).update(
         status=Verification.Status.FAILED,
         error=_CHANGED,

@@ -24,7 +24,7 @@ from polling.delivery.pausing import rearm, release_delivery
 from polling.delivery.replay.replays import Selection
 from polling.detection.changes import CONTENT_UNKNOWN, Snapshot, digest
 from polling.detection.deletes.sweeps import EVER
-from polling.detection.jobs import LEASE, Claimed, more_notes
+from polling.detection.jobs import LEASE, Claimed, abandon, more_notes
 from polling.detection.reading import read_records
 from polling.detection.reads_by_id import id_batches, read_rows
 from polling.detection.recording import Recorder, watch_of
@@ -50,8 +50,7 @@ def revive_lost(state: PollState, token: str, finding: Finding) -> None:
     with transaction.atomic():
         fence(PollState, state.pk, token, lease_until=now + LEASE)
         # One that is under way may have passed them.
-        open_sweep = PollRun.objects.filter(resource_poll=finding.poll, status=PollRun.Status.OPEN, kind=SWEEP)
-        open_sweep.update(status=PollRun.Status.ABANDONED, finished_at=now)
+        abandon(PollRun.objects.filter(resource_poll=finding.poll, kind=SWEEP))
         revive(finding.poll, lost_among(finding.poll, finding.deleted, recorded_from=EVER))
 
 

@@ -37,6 +37,7 @@ from polling.detection.deletes.missing_records import (
     missing_records,
 )
 from polling.detection.event_log import record_changes
+from polling.detection.jobs import abandon
 from polling.detection.reading import object_id_of
 from polling.detection.snapshots import read_snapshot_bodies
 from polling.models import Event, Health, PollRun, PollState, RecordSnapshot, SnapshotBody
@@ -113,8 +114,7 @@ def sweep_now(states: QuerySet[PollState]) -> int:
     asked = states.filter(LOOKS_FOR_DELETES).exclude(PAUSED)
     with transaction.atomic():
         keys = list(asked.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
-        begun = PollRun.objects.filter(resource_poll_id__in=keys, kind=PollRun.Kind.SWEEP, status=PollRun.Status.OPEN)
-        begun.update(status=PollRun.Status.ABANDONED, finished_at=timezone.now())
+        abandon(PollRun.objects.filter(resource_poll_id__in=keys, kind=PollRun.Kind.SWEEP))
         return PollState.objects.filter(pk__in=keys).update(next_sweep_at=timezone.now())
 
 

@@ -226,12 +226,10 @@ def _ask(client: Client, path: str, record_id: int, *, patient: bool, whole: boo
     record that can't be read lives as well, unless it is wanted `whole`.
     """
     try:
-        return client.get(path, record_id) is not None if whole else client.exists(path, record_id)
+        return client.exists(path, record_id, whole=whole)
     except _OF_THE_SITE:
         raise
     except ConnectWiseError as error:
-        if isinstance(error, NotFound) and error.of_record:
-            return False
         if patient and (error.retryable or isinstance(error, NotFound)):
             raise
         return error
