@@ -31,7 +31,7 @@ ENCRYPTION_KEYS = [
     ).split(",")
 ]
 
-# The front door
+# The web: who may ask, and how
 DEBUG = env.boolean("CWCONNECT_DEBUG", default=False)
 PUBLIC_URL = env.text("CWCONNECT_PUBLIC_URL")
 _public = urlsplit(PUBLIC_URL)

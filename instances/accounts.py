@@ -22,7 +22,7 @@ def account_exists() -> bool:
 
 
 def first_start_code() -> str:
-    """Give the code that the first account takes: 20 hex digits, of no use once an account exists."""
+    """Return the code that the first account takes: 20 hex digits, of no use once an account exists."""
     return salted_hmac("cwconnect first start", "", algorithm="sha256").hexdigest()[:20]
 
 

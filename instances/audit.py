@@ -101,7 +101,7 @@ def _process() -> str:
 
 
 def changes(before: InstanceConfig, after: InstanceConfig) -> dict[str, Any]:
-    """Give which fields of a configuration differ: `[old, new]` where the values may be shown, else `"changed"`."""
+    """Return which fields of a configuration differ: `[old, new]` where the values may be shown, else `"changed"`."""
     found: dict[str, Any] = {}
     for name in (column.name for column in fields(InstanceConfig)):
         old, new = getattr(before, name), getattr(after, name)

@@ -1,4 +1,4 @@
-"""How ConnectWise is reached for an instance: the process's outbound door, credentials, client."""
+"""How ConnectWise is reached for an instance: the process's outbound client, credentials, ConnectWise's client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CONNECTIONS_PER_HOST = 28  # 16 of polls and 12 of deliveries in a worker
 
 
 def outbound_client() -> OutboundClient:
-    """Give the process's outbound door, as the settings want it; one per process, safe for threads."""
+    """Return the process's outbound client, as the settings want it; one per process, safe for threads."""
     return _outbound_client(os.getpid(), tuple(settings.PRIVATE_NETWORKS), settings.HTTP_PROXY, settings.CA_FILE)
 
 
@@ -42,7 +42,7 @@ def credentials_of(instance: Instance) -> Credentials:
 
 
 def make_credentials(base_url: str, company: str, public_key: str, private_key: str, client_id: str) -> Credentials:
-    """Give credentials from plain values; the service's own client id where none is given."""
+    """Return credentials from plain values; the service's own client id where none is given."""
     return Credentials(
         base_url=base_url,
         company=company,
@@ -53,5 +53,5 @@ def make_credentials(base_url: str, company: str, public_key: str, private_key: 
 
 
 def client_for(owner: Instance | Credentials) -> Client:
-    """Give a client for an instance, or for credentials that no instance holds yet."""
+    """Return a client for an instance, or for credentials that no instance holds yet."""
     return Client(credentials_of(owner) if isinstance(owner, Instance) else owner, outbound_client())

@@ -48,18 +48,18 @@ def _has_created(record: Record, plan: Plan) -> bool:
 
 
 def still_missing(missing: Collection[str], found: FieldsFound) -> list[str]:
-    """Give the keys whose fields are missing now: those of before that were not found, and those found absent."""
+    """Return the keys whose fields are missing now: those of before that were not found, and those found absent."""
     return sorted((set(missing) - found.present) | found.absent)
 
 
 def fields_named(configuration: Mapping[str, Any], name: str) -> dict[str, object]:
-    """Give what a configuration of resource `name` says of its fields, to tell whether it was changed."""
+    """Return what a configuration of resource `name` says of its fields, to tell whether it was changed."""
     plan = plan_of(name, configuration)
     return {UPDATED: plan.updated, CREATED: plan.created, ID: plan.id_field}
 
 
 def warnings_of(poll: ResourcePoll) -> list[str]:
-    """Give a sentence for each configured field that no record had when last records were read."""
+    """Return a sentence for each configured field that no record had when last records were read."""
     if not poll.missing_fields:
         return []
     plan = plan_of(poll.name, poll.configuration)

@@ -24,7 +24,7 @@ class DateField:
     zone: tzinfo
 
     def read(self, record: dict[str, Any]) -> datetime | None:
-        """Give the date as aware UTC; None when absent, null or blank; ValueError when it can't be read."""
+        """Return the date as aware UTC; None when absent, null or blank; ValueError when it can't be read."""
         value = field_value(record, self.field)
         if value is None or value == "":
             return None
@@ -70,7 +70,7 @@ class Plan:
 
     @property
     def needed_fields(self) -> tuple[str, ...]:
-        """Give the fields (dotted) that the poll reads of each record, whatever the URL's `fields` say."""
+        """Return the fields (dotted) that the poll reads of each record, whatever the URL's `fields` say."""
         created = (self.created.field,) if self.created else ()
         flag = ("deletedFlag",) if self.honours_deleted_flag else ()
         return (self.id_field, self.updated.field, OWN_STAMP, *created, *flag)
@@ -87,7 +87,7 @@ class Plan:
         return Stamp(at) if at is not None else Stamp(_own_stamp(record), problem)
 
     def opening(self, cursor: datetime) -> datetime:
-        """Give the start of the window that follows `cursor`: never less than the look-back before it.
+        """Return the start of the window that follows `cursor`: never less than the look-back before it.
 
         A row can become visible late, behind the cursor, and stamps are whole seconds: see
         docs/architecture.md#the-window.

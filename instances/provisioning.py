@@ -97,14 +97,14 @@ def change_instance(
 
 
 def draft_instance(*, organization: Organization, name: str, config: InstanceConfig) -> Instance:
-    """Give an instance that is stored nowhere, to try what is wanted with; its id is 0, which no other has."""
+    """Return an instance that is stored nowhere, to try what is wanted with; its id is 0, which no other has."""
     instance = Instance(pk=0, organization=organization, name=name)
     _fill(instance, config, None)
     return instance
 
 
 def changed_draft(instance: Instance, config: InstanceConfig) -> Instance:
-    """Give the instance as a change to what is wanted would make it, a signature key's overlap included; unsaved."""
+    """Return the instance as a change to what is wanted would make it, a signature key's overlap included; unsaved."""
     draft = copy(instance)
     _fill(draft, config, config_of(instance))
     return draft
@@ -155,7 +155,7 @@ def delete_organization(organization: Organization) -> None:
 
 
 def named(before: Instance, after: Instance) -> dict[str, Any]:
-    """Give what the audit log tells of name and tags: `[old, new]` where they differ."""
+    """Return what the audit log tells of name and tags: `[old, new]` where they differ."""
     return {
         column: [old, new]
         for column in ("name", "tags")

@@ -44,7 +44,7 @@ def _work(kind: Kind, work: Callable[[Stretch], int]) -> int:
         except Exception:
             wakeups.hold_back(kind)
             raise
-    if done and not stopping():  # where nothing was done, what is due can't be had now: the lookout asks each second
+    if done and not stopping():  # where nothing was done, what is due can't be had now: the watchdog asks each second
         enqueue_wakeups([kind])
     return done
 
@@ -56,7 +56,7 @@ def beat(sender: str) -> str:
 
 
 def tick() -> None:
-    """Do each minute what `manage.py work` does each second, and the chores of the house when they are due."""
+    """Do each minute what `manage.py work` does each second, and the periodic jobs when they are due."""
     write_beat(f"cluster {cluster_name()}")
     enqueue_wakeups()
     delete_task_failures(timezone.now())

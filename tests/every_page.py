@@ -44,7 +44,7 @@ class Page:
 
 
 def every_page(filled: Filled) -> Iterator[Page]:
-    """Give each page, filled in with the busiest instance and the newest rows; then the admin's."""
+    """Return each page, filled in with the busiest instance and the newest rows; then the admin's."""
     for route, pattern in _patterns("", get_resolver().url_patterns):
         if pattern.name is not None and (route == "" or route.startswith("app/")):
             path = reverse(pattern.name, kwargs=_arguments(pattern, filled))

@@ -167,7 +167,7 @@ def _runs(polls: Sequence[ResourcePoll], count: int, now: datetime) -> range:
 
 
 def _whose(number: int, polls: int) -> int:
-    """Give the place of the poll of a run: every fifth is the busiest instance's, the others go by turns."""
+    """Return the place of the poll of a run: every fifth is the busiest instance's, the others go by turns."""
     return 0 if number % 5 == 0 else number % polls
 
 

@@ -75,7 +75,7 @@ def read_request(connection: socket.socket) -> bytes:
 
 
 def requests_of(connection: socket.socket) -> Iterator[bytes]:
-    """Give the requests of a kept-alive connection until the other side closes it."""
+    """Return the requests of a kept-alive connection until the other side closes it."""
     while request := read_request(connection):
         yield request
 

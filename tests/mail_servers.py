@@ -44,6 +44,6 @@ class MailServer:
         stream.flush()
 
     def texts(self) -> list[tuple[str, str]]:
-        """Give subject and body of each mail."""
+        """Return subject and body of each mail."""
         found = [email.message_from_string(mail, policy=email.policy.default) for mail in self.mails]
         return [(str(mail["Subject"]), mail.get_content()) for mail in found]

@@ -47,7 +47,7 @@ def resource_for_path(path: str) -> Resource | None:
 
 
 def all_resources() -> tuple[Resource, ...]:
-    """Give the catalogue, in its own order."""
+    """Return the catalogue, in its own order."""
     return _CATALOGUE
 
 

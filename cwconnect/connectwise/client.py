@@ -55,7 +55,7 @@ def encode_query(params: Mapping[str, str]) -> str:
 
 
 class Client:
-    """Reads from one site through a door, whose connections stay open; threads may share it.
+    """Reads from one site through an outbound client, whose connections stay open; threads may share it.
 
     `path` is a list's path below the base URL, like `/company/contacts`; `params` are ConnectWise's own
     (`conditions`, `fields`, …), not yet encoded. Every method raises `ConnectWiseError`. The login goes to the
@@ -107,7 +107,7 @@ class Client:
         return Listing(records, _next_params(reply), read_date(reply.headers.get("Date")))
 
     def newest_id(self, path: str) -> tuple[int, datetime | None]:
-        """Give the largest id of a list, 0 if it is empty, and ConnectWise's clock."""
+        """Return the largest id of a list, 0 if it is empty, and ConnectWise's clock."""
         page = self.newest(path)
         return page.last_id, page.date
 
@@ -121,7 +121,7 @@ class Client:
             raise BadAnswer(f"The newest id of {path} can't be read: {error}", status=reply.status) from None
 
     def newest_stamp(self, path: str, *, latest: datetime) -> datetime | None:
-        """Give the newest `_info.lastUpdated` of a list up to `latest` (UTC); None if no record has one to be read."""
+        """Return the newest `_info.lastUpdated` of a list up to `latest` (UTC); None if no record has one."""
         params = {
             "conditions": f"lastUpdated <= [{latest:%Y-%m-%dT%H:%M:%SZ}]",
             "orderBy": "lastUpdated desc",

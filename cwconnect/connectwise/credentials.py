@@ -23,7 +23,7 @@ class Credentials:
         return f"Basic {self._encoded}"
 
     def mask(self, text: str) -> str:
-        """Give the text with every form of a secret that it may quote replaced by asterisks."""
+        """Return the text with every form of a secret that it may quote replaced by asterisks."""
         for secret in (self._encoded, self.private_key, self.public_key, self.client_id):
             for form in {secret, quote(secret, safe="")}:
                 if len(form) > 3:  # shorter ones would only blot out ordinary words

@@ -39,8 +39,8 @@ _LIST_HINT = "For a list this can mean a wrong site, codebase, company or login.
 class ConnectWiseError(Exception):
     """A request to ConnectWise that brought nothing usable.
 
-    `status` is HTTP's, if an answer came; `code` ConnectWise's, or the door's word for a failure without an answer;
-    `retry_after` seconds, if the site named a time; `retryable`: the same request may succeed later by itself.
+    `status` is HTTP's, if an answer came; `code` ConnectWise's, or the outbound client's word for a failure without an
+    answer; `retry_after` seconds, if the site named a time; `retryable`: the same request may succeed later by itself.
     """
 
     retryable: ClassVar[bool] = False
@@ -116,7 +116,7 @@ def error_from(reply: Reply, *, by_id: bool, now: datetime) -> ConnectWiseError:
 
 
 def words_of(reply: Reply) -> str:
-    """Give an answer's own words, for a sentence: JSON's messages, a page's title, or the beginning of the text."""
+    """Return an answer's own words, for a sentence: JSON's messages, a page's title, or the beginning of the text."""
     return _words(reply)[1]
 
 

@@ -27,7 +27,7 @@ AS_THEY_ARE = {
 
 
 def db_timestamp(value: datetime | None) -> Any:
-    """Give an aware time as the database takes it; None stays None."""
+    """Return an aware time as the database takes it; None stays None."""
     if value is None or connection.vendor != "sqlite":
         return value
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")  # as Django's own adapter writes it
@@ -57,7 +57,7 @@ def insert_new(rows: Sequence[models.Model]) -> None:
 
 
 def _prepared(field: models.Field[Any, Any], values: list[Any]) -> list[Any]:
-    """Give a column's values as the database takes them; texts and numbers are that already."""
+    """Return a column's values as the database takes them; texts and numbers are that already."""
     if type(field) in AS_THEY_ARE:
         return values
     return [field.get_db_prep_save(value, connection) for value in values]

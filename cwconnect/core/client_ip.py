@@ -1,4 +1,4 @@
-"""Who knocks at the door for people: the address that guesses are counted by, and the answer when there were too many.
+"""The client's address, by which guesses of passwords are counted, and the answer when there were too many.
 
 Guesses are counted by address alone (django-axes), so that nobody can lock somebody else's account from afar. Programs
 come with 32 random bytes each, which nobody guesses.
@@ -16,7 +16,7 @@ from rest_framework.request import Request
 
 
 def client_address(request: HttpRequest | Request) -> str:
-    """Give the caller's address: behind a proxy (CWCONNECT_PUBLIC_URL is set) what the proxy itself saw.
+    """Return the caller's address: behind a proxy (CWCONNECT_PUBLIC_URL is set) what the proxy itself saw.
 
     That is the last one in X-Forwarded-For; what stands before it is whatever the caller wrote.
     """

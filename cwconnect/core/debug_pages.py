@@ -23,9 +23,9 @@ class ReporterFilter(SafeExceptionReporterFilter):
     hidden_settings: ClassVar[re.Pattern[str]] = re.compile(_NAMES, re.IGNORECASE)  # type: ignore[misc]  # as Django's
 
     def get_post_parameters(self, request: HttpRequest | None) -> dict[str, Any]:
-        """Give the names of what was sent."""
+        """Return the names of what was sent."""
         return {} if request is None else dict.fromkeys(request.POST, self.cleansed_substitute)
 
     def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> ItemsView[str, Any]:
-        """Give no variable."""
+        """Return no variable."""
         return dict[str, Any]().items()

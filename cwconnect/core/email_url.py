@@ -29,7 +29,7 @@ class MailServer:
 
 
 def read_email_url(url: str, name: str = "CWCONNECT_EMAIL_URL") -> MailServer | None:
-    """Give what the URL says, None for an empty one; ImproperlyConfigured says what is wrong, without its password."""
+    """Return what the URL says, None for an empty one; ImproperlyConfigured says what is wrong, not its password."""
     if not url:
         return None
     try:

@@ -26,7 +26,7 @@ _FALSE = {"0", "false", "no", "off"}
 
 
 def text(name: str, default: str = "") -> str:
-    """Give the variable's value without surrounding space; NAME_FILE's content if only that is set."""
+    """Return the variable's value without surrounding space; NAME_FILE's content if only that is set."""
     names_read.add(name)
     if value := os.environ.get(name, "").strip():
         return value
@@ -121,7 +121,7 @@ def _seconds(name: str, part: str) -> float:
 
 
 def key(name: str, file: Path, make: Callable[[], str], *, embedded: bool) -> str:
-    """Give the key in the variable; else, in the embedded default only, the one kept in `file`, made at first use."""
+    """Return the key in the variable; else, in the embedded default only, the one kept in `file`, made at first use."""
     if value := text(name):
         return value
     if not embedded:
@@ -162,7 +162,7 @@ def replace_file(file: Path, content: str) -> None:
 
 
 def secrets_in(url: str, *, path: bool = False) -> list[str]:
-    """Give what lets the reader of a URL in: its password, as written and decoded, and with `path` that too."""
+    """Return what lets the reader of a URL in: its password, as written and decoded, and with `path` that too."""
     try:
         parts = urlsplit(url)
     except ValueError:  # refused by whoever reads it

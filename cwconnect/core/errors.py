@@ -61,13 +61,13 @@ def is_page(path: str) -> bool:
 
 
 def error_body(message: str, provider_message: str = "") -> dict[str, str]:
-    """Give the body of an error under the current request's id."""
+    """Return the body of an error under the current request's id."""
     body = {"requestId": current_request_id(), "message": message}
     return body | {"providerMessage": provider_message} if provider_message else body
 
 
 def error_response(status: int, message: str = "") -> JsonResponse:
-    """Give an error in the contract's form; without a message, in general words."""
+    """Return an error in the contract's form; without a message, in general words."""
     return JsonResponse(error_body(message or _WORDS.get(status) or HTTPStatus(status).phrase + "."), status=status)
 
 

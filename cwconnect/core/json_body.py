@@ -21,7 +21,7 @@ class BoundedJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Give the body's value; ParseError."""
+        """Return the body's value; ParseError."""
         body = stream.read(LONGEST_BODY + 1)
         if len(body) > LONGEST_BODY:
             raise ParseError(f"The body is longer than {LONGEST_BODY:,} bytes.")
@@ -29,7 +29,7 @@ class BoundedJSONParser(BaseParser):
 
 
 def read_json(body: bytes) -> Any:
-    """Give the value of a JSON text in UTF-8; ParseError for anything out of bounds."""
+    """Return the value of a JSON text in UTF-8; ParseError for anything out of bounds."""
     try:
         value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except RecursionError:

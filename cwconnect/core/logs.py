@@ -53,7 +53,7 @@ class AboutFilter(logging.Filter):
 
 
 def redact(text: str, keys: Collection[str] = ()) -> str:
-    """Give `text` with credentials masked: by their form, and the values in `keys` wherever they stand."""
+    """Return `text` with credentials masked: by their form, and the values in `keys` wherever they stand."""
     for pattern, mask in _CREDENTIALS:
         text = pattern.sub(mask, text)
     for key in keys:
@@ -84,7 +84,7 @@ class JsonFormatter(_Formatter):
     """One JSON object a line: time, level, logger, message, ids, exception."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line."""
+        """Return the line."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -101,7 +101,7 @@ class LineFormatter(_Formatter):
     """A line for people, a traceback below it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line."""
+        """Return the line."""
         # Control characters in what others sent must not forge further lines, nor be obeyed by a terminal.
         message = literal(self._clean(record.getMessage())).replace("\n", "\n  ")
         ids = "".join(f" {name}={value}" for name, value in self._fields(record).items())
@@ -111,7 +111,7 @@ class LineFormatter(_Formatter):
 
 
 def configuration(form: str, keys: Collection[str] = ()) -> dict[str, Any]:
-    """Give the argument of `logging.config.dictConfig`; `form` is `json` or `line`."""
+    """Return the argument of `logging.config.dictConfig`; `form` is `json` or `line`."""
     formatter = {"json": JsonFormatter, "line": LineFormatter}[form]
     return {
         "version": 1,

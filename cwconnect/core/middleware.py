@@ -49,7 +49,7 @@ class RequestIdMiddleware:
 
 
 def _as_json(response: HttpResponseBase) -> HttpResponseBase:
-    """Give an error in the contract's body, with what its headers say of what to do."""
+    """Return an error in the contract's body, with what its headers say of what to do."""
     response.close()
     answer = error_response(response.status_code)
     for name in _STATE_CHANGING:

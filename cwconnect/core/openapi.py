@@ -42,7 +42,7 @@ class Parameter:
     required: bool = False
 
     def build(self) -> Json:
-        """Give it as OpenAPI writes it."""
+        """Return it as OpenAPI writes it."""
         built: Json = {"name": self.name, "in": self.place, "schema": self.schema}
         if self.schema.get("type") == "array":
             built |= {"style": "form", "explode": True}
@@ -71,7 +71,7 @@ class Operation:
     also: Mapping[int, str] = field(default_factory=dict)  # further good answers of the same shape
 
     def build(self, method: str, path: str, refer: Refer) -> Json:
-        """Give the operation as OpenAPI writes it."""
+        """Return the operation as OpenAPI writes it."""
         built: Json = {
             "operationId": _identifier(method, path),
             "summary": self.summary,
@@ -122,7 +122,7 @@ _PAGE_HEADERS = {
 
 
 def failure(status: int) -> Json:
-    """Give an error answer, in the one body that all have."""
+    """Return an error answer, in the one body that all have."""
     example = {"requestId": "5f3c1e0a9b8d7c6e5f4a3b2c", "message": _WORDS[status]}
     built: Json = {
         "description": HTTPStatus(status).phrase,

@@ -19,7 +19,7 @@ Row = TypeVar("Row")
 
 
 def key_of(row: Any) -> int:
-    """Give a row's id."""
+    """Return a row's id."""
     return int(row.pk)
 
 
@@ -43,7 +43,7 @@ def cut(rows: Sequence[Row], size: int, key: Callable[[Row], int] = key_of) -> t
 
 
 def write_token(key: int) -> str:
-    """Give the token of the page that begins behind `key`."""
+    """Return the token of the page that begins behind `key`."""
     return base64.urlsafe_b64encode(str(key).encode()).decode().rstrip("=")
 
 

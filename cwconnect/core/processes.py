@@ -53,7 +53,7 @@ class Child:
         self.pid = self._process.pid
 
     def exit_code(self) -> int | None:
-        """Give the exit code (minus the signal's number if one killed it), None while it runs."""
+        """Return the exit code (minus the signal's number if one killed it), None while it runs."""
         return self._process.poll()
 
     def ask_to_stop(self) -> None:

@@ -23,7 +23,7 @@ def new_request_id() -> Iterator[str]:
 
 
 def current_request_id() -> str:
-    """Give the current id; a fresh one where there is none, so that an error body always has it."""
+    """Return the current id; a fresh one where there is none, so that an error body always has it."""
     return _current.get() or secrets.token_hex(12)
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 
 def stored_key(key: str) -> str:
-    """Give what stands in the table for a session's key: 160 bits of its SHA-256, as long as the column takes."""
+    """Return what stands in the table for a session's key: 160 bits of its SHA-256, as long as the column takes."""
     return hashlib.sha256(key.encode()).hexdigest()[:40]
 
 
@@ -45,13 +45,13 @@ class SessionStore(db.SessionStore):
         return await super().aexists(stored_key(session_key))
 
     def create_model_instance(self, data: dict[str, Any]) -> AbstractBaseSession:
-        """Give the row to be written."""
+        """Return the row to be written."""
         row = super().create_model_instance(data)
         row.session_key = stored_key(row.session_key)
         return row
 
     async def acreate_model_instance(self, data: dict[str, Any]) -> AbstractBaseSession:
-        """Give the row to be written."""
+        """Return the row to be written."""
         row = await super().acreate_model_instance(data)
         row.session_key = stored_key(row.session_key)
         return row

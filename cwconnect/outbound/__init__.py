@@ -1,4 +1,4 @@
-"""The outbound door: every request that leaves the service passes it. Imports no Django.
+"""The outbound client: every request that leaves the service passes it. Imports no Django.
 
 It connects to public addresses and opened networks only, and to the very address it judged; keeps connect, read and
 total time limits and a size limit; follows no redirect; takes nothing from the environment. `client` sends,

@@ -1,4 +1,4 @@
-"""The door itself: one request out, one complete answer or one error back."""
+"""The client itself: one request out, one complete answer or one error back."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Reply:
     broken: str = ""
 
     def text(self) -> str:
-        """Give the body as text, for people: what is no UTF-8 becomes a replacement character."""
+        """Return the body as text, for people: what is no UTF-8 becomes a replacement character."""
         return self.body.decode("utf-8", "replace")
 
 
@@ -204,7 +204,7 @@ def _authority(url: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _spell(url: str) -> str:
-    """Give a URL as it is sent: percent-encoded, and its host in IDNA, the way requests does it."""
+    """Return a URL as it is sent: percent-encoded, and its host in IDNA, the way requests does it."""
     prepared = requests.PreparedRequest()
     try:
         prepared.prepare_url(url, None)
@@ -214,7 +214,7 @@ def _spell(url: str) -> str:
 
 
 def _headers(given: Mapping[str, str], auth: tuple[str, str] | None) -> dict[str, str]:
-    """Give the headers to send; InvalidHeader if one of those given can't be."""
+    """Return the headers to send; InvalidHeader if one of those given can't be."""
     try:
         for header in given.items():
             check_header_validity(header)

@@ -1,4 +1,4 @@
-"""Sockets, connections and pools that obey the door: vetted addresses only, and one deadline for the whole request.
+"""Sockets, connections and pools of the outbound client: vetted addresses only, one deadline for the whole request.
 
 urllib3 knows a time-out per read, which a server that sends a byte a second never meets. Here each
 read and write of a socket gets the smaller of that time-out and what is left of the request's total, headers and
@@ -43,11 +43,11 @@ class RequestState:
         return self.deadline - time.monotonic()
 
 
-current_request_state: ContextVar[RequestState] = ContextVar("current_flight")
+current_request_state: ContextVar[RequestState] = ContextVar("current_request_state")
 
 
 class _DeadlineMixin:
-    """Socket methods that wait no longer than the flight's deadline, and count the bytes received."""
+    """Socket methods that wait no longer than the request's deadline, and count the bytes received."""
 
     _patience: float | None = None
 
@@ -123,7 +123,7 @@ class _GuardedMixin:
         until = time.monotonic() + budget
         host = connection._dns_host  # noqa: SLF001  # urllib3's `host` has lost the trailing dot that DNS needs
         endpoints = resolve(host, connection.port, timeout=budget)
-        if connection.proxy is None:  # a proxy is the operator's own choice; the door has judged the target
+        if connection.proxy is None:  # a proxy is the operator's own choice; the client has judged the target
             self._guard.vet(connection.host, endpoints)
         return _connect_first(connection.host, endpoints, until)
 
@@ -181,7 +181,7 @@ class GuardedProxyManager(_GuardedManagerMixin, ProxyManager):
 def make_pools(
     guard: AddressPolicy, *, proxy: str | None, pool_size: int, hosts: int, ca_file: str | None
 ) -> PoolManager:
-    """Give pools of guarded connections: `pool_size` kept alive a host, for so many hosts, through `proxy` if given."""
+    """Make pools of guarded connections: `pool_size` kept alive a host, for so many hosts, through `proxy` if given."""
     tls = _make_tls_context(ca_file)
     kept: dict[str, Any] = {"num_pools": hosts, "maxsize": pool_size, "ssl_context": tls, "cert_reqs": "CERT_REQUIRED"}
     if proxy is None:

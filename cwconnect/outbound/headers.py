@@ -20,7 +20,7 @@ _RESERVED = frozenset(
 
 
 def basic(user: str, password: str) -> str:
-    """Give the value of an `Authorization` header (RFC 7617), in UTF-8."""
+    """Return the value of an `Authorization` header (RFC 7617), in UTF-8."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 

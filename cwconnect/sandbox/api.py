@@ -59,7 +59,7 @@ def check_login(login: Login, request: Request) -> None:
 
 
 def _credentials(header: str) -> tuple[str, str]:
-    """Give company and `public:private` of `Basic base64(company+public:private)`, blanks where there are none."""
+    """Return company and `public:private` of `Basic base64(company+public:private)`, blanks where there are none."""
     scheme, _, coded = header.partition(" ")
     try:
         text = base64.b64decode(coded.strip(), validate=True).decode() if scheme.lower() == "basic" else ""

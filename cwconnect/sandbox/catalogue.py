@@ -78,13 +78,13 @@ _ALIASES = {"accounts": "organizations", "tickets": "incidents"}
 
 
 def list_key(name: str) -> str:
-    """Give the form under which a hub name or a path is looked up: lower case, no slash at either end."""
+    """Return the form under which a hub name or a path is looked up: lower case, no slash at either end."""
     key = name.strip().strip("/").lower()
     return _ALIASES.get(key, key)
 
 
 def spec_for_path(path: str) -> ListSpec:
-    """Give a plain list for a path that the catalogue does not know, such as `/company/notes`."""
+    """Return a plain list for a path that the catalogue does not know, such as `/company/notes`."""
     parts = path.strip("/").split("/")
     word = parts[-1].removesuffix("s") or "Record"
     return ListSpec("/" + "/".join(parts), "/" + "/".join(parts), word[:1].upper() + word[1:], (), "none")

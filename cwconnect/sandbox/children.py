@@ -38,12 +38,12 @@ class _CustomNames:
 
 
 def compile_child_conditions(text: str, table: Table) -> Predicate:
-    """Give the test that some item of some array meets `text`."""
+    """Return the test that some item of some array meets `text`."""
     return _any_item(table, compile_conditions(text, table.names.items, _record_of), None)
 
 
 def compile_custom_conditions(text: str, table: Table) -> Predicate:
-    """Give the test that some custom field meets `text`."""
+    """Return the test that some custom field meets `text`."""
     return _any_item(table, compile_conditions(text, _CustomNames(table.names.items), _record_of), _CUSTOM)
 
 

@@ -53,7 +53,7 @@ class Known(Protocol):
 
 
 def compile_conditions(text: str, names: Known, load: Load) -> Predicate:
-    """Give the test that `text` stands for; refused with ApiFindCondition where it can't be read."""
+    """Return the test that `text` stands for; refused with ApiFindCondition where it can't be read."""
     return _Parser(_tokens(text), names, load).whole()
 
 

@@ -77,33 +77,33 @@ class Data:
         return found or self._add(spec_for_path(name))
 
     def find_table(self, path: str) -> Table | None:
-        """Give the list at a path, None if there is none."""
+        """Return the list at a path, None if there is none."""
         return self._tables.get(path.strip("/").lower()) if "/" in path.strip("/") else None
 
     def table(self, name: str) -> Table:
-        """Give a list by hub name or path; UnknownListError if there is none."""
+        """Return a list by hub name or path; UnknownListError if there is none."""
         found = self._tables.get(list_key(name))
         if found is None:
             raise UnknownListError(f"There is no list {name!r}.")
         return found
 
     def lists(self) -> dict[str, int]:
-        """Give the number of records of every list, by hub name (or path, if it has none)."""
+        """Return the number of records of every list, by hub name (or path, if it has none)."""
         with self.lock:
             return {table.spec.name: len(table.ids) for table in self._tables.values()}
 
     # -- the clock -------------------------------------------------------------------------------------------------
 
     def exact_now(self) -> float:
-        """Give ConnectWise's clock in Unix seconds."""
+        """Return ConnectWise's clock in Unix seconds."""
         return self._clock().timestamp() + self.clock_offset
 
     def now(self) -> int:
-        """Give ConnectWise's clock in whole Unix seconds, as stamps have it."""
+        """Return ConnectWise's clock in whole Unix seconds, as stamps have it."""
         return int(self.exact_now())
 
     def date_header(self) -> str | None:
-        """Give the value of the `Date` header, None if none is to be sent."""
+        """Return the value of the `Date` header, None if none is to be sent."""
         return formatdate(self.now() + self.date_offset, usegmt=True) if self.send_date_header else None
 
     # -- records ---------------------------------------------------------------------------------------------------
@@ -172,14 +172,14 @@ class Data:
             table.drop(record_id)
 
     def get(self, list_name: str, record_id: int) -> Record | None:
-        """Give a record, hidden or not; None if there is none."""
+        """Return a record, hidden or not; None if there is none."""
         with self.lock:
             self.settle()
             table = self.table(list_name)
             return self._existing(table, record_id) if table.row(record_id) else None
 
     def ids(self, list_name: str) -> list[int]:
-        """Give all ids of a list, in order."""
+        """Return all ids of a list, in order."""
         with self.lock:
             self.settle()
             return self.table(list_name).ids[:]

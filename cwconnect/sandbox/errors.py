@@ -35,12 +35,12 @@ class UnknownListError(LookupError):
 
 
 def answer(value: object, status: int = 200, headers: Headers = ()) -> Response:
-    """Give `value` as a JSON response."""
+    """Return `value` as a JSON response."""
     return Response(status, dumps(value), headers)
 
 
 def refusal(status: int, code: str, message: str, **more: object) -> Refused:
-    """Give ConnectWise's usual error body."""
+    """Return ConnectWise's usual error body."""
     return Refused(answer({"code": code, "message": message, **more}, status))
 
 

@@ -38,7 +38,7 @@ class Fault:
         return self.drop is True or self.status is not None or self.body is not None
 
     def response(self) -> Response:
-        """Give the fault's own answer."""
+        """Return the fault's own answer."""
         if self.drop is True:
             return Response(0, drop=True)
         status = 200 if self.status is None else self.status
@@ -93,7 +93,7 @@ class Faults:
             self._orders.clear()
 
     def take(self, path: str) -> Fault | None:
-        """Give the fault for a request to `path`, None for a good answer."""
+        """Return the fault for a request to `path`, None for a good answer."""
         with self._lock:
             for order in self._orders:
                 if order.path not in path.lower():

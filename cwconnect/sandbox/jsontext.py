@@ -15,7 +15,7 @@ Record = dict[str, Any]
 
 
 def dumps(value: object) -> bytes:
-    """Give compact JSON as UTF-8."""
+    """Return compact JSON as UTF-8."""
     try:
         return orjson.dumps(value)
     except TypeError:

@@ -31,7 +31,7 @@ class RateLimit:
             self._passed.clear()
 
     def refusal(self, now: float) -> Response | None:
-        """Give the 429 for a request that comes at `now` (monotonic seconds) too early; None lets it pass."""
+        """Return the 429 for a request that comes at `now` (monotonic seconds) too early; None lets it pass."""
         with self._lock:
             if self._per_minute is None:
                 return None

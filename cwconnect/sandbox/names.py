@@ -59,7 +59,7 @@ class Names:
         self._fields[name.lower()] = Field(keys, "date")
 
     def find(self, name: str) -> Field | None:
-        """Give the field called `name`, None if no record has had it."""
+        """Return the field called `name`, None if no record has had it."""
         return self._fields.get(name.lower())
 
 

@@ -94,55 +94,55 @@ class Draw:
         self.below(2)
 
     def below(self, limit: int) -> int:
-        """Give a number from 0 to `limit` - 1."""
+        """Return a number from 0 to `limit` - 1."""
         self.state = self.state * 6364136223846793005 + 1442695040888963407 & _MASK
         return (self.state >> 33) % limit
 
     def pick(self, choices: Sequence[T]) -> T:
-        """Give one of `choices`."""
+        """Return one of `choices`."""
         return choices[self.below(len(choices))]
 
 
 def ref(number: int, name: str, href: str, path: str) -> Record:
-    """Give a reference as ConnectWise nests it: id, name and where to find it."""
+    """Return a reference as ConnectWise nests it: id, name and where to find it."""
     return {"id": number, "name": name, "_info": {f"{href}_href": f"{BASE}{path}/{number}"}}
 
 
 def choose(draw: Draw, names: Sequence[str], href: str, path: str) -> Record:
-    """Give a reference to one of a small, fixed set."""
+    """Return a reference to one of a small, fixed set."""
     number = draw.below(len(names))
     return ref(number + 1, names[number], href, path)
 
 
 def company_name(number: int) -> str:
-    """Give the name of company `number`, the same wherever it is mentioned."""
+    """Return the name of company `number`, the same wherever it is mentioned."""
     return f"{COMPANY_WORDS[number % 16]} {COMPANY_KINDS[number // 16 % 8]} {number}"
 
 
 def company_ref(number: int) -> Record:
-    """Give a reference to a company."""
+    """Return a reference to a company."""
     name = company_name(number)
     href = {"company_href": f"{BASE}/company/companies/{number}"}
     return {"id": number, "identifier": name.replace(" ", ""), "name": name, "_info": href}
 
 
 def member_ref(draw: Draw) -> Record:
-    """Give a reference to a member of the service provider."""
+    """Return a reference to a member of the service provider."""
     number = draw.below(len(MEMBERS))
     href = {"member_href": f"{BASE}/system/members/{number + 1}"}
     return {"id": number + 1, "identifier": MEMBERS[number], "name": MEMBERS[number].title(), "_info": href}
 
 
 def phone(draw: Draw) -> str:
-    """Give a telephone number of the range kept for fiction."""
+    """Return a telephone number of the range kept for fiction."""
     return f"{200 + draw.below(700)}5550{100 + draw.below(100)}"
 
 
 def company(draw: Draw) -> Record:
-    """Give a reference to one of the companies that have customers of ours."""
+    """Return a reference to one of the companies that have customers of ours."""
     return company_ref(1 + draw.below(COMPANIES))
 
 
 def site(draw: Draw) -> Record:
-    """Give a reference to a company's site."""
+    """Return a reference to a company's site."""
     return choose(draw, ("Main", "Branch", "Warehouse"), "site", "/company/companies/1/sites")

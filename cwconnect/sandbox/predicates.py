@@ -40,7 +40,7 @@ class Value:
 
 
 def getter(field: Field, load: Load) -> Callable[[Row], Any]:
-    """Give what reads a field of a row; id and stamp without parsing the record."""
+    """Return what reads a field of a row; id and stamp without parsing the record."""
     if field.keys == ("id",):
         return operator.attrgetter("id")
     if field.keys == STAMP_KEYS:
@@ -56,7 +56,7 @@ def getter(field: Field, load: Load) -> Callable[[Row], Any]:
 
 
 def compare(field: Field, sign: str, literal: Value, load: Load) -> Predicate:
-    """Give the test `field sign literal`; 400 where ConnectWise could not compare the two."""
+    """Return the test `field sign literal`; 400 where ConnectWise could not compare the two."""
     get = getter(field, load)
     if literal.sort == "null":
         return _null_test(get, sign)
@@ -69,7 +69,7 @@ def compare(field: Field, sign: str, literal: Value, load: Load) -> Predicate:
 
 
 def one_of(field: Field, literals: Sequence[Value], load: Load) -> Predicate:
-    """Give the test `field in (…)`."""
+    """Return the test `field in (…)`."""
     tests = [compare(field, "=", literal, load) for literal in literals]
 
     def test(row: Row) -> bool | None:
@@ -80,7 +80,7 @@ def one_of(field: Field, literals: Sequence[Value], load: Load) -> Predicate:
 
 
 def matches(field: Field, sign: str, literal: Value, load: Load) -> Predicate:
-    """Give the test `field like "a*"` or `field contains "a"`; `*` and `%` stand for any text in `like`."""
+    """Return the test `field like "a*"` or `field contains "a"`; `*` and `%` stand for any text in `like`."""
     if literal.sort != "text":
         raise bad_condition(f"{sign} needs a text, not {literal.written}.")
     get, pattern = getter(field, load), _pattern(str(literal.value), sign)
@@ -93,7 +93,7 @@ def matches(field: Field, sign: str, literal: Value, load: Load) -> Predicate:
 
 
 def both(left: Predicate, right: Predicate) -> Predicate:
-    """Give `left and right`."""
+    """Return `left and right`."""
 
     def test(row: Row) -> bool | None:
         first = left(row)
@@ -106,7 +106,7 @@ def both(left: Predicate, right: Predicate) -> Predicate:
 
 
 def either(left: Predicate, right: Predicate) -> Predicate:
-    """Give `left or right`."""
+    """Return `left or right`."""
 
     def test(row: Row) -> bool | None:
         first = left(row)
@@ -119,7 +119,7 @@ def either(left: Predicate, right: Predicate) -> Predicate:
 
 
 def negated(inner: Predicate) -> Predicate:
-    """Give `not inner`."""
+    """Return `not inner`."""
     return lambda row: None if (found := inner(row)) is None else not found
 
 
@@ -139,7 +139,7 @@ def _null_test(get: Callable[[Row], Any], sign: str) -> Predicate:
 
 
 def _fitted(field: Field, literal: Value) -> Value:
-    """Give the literal as the field's sort needs it. Dates stand in brackets, and nothing else does.
+    """Return the literal as the field's sort needs it. Dates stand in brackets, and nothing else does.
 
     A client that forgets should learn of it here.
     """

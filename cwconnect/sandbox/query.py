@@ -37,20 +37,20 @@ class Ask:
     raw_controls: bool = False
 
     def number(self, name: str, default: int) -> int:
-        """Give a parameter that must be a whole number."""
+        """Return a parameter that must be a whole number."""
         text = self.params.get(name, "").strip() or str(default)
         if not re.fullmatch(r"-?\d{1,18}", text):
             raise refusal(400, "InvalidParameter", f"{name} must be a whole number.")
         return int(text)
 
     def page_size(self) -> int:
-        """Give the rows a page has: 25 unless asked; more than `largest_page` is capped in silence."""
+        """Return the rows a page has: 25 unless asked; more than `largest_page` is capped in silence."""
         size = self.number("pagesize", PAGE_SIZE)
         return min(PAGE_SIZE if size < 1 else size, self.largest_page)
 
 
 def answer_list(table: Table, ask: Ask) -> Response:
-    """Give one page of a list as ConnectWise does."""
+    """Return one page of a list as ConnectWise does."""
     rows, links = _forward_page(table, ask) if ask.forward_only else _numbered_page(table, ask)
     headers: Headers = (("Link", ", ".join(links)),) if links and ask.links else ()
     body = b"[" + b",".join(_bodies(table, rows, ask.params.get("fields", ""))) + b"]"
@@ -58,12 +58,12 @@ def answer_list(table: Table, ask: Ask) -> Response:
 
 
 def answer_count(table: Table, ask: Ask) -> Response:
-    """Give `{"count": N}` of the rows that meet the conditions."""
+    """Return `{"count": N}` of the rows that meet the conditions."""
     return Response(200, dumps({"count": sum(1 for _ in _matching(table, ask, None))}))
 
 
 def project_body(table: Table, row: Row, fields: str) -> bytes:
-    """Give one record's JSON with only the fields asked for."""
+    """Return one record's JSON with only the fields asked for."""
     return next(iter(_bodies(table, [row], fields)))
 
 

@@ -157,7 +157,7 @@ def _member(number: int, draw: Draw, _stamp: int) -> Record:
 
 
 def generic(number: int, draw: Draw, _stamp: int) -> Record:
-    """Give a record of a list that the catalogue does not know."""
+    """Return a record of a list that the catalogue does not know."""
     return {"name": f"Record {number}", "description": draw.pick(parts.TROUBLES), "inactiveFlag": False}
 
 

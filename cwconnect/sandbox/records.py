@@ -14,17 +14,17 @@ _TWO_YEARS = 2 * 365 * 86400
 
 
 def draw_for(spec: ListSpec, seed: int, number: int) -> parts.Draw:
-    """Give the draw that belongs to one record."""
+    """Return the draw that belongs to one record."""
     return parts.Draw(seed, zlib.crc32(spec.path.encode()), number)
 
 
 def seeded_stamp(spec: ListSpec, seed: int, number: int, now: int) -> int:
-    """Give a record's last change: some time in the two years that end an hour before `now`."""
+    """Return a record's last change: some time in the two years that end an hour before `now`."""
     return now - 3600 - draw_for(spec, seed + 1, number).below(_TWO_YEARS)
 
 
 def make_record(spec: ListSpec, seed: int, number: int, stamp: int, entered: int | None = None) -> Record:
-    """Give record `number` of a list, last changed at `stamp` and made at `entered` (weeks before, if not said)."""
+    """Return record `number` of a list, last changed at `stamp` and made at `entered` (weeks before, if not said)."""
     draw = draw_for(spec, seed, number)
     fields = KINDS.get(spec.name, generic)(number, draw, stamp)
     made = to_text(stamp - draw.below(90 * 86400) if entered is None else entered)

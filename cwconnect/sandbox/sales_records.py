@@ -9,7 +9,7 @@ from cwconnect.sandbox.timestamps import to_text
 
 
 def opportunity(number: int, draw: Draw, stamp: int) -> Record:
-    """Give an opportunity."""
+    """Return an opportunity."""
     return {
         "name": f"{draw.pick(('Server', 'Firewall', 'Cloud', 'Support'))} deal {number}",
         "expectedCloseDate": to_text(stamp + 86400 * 30),
@@ -22,7 +22,7 @@ def opportunity(number: int, draw: Draw, stamp: int) -> Record:
 
 
 def activity(number: int, draw: Draw, stamp: int) -> Record:
-    """Give an activity."""
+    """Return an activity."""
     return {
         "name": f"Call about: {draw.pick(parts.TROUBLES)}",
         "type": choose(draw, ("Call", "Meeting", "Email"), "type", "/sales/activities/types"),
@@ -35,7 +35,7 @@ def activity(number: int, draw: Draw, stamp: int) -> Record:
 
 
 def agreement(number: int, draw: Draw, stamp: int) -> Record:
-    """Give an agreement."""
+    """Return an agreement."""
     return {
         "name": f"Managed services {number}",
         "type": choose(draw, ("Managed", "Block Hours"), "type", "/finance/agreements/types"),
@@ -49,7 +49,7 @@ def agreement(number: int, draw: Draw, stamp: int) -> Record:
 
 
 def invoice(number: int, draw: Draw, stamp: int) -> Record:
-    """Give an invoice."""
+    """Return an invoice."""
     total = draw.below(100000) / 100
     return {
         "invoiceNumber": str(10000 + number),
@@ -65,7 +65,7 @@ def invoice(number: int, draw: Draw, stamp: int) -> Record:
 
 
 def time_entry(number: int, draw: Draw, stamp: int) -> Record:
-    """Give a time entry."""
+    """Return a time entry."""
     return {
         "company": parts.company(draw),
         "chargeToId": 1 + draw.below(500),
@@ -81,7 +81,7 @@ def time_entry(number: int, draw: Draw, stamp: int) -> Record:
 
 
 def expense_entry(number: int, draw: Draw, stamp: int) -> Record:
-    """Give an expense entry."""
+    """Return an expense entry."""
     return {
         "company": parts.company(draw),
         "chargeToId": 1 + draw.below(500),
@@ -96,7 +96,7 @@ def expense_entry(number: int, draw: Draw, stamp: int) -> Record:
 
 
 def purchase_order(number: int, draw: Draw, stamp: int) -> Record:
-    """Give a purchase order."""
+    """Return a purchase order."""
     return {
         "poNumber": f"PO-{number:05d}",
         "vendorCompany": parts.company(draw),
@@ -108,7 +108,7 @@ def purchase_order(number: int, draw: Draw, stamp: int) -> Record:
 
 
 def product(number: int, draw: Draw, _stamp: int) -> Record:
-    """Give a product."""
+    """Return a product."""
     item = draw.pick(("Laptop", "Dock", "Switch", "License"))
     return {
         "catalogItem": {"id": 1 + draw.below(50), "identifier": item.upper()},
@@ -122,7 +122,7 @@ def product(number: int, draw: Draw, _stamp: int) -> Record:
 
 
 def campaign(number: int, draw: Draw, stamp: int) -> Record:
-    """Give a campaign."""
+    """Return a campaign."""
     return {
         "name": f"Campaign {number}",
         "type": choose(draw, ("Mail", "Event"), "type", "/marketing/campaigns/types"),

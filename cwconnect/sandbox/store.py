@@ -74,7 +74,7 @@ class Store(Data):
         self.table(list_name).forbidden = True
 
     def allow(self, list_name: str) -> None:
-        """Give the list back."""
+        """Return the list back."""
         self.table(list_name).forbidden = False
 
     def hide(self, list_name: str, ids: Iterable[int]) -> None:
@@ -125,7 +125,7 @@ class Store(Data):
         self._faults.clear()
 
     def take_fault(self, path: str) -> Fault | None:
-        """Give the fault due for a request to `path`; the server asks."""
+        """Return the fault due for a request to `path`; the server asks."""
         return self._faults.take(path)
 
     @property

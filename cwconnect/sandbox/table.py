@@ -68,7 +68,7 @@ class Table:
         self.next_id = count + 1
 
     def take_id(self) -> int:
-        """Give the next id; it is never given again."""
+        """Return the next id; it is never given again."""
         self.next_id += 1
         return self.next_id - 1
 
@@ -98,18 +98,18 @@ class Table:
         del self.ids[at], self.rows[at]
 
     def row(self, number: int) -> Row | None:
-        """Give the row of an id, hidden or not."""
+        """Return the row of an id, hidden or not."""
         at = bisect_left(self.ids, number)
         return self.rows[at] if at < len(self.ids) and self.ids[at] == number else None
 
     def record(self, row: Row) -> Record:
-        """Give a row parsed. The last one is remembered, since one condition may look at several of its fields."""
+        """Return a row parsed. The last one is remembered, since one condition may look at several of its fields."""
         if self._memo[0] is not row:
             self._memo = (row, row.body, loads(row.body))
         return self._memo[2]
 
     def shown(self, row: Row) -> Record:
-        """Give a row parsed as answers show it: without its stamp, where that is concealed."""
+        """Return a row parsed as answers show it: without its stamp, where that is concealed."""
         record = self.record(row)
         if row.id not in self.unstamped:
             return record
@@ -117,7 +117,7 @@ class Table:
         return record | {"_info": {key: value for key, value in info.items() if key != "lastUpdated"}}
 
     def visible(self, after: int | None = None) -> Iterable[Row]:
-        """Give the rows that the role sees, by id, those above `after` if it is given."""
+        """Return the rows that the role sees, by id, those above `after` if it is given."""
         rows: Iterable[Row] = self.rows
         if after is not None:
             rows = islice(self.rows, bisect_right(self.ids, after), None)

@@ -12,12 +12,12 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
 def to_text(seconds: int) -> str:
-    """Give `2018-07-31T19:39:46Z`."""
+    """Return `2018-07-31T19:39:46Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def to_seconds(moment: Moment) -> int:
-    """Give Unix seconds, the fraction cut off; a datetime or a text without a zone counts as UTC."""
+    """Return Unix seconds, the fraction cut off; a datetime or a text without a zone counts as UTC."""
     if isinstance(moment, int | float):
         return int(moment)
     instant = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
@@ -25,7 +25,7 @@ def to_seconds(moment: Moment) -> int:
 
 
 def due_seconds(after: Moment | timedelta, now: float) -> float:
-    """Give when something is due: numbers and timedeltas count from `now`, dates and texts stand for themselves."""
+    """Return when something is due: numbers and timedeltas count from `now`, dates and texts stand for themselves."""
     if isinstance(after, timedelta):
         return now + after.total_seconds()
     return now + after if isinstance(after, int | float) else to_seconds(after)
@@ -37,7 +37,7 @@ def looks_like_date(value: object) -> bool:
 
 
 def read_stamp(value: object) -> int | None:
-    """Give a record's instant in Unix seconds, None where there is none."""
+    """Return a record's instant in Unix seconds, None where there is none."""
     try:
         return to_seconds(value) if isinstance(value, str) else None
     except ValueError:

@@ -76,7 +76,7 @@ def _read_body(stream: BinaryIO, headers: dict[str, str]) -> bytes:
 
 
 def serialise(response: Response, date: str | None, *, keep_alive: bool) -> bytes:
-    """Give the bytes of a response; those of its body that its `cut` allows."""
+    """Return the bytes of a response; those of its body that its `cut` allows."""
     head = [f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, 'Unknown')}"]
     if date is not None:
         head.append(f"Date: {date}")

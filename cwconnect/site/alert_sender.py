@@ -1,8 +1,8 @@
 """Alerts told to the operator: by e-mail (CWCONNECT_EMAIL_URL) and as a POST (CWCONNECT_OPERATOR_WEBHOOK_URL).
 
-A chore of each minute, apart from deliveries, so that a mail server that hangs or refuses holds up none. What has come
-up since is told in one message. An alert is marked as told before it is, so a crash can lose a message but never
-repeats it (the log and the pages have it anyway); a refused one is tried again, ten times at most.
+A periodic job of each minute, apart from deliveries, so that a mail server that hangs or refuses holds up none. What
+has come up since is told in one message. An alert is marked as told before it is, so a crash can lose a message but
+never repeats it (the log and the pages have it anyway); a refused one is tried again, ten times at most.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _post(alerts: Sequence[Alert]) -> None:
 
 
 def subject_of(alerts: Sequence[Alert]) -> str:
-    """Give the subject of a mail: the alert's kind, or how many there are."""
+    """Return the subject of a mail: the alert's kind, or how many there are."""
     if len(alerts) > 1:
         return f"cwconnect: {len(alerts)} warnings"
     about = f": {alerts[0].instance}" if alerts[0].instance else ""
@@ -118,14 +118,14 @@ def subject_of(alerts: Sequence[Alert]) -> str:
 
 
 def body_of(alerts: Sequence[Alert]) -> str:
-    """Give the text of a mail: one paragraph an alert, and what to do."""
+    """Return the text of a mail: one paragraph an alert, and what to do."""
     paragraphs = [f"{utc_text(alert.created_at)}  {alert.organization}\n{alert.text}" for alert in alerts]
     advice = "" if {alert.kind for alert in alerts} <= _OF_POLLS else _OF_DELIVERY
     return "\n\n".join([*paragraphs, f"{advice}\n{settings.PUBLIC_URL}".strip()]).rstrip() + "\n"
 
 
 def post_of(alerts: Sequence[Alert]) -> dict[str, Any]:
-    """Give the body of the POST; `text` is what chat systems show."""
+    """Return the body of the POST; `text` is what chat systems show."""
     return {
         "text": "\n".join(alert.text for alert in alerts),
         "alerts": [

@@ -62,20 +62,20 @@ def check(file: Path) -> None:
 
 
 def taken_at(file: Path) -> str:
-    """Give when the copy was taken, as UTC text; empty if it is no copy but a database itself."""
+    """Return when the copy was taken, as UTC text; empty if it is no copy but a database itself."""
     with closing(_reading(file)) as database:
         row = database.execute("SELECT seen_at FROM polling_heartbeat WHERE name = ?", (TAKEN,)).fetchone()
     return str(row[0])[:19] if row else ""
 
 
 def migrations(file: Path) -> set[tuple[str, str]]:
-    """Give the migrations that the copy has, as app and name."""
+    """Return the migrations that the copy has, as app and name."""
     with closing(_reading(file)) as database:
         return set(database.execute("SELECT app, name FROM django_migrations"))
 
 
 def secrets(file: Path) -> list[str]:
-    """Give a few secrets as stored, to try keys on."""
+    """Return a few secrets as stored, to try keys on."""
     with closing(_reading(file)) as database:
         return [
             row[0] for row in database.execute("SELECT private_key FROM instances_instance ORDER BY id DESC LIMIT 5")
@@ -99,7 +99,7 @@ def put_back(file: Path, database: Path, aside: Path, *, progress: Progress = la
 
 
 def _set_aside(database: Path, aside: Path) -> None:
-    """Give the present database a second name, under which it stays; only a damaged one still has a log beside it."""
+    """Return the present database a second name, under which it stays; only a damaged one still has a log beside it."""
     for suffix in _BESIDE[1:]:
         if (log := _beside(database, suffix)).exists():
             log.rename(_beside(aside, suffix))
@@ -138,7 +138,7 @@ def _opened(file: Path, mode: str) -> sqlite3.Connection:
 
 @contextmanager
 def _draft(target: Path) -> Iterator[Path]:
-    """Give a path beside `target` that becomes it, at once and for good, when the block went well."""
+    """Return a path beside `target` that becomes it, at once and for good, when the block went well."""
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with _explained(f"{target} can't be written"):

@@ -23,7 +23,7 @@ from instances.secrets.rotation import secret_columns
 
 
 def least_retry(queue: Mapping[str, Any]) -> int:
-    """Give the seconds that `retry` must exceed, or django-q2 runs tasks again that are still waiting their turn.
+    """Return the seconds that `retry` must exceed, or django-q2 runs tasks again that are still waiting their turn.
 
     It counts from the moment a task is prefetched, not from the start of its work: a task may wait for all that the
     cluster holds (`queue_limit` and one `bulk` more), spread over its workers, each of them taking up to `timeout`.

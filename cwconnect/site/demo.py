@@ -41,7 +41,7 @@ _TICKET_DATES = _DATES | {"createdDateField": "_info.dateEntered"}
 
 
 def free_port() -> int:
-    """Give a port of 127.0.0.1 that is free just now."""
+    """Return a port of 127.0.0.1 that is free just now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
@@ -67,7 +67,7 @@ class Demo:
         return f"http://127.0.0.1:{self.sandbox_port}/v4_6_release/apis/3.0"
 
     def sandbox_arguments(self) -> list[str]:
-        """Give the arguments that start the sandbox as a child."""
+        """Return the arguments that start the sandbox as a child."""
         options = {
             "port": self.sandbox_port,
             "company": COMPANY,
@@ -86,13 +86,13 @@ class Demo:
 
 
 def demo_environment() -> dict[str, str]:
-    """Give what the demo's children need: this machine's own addresses opened, and no proxy between."""
+    """Return what the demo's children need: this machine's own addresses opened, and no proxy between."""
     opened = [*(str(network) for network in settings.PRIVATE_NETWORKS), LOOPBACK]
     return {"CWCONNECT_PRIVATE_NETWORKS": ",".join(opened), "CWCONNECT_HTTP_PROXY": ""}
 
 
 def introduction(demo: Demo, url: str, instance: int) -> str:
-    """Give the lines that tell a newcomer what runs, and what to try."""
+    """Return the lines that tell a newcomer what runs, and what to try."""
     change = json.dumps({"list": "contacts", "id": 1, "fields": {"title": "Engineer"}})
     return f"""
 cwconnect is up, with a demo: a ConnectWise sandbox that changes by itself, and a receiver of notifications.
@@ -134,7 +134,7 @@ def prepare() -> Demo:
 
 
 def instance_body(demo: Demo, callback_url: str) -> dict[str, Any]:
-    """Give the seed's "Example JSON with Polling", its values filled in, with tickets and a signature key added."""
+    """Return the seed's "Example JSON with Polling", its values filled in, with tickets and a signature key added."""
     return {
         "element": {"key": "connectwisecrmrest"},
         "providerData": {"code": ""},

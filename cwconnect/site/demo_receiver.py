@@ -35,7 +35,7 @@ class Arrival:
     verified: bool
 
     def __str__(self) -> str:
-        """Give the event as a readable line."""
+        """Return the event as a readable line."""
         verdict = "verified" if self.verified else "NOT VERIFIED"
         return f"{self.kind:<8} {f'{self.resource}/{self.object_id}':<18} {self.title[:60]:<46} {verdict}"
 
@@ -67,7 +67,7 @@ def _standard_secret(key: str) -> bytes:
 
 
 def read_arrivals(body: bytes, *, webhook_id: str, verified: bool) -> list[Arrival]:
-    """Give a notification's events with the names of their records; ValueError if it has not the contract's shape."""
+    """Return a notification's events with the names of their records; ValueError if it has not the contract's shape."""
     try:
         message = json.loads(body)["message"]
         records = message["raw"][message["raw"]["objectType"]]

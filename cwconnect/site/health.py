@@ -121,7 +121,7 @@ def _delivery_lag(now: datetime) -> str:
 
 
 def lag(due_at: datetime | None, now: datetime) -> timedelta:
-    """Give for how long something has been due; nothing if nothing is due."""
+    """Return for how long something has been due; nothing if nothing is due."""
     return max(timedelta(), now - due_at) if due_at else timedelta()
 
 

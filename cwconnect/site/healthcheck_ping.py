@@ -1,7 +1,7 @@
 """The dead man's switch: CWCONNECT_HEARTBEAT_URL is called each minute while all is well, and only then.
 
 Whoever listens there raises the alarm when the calls stop, and so also when this machine, its network or this very
-chore is what failed. All is well when every part is that `/readyz` looks at.
+job is what failed. All is well when every part is that `/readyz` looks at.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ class KeysError(Exception):
 
 
 def beside(file: Path) -> Path:
-    """Give where the keys of the backup `file` are."""
+    """Return where the keys of the backup `file` are."""
     return file.with_name(f"{file.name}.keys")
 
 

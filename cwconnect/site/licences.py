@@ -25,14 +25,14 @@ class Package:
 
 
 def requirements(pyproject: Path) -> list[Requirement]:
-    """Give what the service itself requires, with what its extras do."""
+    """Return what the service itself requires, with what its extras do."""
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
     lines = [*project["dependencies"], *(line for extra in EXTRAS for line in project["optional-dependencies"][extra])]
     return [Requirement(line) for line in lines]
 
 
 def packages(pyproject: Path) -> list[Package]:
-    """Give all packages that are installed for the service, those required by others too, by name."""
+    """Return all packages that are installed for the service, those required by others too, by name."""
     found: dict[str, Package] = {}
     waiting = requirements(pyproject)
     while waiting:
@@ -61,7 +61,7 @@ def _applies(requirement: Requirement, extras: Sequence[str]) -> bool:
 
 
 def licence_of(installed: Distribution) -> str:
-    """Give a package's licence: its expression, else its classifiers, else the first line of its text."""
+    """Return a package's licence: its expression, else its classifiers, else the first line of its text."""
     stated = installed.metadata
     if expressions := stated.get_all("License-Expression"):
         return str(expressions[0])

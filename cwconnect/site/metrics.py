@@ -73,7 +73,7 @@ class DatabaseCollector(Collector):
         self._now = now
 
     def collect(self) -> Iterator[Metric]:
-        """Give the families; counters first."""
+        """Return the families; counters first."""
         yield from _polls(counters.read(counters.RUNS, self._now))
         yield from _deliveries(counters.read(counters.ATTEMPTS, self._now))
         yield _counter("cwconnect_events", "Events written, by kind.", ("kind",), _by_kind(self._now))
@@ -116,7 +116,7 @@ def _deliveries(reading: Reading) -> Iterator[Metric]:
 
 
 def outcome(status: str, error_kind: str) -> str:
-    """Give an attempt's outcome as a label: `delivered`, `status_4xx`, the kind of error, or `cut_off`."""
+    """Return an attempt's outcome as a label: `delivered`, `status_4xx`, the kind of error, or `cut_off`."""
     if status:
         return "delivered" if status.startswith("2") else f"status_{status[:1]}xx"
     return error_kind.replace(" ", "_") or "cut_off"

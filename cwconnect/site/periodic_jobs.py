@@ -1,6 +1,6 @@
-"""The chores of the house: small jobs done once in a while, by whichever cluster's `tick` comes first.
+"""Periodic jobs: small things done once in a while, by whichever cluster's `tick` comes first.
 
-To add one, append it to `PERIODIC_JOBS`. A chore that fails is logged and comes round again; it holds up no other.
+To add one, append it to `PERIODIC_JOBS`. A job that fails is logged and comes round again; it holds up no other.
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ PERIODIC_JOBS: list[PeriodicJob] = [
 
 
 def run_due_jobs(now: datetime) -> list[str]:
-    """Run the chores whose time has come, each on one machine only; give the names of those that were run."""
+    """Run the jobs whose time has come, each on one machine only; give the names of those that were run."""
     done = []
     for job in PERIODIC_JOBS:
         if _take(job, now):
             done.append(job.name)
             try:
                 job.run(now)
-            except Exception:  # whatever a chore raises, the next one is not its business
+            except Exception:  # whatever a job raises, the next one is not its business
                 log.exception("The chore %r failed; it comes round again.", job.name)
     return done
 

@@ -32,7 +32,7 @@ admin.site.enable_nav_sidebar = False  # lists need its width; every page links 
 
 
 def indented(text: str | None) -> SafeString | str:
-    """Give JSON text for reading; what is none stays as it is."""
+    """Return JSON text for reading; what is none stays as it is."""
     return format_html('<pre tabindex="0">{}</pre>', pretty_json(text)) if text else "–"
 
 

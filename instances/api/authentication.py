@@ -51,7 +51,7 @@ class SecretsAuthentication(BaseAuthentication):
     """REST framework's way to `find_caller`: `request.auth` is the Caller."""
 
     def authenticate(self, request: Request) -> tuple[Principal, Caller] | None:
-        """Give principal and caller; 401 for anything that is not right, 429 after too much of that."""
+        """Return principal and caller; 401 for anything that is not right, 429 after too much of that."""
         header = request.headers.get("Authorization", "")
         if not header.strip():
             raise AuthenticationFailed(_MISSING)
@@ -63,12 +63,12 @@ class SecretsAuthentication(BaseAuthentication):
         return Principal(caller.user), caller
 
     def authenticate_header(self, request: Request) -> str:
-        """Give the challenge of a 401."""
+        """Return the challenge of a 401."""
         return f'User realm="{REALM}"'
 
 
 def parse_header(header: str) -> Mapping[str, str] | None:
-    """Give the header's parts by name in lower case; None if a part can't be read, is unknown or stands twice."""
+    """Return the header's parts by name in lower case; None if a part can't be read, is unknown or stands twice."""
     parts: dict[str, str] = {}
     for text in header.split(","):
         match = _PART.fullmatch(text)
@@ -79,7 +79,7 @@ def parse_header(header: str) -> Mapping[str, str] | None:
 
 
 def find_caller(header: str) -> Caller | None:
-    """Give whom the header proves; None unless every part is right and all belong to one organization."""
+    """Return whom the header proves; None unless every part is right and all belong to one organization."""
     parts = parse_header(header)
     if parts is None or "user" not in parts or len(parts) < 2:
         return None

@@ -14,7 +14,7 @@ class HubView(ApiView):
     """Reads through the Element token's instance. The hub's name in the path is not checked, as in the product."""
 
     def get(self, request: Request, resource: str, hub: str = "") -> Response:
-        """Give one page of a list, or one record."""
+        """Return one page of a list, or one record."""
         del hub
         instance, target = self.instance(None), hub_reads.parse_path(resource)
         if target.record_id is not None:

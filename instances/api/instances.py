@@ -40,11 +40,11 @@ class ApiView(APIView):
         return cast(Caller, self.request.auth)
 
     def instances(self) -> QuerySet[Instance]:
-        """Give the instances of the caller's organization: what others have does not exist here."""
+        """Return the instances of the caller's organization: what others have does not exist here."""
         return Instance.objects.filter(organization=self.caller.organization).prefetch_related("resource_polls")
 
     def instance(self, number: str | None) -> Instance:
-        """Give the instance of an id in the path, or that of the Element token; 404."""
+        """Return the instance of an id in the path, or that of the Element token; 404."""
         if number is None:
             if self.caller.instance is None:
                 raise DomainError("Without an id in the path, the Authorization header must hold an Element token.")
@@ -131,7 +131,7 @@ class EnabledView(ApiView):
 
 
 def paged(rows: Sequence[Row], size: int, shape: Callable[[Row], Any]) -> Response:
-    """Give a page of the compatible API: `rows` holds one more than `size` if there are more."""
+    """Return a page of the compatible API: `rows` holds one more than `size` if there are more."""
     page, following = paging.cut(rows, size)
     response = Response([shape(row) for row in page])
     response.headers[paging.COUNT_HEADER] = str(len(page))
@@ -160,7 +160,7 @@ def patched(instance: Instance, request: Request) -> Response:
 
 
 def _tagged(found: QuerySet[Instance], tags: Iterable[str], size: int) -> list[Instance]:
-    """Give the first `size` instances that have all the tags. In slices here: SQLite can't look into JSON lists."""
+    """Return the first `size` instances that have all the tags. In slices here: SQLite can't look into JSON lists."""
     needed, chosen, last = set(tags), list[int](), None
     while len(chosen) < size:
         rest: Any = found if last is None else found.filter(pk__lt=last)

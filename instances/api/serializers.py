@@ -74,7 +74,7 @@ def _read_tags(data: Mapping[str, Any]) -> list[str] | None:
 
 
 def instance_body(instance: Instance, *, token: str | None = None) -> dict[str, Any]:
-    """Give an instance as the contract shows it; with its token only where it was just made."""
+    """Return an instance as the contract shows it; with its token only where it was just made."""
     made = {"token": token} if token else {}
     warnings = [f"{poll.name}: {words}" for poll in instance.resource_polls.all() for words in warnings_of(poll)]
     return {
@@ -100,13 +100,13 @@ def instance_body(instance: Instance, *, token: str | None = None) -> dict[str, 
 
 
 def configuration_rows(instance: Instance) -> list[dict[str, Any]]:
-    """Give an instance's configuration as rows, one a key, in the order of the table."""
+    """Return an instance's configuration as rows, one a key, in the order of the table."""
     values = wire.to_wire(instance)
     return [configuration_row(key, values.get(key.name), number) for number, key in enumerate(config_keys.KEYS, 1)]
 
 
 def configuration_row(key: config_keys.Key, value: str | None, number: int) -> dict[str, Any]:
-    """Give one key with its value; `number` is its place in the table, which serves as its id."""
+    """Return one key with its value; `number` is its place in the table, which serves as its id."""
     return {
         "id": number,
         "key": key.name,

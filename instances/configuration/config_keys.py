@@ -130,5 +130,5 @@ _BY_NAME = {spelling: key for key in KEYS for spelling in (key.name, *key.spelli
 
 
 def find_key(name: str) -> Key | None:
-    """Give the key of that name, in any of its spellings."""
+    """Return the key of that name, in any of its spellings."""
     return _BY_NAME.get(name)

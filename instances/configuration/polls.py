@@ -113,7 +113,7 @@ def is_blank(value: object) -> bool:
 
 
 def read_poll(name: str, given: object) -> dict[str, Any]:
-    """Give the configuration of resource `name` as it is to be kept: values of the right type, without defaults.
+    """Return the configuration of resource `name` as it is to be kept: values of the right type, without defaults.
 
     Raises PollConfigurationError, also for what only shows when the plan is made (its URL, say).
     """
@@ -200,7 +200,7 @@ def _updated(dates: DatesConfiguration) -> DateField:
 
 
 def _created(dates: DatesConfiguration) -> DateField | None:
-    """Give the created field, where it is another than the updated one: one field can't tell new from changed."""
+    """Return the created field, where it is another than the updated one: one field can't tell new from changed."""
     if dates.created_date_field in (None, dates.updated_date_field):
         return None
     return DateField(

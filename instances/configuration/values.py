@@ -126,7 +126,7 @@ def vendor_type(value: Any) -> str:
 
 
 def url(value: Any) -> str:
-    """Read an http or https URL in the form that the outbound door accepts.
+    """Read an http or https URL in the form that the outbound client accepts.
 
     An address that stands in it is judged now; that of a name each time it is used, since it may change.
     """

@@ -31,7 +31,7 @@ from instances.secrets import MASK, Secret, SecretUnreadableError
 def read_configuration(
     given: Mapping[str, Any], *, base: InstanceConfig, stored: InstanceConfig | None = None, whole: bool = True
 ) -> InstanceConfig:
-    """Give what is wanted: `base` with the given keys in it, whole and valid.
+    """Return what is wanted: `base` with the given keys in it, whole and valid.
 
     `base` is an empty `InstanceConfig()` where the configuration replaces, the stored one where it is merged into that.
     Masks take what `stored` holds. Unless it is to be `whole`, keys that are not given may lack.
@@ -59,7 +59,7 @@ def read_configuration(
 
 
 def _known(given: Mapping[str, Any]) -> list[tuple[Key, Any]]:
-    """Give the keys that the table knows; of several spellings the first that is not blank counts."""
+    """Return the keys that the table knows; of several spellings the first that is not blank counts."""
     found = []
     for key in KEYS:
         spelt = [given[name] for name in (key.name, *key.spellings) if name in given]
@@ -107,7 +107,7 @@ def _lacking(config: InstanceConfig) -> dict[str, str]:
 
 
 def default_polls() -> dict[str, dict[str, Any]]:
-    """Give the configuration of the resources that are polled when none are named."""
+    """Return the configuration of the resources that are polled when none are named."""
     return {
         name: default_configuration(resource)
         for name in DEFAULT_RESOURCES
@@ -116,7 +116,7 @@ def default_polls() -> dict[str, dict[str, Any]]:
 
 
 def config_of(instance: Instance) -> InstanceConfig:
-    """Give what is stored of an instance, its secrets opened.
+    """Return what is stored of an instance, its secrets opened.
 
     One that no encryption key opens counts as not given: it is asked for again by name, instead of an error for ever.
     """
@@ -138,7 +138,7 @@ def _opened(secret: Secret) -> str:
 
 
 def polls_of(instance: Instance) -> dict[str, dict[str, Any]]:
-    """Give the stored poll configuration by resource; `enabled` stands in it only where it is false."""
+    """Return the stored poll configuration by resource; `enabled` stands in it only where it is false."""
     return {
         poll.name: poll.configuration | ({} if poll.enabled else {"enabled": False})
         for poll in sorted(instance.resource_polls.all(), key=lambda poll: poll.pk)
@@ -146,7 +146,7 @@ def polls_of(instance: Instance) -> dict[str, dict[str, Any]]:
 
 
 def to_wire(instance: Instance) -> dict[str, str]:
-    """Give an instance's configuration for an answer: strings only, secrets masked, keys without a value left out."""
+    """Return an instance's configuration for an answer: strings only, secrets masked, keys without a value left out."""
     wire: dict[str, str] = {}
     for key in KEYS:
         if key.name == POLLS:

@@ -62,7 +62,7 @@ def rotate_signature_key(
 
 
 def signing_keys(instance: Instance, now: datetime) -> tuple[str, ...]:
-    """Give the keys that sign at `now`, newest first; none where nothing is signed. SecretUnreadableError."""
+    """Return the keys that sign at `now`, newest first; none where nothing is signed. SecretUnreadableError."""
     if not instance.signature_key:
         return ()
     keys = [instance.signature_key.reveal()]

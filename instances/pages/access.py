@@ -46,11 +46,11 @@ class Person:
         return self.role == Role.OPERATOR
 
     def instances(self) -> QuerySet[Instance]:
-        """Give the organization's instances."""
+        """Return the organization's instances."""
         return Instance.objects.filter(organization=self.organization)
 
     def instance(self, number: int) -> Instance:
-        """Give one of the organization's instances; 404 for any other."""
+        """Return one of the organization's instances; 404 for any other."""
         found = self.instances().filter(pk=number).first()
         if found is None:
             raise Http404
@@ -103,7 +103,7 @@ def _reload() -> HttpResponse:
 
 
 def person_of(request: HttpRequest) -> Person | None:
-    """Give the signed-in person in the organization chosen last, or the first by name; None without a membership."""
+    """Return the signed-in person in the organization chosen last, or the first by name; None without a membership."""
     found = Membership.objects.filter(account_id=request.user.pk).select_related("organization")
     memberships = sorted(found, key=lambda membership: membership.organization.name.lower())
     if not memberships:
@@ -116,7 +116,7 @@ def person_of(request: HttpRequest) -> Person | None:
 
 
 def zone_of(request: HttpRequest) -> DisplayZone:
-    """Give the viewer's time zone, which the browser tells by a cookie; else the service's own."""
+    """Return the viewer's time zone, which the browser tells by a cookie; else the service's own."""
     name = request.COOKIES.get(ZONE_COOKIE, "")
     try:
         return DisplayZone(name or settings.TIME_ZONE)

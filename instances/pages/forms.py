@@ -48,7 +48,7 @@ class WireForm(forms.Form):
     """A form whose fields stand for keys of the wire's configuration."""
 
     def wire(self) -> dict[str, Any]:
-        """Give what was typed, by wire key."""
+        """Return what was typed, by wire key."""
         return {
             key: self.cleaned_data.get(name, "")
             for name, field in self.fields.items()
@@ -149,7 +149,7 @@ class NameForm(WireForm):
     )
 
     def tag_list(self) -> list[str]:
-        """Give the tags, each once."""
+        """Return the tags, each once."""
         return list(dict.fromkeys(tag.strip()[:200] for tag in self.cleaned_data["tags"].split(",") if tag.strip()))
 
 
@@ -180,7 +180,7 @@ class EditForm(WireForm):
                 field.widget.attrs["placeholder"] = "stored; leave empty to keep it"
 
     def wire(self) -> dict[str, Any]:
-        """Give what was typed, with the mask in the place of secrets that are to stay."""
+        """Return what was typed, with the mask in the place of secrets that are to stay."""
         kept = {field.wire: MASK for field in self._secrets() if self._has(field)}
         return {key: kept.get(key, value) if value == "" else value for key, value in super().wire().items()}
 
@@ -227,7 +227,7 @@ class EditNotifyForm(EditForm, NotifyForm):
             del self.fields["drop_signature_key"]
 
     def wire(self) -> dict[str, Any]:
-        """Give what was typed; a basic password goes with its user."""
+        """Return what was typed; a basic password goes with its user."""
         given = super().wire()
         if self.cleaned_data.get("drop_signature_key"):
             given["event.notification.signature.key"] = ""

@@ -80,7 +80,7 @@ def _read(request: PageRequest, form: NewInstanceForm) -> tuple[InstanceConfig |
 
 
 def _api_user(request: PageRequest) -> tuple[ApiUser, Any]:
-    """Give the person's own caller of the REST API, and its secret where it had none yet."""
+    """Return the person's own caller of the REST API, and its secret where it had none yet."""
     person = request.person
     secrets = issue_secrets(organization_name=person.organization.name, user_name=person.account.get_username())
     return person.organization.api_users.get(name=person.account.get_username()), secrets
@@ -123,7 +123,7 @@ def resource_counts(request: PageRequest) -> HttpResponse:
 
 
 def _connection(form: ConnectionForm) -> InstanceConfig | None:
-    """Give the connection that was typed; None if it can't be one, with what is wrong beside the fields."""
+    """Return the connection that was typed; None if it can't be one, with what is wrong beside the fields."""
     if form.is_valid():
         try:
             return read_configuration(form.wire(), base=InstanceConfig(), whole=False)
@@ -135,7 +135,7 @@ def _connection(form: ConnectionForm) -> InstanceConfig | None:
 @require_GET
 @operator_page
 def resource_options(request: PageRequest) -> HttpResponse:
-    """Give a resource's options: as fields, or as the JSON that they stand for."""
+    """Return a resource's options: as fields, or as the JSON that they stand for."""
     choice = posted_choice(request.GET, request.GET.get("name", ""))
     text = written(by_options(choice)) if request.GET.get("as") == "json" else None
     shown = Choice(

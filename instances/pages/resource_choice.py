@@ -49,18 +49,18 @@ class Choice:
 
 
 def blank_choices() -> list[Choice]:
-    """Give the catalogue with the usual resources chosen."""
+    """Return the catalogue with the usual resources chosen."""
     return [_choice(resource, chosen=resource.name in DEFAULT_RESOURCES) for resource in all_resources()]
 
 
 def posted_choices(data: QueryDict, problems: Mapping[str, str] | None = None) -> list[Choice]:
-    """Give the catalogue as it was sent, each resource with what is wrong with it."""
+    """Return the catalogue as it was sent, each resource with what is wrong with it."""
     found = _by_resource(problems or {})
     return [posted_choice(data, resource.name, error=found.get(resource.name, "")) for resource in all_resources()]
 
 
 def posted_choice(data: QueryDict, name: str, *, error: str = "") -> Choice:
-    """Give one resource as it was sent."""
+    """Return one resource as it was sent."""
     resource = find_resource(name)
     return Choice(
         name=name,
@@ -77,7 +77,7 @@ def posted_choice(data: QueryDict, name: str, *, error: str = "") -> Choice:
 
 
 def choice_of(name: str, configuration: Mapping[str, Any]) -> Choice:
-    """Give a stored configuration as a form shows it: by options where they say all of it, else by its JSON."""
+    """Return a stored configuration as a form shows it: by options where they say all of it, else by its JSON."""
     resource = find_resource(name)
     dates = configuration.get("datesConfiguration") or {}
     choice = Choice(
@@ -97,7 +97,7 @@ def choice_of(name: str, configuration: Mapping[str, Any]) -> Choice:
 
 
 def by_options(choice: Choice) -> dict[str, Any]:
-    """Give the configuration that the options stand for."""
+    """Return the configuration that the options stand for."""
     resource = find_resource(choice.name)
     configuration: dict[str, Any] = {} if resource is None else default_configuration(resource)
     if choice.time_zone.strip() not in ("", DEFAULT_ZONE):
@@ -113,7 +113,7 @@ def by_options(choice: Choice) -> dict[str, Any]:
 
 
 def configuration_of(choice: Choice) -> dict[str, Any]:
-    """Give the configuration that was typed; ConfigurationError if its JSON can't be read."""
+    """Return the configuration that was typed; ConfigurationError if its JSON can't be read."""
     if choice.json is None:
         return by_options(choice)
     try:
@@ -123,7 +123,7 @@ def configuration_of(choice: Choice) -> dict[str, Any]:
 
 
 def chosen_polls(choices: list[Choice]) -> dict[str, Any]:
-    """Give the configurations of what was chosen; ConfigurationError, also when nothing was."""
+    """Return the configurations of what was chosen; ConfigurationError, also when nothing was."""
     chosen = [choice for choice in choices if choice.chosen]
     if not chosen:
         raise ConfigurationError({POLLS: "Choose at least one resource."})

@@ -72,7 +72,7 @@ def _saved(request: HttpRequest, instance: Instance, stored: InstanceConfig, for
 
 
 def words_of(error: DomainError) -> str:
-    """Give a refusal with ConnectWise's own words."""
+    """Return a refusal with ConnectWise's own words."""
     words = f" ConnectWise says: “{error.provider_message}”" if error.provider_message else ""
     return f"{error.message}{words}"
 

@@ -32,12 +32,12 @@ def _fernet(keys: tuple[str, ...]) -> MultiFernet:
 
 
 def encrypt(text: str) -> str:
-    """Give `text` as ciphertext with a version prefix, under the first encryption key."""
+    """Return `text` as ciphertext with a version prefix, under the first encryption key."""
     return _PREFIX + _fernet(tuple(settings.ENCRYPTION_KEYS)).encrypt(text.encode()).decode()
 
 
 def decrypt(ciphertext: str) -> str:
-    """Give the text of what `encrypt` made; SecretUnreadableError if no key opens it or it never was encrypted."""
+    """Return the text of what `encrypt` made; SecretUnreadableError if no key opens it or it never was encrypted."""
     if not ciphertext.startswith(_PREFIX):
         raise SecretUnreadableError("A stored secret is not in the form that this version writes.")
     try:
@@ -62,11 +62,11 @@ class Secret:
         return cls(encrypt(text))
 
     def reveal(self) -> str:
-        """Give the text; SecretUnreadableError when no key opens it."""
+        """Return the text; SecretUnreadableError when no key opens it."""
         return decrypt(self.ciphertext)
 
     def rotated(self) -> Secret | None:
-        """Give the same text under the first key; None if it stands under it. SecretUnreadableError."""
+        """Return the same text under the first key; None if it stands under it. SecretUnreadableError."""
         keys = tuple(settings.ENCRYPTION_KEYS)
         try:
             _fernet(keys[:1]).decrypt(self.ciphertext[len(_PREFIX) :].encode())
@@ -104,7 +104,7 @@ class SecretField(models.TextField[Any, Any]):
         raise TypeError(f"{self.name} takes a Secret, so that no plain text reaches the database.")
 
     def get_prep_value(self, value: Any) -> str | None:
-        """Give the ciphertext to write."""
+        """Return the ciphertext to write."""
         secret = self.to_python(value)
         return None if secret is None else secret.ciphertext
 
@@ -115,5 +115,5 @@ def new_token() -> str:
 
 
 def hash_token(token: str) -> str:
-    """Give the hex SHA-256 by which a token or API secret is looked up; looking up a hash leaks no timing of use."""
+    """Return the hex SHA-256 by which a token or API secret is looked up; looking up a hash leaks no timing of use."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

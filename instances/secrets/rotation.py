@@ -31,7 +31,7 @@ class Rotated:
 
 
 def secret_columns() -> Iterator[tuple[type[models.Model], list[str]]]:
-    """Give each model that stores secrets, with the names of those columns."""
+    """Return each model that stores secrets, with the names of those columns."""
     for model in apps.get_models():
         names = [column.name for column in model._meta.fields if isinstance(column, SecretField)]  # noqa: SLF001
         if names:
@@ -39,7 +39,7 @@ def secret_columns() -> Iterator[tuple[type[models.Model], list[str]]]:
 
 
 def count_rows() -> int:
-    """Give how many rows there are to look at."""
+    """Return how many rows there are to look at."""
     return sum(model._default_manager.count() for model, _ in secret_columns())  # noqa: SLF001
 
 

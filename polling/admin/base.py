@@ -24,20 +24,20 @@ _CHOICES = 100
 
 
 def page_of(model: type[Model], what: str, *args: Any) -> str:
-    """Give the address of one of a model's pages in the admin: `changelist`, `change`, …"""
+    """Return the address of one of a model's pages in the admin: `changelist`, `change`, …"""
     meta = model._meta  # noqa: SLF001  (documented API of models)
     return reverse(f"admin:{meta.app_label}_{meta.model_name}_{what}", args=args)
 
 
 def link_to(row: Model | None, text: object = None) -> SafeString | str:
-    """Give a link to a row's own page in the admin, or a dash."""
+    """Return a link to a row's own page in the admin, or a dash."""
     if row is None:
         return NOTHING
     return format_html('<a href="{}">{}</a>', page_of(type(row), "change", row.pk), text or row)
 
 
 def link_to_those(model: type[Model], text: str, **query: object) -> SafeString:
-    """Give a link to a model's list, narrowed by this query."""
+    """Return a link to a model's list, narrowed by this query."""
     return format_html('<a href="{}?{}">{}</a>', page_of(model, "changelist"), urlencode(query), text)
 
 
@@ -64,7 +64,7 @@ class ReadOnlyAdmin(LookedAt, admin.ModelAdmin[Any]):
         return may_operate(self, request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Give rows without the texts that no list shows; a row's own page fetches them."""
+        """Return rows without the texts that no list shows; a row's own page fetches them."""
         return super().get_queryset(request).defer(*getattr(self, "deferred", ()))
 
 

@@ -18,12 +18,12 @@ class _Echo:
     """Has the csv writer give each line back in place of keeping it."""
 
     def write(self, line: str) -> str:
-        """Give the line."""
+        """Return the line."""
         return line
 
 
 def csv_response(name: str, columns: Columns, rows: Iterable[Any]) -> StreamingHttpResponse:
-    """Give the rows as a file `name.csv`; each column is its head and what it shows of a row."""
+    """Return the rows as a file `name.csv`; each column is its head and what it shows of a row."""
     # A stream is written after the view has ended, when the zone that it showed times in is no longer the current one.
     lines = csv_lines(columns, rows, timezone.get_current_timezone())
     response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")

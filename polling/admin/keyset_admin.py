@@ -1,4 +1,4 @@
-"""Lists of tables with millions of rows: walked page by page and never counted, with an export of all that match."""
+"""Lists of tables with millions of rows: read page by page and never counted, with an export of all that match."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ class KeysetChangeList(ChangeList):
         self.is_first = before is None
 
     def matching(self) -> QuerySet[Any]:
-        """Give all rows that filters and search leave."""
+        """Return all rows that filters and search leave."""
         rows: QuerySet[Any] = self.queryset
         sought = self._sought()
         return rows.filter(sought.condition) if sought else rows
 
     def how(self) -> KeysetWalk:
-        """Tell how they are walked: from and to the times of the period, in slices unless an index finds them."""
+        """Tell how they are read: from and to the times of the period, in slices unless an index finds them."""
         since, until = period_of(self.period) if self.period else (None, None)
         return KeysetWalk(str(self.date_hierarchy), since=since, until=until, sliced=self._is_sliced())
 

@@ -37,7 +37,7 @@ class Drilldown:
 
 
 def drill_down(model: type[Model], field: str, chosen: Mapping[str, int]) -> Drilldown | None:
-    """Give the steps from the period chosen so far (`year`, `month`, `day`); None if there is no row at all."""
+    """Return the steps from the period chosen so far (`year`, `month`, `day`); None if there is no row at all."""
     start = period_of(chosen)[0] if chosen else None
     if "day" in chosen:
         assert start is not None  # noqa: S101  (there is a day)
@@ -55,7 +55,7 @@ def drill_down(model: type[Model], field: str, chosen: Mapping[str, int]) -> Dri
 
 
 def period_of(chosen: Mapping[str, int]) -> tuple[datetime, datetime]:
-    """Give the beginning and the end of a year, month or day of the current zone; ValueError."""
+    """Return the beginning and the end of a year, month or day of the current zone; ValueError."""
     start = datetime(chosen["year"], chosen.get("month", 1), chosen.get("day", 1))  # noqa: DTZ001  (made aware below)
     if "day" in chosen:
         end = start + timedelta(days=1)
@@ -83,7 +83,7 @@ def _back(chosen: Mapping[str, int]) -> Step | None:
 
 
 def _candidates(level: str, inside: dict[str, int], first: datetime, last: datetime) -> list[dict[str, int]]:
-    """Give the periods of a level within the one chosen that the table reaches into, the newest forty."""
+    """Return the periods of a level within the one chosen that the table reaches into, the newest forty."""
     spans = {"year": range(first.year, last.year + 1), "month": range(1, 13), "day": range(1, 32)}
     found = []
     for number in spans[level]:

@@ -1,7 +1,7 @@
 """Instances that ConnectWise refuses, told to the operator: when it begins, and when it is over.
 
-A chore of each minute looks at the health that the polls have, rather than each place that changes it: so no way into a
-refusal or out of it is forgotten, and one that is over within the minute disturbs nobody.
+A periodic job of each minute looks at the health that the polls have, rather than each place that changes it: so no way
+into a refusal or out of it is forgotten, and one that is over within the minute disturbs nobody.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Warnings to the operator, kept as rows: raised inside the transaction that found the reason, told by `telling`.
+"""Warnings to the operator, kept as rows: raised inside the transaction that found the reason, sent elsewhere.
 
 An episode has one alert of a kind, however often its reason comes up: until it is resolved no other is made.
 """
@@ -92,7 +92,7 @@ def resolve(alerts: QuerySet[Alert], now: datetime) -> None:
 
 
 def _whose(instance: Instance) -> int | None:
-    """Give the organization that has the instance now: who found the reason read it before its request."""
+    """Return the organization that has the instance now: who found the reason read it before its request."""
     return Instance.objects.values_list("organization_id", flat=True).filter(pk=instance.pk).first()
 
 

@@ -51,7 +51,7 @@ class AdaptiveLimits:
         self._stats: dict[str, HostStats] = defaultdict(HostStats)
 
     def of(self, host: str) -> HostStats:
-        """Give what the host has earned."""
+        """Return what the host has earned."""
         return self._stats[host]
 
     def learn(self, host: str, *, delivered: bool, seconds: float) -> None:
@@ -100,7 +100,7 @@ class ConcurrencyLimiter:
         self._limits = limits
 
     def full_instances(self) -> set[int]:
-        """Give the instances with requests in flight that may have no further turn."""
+        """Return the instances with requests in flight that may have no further batch."""
         return {batch.instance_id for batch in self._running if not self._has_capacity(batch.instance_id, batch.host)}
 
     def take(self, instance_id: int, host: str) -> Batch | None:

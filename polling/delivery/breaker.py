@@ -71,7 +71,7 @@ class ReceiverResults:
 
 
 def host_of(url: str) -> str:
-    """Give host and port in one spelling, whatever the URL's: `HTTPS://Example.com./a` and `https://example.com:443`."""
+    """Return host and port in one spelling, whatever the URL's: `HTTPS://Example.com./a` and `https://example.com:443`."""
     try:
         _, host, port = origin_of(url)
     except ValueError:  # a port that is none: the outbound client refuses it, in words
@@ -80,12 +80,12 @@ def host_of(url: str) -> str:
 
 
 def url_hash(url: str) -> str:
-    """Give the key of a callback URL: it may be too long for an index."""
+    """Return the key of a callback URL: it may be too long for an index."""
     return hashlib.sha256(url.encode()).hexdigest()
 
 
 def probe_wait(probes: int, retry_after: float = 0.0) -> timedelta:
-    """Give the time to the next probe after `probes` failed ones, jittered by a fifth; five minutes at most.
+    """Return the time to the next probe after `probes` failed ones, jittered by a fifth; five minutes at most.
 
     `retry_after` (seconds) is what the receiver asked for.
     """
@@ -95,7 +95,7 @@ def probe_wait(probes: int, retry_after: float = 0.0) -> timedelta:
 
 
 def targets_of(instance_ids: Collection[int]) -> dict[int, Target]:
-    """Give the targets of these instances, deleted ones excepted, and link each to the row of its breaker."""
+    """Return the targets of these instances, deleted ones excepted, and link each to the row of its breaker."""
     instances = Instance.objects.filter(pk__in=instance_ids, organization__isnull=False)
     rows = list(instances.values_list("pk", "organization_id", "callback_url", "delivery_state__receiver_id"))
     receivers = _receivers({(organization, url) for _, organization, url, _ in rows})
@@ -136,7 +136,7 @@ def _link(targets: Sequence[Target]) -> None:
 
 
 def open_receivers() -> dict[int, Opened]:
-    """Give the receivers whose breaker is open."""
+    """Return the receivers whose breaker is open."""
     rows = Receiver.objects.filter(open_until__isnull=False).values_list("pk", "open_until", "holds")
     return {pk: Opened(until, holds) for pk, until, holds in rows if until is not None}
 
@@ -218,12 +218,12 @@ def _count_failures(results: ReceiverResults, now: datetime) -> None:
 
 
 def _locked(receiver_id: int) -> QuerySet[Receiver]:
-    """Give the row to update as a transaction's first statement, which locks it."""
+    """Return the row to update as a transaction's first statement, which locks it."""
     return Receiver.objects.filter(pk=receiver_id)
 
 
 def _held(receiver_id: int, now: datetime) -> QuerySet[Notification]:
-    """Give what the receiver's breaker holds: on its way, waiting for no other and for nobody's release."""
+    """Return what the receiver's breaker holds: on its way, waiting for no other and for nobody's release."""
     sending = DeliveryState.objects.filter(
         receiver_id=receiver_id, paused_at=None, instance__disabled=False, instance__events_enabled=True
     )

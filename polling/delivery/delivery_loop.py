@@ -107,7 +107,7 @@ class DeliveryLoop(Loop[DeliveryRequest, Outcome]):
         return batches.values()
 
     def request(self, job: DeliveryRequest) -> Callable[[], Outcome]:
-        """Give the POST; once the loop is halted, what a turn has left is not sent."""
+        """Return the POST; once the loop is halted, what a turn has left is not sent."""
         return lambda: Outcome(sent=False) if self.halted else job.send_in_batch(outbound_client())
 
     def settle(self, done: list[tuple[DeliveryRequest, Future[Outcome]]]) -> list[DeliveryRequest]:

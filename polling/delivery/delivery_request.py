@@ -34,7 +34,7 @@ REPLAY_HEADER = "Elements-Webhook-Replay"
 
 @dataclass(frozen=True)
 class DeliveryTarget:
-    """Where an instance's notifications go, and how they are signed; shared by all its parcels of a claim."""
+    """Where an instance's notifications go, and how they are signed; shared by all its requests of a claim."""
 
     instance_id: int
     url: str
@@ -64,7 +64,7 @@ class DeliveryRequest:
     probe: bool = False
 
     def headers(self, timestamp: int) -> dict[str, str]:
-        """Give the headers of an attempt at `timestamp` (Unix seconds); InvalidHeader if the user's can't be sent."""
+        """Return the headers of an attempt at `timestamp` (Unix seconds); InvalidHeader if the user's can't be sent."""
         ours = {"Content-Type": "application/json", "User-Agent": USER_AGENT}
         if self.notification.replay_id is not None:
             ours[REPLAY_HEADER] = "true"
@@ -165,6 +165,6 @@ def _is_noted(reply: Reply) -> bool:
 
 
 def shown_headers(headers: Mapping[str, str], delivery_target: DeliveryTarget) -> dict[str, str]:
-    """Give the headers as an attempt keeps them: the values that the user set are masked, they may be credentials."""
+    """Return the headers as an attempt keeps them: the values that the user set are masked, they may be credentials."""
     shown = {name: MASK if name in delivery_target.extra_headers else value for name, value in headers.items()}
     return shown | ({"Authorization": MASK} if delivery_target.auth else {})

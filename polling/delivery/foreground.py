@@ -42,5 +42,5 @@ def words(results: Counter[str]) -> str:
 
 
 def of_instances(instance_ids: Collection[int]) -> QuerySet[Notification]:
-    """Give the notifications of these instances."""
+    """Return the notifications of these instances."""
     return Notification.objects.filter(instance_id__in=instance_ids)

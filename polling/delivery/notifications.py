@@ -57,7 +57,7 @@ class NewEvent:
 
 
 def utc_text(instant: datetime) -> str:
-    """Give an aware time as the wire has it: UTC, whole seconds, `Z`."""
+    """Return an aware time as the wire has it: UTC, whole seconds, `Z`."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
@@ -81,7 +81,7 @@ def new_webhook_id() -> str:
 
 
 def body_of(instance: Instance, object_type: str, events: Sequence[Event | NewEvent], created_at: datetime) -> bytes:
-    """Give the body of the notification that carries `events`; its id is that of the first of them."""
+    """Return the body of the notification that carries `events`; its id is that of the first of them."""
     first = str(events[0].id)
     told = [event_object(event) for event in events]
     raw: dict[str, Any] = {object_type: [orjson.Fragment(event.record) for event in events]}
@@ -113,7 +113,7 @@ def body_of(instance: Instance, object_type: str, events: Sequence[Event | NewEv
 
 
 def event_object(event: Event | NewEvent) -> dict[str, Any]:
-    """Give an event as `message.events` tells it, for orjson: `changes` is a fragment of JSON.
+    """Return an event as `message.events` tells it, for orjson: `changes` is a fragment of JSON.
 
     Source: docs/wire-contract.md#5-the-notification.
     """
@@ -134,7 +134,7 @@ def event_object(event: Event | NewEvent) -> dict[str, Any]:
 def notification_of(
     instance: Instance, object_type: str, events: Sequence[Event | NewEvent], created_at: datetime
 ) -> Notification:
-    """Give the unsaved notification that carries `events`, due at once."""
+    """Return the unsaved notification that carries `events`, due at once."""
     return Notification(
         id=events[0].id,
         instance=instance,

@@ -34,7 +34,7 @@ def is_resting(instance: Instance) -> bool:
 
 
 def resting_among(instances: Collection[Instance]) -> Collection[int]:
-    """Give the ids of those instances for which nothing may be sent now."""
+    """Return the ids of those instances for which nothing may be sent now."""
     off = {instance.pk for instance in instances if not instance.watching or not instance.callback_url}
     on = [instance.pk for instance in instances if instance.pk not in off]
     paused = DeliveryState.objects.filter(instance__in=on, paused_at__isnull=False)

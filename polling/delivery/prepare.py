@@ -1,4 +1,4 @@
-"""Claimed notifications into parcels: settings opened, attempts written. Inside the transaction of the claim."""
+"""Claimed notifications into delivery requests: settings opened, attempts written. In the claim's transaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from polling.models import DeliveryAttempt, Notification
 def prepare(
     rows: list[Notification], choice: Choice, *, token: str, lease_end: float, now: datetime
 ) -> list[DeliveryRequest]:
-    """Give the parcels of claimed rows, in order; those of instances that may not send now are freed and wait."""
+    """Return the delivery requests of claimed rows, in order; those that may not be sent now are freed and wait."""
     delivery_targets = _delivery_targets(rows, now)
     resting = [row.pk for row in rows if delivery_targets[row.instance_id] is None]
     if resting:
@@ -59,7 +59,7 @@ def _write_attempts(sent: Sequence[tuple[Notification, DeliveryTarget]], now: da
 
 
 def _delivery_targets(rows: list[Notification], now: datetime) -> Mapping[int, DeliveryTarget | None]:
-    """Give where to send by instance, and each row its instance, read once for all."""
+    """Return where to send by instance, and each row its instance, read once for all."""
     instances = Instance.objects.in_bulk({row.instance_id for row in rows})
     resting = resting_among(instances.values())
     for row in rows:
@@ -68,7 +68,7 @@ def _delivery_targets(rows: list[Notification], now: datetime) -> Mapping[int, D
 
 
 def _delivery_target(instance: Instance, now: datetime) -> DeliveryTarget | None:
-    """Give where to send, or None where a secret that is needed can't be opened: that pauses the instance."""
+    """Return where to send, or None where a secret that is needed can't be opened: that pauses the instance."""
     try:
         return delivery_target_of(instance, now)
     except SecretUnreadableError as error:
@@ -77,6 +77,6 @@ def _delivery_target(instance: Instance, now: datetime) -> DeliveryTarget | None
 
 
 def _receiver(choice: Choice, delivery_target: DeliveryTarget) -> int | None:
-    """Give the receiver whose breaker counts the attempt; None where the URL has changed since the look."""
+    """Return the receiver whose breaker counts the attempt; None where the URL has changed since the look."""
     target = choice.targets.get(delivery_target.instance_id)
     return target.receiver_id if target is not None and target.url == delivery_target.url else None

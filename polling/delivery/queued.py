@@ -83,7 +83,7 @@ def _instance_id(text: str) -> int:
 
 
 def queued_deliveries(instances: QuerySet[Instance]) -> QuerySet[Notification]:
-    """Give the queued deliveries of these instances, oldest first."""
+    """Return the queued deliveries of these instances, oldest first."""
     waiting = Notification.objects.filter(instance__in=instances.values("pk"), state__in=Notification.UNDELIVERED)
     return waiting.select_related("instance__delivery_state").defer("body").order_by("pk")
 
@@ -95,7 +95,7 @@ def release_all(instances: QuerySet[Instance], now: datetime) -> int:
 
 
 def delivery_row(notification: Notification) -> dict[str, Any]:
-    """Give a queued delivery as the API shows it."""
+    """Return a queued delivery as the API shows it."""
     state = getattr(notification.instance, "delivery_state", None)
     return {
         "id": notification.pk,

@@ -16,7 +16,7 @@ LONGEST_RETRY_AFTER = 86_400.0
 def next_wait(
     schedule: Sequence[float], step: int, *, status: int | None, timed_out: bool, retry_after: float | None
 ) -> timedelta | None:
-    """Give how long to wait after the try that used up step number `step` (from 1), or None when none is left.
+    """Return how long to wait after the try that used up step number `step` (from 1), or None when none is left.
 
     `schedule` holds the delay before each try, in seconds; each is jittered by 20 %, so that receivers that failed
     together are not tried together. `retry_after` (seconds) is honoured as a least wait.

@@ -23,7 +23,7 @@ _SHARE = 20
 
 
 def behind(position: Position) -> Position:
-    """Give the next place."""
+    """Return the next place."""
     return position[0], position[1] + 1
 
 
@@ -37,7 +37,7 @@ class ScanCursor:
         self._left: dict[int, Position] = {}  # the instances of which something was left, from where on
 
     def begin(self, full: Collection[int]) -> Position:
-        """Give the place at which a look begins that leaves out what `full` instances have due."""
+        """Return the place at which a look begins that leaves out what `full` instances have due."""
         self._began = self._clock()
         if self._began >= self._afresh_at:
             self._front, self._left = HEAD, {}

@@ -126,7 +126,7 @@ class Scheduler:
     def _due_now(
         self, now: datetime, full: Collection[int], position: Position, most: int
     ) -> list[tuple[Position, int]]:
-        """Give place and instance of what is due from a place on, in order."""
+        """Return place and instance of what is due from a place on, in order."""
         look = self.due.filter(_from(position), free(now), next_attempt_at__lte=now).exclude(instance_id__in=full)
         rows = look.order_by("next_attempt_at", "pk").values_list("next_attempt_at", "pk", "instance_id")
         return [((at, key), instance_id) for at, key, instance_id in rows[:most] if at is not None]
@@ -151,7 +151,7 @@ class Scheduler:
 
 
 def _from(position: Position) -> GreaterThanOrEqual:
-    """Give the condition of rows at a place or behind it, as a row value: only so does the index lead there."""
+    """Return the condition of rows at a place or behind it, as a row value: only so does the index lead there."""
     row = Func(F("next_attempt_at"), F("pk"), function="", output_field=BooleanField())
     at = Func(Value(position[0], DateTimeField()), Value(position[1]), function="", output_field=BooleanField())
     return GreaterThanOrEqual(row, at)

@@ -16,7 +16,7 @@ PREFIX = "whsec_"
 
 
 def standard_secret(key: str) -> bytes:
-    """Give the bytes that sign by Standard Webhooks: of `whsec_<base64>` what it encodes, else the key's UTF-8."""
+    """Return the bytes that sign by Standard Webhooks: of `whsec_<base64>` what it encodes, else the key's UTF-8."""
     if key.startswith(PREFIX):
         try:
             return base64.b64decode(key[len(PREFIX) :], validate=True)
@@ -26,17 +26,17 @@ def standard_secret(key: str) -> bytes:
 
 
 def elements_signature(key: str, body: bytes) -> str:
-    """Give the value of `Elements-Webhook-Signature`: base64(HMAC-SHA256(key, raw body))."""
+    """Return the value of `Elements-Webhook-Signature`: base64(HMAC-SHA256(key, raw body))."""
     return "sha256=" + _base64_hmac(key.encode(), body)
 
 
 def standard_signature(key: str, webhook_id: str, timestamp: int, body: bytes) -> str:
-    """Give one signature of `webhook-signature`; `timestamp` is of this attempt, in Unix seconds."""
+    """Return one signature of `webhook-signature`; `timestamp` is of this attempt, in Unix seconds."""
     return "v1," + _base64_hmac(standard_secret(key), f"{webhook_id}.{timestamp}.".encode() + body)
 
 
 def signature_headers(keys: Sequence[str], webhook_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Give the headers of one attempt; `keys` newest first, several while one is being rotated, none to leave unsigned.
+    """Make the headers of one attempt; `keys` newest first, several while one is being rotated, none to leave unsigned.
 
     The Elements header has room for one signature: the newest key's.
     """

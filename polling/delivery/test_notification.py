@@ -1,7 +1,7 @@
 """A test notification: one sample event, sent at once, marked as a test, and kept nowhere.
 
-It goes the way of every notification, through the same door and signed with the same keys, so that what it shows is
-what a receiver will see. `Elements-Webhook-Test: true` tells it apart; its id is 0, which no event has.
+It goes the way of every notification, through the same outbound client and signed with the same keys, so that what it
+shows is what a receiver will see. `Elements-Webhook-Test: true` tells it apart; its id is 0, which no event has.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _LONGEST_LEASE = 3600.0
 
 @dataclass(frozen=True)
 class SampleDeliveryRequest(DeliveryRequest):
-    """A parcel that says of itself that it is a test."""
+    """A delivery request that says of itself that it is a test."""
 
     def headers(self, timestamp: int) -> dict[str, str]:
-        """Give the headers of an attempt, with the mark of a test."""
+        """Return the headers of an attempt, with the mark of a test."""
         return super().headers(timestamp) | {TEST_HEADER: "true"}
 
 

@@ -147,7 +147,7 @@ def _judge_deleted(seen: Seen, snapshot: Snapshot | None, watch: Watch) -> Verdi
 
 
 def content(value: Any) -> Any:
-    """Give what counts as the content of a record or a part of it."""
+    """Return what counts as the content of a record or a part of it."""
     return _contents_of([value])[0]
 
 
@@ -181,13 +181,13 @@ def _same(value: Any) -> Any:
 
 
 def digest(record: Mapping[str, Any]) -> bytes:
-    """Give 16 bytes: the digest's version and 15 bytes of BLAKE2b over the canonical content; UnstorableError."""
+    """Return 16 bytes: the digest's version and 15 bytes of BLAKE2b over the canonical content; UnstorableError."""
     canonical = _json(record, _content_of, orjson.OPT_SORT_KEYS)
     return bytes([DIGEST_VERSION]) + hashlib.blake2b(canonical, digest_size=15).digest()
 
 
 def record_text(record: Mapping[str, Any], *, keep_nulls: bool = True) -> bytes:
-    """Give the record as JSON text, without null members at any depth on demand (`filter.response.nulls`).
+    """Return the record as JSON text, without null members at any depth on demand (`filter.response.nulls`).
 
     UnstorableError if it has none.
     """
@@ -204,7 +204,7 @@ def _json(value: Any, prepare: Callable[[Any], Any], option: int) -> bytes:
 
 
 def field_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give the fields that differ as `{"field": "company.name", "from": …, "to": …}`, by dotted name.
+    """Return the fields that differ as `{"field": "company.name", "from": …, "to": …}`, by dotted name.
 
     Objects are compared member by member, lists as a whole; what is absent appears as null.
     """

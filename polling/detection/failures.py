@@ -41,7 +41,7 @@ class RetryDecision:
 
 
 def decide_retry(error: ConnectWiseError | None, failures: int) -> RetryDecision:
-    """Give what follows from the `failures`-th failure in a row; `error` is None for a fault of our own."""
+    """Return what follows from the `failures`-th failure in a row; `error` is None for a fault of our own."""
     if isinstance(error, RateLimited):
         wait = _retry_after(error) or FIRST_WAIT
         return RetryDecision(Health.RATE_LIMITED, wait + timedelta(seconds=random.uniform(0, 5)), site_waits=True)  # noqa: S311  (jitter)

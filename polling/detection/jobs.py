@@ -43,7 +43,7 @@ def read_open_runs(polls: Collection[ResourcePoll]) -> None:
 
 
 def open_runs(poll: ResourcePoll) -> list[PollRun]:
-    """Give a poll's open runs: those read with the claim, else as stored now."""
+    """Return a poll's open runs: those read with the claim, else as stored now."""
     read: list[PollRun] | None = vars(poll).get("open_runs")
     return list(poll.runs.filter(status=PollRun.Status.OPEN)) if read is None else read
 
@@ -72,10 +72,10 @@ class Claimed(ABC):
 
     @abstractmethod
     def open_run(self) -> PollRun:
-        """Give the run to carry on, or a new one, not yet stored."""
+        """Return the run to carry on, or a new one, not yet stored."""
 
     def current_run(self) -> PollRun:
-        """Give the run as stored, stored now if it is new; LeaseLostError if it went on without us.
+        """Return the run as stored, stored now if it is new; LeaseLostError if it went on without us.
 
         To be called inside the transaction that writes the run's next step.
         """
@@ -109,7 +109,7 @@ class Work(ABC):
 
     @abstractmethod
     def request(self) -> Callable[[], Any]:
-        """Give the next request, ready for a thread: it touches no database."""
+        """Return the next request, ready for a thread: it touches no database."""
 
     @abstractmethod
     def commit(self, answer: Any) -> bool:

@@ -49,7 +49,7 @@ def finish_run(state: PollState, token: str, run: PollRun, *, started_at: dateti
 
 
 def next_poll(state: PollState, asked: datetime | None, started_at: datetime, now: datetime) -> datetime:
-    """Give when to poll next after a good poll that began at `started_at`; `asked` is the due time as it stands now.
+    """Return when to poll next after a good poll that began at `started_at`; `asked` is the due time as it stands now.
 
     A person who asked for a poll while it ran, for the sake of a backfill maybe, gets another.
     """
@@ -97,7 +97,7 @@ def usable_date(date: datetime | None, now: datetime) -> datetime | None:
 
 
 def next_cursor(state: PollState, run: PollRun) -> datetime | None:
-    """Give ConnectWise's clock when the run began; without it the newest stamp of its first page, or no move.
+    """Return ConnectWise's clock when the run began; without it the newest stamp of its first page, or no move.
 
     Of the first page alone, since what is edited behind the reader later on has a stamp after it. Our own clock is no
     source, but bounds both (`usable_date`, `latest_stamp`): nobody vouches for what a single header or record says.
@@ -115,7 +115,7 @@ def next_cursor(state: PollState, run: PollRun) -> datetime | None:
 
 
 def _time_since_the_run_before(state: PollState, run: PollRun) -> timedelta:
-    """Give how long ago the last good run began; nothing for the first, which follows the beginning of watching."""
+    """Return how long ago the last good run began; nothing for the first, which follows the beginning of watching."""
     complete = PollRun.objects.filter(kind=PollRun.Kind.POLL, status=PollRun.Status.COMPLETE)
     earlier = complete.filter(resource_poll=run.resource_poll, started_at__lt=run.started_at)
     before = earlier.order_by("-started_at").values_list("started_at", flat=True).first()
@@ -147,7 +147,7 @@ def fail_sweep(state: PollState, token: str, run: PollRun | None, error: Excepti
 
 
 def _judge(error: Exception, failures: int) -> tuple[str, RetryDecision]:
-    """Give the sentence for people, and what follows from the `failures`-th failure in a row."""
+    """Return the sentence for people, and what follows from the `failures`-th failure in a row."""
     reason = error if isinstance(error, ConnectWiseError) else None
     return sentence_of(reason, error), decide_retry(reason, failures)
 
@@ -176,7 +176,7 @@ def _fail(
 
 
 def sentence_of(reason: ConnectWiseError | None, error: Exception) -> str:
-    """Give what people are told of a failure; `reason` is the error where it is ConnectWise's."""
+    """Return what people are told of a failure; `reason` is the error where it is ConnectWise's."""
     return str(error) if reason else f"A fault of cwconnect itself ({type(error).__name__}); see its log."
 
 

@@ -144,7 +144,7 @@ class PollLoop(Loop[Work, Any]):
             raise
 
     def request(self, job: Work) -> Callable[[], Any]:
-        """Give the next page's request."""
+        """Return the next page's request."""
         return job.request()
 
     def settle(self, done: list[tuple[Work, Future[Any]]]) -> list[Work]:
@@ -199,7 +199,7 @@ def _end_together(idle: list[Idle]) -> Collection[Work]:
 
 
 def _at_blocked_sites(jobs: Collection[Work]) -> list[Work]:
-    """Give those jobs whose company was told to wait meanwhile: by an answer to another poll, of any worker's."""
+    """Return those jobs whose company was told to wait meanwhile: by an answer to another poll, of any worker's."""
     if not jobs:
         return []
     blocked = Site.objects.filter(key__in={job.site for job in jobs}, blocked_until__gt=timezone.now())

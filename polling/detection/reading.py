@@ -93,7 +93,7 @@ def _read(
 
 
 def _object_id(record: dict[str, Any], field: str, problems: list[str]) -> str:
-    """Give the configured field's text, else the id: a wrong `idField` must not keep changes from being told."""
+    """Return the configured field's text, else the id: a wrong `idField` must not keep changes from being told."""
     value = field_value(record, field)
     text = object_id_of(value)
     if text is not None:
@@ -105,7 +105,7 @@ def _object_id(record: dict[str, Any], field: str, problems: list[str]) -> str:
 
 
 def object_id_of(value: object) -> str | None:
-    """Give the text by which a receiver knows a record, from the value of its id field; None if it can't be one."""
+    """Return the text by which a receiver knows a record, from the value of its id field; None if it can't be one."""
     if value is None or isinstance(value, dict | list):
         return None
     text = str(value)

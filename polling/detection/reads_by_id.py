@@ -16,7 +16,7 @@ LONGEST_QUERY = 1700  # ConnectWise takes 2,000 characters; the rest is for the 
 def params_for(
     plan: Plan, ids: Sequence[int], *, opening: datetime, filtered: bool, fields: str = ""
 ) -> dict[str, str]:
-    """Give ConnectWise's parameters for a list of these rows, with the poll's own fields unless others are named.
+    """Return ConnectWise's parameters for a list of these rows, with the poll's own fields unless others are named.
 
     `filtered`: only those that the poll's `where` selects in the window from `opening` on.
     """

@@ -28,7 +28,7 @@ from polling.models import MissingRecord, PollRun
 
 
 def watch_of(poll: ResourcePoll, plan: Plan, since: datetime, *, vouched: bool) -> Watch:
-    """Give the watch by which a poll's records are judged; `vouched` as there."""
+    """Return the watch by which a poll's records are judged; `vouched` as there."""
     return Watch(since, poll.high_water_id, plan.created_tolerance, plan.ignore_empty_changes, vouched)
 
 

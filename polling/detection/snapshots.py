@@ -24,7 +24,7 @@ class NewSnapshot:
 
 
 def read_snapshots(poll_id: int, record_ids: Collection[int]) -> dict[int, Snapshot]:
-    """Give what is known of those of `record_ids` that were ever read or counted."""
+    """Return what is known of those of `record_ids` that were ever read or counted."""
     rows = RecordSnapshot.objects.filter(resource_poll_id=poll_id, record_id__in=record_ids)
     return {
         record_id: Snapshot(stamp, bytes(digest), gone)
@@ -33,7 +33,7 @@ def read_snapshots(poll_id: int, record_ids: Collection[int]) -> dict[int, Snaps
 
 
 def read_snapshot_bodies(poll_id: int, record_ids: Collection[int]) -> Mapping[int, str]:
-    """Give the last text of those of `record_ids` whose text was kept."""
+    """Return the last text of those of `record_ids` whose text was kept."""
     if not record_ids:
         return {}
     rows = SnapshotBody.objects.filter(resource_poll_id=poll_id, record_id__in=record_ids)

@@ -20,7 +20,7 @@ _CHANGED = "What is polled was changed meanwhile; verify once more."
 
 
 def site_key(instance: Instance) -> str:
-    """Give the key under which ConnectWise counts requests: its site and company, in any spelling of either."""
+    """Return the key under which ConnectWise counts requests: its site and company, in any spelling of either."""
     return hashlib.sha256(f"{instance.base_url.lower()} {instance.company.lower()}".encode()).hexdigest()
 
 
@@ -103,7 +103,7 @@ def _schedule(instance: Instance, poll: ResourcePoll) -> None:
 
 
 def _next_sweep(poll: ResourcePoll, now: datetime) -> datetime:
-    """Give the time that was set, if there is one: a change of something else is no reason to sweep."""
+    """Return the time that was set, if there is one: a change of something else is no reason to sweep."""
     planned = PollState.objects.values_list("next_sweep_at", flat=True).get(resource_poll=poll)
     interval = plan_of(poll.name, poll.configuration).sweep_interval
     return now if planned is None else min(planned, now + interval)

@@ -4,7 +4,8 @@ A machine may wake up with a clock that is hours or years ahead, until it learns
 than anything of its kind may be is made due now, and a lease that nobody can have taken for so long is free. Taken for
 one of those by mistake, because this clock is behind, a poll runs early and a fence holds what it always holds.
 
-The supervisor has it done when it begins and whenever it sees its clock set back; a chore does so for good measure.
+The supervisor has it done when it begins and whenever it sees its clock set back; a periodic job does so for good
+measure.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A deletion takes the instance from its organization (instances/provisioning.py). Whatever people and programs read they
 read as their organization's, so that from its commit on nobody sees the instance or anything that it told; what is
-polled and sent goes by rows that are deleted with it (`stop_instance`). The rest may be millions of rows. A chore
+polled and sent goes by rows that are deleted with it (`stop_instance`). The rest may be millions of rows. A job
 deletes them in short batches, as retention does, and the instance last: so what a crash leaves is found by whoever
 comes next.
 """
@@ -96,7 +96,7 @@ def _from_the_head(batch: Callable[[], int]) -> Batch:
 
 
 def _batches(instance: Instance) -> list[Callable[[], int]]:
-    """Give what deletes a batch of each table, of those that hold many rows; what points to others first."""
+    """Return what deletes a batch of each table, of those that hold many rows; what points to others first."""
     polls = list(instance.resource_polls.values_list("pk", flat=True))
     return [
         partial(_delete_notifications, instance),

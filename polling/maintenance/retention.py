@@ -74,7 +74,7 @@ def prune_the_rest(now: datetime) -> Pruned:
 
 
 def stretch() -> float:
-    """Give until when (monotonic seconds) a worker may go on."""
+    """Return until when (monotonic seconds) a worker may go on."""
     return time.monotonic() + STRETCH.total_seconds()
 
 

@@ -11,7 +11,7 @@ from instances.models import Instance
 
 
 def chosen_instances(instance_id: int | None) -> list[Instance]:
-    """Give the instance of that id, or all; CommandError that names the id when there is none."""
+    """Return the instance of that id, or all; CommandError that names the id when there is none."""
     instances = Instance.objects.select_related("organization").filter(organization__isnull=False).order_by("pk")
     if instance_id is None:
         return list(instances)

@@ -16,5 +16,5 @@ class Leased(models.Model):
 
 
 def leased(name: str) -> models.Index:
-    """Give the index by which claimed rows are read back: of the few under a lease, however many there are."""
+    """Return the index by which claimed rows are read back: of the few under a lease, however many there are."""
     return models.Index(fields=["lease_token"], name=name, condition=models.Q(lease_token__isnull=False))

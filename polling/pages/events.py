@@ -56,7 +56,7 @@ def events(request: PageRequest) -> HttpResponse:
 
 
 def _first_of(request: PageRequest, webhook_id: str) -> int | None:
-    """Give the id of the first event that a notification of the organization carries."""
+    """Return the id of the first event that a notification of the organization carries."""
     ours = Notification.objects.filter(instance__organization=request.person.organization)
     found = ours.filter(webhook_id=webhook_id).values_list("pk", flat=True).first()
     carried = Event.objects.filter(notification=found).order_by("pk") if found else Event.objects.none()
@@ -64,7 +64,7 @@ def _first_of(request: PageRequest, webhook_id: str) -> int | None:
 
 
 def _named(instances: QuerySet[Instance], text: str) -> Instance | None:
-    """Give the one instance that a text names: by its name, by its id, or by both."""
+    """Return the one instance that a text names: by its name, by its id, or by both."""
     called = list(instances.filter(name__iexact=text)[:2]) if text else []
     if len(called) == 1:
         return called[0]
@@ -158,7 +158,7 @@ def _context(event: Event) -> dict[str, Any]:
 
 
 def _version(notification: Notification | None, attempts: list[DeliveryAttempt]) -> str:
-    """Give what differs when there is something new about the delivery."""
+    """Return what differs when there is something new about the delivery."""
     if notification is None:
         return ""
     ended = sum(attempt.finished_at is not None for attempt in attempts)
@@ -166,7 +166,7 @@ def _version(notification: Notification | None, attempts: list[DeliveryAttempt])
 
 
 def _beside(event: Event) -> list[Event]:
-    """Give the events that the notification carries beside this one: nine at most."""
+    """Return the events that the notification carries beside this one: nine at most."""
     if event.notification is None or event.notification.event_count < 2:
         return []
     carried = Event.objects.filter(notification=event.notification_id).exclude(pk=event.pk)
@@ -174,7 +174,7 @@ def _beside(event: Event) -> list[Event]:
 
 
 def _who(event: Event) -> str:
-    """Give who changed the record, as ConnectWise has it; empty where it does not say."""
+    """Return who changed the record, as ConnectWise has it; empty where it does not say."""
     try:
         info = json.loads(event.record).get("_info") or {}
         return str(info.get("updatedBy") or "")
@@ -183,7 +183,7 @@ def _who(event: Event) -> str:
 
 
 def _changes(event: Event) -> list[dict[str, Any]] | None:
-    """Give the changed fields, None where they are not known."""
+    """Return the changed fields, None where they are not known."""
     if event.changes is None:
         return None
     found: list[dict[str, Any]] | None = json.loads(event.changes)

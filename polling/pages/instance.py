@@ -43,7 +43,7 @@ def instance_page(request: PageRequest, number: int) -> HttpResponse:
 
 @page
 def instance_stream(request: PageRequest, number: int) -> HttpResponse:
-    """Give the newest events of an instance, to be asked for again and again."""
+    """Return the newest events of an instance, to be asked for again and again."""
     instance = request.person.instance(number)
     events = (
         Event.objects.filter(instance=instance).select_related("notification").defer("record", "notification__body")

@@ -41,7 +41,7 @@ def _context(request: PageRequest) -> dict[str, Any]:
 
 
 def _shown(request: PageRequest, needed: Sequence[ActionItem]) -> list[Instance]:
-    """Give those that need somebody, then the newest, as many as fit."""
+    """Return those that need somebody, then the newest, as many as fit."""
     first = list({item.instance.pk: item.instance for item in needed}.values())[:SHOWN]
     rest = request.person.instances().exclude(pk__in=[instance.pk for instance in first]).order_by("-pk")
     return first + list(rest[: SHOWN - len(first)])

@@ -22,7 +22,7 @@ class Shown(Generic[Row]):
 
 
 def page_of(rows: QuerySet[Row], query: Mapping[str, Any], size: int) -> Shown[Row]:
-    """Give the rows after the id `before` of the query; `rows` are ordered by falling id."""
+    """Return the rows after the id `before` of the query; `rows` are ordered by falling id."""
     before = str(query.get("before", ""))
     asked = before.isdecimal() and len(before) < 19
     if asked:

@@ -13,7 +13,7 @@ from instances.pages.access import PageRequest
 
 
 def own_poll(request: PageRequest, number: int, poll: int) -> ResourcePoll:
-    """Give a poll of an instance of the person's organization; 404 for any other."""
+    """Return a poll of an instance of the person's organization; 404 for any other."""
     ours = ResourcePoll.objects.filter(instance__organization=request.person.organization)
     found = ours.filter(pk=poll, instance_id=number).select_related("instance").first()
     if found is None:

@@ -109,7 +109,7 @@ def verify_poll(request: PageRequest, number: int, poll: int) -> HttpResponse:
 
 
 def _rows(polls: Sequence[ResourcePoll]) -> list[Row]:
-    """Give the rows of these resources: five queries."""
+    """Return the rows of these resources: five queries."""
     verifications = {row.resource_poll_id: row for row in _newest(Verification.objects.defer("comparison"), polls)}
     repairs = {row.resource_poll_id: row for row in _newest(Repair.objects.all(), polls)}
     under_way = [key for key, row in verifications.items() if row.status == Verification.Status.OPEN]
@@ -119,7 +119,7 @@ def _rows(polls: Sequence[ResourcePoll]) -> list[Row]:
 
 
 def _newest(rows: QuerySet[Asked], polls: Sequence[ResourcePoll]) -> QuerySet[Asked]:
-    """Give the newest row of each poll."""
+    """Return the newest row of each poll."""
     newest = rows.filter(resource_poll__in=polls).values("resource_poll").annotate(newest=Max("pk")).order_by()
     return rows.filter(pk__in=[row["newest"] for row in newest])
 

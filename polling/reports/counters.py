@@ -1,9 +1,9 @@
 """Counts that only grow, over rows that retention deletes: what `/metrics` tells of polls, events and deliveries.
 
-A tally holds the counts of all rows up to an id; a reading adds those after it, a few minutes' worth by primary key.
-A chore moves the tallies on each minute (`advance`). Rows come to an end out of order: those still open when the tally
-passes them are remembered by id. Rows younger than `SETTLED` are never passed, for an id may become visible after a
-larger one. So a reading costs the same whether the database holds a thousand rows or a hundred million.
+A counter holds the counts of all rows up to an id; a reading adds those after it, a few minutes' worth by primary key.
+A periodic job moves the counters on each minute (`advance`). Rows come to an end out of order: those still open when
+the counter passes them are remembered by id. Rows younger than `SETTLED` are never passed, for an id may become visible
+after a larger one. So a reading costs the same whether the database holds a thousand rows or a hundred million.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Reading:
         self.timed += other.timed
 
     def as_json(self) -> dict[str, Any]:
-        """Give what a Tally stores."""
+        """Return what a Tally stores."""
         return {
             "counts": [[list(key), count] for key, count in sorted(self.counts.items())],
             "sums": dict(self.sums),
@@ -103,7 +103,7 @@ class Reading:
 
 
 def read(source: Source, now: datetime) -> Reading:
-    """Give the counts of all rows there ever were, to within the last advance."""
+    """Return the counts of all rows there ever were, to within the last advance."""
     counter = StoredCounter.objects.filter(name=source.name).first() or StoredCounter(name=source.name)
     reading = Reading.from_json(counter.counts)
     reading.add(_count(source, Q(pk__gt=counter.upto) | Q(pk__in=counter.open), now))
@@ -134,7 +134,7 @@ def _advance(source: Source, now: datetime) -> bool:
 
 
 def _settled(source: Source, upto: int, now: datetime) -> int:
-    """Give the id up to which all rows began before `SETTLED`."""
+    """Return the id up to which all rows began before `SETTLED`."""
     later = _rows(source).filter(pk__gt=upto)
     young = later.filter(**{f"{source.began}__gt": now - SETTLED}).aggregate(first=Min("pk"))["first"]
     if young is not None:
@@ -143,7 +143,7 @@ def _settled(source: Source, upto: int, now: datetime) -> int:
 
 
 def _a_step_on(source: Source, upto: int) -> int | None:
-    """Give the id of the `STEP`th row from there on: ids may have wide gaps (of a billion, after a restore)."""
+    """Return the id of the `STEP`th row from there on: ids may have wide gaps (of a billion, after a restore)."""
     later = _rows(source).filter(pk__gt=upto).order_by("pk").values_list("pk", flat=True)
     return later[STEP - 1 : STEP].first()
 

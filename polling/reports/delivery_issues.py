@@ -25,7 +25,7 @@ class DeliveryIssue:
 
 
 def delivery_issues(keys: Collection[int]) -> dict[int, DeliveryIssue]:
-    """Give those of these instances whose delivery needs a person, with what the matter is: two queries."""
+    """Return those of these instances whose delivery needs a person, with what the matter is: two queries."""
     # The kinds' order is that of their urgency: the last try, written last, stands.
     alerts = Alert.objects.filter(RUNNING_OUT, instance__in=keys).order_by("kind")
     found = {

@@ -1,4 +1,4 @@
-"""The search of events on the pages: newest first, walked as all long tables are (walking.py)."""
+"""The search of events on the pages: newest first, read as all long tables are (keyset_walk.py)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Search:
 
 
 def search_events(organization: Organization, search: Search) -> Stretch[Event]:
-    """Give the newest events of an organization that match: three queries at most."""
+    """Return the newest events of an organization that match: three queries at most."""
     if search.object_id:
         return _search_by_object(organization, search)
     events = _shown(_walk_keyset(organization, search).filter(**_conditions(search)))
@@ -59,7 +59,7 @@ def _is_sparse(search: Search) -> bool:
 
 
 def keys_of_object(events: QuerySet[Event], object_id: str, most: int) -> list[int]:
-    """Give the newest ids of an object's events, by the index of instance and object id.
+    """Return the newest ids of an object's events, by the index of instance and object id.
 
     Sorted here, or the planner would walk the whole log instead.
     """
@@ -78,7 +78,7 @@ def _search_by_object(organization: Organization, search: Search) -> Stretch[Eve
 
 
 def _walk_keyset(organization: Organization, search: Search) -> QuerySet[Event]:
-    """Give an organization's events so that they are walked by id: the sum keeps the planner off other indexes."""
+    """Return an organization's events so that they are walked by id: the sum keeps the planner off other indexes."""
     ours = Instance.objects.filter(_called(search, "name"), organization=organization).values("pk")
     return Event.objects.annotate(owner=F("instance_id") + 0).filter(owner__in=ours)
 

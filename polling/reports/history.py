@@ -50,7 +50,7 @@ class Interval:
     zeroed: Mapping[str, int]
 
     def start(self, moment: datetime) -> datetime:
-        """Give the start of the bucket that holds `moment` (aware)."""
+        """Return the start of the bucket that holds `moment` (aware)."""
         return moment.astimezone(UTC).replace(**self.zeroed)  # type: ignore[arg-type]  # names of replace()'s own
 
 
@@ -62,7 +62,7 @@ INTERVALS: Mapping[str, Interval] = {
 
 
 def status_of(event: Event) -> str:
-    """Give the product's word for how far an event has come; its notification must be at hand."""
+    """Return the product's word for how far an event has come; its notification must be at hand."""
     carried = event.notification
     if carried is None or carried.state in (State.FAILED, State.DISCARDED):
         return "CONSUMED"
@@ -74,7 +74,7 @@ def status_of(event: Event) -> str:
 
 
 def history_row(event: Event) -> dict[str, Any]:
-    """Give an event as a row of the history."""
+    """Return an event as a row of the history."""
     return {
         "id": str(event.pk),
         "eventDate": utc_text(event.polled_at),

@@ -39,7 +39,7 @@ class HourCount:
 
 
 def hours_of(organization: Organization, now: datetime) -> list[HourCount]:
-    """Give the last 24 hours, the one under way last: at most one query."""
+    """Return the last 24 hours, the one under way last: at most one query."""
     current = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     starts = [current - number * HOUR for number in reversed(range(HOURS))]
     keys = {start: _key(organization, start) for start in starts}
@@ -115,7 +115,7 @@ def chart_of(hours: Sequence[HourCount]) -> Chart:
 
 
 def round_up(value: int) -> int:
-    """Give the next of 2, 4, 6, 8, 10, 20, 40, 60, 80, 100, …: a top line whose half is whole."""
+    """Return the next of 2, 4, 6, 8, 10, 20, 40, 60, 80, 100, …: a top line whose half is whole."""
     power = 1
     while power * 10 < value:
         power *= 10

@@ -43,7 +43,7 @@ class InstanceStatus:
 
 
 def instance_status_of(instance: Instance, now: datetime) -> InstanceStatus:
-    """Give how an instance stands: seven queries."""
+    """Return how an instance stands: seven queries."""
     polls = list(ResourcePoll.objects.filter(instance=instance).select_related("state").order_by("name"))
     read = _runs_of_a_day(polls, now)
     held = _held(instance)

@@ -47,7 +47,7 @@ class KeysetWalk:
 
 
 def walk(rows: QuerySet[Row], how: KeysetWalk, *, before: int | None, size: int) -> Stretch[Row]:
-    """Give the newest `size` of these rows, of those with ids below `before` if given: three queries at most."""
+    """Return the newest `size` of these rows, of those with ids below `before` if given: three queries at most."""
     table = rows.model._default_manager.order_by()  # noqa: SLF001  (documented API of models)
     top = before if before is not None else _upper(table, how)
     if top is None:
@@ -62,7 +62,7 @@ def walk(rows: QuerySet[Row], how: KeysetWalk, *, before: int | None, size: int)
 
 
 def walk_all(rows: QuerySet[Row], how: KeysetWalk) -> Iterator[Row]:
-    """Give all of these rows, newest first, holding a thousand at a time.
+    """Return all of these rows, newest first, holding a thousand at a time.
 
     Each thousand is a query of its own: no transaction and no cursor stays open while whoever asks is slow to read.
     """
@@ -76,7 +76,7 @@ def walk_all(rows: QuerySet[Row], how: KeysetWalk) -> Iterator[Row]:
 
 
 def _upper(table: QuerySet[Any], how: KeysetWalk) -> int | None:
-    """Give an id above every row from before `until`, None if there is none."""
+    """Return an id above every row from before `until`, None if there is none."""
     if how.until is None:
         newest = table.aggregate(pk=Max("pk"))["pk"]
         return None if newest is None else newest + 1

@@ -71,7 +71,7 @@ class Engine:
 
 
 def instance_rows(instances: Sequence[Instance], now: datetime) -> list[InstanceRow]:
-    """Give these instances with their state: five queries."""
+    """Return these instances with their state: five queries."""
     keys = [instance.pk for instance in instances]
     states: dict[int, list[dict[str, Any]]] = {key: [] for key in keys}
     for state in _states(keys):
@@ -86,7 +86,7 @@ def instance_rows(instances: Sequence[Instance], now: datetime) -> list[Instance
 
 
 def state_of(instance: Instance, healths: Iterable[str], issue: DeliveryIssue | None) -> str:
-    """Give an instance's state in one word or two: what stops it or needs a person, else the worst of its resources."""
+    """Return an instance's state in a word or two: what stops it or needs a person, else the worst of its resources."""
     found = set(healths)
     if instance.disabled:
         return "disabled"
@@ -124,7 +124,7 @@ def _polled_lately(organization: Organization, now: datetime) -> bool:
 
 
 def action_items(organization: Organization) -> list[ActionItem]:
-    """Give what needs a person, the first few of each kind: seven queries at most."""
+    """Return what needs a person, the first few of each kind: seven queries at most."""
     delivery = [*_paused_items(organization), *_receiver_items(organization)]
     told = {item.instance.pk for item in delivery}
     return [*_poll_items(organization), *delivery, *_failing_items(organization, told)]
@@ -202,7 +202,7 @@ def _receiver_item(instance: Instance, receiver: Receiver) -> ActionItem:
 
 
 def _failing_items(organization: Organization, told: Collection[int]) -> list[ActionItem]:
-    """Give the instances that use up a notification's tries, the furthest alert of each, but for those told of."""
+    """Return the instances that use up a notification's tries, the furthest alert of each, but for those told of."""
     alerts = Alert.objects.filter(RUNNING_OUT, organization=organization)
     furthest: dict[int, ActionItem] = {}
     for alert in (

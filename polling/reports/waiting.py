@@ -26,7 +26,7 @@ _UNDELIVERED = RawSQL("polling_notification.state IN ('pending', 'exhausted')", 
 
 
 def undelivered_of(**whose: Any) -> QuerySet[Notification]:
-    """Give the undelivered notifications that match, by the index that holds nothing else."""
+    """Return the undelivered notifications that match, by the index that holds nothing else."""
     return Notification.objects.filter(_UNDELIVERED, **whose)
 
 
@@ -51,7 +51,7 @@ class WaitingRow:
 
 
 def waiting_rows(organization: Organization) -> list[WaitingRow]:
-    """Give the instances whose delivery waits, fails or is paused, those that need a person first: five queries."""
+    """Return the instances whose delivery waits, fails or is paused, those that need a person first: five queries."""
     undelivered = undelivered_of(instance__organization=organization)
     counted = undelivered.values("instance_id").annotate(n=Count("pk"), first=Min("next_attempt_at")).order_by("-n")
     waiting = {row["instance_id"]: (row["n"], row["first"]) for row in counted[:MOST_ROWS]}
@@ -64,7 +64,7 @@ def waiting_rows(organization: Organization) -> list[WaitingRow]:
 
 
 def failed_attempts(organization: Organization, since: datetime) -> list[DeliveryAttempt]:
-    """Give the newest attempts that failed since a time: walked by it, the sum keeps the planner off other indexes."""
+    """Return the newest attempts that failed since a time: read by it, the sum keeps the planner off other indexes."""
     ours = Instance.objects.filter(organization=organization).values("pk")
     recent = DeliveryAttempt.objects.filter(started_at__gte=since).exclude(error_kind="")
     found = recent.annotate(owner=F("notification__instance_id") + 0).filter(owner__in=ours)

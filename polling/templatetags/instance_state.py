@@ -16,14 +16,14 @@ register = template.Library()
 
 @register.simple_tag
 def state_word(instance: Instance) -> str:
-    """Give an instance's state in one word or two: three queries."""
+    """Return an instance's state in one word or two: three queries."""
     healths = PollState.objects.filter(resource_poll__instance=instance).values_list("health", flat=True)
     return state_of(instance, healths, delivery_issues([instance.pk]).get(instance.pk))
 
 
 @register.simple_tag
 def undelivered_count(instance: Instance) -> int:
-    """Give how many of an instance's notifications have not arrived: one query."""
+    """Return how many of an instance's notifications have not arrived: one query."""
     return undelivered_of(instance=instance).count()
 
 

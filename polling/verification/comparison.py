@@ -83,12 +83,12 @@ class Comparison:
         return cls(poll, now, cursor, **{name: kept[name] for name in STEPS if name in kept})
 
     def kept(self) -> dict[str, Any]:
-        """Give where it stands, as JSON."""
+        """Return where it stands, as JSON."""
         cursor = self.cursor and self.cursor.isoformat()
         return {"cursor": cursor} | {name: getattr(self, name) for name in STEPS}
 
     def request(self) -> Callable[[], Page] | None:
-        """Give the next request, ready for a thread: it touches no database. None when all is compared."""
+        """Return the next request, ready for a thread: it touches no database. None when all is compared."""
         client, plan, since = self.client, self.plan, self.since
         if not self.listed:
             fields, after_id = self._fields, self.reached_id
@@ -144,7 +144,7 @@ class Comparison:
         self.coming += gone.coming
 
     def recorded_from(self, since: datetime) -> datetime:
-        """Give the time from which on all that was told is still in the log, unless it was lost."""
+        """Return the time from which on all that was told is still in the log, unless it was lost."""
         return max(since, self.now - timedelta(days=settings.RETENTION_DAYS))
 
     def _row(self, record: Record) -> Row:
@@ -155,7 +155,7 @@ class Comparison:
         return Row(record["id"], stamp, flagged, _digest(record) if self.listed else None)
 
     def _look(self, rows: Sequence[Row], known: Mapping[int, Snapshot]) -> tuple[dict[int, bool], int]:
-        """Give what is wrong with these rows (True: stale, False: missed), and how many the next run will tell."""
+        """Return what is wrong with these rows (True: stale, False: missed), and how many the next run will tell."""
         faults: dict[int, bool] = {}
         coming = set()
         for row in rows:
@@ -182,7 +182,7 @@ class Comparison:
         return known.stamp is None or int(row.stamp.timestamp()) > known.stamp
 
     def _unrecorded(self, known: Mapping[int, Snapshot], ids: set[int]) -> set[int]:
-        """Give those of `ids` whose known state is not in the log, though it was to be told and is not too old."""
+        """Return those of `ids` whose known state is not in the log, though it was to be told and is not too old."""
         if self.plan.ignore_empty_changes or self.since is None:
             return set()  # what is not in the log may have been an empty change
         first = self.recorded_from(self.since).timestamp()

@@ -56,7 +56,7 @@ def find_gone(
 
 
 def lost_among(poll: ResourcePoll, ids: Sequence[int], *, recorded_from: datetime) -> list[int]:
-    """Give those of `ids`, all gone from ConnectWise, whose delete was lost."""
+    """Return those of `ids`, all gone from ConnectWise, whose delete was lost."""
     last = _last_recorded(poll.pk, ids)
     known = read_snapshots(poll.pk, ids)
     first = int(recorded_from.timestamp())
@@ -79,7 +79,7 @@ def revive(poll: ResourcePoll, ids: Sequence[int]) -> None:
 
 
 def _recorded(poll_id: int, after: int, upto: int | None) -> Iterator[list[int]]:
-    """Give the ids of known rows and of rows told of, in their order, at most 10,000 at a time."""
+    """Return the ids of known rows and of rows told of, in their order, at most 10,000 at a time."""
     while True:
         known = RecordSnapshot.objects.filter(resource_poll_id=poll_id, record_id__gt=after)
         told = Event.objects.filter(resource_poll_id=poll_id, record_id__gt=after)
@@ -98,7 +98,7 @@ def _recorded(poll_id: int, after: int, upto: int | None) -> Iterator[list[int]]
 
 
 def _last_recorded(poll_id: int, ids: Sequence[int]) -> dict[int, tuple[str, datetime]]:
-    """Give kind and time of the last event of each row that was told of."""
+    """Return kind and time of the last event of each row that was told of."""
     log = Event.objects.filter(resource_poll_id=poll_id, record_id__in=ids).order_by()
     last = log.values("record_id").annotate(last=Max("pk")).values("last")
     told = Event.objects.filter(pk__in=last).values_list("record_id", "kind", "polled_at")

@@ -83,13 +83,13 @@ class RepairJob(RowRepair, Job):
         return ids[self.repair.done - 1] if self.repair.done else 0
 
     def open_run(self) -> PollRun:
-        """Give the repair's run to carry on, or a new one, not yet stored."""
+        """Return the repair's run to carry on, or a new one, not yet stored."""
         kind, since = PollRun.Kind.REPAIR, self.repair.asked_at
         runs = PollRun.objects.filter(resource_poll=self.poll, kind=kind, status=PollRun.Status.OPEN)
         return runs.filter(started_at__gte=since).first() or self.new_run()
 
     def request(self) -> Callable[[], Any]:
-        """Give the next lot's request; the other steps ask nothing."""
+        """Return the next lot's request; the other steps ask nothing."""
         return self.read(self._batch) if self._batch else _nothing
 
     def commit(self, answer: Any) -> bool:
@@ -141,7 +141,7 @@ class RepairJob(RowRepair, Job):
         return before
 
     def _swept(self) -> int:
-        """Give how many deletes the sweep told."""
+        """Return how many deletes the sweep told."""
         if self.repair.swept_from is None:
             return 0
         sweeps = PollRun.objects.filter(resource_poll=self.poll, kind=PollRun.Kind.SWEEP)

@@ -40,7 +40,7 @@ Replayer = Callable[[Instance, Selection, datetime], Replay]
 
 
 def rows_to_read(finding: Finding) -> Sequence[int]:
-    """Give the rows that have to be read again, by id."""
+    """Return the rows that have to be read again, by id."""
     return sorted({*finding.missed, *finding.stale, *finding.undated})
 
 
@@ -68,19 +68,19 @@ class RowRepair(Claimed):
         return self.plan.opening(self.since)
 
     def open_run(self) -> PollRun:
-        """Give a new run; one that was cut off is closed, since what it left is found anew."""
+        """Return a new run; one that was cut off is closed, since what it left is found anew."""
         PollRun.objects.filter(resource_poll=self.poll, kind=PollRun.Kind.REPAIR, status=PollRun.Status.OPEN).update(
             status=PollRun.Status.ABANDONED, finished_at=self.started_at
         )
         return self.new_run()
 
     def new_run(self) -> PollRun:
-        """Give a run, not yet stored."""
+        """Return a run, not yet stored."""
         kind = PollRun.Kind.REPAIR
         return PollRun(resource_poll=self.poll, kind=kind, opening=self._opening, started_at=self.started_at)
 
     def read(self, batch: Sequence[int]) -> Callable[[], Page]:
-        """Give the request for a lot, ready for a thread."""
+        """Return the request for a lot, ready for a thread."""
         client, plan, opening = self.client, self.plan, self._opening
         return lambda: read_rows(client, plan, batch, opening=opening, filtered=True)
 
@@ -114,7 +114,7 @@ class RowRepair(Claimed):
 
 
 def _known_from_log(poll: ResourcePoll, plan: Plan, ids: Collection[int]) -> dict[int, Snapshot]:
-    """Give what the last event of each of these rows told, as if it had been remembered then."""
+    """Return what the last event of each of these rows told, as if it had been remembered then."""
     log = Event.objects.filter(resource_poll=poll, record_id__in=ids)
     last = log.order_by().values("record_id").annotate(last=Max("pk")).values("last")
     found = {}
@@ -147,7 +147,7 @@ def send_again(poll: ResourcePoll, now: datetime, *, replay: Replayer) -> int:
 
 
 def _wrap_lost(poll: ResourcePoll, now: datetime) -> None:
-    """Give events whose notification is lost another one."""
+    """Return events whose notification is lost another one."""
     lost = iter(undelivered_events(poll).filter(notification=None))
     while events := list(islice(lost, WRAPPED_AT_ONCE)):
         rest = iter(events)

@@ -62,7 +62,7 @@ class Finding:
         return not (self.missed or self.stale or self.deleted or self.undelivered or self.undated)
 
     def as_json(self) -> dict[str, object]:
-        """Give it for a reader of JSON, the missing ids included."""
+        """Return it for a reader of JSON, the missing ids included."""
         return {
             "instance": self.poll.instance_id,
             "resource": self.poll.name,
@@ -101,7 +101,7 @@ def verify(poll: ResourcePoll, now: datetime, *, progress: Progress = lambda row
 
 
 def conclude(comparison: Comparison) -> Finding:
-    """Give what a comparison found, once it is at its end."""
+    """Return what a comparison found, once it is at its end."""
     poll = comparison.poll
     return Finding(
         poll=poll,
@@ -135,13 +135,13 @@ def start_verification(poll: ResourcePoll, now: datetime) -> Verification:
 
 
 def finding_of(verification: Verification) -> Finding | None:
-    """Give what a verification found; None unless it is complete."""
+    """Return what a verification found; None unless it is complete."""
     found = verification.finding
     return None if found is None else Finding.from_json(verification.resource_poll, found)
 
 
 def undelivered_events(poll: ResourcePoll) -> QuerySet[Event]:
-    """Give the events of a poll that have not arrived, oldest first."""
+    """Return the events of a poll that have not arrived, oldest first."""
     return Event.objects.filter(NOT_ARRIVED, resource_poll=poll).order_by("pk")
 
 

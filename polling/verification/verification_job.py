@@ -49,7 +49,7 @@ class VerificationJob(Work):
         return {"instance_id": self.poll.instance_id}
 
     def request(self) -> Callable[[], Page]:
-        """Give the next request: one that is at its end is complete, and is not claimed."""
+        """Return the next request: one that is at its end is complete, and is not claimed."""
         assert self._request is not None  # noqa: S101  (see above)
         return self._request
 
@@ -108,7 +108,7 @@ class JobRetry:
 
 
 def retry_of(error: Exception, failures: int, now: datetime, *, site: str) -> JobRetry:
-    """Give what follows from the `failures`-th failure in a row; a company that is to wait has its polls wait too."""
+    """Return what follows from the `failures`-th failure in a row; a company that is to wait has its polls wait too."""
     reason = error if isinstance(error, ConnectWiseError) else None
     words = str(error) if isinstance(error, SecretUnreadableError) else sentence_of(reason, error)
     decision = decide_retry(reason, failures)

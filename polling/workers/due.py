@@ -20,7 +20,7 @@ PAUSED = Q(health=Health.PAUSED)
 
 
 def poll_due_at(now: datetime) -> datetime | None:
-    """Give when the next poll, sweep, verification or repair is due (in the past: one is), None if nothing is."""
+    """Return when the next poll, sweep, verification or repair is due (in the past: one is), None if nothing is."""
     states = PollState.objects.exclude(site__in=_blocked(now))
     poll = _earliest(states.filter(next_poll_at__isnull=False), "next_poll_at", now)
     sweep = _earliest(may_sweep(states.filter(next_sweep_at__isnull=False)), "next_sweep_at", now)
@@ -30,13 +30,13 @@ def poll_due_at(now: datetime) -> datetime | None:
 
 
 def may_verify(now: datetime) -> QuerySet[Verification]:
-    """Give the open verifications, less those whose company waits for its rate limit or whose instance is disabled."""
+    """Find the open verifications, less those whose company waits for its rate limit or whose instance is disabled."""
     found = Verification.objects.filter(next_try_at__isnull=False, resource_poll__instance__disabled=False)
     return found.exclude(resource_poll__state__site__in=_blocked(now))
 
 
 def may_repair(now: datetime) -> QuerySet[Repair]:
-    """Give the open repairs that can go on: no company waits, nobody works on the poll, the sweep they need has ended.
+    """Find the open repairs that can go on: no company waits, nobody works on the poll, the sweep they need has ended.
 
     Where no sweep is planned any more none is waited for.
     """
@@ -59,7 +59,7 @@ def may_sweep(states: QuerySet[PollState]) -> QuerySet[PollState]:
 
 
 def delivery_due_at(now: datetime) -> datetime | None:
-    """Give when the next delivery attempt is due (in the past: one is), None if nothing waits.
+    """Return when the next delivery attempt is due (in the past: one is), None if nothing waits.
 
     That of a notification which a breaker holds is the breaker's next probe. A replay that is still to be queued is due
     since it was asked for.

@@ -45,12 +45,12 @@ _me = _Self(socket.gethostname(), new_signature())
 
 
 def cluster_name() -> str:
-    """Give the name of this process's cluster: the supervisor's choice, else the machine's name."""
+    """Return the name of this process's cluster: the supervisor's choice, else the machine's name."""
     return _me.name
 
 
 def lease_signature() -> str:
-    """Give what the tokens of leases taken in this process begin with."""
+    """Return what the tokens of leases taken in this process begin with."""
     return _me.signature
 
 
@@ -98,7 +98,7 @@ def _keep_beating(names: tuple[str, ...], every: float, done: threading.Event) -
 
 
 def seen(*names: str) -> dict[str, datetime]:
-    """Give when each of the named parts was last seen alive; those never seen are left out."""
+    """Return when each of the named parts was last seen alive; those never seen are left out."""
     return dict(Heartbeat.objects.filter(name__in=names).values_list("name", "seen_at"))
 
 

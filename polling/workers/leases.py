@@ -37,7 +37,7 @@ def _all(model: type[Row]) -> QuerySet[Row]:
 
 
 def free(now: datetime) -> Q:
-    """Give the condition of rows that nobody holds at `now`."""
+    """Return the condition of rows that nobody holds at `now`."""
     return Q(lease_until=None) | Q(lease_until__lt=now)
 
 

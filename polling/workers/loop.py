@@ -54,7 +54,7 @@ class Loop(ABC, Generic[Job, Answer]):
 
     @abstractmethod
     def request(self, job: Job) -> Callable[[], Answer]:
-        """Give the job's next request; it runs in a thread and touches no database."""
+        """Return the job's next request; it runs in a thread and touches no database."""
 
     def batches(self, jobs: Iterable[Job]) -> Iterable[Sequence[Job]]:
         """Deal jobs out: those of one turn are done by one thread, one after another. By default one job a turn."""

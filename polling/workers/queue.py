@@ -42,7 +42,7 @@ def wake_on_commit(kind: Kind) -> None:
 def _wake(kind: Kind) -> None:
     try:
         wakeups.call(kind, queue)
-    except Exception as error:  # noqa: BLE001  (as in the lookout, which looks each second: nothing is lost but time)
+    except Exception as error:  # noqa: BLE001  (as in the watchdog, which looks each second: nothing is lost but time)
         log.warning("Nobody could be woken at once: %s", error)
 
 
@@ -52,7 +52,7 @@ def queue(kind: Kind) -> None:
 
 
 def queue_size() -> int:
-    """Give how many tasks wait in the queue. Raises what the queue's client raises."""
+    """Return how many tasks wait in the queue. Raises what the queue's client raises."""
     return int(get_broker().queue_size())
 
 

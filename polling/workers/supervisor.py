@@ -1,6 +1,6 @@
 """The supervisor behind `manage.py work`: starts the cluster, sees that it lives, ends it in order.
 
-Its own thread of control looks at processes and signals only; what needs the database is the lookout's, in another
+Its own thread of control looks at processes and signals only; what needs the database is the watchdog's, in another
 thread. A cluster that ended, or that shows no sign of life, is killed as a whole and started anew: at once, then after
 growing pauses while new ones don't last either.
 """
@@ -35,7 +35,7 @@ _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 
 def pauses() -> Iterator[float]:
-    """Give the seconds to wait before each further start of a cluster that does not last."""
+    """Return the seconds to wait before each further start of a cluster that does not last."""
     return chain(_PAUSES, repeat(_PAUSES[-1]))
 
 
@@ -69,7 +69,7 @@ class Supervisor:
         heartbeats.join_cluster(self.name, heartbeats.new_signature())
         if predecessor := self._post.last_signature():
             self._watchdog.cluster_ended(predecessor)
-        thread = threading.Thread(target=self._look_after_work, name="lookout", daemon=True)
+        thread = threading.Thread(target=self._look_after_work, name="watchdog", daemon=True)
         thread.start()
         while not self._stop:
             self._keep_one_cluster()

@@ -22,7 +22,7 @@ class SupervisorSlot:
         )
 
     def last_signature(self) -> str:
-        """Give what the last cluster of this post signed with; empty if there was none."""
+        """Return what the last cluster of this post signed with; empty if there was none."""
         self._file.seek(0)
         return self._file.read().strip()
 

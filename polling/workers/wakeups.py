@@ -93,7 +93,7 @@ def _is_wanted(kind: Kind, now: datetime) -> bool:
 
 
 def _held(kind: Kind, now: datetime) -> int:
-    """Give how many tasks of a kind this cluster runs."""
+    """Return how many tasks of a kind this cluster runs."""
     return Heartbeat.objects.filter(name__in=_slots(kind), seen_at__gt=now - SLOT_FREE_AFTER).count()
 
 

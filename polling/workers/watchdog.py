@@ -94,7 +94,7 @@ class Watchdog:
             connection.close()
 
     def frozen(self) -> str:
-        """Give why the cluster counts as frozen, in words; empty if it does not."""
+        """Return why the cluster counts as frozen, in words; empty if it does not."""
         now = self.clock()
         ages = sorted((now - self._alive.changed_at, now - self._answered.changed_at))
         if ages[0] > self.timings.stale:

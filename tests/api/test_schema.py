@@ -91,7 +91,7 @@ def test_it_is_served_to_all(client: Client) -> None:
 
 
 def walk(node: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give every object of the description outside of examples, and where it stands."""
+    """Return every object of the description outside of examples, and where it stands."""
     if isinstance(node, dict):
         yield at, node
         for key, value in node.items():

@@ -122,7 +122,7 @@ BODIES: dict[str, Any] = {
 
 
 def routes(patterns: Any = None, before: str = "") -> Iterator[tuple[str, URLPattern]]:
-    """Give the API's routes: method and name, and the pattern."""
+    """Return the API's routes: method and name, and the pattern."""
     for pattern in get_resolver().url_patterns if patterns is None else patterns:
         path = before + str(pattern.pattern)
         if isinstance(pattern, URLResolver):

@@ -35,7 +35,7 @@ class Bar:
 
 
 def options(description: str | None) -> argparse.ArgumentParser:
-    """Give the parser with what all benchmarks understand."""
+    """Return the parser with what all benchmarks understand."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
     parser.add_argument("--peers", default=sys.executable, metavar="PYTHON", help="an interpreter that has the peers")

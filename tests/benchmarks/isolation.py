@@ -41,7 +41,7 @@ def _run(name: str, count: int, rate: float, *, issue: bool) -> Figure:
 
 
 def _refusing() -> str:
-    """Give a URL at which nobody listens."""
+    """Return a URL at which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}/refusing"

@@ -51,17 +51,17 @@ class Stopwatch:
         self.seconds, self.cpu = time.perf_counter() - self._began, time.process_time() - self._cpu
 
     def figure(self, name: str, units: int, **more: float) -> Figure:
-        """Give what was measured."""
+        """Return what was measured."""
         return Figure(name, units, self.seconds, self.cpu, peak_mb(), more, self._began + self.seconds)
 
 
 def peak_mb() -> float:
-    """Give the most memory that this process ever held, in MB (Linux)."""
+    """Return the most memory that this process ever held, in MB (Linux)."""
     return _memory("VmHWM")
 
 
 def held_mb() -> float:
-    """Give the memory that this process holds now, in MB (Linux)."""
+    """Return the memory that this process holds now, in MB (Linux)."""
     return _memory("VmRSS")
 
 

@@ -56,7 +56,7 @@ def claim_beside(name: str, backlog: int) -> Figure:
 
 
 def _crowd(backlog: int) -> Instance:
-    """Give the slow instance, with this many due besides those that it may have under way."""
+    """Return the slow instance, with this many due besides those that it may have under way."""
     from django.db import connection
     from django.utils import timezone
 

@@ -79,14 +79,14 @@ def claim(name: str) -> Figure:
 
 
 def some(claimed: list[Any]) -> list[Any]:
-    """Give what was claimed, all that there was room for; end the benchmark if it is not."""
+    """Return what was claimed, all that there was room for; end the benchmark if it is not."""
     if len(claimed) != ROOM:
         raise SystemExit(f"{len(claimed)} of {ROOM} were claimed.")
     return claimed
 
 
 def cost(step: Callable[[], Callable[[], None] | None]) -> float:
-    """Give the CPU ms of a step, the worker's and the database's: how busy the machine is makes no difference to it."""
+    """Return the CPU ms of a step, the worker's and the database's: how busy the machine is makes no difference."""
     spent = 0.0
     for _ in range(TIMES):
         began = time.process_time() + _database_cpu()
@@ -98,7 +98,7 @@ def cost(step: Callable[[], Callable[[], None] | None]) -> float:
 
 
 def _database_cpu() -> float:
-    """Give the CPU seconds of the server's process that works for us, on this machine; SQLite works in ours."""
+    """Return the CPU seconds of the server's process that works for us, on this machine; SQLite works in ours."""
     from django.db import connection
 
     if connection.vendor == "sqlite":

@@ -118,7 +118,7 @@ def _kill_worker(works: Sequence[subprocess.Popen[bytes]]) -> set[str]:
 
 
 def _in_flight(signature: str) -> set[str]:
-    """Give what is under leases of this signature, as the sites name what they were asked."""
+    """Return what is under leases of this signature, as the sites name what they were asked."""
     from cwconnect.connectwise.catalogue import find_resource
     from polling.models import Notification, PollState
 

@@ -19,7 +19,7 @@ class Usage:
 
 
 def cpu_of(pid: int) -> float:
-    """Give the CPU seconds of a process by itself, to the nanosecond."""
+    """Return the CPU seconds of a process by itself, to the nanosecond."""
     return int(_read(pid, "schedstat").split()[0]) / 1e9
 
 
@@ -43,7 +43,7 @@ def _usage(pids: list[int]) -> Usage:
 
 
 def descendants(pid: int) -> list[int]:
-    """Give the ids of all that a process has started and that lives, by age as far as ids tell it."""
+    """Return the ids of all that a process has started and that lives, by age as far as ids tell it."""
     parents = {child: int(stat[1]) for child in _all() if (stat := _stat(child))}
     found = {pid}
     while more := {child for child, parent in parents.items() if parent in found} - found:
@@ -52,7 +52,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def command_of(pid: int) -> str:
-    """Give a process's command line; empty if it has ended."""
+    """Return a process's command line; empty if it has ended."""
     return _read(pid, "cmdline").replace("\0", " ").strip()
 
 
@@ -61,7 +61,7 @@ def _all() -> list[int]:
 
 
 def _stat(pid: int) -> list[str]:
-    """Give the fields of /proc/PID/stat behind the name: state, parent, …, utime, stime, and those of the ended."""
+    """Return the fields of /proc/PID/stat behind the name: state, parent, …, utime, stime, and those of the ended."""
     return _read(pid, "stat").rpartition(") ")[2].split()
 
 

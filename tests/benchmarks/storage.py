@@ -16,14 +16,14 @@ NO_SERVER = "PostgreSQL was left out: CWCONNECT_DATABASE_URL names no server on 
 
 @contextmanager
 def sqlite() -> Iterator[dict[str, str]]:
-    """Give the environment of a service that keeps its rows in a new folder."""
+    """Return the environment of a service that keeps its rows in a new folder."""
     with tempfile.TemporaryDirectory(prefix="cwconnect-benchmark-") as folder:
         yield _environment(folder)
 
 
 @contextmanager
 def postgresql() -> Iterator[dict[str, str]]:
-    """Give the environment of a service with a new database on the server of CWCONNECT_DATABASE_URL, and its Redis."""
+    """Return the environment of a service with a new database on the server of CWCONNECT_DATABASE_URL, and Redis."""
     with tempfile.TemporaryDirectory(prefix="cwconnect-benchmark-") as folder:
         _run(f"CREATE DATABASE {NAME}")
         try:

@@ -123,7 +123,7 @@ def _read_all(instance_id: int) -> None:
 
 
 def _size(table: str) -> int:
-    """Give the bytes that a table and its indexes take."""
+    """Return the bytes that a table and its indexes take."""
     from django.db import connection
 
     with connection.cursor() as cursor:

@@ -98,7 +98,7 @@ _AXE = """rules => axe.run({
 
 @pytest.fixture(scope="session")
 def violations() -> Check:
-    """Give what axe-core finds on the page that is open: on a phone and on a desktop, in dark and in light."""
+    """Return what axe-core finds on the page that is open: on a phone and on a desktop, in dark and in light."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
 
     def check(window: Window, looks: Looks = LOOKS) -> list[str]:

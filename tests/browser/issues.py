@@ -71,7 +71,7 @@ def _account(name: str, password: str, organization: Organization, role: str, **
 
 
 def _paths_of_admin(person: User) -> list[str]:
-    """Give each list of ours and the newest row of each, and the pages where one is added; others look the same."""
+    """Return each list of ours and the newest row of each, and the pages where one is added; others look the same."""
     request = RequestFactory().get("/")
     request.user = person
     paths = []

@@ -66,7 +66,7 @@ def client(sandbox: SandboxServer, outbound_client: OutboundClient) -> Client:
 
 @contextmanager
 def site(*answers: bytes) -> Iterator[tuple[Client, list[bytes]]]:
-    """Give a client of a site that gives these answers in turn, and the requests it sees."""
+    """Return a client of a site that gives these answers in turn, and the requests it sees."""
     seen: list[bytes] = []
 
     def handle(connection: socket.socket) -> None:

@@ -115,7 +115,7 @@ def records(fields: Mapping[str, str] = FIELDS) -> st.SearchStrategy[dict[str, A
 
 
 def spell(node: Node) -> str:
-    """Give a tree in CEQL; parentheses stand around every inner And and Or."""
+    """Return a tree in CEQL; parentheses stand around every inner And and Or."""
     if isinstance(node, Comparison):
         return _spell_comparison(node)
     word = " AND " if isinstance(node, And) else " OR "

@@ -13,7 +13,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def sample(name: str) -> Any:
-    """Give a sample of the contract; `…` in it stands for any text."""
+    """Return a sample of the contract; `…` in it stands for any text."""
     return json.loads((_SAMPLES / f"{name}.json").read_text(encoding="utf-8"))
 
 

@@ -105,7 +105,7 @@ class Running:
         return self._output.read_text(encoding="utf-8", errors="replace")
 
     def events(self, count: int) -> list[str]:
-        """Give the first two words of the lines about events, once there are `count` of them."""
+        """Return the first two words of the lines about events, once there are `count` of them."""
         if self._language.work is not None:
             command = self._language.work(self._interpreter)
             ran = subprocess.run(command, env=self._environment, capture_output=True, timeout=PATIENCE, check=True)

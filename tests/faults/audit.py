@@ -22,7 +22,7 @@ class Findings:
     wrong: list[str] = field(default_factory=list)
 
     def broken(self) -> list[str]:
-        """Give a few sentences of each sort."""
+        """Return a few sentences of each sort."""
         sorts = (getattr(self, sort.name) for sort in fields(self))
         return [sentence for sentences in sorts for sentence in sentences[:_SHOWN]]
 

@@ -59,7 +59,7 @@ class Source:
         self._write(name, number, new=False)
 
     def count(self, name: str) -> int:
-        """Give how many records a list has: their ids run from 1."""
+        """Return how many records a list has: their ids run from 1."""
         return self._next[name] - 1
 
     def move_clock(self, seconds: float) -> None:

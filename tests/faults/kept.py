@@ -76,18 +76,18 @@ class Kept:
 
 
 def living(run: str) -> list[Seen]:
-    """Give the living processes whose environment names this run, by pid."""
+    """Return the living processes whose environment names this run, by pid."""
     marker = f"{MARKER}={run}\0".encode()
     return [seen for seen in _all() if _environment(seen.pid).find(marker) >= 0]
 
 
 def children(pid: int) -> list[Seen]:
-    """Give the living children of a process."""
+    """Return the living children of a process."""
     return [seen for seen in _all() if seen.parent == pid]
 
 
 def state(pid: int) -> str:
-    """Give a process's state in the kernel's letters: T for stopped, Z for a zombie; empty if there is none."""
+    """Return a process's state in the kernel's letters: T for stopped, Z for a zombie; empty if there is none."""
     try:
         return (Path("/proc") / str(pid) / "stat").read_text().rsplit(") ", 1)[1][0]
     except OSError:

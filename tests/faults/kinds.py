@@ -100,7 +100,7 @@ ON_DISK = (Kind("disk full", fill_disk, brief=True), Kind("SQLite locked by anot
 
 
 def kinds_for(world: World, *, brief: bool = False) -> list[Kind]:
-    """Give the faults that this world can suffer."""
+    """Return the faults that this world can suffer."""
     chosen = [*EVERYWHERE]
     if isinstance(world.storage, Embedded):
         chosen += [kind for kind in ON_DISK if world.storage.own_disk or kind.begin is not fill_disk]

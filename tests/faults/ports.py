@@ -6,7 +6,7 @@ import socket
 
 
 def free_port() -> int:
-    """Give a port that is free just now."""
+    """Return a port that is free just now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 

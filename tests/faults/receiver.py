@@ -68,7 +68,7 @@ class Taken:
                 self.newest[key] = max(told.version, self.newest.get(key, 0))
 
     def first(self) -> Iterator[Arrival]:
-        """Give each notification as it was taken first, in that order."""
+        """Return each notification as it was taken first, in that order."""
         seen = set()
         for arrival in self.arrivals:
             if arrival.status == 204 and arrival.webhook_id not in seen:

@@ -51,7 +51,7 @@ class Outcome:
     figures: Figures | None = None
 
     def broken(self) -> list[str]:
-        """Give what must not be, in sentences; empty if all held."""
+        """Return what must not be, in sentences; empty if all held."""
         return [*self.slow, *self.findings.broken()]
 
 
@@ -150,6 +150,6 @@ class Siege:
 
 
 def _in_turn(kinds: Sequence[Kind], chance: random.Random) -> Iterator[Kind]:
-    """Give all kinds in random order, then all of them in another, for ever."""
+    """Return all kinds in random order, then all of them in another, for ever."""
     rounds = iter(lambda: chance.sample(kinds, len(kinds)), None)
     return chain.from_iterable(rounds)

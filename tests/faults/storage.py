@@ -32,7 +32,7 @@ class Storage(ABC):
 
     @abstractmethod
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """Give the rows of a query, past the service."""
+        """Return the rows of a query, past the service."""
 
     @abstractmethod
     def close(self) -> None:

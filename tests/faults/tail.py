@@ -13,7 +13,7 @@ class Tail:
         self._rest = b""
 
     def lines(self) -> list[bytes]:
-        """Give the lines that came since the last call."""
+        """Return the lines that came since the last call."""
         *whole, self._rest = (self._rest + self._file.read()).split(b"\n")
         return whole
 

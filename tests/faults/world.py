@@ -213,7 +213,7 @@ class World:
     # -- the service -------------------------------------------------------------------------------------------------
 
     def service(self, part: str = "") -> list[Seen]:
-        """Give the living processes of web and workers whose command has `part` in it."""
+        """Return the living processes of web and workers whose command has `part` in it."""
         ours = ("cwconnect.core.run_with_parent", "gunicorn", "polling.workers.cluster")
         processes = living(str(self.run))
         return [
@@ -255,7 +255,7 @@ class World:
             self.control("clear_faults")
 
     def spoilt_requests(self, order: str) -> int:
-        """Give how many requests met an order."""
+        """Return how many requests met an order."""
         return self.spoilt.read_text().split().count(order)
 
     def manage(self, *arguments: str, may_fail: bool = False) -> str:

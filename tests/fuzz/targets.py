@@ -60,7 +60,7 @@ _PLAN = plan_of("contacts", {})
 
 
 def text_of(data: bytes) -> str:
-    """Give bytes as text; what is no UTF-8 becomes lone surrogates, which are worth a try as well."""
+    """Return bytes as text; what is no UTF-8 becomes lone surrogates, which are worth a try as well."""
     return data.decode("utf-8", "surrogateescape")
 
 
@@ -291,7 +291,7 @@ class _Answering(OutboundClient):
         self._reply = reply
 
     def request(self, *_: Any, **__: Any) -> Reply:
-        """Give it."""
+        """Return it."""
         return self._reply
 
 

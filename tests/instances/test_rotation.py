@@ -34,7 +34,7 @@ def new_key(settings: Settings) -> str:
 
 
 def reads(settings: Settings) -> list[str]:
-    """Give the private keys as the first key alone opens them."""
+    """Return the private keys as the first key alone opens them."""
     settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
     return [instance.private_key.reveal() for instance in Instance.objects.order_by("pk")]
 

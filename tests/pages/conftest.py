@@ -30,5 +30,5 @@ def viewer(organization: Organization) -> Client:
 
 
 def text_of(response: object) -> str:
-    """Give a page's HTML."""
+    """Return a page's HTML."""
     return response.content.decode()  # type: ignore[attr-defined,no-any-return]  # the test client's answer

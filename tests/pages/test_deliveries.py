@@ -54,7 +54,7 @@ def test_a_test_that_fails_says_why(told: World, operator: Client, receiver: Rec
 
 
 def typed(receiver: Receiver, **changes: str) -> dict[str, str]:
-    """Give the form of the settings as it is shown, its callback URL first, with changes."""
+    """Return the form of the settings as it is shown, its callback URL first, with changes."""
     return {"callback_url": receiver.url, "refresh_interval": "15"} | changes
 
 

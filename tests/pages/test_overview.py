@@ -120,7 +120,7 @@ def test_tries_that_run_out_need_a_person(
 
 
 def states_shown(operator: Client, instance: Instance) -> set[str]:
-    """Give the states in which the pages show an instance: overview, list, its own, its settings, Deliveries."""
+    """Return the states in which the pages show an instance: overview, list, its own, its settings, Deliveries."""
     own = f"/app/instances/{instance.pk}"
     paths = ("/", "/app/instances", own, f"{own}/delivery", f"{own}/settings", "/app/deliveries")
     states = re.compile(r'<span class="state \w+"><span aria-hidden="true">.</span> ([\w ]+)</span>')

@@ -20,7 +20,7 @@ MOST_QUERIES = 25
 
 
 def queries(*, instances: int, events: int) -> dict[str, int]:
-    """Give how many queries each page takes, of an organization of that size."""
+    """Return how many queries each page takes, of an organization of that size."""
     Organization.objects.all().delete()
     organization = make_tenant("Gamma").organization
     filled = fill(organization, instances=instances, events=events, now=timezone.now())

@@ -17,14 +17,14 @@ LOOK_BACK = 300  # seconds that a row may become visible late: the promise (desi
 
 
 def bare(value: Any) -> Any:
-    """Give a record without its null members, at any depth."""
+    """Return a record without its null members, at any depth."""
     if isinstance(value, dict):
         return {key: bare(item) for key, item in value.items() if item is not None}
     return [bare(item) for item in value] if isinstance(value, list) else value
 
 
 def content(value: Any) -> Any:
-    """Give what counts as a record's content: all but `_info`, references to itself, and nulls."""
+    """Return what counts as a record's content: all but `_info`, references to itself, and nulls."""
     if isinstance(value, dict):
         kept = {key: content(item) for key, item in value.items() if item is not None}
         return {key: item for key, item in kept.items() if key != "_info" and not key.endswith("_href")}
@@ -32,7 +32,7 @@ def content(value: Any) -> Any:
 
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:
-    """Give a record's content by dotted names."""
+    """Return a record's content by dotted names."""
     if not isinstance(value, dict):
         return {name: value}
     return {
@@ -41,7 +41,7 @@ def flat(value: Any, name: str = "") -> dict[str, Any]:
 
 
 def difference(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
-    """Give the fields whose value differs, from what to what."""
+    """Return the fields whose value differs, from what to what."""
     old, new = flat(content(before)), flat(content(after))
     return {key: (old.get(key), new.get(key)) for key in old | new if old.get(key) != new.get(key)}
 
@@ -106,7 +106,7 @@ class Rules:
         return bool(told.kind != "DELETED" and seen(self.asked(told.record)) == seen(self.asked(version.record)))
 
     def asked(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Give what was asked for of a record, where it was not asked for whole all the time."""
+        """Return what was asked for of a record, where it was not asked for whole all the time."""
         if self.fields is None:
             return record
         return {key: value for key, value in record.items() if key in self.fields}
@@ -141,7 +141,7 @@ class Truth:
                 history.states[-1] = last if again.stamp == last.stamp else again
 
     def _read(self, record_id: int) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        """Give a record as it is, None if it is gone, and as answers show it."""
+        """Return a record as it is, None if it is gone, and as answers show it."""
         record = self._store.get(self._list, record_id)
         if record is None or record_id not in self._store.table(self._list).unstamped:
             return record, record or {}

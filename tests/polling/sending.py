@@ -31,5 +31,5 @@ def change(world: World, *record_ids: int, title: str = "Chief") -> None:
 
 
 def failing(status: int, headers: dict[str, str] | None = None) -> Callable[[Got], tuple[int, dict[str, str]]]:
-    """Give a receiver's answer that is always the same."""
+    """Return a receiver's answer that is always the same."""
     return lambda got: (status, headers or {})

@@ -47,10 +47,10 @@ def delete(world: World, *ids: int) -> None:
 
 
 def status(world: World) -> dict[int, str]:
-    """Give the standing of every absence."""
+    """Return the standing of every absence."""
     return dict(MissingRecord.objects.order_by("record_id").values_list("record_id", "status"))
 
 
 def known(record_id: int) -> RecordSnapshot | None:
-    """Give what is known of a contact."""
+    """Return what is known of a contact."""
     return RecordSnapshot.objects.filter(record_id=record_id).first()

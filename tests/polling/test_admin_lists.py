@@ -33,7 +33,7 @@ def filled(organization: Organization) -> Filled:
 
 
 def ids(client: Client, query: str = "") -> list[int]:
-    """Give the ids of the events that the list shows."""
+    """Return the ids of the events that the list shows."""
     html = client.get(EVENTS + query).content.decode()
     return [int(key) for key in re.findall(r'name="_selected_action" value="(\d+)"', html)]
 

@@ -13,7 +13,7 @@ HISTORIES = st.lists(st.sets(st.integers(0, 6), max_size=3), max_size=12)
 
 
 def chained(told: Sequence[set[int]]) -> dict[int, int]:
-    """Give what each notification follows; the number of a notification is its place."""
+    """Return what each notification follows; the number of a notification is its place."""
     chains = Chains()
     for notification, records in enumerate(told):
         chains.add(notification, records)
@@ -21,7 +21,7 @@ def chained(told: Sequence[set[int]]) -> dict[int, int]:
 
 
 def line_before(notification: int, follows: dict[int, int]) -> list[int]:
-    """Give all that must have gone before, the nearest first."""
+    """Return all that must have gone before, the nearest first."""
     line: list[int] = []
     while notification in follows:
         notification = follows[notification]

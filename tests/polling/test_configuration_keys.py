@@ -25,7 +25,7 @@ UTC_TEXT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def asked(world: World, name: str) -> list[str | None]:
-    """Give a parameter of each request since the log was emptied."""
+    """Return a parameter of each request since the log was emptied."""
     return [request.query.get(name) for request in world.store.requests]
 
 

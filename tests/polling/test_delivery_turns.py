@@ -35,7 +35,7 @@ HOST = "127.0.0.1:80"
 
 
 def trusted(seconds: float, deliveries: int = 50) -> AdaptiveLimits:
-    """Give the trust of a host that took so many, in so many seconds each."""
+    """Return the trust of a host that took so many, in so many seconds each."""
     limits = AdaptiveLimits()
     for _ in range(deliveries):
         limits.learn(HOST, delivered=True, seconds=seconds)

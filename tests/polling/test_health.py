@@ -41,7 +41,7 @@ def run_due() -> int:
 
 
 def healths(world: World) -> dict[str, str]:
-    """Give the health of every poll, and whether it waits for another."""
+    """Return the health of every poll, and whether it waits for another."""
     states = PollState.objects.filter(resource_poll__instance=world.instance).select_related("resource_poll")
     return {state.resource_poll.name: state.health for state in states}
 

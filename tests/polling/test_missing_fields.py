@@ -31,7 +31,7 @@ def look(world: World) -> Finding:
 
 
 def arrived(world: World) -> Finding:
-    """Give the finding once all that was told has arrived."""
+    """Return the finding once all that was told has arrived."""
     Notification.objects.update(state=Notification.State.DELIVERED)
     return look(world)
 

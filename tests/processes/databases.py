@@ -11,7 +11,7 @@ _ours: set[str] = set()
 
 
 def storage_of(data: Path) -> dict[str, str]:
-    """Give the environment that names the storage of a data folder; it is made at its first use."""
+    """Return the environment that names the storage of a data folder; it is made at its first use."""
     server = os.environ.get("CWCONNECT_DATABASE_URL", "")
     if not server:
         return {}

@@ -88,7 +88,7 @@ class Service:
         return "\n".join(self.lines)
 
     def alive(self) -> list[Seen]:
-        """Give the service's living processes, orphans too, by pid; zombies don't live."""
+        """Return the service's living processes, orphans too, by pid; zombies don't live."""
         found = []
         for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
             try:
@@ -102,7 +102,7 @@ class Service:
         return [seen for seen in self.alive() if part in seen.command]
 
     def roles(self) -> dict[str, Seen]:
-        """Give the cluster's processes by what they are; empty unless it is complete."""
+        """Return the cluster's processes by what they are; empty unless it is complete."""
         cluster = self.those("polling.workers.cluster")
         pids = {seen.pid for seen in cluster}
         main = [seen for seen in cluster if seen.parent not in pids]
@@ -117,7 +117,7 @@ class Service:
         return self.roles()
 
     def verified(self) -> list[str]:
-        """Give the lines of notifications that arrived and were verified."""
+        """Return the lines of notifications that arrived and were verified."""
         return [line for line in self.lines if line.endswith(" verified")]
 
     def wait_for_news(self, seconds: float, of: str = "") -> None:
@@ -130,7 +130,7 @@ class Service:
         wait_until(lambda: count() > before, seconds, f"a notification {of}", lambda: self.output)
 
     def busy_workers(self) -> list[Seen]:
-        """Give the workers at work: threads of its heartbeat and its requests are there only then."""
+        """Return the workers at work: threads of its heartbeat and its requests are there only then."""
         return [seen for name, seen in self.roles().items() if name.startswith("worker") and seen.threads > 3]
 
     def fail_next(self, **fault: object) -> None:

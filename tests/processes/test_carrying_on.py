@@ -138,5 +138,5 @@ def test_workers_replaced_one_by_one_lose_nothing(data: Path) -> None:
 
 
 def once(arrivals: list[Arrival]) -> set[tuple[str, str]]:
-    """Give what was told, without repeats of a notification: a result can be lost with the worker that waits for it."""
+    """List what was told, without repeats of a notification: a result can be lost with the worker that waits for it."""
     return {(arrival.webhook_id, arrival.object_id) for arrival in arrivals}

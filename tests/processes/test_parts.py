@@ -32,7 +32,7 @@ KEY = "whsec_" + base64.b64encode(b"some random bytes").decode()
 
 
 def notification(*ids: int) -> bytes:
-    """Give a notification in the contract's shape (§5)."""
+    """Return a notification in the contract's shape (§5)."""
     events = [{"objectType": "contacts", "objectId": str(id_), "eventType": "UPDATED"} for id_ in ids]
     records = [{"id": id_, "firstName": "Nora", "lastName": "Berg"} for id_ in ids]
     return json.dumps({"message": {"events": events, "raw": {"objectType": "contacts", "contacts": records}}}).encode()

@@ -79,7 +79,7 @@ class Browser:
 
 
 def secrets_of(made: dict[str, str], browser: Browser, token: str, data: Path) -> dict[str, str]:
-    """Give every secret that the run has used, by what it is."""
+    """Return every secret that the run has used, by what it is."""
     basic = f"acme+{CONFIGURED['public.key']}:{CONFIGURED['private.key']}"
     return {
         **{key: value for key, value in CONFIGURED.items() if isinstance(value, str) and len(value) > 11},

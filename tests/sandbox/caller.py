@@ -19,7 +19,7 @@ CLIENT_ID = "7f0c1d2e-0000-4000-8000-00000000cafe"
 
 
 def basic(text: str) -> str:
-    """Give the Authorization header of `company+public:private`."""
+    """Return the Authorization header of `company+public:private`."""
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
@@ -79,7 +79,7 @@ class Caller:
         return self.get(path, {"pagination-type": "forward-only"}, **query, pageId=after)
 
     def ids(self, conditions: str, path: str = CONTACTS) -> list[int]:
-        """Give the ids of the rows that meet the conditions."""
+        """Return the ids of the rows that meet the conditions."""
         answer = self.get(path, conditions=conditions, fields="id", pageSize=1000)
         assert answer.status == 200, answer.body
         return [record["id"] for record in answer.json]

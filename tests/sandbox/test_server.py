@@ -89,7 +89,7 @@ def test_many_callers_are_served_at_once(sandbox: SandboxServer) -> None:
 
 
 def sandbox_threads() -> set[threading.Thread]:
-    """Give the threads of all sandboxes in this process: a fixture of the session may keep one running."""
+    """Return the threads of all sandboxes in this process: a fixture of the session may keep one running."""
     return {thread for thread in threading.enumerate() if thread.name.startswith("sandbox-")}
 
 

@@ -12,7 +12,7 @@ EXAMPLE = (HERE / "example_with_polling.json").read_text(encoding="utf-8")
 
 
 def example_for(base_url: str, callback_url: str = "http://mycoolapp.com") -> str:
-    """Give the example with its five values replaced by those of a sandbox, and not a byte more."""
+    """Return the example with its five values replaced by those of a sandbox, and not a byte more."""
     values = {
         "https://api-cloudelements/v4_6_release/apis/3.0": base_url,
         '"company": "cloudelements"': '"company": "acme"',
@@ -28,7 +28,7 @@ def example_for(base_url: str, callback_url: str = "http://mycoolapp.com") -> st
 
 
 def example_body(base_url: str, **configuration: Any) -> dict[str, Any]:
-    """Give the example as a value, with the given configuration keys in it; dots are written `__`."""
+    """Return the example as a value, with the given configuration keys in it; dots are written `__`."""
     body: dict[str, Any] = json.loads(example_for(base_url))
     body["configuration"] |= {key.replace("__", "."): value for key, value in configuration.items()}
     return body

@@ -25,7 +25,7 @@ FORMS = {"/api/schema": ("application/vnd.oai.openapi", "application/vnd.oai.ope
 
 
 def paths(found: Any = None, before: str = "/") -> Iterator[str]:
-    """Give a path for each route of the site, its arguments filled in."""
+    """Return a path for each route of the site, its arguments filled in."""
     for pattern in get_resolver().url_patterns if found is None else found:
         text = before + ARGUMENT.sub(value, str(pattern.pattern)).replace("^", "").replace("/?$", "").replace("$", "")
         if isinstance(pattern, URLResolver):
@@ -35,12 +35,12 @@ def paths(found: Any = None, before: str = "/") -> Iterator[str]:
 
 
 def value(argument: re.Match[str]) -> str:
-    """Give something that an argument takes: by its name, else the number 1."""
+    """Return something that an argument takes: by its name, else the number 1."""
     return VALUES.get(argument[1] or argument[3], "1")
 
 
 def cost(client: Client, path: str, accept: str) -> float:
-    """Give the processor seconds of one anonymous GET, the least of three, after one that may fill caches."""
+    """Return the processor seconds of one anonymous GET, the least of three, after one that may fill caches."""
     spent = []
     for _ in range(4):
         cache.clear()  # failures of authentication would have the next one refused early

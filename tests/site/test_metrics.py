@@ -20,7 +20,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def scrape() -> dict[tuple[str, ...], float]:
-    """Give the samples by name and label values."""
+    """Return the samples by name and label values."""
     answer = Client().get("/metrics")
     assert answer.status_code == 200, answer.content
     families = text_string_to_metric_families(answer.content.decode())

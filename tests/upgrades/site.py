@@ -29,7 +29,7 @@ class Site:
         self.records[number] = {"id": number, "firstName": name, "_info": stamps}
 
     def answer(self, url: str) -> tuple[int, Any]:
-        """Give status and body of a request: a page by id, the newest id, or one record."""
+        """Return status and body of a request: a page by id, the newest id, or one record."""
         parts = urlsplit(url)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         number = parts.path.rpartition("/")[2]

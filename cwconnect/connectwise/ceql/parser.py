@@ -261,7 +261,7 @@ def _compared(field: str, operator: str, value: Literal) -> Comparison:
 
 
 def _typed(word: str) -> Literal:
-    """Give a bare word the type of its form."""
+    """Return a bare word the type of its form."""
     if word.lower() == "null":
         return Null()
     if word.lower() in ("true", "false"):

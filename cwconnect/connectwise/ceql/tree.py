@@ -91,21 +91,21 @@ Node = Comparison | And | Or
 
 
 def map_comparisons(node: Node, function: Callable[[Comparison], Comparison]) -> Node:
-    """Give the tree with every comparison replaced by what the function makes of it."""
+    """Return the tree with every comparison replaced by what the function makes of it."""
     if isinstance(node, Comparison):
         return function(node)
     return type(node)(tuple(map_comparisons(part, function) for part in node.parts))
 
 
 def fields_of(node: Node) -> set[str]:
-    """Give the names of all fields that the tree compares, as they were written."""
+    """Return the names of all fields that the tree compares, as they were written."""
     if isinstance(node, Comparison):
         return {node.field}
     return set().union(*(fields_of(part) for part in node.parts))
 
 
 def negate(node: Node) -> Node:
-    """Give the tree that holds where this one does not; a comparison with null holds in neither, as in SQL."""
+    """Return the tree that holds where this one does not; a comparison with null holds in neither, as in SQL."""
     if isinstance(node, Comparison):
         return Comparison(node.field, _OPPOSITES[node.operator], node.value)
     parts = tuple(negate(part) for part in node.parts)

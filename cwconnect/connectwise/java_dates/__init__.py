@@ -1,6 +1,6 @@
 """Dates as the users of Cloud Elements write them: SimpleDateFormat patterns, zones and `${…}` templates.
 
-The one door to the modules beside it: import from here.
+The one way to the modules beside it: import from here.
 """
 
 from cwconnect.connectwise.iso8601 import looks_iso, read_iso

@@ -79,7 +79,7 @@ def check_range(letter: str, value: int) -> None:
 
 
 def local_time(numbers: Mapping[str, int], microsecond: int = 0) -> datetime:
-    """Give the naive time that numbers by letter mean; what is not given is that of 1970-01-01 00:00, as in Java.
+    """Return the naive time that numbers by letter mean; what is not given is that of 1970-01-01 00:00, as in Java.
 
     Of several days that fit (a week without a weekday), the first. Raises `ValueError` if none fits: an impossible
     date, or parts that contradict each other.
@@ -120,7 +120,7 @@ def _disagreeing(local: datetime, numbers: Mapping[str, int]) -> str | None:
 
 
 def _days(numbers: Mapping[str, int]) -> Iterator[date]:
-    """Give the days that the numbers may mean, in order; each is still to be checked against all of them."""
+    """Return the days that the numbers may mean, in order; each is still to be checked against all of them."""
     year = numbers.get("y", 1970)
     given = numbers.keys()
     if "d" in given:
@@ -146,7 +146,7 @@ def _days_of_months(year: int, numbers: Mapping[str, int]) -> Iterator[date]:
 
 
 def _all_days(year: int, numbers: Mapping[str, int]) -> list[date]:
-    """Give every day of the year, or of the month that is given."""
+    """Return every day of the year, or of the month that is given."""
     if year < 1:
         return []
     month = numbers.get("M")

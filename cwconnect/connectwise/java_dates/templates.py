@@ -34,7 +34,7 @@ class Template:
     source: str
 
     def render(self, instant: datetime, *, default_zone: tzinfo = UTC, default_pattern: str | None = None) -> str:
-        """Give the text that stands for `instant` (aware); `default_pattern` is that of a plain `${date}`."""
+        """Return the text that stands for `instant` (aware); `default_pattern` is that of a plain `${date}`."""
         if self.kind == "epoch":
             microseconds = (instant - _EPOCH) // timedelta(microseconds=1)
             return str(microseconds * _UNITS[self.pattern or "ms"] // 1_000_000)
@@ -63,7 +63,7 @@ def split_templates(text: str) -> list[str | Template]:
 def render_templates(
     text: str, instant: datetime, *, default_zone: tzinfo = UTC, default_pattern: str | None = None
 ) -> str:
-    """Give the text with every template replaced by what it makes of `instant`; errors as in `split_templates`."""
+    """Return the text with every template replaced by what it makes of `instant`; errors as in `split_templates`."""
     return "".join(
         part
         if isinstance(part, str)

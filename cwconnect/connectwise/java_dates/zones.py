@@ -72,7 +72,7 @@ _LONG: Final[dict[tuple[str, int], str]] = {(short, minutes): long for short, mi
 
 @lru_cache(maxsize=512)
 def parse_zone(text: str) -> tzinfo:
-    """Give the zone that a text names, in any case: a Java id, an offset (`-6:00`, `+0530`, `GMT+2`), a tz name.
+    """Return the zone that a text names, in any case: a Java id, an offset (`-6:00`, `+0530`, `GMT+2`), a tz name.
 
     Raises `ZoneError` that names the text.
     """
@@ -95,7 +95,7 @@ def _offset_zone(match: re.Match[str], text: str) -> tzinfo:
 
 
 def fixed_zone(minutes: int) -> tzinfo:
-    """Give the zone that is always `minutes` east of Greenwich, named as Java names it (`GMT-06:00`)."""
+    """Return the zone that is always `minutes` east of Greenwich, named as Java names it (`GMT-06:00`)."""
     return timezone(timedelta(minutes=minutes), _offset_name(minutes)) if minutes else _FIXED["GMT"]
 
 
@@ -109,7 +109,7 @@ def _zone_keys() -> dict[str, str]:
 
 
 def short_name(local: datetime) -> str:
-    """Give the name of an aware time's zone as Java's `z` writes it: `EDT`, `UTC`, `GMT-06:00`.
+    """Return the name of an aware time's zone as Java's `z` writes it: `EDT`, `UTC`, `GMT-06:00`.
 
     Where the tz database has no letters but a number (`-03`), the offset stands, as in newer Javas.
     """
@@ -118,13 +118,13 @@ def short_name(local: datetime) -> str:
 
 
 def long_name(local: datetime) -> str:
-    """Give the name of an aware time's zone as Java's `zzzz` writes it; its short name where it has no long one."""
+    """Return the name of an aware time's zone as Java's `zzzz` writes it; its short name where it has no long one."""
     name = short_name(local)
     return _LONG.get((name, offset_minutes(local)), name)
 
 
 def offset_minutes(local: datetime) -> int:
-    """Give an aware time's whole minutes east of Greenwich; seconds of old local times are cut off towards zero."""
+    """Return an aware time's whole minutes east of Greenwich; seconds of old local times are cut off towards zero."""
     return int((local.utcoffset() or timedelta(0)) / timedelta(minutes=1))
 
 

@@ -20,7 +20,7 @@ _KEYS_NEEDED = (
 
 
 def embedded_database() -> Path:
-    """Give the path of the embedded database; CommandError where another one is used."""
+    """Return the path of the embedded database; CommandError where another one is used."""
     database = settings.DATABASES["default"]
     if not database["ENGINE"].endswith("sqlite3"):
         raise CommandError("This copies the embedded database alone. For PostgreSQL use pg_dump and pg_restore.")

@@ -169,7 +169,7 @@ def _answers(listener: socket.socket) -> bool:
 
 
 def _reachable(host: str) -> str:
-    """Give the host of a URL under which this machine reaches what listens on `host`."""
+    """Return the host of a URL under which this machine reaches what listens on `host`."""
     if host in ("0.0.0.0", ""):  # noqa: S104  (compared, not bound)
         return "127.0.0.1"
     return "[::1]" if host == "::" else f"[{host}]" if ":" in host else host

@@ -119,7 +119,7 @@ _ELEMENT = referred("Element")
 
 
 def _own(row: Operation) -> Operation:
-    """Give the twin of a row that takes the Element token in place of an id; 400 without one."""
+    """Return the twin of a row that takes the Element token in place of an id; 400 without one."""
     return replace(row, description=_OWN, errors=(*row.errors, 400))
 
 

@@ -50,7 +50,7 @@ class TableSchema(AutoSchema):
     def get_operation(
         self, path: str, path_regex: str, path_prefix: str, method: str, registry: ComponentRegistry
     ) -> Json | None:
-        """Give the operation; None for a route that is no part of the API, or that a table lacks."""
+        """Return the operation; None for a route that is no part of the API, or that a table lacks."""
         self.path, self.method = path, method.upper()
         if self.is_excluded():
             return None

@@ -8,12 +8,12 @@ from cwconnect.core.openapi import Json
 
 
 def referred(name: str) -> Json:
-    """Give a reference to a component."""
+    """Return a reference to a component."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def listed(schema: Json) -> Json:
-    """Give the schema of a list."""
+    """Return the schema of a list."""
     return {"type": "array", "items": schema}
 
 

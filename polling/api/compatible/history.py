@@ -18,7 +18,7 @@ class HistoryView(ApiView):
     """What the routes share: one instance's events, by the id in the path or the Element token."""
 
     def events(self, number: str | None) -> QuerySet[Event]:
-        """Give the instance's events with what their rows need, newest first; 404 for an instance of others."""
+        """Return the instance's events with what their rows need, newest first; 404 for an instance of others."""
         found = Event.objects.filter(instance=self.instance(number)).order_by("-pk")
         return found.select_related("notification").defer("notification__body")
 

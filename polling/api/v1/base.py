@@ -69,18 +69,18 @@ class V1View(ApiView):
     """A route under `/v1`."""
 
     def instances(self) -> QuerySet[Instance]:
-        """Give the instances that the caller may see: the organization's, or the Element token's own."""
+        """Return the instances that the caller may see: the organization's, or the Element token's own."""
         found = super().instances()
         return found if self.caller.instance is None else found.filter(pk=self.caller.instance.pk)
 
     def ours(self, column: str = "instance") -> dict[str, Any]:
-        """Give the filter that keeps rows to the caller's; `column` leads to their instance."""
+        """Return the filter that keeps rows to the caller's; `column` leads to their instance."""
         if self.caller.instance is not None:
             return {column: self.caller.instance}
         return {f"{column}__organization": self.caller.organization}
 
     def asked_instance(self, number: int | None) -> dict[str, Any]:
-        """Give the filter for the instance that a query names; 404 if the caller may not see it."""
+        """Return the filter for the instance that a query names; 404 if the caller may not see it."""
         if number is None:
             return {}
         if not self.instances().filter(pk=number).exists():

@@ -108,7 +108,7 @@ class DeliveryView(V1View):
         return answer(delivery_detail(self.delivery(delivery)))
 
     def delivery(self, number: str) -> Notification:
-        """Give a notification of the caller's; 404."""
+        """Return a notification of the caller's; 404."""
         found = Notification.objects.filter(**self.ours(), pk=number).first()
         if found is None:
             raise Http404
@@ -116,7 +116,7 @@ class DeliveryView(V1View):
 
 
 def read_cursor(cursor: str | None) -> int | None:
-    """Give the id that a cursor stands for; Refusal."""
+    """Return the id that a cursor stands for; Refusal."""
     try:
         return paging.read_token({"nextPage": cursor or ""})
     except DomainError:
@@ -124,7 +124,7 @@ def read_cursor(cursor: str | None) -> int | None:
 
 
 def delivery_detail(row: Notification) -> DeliveryDetail:
-    """Give a notification with all that is known of it."""
+    """Return a notification with all that is known of it."""
     events = Event.objects.filter(notification=row).order_by("pk").values_list("pk", flat=True)
     attempts = DeliveryAttempt.objects.filter(notification=row).order_by("-pk")[:100]
     return DeliveryDetail(

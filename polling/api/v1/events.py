@@ -93,7 +93,7 @@ class EventView(V1View):
 
 
 def event_shape(event: Event) -> EventShape:
-    """Give an event as `/v1` shows it."""
+    """Return an event as `/v1` shows it."""
     return EventShape(
         id=event.pk,
         instance_id=event.instance_id,

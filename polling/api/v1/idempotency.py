@@ -67,7 +67,7 @@ def idempotent(handler: Handler[View, Args]) -> Handler[View, Args]:
 
 
 def _claim(caller: Caller, key: str, request: Request, now: datetime) -> tuple[IdempotentAnswer, Response | None]:
-    """Give the key's row, and its answer if it has one."""
+    """Return the key's row, and its answer if it has one."""
     IdempotentAnswer.objects.filter(created_at__lt=now - KEPT).delete()
     fingerprint = _fingerprint(caller, request)
     row, created = IdempotentAnswer.objects.get_or_create(

@@ -62,7 +62,7 @@ class PollPage(Shape):
 
 
 def poll_shapes(polls: QuerySet[ResourcePoll], now: datetime) -> list[PollShape]:
-    """Give polls as `/v1` shows them: two queries, however many there are."""
+    """Return polls as `/v1` shows them: two queries, however many there are."""
     latest = PollRun.objects.filter(resource_poll=OuterRef("pk")).order_by("-pk").values("pk")[:1]
     rows = list(polls.select_related("state").annotate(last_run_id=Subquery(latest)))
     runs = PollRun.objects.in_bulk([row.last_run_id for row in rows if row.last_run_id is not None])

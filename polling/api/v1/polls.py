@@ -56,7 +56,7 @@ class InstancePollsView(V1View):
     """What the routes share."""
 
     def poll(self, instance: Instance, number: str) -> ResourcePoll:
-        """Give a poll of the instance; 404."""
+        """Return a poll of the instance; 404."""
         found = ResourcePoll.objects.filter(instance=instance, pk=number).first()
         if found is None:
             raise Http404

@@ -117,7 +117,7 @@ class DeliveryReplayView(DeliveryView):
 
 
 def replay_shape(replay: Replay) -> ReplayShape:
-    """Give a replay as `/v1` shows it."""
+    """Return a replay as `/v1` shows it."""
     return ReplayShape(
         id=replay.pk,
         asked_at=replay.asked_at,

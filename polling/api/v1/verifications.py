@@ -79,7 +79,7 @@ class VerificationQuery(Strict):
 
 class _VerificationsOfPoll(InstancePollsView):
     def verifications(self, number: str, poll: str) -> QuerySet[Verification]:
-        """Give the poll's verifications, newest first."""
+        """Return the poll's verifications, newest first."""
         found = Verification.objects.filter(resource_poll=self.poll(self.instance(number), poll))
         return found.select_related("resource_poll").order_by("-pk")
 

@@ -62,7 +62,7 @@ def line_up(replayed: QuerySet[Notification]) -> None:
 
 
 def _told_of(**events: object) -> Iterator[tuple[int, Record]]:
-    """Give notification and record of each of these events."""
+    """Return notification and record of each of these events."""
     columns = ("notification_id", "instance_id", "object_id", "object_type", "record_id")
     for notification, *record in Event.objects.filter(**events, notification__isnull=False).values_list(*columns):
         yield notification, tuple(record)

@@ -73,7 +73,7 @@ class Selection:
         return not any(getattr(self, column.name) for column in fields(self))
 
     def as_json(self) -> dict[str, Any]:
-        """Give what narrows it down, for a row of the database; `selection_of` reads it."""
+        """Return what narrows it down, for a row of the database; `selection_of` reads it."""
         given: dict[str, Any] = orjson.loads(orjson.dumps(asdict(self)))
         return {name: value for name, value in given.items() if value}
 
@@ -89,13 +89,13 @@ class Selection:
 
 
 def selection_of(stored: Mapping[str, Any]) -> Selection:
-    """Give the selection that `Selection.as_json` wrote."""
+    """Return the selection that `Selection.as_json` wrote."""
     times = {name: parse_time(stored[name], name) for name in ("since", "until") if name in stored}
     return Selection(**{**stored, **times, "ids": tuple(stored.get("ids", ()))})
 
 
 def select(instance: Instance, selection: Selection) -> QuerySet[Notification]:
-    """Give the notifications of the selection; discarded ones are not sent again."""
+    """Return the notifications of the selection; discarded ones are not sent again."""
     found = Notification.objects.filter(instance=instance).exclude(state=State.DISCARDED)
     if selection.ids:
         found = found.filter(pk__in=selection.ids)
@@ -115,7 +115,7 @@ def select(instance: Instance, selection: Selection) -> QuerySet[Notification]:
 
 
 def count_selected(instance: Instance, selection: Selection) -> int:
-    """Give how many notifications a replay of the selection would send."""
+    """Return how many notifications a replay of the selection would send."""
     return select(instance, selection).count()
 
 
@@ -245,6 +245,6 @@ def _queue(replay: Replay, keys: Sequence[int], now: datetime) -> int:
 
 
 def progress_of(replay: Replay) -> Mapping[str, int]:
-    """Give how far a replay came: `total`, `queued`, `delivered`, `failed`, `left`; it has ended when none is left."""
+    """Return how far a replay came: `total`, `queued`, `delivered`, `failed`, `left`; ended when none is left."""
     replay.refresh_from_db()
     return {name: getattr(replay, name) for name in ("total", "queued", "delivered", "failed", "left")}

@@ -93,7 +93,7 @@ def record_deletes(
 
 
 def _last_known(poll: ResourcePoll, plan: Plan, ids: Sequence[int]) -> list[tuple[int, str, bytes]]:
-    """Give each row's objectId and last text: as read last, or `{"id":17}` if its text was never kept."""
+    """Return each row's objectId and last text: as read last, or `{"id":17}` if its text was never kept."""
     bodies = read_snapshot_bodies(poll.pk, ids)
     told = Event.objects.filter(resource_poll=poll, record_id__in=ids).order_by("pk")
     names = dict(told.values_list("record_id", "object_id")) if plan.id_field != "id" else {}
@@ -119,7 +119,7 @@ def sweep_now(states: QuerySet[PollState]) -> int:
 
 
 def held_deletes(poll: ResourcePoll) -> QuerySet[RecordSnapshot]:
-    """Give the known rows whose deletes are held back, by id."""
+    """Return the known rows whose deletes are held back, by id."""
     held = missing_records(poll.pk, Status.HELD).values("record_id")
     return RecordSnapshot.objects.filter(resource_poll=poll, record_id__in=held).order_by("record_id")
 

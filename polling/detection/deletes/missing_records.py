@@ -19,23 +19,23 @@ SLICE = 5000
 
 
 def missing_records(poll_id: int, *statuses: MissingRecord.Status) -> QuerySet[MissingRecord]:
-    """Give a poll's absences of these standings, all if none is named."""
+    """Return a poll's absences of these standings, all if none is named."""
     rows = MissingRecord.objects.filter(resource_poll_id=poll_id)
     return rows.filter(status__in=statuses) if statuses else rows
 
 
 def counts(poll_id: int) -> dict[str, int]:
-    """Give how many rows there are of each standing that has any."""
+    """Return how many rows there are of each standing that has any."""
     return dict(missing_records(poll_id).values_list("status").annotate(n=Count("record_id")).order_by())
 
 
 def calm_health(poll_id: int) -> Health:
-    """Give the health of a poll that nothing is wrong with: held while deletes wait for a person."""
+    """Return the health of a poll that nothing is wrong with: held while deletes wait for a person."""
     return Health.HELD if missing_records(poll_id, Status.HELD).exists() else Health.HEALTHY
 
 
 def calm_healths(poll_ids: Collection[int]) -> dict[int, Health]:
-    """Give `calm_health` of many polls at once."""
+    """Return `calm_health` of many polls at once."""
     holding = MissingRecord.objects.filter(resource_poll_id__in=poll_ids, status=Status.HELD)
     held = set(holding.values_list("resource_poll_id", flat=True).distinct())
     return {poll_id: Health.HELD if poll_id in held else Health.HEALTHY for poll_id in poll_ids}
@@ -78,7 +78,7 @@ def _was_away(digest: bytes, *, gone: bool) -> bool:
 
 
 def _known_slices(poll_id: int, after: int, upto: int | None) -> Iterator[Sequence[tuple[int, bool, bytes]]]:
-    """Give id, whether it is gone, and the digest, of at most 5,000 known rows at a time."""
+    """Return id, whether it is gone, and the digest, of at most 5,000 known rows at a time."""
     rows = RecordSnapshot.objects.filter(resource_poll_id=poll_id).order_by("record_id")
     if upto is not None:
         rows = rows.filter(record_id__lte=upto)

@@ -76,7 +76,7 @@ class Round:
 
 
 def next_round(poll_id: int) -> Round:
-    """Give the next round: rows found again, then rows to be asked for by id, then those that a person released."""
+    """Return the next round: rows found again, then rows to be asked for by id, then those that a person released."""
     if back := _ids(poll_id, Status.BACK, ROUND):
         return Round(back=back)
     if missed := _ids(poll_id, Status.MISSED, ROUND):
@@ -98,12 +98,12 @@ class SweepJob(Job):
         self._settle: Settle = self._commit_page
 
     def open_run(self) -> PollRun:
-        """Give the sweep to carry on, or a new one, not yet stored."""
+        """Return the sweep to carry on, or a new one, not yet stored."""
         found = PollRun.objects.filter(resource_poll=self.poll, status=PollRun.Status.OPEN, kind=PollRun.Kind.SWEEP)
         return found.first() or PollRun(resource_poll=self.poll, kind=PollRun.Kind.SWEEP, started_at=self.started_at)
 
     def request(self) -> Callable[[], Any]:
-        """Give the next request: a page of ids, rows found again, a row that was missed, or the witness."""
+        """Return the next request: a page of ids, rows found again, a row that was missed, or the witness."""
         client, path, reached = self.client, self.plan.hub.path, self.run.reached_id
         if self.run.listed_at is None:
             self._settle = self._commit_page

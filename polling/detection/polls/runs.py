@@ -41,7 +41,7 @@ class PollJob(Job):
     """A claimed poll and its open run. `commit` and `fail` raise LeaseLostError when the poll was taken over."""
 
     def open_run(self) -> PollRun:
-        """Give the run to carry on: an open backfill first, then an open poll, else a new one, not yet stored.
+        """Return the run to carry on: an open backfill first, then an open poll, else a new one, not yet stored.
 
         A backfill that failed last lets the poll pass: a window that is too much for the site holds up no news.
         """
@@ -60,7 +60,7 @@ class PollJob(Job):
         )
 
     def request(self) -> PageRequest:
-        """Give the next request of the run."""
+        """Return the next request of the run."""
         client, plan, run = self.client, self.plan, self.run
         opening, after_id, needed = run.opening or self.since, run.reached_id, plan.needed_fields
 
