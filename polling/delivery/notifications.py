@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from instances.models import Instance
-from polling.models import Event, Notification
+from polling.models import Event, NewEvent, Notification
+
+AnyEvent = TypeVar("AnyEvent", Event, NewEvent)
 
 ELEMENT_KEY = "connectwisecrmrest"
 HUB_KEY = "crm"
@@ -24,55 +25,29 @@ _FRAME_BYTES = 1024  # what surrounds the events
 _EVENT_BYTES = 400  # an event's two objects, without its record and changes
 
 
-@dataclass(frozen=True)
-class Change:
-    """One change found, before it has an id."""
-
-    record_id: int
-    object_id: str
-    kind: str
-    occurred_at: datetime
-    record: bytes
-    changes: bytes | None = None
-
-    @property
-    def size(self) -> int:
-        """About what it adds to a body, in bytes."""
-        return len(self.record) + 2 * (_EVENT_BYTES + len(self.changes or b""))
-
-
-@dataclass(frozen=True, slots=True)
-class NewEvent:
-    """An event about to be stored: what its notification tells of it. Building a model would cost ten times as much."""
-
-    id: int
-    object_type: str
-    object_id: str
-    record_id: int
-    kind: str
-    occurred_at: datetime
-    polled_at: datetime
-    record: str
-    changes: str | None
-
-
 def utc_text(instant: datetime) -> str:
     """Return an aware time as the wire has it: UTC, whole seconds, `Z`."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
-def batches(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    """Cut changes into lots for one notification each: ten, and 256 kB unless one record alone is larger."""
-    batch: list[Change] = []
+def batches(events: Iterable[AnyEvent]) -> Iterator[list[AnyEvent]]:
+    """Cut events into batches for one notification each: ten, and 256 kB unless one record alone is larger."""
+    batch: list[AnyEvent] = []
     size = _FRAME_BYTES
-    for change in changes:
-        if batch and (len(batch) == MOST_EVENTS or size + change.size > MOST_BYTES):
+    for event in events:
+        more = _bytes_of(event.record) + 2 * (_EVENT_BYTES + _bytes_of(event.changes or ""))
+        if batch and (len(batch) == MOST_EVENTS or size + more > MOST_BYTES):
             yield batch
             batch, size = [], _FRAME_BYTES
-        batch.append(change)
-        size += change.size
+        batch.append(event)
+        size += more
     if batch:
         yield batch
+
+
+def _bytes_of(text: str) -> int:
+    # Whether a text is ASCII is known without looking at it.
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def new_webhook_id() -> str:

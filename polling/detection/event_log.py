@@ -7,6 +7,7 @@ up.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
@@ -14,57 +15,56 @@ from django.db.models import F, OuterRef, Subquery
 
 from cwconnect.core.bulk_sql import db_timestamp, insert, insert_new
 from instances.models import ResourcePoll
-from polling.delivery.notifications import Change, NewEvent, batches, notification_of
+from polling.delivery.notifications import batches, notification_of
 from polling.delivery.pausing import is_resting
-from polling.models import Event, LogPosition, Notification, PollRun, RecordSnapshot
+from polling.models import Event, LogPosition, NewEvent, Notification, PollRun, RecordSnapshot
 from polling.workers.queue import wake_on_commit
 from polling.workers.wakeups import Kind
 
 IDS_SKIPPED = 1_000_000_000  # ids that a database put back leaves out: none that was given since the backup comes again
 EVENT = (
-    *("id", "notification_id", "object_id", "record_id", "kind"),
+    *("id", "notification_id", "object_type", "object_id", "record_id", "kind"),
     *("occurred_at", "polled_at", "record", "changes"),
 )
 
 
-def record_changes(
-    *, poll: ResourcePoll, run: PollRun, changes: Sequence[Change], now: datetime, seen: datetime
-) -> int:
-    """Write the events of `changes` and the notifications that carry them; give their number.
+def record_events(*, poll: ResourcePoll, run: PollRun, events: Sequence[NewEvent], now: datetime) -> int:
+    """Write `events` and the notifications that carry them; return their number.
 
-    `seen` is when the poll saw them. To be called inside a transaction, after everything that can fail, and after their
-    records were remembered: the log's position stays locked from here to the commit.
+    To be called inside a transaction, after everything that can fail, and after their records were remembered: the
+    log's position stays locked from here to the commit.
     """
-    if not changes:
+    if not events:
         return 0
-    ordered_batches = list(_ordered_batches(poll, changes))
-    next_id = _take_ids(len(changes))
+    ordered_batches = list(_ordered_batches(poll, events))
+    ids = itertools.count(_take_ids(len(events)))
     resting = is_resting(poll.instance)
     notifications: list[Notification] = []
-    events: list[tuple[NewEvent, int]] = []
+    rows: list[tuple[NewEvent, int]] = []
     for follows, batch in ordered_batches:
-        carried = [_event(next_id + offset, poll.name, change, seen) for offset, change in enumerate(batch)]
-        next_id += len(batch)
-        notification = notification_of(poll.instance, poll.name, carried, now)
+        for event in batch:
+            event.id = next(ids)
+        notification = notification_of(poll.instance, poll.name, batch, now)
         notification.follows_id = follows
         if resting or follows is not None:
             notification.next_attempt_at = None
         notifications.append(notification)
-        events += [(event, notification.pk) for event in carried]
+        rows += [(event, notification.pk) for event in batch]
     insert_new(notifications)
     if any(notification.next_attempt_at for notification in notifications):
         wake_on_commit(Kind.DELIVER)
-    _insert_events(poll, run, events)
-    return len(events)
+    _insert_events(poll, run, rows)
+    return len(rows)
 
 
 def _insert_events(poll: ResourcePoll, run: PollRun, events: Sequence[tuple[NewEvent, int]]) -> None:
-    shared = {"instance_id": poll.instance_id, "resource_poll_id": poll.pk, "run_id": run.pk, "object_type": poll.name}
+    shared = {"instance_id": poll.instance_id, "resource_poll_id": poll.pk, "run_id": run.pk}
     rows = [
         (
             *shared.values(),
             event.id,
             notification_id,
+            event.object_type,
             event.object_id,
             event.record_id,
             event.kind,
@@ -78,11 +78,11 @@ def _insert_events(poll: ResourcePoll, run: PollRun, events: Sequence[tuple[NewE
     insert(Event, (*shared, *EVENT), rows)
 
 
-def _ordered_batches(poll: ResourcePoll, changes: Sequence[Change]) -> Iterable[tuple[int | None, list[Change]]]:
-    waits = _waited_for(poll, {change.record_id for change in changes})
-    groups: dict[int | None, list[Change]] = {}
-    for change in changes:
-        groups.setdefault(waits.get(change.record_id), []).append(change)
+def _ordered_batches(poll: ResourcePoll, events: Sequence[NewEvent]) -> Iterable[tuple[int | None, list[NewEvent]]]:
+    waits = _waited_for(poll, {event.record_id for event in events})
+    groups: dict[int | None, list[NewEvent]] = {}
+    for event in events:
+        groups.setdefault(waits.get(event.record_id), []).append(event)
     for follows, group in groups.items():
         for batch in batches(group):
             yield follows, batch
@@ -126,17 +126,3 @@ def _take_ids(count: int) -> int:
         LogPosition.objects.bulk_create([LogPosition(pk=1)], ignore_conflicts=True)
         LogPosition.objects.filter(pk=1).update(last=F("last") + count)
     return LogPosition.objects.values_list("last", flat=True).get(pk=1) - count + 1
-
-
-def _event(event_id: int, object_type: str, change: Change, seen: datetime) -> NewEvent:
-    return NewEvent(
-        id=event_id,
-        object_type=object_type,
-        object_id=change.object_id,
-        record_id=change.record_id,
-        kind=change.kind,
-        occurred_at=change.occurred_at,
-        polled_at=seen,
-        record=change.record.decode(),
-        changes=None if change.changes is None else change.changes.decode(),
-    )

@@ -14,9 +14,8 @@ import orjson
 from instances.missing_fields import FieldsFound, still_missing
 from instances.models import ResourcePoll
 from instances.plans import Plan
-from polling.delivery.notifications import Change
 from polling.detection.changes import Snapshot, Verdict, Watch, field_changes, judge
-from polling.detection.event_log import record_changes
+from polling.detection.event_log import record_events
 from polling.detection.reading import Reading, RecordRead
 from polling.detection.snapshots import (
     NewSnapshot,
@@ -24,7 +23,7 @@ from polling.detection.snapshots import (
     read_snapshots,
     remember,
 )
-from polling.models import MissingRecord, PollRun
+from polling.models import MissingRecord, NewEvent, PollRun
 
 
 def watch_of(poll: ResourcePoll, plan: Plan, since: datetime, *, vouched: bool) -> Watch:
@@ -64,7 +63,7 @@ class Recorder:
         ids = [read.seen.record_id for read in reading.records]
         before = read_snapshots(self.poll.pk, ids) if known is None else known
         judged = [(read, judge(read.seen, before.get(read.seen.record_id), self.watch)) for read in reading.records]
-        changes = self._changes(judged, seen)
+        events = self._events(judged, seen)
         better = known or {}
         remembered = [
             self._remembered(read, verdict)
@@ -74,33 +73,35 @@ class Recorder:
         remember(self.poll.pk, remembered)
         if self.plan.detect_deletes and ids:
             MissingRecord.objects.filter(resource_poll=self.poll, record_id__in=ids).delete()
-        return record_changes(poll=self.poll, run=run, changes=changes, now=now, seen=seen)
+        return record_events(poll=self.poll, run=run, events=events, now=now)
 
-    def _changes(self, judged: list[tuple[RecordRead, Verdict]], seen: datetime) -> list[Change]:
+    def _events(self, judged: list[tuple[RecordRead, Verdict]], seen: datetime) -> list[NewEvent]:
         told = [(read, verdict) for read, verdict in judged if verdict.kind is not None]
         earlier: Mapping[int, str] = {}
         if self.plan.track_changes:
             earlier = read_snapshot_bodies(self.poll.pk, [read.seen.record_id for read, verdict in told])
         return [
-            Change(
-                record_id=read.seen.record_id,
+            NewEvent(
+                object_type=self.poll.name,
                 object_id=read.object_id,
+                record_id=read.seen.record_id,
                 kind=verdict.kind or "",
                 occurred_at=read.seen.updated or seen,
-                record=read.text,
+                polled_at=seen,
+                record=read.text.decode(),
                 changes=self._field_changes(read, verdict, earlier.get(read.seen.record_id)),
             )
             for read, verdict in told
         ]
 
-    def _field_changes(self, read: RecordRead, verdict: Verdict, earlier: str | None) -> bytes | None:
+    def _field_changes(self, read: RecordRead, verdict: Verdict, earlier: str | None) -> str | None:
         if not self.plan.track_changes or verdict.kind != "UPDATED":
             return None
         if verdict.same_content:
-            return b"[]"
+            return "[]"
         if earlier is None:
-            return b"null"
-        return orjson.dumps(field_changes(orjson.loads(earlier), read.record))
+            return "null"
+        return orjson.dumps(field_changes(orjson.loads(earlier), read.record)).decode()
 
     def _remembered(self, read: RecordRead, verdict: Verdict) -> NewSnapshot:
         body = read.text.decode() if self.plan.track_changes or self.plan.detect_deletes else None

@@ -2,7 +2,7 @@
 
 from polling.models.counters import StoredCounter
 from polling.models.deliveries import Alert, DeliveryAttempt, DeliveryState, Notification, Receiver, Replay
-from polling.models.events import Event, LogPosition
+from polling.models.events import Event, LogPosition, NewEvent
 from polling.models.heartbeats import Heartbeat
 from polling.models.idempotency import IdempotentAnswer
 from polling.models.leased import Leased
@@ -20,6 +20,7 @@ __all__ = [
     "Leased",
     "LogPosition",
     "MissingRecord",
+    "NewEvent",
     "Notification",
     "PollRun",
     "PollState",

@@ -19,7 +19,7 @@ from django.utils import timezone
 from cwconnect.connectwise.client import Page, Record
 from instances.models import Instance, ResourcePoll
 from instances.plans import Plan
-from polling.delivery.notifications import Change, batches, notification_of
+from polling.delivery.notifications import batches, notification_of
 from polling.delivery.pausing import rearm, release_delivery
 from polling.delivery.replay.replays import Selection
 from polling.detection.changes import CONTENT_UNKNOWN, Snapshot, digest
@@ -150,15 +150,8 @@ def _wrap_lost(poll: ResourcePoll, now: datetime) -> None:
     """Return events whose notification is lost another one."""
     lost = iter(undelivered_events(poll).filter(notification=None))
     while events := list(islice(lost, WRAPPED_AT_ONCE)):
-        rest = iter(events)
-        for batch in batches([_change(event) for event in events]):
-            carried = [next(rest) for _ in batch]
-            notification = notification_of(poll.instance, poll.name, carried, now)
+        for batch in batches(events):
+            notification = notification_of(poll.instance, poll.name, batch, now)
             notification.next_attempt_at = None  # rearm() sets it, unless the instance rests
             notification.save(force_insert=True)
-            Event.objects.filter(pk__in=[event.pk for event in carried]).update(notification=notification)
-
-
-def _change(event: Event) -> Change:
-    changes = None if event.changes is None else event.changes.encode()
-    return Change(event.record_id, event.object_id, event.kind, event.occurred_at, event.record.encode(), changes)
+            Event.objects.filter(pk__in=[event.pk for event in batch]).update(notification=notification)

@@ -9,10 +9,9 @@ import pytest
 
 from instances.models import Instance, ResourcePoll
 from instances.secrets import Secret, hash_token, new_token
-from polling.delivery.notifications import Change
-from polling.detection.event_log import record_changes
+from polling.detection.event_log import record_events
 from polling.detection.snapshots import NewSnapshot, remember
-from polling.models import Event, PollRun, PollState
+from polling.models import Event, NewEvent, PollRun, PollState
 from tests.conftest import Tenant
 from tests.instances.conftest import api, other_api, sandbox
 from tests.polling.receivers import Receiver, start_receiver
@@ -51,12 +50,14 @@ class Watched:
     def changed(self, *record_ids: int, kind: str = "UPDATED", at: datetime = NOON, **options: Any) -> list[Event]:
         """Record one event for each id, as if a poll at that time had seen it."""
         run = PollRun.objects.create(resource_poll=self.poll, started_at=at, status=PollRun.Status.COMPLETE)
-        changes = [
-            Change(record, str(record), kind, at - timedelta(minutes=1), b'{"id":%d}' % record, **options)
+        events = [
+            NewEvent(
+                "contacts", str(record), record, kind, at - timedelta(minutes=1), at, f'{{"id":{record}}}', **options
+            )
             for record in record_ids
         ]
         remember(self.poll.pk, [NewSnapshot(record, None, bytes(16), None) for record in record_ids])
-        record_changes(poll=self.poll, run=run, changes=changes, now=at, seen=at)
+        record_events(poll=self.poll, run=run, events=events, now=at)
         return list(Event.objects.filter(run=run).order_by("pk"))
 
 

@@ -51,7 +51,7 @@ def test_a_row_is_as_the_contract_shows_it(api: Api, watched: Watched) -> None:
 
 
 def test_what_was_notified_stands_in_the_row_with_its_changes(api: Api, watched: Watched) -> None:
-    watched.changed(17, changes=b'[{"field":"title","from":"a","to":"b"}]')
+    watched.changed(17, changes='[{"field":"title","from":"a","to":"b"}]')
     (row,) = history(api, watched).json()
     body = json.loads(Notification.objects.get().body)
     assert row["notifiedData"] == body["message"]["events"]

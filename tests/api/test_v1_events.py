@@ -21,7 +21,7 @@ def events(api: Api, query: str = "", auth: str | None = None) -> Any:
 
 
 def test_events_come_in_ascending_order_with_their_records(api: Api, watched: Watched) -> None:
-    first, second = watched.changed(17, 18, changes=b'[{"field":"title"}]')
+    first, second = watched.changed(17, 18, changes='[{"field":"title"}]')
     page = events(api)
     assert page["items"][0] == {
         "id": first.pk,

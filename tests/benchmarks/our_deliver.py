@@ -61,13 +61,13 @@ def tell_changes(instances: list[Instance], first_id: int, count: int) -> None:
     """Put notifications of one event each into the log, spread over the instances, due now."""
     from django.utils import timezone
 
-    from polling.delivery.notifications import NewEvent, notification_of
-    from polling.models import Notification
+    from polling.delivery.notifications import notification_of
+    from polling.models import NewEvent, Notification
 
     now = timezone.now()
     made = []
     for number in range(first_id, first_id + count):
-        event = NewEvent(number, "contacts", str(number), number, "UPDATED", now, now, RECORD.decode(), None)
+        event = NewEvent("contacts", str(number), number, "UPDATED", now, now, RECORD.decode(), id=number)
         made.append(notification_of(instances[number % len(instances)], "contacts", [event], now))
     Notification.objects.bulk_create(made)
 

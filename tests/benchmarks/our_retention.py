@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PAGE = 100
 EACH_SECONDS = 0.1  # a page: 1,000 events/s
-RECORD = b'{"id":1,"notes":"' + b"x" * 900 + b'"}'
+RECORD = '{"id":1,"notes":"' + "x" * 900 + '"}'
 
 
 def prune() -> Figure:
@@ -84,18 +84,17 @@ def _write_page(poll: ResourcePoll, number: int) -> None:
     from django.db import transaction
     from django.utils import timezone
 
-    from polling.delivery.notifications import Change
-    from polling.detection.event_log import record_changes
+    from polling.detection.event_log import record_events
     from polling.detection.snapshots import NewSnapshot, remember
-    from polling.models import PollRun
+    from polling.models import NewEvent, PollRun
 
     now = timezone.now()
     ids = range(number * PAGE, (number + 1) * PAGE)
-    changes = [Change(record, str(record), "UPDATED", now, RECORD) for record in ids]
+    events = [NewEvent(poll.name, str(record), record, "UPDATED", now, now, RECORD) for record in ids]
     with transaction.atomic():
         run = PollRun.objects.create(resource_poll=poll, status="complete", started_at=now, finished_at=now)
         remember(poll.pk, [NewSnapshot(record, None, bytes(16), None) for record in ids])
-        record_changes(poll=poll, run=run, changes=changes, now=now, seen=now)
+        record_events(poll=poll, run=run, events=events, now=now)
 
 
 def _percentile(values: list[float], which: int) -> float:

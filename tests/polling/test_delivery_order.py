@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from instances.models import Instance, ResourcePoll
 from polling.delivery.delivery_loop import deliver_due
-from polling.delivery.notifications import Change
 from polling.delivery.pausing import release_delivery
-from polling.detection.event_log import record_changes
+from polling.detection.event_log import record_events
 from polling.detection.snapshots import NewSnapshot, remember
-from polling.models import DeliveryState, Event, Notification, PollRun, Receiver
+from polling.models import DeliveryState, Event, NewEvent, Notification, PollRun, Receiver
 from tests.conftest import Tenant
 from tests.polling import receivers
 from tests.polling.notifying import make_instance
@@ -53,11 +52,11 @@ class Story:
         """Write the events of records that are remembered."""
         now = timezone.now()
         run = PollRun.objects.create(resource_poll=self.poll, started_at=now, status=PollRun.Status.COMPLETE)
-        changes = [
-            Change(record, str(record), "UPDATED", now, b'{"id":%d,"version":%d}' % (record, version))
+        events = [
+            NewEvent("contacts", str(record), record, "UPDATED", now, now, f'{{"id":{record},"version":{version}}}')
             for record in records
         ]
-        record_changes(poll=self.poll, run=run, changes=changes, now=now, seen=now)
+        record_events(poll=self.poll, run=run, events=events, now=now)
 
     def deliver(self, instance: Instance) -> None:
         """Let time pass: everything that waits for a time is due, a pause is released by chance."""

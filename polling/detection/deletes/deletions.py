@@ -28,7 +28,6 @@ from instances import audit
 from instances.audit import Action
 from instances.models import ResourcePoll
 from instances.plans import Plan
-from polling.delivery.notifications import Change
 from polling.detection.changes import UNREAD
 from polling.detection.deletes.missing_records import (
     Status,
@@ -36,11 +35,11 @@ from polling.detection.deletes.missing_records import (
     counts,
     missing_records,
 )
-from polling.detection.event_log import record_changes
+from polling.detection.event_log import record_events
 from polling.detection.jobs import abandon
 from polling.detection.reading import object_id_of
 from polling.detection.snapshots import read_snapshot_bodies
-from polling.models import Event, Health, PollRun, PollState, RecordSnapshot, SnapshotBody
+from polling.models import Event, Health, NewEvent, PollRun, PollState, RecordSnapshot, SnapshotBody
 from polling.workers.due import PAUSED
 
 FEW = 20
@@ -81,18 +80,18 @@ def record_deletes(
     if not gone:
         return 0
     occurred_at = run.listed_at or seen
-    changes = [
-        Change(record_id=number, object_id=object_id, kind="DELETED", occurred_at=occurred_at, record=text)
+    deletes = [
+        NewEvent(poll.name, object_id, number, Event.Kind.DELETED, occurred_at, polled_at=seen, record=text)
         for number, object_id, text in _last_known(poll, plan, gone)
     ]
     stamp = int(occurred_at.timestamp())  # of the event, so that a later look can tell if it should still be there
     RecordSnapshot.objects.filter(resource_poll=poll, record_id__in=gone).update(gone=True, stamp=stamp, digest=UNREAD)
     SnapshotBody.objects.filter(resource_poll=poll, record_id__in=gone).delete()
     missing_records(poll.pk).filter(record_id__in=gone).delete()
-    return record_changes(poll=poll, run=run, changes=changes, now=now, seen=seen)
+    return record_events(poll=poll, run=run, events=deletes, now=now)
 
 
-def _last_known(poll: ResourcePoll, plan: Plan, ids: Sequence[int]) -> list[tuple[int, str, bytes]]:
+def _last_known(poll: ResourcePoll, plan: Plan, ids: Sequence[int]) -> list[tuple[int, str, str]]:
     """Return each row's objectId and last text: as read last, or `{"id":17}` if its text was never kept."""
     bodies = read_snapshot_bodies(poll.pk, ids)
     told = Event.objects.filter(resource_poll=poll, record_id__in=ids).order_by("pk")
@@ -101,7 +100,7 @@ def _last_known(poll: ResourcePoll, plan: Plan, ids: Sequence[int]) -> list[tupl
     for number in ids:
         text = bodies.get(number, f'{{"id":{number}}}')
         value = field_value(orjson.loads(text), plan.id_field)
-        found.append((number, names.get(number) or object_id_of(value) or str(number), text.encode()))
+        found.append((number, names.get(number) or object_id_of(value) or str(number), text))
     return found
 
 
