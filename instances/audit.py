@@ -10,7 +10,6 @@ import getpass
 import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,10 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from cwconnect.core.request_ids import current_request_id
-from instances.configuration.config_keys import InstanceConfig
+from instances.configuration.config_keys import KEYS, POLLS, InstanceConfig
 from instances.models import AuditEntry, Organization
 
 _request: ContextVar[HttpRequest | None] = ContextVar("audit_request", default=None)
-# Values that may be shown; of every other field only the fact that it changed.
-_PLAIN = ("base_url", "company", "filter_nulls", "events_enabled", "vendor_type", "refresh_interval")
 
 
 class Action(StrEnum):
@@ -103,10 +100,10 @@ def _process() -> str:
 def changes(before: InstanceConfig, after: InstanceConfig) -> dict[str, Any]:
     """Return which fields of a configuration differ: `[old, new]` where the values may be shown, else `"changed"`."""
     found: dict[str, Any] = {}
-    for name in (column.name for column in fields(InstanceConfig)):
-        old, new = getattr(before, name), getattr(after, name)
-        if old != new and name != "polls":
-            found[name] = [old, new] if name in _PLAIN else "changed"
+    for key in KEYS:
+        old, new = getattr(before, key.field), getattr(after, key.field)
+        if old != new and key.name != POLLS:
+            found[key.field] = [old, new] if key.audited else "changed"
     for poll in sorted({*before.polls, *after.polls}):
         if before.polls.get(poll) != after.polls.get(poll):
             found[f"polls.{poll}"] = _kind_of_change(poll, before, after)

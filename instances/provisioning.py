@@ -19,16 +19,13 @@ from django.utils import timezone
 from cwconnect.core.errors import ConflictError
 from instances import audit
 from instances.audit import Action
-from instances.configuration.config_keys import InstanceConfig
+from instances.configuration.config_keys import STORED_KEYS, InstanceConfig, Key
 from instances.configuration.wire import config_of
 from instances.credentials.signature_keys import OVERLAP, replace_key
 from instances.models import ApiUser, Instance, Organization, ResourcePoll
 from instances.secrets import Secret, hash_token, new_token
 from instances.signals import instance_deleted, watching_changed
 from instances.watch_starts import WatchStart, begins, look_again, read_watch_starts
-
-_COLUMNS = ("base_url", "company", "client_id", "filter_nulls", "events_enabled", "callback_url", "basic_username")
-_SECRET_COLUMNS = ("public_key", "private_key", "signature_key", "basic_password")
 
 
 def create_instance(
@@ -165,20 +162,20 @@ def named(before: Instance, after: Instance) -> dict[str, Any]:
 
 def _fill(instance: Instance, config: InstanceConfig, stored: InstanceConfig | None) -> None:
     """Put the plain values into the row; a secret that is the same keeps its ciphertext."""
-    for column in _COLUMNS:
-        setattr(instance, column, getattr(config, column))
-    instance.refresh_interval = config.refresh_interval
-    for column in _SECRET_COLUMNS:
-        text = getattr(config, column)
-        if stored is not None and getattr(stored, column) == text:
-            continue
-        if column == "signature_key":
-            replace_key(instance, text, timezone.now() + OVERLAP)
-        else:
-            setattr(instance, column, Secret.of(text) if text else None)
-    if stored is None or stored.callback_headers != config.callback_headers:
-        headers = json.dumps(dict(config.callback_headers))
-        instance.callback_headers = Secret.of(headers) if config.callback_headers else None
+    for key in STORED_KEYS:
+        value = getattr(config, key.field)
+        if not key.secret:
+            setattr(instance, key.field, value)
+        elif stored is None or getattr(stored, key.field) != value:
+            _fill_secret(instance, key, value)
+
+
+def _fill_secret(instance: Instance, key: Key, value: Any) -> None:
+    text = json.dumps(dict(value)) if value and key.kind == "json" else value
+    if key.field == "signature_key":
+        replace_key(instance, text, timezone.now() + OVERLAP)
+    else:
+        setattr(instance, key.field, Secret.of(text) if text else None)
 
 
 def _write_poll(

@@ -1,4 +1,7 @@
-"""The table of the dotted wire keys: what each fills, how it is read, what people are told.
+"""The table of the dotted wire keys: what each fills, how it is read and stored, what people read of it.
+
+Answers, columns, forms, the audit log, the admin and the rule for secrets all go by this table; a key is added here,
+with a column of its name on `Instance` and a field in a form.
 
 Source: docs/wire-contract.md#4-configuration-keys-of-events.
 """
@@ -14,6 +17,7 @@ from instances.configuration.polls import PollConfigurationError, read_poll
 from instances.configuration.values import ConfigurationError
 
 POLLS = "event.poller.configuration"
+CALLBACK_URL = "event.notification.callback.url"
 MOST_RESOURCES = 100
 
 
@@ -50,7 +54,12 @@ class InstanceConfig:
 
 @dataclass(frozen=True)
 class Key:
-    """One wire key: the field of `InstanceConfig` it fills, its catalogue type, its reader, its words for people."""
+    """One wire key.
+
+    `field` is what it fills: of `InstanceConfig`, of the row unless it is not `stored`, and of a form. `kind` is its
+    type in the catalogue of keys. `audited`: the audit log shows its values, and else only that it changed. `sent_to`:
+    the key of the URL that a secret is sent to, and stays with (destinations.py).
+    """
 
     name: str
     field: str
@@ -61,6 +70,9 @@ class Key:
     required: bool = False
     secret: bool = False
     spellings: tuple[str, ...] = ()
+    stored: bool = True
+    audited: bool = False
+    sent_to: str = ""
 
     @property
     def default(self) -> Any:
@@ -92,40 +104,43 @@ def _read_polls(given: Any) -> dict[str, dict[str, Any]]:
 _CONNECTION = (
     Key("baseUrl", "base_url", "string", values.base_url, "ConnectWise URL",
         "The URL of your ConnectWise site: https://api-na.myconnectwise.net/v4_6_release/apis/3.0, for example.",
-        required=True, spellings=("baseURL",)),
+        required=True, spellings=("baseURL",), audited=True),
     Key("company", "company", "string", values.header_text(200), "Company",
-        "The company name that you use to log in.", required=True),
+        "The company name that you use to log in.", required=True, audited=True),
     Key("public.key", "public_key", "password", values.header_text(1000), "Public Key",
-        "The public key of a ConnectWise API member.", required=True, secret=True),
+        "The public key of a ConnectWise API member.", required=True, secret=True, sent_to="baseUrl"),
     Key("private.key", "private_key", "password", values.header_text(1000), "Private Key",
-        "The private key of a ConnectWise API member.", required=True, secret=True),
+        "The private key of a ConnectWise API member.", required=True, secret=True, sent_to="baseUrl"),
     Key("connectwise.clientID", "client_id", "string", values.header_text(200), "Client ID",
         "The clientId of your integration; the service's own is sent where it is left out."),
     Key("filter.response.nulls", "filter_nulls", "boolean", values.boolean, "Filter null values from the response",
-        "Leaves keys whose value is null out of responses and out of events' records."),
+        "Leaves keys whose value is null out of responses and out of events' records.", audited=True),
 )
 _EVENTS = (
     Key("event.notification.enabled", "events_enabled", "boolean", values.boolean, "Events Enabled",
-        "Whether resources are polled and changes are sent."),
-    Key("event.notification.callback.url", "callback_url", "string", values.url, "Event Notification Callback URL",
+        "Whether resources are polled and changes are sent.", audited=True),
+    Key(CALLBACK_URL, "callback_url", "string", values.url, "Event Notification Callback URL",
         "Where notifications are sent; required when events are enabled."),
     Key("event.notification.signature.key", "signature_key", "password", values.text(1000), "Signature key",
         "Signs every notification.", secret=True),
     Key("event.notification.callback.headers", "callback_headers", "json", values.headers, "Callback headers",
-        "Further request headers of notifications: an object, or lines of the form Name: value.", secret=True),
+        "Further request headers of notifications: an object, or lines of the form Name: value.", secret=True,
+        sent_to=CALLBACK_URL),
     Key("event.notification.basic.username", "basic_username", "string", values.basic_username, "Basic user",
         "The user for Basic authentication at the receiver."),
     Key("event.notification.basic.password", "basic_password", "password", values.text(1000), "Basic password",
-        "The password for Basic authentication at the receiver.", secret=True),
+        "The password for Basic authentication at the receiver.", secret=True, sent_to=CALLBACK_URL),
     Key("event.vendor.type", "vendor_type", "string", values.vendor_type, "Vendor event type",
-        "How changes are found: by polling."),
+        "How changes are found: by polling.", stored=False, audited=True),
     Key("event.poller.refresh_interval", "refresh_interval", "number", values.minutes,
-        "Event poller refresh interval (mins)", "How often ConnectWise is asked for changes, in minutes."),
+        "Event poller refresh interval (mins)", "How often ConnectWise is asked for changes, in minutes.",
+        audited=True),
     Key(POLLS, "polls", "json", _read_polls, "Configure Polling",
-        "The resources to poll, each with its url, idField and datesConfiguration."),
+        "The resources to poll, each with its url, idField and datesConfiguration.", stored=False),
 )
 # fmt: on
 KEYS: tuple[Key, ...] = (*_CONNECTION, *_EVENTS)
+STORED_KEYS = tuple(key for key in KEYS if key.stored)
 _BY_NAME = {spelling: key for key in KEYS for spelling in (key.name, *key.spellings)}
 
 

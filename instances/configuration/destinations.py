@@ -7,34 +7,13 @@ headers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 
 from cwconnect.outbound.origin import origin_of
-from instances.configuration.config_keys import InstanceConfig
-
-
-@dataclass(frozen=True)
-class _Bound:
-    """Secrets that are sent to the URL of one field, by the fields they fill."""
-
-    url: str
-    secrets: Mapping[str, str]
-    place: str
-
+from instances.configuration.config_keys import KEYS, InstanceConfig
 
 # The signature key is not sent, so it stays whatever the callback URL.
-_BOUND = (
-    _Bound("base_url", {"public_key": "public.key", "private_key": "private.key"}, "baseUrl"),
-    _Bound(
-        "callback_url",
-        {
-            "basic_password": "event.notification.basic.password",
-            "callback_headers": "event.notification.callback.headers",
-        },
-        "event.notification.callback.url",
-    ),
-)
+_URLS = [url for url in KEYS if any(key.sent_to == url.name for key in KEYS)]
 
 
 def secrets_to_give_anew(
@@ -47,9 +26,14 @@ def secrets_to_give_anew(
     if stored is None:
         return {}
     return {
-        key: f"must be given anew, since {bound.place} names another scheme, host or port than it was given for"
-        for bound in _BOUND
-        if (there := getattr(config, bound.url)) and origin_of(there) != origin_of(getattr(stored, bound.url))
-        for field, key in bound.secrets.items()
-        if field not in given and getattr(config, field) and getattr(stored, field)
+        key.name: f"must be given anew, since {url.name} names another scheme, host or port than it was given for"
+        for url in _URLS
+        if _is_elsewhere(getattr(config, url.field), getattr(stored, url.field))
+        for key in KEYS
+        if key.sent_to == url.name
+        if key.field not in given and getattr(config, key.field) and getattr(stored, key.field)
     }
+
+
+def _is_elsewhere(url: str, stored: str) -> bool:
+    return bool(url) and origin_of(url) != origin_of(stored)

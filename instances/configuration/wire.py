@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from cwconnect.connectwise.catalogue import DEFAULT_RESOURCES, default_configuration, find_resource
@@ -18,6 +18,7 @@ from instances.configuration import values
 from instances.configuration.config_keys import (
     KEYS,
     POLLS,
+    STORED_KEYS,
     InstanceConfig,
     Key,
 )
@@ -121,12 +122,10 @@ def config_of(instance: Instance) -> InstanceConfig:
     One that no encryption key opens counts as not given: it is asked for again by name, instead of an error for ever.
     """
     plain: dict[str, Any] = {}
-    for column in fields(InstanceConfig):
-        if column.name in ("polls", "vendor_type"):
-            continue
-        value = getattr(instance, column.name)
-        plain[column.name] = _opened(value) if isinstance(value, Secret) else "" if value is None else value
-    plain["callback_headers"] = json.loads(plain["callback_headers"] or "{}")
+    for key in STORED_KEYS:
+        value = getattr(instance, key.field)
+        text = _opened(value) if isinstance(value, Secret) else "" if value is None else value
+        plain[key.field] = json.loads(text or "{}") if key.kind == "json" else text
     return InstanceConfig(**plain, polls=polls_of(instance))
 
 
@@ -151,17 +150,15 @@ def to_wire(instance: Instance) -> dict[str, str]:
     for key in KEYS:
         if key.name == POLLS:
             value: Any = polls_of(instance)
-        elif key.field == "vendor_type":
-            value = key.default
         else:
-            value = getattr(instance, key.field)
+            value = getattr(instance, key.field) if key.stored else key.default
         if value not in (None, ""):
             wire[key.name] = _wire_value(key, value)
     return wire
 
 
 def _wire_value(key: Key, value: Any) -> str:
-    if key.field == "callback_headers":
+    if key.secret and key.kind == "json":
         names = _opened(value)
         return json.dumps(dict.fromkeys(json.loads(names), MASK)) if names else MASK
     if key.secret:

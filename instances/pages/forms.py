@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
-from instances.configuration.config_keys import InstanceConfig
+from instances.configuration.config_keys import KEYS, InstanceConfig, Key
 from instances.configuration.values import ConfigurationError
 from instances.secrets import MASK
 
@@ -23,41 +23,41 @@ SITES = (
     (f"https://api-staging.connectwisedev.com{_API}", "Staging"),
     (OWN, "Own server or another address"),
 )
+_NEEDED_AT_TIMES = {"base_url", "callback_url"}  # so that they are not called optional
 _OFF = {"autocomplete": "off", "spellcheck": "false"}
 
 
-def _text(label: str, wire: str, *, longest: int = 200, required: bool = True, **options: Any) -> Any:
-    """Make a field that fills the wire key `wire`."""
+def _text(label: str, *, longest: int = 200, required: bool = True, **options: Any) -> Any:
     options.setdefault("widget", forms.TextInput(attrs=_OFF))
-    return _wired(forms.CharField(label=label, max_length=longest, required=required, **options), wire)
+    return forms.CharField(label=label, max_length=longest, required=required, **options)
 
 
-def _secret(label: str, wire: str, *, required: bool = True, **options: Any) -> Any:
+def _secret(label: str, *, required: bool = True, **options: Any) -> Any:
     """Make a field for a secret. What was typed into a form that failed is kept in it; what is stored never shows."""
     widget = forms.PasswordInput(render_value=True, attrs=_OFF | {"autocomplete": "new-password"})
-    return _text(label, wire, longest=1000, required=required, widget=widget, **options)
-
-
-def _wired(field: Any, wire: str) -> Any:
-    field.wire = wire
-    field.hide_optional = wire in ("baseUrl", "event.notification.callback.url")  # needed at times
-    return field
+    return _text(label, longest=1000, required=required, widget=widget, **options)
 
 
 class WireForm(forms.Form):
-    """A form whose fields stand for keys of the wire's configuration."""
+    """A form whose fields stand for those keys of the wire's configuration that fill the field of their name."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in self.fields.keys() & _NEEDED_AT_TIMES:
+            field: Any = self.fields[name]
+            field.hide_optional = True
+
+    def keys(self) -> list[Key]:
+        """Return the wire keys that this form's fields stand for."""
+        return [key for key in KEYS if key.field in self.fields]
 
     def wire(self) -> dict[str, Any]:
         """Return what was typed, by wire key."""
-        return {
-            key: self.cleaned_data.get(name, "")
-            for name, field in self.fields.items()
-            if (key := getattr(field, "wire", None)) is not None
-        }
+        return {key.name: self.cleaned_data.get(key.field, "") for key in self.keys()}
 
     def blame(self, error: ConfigurationError) -> dict[str, str]:
         """Put each problem beside its field; give those that no field stands for."""
-        fields = {getattr(field, "wire", ""): name for name, field in self.fields.items()}
+        fields = {key.name: key.field for key in self.keys()}
         left = {}
         for path, text in error.problems.items():
             if path in fields:
@@ -80,14 +80,12 @@ class ConnectionForm(WireForm):
         label="Site", choices=SITES, widget=forms.Select(attrs={"data-shows": "own-site", "data-shows-when": OWN})
     )
     base_url = _text(
-        "ConnectWise URL", "baseUrl", longest=500, required=False, help_text=f"Like https://connect.example.com{_API}"
+        "ConnectWise URL", longest=500, required=False, help_text=f"Like https://connect.example.com{_API}"
     )
-    company = _text("Company", "company", help_text="The company name that you use to log in to ConnectWise.")
-    public_key = _secret("Public key", "public.key")
-    private_key = _secret("Private key", "private.key", help_text="Of an API member: System › Members › API Keys.")
-    client_id = _text(
-        "Client ID", "connectwise.clientID", required=False, help_text="Left empty, the service's own is sent."
-    )
+    company = _text("Company", help_text="The company name that you use to log in to ConnectWise.")
+    public_key = _secret("Public key")
+    private_key = _secret("Private key", help_text="Of an API member: System › Members › API Keys.")
+    client_id = _text("Client ID", required=False, help_text="Left empty, the service's own is sent.")
 
     def clean(self) -> dict[str, Any]:
         """Take the address from the site, unless it is one's own."""
@@ -103,13 +101,9 @@ class ConnectionForm(WireForm):
 class NotifyForm(WireForm):
     """Where events go, and how often ConnectWise is asked."""
 
-    events_enabled = _wired(
-        forms.BooleanField(label="Events on: poll the resources and send what changed", required=False),
-        "event.notification.enabled",
-    )
+    events_enabled = forms.BooleanField(label="Events on: poll the resources and send what changed", required=False)
     callback_url = _text(
         "Callback URL",
-        "event.notification.callback.url",
         longest=2000,
         required=False,
         widget=forms.URLInput(attrs=_OFF),
@@ -117,25 +111,22 @@ class NotifyForm(WireForm):
     )
     signature_key = _secret(
         "Signature key",
-        "event.notification.signature.key",
         required=False,
         help_text="Signs every notification, so that your program can tell that it is genuine. When you change it, the "
         "former key signs beside the new one for a day.",
     )
-    refresh_interval = _wired(
-        forms.CharField(label="Poll every … minutes", initial="15", widget=forms.NumberInput(attrs={"min": 1})),
-        "event.poller.refresh_interval",
+    refresh_interval = forms.CharField(
+        label="Poll every … minutes", initial="15", widget=forms.NumberInput(attrs={"min": 1})
     )
     callback_headers = _text(
         "Further headers",
-        "event.notification.callback.headers",
         longest=20_000,
         required=False,
         widget=forms.Textarea(attrs=_OFF | {"rows": 2, "placeholder": "Name: value"}),
         help_text="One a line; sent with each notification.",
     )
-    basic_username = _text("Basic user", "event.notification.basic.username", required=False)
-    basic_password = _secret("Basic password", "event.notification.basic.password", required=False)
+    basic_username = _text("Basic user", required=False)
+    basic_password = _secret("Basic password", required=False)
 
 
 class NameForm(WireForm):
@@ -143,10 +134,7 @@ class NameForm(WireForm):
 
     name = forms.CharField(label="Name", max_length=200, help_text="For example the customer's name.")
     tags = forms.CharField(label="Tags", max_length=2000, required=False, help_text="Separated by commas.")
-    filter_nulls = _wired(
-        forms.BooleanField(label="Leave out fields without a value (null)", required=False, initial=True),
-        "filter.response.nulls",
-    )
+    filter_nulls = forms.BooleanField(label="Leave out fields without a value (null)", required=False, initial=True)
 
     def tag_list(self) -> list[str]:
         """Return the tags, each once."""
@@ -159,7 +147,6 @@ class NewInstanceForm(ConnectionForm, NotifyForm, NameForm):
     # To be seen: it is made here, and the program that checks signatures needs it.
     signature_key = _text(
         "Signature key",
-        "event.notification.signature.key",
         longest=1000,
         required=False,
         help_text="Made for you. Signs every notification, so that your program can tell that it is genuine; empty, "
@@ -173,23 +160,20 @@ class EditForm(WireForm):
     def __init__(self, *args: Any, stored: InstanceConfig, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.stored = stored
-        for field in self._secrets():
+        for key in self._secrets():
+            field: Any = self.fields[key.field]
             field.required = False
             field.hide_optional = True
-            if self._has(field):
+            if getattr(stored, key.field):
                 field.widget.attrs["placeholder"] = "stored; leave empty to keep it"
 
     def wire(self) -> dict[str, Any]:
         """Return what was typed, with the mask in the place of secrets that are to stay."""
-        kept = {field.wire: MASK for field in self._secrets() if self._has(field)}
-        return {key: kept.get(key, value) if value == "" else value for key, value in super().wire().items()}
+        kept = {key.name: MASK for key in self._secrets() if getattr(self.stored, key.field)}
+        return {name: kept.get(name, value) if value == "" else value for name, value in super().wire().items()}
 
-    def _secrets(self) -> list[Any]:
-        return [field for field in self.fields.values() if isinstance(field.widget, forms.PasswordInput)]
-
-    def _has(self, field: Any) -> bool:
-        name = next(name for name, each in self.fields.items() if each is field)
-        return bool(getattr(self.stored, name))
+    def _secrets(self) -> list[Key]:
+        return [key for key in self.keys() if key.kind == "password"]
 
 
 class EditConnectionForm(EditForm, ConnectionForm):
@@ -237,9 +221,8 @@ class EditNotifyForm(EditForm, NotifyForm):
 
     def sent_otherwise(self, config: InstanceConfig) -> list[str]:
         """Name the fields by which a notification is sent otherwise, as `config` was read from them, than is stored."""
-        wired = [(name, field) for name, field in self.fields.items() if hasattr(field, "wire")]
-        fields = [(name, field) for name, field in wired if name != "refresh_interval"]
-        return [str(each.label) for name, each in fields if getattr(config, name) != getattr(self.stored, name)]
+        fields = [key.field for key in self.keys() if key.field != "refresh_interval"]
+        return [str(self.fields[each].label) for each in fields if getattr(config, each) != getattr(self.stored, each)]
 
 
 class EditNameForm(NameForm):
