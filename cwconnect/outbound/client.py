@@ -132,7 +132,12 @@ class OutboundClient:
             else:
                 content, truncated, broken = _read(response, limits), False, ""
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise _explain(error, target.host or "", limits, request_state) from error
+            explained = _explain(error, target.host or "", limits, request_state)
+            explained.sent = request_state.sent
+            raise explained from error
+        except OutboundError as error:
+            error.sent = request_state.sent
+            raise
         finally:
             current_request_state.reset(token)
         return Reply(response.status, response.headers, content, time.monotonic() - started, truncated, broken)

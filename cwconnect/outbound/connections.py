@@ -30,9 +30,14 @@ from cwconnect.outbound.headers import basic
 
 @dataclass
 class RequestState:
-    """One request under way: its deadline (monotonic seconds) and how far it came."""
+    """One request under way: its deadline (monotonic seconds) and how far it came.
+
+    `sent`: a byte of the request itself was handed to a connection that stood, on this one or on one before. What the
+    connecting needs, a TLS handshake or a proxy's CONNECT, does not count.
+    """
 
     deadline: float
+    sent: bool = False
     received: int = 0
     connecting: bool = False
     connected_anew: bool = False
@@ -63,6 +68,10 @@ class _DeadlineMixin:
         super().settimeout(left if self._patience is None else min(left, self._patience))  # type: ignore[misc]  # as above
         return request_state
 
+    def _hurry_to_send(self) -> None:
+        request_state = self._hurry()
+        request_state.sent = request_state.sent or not request_state.connecting
+
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         request_state = self._hurry()
         count: int = super().recv_into(*args, **kwargs)  # type: ignore[misc]  # as above
@@ -75,12 +84,12 @@ class _DeadlineMixin:
         return data
 
     def send(self, *args: Any, **kwargs: Any) -> int:
-        self._hurry()
+        self._hurry_to_send()
         count: int = super().send(*args, **kwargs)  # type: ignore[misc]  # as above
         return count
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
-        self._hurry()
+        self._hurry_to_send()
         super().sendall(*args, **kwargs)  # type: ignore[misc]  # as above
 
 

@@ -18,9 +18,13 @@ from typing import ClassVar
 
 
 class OutboundError(Exception):
-    """A request that brought no complete answer. `kind` is a short stable word for tables and statistics."""
+    """A request that brought no complete answer. `kind` is a short stable word for tables and statistics.
+
+    `sent`: whether a byte of the request may have reached the other side, on whichever connection was tried.
+    """
 
     kind: ClassVar[str] = "outbound"
+    sent: bool = False
 
 
 class InvalidUrl(OutboundError):

@@ -48,7 +48,7 @@ class DeliveryRequest:
     """A claimed notification, ready to be sent. `lease_end` is in monotonic seconds: no POST begins after it.
 
     `receiver_id` names the breaker that counts the attempt; a `probe` is sent while that is open. `batch` is the one
-    that a thread sends it in.
+    that a thread sends it in. A `replay` is marked as one: it was asked for, and may have arrived before.
     """
 
     notification: Notification
@@ -62,11 +62,12 @@ class DeliveryRequest:
     host: str = ""
     receiver_id: int | None = None
     probe: bool = False
+    replay: bool = False
 
     def headers(self, timestamp: int) -> dict[str, str]:
         """Return the headers of an attempt at `timestamp` (Unix seconds); InvalidHeader if the user's can't be sent."""
         ours = {"Content-Type": "application/json", "User-Agent": USER_AGENT}
-        if self.notification.replay_id is not None:
+        if self.replay:
             ours[REPLAY_HEADER] = "true"
         ours |= signature_headers(self.delivery_target.keys, self.notification.webhook_id, timestamp, self.body)
         return merge_headers(ours, self.delivery_target.extra_headers)
@@ -82,7 +83,11 @@ class DeliveryRequest:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an attempt. `sent` is False when the turn or the lease ended before the POST could begin."""
+    """What came of an attempt.
+
+    `sent` is False when the turn or the lease ended before the POST could begin; `unsent` is True of a POST that failed
+    before a byte of it could reach the receiver.
+    """
 
     sent: bool = True
     status: int | None = None
@@ -91,6 +96,7 @@ class Outcome:
     error: str = ""
     response: str = ""
     retry_after: str = ""
+    unsent: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -134,7 +140,7 @@ def send(delivery_request: DeliveryRequest, outbound_client: OutboundClient) -> 
     try:
         headers = delivery_request.headers(int(timezone.now().timestamp()))
     except InvalidHeader as error:
-        return Outcome(error_kind="invalid-header", error=str(error))
+        return Outcome(error_kind="invalid-header", error=str(error), unsent=True)
     shown = shown_headers(headers, delivery_request.delivery_target)
     try:
         reply = outbound_client.request(
@@ -147,7 +153,8 @@ def send(delivery_request: DeliveryRequest, outbound_client: OutboundClient) -> 
             truncate=True,
         )
     except OutboundError as error:
-        return Outcome(seconds=time.monotonic() - started, error_kind=error.kind, error=str(error), headers=shown)
+        seconds = time.monotonic() - started
+        return Outcome(seconds=seconds, error_kind=error.kind, error=str(error), unsent=not error.sent, headers=shown)
     return Outcome(
         status=reply.status,
         seconds=reply.seconds,

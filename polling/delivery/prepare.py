@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from cwconnect.core.bulk_sql import db_timestamp, insert
@@ -26,7 +26,8 @@ def prepare(
     sent = [
         (row, delivery_target) for row in rows if (delivery_target := delivery_targets[row.instance_id]) is not None
     ]
-    attempts = _write_attempts(sent, now)
+    replays = _may_have_arrived([row.pk for row, _ in sent if row.replay_id is not None])
+    attempts = _write_attempts(sent, replays, now)
     return [
         DeliveryRequest(
             notification=row,
@@ -40,18 +41,30 @@ def prepare(
             receiver_id=_receiver(choice, delivery_target),
             probe=row.pk in choice.probes,
             batch=choice.batches[row.pk],
+            replay=row.pk in replays,
         )
         for row, delivery_target in sent
     ]
 
 
-def _write_attempts(sent: Sequence[tuple[Notification, DeliveryTarget]], now: datetime) -> Mapping[int, int]:
+def _may_have_arrived(keys: Sequence[int]) -> Collection[int]:
+    """Return those of these notifications of which an earlier attempt may have arrived: they are repeats.
+
+    One without an end counts: it was cut off by a crash, after the POST as likely as before it.
+    """
+    if not keys:
+        return ()
+    arrived = DeliveryAttempt.objects.filter(notification__in=keys, unsent=False)
+    return set(arrived.values_list("notification_id", flat=True))
+
+
+def _write_attempts(
+    sent: Sequence[tuple[Notification, DeliveryTarget]], replays: Collection[int], now: datetime
+) -> Mapping[int, int]:
     """Write an attempt for each row; give their keys by notification."""
     columns = ("notification_id", "url", "started_at", "replay", "error_kind", "error", "request_headers", "response")
     at = db_timestamp(now)
-    rows = [
-        (row.pk, delivery_target.url, at, row.replay_id is not None, "", "", "{}", "") for row, delivery_target in sent
-    ]
+    rows = [(row.pk, delivery_target.url, at, row.pk in replays, "", "", "{}", "") for row, delivery_target in sent]
     insert(DeliveryAttempt, columns, rows)
     # An attempt of the same moment can only be an earlier one of a clock that stands still.
     written = DeliveryAttempt.objects.filter(notification__in=[row.pk for row, _ in sent], started_at=now)

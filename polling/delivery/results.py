@@ -84,13 +84,21 @@ def _write_attempts(results: Sequence[Result], now: datetime) -> None:
     rows = [
         (at, *_ended(result.outcome), result.delivery_request.attempt_id) for result in results if result.outcome.sent
     ]
-    columns = ("finished_at", "seconds", "status", "error_kind", "error", "request_headers", "response")
+    columns = ("finished_at", "seconds", "status", "error_kind", "error", "request_headers", "response", "unsent")
     update(DeliveryAttempt, columns, rows, key="id")
 
 
-def _ended(outcome: Outcome) -> tuple[float, int | None, str, str, str, str]:
+def _ended(outcome: Outcome) -> tuple[float, int | None, str, str, str, str, bool]:
     headers = orjson.dumps(dict(outcome.headers)).decode()
-    return (outcome.seconds, outcome.status, outcome.error_kind, outcome.error, headers, outcome.response)
+    return (
+        outcome.seconds,
+        outcome.status,
+        outcome.error_kind,
+        outcome.error,
+        headers,
+        outcome.response,
+        outcome.unsent,
+    )
 
 
 def _write_unsent(results: Sequence[Result]) -> None:

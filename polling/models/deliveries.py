@@ -132,6 +132,7 @@ class DeliveryAttempt(models.Model):
     request_headers = models.JSONField(default=dict, help_text="Without those that hold secrets.")
     response = models.TextField(blank=True, help_text="The first 20 kB of the answer.")
     replay = models.BooleanField(default=False, help_text="Whether it was marked as a replay.")
+    unsent = models.BooleanField(db_default=False, help_text="It failed before a byte of it could reach the receiver.")
 
     class Meta:
         indexes = [models.Index(fields=["-started_at"], name="attempt_newest")]

@@ -198,7 +198,7 @@ MODERN: Mapping[str, Operation] = {
     ),
     "POST /v1/instances/{instance}/replays": Operation(
         DELIVERIES,
-        "Send a selection of notifications again, marked Elements-Webhook-Replay: true",
+        "Send a selection of notifications again, marked as a replay where they may have arrived before",
         replays.ReplayShape,
         202,
         body=replays.ReplayRequest,

@@ -1,4 +1,4 @@
-"""Sending whole notifications again: the same id and bytes, marked `Elements-Webhook-Replay: true`.
+"""Sending whole notifications again: the same id and bytes, marked as a replay if they may have arrived before.
 
 A replay is a queued delivery beside the notification's own: what was delivered stays delivered, what was given up
 stays so until its replay arrives, and neither holds up later events or pauses the instance. What is still on its way is
