@@ -130,6 +130,7 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "cwconnect.urls"
+API_URLCONF = "cwconnect.api_urls"  # all that answers under the product's base path
 WSGI_APPLICATION = "cwconnect.wsgi.application"
 ASGI_APPLICATION = "cwconnect.asgi.application"
 TEMPLATES = [

@@ -1,17 +1,14 @@
-"""The site's routes. API routes end without a slash and answer under the product's base path too (requests.py)."""
+"""The site's routes. API routes end without a slash and answer under the product's base path too (api_urls.py)."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
+from cwconnect.api_urls import handler400, handler403, handler404, handler500
 from cwconnect.site import health, metrics
 
-handler400 = "cwconnect.core.errors.bad_request"
-handler403 = "cwconnect.core.errors.permission_denied"
-handler404 = "cwconnect.core.errors.not_found"
-handler500 = "cwconnect.core.errors.server_error"
-
+__all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("polling.pages.urls")),
@@ -21,6 +18,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
     path("api/", include("cwconnect.site.openapi.urls")),
-    path("", include("polling.api.urls")),
-    path("", include("instances.api.urls")),
+    path("", include("cwconnect.api_urls")),
 ]

@@ -60,6 +60,11 @@ def is_page(path: str) -> bool:
     return path == "/" or path.startswith(PAGE_PREFIXES) or path + "/" in PAGE_PREFIXES
 
 
+def wants_page(request: HttpRequest) -> bool:
+    """Tell whether an error of this request is answered with a page; under the product's base path none is."""
+    return is_page(request.path_info) and getattr(request, "urlconf", None) is None
+
+
 def error_body(message: str, provider_message: str = "") -> dict[str, str]:
     """Return the body of an error under the current request's id."""
     body = {"requestId": current_request_id(), "message": message}
@@ -100,26 +105,26 @@ def _sentences(detail: Any, path: str = "") -> list[str]:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a request that Django itself refuses (handler400)."""
-    return defaults.bad_request(request, exception) if is_page(request.path_info) else error_response(400)
+    return defaults.bad_request(request, exception) if wants_page(request) else error_response(400)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django itself forbids (handler403)."""
-    return defaults.permission_denied(request, exception) if is_page(request.path_info) else error_response(403)
+    return defaults.permission_denied(request, exception) if wants_page(request) else error_response(403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer an address that no route serves (handler404)."""
-    return defaults.page_not_found(request, exception) if is_page(request.path_info) else error_response(404)
+    return defaults.page_not_found(request, exception) if wants_page(request) else error_response(404)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer after a fault of ours (handler500), or of the database's; its traceback is in the log."""
     if isinstance(sys.exc_info()[1], _AWAY):
-        response = _unavailable() if is_page(request.path_info) else error_response(503)
+        response = _unavailable() if wants_page(request) else error_response(503)
         response.headers["Retry-After"] = _AWAY_SECONDS
         return response
-    return defaults.server_error(request) if is_page(request.path_info) else error_response(500)
+    return defaults.server_error(request) if wants_page(request) else error_response(500)
 
 
 def _unavailable() -> HttpResponse:

@@ -94,7 +94,11 @@ class TimeZoneMiddleware:
 
 
 class BasePathMiddleware:
-    """Takes the product's base path off, so that `/elements/api-v2/instances` is `/instances`."""
+    """Takes the product's base path off, so that `/elements/api-v2/instances` is `/instances`.
+
+    Only API routes are looked for there: a page, the admin or a probe under a second path would pass by what a proxy
+    in front refuses under the first.
+    """
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -104,4 +108,5 @@ class BasePathMiddleware:
         path = request.path_info
         if path == BASE_PATH or path.startswith(BASE_PATH + "/"):
             request.path_info = path[len(BASE_PATH) :] or "/"
+            request.urlconf = settings.API_URLCONF
         return self.get_response(request)

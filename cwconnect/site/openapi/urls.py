@@ -7,8 +7,8 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from cwconnect.site.openapi.document import SchemaView
 
+schema: list[URLPattern] = [path("schema", SchemaView.as_view(), name="schema")]  # read by programs: an API route
 urlpatterns: list[URLPattern] = [
-    path("schema", SchemaView.as_view(), name="schema"),
     path(
         "docs", SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="api/docs.html"), name="api-docs"
     ),
