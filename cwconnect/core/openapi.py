@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 Json = dict[str, Any]
 Schema = Json | type[BaseModel]
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 Refer = Callable[[type[BaseModel], str], Json]  # registers a model's schema and gives a reference to it
 
 ERROR = {"$ref": "#/components/schemas/Error"}
@@ -109,6 +110,16 @@ class Operation:
         statuses |= {400} if self.query or self.body or self.paged else set()
         statuses |= {400, 415} if self.body else set()
         return {str(status): failure(status) for status in sorted(statuses)}
+
+
+def described(operation: Operation) -> Callable[[Handler], Handler]:
+    """Make the decorator that lets a view's method carry its own description."""
+
+    def mark(handler: Handler) -> Handler:
+        handler.__dict__["operation"] = operation
+        return handler
+
+    return mark
 
 
 _HEADERS = {"Elements-Request-Id": {"description": "As in the log.", "schema": {"type": "string"}}}

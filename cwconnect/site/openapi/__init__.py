@@ -1,5 +1,5 @@
-"""The OpenAPI description of the REST API: tables of operations, and the frame that drf-spectacular puts around them.
+"""The OpenAPI description of the REST API: operations, and the frame that drf-spectacular puts around them.
 
-`compatible` holds the product's routes, `modern` those under `/v1`. A route that stands in neither table is a warning,
-and a test lets none pass.
+`compatible` is a table of the product's routes, of which many share a view; those under `/v1` are described beside
+their views and gathered by `modern`. A route that is in neither is a warning, and a test lets none pass.
 """

@@ -45,7 +45,7 @@ SECRETS_SCHEME: Json = {
 
 
 class TableSchema(AutoSchema):
-    """Describes a route by its row in the tables instead of by what its view gives away."""
+    """Describes a route by its row in a table, or by what its view says of itself (`/v1`)."""
 
     def get_operation(
         self, path: str, path_regex: str, path_prefix: str, method: str, registry: ComponentRegistry
@@ -56,7 +56,7 @@ class TableSchema(AutoSchema):
             return None
         row = _tables().get(f"{method.upper()} {path}")
         if row is None:
-            warn(f"{method.upper()} {path} stands in no table of cwconnect.site.openapi.")
+            warn(f"{method.upper()} {path} is described nowhere.")
             return None
         return row.build(method, path, lambda model, mode: _register(registry, model, mode))
 
@@ -95,9 +95,8 @@ def plain_paths(endpoints: list[Endpoint]) -> list[Endpoint]:
 
 
 def put_components(result: Json, **_: Any) -> Json:
-    """Add the compatible part's bodies, and the tags in the order of the tables (a postprocessing hook)."""
+    """Add the compatible part's bodies, and the tags (a postprocessing hook)."""
     result["components"]["schemas"] = dict(sorted({**result["components"].get("schemas", {}), **COMPONENTS}.items()))
     result["components"]["securitySchemes"] = {"secrets": SECRETS_SCHEME}
-    tags = dict.fromkeys(row.tag for row in _tables().values())
-    result["tags"] = [{"name": tag, "description": _TAGS[tag]} for tag in tags]
+    result["tags"] = [{"name": tag, "description": description} for tag, description in _TAGS.items()]
     return result

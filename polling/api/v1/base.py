@@ -21,6 +21,14 @@ from instances.api.instances import ApiView
 from instances.models import Instance
 
 LARGEST_PAGE = 1000
+# The groups that the OpenAPI description puts routes in.
+POLLS, PULL, DELIVERIES, SECRETS, SENDING = (
+    "v1: polls",
+    "v1: events",
+    "v1: deliveries",
+    "v1: secrets",
+    "v1: sending",
+)
 _LARGEST_ID = 2**63 - 1
 
 

@@ -12,7 +12,9 @@ from rest_framework.response import Response
 
 from cwconnect.core import paging
 from cwconnect.core.errors import DomainError
+from cwconnect.core.openapi import Operation, described
 from polling.api.v1.base import (
+    DELIVERIES,
     Cursor,
     Limit,
     Number,
@@ -88,6 +90,15 @@ class DeliveryQuery(Strict):
 class DeliveriesView(V1View):
     """`/v1/deliveries`."""
 
+    @described(
+        Operation(
+            DELIVERIES,
+            "List notifications, newest first",
+            DeliveryPage,
+            query=DeliveryQuery,
+            errors=(404,),
+        )
+    )
     def get(self, request: Request) -> Response:
         """List notifications, newest first."""
         query = read_query(DeliveryQuery, request.query_params)
@@ -102,6 +113,7 @@ class DeliveriesView(V1View):
 class DeliveryView(V1View):
     """`/v1/deliveries/{delivery}`."""
 
+    @described(Operation(DELIVERIES, "Show a notification with its attempts", DeliveryDetail, errors=(400,)))
     def get(self, request: Request, delivery: str) -> Response:
         """Show one notification with its attempts."""
         self.no_query()

@@ -14,7 +14,9 @@ from django.http import Http404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from cwconnect.core.openapi import Operation, described
 from polling.api.v1.base import (
+    PULL,
     Limit,
     Number,
     Shape,
@@ -67,6 +69,16 @@ class EventQuery(Strict):
 class EventsView(V1View):
     """`/v1/events`."""
 
+    @described(
+        Operation(
+            PULL,
+            "List what came after an event, in ascending order",
+            EventPage,
+            query=EventQuery,
+            errors=(404,),
+            description="Ask again with next_after: ids become visible in their order, so nothing is missed.",
+        )
+    )
     def get(self, request: Request) -> Response:
         """List what came after an id."""
         query = read_query(EventQuery, request.query_params)
@@ -83,6 +95,7 @@ class EventsView(V1View):
 class EventView(V1View):
     """`/v1/events/{event}`."""
 
+    @described(Operation(PULL, "Show one event", EventShape, errors=(400,)))
     def get(self, request: Request, event: str) -> Response:
         """Show one event."""
         self.no_query()

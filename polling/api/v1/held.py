@@ -8,7 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cwconnect.core import paging
+from cwconnect.core.openapi import Operation, described
 from polling.api.v1.base import (
+    POLLS,
     Cursor,
     Limit,
     Shape,
@@ -17,7 +19,7 @@ from polling.api.v1.base import (
     read_query,
 )
 from polling.api.v1.deliveries import read_cursor
-from polling.api.v1.idempotency import idempotent
+from polling.api.v1.idempotency import ONCE, POSTED, idempotent
 from polling.api.v1.polls import InstancePollsView
 from polling.detection.deletes.deletions import dismiss_held, held_deletes, release_held
 from polling.models import PollState
@@ -52,6 +54,7 @@ class DecidedShape(Shape):
 class HeldDeletesView(InstancePollsView):
     """`…/held-deletes`."""
 
+    @described(Operation(POLLS, "List the rows whose deletes are held back", HeldPage, query=HeldQuery))
     def get(self, request: Request, number: str, poll: str) -> Response:
         """List the rows whose deletes are held back."""
         found, query = self.poll(self.instance(number), poll), read_query(HeldQuery, request.query_params)
@@ -71,6 +74,7 @@ class _DecisionView(InstancePollsView):
 class ReleaseDeletesView(_DecisionView):
     """`…/held-deletes/release`."""
 
+    @described(Operation(POLLS, "Have the held deletes told", DecidedShape, headers=ONCE, errors=POSTED))
     @idempotent
     def post(self, request: Request, number: str, poll: str) -> Response:
         """Have the held deletes told."""
@@ -80,6 +84,7 @@ class ReleaseDeletesView(_DecisionView):
 class DismissDeletesView(_DecisionView):
     """`…/held-deletes/dismiss`."""
 
+    @described(Operation(POLLS, "Have the held deletes not told", DecidedShape, headers=ONCE, errors=POSTED))
     @idempotent
     def post(self, request: Request, number: str, poll: str) -> Response:
         """Have the held deletes not told."""

@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cwconnect.core.errors import ConflictError, DomainError
+from cwconnect.core.openapi import Parameter
 from instances.api.authentication import Caller
 from instances.secrets import Secret, SecretUnreadableError
 from polling.api.v1.base import V1View
@@ -29,6 +30,16 @@ REPLAYED = "Idempotent-Replayed"
 KEPT = timedelta(hours=24)
 LOST_AFTER = timedelta(minutes=5)  # a request still without an answer died with its process
 LONGEST_KEY = 255
+# What the OpenAPI description says of an idempotent POST: its header, and how it can be refused.
+ONCE = (
+    Parameter(
+        HEADER,
+        {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]+$"},
+        "A POST with the same key is done once within 24 hours, and answered with the same words.",
+        place="header",
+    ),
+)
+POSTED = (400, 409, 415, 422)
 _KEY = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}")
 
 View = TypeVar("View", bound=V1View)

@@ -11,9 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cwconnect.core.errors import ConflictError, DomainError
+from cwconnect.core.openapi import Operation, described
 from instances.models import Instance, ResourcePoll
 from instances.poll_changes import add_poll, change_poll
 from polling.api.v1.base import (
+    POLLS,
     Moment,
     Strict,
     Text,
@@ -21,8 +23,8 @@ from polling.api.v1.base import (
     answer,
     read_body,
 )
-from polling.api.v1.idempotency import idempotent
-from polling.api.v1.poll_shapes import PollPage, poll_shapes
+from polling.api.v1.idempotency import ONCE, POSTED, idempotent
+from polling.api.v1.poll_shapes import PollPage, PollShape, poll_shapes
 from polling.detection.polls.backfill import request_backfill
 from polling.models import PollState
 from polling.workers.due import make_due
@@ -72,12 +74,25 @@ class InstancePollsView(V1View):
 class PollsView(InstancePollsView):
     """`/v1/instances/{id}/polls`."""
 
+    @described(Operation(POLLS, "List an instance's polls and how they fare", PollPage, errors=(400,)))
     def get(self, request: Request, number: str) -> Response:
         """List the instance's polls."""
         self.no_query()
         found = ResourcePoll.objects.filter(instance=self.instance(number)).order_by("pk")
         return answer(PollPage(items=poll_shapes(found, timezone.now())))
 
+    @described(
+        Operation(
+            POLLS,
+            "Poll one more resource, as another one if copy_of names it",
+            PollShape,
+            201,
+            body=NewPoll,
+            headers=ONCE,
+            errors=(403, 500, *POSTED),
+            body_examples={"copy": {"resource": "incidents", "copy_of": "contacts"}},
+        )
+    )
     @idempotent
     def post(self, request: Request, number: str) -> Response:
         """Poll one more resource."""
@@ -95,11 +110,23 @@ class PollsView(InstancePollsView):
 class PollView(InstancePollsView):
     """`/v1/instances/{id}/polls/{poll}`."""
 
+    @described(Operation(POLLS, "Show one poll", PollShape, errors=(400,)))
     def get(self, request: Request, number: str, poll: str) -> Response:
         """Show one poll."""
         self.no_query()
         return self.shown(self.poll(self.instance(number), poll))
 
+    @described(
+        Operation(
+            POLLS,
+            "Change a poll's configuration, or switch it on or off",
+            PollShape,
+            body=PollChange,
+            body_required=False,
+            errors=(403, 409, 500),
+            body_examples={"off": {"enabled": False}, "configuration": {"configuration": {"pageSize": None}}},
+        )
+    )
     def patch(self, request: Request, number: str, poll: str) -> Response:
         """Change the configuration, or switch the poll on or off."""
         found, body = self.poll(self.instance(number), poll), read_body(PollChange, request.data)
@@ -110,6 +137,7 @@ class PollView(InstancePollsView):
 class RunView(InstancePollsView):
     """`/v1/instances/{id}/polls/{poll}/run`."""
 
+    @described(Operation(POLLS, "Poll now", PollShape, 202, headers=ONCE, errors=POSTED))
     @idempotent
     def post(self, request: Request, number: str, poll: str) -> Response:
         """Make the poll due at once; 202."""
@@ -122,6 +150,17 @@ class RunView(InstancePollsView):
 class BackfillView(InstancePollsView):
     """`/v1/instances/{id}/polls/{poll}/backfill`."""
 
+    @described(
+        Operation(
+            POLLS,
+            "Read a window again: what was missed becomes events",
+            PollShape,
+            202,
+            body=Backfill,
+            headers=ONCE,
+            errors=POSTED,
+        )
+    )
     @idempotent
     def post(self, request: Request, number: str, poll: str) -> Response:
         """Read a window again; what was missed becomes events; 202."""

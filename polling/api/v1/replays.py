@@ -12,7 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cwconnect.core.errors import ConflictError
+from cwconnect.core.openapi import Operation, described
 from polling.api.v1.base import (
+    DELIVERIES,
     Moment,
     Shape,
     Strict,
@@ -23,7 +25,7 @@ from polling.api.v1.base import (
 )
 from polling.api.v1.deliveries import DeliveryView
 from polling.api.v1.events import Kind
-from polling.api.v1.idempotency import idempotent
+from polling.api.v1.idempotency import ONCE, POSTED, idempotent
 from polling.delivery.replay.replays import (
     Selection,
     count_selected,
@@ -33,6 +35,19 @@ from polling.delivery.replay.replays import (
 from polling.models import Notification, Replay
 
 Stage = Literal["queueing", "sending", "ended"]
+
+
+_REPLAY = {
+    "id": 3,
+    "asked_at": "2026-01-31T12:00:00Z",
+    "what": "failed notifications of contacts",
+    "stage": "sending",
+    "total": 12000,
+    "queued": 12000,
+    "delivered": 4310,
+    "failed": 0,
+    "left": 7690,
+}
 
 
 class ReplayRequest(Strict):
@@ -69,6 +84,24 @@ class ReplayShape(Shape):
 class ReplaysView(V1View):
     """`/v1/instances/{id}/replays`."""
 
+    @described(
+        Operation(
+            DELIVERIES,
+            "Send a selection of notifications again, marked as a replay where they may have arrived before",
+            ReplayShape,
+            202,
+            body=ReplayRequest,
+            body_required=False,
+            headers=ONCE,
+            errors=POSTED,
+            also={200: "Counted only."},
+            description=(
+                "Up to 500 notifications are queued at once, more by the workers. "
+                "Ask for the replay to see how far it came."
+            ),
+            body_examples={"count": {"failed": True, "count_only": True}, "since": {"since": "2026-01-31T12:00:00Z"}},
+        )
+    )
     @idempotent
     def post(self, request: Request, number: str) -> Response:
         """Have a selection sent again, 202; or count it, 200."""
@@ -92,6 +125,7 @@ class ReplaysView(V1View):
 class ReplayView(V1View):
     """`/v1/instances/{id}/replays/{replay}`."""
 
+    @described(Operation(DELIVERIES, "Show how far a replay came", ReplayShape, errors=(400,), example=_REPLAY))
     def get(self, request: Request, number: str, replay: str) -> Response:
         """Show how far a replay came."""
         self.no_query()
@@ -106,6 +140,7 @@ class DeliveryReplayView(DeliveryView):
 
     http_method_names = ("post", "options")
 
+    @described(Operation(DELIVERIES, "Send a notification again", ReplayShape, 202, headers=ONCE, errors=POSTED))
     @idempotent
     def post(self, request: Request, delivery: str) -> Response:
         """Queue one notification to be sent again; 202."""

@@ -10,9 +10,11 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from cwconnect.core.openapi import Operation, described
 from instances.credentials.user_secrets import create_user, revoke_user
 from instances.models import ApiUser
 from polling.api.v1.base import (
+    SECRETS,
     Shape,
     Strict,
     Text,
@@ -20,7 +22,7 @@ from polling.api.v1.base import (
     answer,
     read_body,
 )
-from polling.api.v1.idempotency import idempotent
+from polling.api.v1.idempotency import ONCE, POSTED, idempotent
 
 
 class SecretShape(Shape):
@@ -62,12 +64,24 @@ class OrganizationView(V1View):
 class SecretsView(OrganizationView):
     """`/v1/secrets`."""
 
+    @described(Operation(SECRETS, "List the users' secrets by name", SecretPage, errors=(400, 403)))
     def get(self, request: Request) -> Response:
         """List the secrets by name."""
         self.no_query()
         users = ApiUser.objects.filter(organization=self.caller.organization, secret_hash__isnull=False)
         return answer(SecretPage(items=[SecretShape(**_columns(user)) for user in users.order_by("name")]))
 
+    @described(
+        Operation(
+            SECRETS,
+            "Make a user's secret, shown here only",
+            NewSecretShape,
+            201,
+            body=NewSecret,
+            headers=ONCE,
+            errors=(403, *POSTED),
+        )
+    )
     @idempotent
     def post(self, request: Request) -> Response:
         """Make a secret."""
@@ -78,6 +92,7 @@ class SecretsView(OrganizationView):
 class SecretView(OrganizationView):
     """`/v1/secrets/{secret}`."""
 
+    @described(Operation(SECRETS, "Revoke a secret", status=204, errors=(403, 409)))
     def delete(self, request: Request, secret: str) -> Response:
         """Revoke a secret: it answers 401 from now on."""
         user = ApiUser.objects.filter(organization=self.caller.organization, pk=secret).first()

@@ -12,8 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cwconnect.core.errors import DomainError
+from cwconnect.core.openapi import Operation, described
 from instances.credentials.signature_keys import OVERLAP, rotate_signature_key
 from polling.api.v1.base import (
+    SENDING,
     Moment,
     Shape,
     Strict,
@@ -22,7 +24,7 @@ from polling.api.v1.base import (
     answer,
     read_body,
 )
-from polling.api.v1.idempotency import idempotent
+from polling.api.v1.idempotency import ONCE, POSTED, idempotent
 from polling.delivery.test_notification import SampleResult, send_test
 
 LONGEST_OVERLAP = timedelta(days=30)
@@ -86,6 +88,17 @@ class TestNotificationView(V1View):
 
     __test__ = False  # pytest: no test either
 
+    @described(
+        Operation(
+            SENDING,
+            "Send a sample event, marked Elements-Webhook-Test: true, and show what came of it",
+            TrialShape,
+            body=TestRequest,
+            headers=ONCE,
+            errors=POSTED,
+            body_examples={"contacts": {"resource": "contacts"}},
+        )
+    )
     @idempotent
     def post(self, request: Request, number: str) -> Response:
         """Send a sample event, and show request, response and time taken."""
@@ -96,6 +109,18 @@ class TestNotificationView(V1View):
 class SignatureKeyView(V1View):
     """`/v1/instances/{id}/signature-key/rotate`."""
 
+    @described(
+        Operation(
+            SENDING,
+            "Sign with a new key, and with the present one beside it for a day",
+            RotatedShape,
+            body=Rotation,
+            body_required=False,
+            headers=ONCE,
+            errors=POSTED,
+            body_examples={"made here": {}},
+        )
+    )
     @idempotent
     def post(self, request: Request, number: str) -> Response:
         """Sign with a new key, and for a while with the present one beside it."""

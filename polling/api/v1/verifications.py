@@ -12,7 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cwconnect.core import paging
+from cwconnect.core.openapi import Operation, described
 from polling.api.v1.base import (
+    POLLS,
     Cursor,
     Limit,
     Shape,
@@ -21,10 +23,40 @@ from polling.api.v1.base import (
     read_query,
 )
 from polling.api.v1.deliveries import read_cursor
-from polling.api.v1.idempotency import idempotent
+from polling.api.v1.idempotency import ONCE, POSTED, idempotent
 from polling.api.v1.polls import InstancePollsView
 from polling.models import Verification
 from polling.verification.report import Finding, finding_of, start_verification
+
+_VERIFICATION = {
+    "id": 7,
+    "status": "open",
+    "asked_at": "2026-01-31T12:00:00Z",
+    "finished_at": None,
+    "rows_read": 12000,
+    "error": None,
+    "finding": None,
+}
+
+
+_VERIFIED = {
+    "status": "complete",
+    "finished_at": "2026-01-31T12:00:41Z",
+    "rows_read": 20481,
+    "finding": {
+        "whole": False,
+        "source": 20481,
+        "known": 20481,
+        "missed": [17],
+        "stale": [],
+        "undated": [],
+        "deleted": [],
+        "coming": 2,
+        "undelivered": 0,
+        "repeated": 0,
+        "held": 0,
+    },
+}
 
 
 class FindingShape(Shape):
@@ -87,6 +119,14 @@ class _VerificationsOfPoll(InstancePollsView):
 class VerificationsView(_VerificationsOfPoll):
     """`…/verifications`."""
 
+    @described(
+        Operation(
+            POLLS,
+            "List a poll's verifications, newest first",
+            VerificationPage,
+            query=VerificationQuery,
+        )
+    )
     def get(self, request: Request, number: str, poll: str) -> Response:
         """List the poll's verifications."""
         found, query = self.verifications(number, poll), read_query(VerificationQuery, request.query_params)
@@ -95,6 +135,22 @@ class VerificationsView(_VerificationsOfPoll):
         page, more = paging.cut(rows, query.limit)
         return answer(VerificationPage(items=[_shape(row) for row in page], next_cursor=more))
 
+    @described(
+        Operation(
+            POLLS,
+            "Have ConnectWise compared with what was told",
+            VerificationShape,
+            202,
+            headers=ONCE,
+            errors=POSTED,
+            example=_VERIFICATION,
+            description=(
+                "The workers read every id of the resource, one request for each thousand rows, beside the polls; "
+                "nothing is changed. Ask for the verification until it is no longer open. One that is open already is "
+                "the answer."
+            ),
+        )
+    )
     @idempotent
     def post(self, request: Request, number: str, poll: str) -> Response:
         """Have the workers compare, 202; one that is under way already is the answer."""
@@ -105,6 +161,15 @@ class VerificationsView(_VerificationsOfPoll):
 class VerificationView(_VerificationsOfPoll):
     """`…/verifications/{verification}`."""
 
+    @described(
+        Operation(
+            POLLS,
+            "Show how far a verification came, and what it found",
+            VerificationShape,
+            errors=(400,),
+            example=_VERIFICATION | _VERIFIED,
+        )
+    )
     def get(self, request: Request, number: str, poll: str, verification: str) -> Response:
         """Show how far a verification came, and what it found."""
         self.no_query()
