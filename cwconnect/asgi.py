@@ -6,11 +6,13 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 from cwconnect.core.database_lock import hold
+from cwconnect.core.starting import ends_in_words
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cwconnect.settings")
-application = get_asgi_application()
+with ends_in_words():
+    application = get_asgi_application()
 
-from cwconnect.site.checks import require_keys  # noqa: E402  (reads models, which are there only now)
+    from cwconnect.site.checks import require_keys  # (reads models, which are there only now)
 
-require_keys()
-hold(settings.DATA_DIR)
+    require_keys()
+    hold(settings.DATA_DIR)

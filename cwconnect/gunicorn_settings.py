@@ -5,8 +5,11 @@ One process is enough for a UI and an API, and SQLite has one writer anyway; who
 
 from __future__ import annotations
 
-from cwconnect import settings
 from cwconnect.core import processes
+from cwconnect.core.starting import ends_in_words
+
+with ends_in_words(exit_code=1):
+    from cwconnect import settings
 
 worker_class = "gthread"
 workers = 1

@@ -6,9 +6,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import dj_database_url
 import django_stubs_ext
 
 from cwconnect.core import env, logs
@@ -17,10 +15,10 @@ from cwconnect.core.email_url import read_email_url
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(env.text("CWCONNECT_DATA_DIR", str(BASE_DIR / "var"))).resolve()
-DATABASE_URL = env.text("CWCONNECT_DATABASE_URL")
-REDIS_URL = env.text("CWCONNECT_REDIS_URL")
-EMBEDDED = not DATABASE_URL
+DATA_DIR = env.folder("CWCONNECT_DATA_DIR", str(BASE_DIR / "var"))
+_database = env.database("CWCONNECT_DATABASE_URL")
+REDIS_URL = env.redis_url("CWCONNECT_REDIS_URL")
+EMBEDDED = not _database
 
 # Keys
 SECRET_KEY = env.key("CWCONNECT_SECRET_KEY", DATA_DIR / "secret_key", env.make_secret_key, embedded=EMBEDDED)
@@ -33,13 +31,10 @@ ENCRYPTION_KEYS = [
 
 # The web: who may ask, and how
 DEBUG = env.boolean("CWCONNECT_DEBUG", default=False)
-PUBLIC_URL = env.text("CWCONNECT_PUBLIC_URL")
-_public = urlsplit(PUBLIC_URL)
-ALLOWED_HOSTS = env.items("CWCONNECT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]") + (
-    [_public.hostname] if _public.hostname else []
-)
-CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"] if PUBLIC_URL else []
-_https = _public.scheme == "https"
+PUBLIC_URL = env.site_url("CWCONNECT_PUBLIC_URL")
+ALLOWED_HOSTS = env.hosts("CWCONNECT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]") + env.host_of(PUBLIC_URL)
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+_https = PUBLIC_URL.startswith("https://")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _https
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
@@ -80,12 +75,12 @@ APPEND_SLASH = False  # integrators' routes end without a slash; the admin's lin
 
 # The outbound client (cwconnect/outbound)
 PRIVATE_NETWORKS = env.networks("CWCONNECT_PRIVATE_NETWORKS")
-HTTP_PROXY = env.text("CWCONNECT_HTTP_PROXY") or None
+HTTP_PROXY = env.proxy_url("CWCONNECT_HTTP_PROXY")
 CA_FILE = env.certificates("CWCONNECT_CA_FILE")
 
 # The service
-CONNECTWISE_CLIENT_ID = env.text("CWCONNECT_CONNECTWISE_CLIENT_ID")
-RETENTION_DAYS = env.integer("CWCONNECT_RETENTION_DAYS", 30, minimum=1)
+CONNECTWISE_CLIENT_ID = env.token("CWCONNECT_CONNECTWISE_CLIENT_ID")
+RETENTION_DAYS = env.integer("CWCONNECT_RETENTION_DAYS", 30, minimum=1, maximum=36_500)
 # Standard Webhooks' schedule: the delay before each try, in seconds; the first is at once.
 RETRY_SCHEDULE = env.durations("CWCONNECT_RETRY_SCHEDULE", "0, 5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 24h")
 EMAIL_URL = env.text("CWCONNECT_EMAIL_URL")
@@ -159,9 +154,10 @@ _SQLITE_OPTIONS: dict[str, Any] = {
 }
 DATABASES: dict[str, Any]
 if EMBEDDED:
+    env.make_folder("CWCONNECT_DATA_DIR", DATA_DIR)
     DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA_DIR / "cwconnect.sqlite3"}}
 else:
-    DATABASES = {"default": dict(dj_database_url.parse(DATABASE_URL))}
+    DATABASES = {"default": _database}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"].setdefault("OPTIONS", {}).update(_SQLITE_OPTIONS)
 DATABASES["default"]["CONN_MAX_AGE"] = 60
@@ -172,7 +168,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # flight, 120 s at most; see cwconnect/site/checks.py for the retry rule.
 Q_CLUSTER: dict[str, Any] = {
     "name": "cwconnect",
-    "workers": env.integer("CWCONNECT_WORKERS", 2, minimum=1),
+    "workers": env.integer("CWCONNECT_WORKERS", 2, minimum=1, maximum=256),
     "timeout": 200,
     "retry": 1500,
     "max_attempts": 3,
@@ -190,7 +186,10 @@ Q_CLUSTER |= {"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}
 
 # Counts of failed authentication (instances/api/throttling.py); each process its own where there is no Redis.
 CACHES: dict[str, Any] = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": [REDIS_URL],  # a list, or Django parts the URL at each comma
+    }
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
 }
@@ -230,7 +229,7 @@ FORMAT_MODULE_PATH = "cwconnect.formats"
 USE_TZ = True
 
 # What is told of the service: metrics, a heartbeat, logs
-METRICS_TOKEN = env.text("CWCONNECT_METRICS_TOKEN")
+METRICS_TOKEN = env.token("CWCONNECT_METRICS_TOKEN")
 HEARTBEAT_URL = env.text("CWCONNECT_HEARTBEAT_URL")
 LOG_FORMAT = env.choice("CWCONNECT_LOG_FORMAT", "auto", ("auto", "json", "line"))
 _form = ("line" if sys.stderr.isatty() else "json") if LOG_FORMAT == "auto" else LOG_FORMAT

@@ -7,11 +7,13 @@ from django.core.wsgi import get_wsgi_application
 
 from cwconnect.core.chunked_bodies import ChunkedBodies
 from cwconnect.core.database_lock import hold
+from cwconnect.core.starting import ends_in_words
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cwconnect.settings")
-application = ChunkedBodies(get_wsgi_application(), longest=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+with ends_in_words():
+    application = ChunkedBodies(get_wsgi_application(), longest=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
-from cwconnect.site.checks import require_keys  # noqa: E402  (reads models, which are there only now)
+    from cwconnect.site.checks import require_keys  # (reads models, which are there only now)
 
-require_keys()
-hold(settings.DATA_DIR)
+    require_keys()
+    hold(settings.DATA_DIR)

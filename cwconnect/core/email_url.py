@@ -7,9 +7,13 @@ port 25), `smtp+tls` (STARTTLS, 587), `smtps` (TLS from the start, 465). `to` ma
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, unquote, urlsplit
+from email.utils import parseaddr
+from urllib.parse import parse_qs, unquote
 
 from django.core.exceptions import ImproperlyConfigured
+from django.core.mail.message import sanitize_address
+
+from cwconnect.core.env.urls import is_host, split_url
 
 _PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
@@ -32,20 +36,19 @@ def read_email_url(url: str, name: str = "CWCONNECT_EMAIL_URL") -> MailServer | 
     """Return what the URL says, None for an empty one; ImproperlyConfigured says what is wrong, not its password."""
     if not url:
         return None
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _PORTS.get(parts.scheme, 0)
-    except ValueError:
-        raise ImproperlyConfigured(f"{name} can't be read: its host or port is malformed.") from None
+    parts = split_url(name, url, tuple(_PORTS))
+    host = parts.hostname or ""
+    if not is_host(host):
+        raise ImproperlyConfigured(f"{name} must name a mail server, such as smtp+tls://mail.example.com:587/….")
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
     to = tuple(address.strip() for address in query.get("to", "").split(",") if address.strip())
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise ImproperlyConfigured(f"{name} must begin with smtp://, smtp+tls:// or smtps:// and name a host.")
-    if not to or not all(_is_address(address) for address in to):
-        raise ImproperlyConfigured(f"{name} must say who is written to: …/?to=ops@example.com.")
+    if not to or not all(map(_is_address, (*to, query.get("from", to[0])))):
+        raise ImproperlyConfigured(f"{name} must say who is written to, and may say from whom: …/?to=ops@example.com.")
+    if not unquote(parts.netloc).isascii():
+        raise ImproperlyConfigured(f"{name} must have its user and password in ASCII: SMTP knows no other.")
     return MailServer(
-        host=parts.hostname,
-        port=port,
+        host=host,
+        port=parts.port or _PORTS[parts.scheme],
         to=to,
         sender=query.get("from", to[0]),
         username=unquote(parts.username or ""),
@@ -56,5 +59,10 @@ def read_email_url(url: str, name: str = "CWCONNECT_EMAIL_URL") -> MailServer | 
 
 
 def _is_address(text: str) -> bool:
-    name, _, domain = text.rpartition("@")
-    return bool(name and domain) and not any(character.isspace() for character in text)
+    """Tell whether mail can be sent to it, or from it: `a@example.com`, `Name <a@example.com>`."""
+    name, _, domain = parseaddr(text)[1].rpartition("@")
+    try:
+        sanitize_address(text, "utf-8")  # what Django does when it sends
+    except (ValueError, IndexError):
+        return False
+    return bool(name) and is_host(domain)

@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
-from django.core.management.base import BaseCommand, OutputWrapper
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+from django.db import OperationalError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from cwconnect.core.logs import redact
 from cwconnect.core.text import literal
 
 
@@ -35,12 +38,19 @@ class Command(BaseCommand):
         self.stderr.style_func = style
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command; streams that a caller names are written to literally as well."""
+        """Run the command; streams that a caller names are written to literally as well.
+
+        A database that can't be used ends it in a sentence, as any other setting that is wrong (CommandError).
+        """
         if stdout := options.pop("stdout", None):
             self.stdout = LiteralOutput(stdout)
         if stderr := options.pop("stderr", None):
             self.stderr = LiteralOutput(stderr)
-        return super().execute(*args, **options)
+        try:
+            return super().execute(*args, **options)
+        except OperationalError as error:
+            setting = "CWCONNECT_DATA_DIR" if settings.EMBEDDED else "CWCONNECT_DATABASE_URL"
+            raise CommandError(f"The database ({setting}) can't be used: {redact(str(error)).strip()}") from error
 
 
 class _PlainColumn(ProgressColumn):

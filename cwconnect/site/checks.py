@@ -124,19 +124,8 @@ def _opens(model: type[Model], names: list[str]) -> bool:
 
 @register()
 def check_urls(**_: object) -> list[CheckMessage]:
-    """Refuse URLs that nothing could be sent to, or that are not the root of this site."""
+    """Refuse URLs that nothing could be sent to."""
     problems: list[CheckMessage] = []
-    public = urlsplit(settings.PUBLIC_URL)
-    if settings.PUBLIC_URL and not (
-        public.scheme in ("http", "https") and public.hostname and public.path in ("", "/")
-    ):
-        problems.append(
-            Error(
-                "CWCONNECT_PUBLIC_URL must be a URL of a host alone.",
-                hint="For example https://events.example.com: the service answers at the root of its host.",
-                id="cwconnect.E005",
-            )
-        )
     for name in ("HEARTBEAT_URL", "OPERATOR_WEBHOOK_URL"):
         try:
             if url := getattr(settings, name, ""):

@@ -133,18 +133,6 @@ def test_a_database_that_is_not_migrated_has_other_worries() -> None:
         assert check_stored_secrets() == []
 
 
-@pytest.mark.parametrize("url", ["events.example.com", "ftp://events.example.com", "https://", "https://a.example/sub"])
-def test_a_public_url_must_be_that_of_a_host(settings: Settings, url: str) -> None:
-    settings.PUBLIC_URL = url
-    assert ids(check_urls()) == ["cwconnect.E005"]
-
-
-@pytest.mark.parametrize("url", ["", "https://events.example.com", "http://10.0.0.4:8000/"])
-def test_a_public_url_may_have_a_port_or_be_left_out(settings: Settings, url: str) -> None:
-    settings.PUBLIC_URL = url
-    assert check_urls() == []
-
-
 @pytest.mark.parametrize("name", ["HEARTBEAT_URL", "OPERATOR_WEBHOOK_URL"])
 def test_a_url_that_can_not_be_called_is_named_and_not_shown(settings: Settings, name: str) -> None:
     setattr(settings, name, "https://bob:hunter22@example.com/")

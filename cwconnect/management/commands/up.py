@@ -114,6 +114,8 @@ class Command(terminal.Command):
             return socket.create_server((host, port), family=family, backlog=128)
         except OverflowError:
             raise CommandError(f"There is no port {port}: choose one from 1 to 65535 with --port.") from None
+        except UnicodeError:
+            raise CommandError(f"There is no host {host}: choose an address of this machine with --host.") from None
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 message = f"Port {port} of {host} is in use. End what uses it, or choose another with --port."

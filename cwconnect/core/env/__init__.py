@@ -1,0 +1,53 @@
+"""Strict readers of the environment, and the keys that the embedded default makes for itself.
+
+Every setting may also be given as NAME_FILE, the path of a file that holds the value (Docker and systemd secrets).
+A value that can't be read is an ImproperlyConfigured at start, a sentence that names the variable; nothing is guessed.
+What may be a secret is never shown: no URL, no key, no token, and nothing of a file.
+"""
+
+from cwconnect.core.env.keys import key, make_encryption_key, make_secret_key, replace_file
+from cwconnect.core.env.urls import database, host_of, hosts, proxy_url, redis_url, secrets_in, site_url
+from cwconnect.core.env.values import (
+    Network,
+    boolean,
+    certificates,
+    choice,
+    durations,
+    folder,
+    integer,
+    items,
+    make_folder,
+    names_read,
+    networks,
+    text,
+    token,
+    zone,
+)
+
+__all__ = (
+    "Network",
+    "boolean",
+    "certificates",
+    "choice",
+    "database",
+    "durations",
+    "folder",
+    "host_of",
+    "hosts",
+    "integer",
+    "items",
+    "key",
+    "make_encryption_key",
+    "make_folder",
+    "make_secret_key",
+    "names_read",
+    "networks",
+    "proxy_url",
+    "redis_url",
+    "replace_file",
+    "secrets_in",
+    "site_url",
+    "text",
+    "token",
+    "zone",
+)
