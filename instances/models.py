@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
-from instances.secrets import SecretField
+from instances.secrets import HoldsSecrets, SecretField
 
 
 class Organization(models.Model):
@@ -56,7 +56,7 @@ class Membership(models.Model):
         return f"{self.account} in {self.organization}: {self.role}"
 
 
-class Instance(models.Model):
+class Instance(HoldsSecrets):
     """One authenticated connection to a ConnectWise company, and where its events go.
 
     One without an organization is deleted: nobody's, so that nobody sees it or what it told, until its rows are gone.

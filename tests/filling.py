@@ -75,8 +75,8 @@ def fill(organization: Organization, *, instances: int, events: int, now: dateti
 
 def _instances(organization: Organization, count: int) -> list[Instance]:
     key = Secret.of("key")
-    return Instance.objects.bulk_create(
-        Instance(
+    return [
+        Instance.objects.create(
             organization=organization,
             name=f"Company {number:04}",
             token_hash=f"hash {organization.pk} {number}",
@@ -88,7 +88,7 @@ def _instances(organization: Organization, count: int) -> list[Instance]:
             callback_url=f"https://example.com/hooks/{number}?code=hush",
         )
         for number in range(count)
-    )
+    ]
 
 
 def _polls(instances: Sequence[Instance], now: datetime) -> list[ResourcePoll]:

@@ -22,6 +22,7 @@ from django.conf import settings
 from cwconnect.core.database_lock import InUseError, alone, hold
 from cwconnect.site import backup
 from cwconnect.site.backup import BackupError
+from instances.secrets.ciphertexts import Place, seal
 from tests.site.test_checks import manage
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -225,8 +226,18 @@ def test_keys_come_along_only_when_asked_for(service: Path, tmp_path: Path) -> N
     assert (elsewhere / "secret_key").read_text() == (service / "secret_key").read_text()
 
 
-def test_a_backup_that_no_key_opens_is_refused(service: Path, tmp_path: Path) -> None:
-    secret = "v1:" + Fernet(Fernet.generate_key()).encrypt(b"PRIV").decode()
+LOST = Fernet.generate_key().decode()
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "v1:" + Fernet(LOST).encrypt(b"PRIV").decode(),
+        seal("PRIV", Place("instances_instance", "private_key", "1"), [LOST]),
+    ],
+    ids=["bound to nothing", "bound to its row"],
+)
+def test_a_backup_that_no_key_opens_is_refused(service: Path, tmp_path: Path, secret: str) -> None:
     database = service / "cwconnect.sqlite3"
     with closing(sqlite3.connect(database)) as opened:
         columns = {row[1]: (row[2], row[3]) for row in opened.execute("PRAGMA table_info(instances_instance)")}

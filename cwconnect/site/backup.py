@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from instances.secrets.ciphertexts import Place
 from polling.detection.event_log import IDS_SKIPPED
 
 PAGES_A_STEP = 2000
@@ -74,12 +75,11 @@ def migrations(file: Path) -> set[tuple[str, str]]:
         return set(database.execute("SELECT app, name FROM django_migrations"))
 
 
-def secrets(file: Path) -> list[str]:
-    """Return a few secrets as stored, to try keys on."""
+def secrets(file: Path) -> dict[Place, str]:
+    """Return a few secrets as stored, by where they stand, to try keys on."""
     with closing(_reading(file)) as database:
-        return [
-            row[0] for row in database.execute("SELECT private_key FROM instances_instance ORDER BY id DESC LIMIT 5")
-        ]
+        rows = database.execute("SELECT id, private_key FROM instances_instance ORDER BY id DESC LIMIT 5")
+        return {Place("instances_instance", "private_key", str(key)): secret for key, secret in rows}
 
 
 def put_back(file: Path, database: Path, aside: Path, *, progress: Progress = lambda done, total: None) -> None:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-
 from cwconnect.core import env
+from instances.secrets.ciphertexts import (
+    Place,
+    SecretMisplacedError,
+    SecretUnreadableError,
+    is_unbound,
+    open_unbound,
+    unseal,
+)
 
 NAMES = {"encryption_keys": "CWCONNECT_ENCRYPTION_KEYS", "secret_key": "CWCONNECT_SECRET_KEY"}
 
@@ -49,12 +56,22 @@ def put_back(keys: Mapping[str, str], folder: Path) -> None:
     env.replace_file(folder / "secret_key", keys["secret_key"])
 
 
-def opens(keys: Sequence[str], stored: Sequence[str]) -> bool:
-    """Tell whether these encryption keys open secrets as they are stored."""
+def opens(keys: Sequence[str], stored: Mapping[Place, str]) -> bool:
+    """Return whether these encryption keys open secrets as they are stored; altered ones don't count against them.
+
+    Those of a backup that an earlier version took may be bound to no place.
+    """
     try:
-        fernet = MultiFernet([Fernet(key) for key in keys])
-        for secret in stored:
-            fernet.decrypt(secret.partition(":")[2].encode())
-    except (InvalidToken, ValueError):
+        for place, secret in stored.items():
+            _open(secret, place, keys)
+    except (SecretUnreadableError, ValueError):
         return False
     return True
+
+
+def _open(secret: str, place: Place, keys: Sequence[str]) -> None:
+    if is_unbound(secret):
+        open_unbound(secret, keys)
+        return
+    with suppress(SecretMisplacedError):
+        unseal(secret, place, keys)

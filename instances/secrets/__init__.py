@@ -1,9 +1,9 @@
 """Secrets: encryption at rest for what must be read again, hashing for what must only be recognised.
 
-ConnectWise keys, signature keys and receivers' passwords are encrypted with cryptography's MultiFernet under
-CWCONNECT_ENCRYPTION_KEYS (the first key writes, all of them read). A value that no key opens is an error, never its
-ciphertext and never an empty string. API secrets and instance tokens are random, so a plain SHA-256 recognises them:
-there is nothing to guess that a slow hash would protect.
+ConnectWise keys, signature keys and receivers' passwords are encrypted under CWCONNECT_ENCRYPTION_KEYS (the first key
+writes, all of them read), each for its table, column and row: carried anywhere else in the database, it opens nothing.
+A value that can't be opened is an error, never its ciphertext and never an empty string. API secrets and instance
+tokens are random, so a plain SHA-256 recognises them: there is nothing to guess that a slow hash would protect.
 """
 
 from __future__ import annotations
@@ -11,68 +11,99 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from functools import lru_cache
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
+from django.db.models.query_utils import DeferredAttribute
+
+from instances.secrets.binding import all_bound
+from instances.secrets.ciphertexts import (
+    Place,
+    SecretMisplacedError,
+    SecretUnreadableError,
+    is_sealed_under,
+    is_unbound,
+    open_unbound,
+    seal,
+    unseal,
+)
+
+__all__ = [
+    "MASK",
+    "HoldsSecrets",
+    "Place",
+    "Secret",
+    "SecretField",
+    "SecretMisplacedError",
+    "SecretUnreadableError",
+    "hash_token",
+    "new_token",
+]
 
 MASK = "********"
-_PREFIX = "v1:"
-
-
-class SecretUnreadableError(Exception):
-    """A stored secret that none of CWCONNECT_ENCRYPTION_KEYS opens."""
-
-
-@lru_cache(maxsize=4)
-def _fernet(keys: tuple[str, ...]) -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in keys])
-
-
-def encrypt(text: str) -> str:
-    """Return `text` as ciphertext with a version prefix, under the first encryption key."""
-    return _PREFIX + _fernet(tuple(settings.ENCRYPTION_KEYS)).encrypt(text.encode()).decode()
-
-
-def decrypt(ciphertext: str) -> str:
-    """Return the text of what `encrypt` made; SecretUnreadableError if no key opens it or it never was encrypted."""
-    if not ciphertext.startswith(_PREFIX):
-        raise SecretUnreadableError("A stored secret is not in the form that this version writes.")
-    try:
-        return _fernet(tuple(settings.ENCRYPTION_KEYS)).decrypt(ciphertext[len(_PREFIX) :].encode()).decode()
-    except InvalidToken:
-        raise SecretUnreadableError(
-            "A stored secret can't be opened with any key in CWCONNECT_ENCRYPTION_KEYS; was a key removed or replaced?"
-        ) from None
 
 
 class Secret:
-    """An encrypted value in memory: prints as a mask everywhere; `reveal()` is the one way to its text."""
+    """A secret value in memory: prints as a mask everywhere; `reveal()` is the one way to its text.
 
-    __slots__ = ("ciphertext",)
+    Made of a text, it has a ciphertext only once it is written to a row. Read from a row, it is opened as what stands
+    in that row's column.
+    """
 
-    def __init__(self, ciphertext: str) -> None:
-        self.ciphertext = ciphertext
+    __slots__ = ("_text", "ciphertext", "place")
+
+    def __init__(self, ciphertext: str, place: Place | None = None) -> None:
+        self.ciphertext: str | None = ciphertext
+        self.place = place
+        self._text: str | None = None
 
     @classmethod
     def of(cls, text: str) -> Secret:
         """Make the secret that holds `text`."""
-        return cls(encrypt(text))
+        secret = cls("")
+        secret.ciphertext, secret._text = None, text
+        return secret
 
     def reveal(self) -> str:
-        """Return the text; SecretUnreadableError when no key opens it."""
-        return decrypt(self.ciphertext)
+        """Return the text; SecretUnreadableError when it can't be opened where it stands."""
+        if self.ciphertext is None:
+            return self._text or ""
+        if is_unbound(self.ciphertext):
+            return self._open_unbound(self.ciphertext)
+        if self.place is None:
+            raise SecretUnreadableError("A secret was read without its row: nobody can tell whether it belongs there.")
+        return unseal(self.ciphertext, self.place, settings.ENCRYPTION_KEYS)
+
+    def _open_unbound(self, ciphertext: str) -> str:
+        if all_bound():
+            raise SecretMisplacedError(
+                "A stored secret has the form of an earlier version, which says nothing of where it belongs. "
+                "It is not used; give it anew."
+            )
+        return open_unbound(ciphertext, settings.ENCRYPTION_KEYS)
+
+    def standing_at(self, place: Place) -> Secret:
+        """Return the secret as one that was read at this place, unless it has one already or is not written yet."""
+        return self if self.ciphertext is None or self.place else Secret(self.ciphertext, place)
+
+    def written_to(self, place: Place) -> Secret:
+        """Return what to write to this place: what stands there already as it is, else sealed anew.
+
+        SecretUnreadableError where it comes from another place and can't be opened there.
+        """
+        if self.ciphertext is not None and self.place == place:
+            return self
+        return Secret(seal(self.reveal(), place, settings.ENCRYPTION_KEYS), place)
 
     def rotated(self) -> Secret | None:
-        """Return the same text under the first key; None if it stands under it. SecretUnreadableError."""
-        keys = tuple(settings.ENCRYPTION_KEYS)
-        try:
-            _fernet(keys[:1]).decrypt(self.ciphertext[len(_PREFIX) :].encode())
-        except InvalidToken:
-            return Secret.of(self.reveal())
-        return None
+        """Return the same text sealed under the first key; None if it is. SecretUnreadableError."""
+        text = self.reveal()
+        if self.place is None:
+            raise SecretUnreadableError("A secret that stands in no row can't be written anew.")
+        if self.ciphertext is not None and is_sealed_under(self.ciphertext, settings.ENCRYPTION_KEYS[0]):
+            return None
+        return Secret(seal(text, self.place, settings.ENCRYPTION_KEYS), self.place)
 
     def __str__(self) -> str:
         return MASK
@@ -80,33 +111,104 @@ class Secret:
     __repr__ = __str__
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self.ciphertext == other.ciphertext
+        return isinstance(other, Secret) and (self.ciphertext, self._text) == (other.ciphertext, other._text)
 
     def __hash__(self) -> int:
-        return hash(self.ciphertext)
+        return hash((self.ciphertext, self._text))
+
+
+class _SecretAttribute(DeferredAttribute):
+    """Tells each secret that comes into a row where it stands."""
+
+    field: SecretField
+
+    def __set__(self, instance: models.Model, value: object) -> None:
+        if isinstance(value, Secret) and instance.pk is not None:
+            value = value.standing_at(self.field.place_in(instance))
+        instance.__dict__[self.field.attname] = value
 
 
 class SecretField(models.TextField[Any, Any]):
-    """A text column whose value is a `Secret`; only secrets (or None) are written, plain text is refused."""
+    """A text column whose value is a `Secret`; only secrets (or None) are written, plain text is refused.
+
+    The table's and the column's names are part of what each ciphertext is bound to: renaming one of them takes a
+    migration that seals anew. The model must be one that `HoldsSecrets`.
+    """
 
     # Read by django-stubs: what may be assigned to the attribute, and what it gives.
     _pyi_private_set_type: Secret | None  # type: ignore[assignment]  # a text column to the database alone
     _pyi_private_get_type: Secret | None  # type: ignore[assignment]  # likewise
+    descriptor_class = _SecretAttribute
+
+    def place_in(self, row: models.Model) -> Place:
+        """Return where this column's secret of a row stands; the row must have its primary key."""
+        return Place(self.model._meta.db_table, str(self.column), str(row.pk))  # noqa: SLF001  (documented API of models)
 
     def from_db_value(self, value: str | None, expression: object, connection: object) -> Secret | None:
         """Wrap what the database holds, unopened: one unreadable secret must not stop the reading of others."""
         return None if value is None else Secret(value)
 
+    def pre_save(self, model_instance: models.Model, add: bool) -> Secret | None:
+        """Seal the row's secret for its place; one that waits for the row's key is written when that is known."""
+        secret = self.to_python(getattr(model_instance, self.attname))
+        if secret is None:
+            return None
+        if model_instance.pk is None:
+            return _awaiting_key(model_instance)
+        secret = secret.written_to(self.place_in(model_instance))
+        setattr(model_instance, self.attname, secret)
+        return secret
+
     def to_python(self, value: Any) -> Secret | None:
-        """Refuse anything that is not encrypted already."""
+        """Refuse anything that is no secret."""
         if value is None or isinstance(value, Secret):
             return value
         raise TypeError(f"{self.name} takes a Secret, so that no plain text reaches the database.")
 
     def get_prep_value(self, value: Any) -> str | None:
-        """Return the ciphertext to write."""
+        """Return the ciphertext to write; TypeError where there is none, since it is written with no row."""
         secret = self.to_python(value)
+        if secret is not None and secret.ciphertext is None:
+            raise TypeError(f"{self.name} is sealed for its row, so it is written by that row's save() alone.")
         return None if secret is None else secret.ciphertext
+
+
+class HoldsSecrets(models.Model):
+    """A model with secrets: they are sealed for their row, whose primary key only its INSERT makes known."""
+
+    class Meta:
+        abstract = True
+
+    _key_follows = False
+
+    def save(
+        self,
+        *,
+        force_insert: Any = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Any = None,
+    ) -> None:
+        """Write the row; where its key is not known before, its secrets follow in the same transaction."""
+        columns = [field.name for field in self._meta.fields if isinstance(field, SecretField)]
+        waiting = [name for name in columns if getattr(self, name) is not None] if self.pk is None else []
+        options = {"force_insert": force_insert, "force_update": force_update, "update_fields": update_fields}
+        if not waiting:
+            return super().save(using=using, **options)
+        with transaction.atomic(using=using, savepoint=False):
+            self._key_follows = True
+            try:
+                super().save(using=using, **options)
+            finally:
+                self._key_follows = False
+            return super().save(using=using, update_fields=waiting)
+
+
+def _awaiting_key(row: models.Model) -> Secret:
+    """Return what stands in the place of a secret between its row's INSERT and UPDATE."""
+    if not getattr(row, "_key_follows", False):
+        raise TypeError("Rows with secrets are saved one by one: each secret is sealed for its row's primary key.")
+    return Secret("")
 
 
 def new_token() -> str:

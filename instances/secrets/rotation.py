@@ -2,7 +2,8 @@
 
 Safe to interrupt and to run again, beside everything else: each value is replaced only if it is still the one that was
 read, and what stands under the first key already is left alone. Until it is done, older keys must stay in
-CWCONNECT_ENCRYPTION_KEYS, for reading.
+CWCONNECT_ENCRYPTION_KEYS, for reading. The upgrade that bound secrets to their places is a rotation too: what is bound
+to nothing does not count as standing under the first key.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.apps import apps
+from django.apps.registry import Apps
 from django.db import models, transaction
 
-from instances.secrets import Secret, SecretField, SecretUnreadableError
+from instances.secrets import Secret, SecretField, SecretMisplacedError, SecretUnreadableError
 
 BATCH = 200
 
@@ -23,16 +25,20 @@ Progress = Callable[[int], None]
 
 @dataclass
 class Rotated:
-    """How many secrets were written anew, how many stood under the first key already, and which no key opens."""
+    """How many secrets were written anew, how many stood under the first key already, and which can't be opened.
+
+    Those are `unreadable` where no key opens them, `misplaced` where they don't belong to the place they stand at.
+    """
 
     rewritten: int = 0
     current: int = 0
     unreadable: list[str] = field(default_factory=list)
+    misplaced: list[str] = field(default_factory=list)
 
 
-def secret_columns() -> Iterator[tuple[type[models.Model], list[str]]]:
-    """Return each model that stores secrets, with the names of those columns."""
-    for model in apps.get_models():
+def secret_columns(registry: Apps = apps) -> Iterator[tuple[type[models.Model], list[str]]]:
+    """Return each model that stores secrets, with the names of those columns; a migration gives its own `registry`."""
+    for model in registry.get_models():
         names = [column.name for column in model._meta.fields if isinstance(column, SecretField)]  # noqa: SLF001
         if names:
             yield model, names
@@ -43,10 +49,10 @@ def count_rows() -> int:
     return sum(model._default_manager.count() for model, _ in secret_columns())  # noqa: SLF001
 
 
-def rotate(*, progress: Progress = lambda count: None) -> Rotated:
+def rotate(*, registry: Apps = apps, progress: Progress = lambda count: None) -> Rotated:
     """Write every stored secret anew under the first key; `progress` hears of each batch of rows."""
     rotated = Rotated()
-    for model, names in secret_columns():
+    for model, names in secret_columns(registry):
         last: Any = None
         while rows := _batch(model, names, last):
             with transaction.atomic():
@@ -69,8 +75,9 @@ def _rotate_row(model: type[models.Model], names: Sequence[str], row: Any, rotat
             continue
         try:
             fresh = secret.rotated()
-        except SecretUnreadableError:
-            rotated.unreadable.append(f"{model._meta.label} {row.pk}, {name}")  # noqa: SLF001
+        except SecretUnreadableError as error:
+            lost = rotated.misplaced if isinstance(error, SecretMisplacedError) else rotated.unreadable
+            lost.append(f"{model._meta.label} {row.pk}, {name}")  # noqa: SLF001  (documented API of models)
             continue
         if fresh is None:
             rotated.current += 1

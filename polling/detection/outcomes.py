@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from cwconnect.connectwise.errors import ConnectWiseError
 from instances.plans import AHEAD
+from instances.secrets import SecretUnreadableError
 from polling.detection.deletes.missing_records import calm_health
 from polling.detection.failures import RetryDecision, decide_retry
 from polling.models import Health, PollRun, PollState, Site
@@ -177,7 +178,8 @@ def _fail(
 
 def sentence_of(reason: ConnectWiseError | None, error: Exception) -> str:
     """Return what people are told of a failure; `reason` is the error where it is ConnectWise's."""
-    return str(error) if reason else f"A fault of cwconnect itself ({type(error).__name__}); see its log."
+    in_words = reason is not None or isinstance(error, SecretUnreadableError)
+    return str(error) if in_words else f"A fault of cwconnect itself ({type(error).__name__}); see its log."
 
 
 def _note_failure(run: PollRun, sentence: str, now: datetime) -> None:

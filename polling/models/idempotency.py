@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.db import models
 
 from instances.models import Organization
-from instances.secrets import SecretField
+from instances.secrets import HoldsSecrets, SecretField
 
 
-class IdempotentAnswer(models.Model):
+class IdempotentAnswer(HoldsSecrets):
     """The answer that a POST with an Idempotency-Key was given; without one, the request is still under way.
 
     Encrypted, since an answer may hold a secret that is shown once.

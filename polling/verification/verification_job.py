@@ -110,12 +110,11 @@ class JobRetry:
 def retry_of(error: Exception, failures: int, now: datetime, *, site: str) -> JobRetry:
     """Return what follows from the `failures`-th failure in a row; a company that is to wait has its polls wait too."""
     reason = error if isinstance(error, ConnectWiseError) else None
-    words = str(error) if isinstance(error, SecretUnreadableError) else sentence_of(reason, error)
     decision = decide_retry(reason, failures)
     if decision.site_waits:
         block_site(site, now + decision.wait)
     ends = reason is None or not reason.retryable or failures >= MOST_FAILURES
-    return JobRetry(words, now + decision.wait, ends)
+    return JobRetry(sentence_of(reason, error), now + decision.wait, ends)
 
 
 def claim_verifications(capacity: int, running: Collection[Work]) -> list[Work]:

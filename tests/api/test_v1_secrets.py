@@ -126,5 +126,5 @@ def test_a_key_has_a_sensible_length(api: Api, key: str) -> None:
 
 def test_an_answer_that_no_key_opens_is_said_so(api: Api) -> None:
     post(api, {"name": "bob"}, "k")
-    IdempotentAnswer.objects.update(answer=Secret("v1:x"))
+    IdempotentAnswer.objects.update(answer=Secret("v2:x:x"))
     assert post(api, {"name": "bob"}, "k").status_code == 409

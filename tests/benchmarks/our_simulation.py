@@ -71,7 +71,7 @@ def watch(url: str, instances: int, begin: datetime) -> None:
     keys = {"public_key": Secret.of("PUB"), "private_key": Secret.of("PRIV"), "signature_key": Secret.of("x" * 32)}
     for first in range(0, instances, BATCH):
         made = [
-            Instance(
+            Instance.objects.create(
                 organization=organization,
                 name=f"Instance {number}",
                 token_hash=secrets.token_hex(32),
@@ -85,7 +85,6 @@ def watch(url: str, instances: int, begin: datetime) -> None:
             )
             for number in range(first, min(first + BATCH, instances))
         ]
-        Instance.objects.bulk_create(made)
         polls = [
             ResourcePoll(
                 instance=instance,

@@ -10,11 +10,16 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from pytest_django import Settings
 
 from cwconnect.core import env
+from instances import secrets
 from instances.models import AuditEntry, Instance, Organization
-from instances.secrets import Secret, SecretUnreadableError, rotation
+from instances.secrets import Place, Secret, SecretUnreadableError, rotation
+from instances.secrets.binding import MIGRATION, all_bound
+from instances.secrets.ciphertexts import seal
 from instances.secrets.rotation import count_rows, rotate, secret_columns
 from tests.site.rows import make_instance
 
@@ -96,7 +101,9 @@ def test_progress_hears_of_every_row(settings: Settings, monkeypatch: pytest.Mon
 def test_a_secret_changed_meanwhile_is_not_put_back(instances: list[Instance], settings: Settings) -> None:
     new_key(settings)
     stale = Instance.objects.get(pk=instances[0].pk)
-    Instance.objects.filter(pk=stale.pk).update(private_key=Secret.of("changed by a person"))
+    changed = Instance.objects.get(pk=stale.pk)
+    changed.private_key = Secret.of("changed by a person")
+    changed.save()
     rotated = rotation.Rotated()
     rotation._rotate_row(Instance, ["private_key"], stale, rotated)
     assert rotated.rewritten == 0
@@ -104,7 +111,8 @@ def test_a_secret_changed_meanwhile_is_not_put_back(instances: list[Instance], s
 
 
 def test_what_no_key_opens_is_named_and_the_rest_goes_on(instances: list[Instance], settings: Settings) -> None:
-    lost = Secret("v1:" + Fernet(Fernet.generate_key()).encrypt(b"x").decode())
+    place = Place("instances_instance", "private_key", str(instances[2].pk))
+    lost = Secret(seal("x", place, [Fernet.generate_key().decode()]))
     Instance.objects.filter(pk=instances[2].pk).update(private_key=lost)
     new_key(settings)
     with pytest.raises(
@@ -112,6 +120,90 @@ def test_what_no_key_opens_is_named_and_the_rest_goes_on(instances: list[Instanc
     ):
         command()
     assert rotate().current == 14
+
+
+def test_what_was_moved_is_named_and_the_rest_goes_on(instances: list[Instance], settings: Settings) -> None:
+    moved = Instance.objects.filter(pk=instances[1].pk).values_list("private_key", flat=True).get()
+    Instance.objects.filter(pk=instances[2].pk).update(private_key=moved)
+    new_key(settings)
+    with pytest.raises(
+        CommandError,
+        match=f"1 secrets were altered or moved.*\n  instances.Instance {instances[2].pk}, private_key",
+    ):
+        command()
+    assert rotate().current == 14
+
+
+def unbind(instances: list[Instance], settings: Settings) -> None:
+    """Have every secret of the instances stand as the version wrote it that bound secrets to nothing."""
+    fernet = Fernet(settings.ENCRYPTION_KEYS[0])
+    for instance in instances:
+        old = {name: fernet.encrypt(getattr(instance, name).reveal().encode()).decode() for name in COLUMNS}
+        Instance.objects.filter(pk=instance.pk).update(**{name: Secret(f"v1:{text}") for name, text in old.items()})
+
+
+def upgrade(executor: MigrationExecutor) -> None:
+    """Run the migration that binds, as `manage.py migrate` does; its record is made only at its end."""
+    executor.loader.build_graph()
+    state = executor.loader.project_state(MIGRATION, at_end=False)
+    executor.apply_migration(state, executor.loader.get_migration(*MIGRATION))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("writes", range(15))
+def test_the_upgrade_that_binds_may_be_cut_off_at_any_secret(
+    instances: list[Instance], settings: Settings, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    unbind(instances, settings)
+    monkeypatch.setattr(rotation, "BATCH", 2)
+    executor = MigrationExecutor(connection)
+    executor.recorder.record_unapplied(*MIGRATION)
+    left = [writes]
+
+    def sealed(*args: Any) -> str:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return seal(*args)
+
+    monkeypatch.setattr(secrets, "seal", sealed)
+    with pytest.raises(KeyboardInterrupt):
+        upgrade(executor)
+    monkeypatch.setattr(secrets, "seal", seal)
+    assert not all_bound()
+    assert [row.private_key.reveal() for row in Instance.objects.order_by("pk")] == [f"private {n}" for n in range(5)]
+    upgrade(executor)
+    assert all_bound()
+    assert [row.private_key.reveal() for row in Instance.objects.order_by("pk")] == [f"private {n}" for n in range(5)]
+    assert (rotate().current, rotate().rewritten) == (15, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_upgrade_ends_although_a_secret_is_lost_and_says_which(
+    instances: list[Instance], settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    unbind(instances, settings)
+    lost = Secret("v1:" + Fernet(Fernet.generate_key()).encrypt(b"x").decode())
+    Instance.objects.filter(pk=instances[2].pk).update(private_key=lost)
+    executor = MigrationExecutor(connection)
+    executor.recorder.record_unapplied(*MIGRATION)
+    upgrade(executor)
+    assert all_bound()
+    assert f"instances.Instance {instances[2].pk}, private_key" in caplog.text
+    assert rotate().current == 14
+
+
+@pytest.mark.django_db(transaction=True)
+def test_with_the_wrong_keys_the_upgrade_does_not_count_as_done(instances: list[Instance], settings: Settings) -> None:
+    unbind(instances, settings)
+    executor = MigrationExecutor(connection)
+    executor.recorder.record_unapplied(*MIGRATION)
+    right, settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS, [Fernet.generate_key().decode()]
+    with pytest.raises(RuntimeError, match="No key in CWCONNECT_ENCRYPTION_KEYS"):
+        upgrade(executor)
+    settings.ENCRYPTION_KEYS = right
+    upgrade(executor)
+    assert rotate().current == 15
 
 
 def test_what_was_never_encrypted_is_not_rewritten(settings: Settings) -> None:

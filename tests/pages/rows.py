@@ -14,8 +14,8 @@ from polling.models import Event, Health, LogPosition, Notification, PollState
 def add_instances(organization: Organization, count: int, *, health: Health = Health.HEALTHY) -> list[Instance]:
     """Add instances with one resource each, polled just now."""
     now, key, first = timezone.now(), Secret.of("key"), Instance.objects.count()
-    instances = Instance.objects.bulk_create(
-        Instance(
+    instances = [
+        Instance.objects.create(
             organization=organization,
             name=f"Company {number}",
             token_hash=f"hash {number}",
@@ -27,7 +27,7 @@ def add_instances(organization: Organization, count: int, *, health: Health = He
             callback_url="https://example.com/hook?code=hush",
         )
         for number in range(first, first + count)
-    )
+    ]
     polls = ResourcePoll.objects.bulk_create(
         ResourcePoll(instance=instance, name="contacts", since=now) for instance in instances
     )

@@ -170,7 +170,7 @@ def test_a_rate_limit_holds_it_as_it_holds_the_polls(lossy: World) -> None:
 
 def test_keys_that_can_not_be_opened_end_it_in_words(lossy: World) -> None:
     ask(lossy)
-    Instance.objects.update(private_key=Secret("v1:x"))
+    Instance.objects.update(private_key=Secret("v2:x:x"))
     failed = work()
     assert failed.status == Status.FAILED
     assert "CWCONNECT_ENCRYPTION_KEYS" in failed.error

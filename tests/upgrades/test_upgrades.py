@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -31,6 +32,20 @@ from django.core.management import call_command
 for command in sys.argv[1:]:
     call_command(*command.split())
 """
+KILLED = """
+import os, signal, sys, django
+django.setup()
+from django.core.management import call_command
+from instances import secrets
+seal, left = secrets.seal, [int(sys.argv[1])]
+def sealed(*args):
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left[0] -= 1
+    return seal(*args)
+secrets.seal = sealed
+call_command("migrate", verbosity=0)
+"""
 ON_POSTGRESQL = os.environ.get("CWCONNECT_DATABASE_URL", "").startswith("postgres")
 DUMPS = sorted(HERE.glob("*.postgresql.sql" if ON_POSTGRESQL else "*.sqlite.sql"))
 
@@ -50,6 +65,11 @@ class Upgrade:
         done = subprocess.run(program, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=150)
         assert may_fail or done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def migrate_until(self, sealed: int) -> int:
+        """Run `migrate` until it has sealed so many secrets, and kill it; give its exit code."""
+        program = [sys.executable, "-c", KILLED, str(sealed)]
+        return subprocess.run(program, cwd=ROOT, env=self.environment, timeout=150, check=False).returncode
 
     def settle(self) -> None:
         """Poll and deliver until all is told: a record's events follow one another, and so do a cut-off poll's."""
@@ -126,3 +146,13 @@ def test_a_database_of_an_earlier_version_goes_on(upgrade: Upgrade) -> None:
     assert told == [("CREATED", "6"), ("DELETED", "2"), *updated]
     assert not set(upgrade.delivered) & {got.webhook_id for got in upgrade.receiver.got}
     assert json.loads(upgrade.manage("verify 1 --json"))
+
+
+def test_killed_while_it_seals_secrets_it_goes_on_from_there(upgrade: Upgrade) -> None:
+    assert [upgrade.migrate_until(sealed) for sealed in (0, 2, 4)] == [-signal.SIGKILL] * 3
+    upgrade.manage("migrate -v0")
+    assert upgrade.manage("rotate_keys -v0").startswith("0 secrets written anew; 5 stood under the first key already.")
+    now = datetime.now(UTC)
+    upgrade.site.write(6, "new", now)
+    upgrade.settle()
+    assert ("CREATED", "6") in upgrade.receiver.told()

@@ -56,11 +56,21 @@ class Command(terminal.Command):
         self.stdout.write(
             f"{rotated.rewritten} secrets written anew; {rotated.current} stood under the first key already."
         )
+        problems = []
         if rotated.unreadable:
-            listed = "\n".join(f"  {where}" for where in rotated.unreadable[:20])
-            raise CommandError(f"No key opens {len(rotated.unreadable)} secrets; keep looking for theirs:\n{listed}")
+            told = f"No key opens {len(rotated.unreadable)} secrets; keep looking for theirs:"
+            problems.append(_listed(told, rotated.unreadable))
+        if rotated.misplaced:
+            told = f"{len(rotated.misplaced)} secrets were altered or moved in the database; give them anew:"
+            problems.append(_listed(told, rotated.misplaced))
+        if problems:
+            raise CommandError("\n".join(problems))
         if len(settings.ENCRYPTION_KEYS) > 1:
             self.stdout.write("Nothing needs the older keys any more, except backups made before.")
+
+
+def _listed(told: str, places: list[str]) -> str:
+    return "\n".join([told, *(f"  {place}" for place in places[:20])])
 
 
 @transaction.atomic
