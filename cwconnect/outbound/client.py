@@ -15,6 +15,8 @@ from requests.utils import check_header_validity
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Timeout, Url, parse_url
 
+from cwconnect.core.hosts import host_problem
+from cwconnect.core.unseen import find_unseen
 from cwconnect.outbound.addresses import AddressPolicy, Network, resolve
 from cwconnect.outbound.connections import RequestState, current_request_state, make_pools
 from cwconnect.outbound.errors import (
@@ -62,7 +64,7 @@ class Reply:
         return self.body.decode("utf-8", "replace")
 
 
-_ODD_CHARACTERS = re.compile(r"[\x00-\x20\x7f-\x9f\\\u2028\u2029]")
+_ODD_CHARACTERS = re.compile(r"[ \\]")
 _DEFAULT_HEADERS = {"User-Agent": "cwconnect", "Accept": "*/*", "Accept-Encoding": "identity"}
 _CHUNK = 64 * 1024
 _HOSTS_KEPT_ALIVE = 50
@@ -183,8 +185,10 @@ class _Call:
 
 @lru_cache(maxsize=1024)  # each notification of a receiver asks again, and so does the pool
 def _parse(url: str) -> Url:
+    if unseen := find_unseen(url):
+        raise InvalidUrl(f"The URL holds {unseen}.")
     if _ODD_CHARACTERS.search(url):
-        raise InvalidUrl("The URL holds a space, a control character or a backslash.")
+        raise InvalidUrl("The URL holds a space or a backslash.")
     try:
         parsed = parse_url(url)
         parsed.netloc  # noqa: B018  # raises for ports out of range
@@ -196,6 +200,8 @@ def _parse(url: str) -> Url:
         raise InvalidUrl("The URL names no host.")
     if "%" in parsed.host:
         raise InvalidUrl("The URL's host holds a percent sign.")
+    if problem := host_problem(parsed.host):
+        raise InvalidUrl(f"The URL's host {problem}.")
     if parsed.auth is not None or "@" in _authority(url):
         raise InvalidUrl("The URL holds credentials; they belong into fields of their own.")
     if parsed.port == 0:

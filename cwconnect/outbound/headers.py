@@ -33,7 +33,7 @@ def merge_headers(ours: Mapping[str, str], extra: Mapping[str, str]) -> dict[str
         if name.lower() in _RESERVED or name.lower() in taken:
             raise InvalidHeader(f"The header {name} is set by the service and can't be replaced.")
         taken.add(name.lower())
-        merged[name] = value.strip()
+        merged[name] = value.strip(" \t")
     return merged
 
 

@@ -12,11 +12,12 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
-from django.forms import BaseInlineFormSet, ModelForm
+from django.forms import BaseInlineFormSet, CharField, ModelForm
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from cwconnect.core.form_fields import check_name
 from cwconnect.outbound.display import bare_url
 from instances import audit
 from instances.audit import Action
@@ -122,6 +123,17 @@ def _record(how: str, obj: Any, **details: Any) -> None:
     audit.record(Action.ADMIN, subject, organization=organization, details={"how": how, **details})
 
 
+class SeenNamesMixin:
+    """Has names of people, organizations and programs hold nothing that nobody sees."""
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return the field's form field, its text judged as the pages judge names."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]  # ModelAdmin's, mixed in
+        if isinstance(field, CharField):
+            field.validators.append(check_name)
+        return field
+
+
 class _NamedCells(BaseInlineFormSet[Membership, Organization, ModelForm[Membership]]):
     """Names each cell of a table by its column: the head alone does so for nobody who can't see it."""
 
@@ -142,7 +154,7 @@ class MembershipInline(admin.TabularInline[Membership, Organization]):
 
 
 @admin.register(Organization)
-class OrganizationAdmin(LookedAt, AuditedMixin, admin.ModelAdmin[Organization]):
+class OrganizationAdmin(LookedAt, SeenNamesMixin, AuditedMixin, admin.ModelAdmin[Organization]):
     """Tenants."""
 
     list_display = ("name", "has_secret", "created_at")
@@ -165,7 +177,7 @@ class OrganizationAdmin(LookedAt, AuditedMixin, admin.ModelAdmin[Organization]):
 
 
 @admin.register(ApiUser)
-class ApiUserAdmin(LookedAt, AuditedMixin, admin.ModelAdmin[ApiUser]):
+class ApiUserAdmin(LookedAt, SeenNamesMixin, AuditedMixin, admin.ModelAdmin[ApiUser]):
     """Callers of the REST API."""
 
     list_display = ("name", "organization", "has_secret", "created_at")
@@ -244,14 +256,14 @@ admin.site.unregister((User, Group))
 
 
 @admin.register(User)
-class AuditedUserAdmin(AuditedMixin, UserAdmin[User]):
+class AuditedUserAdmin(SeenNamesMixin, AuditedMixin, UserAdmin[User]):
     """Accounts, as Django has them, with what is done to them on record. The times are the service's to write."""
 
     readonly_fields = ("last_login", "date_joined")
 
 
 @admin.register(Group)
-class AuditedGroupAdmin(AuditedMixin, GroupAdmin):
+class AuditedGroupAdmin(SeenNamesMixin, AuditedMixin, GroupAdmin):
     """Groups, as Django has them, with what is done to them on record."""
 
 

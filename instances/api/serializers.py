@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cwconnect.core.errors import DomainError
+from cwconnect.core.unseen import find_unseen_in_name, trim
 from instances.configuration import config_keys, wire
 from instances.configuration.values import ConfigurationError, json_object
 from instances.connector import ELEMENT, KEY
@@ -55,9 +56,11 @@ def _read_name(data: Mapping[str, Any]) -> str | None:
     name = data["name"]
     if name is not None and not isinstance(name, str):
         raise DomainError("name must be a text.")
-    name = (name or "").strip() or str(ELEMENT["name"])
+    name = trim(name or "") or str(ELEMENT["name"])
     if len(name) > 200:
         raise DomainError("name is longer than 200 characters.")
+    if unseen := find_unseen_in_name(name):
+        raise DomainError(f"name holds {unseen}.")
     return name
 
 
@@ -67,7 +70,10 @@ def _read_tags(data: Mapping[str, Any]) -> list[str] | None:
     tags = [] if data["tags"] in (None, "") else data["tags"]
     if not isinstance(tags, list) or not all(isinstance(tag, str) and len(tag) <= 200 for tag in tags):
         raise DomainError("tags must be a list of texts of at most 200 characters.")
-    tags = list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
+    tags = list(dict.fromkeys(trim(tag) for tag in tags if trim(tag)))
+    for number, tag in enumerate(tags, 1):
+        if unseen := find_unseen_in_name(tag):
+            raise DomainError(f"tags: number {number} holds {unseen}.")
     if len(tags) > _MOST_TAGS:
         raise DomainError(f"tags holds more than {_MOST_TAGS} tags.")
     return tags

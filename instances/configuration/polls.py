@@ -8,7 +8,7 @@ an error, since a misspelt one would be a surprise at poll time. What was given 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -27,6 +27,7 @@ from pydantic.alias_generators import to_camel
 from cwconnect.connectwise.catalogue import default_configuration, find_resource
 from cwconnect.connectwise.hub_url import HubUrl, HubUrlError
 from cwconnect.connectwise.java_dates import compile_pattern, parse_zone
+from cwconnect.core.unseen import BLANKS, find_unseen, trim
 from instances.plans import OWN_STAMP, DateField, Plan
 
 UPDATED_FORMAT = "yyyy-MM-dd'T'HH:mm:ss'Z'"
@@ -108,8 +109,8 @@ class PollConfiguration(_Wire):
 
 
 def is_blank(value: object) -> bool:
-    """Tell whether a value counts as not given: null, an empty string or only spaces."""
-    return value is None or (isinstance(value, str) and not value.strip())
+    """Tell whether a value counts as not given: null, an empty string or only blanks."""
+    return value is None or (isinstance(value, str) and not trim(value))
 
 
 def read_poll(name: str, given: object) -> dict[str, Any]:
@@ -119,9 +120,23 @@ def read_poll(name: str, given: object) -> dict[str, Any]:
     """
     if is_blank(given):
         given = {}
+    if unseen := dict(_unseen_in(given)):
+        raise PollConfigurationError(unseen)
     kept = _validated(given).model_dump(mode="json", by_alias=True, exclude_unset=True)
     plan_of(name, kept)
     return kept
+
+
+def _unseen_in(given: object, path: str = "", depth: int = 2) -> Iterator[tuple[str, str]]:
+    """Return what unseen characters keys and texts hold, by path. Not asked of what is stored, which has to go on."""
+    if isinstance(given, Mapping) and depth:
+        for key, value in given.items():
+            place = f"{path}.{key}" if path else str(key)
+            if unseen := find_unseen(str(key)):
+                yield place, f"is no key of this configuration: it holds {unseen}"
+            yield from _unseen_in(value, place, depth - 1)
+    elif isinstance(given, str) and (unseen := find_unseen(trim(given), allowed=BLANKS)):
+        yield path, f"holds {unseen}"
 
 
 def plan_of(name: str, configuration: Mapping[str, Any]) -> Plan:

@@ -15,6 +15,7 @@ from rest_framework.exceptions import ParseError
 
 from cwconnect.core.errors import DomainError
 from cwconnect.core.json_body import read_json
+from cwconnect.core.unseen import find_unseen, trim
 from cwconnect.outbound import (
     AddressPolicy,
     InvalidHeader,
@@ -27,7 +28,6 @@ LONGEST_INTERVAL = 44_640  # minutes: a month
 _MOST_HEADERS = 50
 _TRUE, _FALSE = ("true", "yes"), ("false", "no")
 _NAMES_OF_RAW = ("objectType", "eventId", "instance_id")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # What every notification sets itself (docs/wire-contract.md#6-headers-signatures-answers-and-retries); a header of the
 # user's may not stand in its place.
 _OURS = dict.fromkeys(
@@ -63,7 +63,7 @@ def _wrong(text: str) -> ConfigurationError:
 
 
 def text(longest: int) -> Callable[[Any], str]:
-    """Make the reader of a text of at most `longest` characters; a number is taken as its digits."""
+    """Make the reader of a text of at most `longest` characters, all to be seen; a number is taken as its digits."""
 
     def read(value: Any) -> str:
         if isinstance(value, int) and not isinstance(value, bool):
@@ -72,9 +72,16 @@ def text(longest: int) -> Callable[[Any], str]:
             raise _wrong("must be a text")
         if len(value) > longest:
             raise _wrong(f"is longer than {longest:,} characters")
+        if unseen := find_unseen(value):
+            raise _wrong(f"holds {unseen}")
         return value
 
     return read
+
+
+def trimmed(value: Any) -> Any:
+    """Return a text without blanks at its ends, anything else as it is."""
+    return trim(value) if isinstance(value, str) else value
 
 
 def header_text(longest: int) -> Callable[[Any], str]:
@@ -82,8 +89,8 @@ def header_text(longest: int) -> Callable[[Any], str]:
     plain = text(longest)
 
     def read(value: Any) -> str:
-        found = plain(value).strip()
-        if _CONTROL.search(found) or not found.isascii():
+        found = plain(trimmed(value))
+        if not found.isascii():
             raise _wrong("holds a character that can't be sent to ConnectWise")
         return found
 
@@ -100,7 +107,7 @@ def basic_username(value: Any) -> str:
 
 def boolean(value: Any) -> bool:
     """Read true and false, yes and no, in any case."""
-    word = str(value).strip().lower()
+    word = trim(str(value)).lower()
     if isinstance(value, bool | str) and word in _TRUE + _FALSE:
         return word in _TRUE
     raise _wrong("must be true, false, yes or no")
@@ -120,7 +127,7 @@ def minutes(value: Any) -> int:
 
 def vendor_type(value: Any) -> str:
     """Read the way events are found: polling is the only one."""
-    if str(value).strip().lower() != "polling":
+    if trim(str(value)).lower() != "polling":
         raise _wrong("must be polling")
     return "polling"
 
@@ -130,7 +137,7 @@ def url(value: Any) -> str:
 
     An address that stands in it is judged now; that of a name each time it is used, since it may change.
     """
-    found = text(2000)(value).strip()
+    found = text(2000)(trimmed(value))
     try:
         outbound_client().check_url(found)
         refusal = AddressPolicy(tuple(settings.PRIVATE_NETWORKS)).refusal(urlsplit(found).hostname or "")
@@ -172,9 +179,11 @@ def resource_name(value: str) -> str:
     A notification's `raw` holds the records under this name, beside members of its own (
     docs/wire-contract.md#5-the-notification).
     """
-    name = value.strip()
-    if not name or len(name) > 200 or _CONTROL.search(name):
+    name = trim(value)
+    if not 0 < len(name) <= 200:
         raise _wrong("has a resource without a usable name (1 to 200 characters)")
+    if unseen := find_unseen(name):
+        raise _wrong(f"has a resource whose name holds {unseen}")
     if name in _NAMES_OF_RAW:
         raise _wrong(f"has a resource called {name}, a name that the notification itself uses; call it otherwise")
     return name
@@ -182,11 +191,11 @@ def resource_name(value: str) -> str:
 
 def header_items(value: Any) -> dict[str, str]:
     """Read headers as an object, as JSON text, or as lines `Name: value`; their form is judged by `headers`."""
-    if isinstance(value, str) and not value.lstrip().startswith("{"):
-        lines = [line.partition(":") for line in value.splitlines() if line.strip()]
+    if isinstance(value, str) and not trim(value).startswith("{"):
+        lines = [line.partition(":") for line in re.split(r"[\r\n]", value) if trim(line)]
         if not all(colon for _, colon, _ in lines):
             raise _wrong("must be an object, or lines of the form Name: value")
-        return {name.strip(): content.strip() for name, _, content in lines}
+        return {trim(name): trim(content) for name, _, content in lines}
     found = json_object(value)
     if not all(isinstance(content, str) for content in found.values()):
         raise _wrong("must hold texts only")
@@ -198,6 +207,11 @@ def headers(value: Any) -> dict[str, str]:
     found = header_items(value)
     if len(found) > _MOST_HEADERS:
         raise _wrong(f"holds more than {_MOST_HEADERS} headers")
+    for name, content in found.items():
+        if unseen := find_unseen(name):
+            raise _wrong(f"names a header that holds {unseen}")
+        if unseen := find_unseen(trim(content), allowed="\t"):
+            raise _wrong(f"holds {unseen} of the value of {name}")
     try:
         merge_headers(_OURS, found)
     except InvalidHeader as error:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from cwconnect.connectwise.catalogue import DEFAULT_RESOURCES, default_configuration, find_resource
+from cwconnect.core.unseen import find_unseen
 from instances.configuration import values
 from instances.configuration.config_keys import (
     KEYS,
@@ -40,7 +41,7 @@ def read_configuration(
     """
     found: dict[str, Any] = {}
     anew: set[str] = set()
-    problems: dict[str, str] = {}
+    problems = _nearly_keys(given)
     for key, value in _known(given):
         try:
             found[key.field] = _read(key, value, base=base, stored=stored)
@@ -51,12 +52,18 @@ def read_configuration(
     config = replace(base, **found)
     if not config.polls:
         config = replace(config, polls=default_polls())
-    problems |= secrets_to_give_anew(config, stored, given=anew)
+    problems = secrets_to_give_anew(config, stored, given=anew) | problems
     lacking = {name: text for name, text in _lacking(config).items() if whole or name in given}
     problems |= {name: text for name, text in lacking.items() if name not in problems}
     if problems:
         raise ConfigurationError(problems)
     return config
+
+
+def _nearly_keys(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with keys that may look like one of the table; other unknown keys are ignored."""
+    unseen = {name: find_unseen(name) for name in given}
+    return {name: f"is no key: it holds {found}" for name, found in unseen.items() if found}
 
 
 def _known(given: Mapping[str, Any]) -> list[tuple[Key, Any]]:
@@ -74,8 +81,11 @@ def _read(key: Key, value: Any, *, base: InstanceConfig, stored: InstanceConfig 
         return base.polls  # a blank must not silently drop what is watched
     if is_blank(value):
         return key.default
+    kept = getattr(stored, key.field, None) if key.secret else None
+    if kept and value == MASK:
+        return kept  # as it is, though it may have been stored before the rules for what is given anew
     if key.secret:
-        value = _unmask(value, getattr(stored, key.field, None))
+        value = _unmask(value, kept)
     read = key.read(value)
     if key.secret and (read == MASK or (isinstance(read, dict) and MASK in read.values())):
         raise ConfigurationError({"": "is a mask, and nothing is stored that it could stand for"})
@@ -88,9 +98,7 @@ def _holds_mask(value: Any, read: Any) -> bool:
 
 
 def _unmask(value: Any, stored: Any) -> Any:
-    """Put what is stored in the place of masks: of a whole value, or of single headers."""
-    if value == MASK and stored:
-        return stored
+    """Put what is stored in the place of single headers' masks."""
     if value == MASK or not isinstance(stored, Mapping):
         return value
     kept = {name.lower(): text for name, text in stored.items()}

@@ -10,6 +10,8 @@ from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
+from cwconnect.core.form_fields import NameField, SeenField
+from cwconnect.core.unseen import trim
 from instances.configuration.config_keys import KEYS, InstanceConfig, Key
 from instances.configuration.values import ConfigurationError
 from instances.secrets import MASK
@@ -29,7 +31,7 @@ _OFF = {"autocomplete": "off", "spellcheck": "false"}
 
 def _text(label: str, *, longest: int = 200, required: bool = True, **options: Any) -> Any:
     options.setdefault("widget", forms.TextInput(attrs=_OFF))
-    return forms.CharField(label=label, max_length=longest, required=required, **options)
+    return SeenField(label=label, max_length=longest, required=required, **options)
 
 
 def _secret(label: str, *, required: bool = True, **options: Any) -> Any:
@@ -132,13 +134,13 @@ class NotifyForm(WireForm):
 class NameForm(WireForm):
     """What people call an instance."""
 
-    name = forms.CharField(label="Name", max_length=200, help_text="For example the customer's name.")
-    tags = forms.CharField(label="Tags", max_length=2000, required=False, help_text="Separated by commas.")
+    name = NameField(label="Name", max_length=200, help_text="For example the customer's name.")
+    tags = NameField(label="Tags", max_length=2000, required=False, help_text="Separated by commas.")
     filter_nulls = forms.BooleanField(label="Leave out fields without a value (null)", required=False, initial=True)
 
     def tag_list(self) -> list[str]:
         """Return the tags, each once."""
-        return list(dict.fromkeys(tag.strip()[:200] for tag in self.cleaned_data["tags"].split(",") if tag.strip()))
+        return list(dict.fromkeys(trim(tag)[:200] for tag in self.cleaned_data["tags"].split(",") if trim(tag)))
 
 
 class NewInstanceForm(ConnectionForm, NotifyForm, NameForm):
@@ -238,11 +240,11 @@ class FirstAccountForm(forms.Form):
     code = forms.CharField(
         label="Code", max_length=100, help_text="“manage.py up” prints it, so that nobody else makes your account."
     )
-    username = forms.CharField(label="User name", max_length=150)
+    username = NameField(label="User name", max_length=150)
     password = forms.CharField(
         label="Password", widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}), strip=False
     )
-    organization = forms.CharField(
+    organization = NameField(
         label="Organization", max_length=200, initial="My company", help_text="Instances belong to an organization."
     )
 

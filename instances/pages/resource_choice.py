@@ -19,6 +19,7 @@ from cwconnect.connectwise.catalogue import (
     default_configuration,
     find_resource,
 )
+from cwconnect.core.unseen import trim
 from instances.configuration import values
 from instances.configuration.config_keys import POLLS
 from instances.configuration.values import ConfigurationError
@@ -100,10 +101,9 @@ def by_options(choice: Choice) -> dict[str, Any]:
     """Return the configuration that the options stand for."""
     resource = find_resource(choice.name)
     configuration: dict[str, Any] = {} if resource is None else default_configuration(resource)
-    if choice.time_zone.strip() not in ("", DEFAULT_ZONE):
-        configuration["datesConfiguration"] |= dict.fromkeys(ZONE_KEYS, choice.time_zone.strip())
-    if choice.page_size.strip():
-        size = choice.page_size.strip()
+    if trim(choice.time_zone) not in ("", DEFAULT_ZONE):
+        configuration["datesConfiguration"] |= dict.fromkeys(ZONE_KEYS, trim(choice.time_zone))
+    if size := trim(choice.page_size):
         configuration["pageSize"] = int(size) if size.isdecimal() and len(size) < 10 else size
     if choice.detect_deletes:
         configuration["detectDeletes"] = True

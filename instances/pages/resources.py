@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 
 from cwconnect.connectwise.catalogue import all_resources
 from cwconnect.core.errors import DomainError
+from cwconnect.core.unseen import trim
 from instances.configuration.config_keys import POLLS
 from instances.configuration.values import ConfigurationError
 from instances.configuration.wire import config_of, polls_of, read_configuration
@@ -93,10 +94,11 @@ def add_resource(request: PageRequest, number: int) -> HttpResponse:
     """Watch one more resource: of the catalogue or any other list, alone or as another is watched."""
     instance = request.person.instance(number)
     polls = polls_of(instance)
-    error, name = "", request.POST.get("name", "").strip()
+    error, name = "", trim(request.POST.get("name", ""))
     if request.method == "POST":
         source = instance.resource_polls.filter(name=request.POST.get("copy_of", "")).first()
-        patch = {"url": request.POST["url"].strip()} if request.POST.get("url", "").strip() else {}
+        url = trim(request.POST.get("url", ""))
+        patch = {"url": url} if url else {}
         try:
             if not name:
                 raise DomainError("Choose a resource, or name one.")

@@ -48,6 +48,8 @@ GRAMMARS = {
     "where": r"^/hubs/|^/notifications/",  # CEQL
     "resource": r"^/hubs/|/test-notification$|/polls$",  # a name that ConnectWise, or this instance, knows
     "configuration": r"^(/elements/\{element\})?/instances|/polls(/\{poll\})?$",  # URLs, patterns, credentials
+    "name": r"^/v1/secrets$",  # nothing that nobody sees, beside what Persian, Japanese and emoji need
+    "key": r"/signature-key/rotate$",  # the same, without those
     "since": r"/backfill$",  # not in the future
     "until": r"/signature-key/rotate$",  # within 30 days
 }

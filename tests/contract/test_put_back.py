@@ -11,6 +11,7 @@ from django.db import OperationalError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cwconnect.core.unseen import find_unseen
 from cwconnect.sandbox import SandboxServer
 from instances.configuration.wire import config_of
 from instances.models import AuditEntry, Instance, ResourcePoll
@@ -22,7 +23,9 @@ __all__ = ["api", "sandbox"]
 
 pytestmark = pytest.mark.django_db
 PLAIN = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30)
-WORDS = st.text(min_size=1, max_size=30).filter(lambda text: text.strip() and "\x00" not in text)
+# What nobody sees is refused (tests/instances/test_unseen_characters.py).
+SEEN = st.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp", "Zs"), include_characters=" ")
+WORDS = st.text(SEEN, min_size=1, max_size=30).filter(lambda text: text.strip() and find_unseen(text) is None)
 YES_NO = st.sampled_from([True, False, "yes", "No", "TRUE", "false"])
 DATES = st.fixed_dictionaries(
     {},

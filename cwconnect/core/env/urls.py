@@ -14,11 +14,9 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from cwconnect.core.env.values import it_is, items, text
+from cwconnect.core.hosts import host_problem
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?", re.IGNORECASE)  # RFC 1123; with the underscores of containers' names
-_LONGEST_NAME = 253
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _ENCODED = "Special characters in its user or password must be percent-encoded, such as # as %23."
 _SQLITE, _POSTGRESQL = ("sqlite",), ("postgres", "postgresql", "pgsql")
@@ -50,7 +48,7 @@ def is_host(host: str) -> bool:
     try:
         return bool(ipaddress.ip_address(host))
     except ValueError:
-        return len(host) <= _LONGEST_NAME and bool(_NAME.fullmatch(host))
+        return not host.startswith("[") and host_problem(host) is None
 
 
 def site_url(name: str) -> str:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.core.exceptions import ImproperlyConfigured
 
 from cwconnect.core.text import literal
+from cwconnect.core.unseen import find_unseen
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -22,7 +23,6 @@ _FALSE = {"0", "false", "no", "off"}
 _LONGEST = 64 * 1024  # bytes of a value; more is a file named by mistake
 _SHOWN = 40  # characters; a longer value is no slip of the pen but something else, pasted
 _MOST_DURATIONS = 100
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _BYTE_ORDER_MARK = "\ufeff"
 _ZONES = Path("/usr/share/zoneinfo")
 
@@ -70,8 +70,8 @@ def decoded(content: bytes) -> str:
         found = content.decode("utf-8").strip().strip(_BYTE_ORDER_MARK).strip()
     except UnicodeDecodeError:
         raise ValueError("bytes that are not UTF-8 text") from None
-    if _CONTROL.search(found):
-        raise ValueError("a control character, such as a NUL")
+    if unseen := find_unseen(found, allowed="\t\n\r"):
+        raise ValueError(unseen)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from cwconnect.core import terminal
+from cwconnect.core.unseen import find_unseen_in_name, trim
 from instances.credentials.issuing import IssuedSecrets, issue_secrets
 
 
@@ -25,9 +26,12 @@ class Command(terminal.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Issue and print; exit code 1 if there was nothing to issue."""
-        organization, user = options["organization"].strip(), options["user"].strip()
+        organization, user = trim(options["organization"]), trim(options["user"])
         if not (0 < len(organization) <= 200 and 0 < len(user) <= 200):
             raise CommandError("The names must have 1 to 200 characters.")
+        for option, name in (("--organization", organization), ("--user", user)):
+            if unseen := find_unseen_in_name(name):
+                raise CommandError(f"{option} holds {unseen}.")
         issued = issue_secrets(organization_name=organization, user_name=user, rotate=options["rotate"])
         if issued.user is None and issued.organization is None:
             raise CommandError(

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from rest_framework.response import Response
 
 from cwconnect.core.errors import DomainError
+from cwconnect.core.unseen import find_unseen, find_unseen_in_name, trim
 from instances.api.instances import ApiView
 from instances.models import Instance
 
@@ -66,10 +67,28 @@ def _no_nul(text: str) -> str:
     return text
 
 
+def seen(text: str) -> str:
+    """Return a text that is all to be seen; ValueError that names the first character that is not."""
+    if unseen := find_unseen(text):
+        raise ValueError(f"holds {unseen}")
+    return text
+
+
+def _seen_name(text: str) -> str:
+    text = trim(text)
+    if unseen := find_unseen_in_name(text):
+        raise ValueError(f"holds {unseen}")
+    if not text:
+        raise ValueError("is blank")
+    return text
+
+
 Number = Annotated[int, BeforeValidator(_digits), Field(ge=0, le=_LARGEST_ID)]
 Limit = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=LARGEST_PAGE)]
 Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)]
+SeenText = Annotated[Text, AfterValidator(seen)]
+Name = Annotated[Text, AfterValidator(_seen_name)]
 Cursor = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
 
 

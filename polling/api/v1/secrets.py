@@ -15,9 +15,9 @@ from instances.credentials.user_secrets import create_user, revoke_user
 from instances.models import ApiUser
 from polling.api.v1.base import (
     SECRETS,
+    Name,
     Shape,
     Strict,
-    Text,
     V1View,
     answer,
     read_body,
@@ -48,7 +48,7 @@ class SecretPage(Shape):
 class NewSecret(Strict):
     """Whom the secret is for."""
 
-    name: Text
+    name: Name
 
 
 class OrganizationView(V1View):

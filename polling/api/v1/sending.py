@@ -17,12 +17,13 @@ from instances.credentials.signature_keys import OVERLAP, rotate_signature_key
 from polling.api.v1.base import (
     SENDING,
     Moment,
+    SeenText,
     Shape,
     Strict,
-    Text,
     V1View,
     answer,
     read_body,
+    seen,
 )
 from polling.api.v1.idempotency import ONCE, POSTED, idempotent
 from polling.delivery.test_notification import SampleResult, send_test
@@ -30,18 +31,12 @@ from polling.delivery.test_notification import SampleResult, send_test
 LONGEST_OVERLAP = timedelta(days=30)
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("holds a character that can't be printed")
-    return text
-
-
 class TestRequest(Strict):
     """The resource that the sample event is of."""
 
     __test__ = False  # pytest: no test, a request for one
 
-    resource: Text
+    resource: SeenText
 
 
 class SentShape(Shape):
@@ -72,7 +67,7 @@ class TrialShape(Shape):
 class Rotation(Strict):
     """The new key, made here if none is given, and how long the present one signs beside it: a day if not given."""
 
-    key: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)] | None = None
+    key: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(seen)] | None = None
     until: Moment | None = None
 
 
