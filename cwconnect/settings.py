@@ -34,6 +34,7 @@ DEBUG = env.boolean("CWCONNECT_DEBUG", default=False)
 PUBLIC_URL = env.site_url("CWCONNECT_PUBLIC_URL")
 ALLOWED_HOSTS = env.hosts("CWCONNECT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]") + env.host_of(PUBLIC_URL)
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+TRUSTED_PROXIES = env.networks("CWCONNECT_TRUSTED_PROXIES")
 _https = PUBLIC_URL.startswith("https://")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _https

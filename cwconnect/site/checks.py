@@ -185,6 +185,14 @@ def check_front_door(**_: object) -> list[CheckMessage]:
                 id="cwconnect.W002",
             )
         )
+    if any(network.prefixlen == 0 for network in settings.TRUSTED_PROXIES):
+        problems.append(
+            Warning(
+                "CWCONNECT_TRUSTED_PROXIES holds every address, so clients are believed whatever address they name.",
+                hint="List the proxies themselves.",
+                id="cwconnect.W006",
+            )
+        )
     folder = settings.DATA_DIR
     if settings.EMBEDDED and folder.exists() and folder.stat().st_mode & 0o077:
         problems.append(

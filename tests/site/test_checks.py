@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 
 import certifi
@@ -146,7 +147,8 @@ def test_a_door_that_is_open_to_the_world_is_warned_of(settings: Settings, tmp_p
     tmp_path.chmod(0o755)
     settings.PUBLIC_URL, settings.ALLOWED_HOSTS = "http://x.example", ["*"]
     settings.EMBEDDED, settings.DATA_DIR = True, tmp_path
-    assert ids(check_front_door()) == ["cwconnect.W001", "cwconnect.W002", "cwconnect.W003"]
+    settings.TRUSTED_PROXIES = [ip_network("10.0.0.0/24"), ip_network("0.0.0.0/0")]
+    assert ids(check_front_door()) == ["cwconnect.W001", "cwconnect.W002", "cwconnect.W006", "cwconnect.W003"]
 
 
 @pytest.mark.parametrize(
