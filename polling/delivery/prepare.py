@@ -22,7 +22,7 @@ def prepare(
     delivery_targets = _delivery_targets(rows, now)
     resting = [row.pk for row in rows if delivery_targets[row.instance_id] is None]
     if resting:
-        Notification.objects.filter(pk__in=resting).update(next_attempt_at=None, lease_token=None, lease_until=None)
+        Notification.objects.filter(pk__in=resting).end_leases(next_attempt_at=None)
     sent = [
         (row, delivery_target) for row in rows if (delivery_target := delivery_targets[row.instance_id]) is not None
     ]

@@ -14,7 +14,7 @@ from datetime import datetime
 import orjson
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet, Value
+from django.db.models import F, Value
 from django.db.models.functions import Coalesce
 
 from cwconnect.core.bulk_sql import db_timestamp, update
@@ -25,6 +25,7 @@ from polling.delivery.pausing import REPLAYED, let_followers_go, pause_delivery
 from polling.delivery.replay.ordering import line_up
 from polling.delivery.retry_schedule import next_wait, retry_after_seconds
 from polling.models import Alert, DeliveryAttempt, DeliveryState, Notification, Replay
+from polling.models.leased import LeasedQuerySet
 
 State = Notification.State
 GONE = 410
@@ -106,19 +107,17 @@ def _write_unsent(results: Sequence[Result]) -> None:
     unsent = [result for result in results if not result.outcome.sent]
     if unsent:
         DeliveryAttempt.objects.filter(pk__in=[result.delivery_request.attempt_id for result in unsent]).delete()
-        _of(unsent).update(lease_token=None, lease_until=None)
+        _of(unsent).end_leases()
 
 
 def _write_delivered(results: Sequence[Result], now: datetime) -> None:
     if not results:
         return
-    _of(results).update(
+    _of(results).end_leases(
         state=State.DELIVERED,
         delivered_at=Coalesce("delivered_at", Value(now)),
         step=F("step") + 1,
         next_attempt_at=None,
-        lease_token=None,
-        lease_until=None,
         last_error="",
         replay=None,
     )
@@ -159,7 +158,7 @@ def _write_failure(result: Result, now: datetime) -> None:
         retry_after=retry_after_seconds(outcome.retry_after, now),
     )
     row = _of([result])
-    row.update(step=step, last_error=outcome.sentence(), lease_token=None, lease_until=None, next_attempt_at=None)
+    row.end_leases(step=step, last_error=outcome.sentence(), next_attempt_at=None)
     if outcome.status == GONE:
         if not result.is_over:
             row.update(state=State.EXHAUSTED)
@@ -234,5 +233,5 @@ def _results_of(receiver_id: int, group: Sequence[Result], now: datetime) -> Rec
     )
 
 
-def _of(results: Sequence[Result]) -> QuerySet[Notification]:
+def _of(results: Sequence[Result]) -> LeasedQuerySet[Notification]:
     return Notification.objects.filter(pk__in=[result.key for result in results])

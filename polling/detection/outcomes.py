@@ -18,7 +18,7 @@ from instances.secrets import SecretUnreadableError
 from polling.detection.deletes.missing_records import calm_health
 from polling.detection.failures import RetryDecision, decide_retry
 from polling.models import Health, PollRun, PollState, Site
-from polling.workers.leases import fence
+from polling.workers.leases import end_lease
 
 FARTHEST = timedelta(days=1)
 
@@ -32,12 +32,10 @@ def finish_run(state: PollState, token: str, run: PollRun, *, started_at: dateti
         cursor = next_cursor(state, run)
     else:
         next_poll_at = now  # the poll that waited behind the backfill
-    fence(
+    end_lease(
         PollState,
         state.pk,
         token,
-        lease_token=None,
-        lease_until=None,
         cursor=cursor,
         health=calm_health(state.pk),
         failures=0,
@@ -68,12 +66,10 @@ def finish_sweep(state: PollState, token: str, *, next_at: datetime) -> None:
     """End a complete sweep: the next one is set, the lease is freed. Inside its last transaction."""
     now = timezone.now()
     asked = PollState.objects.values_list("next_sweep_at", flat=True).get(pk=state.pk)
-    fence(
+    end_lease(
         PollState,
         state.pk,
         token,
-        lease_token=None,
-        lease_until=None,
         baseline_at=state.baseline_at or now,
         next_sweep_at=now if was_asked(state.next_sweep_at, asked) else max(next_at, now),
         sweep_failures=0,
@@ -170,7 +166,7 @@ def _fail(
     with transaction.atomic():
         if decision.stops_instance or decision.login_accepted:
             _lock_instance(state)
-        fence(PollState, state.pk, token, lease_token=None, lease_until=None, **changes)
+        end_lease(PollState, state.pk, token, **changes)
         if run is not None:
             _note_failure(run, sentence, now)
         _hold_siblings(state, decision, sentence, now)

@@ -71,14 +71,12 @@ def _begin(instance: Instance, poll: ResourcePoll, state: PollState | None) -> N
 
 def _abandon(poll: ResourcePoll) -> None:
     abandon(PollRun.objects.filter(resource_poll=poll))
-    Verification.objects.filter(resource_poll=poll, status=Verification.Status.OPEN).update(
+    Verification.objects.filter(resource_poll=poll, status=Verification.Status.OPEN).end_leases(
         status=Verification.Status.FAILED,
         error=_CHANGED,
         finished_at=timezone.now(),
         comparison=None,
         next_try_at=None,
-        lease_token=None,
-        lease_until=None,
     )
     Repair.objects.filter(resource_poll=poll, status=Repair.Status.OPEN).update(
         status=Repair.Status.FAILED, error=_CHANGED, finished_at=timezone.now(), next_try_at=None
@@ -91,11 +89,9 @@ def _schedule(instance: Instance, poll: ResourcePoll) -> None:
     deletes = bool(poll.configuration.get("detectDeletes"))
     if not deletes:
         missing_records(poll.pk).delete()  # nobody wants to hear of them any more
-    PollState.objects.filter(resource_poll=poll).update(
+    PollState.objects.filter(resource_poll=poll).end_leases(
         site=site_key(instance),
         host=urlsplit(instance.base_url).netloc.lower()[:255],
-        lease_token=None,
-        lease_until=None,
         next_poll_at=now if active else None,
         next_sweep_at=_next_sweep(poll, now) if active and deletes else None,
         health=calm_health(poll.pk) if active else Health.PAUSED,

@@ -16,7 +16,8 @@ from django.conf import settings
 
 from instances.models import Instance
 from polling.delivery.retry_schedule import JITTER, LONGEST_RETRY_AFTER
-from polling.models import Heartbeat, Notification, PollState, Receiver, Replay, Site, Verification
+from polling.models import Heartbeat, Notification, PollState, Receiver, Site
+from polling.models.leased import leased_rows
 from polling.workers.heartbeats import NEVER
 
 SLACK = timedelta(hours=1)  # machines' clocks may differ that much; and the longest wait of a poll, a site or a lease
@@ -46,7 +47,4 @@ def _repair_deliveries(now: datetime) -> int:
 
 
 def _free_leases(now: datetime) -> int:
-    return sum(
-        model.objects.filter(lease_until__gt=now + SLACK).update(lease_token=None, lease_until=None)
-        for model in (PollState, Notification, Replay, Verification)
-    )
+    return sum(rows.filter(lease_until__gt=now + SLACK).end_leases() for rows in leased_rows())

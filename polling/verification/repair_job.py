@@ -41,7 +41,7 @@ from polling.workers.due import may_repair
 from polling.workers.leases import (
     LeaseLostError,
     claim,
-    fence,
+    end_lease,
     release,
 )
 
@@ -121,11 +121,11 @@ class RepairJob(RowRepair, Job):
         due = PollState.objects.filter(Q(next_poll_at__lte=now) | Q(next_sweep_at__lte=timezone.now()), pk=self.key)
         if not due.exists():
             return False
-        fence(PollState, self.key, self.token, lease_token=None, lease_until=None)
+        end_lease(PollState, self.key, self.token)
         return True
 
     def _finish(self, now: datetime) -> bool:
-        fence(PollState, self.key, self.token, lease_token=None, lease_until=None)
+        end_lease(PollState, self.key, self.token)
         resent = self._send_again(now) if self._finding.undelivered else 0
         ended = {"status": Repair.Status.COMPLETE, "finished_at": now, "next_try_at": None}
         self._keep(**ended, resent=resent, events=F("events") + self._swept())
@@ -169,7 +169,7 @@ def _fail(repair: Repair, state: PollState, token: str, error: Exception) -> Non
     if retry.ends:
         changes |= {"status": Repair.Status.FAILED, "finished_at": now, "next_try_at": None}
     with transaction.atomic():
-        fence(PollState, state.pk, token, lease_token=None, lease_until=None)
+        end_lease(PollState, state.pk, token)
         Repair.objects.filter(pk=repair.pk, status=Repair.Status.OPEN).update(**changes)
         if retry.ends:
             runs = PollRun.objects.filter(resource_poll=state.pk, kind=PollRun.Kind.REPAIR, status=PollRun.Status.OPEN)

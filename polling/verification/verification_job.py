@@ -23,7 +23,7 @@ from polling.models import Verification
 from polling.verification.comparison import Comparison
 from polling.verification.report import conclude
 from polling.workers.due import may_verify
-from polling.workers.leases import claim, fence, free
+from polling.workers.leases import claim, end_lease, fence, free
 
 AT_A_TIME = 2  # a worker's: each keeps one request under way, beside up to fourteen of polls
 MOST_FAILURES = 5  # in a row, over some ten minutes: then a person is to look
@@ -74,17 +74,7 @@ class VerificationJob(Work):
 
 def end(key: int, token: str, now: datetime, **changes: Any) -> None:
     """Write that a verification has ended."""
-    fence(
-        Verification,
-        key,
-        token,
-        comparison=None,
-        next_try_at=None,
-        finished_at=now,
-        lease_token=None,
-        lease_until=None,
-        **changes,
-    )
+    end_lease(Verification, key, token, comparison=None, next_try_at=None, finished_at=now, **changes)
 
 
 def fail(verification: Verification, token: str, error: Exception, *, site: str) -> None:
@@ -95,7 +85,7 @@ def fail(verification: Verification, token: str, error: Exception, *, site: str)
         end(verification.pk, token, now, status=Verification.Status.FAILED, failures=failures, error=retry.words)
         return
     again = {"failures": failures, "error": retry.words, "next_try_at": retry.again_at}
-    fence(Verification, verification.pk, token, lease_token=None, lease_until=None, **again)
+    end_lease(Verification, verification.pk, token, **again)
 
 
 @dataclass(frozen=True)

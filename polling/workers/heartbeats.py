@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from polling.models import Heartbeat, Notification, PollState
+from polling.models import Heartbeat
+from polling.models.leased import leased_rows
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +107,5 @@ def release_dead_cluster(name: str, signature: str) -> None:
     """Remove what is left of a cluster that is dead for certain: its signs of life, its places, its leases."""
     Heartbeat.objects.filter(name__startswith=f"slot {name} ").delete()
     Heartbeat.objects.filter(name__in=[f"cluster {name}", f"answered {name}"]).delete()
-    free = {"lease_token": None, "lease_until": None}
-    PollState.objects.filter(lease_token__startswith=signature).update(**free)
-    Notification.objects.filter(lease_token__startswith=signature).update(**free)
+    for rows in leased_rows():
+        rows.filter(lease_token__startswith=signature).end_leases()

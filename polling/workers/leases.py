@@ -19,6 +19,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
 
 from polling.models import Leased
+from polling.models.leased import LeasedQuerySet
 from polling.workers.heartbeats import lease_signature
 
 log = logging.getLogger(__name__)
@@ -30,10 +31,6 @@ Row = TypeVar("Row", bound=Leased)
 
 class LeaseLostError(Exception):
     """The row is no longer ours: another worker took it, or its settings changed. Nothing of ours may be written."""
-
-
-def _all(model: type[Row]) -> QuerySet[Row]:
-    return model._default_manager.all()  # noqa: SLF001  (documented: the way to any model's rows)
 
 
 def free(now: datetime) -> Q:
@@ -56,11 +53,11 @@ def claim(
         if connection.features.has_select_for_update_skip_locked:
             locked = wanted.select_for_update(skip_locked=True, of=("self",))  # and no row that `rows` joins
             ours = list(locked.values_list("pk", flat=True))
-            _all(rows.model).filter(pk__in=ours).update(**lease)
+            LeasedQuerySet(rows.model).filter(pk__in=ours).update(**lease)
             return token, ours
         if not wanted.update(**lease):
             return token, []
-        return token, list(_all(rows.model).filter(lease_token=token).values_list("pk", flat=True))
+        return token, list(LeasedQuerySet(rows.model).filter(lease_token=token).values_list("pk", flat=True))
 
 
 def fence(row: type[Row], key: Any, token: str, **changes: Any) -> None:
@@ -69,8 +66,22 @@ def fence(row: type[Row], key: Any, token: str, **changes: Any) -> None:
     With at least `lease_until` among the changes the row stays locked to the end of the transaction where the database
     has row locks, so nobody can claim it between this look and the commit.
     """
-    if not _all(row).filter(pk=key, lease_token=token).update(**changes):
-        raise LeaseLostError(f"{row.__name__} {key} was taken over.")
+    if not _held(row, token).filter(pk=key).update(**changes):
+        raise _lost(row, key)
+
+
+def end_lease(row: type[Row], key: Any, token: str, **changes: Any) -> None:
+    """Write `changes` to the row and free it, if it still is ours, else raise LeaseLostError: a fence, and the last."""
+    if not _held(row, token).filter(pk=key).end_leases(**changes):
+        raise _lost(row, key)
+
+
+def _held(row: type[Row], token: str) -> LeasedQuerySet[Row]:
+    return LeasedQuerySet(row).filter(lease_token=token)
+
+
+def _lost(row: type[Leased], key: Any) -> LeaseLostError:
+    return LeaseLostError(f"{row.__name__} {key} was taken over.")
 
 
 # Leases of this process that could not be released, since the database was away.
@@ -96,4 +107,4 @@ def release_owed() -> None:
 
 def release(row: type[Row], keys: Iterable[Any], token: str) -> None:
     """Free rows that are still ours; those taken over are left alone."""
-    _all(row).filter(pk__in=list(keys), lease_token=token).update(lease_token=None, lease_until=None)
+    _held(row, token).filter(pk__in=list(keys)).end_leases()

@@ -44,8 +44,7 @@ def claim_beside(name: str, backlog: int) -> Figure:
 
         def come_due_again() -> None:
             time.sleep(loop.scan_every)
-            free = {"lease_token": None, "lease_until": None}
-            Notification.objects.filter(pk__in=keys).update(next_attempt_at=timezone.now(), **free)
+            Notification.objects.filter(pk__in=keys).end_leases(next_attempt_at=timezone.now())
 
         return come_due_again
 

@@ -179,7 +179,7 @@ class Looks:
         """A supervisor frees what its dead cluster had claimed, of the same backlogs."""
         lost, self.running = self.running[:count], self.running[count:]
         keys = {delivery_request.notification.pk for delivery_request in lost}
-        Notification.objects.filter(pk__in=keys).update(lease_token=None, lease_until=None)
+        Notification.objects.filter(pk__in=keys).end_leases()
         self.unseen |= keys
 
     def wait(self) -> None:

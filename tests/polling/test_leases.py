@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
+import polling
 from polling.models import Health, PollState
+from polling.models.leased import leased_rows
 from polling.workers import leases
 from polling.workers.heartbeats import lease_signature
 from polling.workers.leases import (
@@ -113,3 +118,16 @@ def test_what_can_not_be_released_is_owed_until_the_database_is_back(key: int) -
     release_owed()
     assert state().lease_token is None
     assert leases._owed == []
+
+
+def test_whatever_has_a_lease_is_among_the_leased_rows() -> None:
+    columns = {model for model in apps.get_models() if any(field.name == "lease_token" for field in model._meta.fields)}
+    assert columns == {rows.model for rows in leased_rows()}
+    assert all(any("lease_token" in index.fields for index in model._meta.indexes) for model in columns)
+
+
+def test_a_lease_ends_in_one_place() -> None:
+    ends = re.compile(r"""lease_token['"]?\s*[=:]\s*None""")
+    root = Path(polling.__file__).parent
+    found = {path.relative_to(root).as_posix() for path in root.rglob("*.py") if ends.search(path.read_text("utf-8"))}
+    assert found == {"models/leased.py"}

@@ -13,7 +13,8 @@ from pytest_django import Settings
 from instances.models import Instance, Organization, ResourcePoll
 from instances.secrets import Secret
 from polling import tasks
-from polling.models import Notification, PollState, Site
+from polling.models import Notification, PollState, Replay, Site, Verification
+from polling.models.leased import leased_rows
 from polling.workers import heartbeats, wakeups
 from polling.workers import queue as queueing
 from polling.workers.due import delivery_due_at, poll_due_at
@@ -236,3 +237,17 @@ def test_what_a_dead_cluster_held_is_free_at_once(poll: PollState, notification:
     assert poll_due_at(now) == now
     assert wakeups.send_due(Queue().send, now) == [Kind.POLL]  # the notification is still another's
     assert list(heartbeats.seen("slot dead poll 0", "cluster dead", "cluster other")) == ["cluster other"]
+
+
+def test_every_kind_of_lease_of_a_dead_cluster_is_free_at_once(
+    poll: PollState, notification: Notification, now: datetime
+) -> None:
+    Verification.objects.create(resource_poll=poll.resource_poll, asked_at=now)
+    Replay.objects.create(instance=notification.instance, asked_at=now, what="all")
+    for rows in leased_rows():
+        assert rows.update(lease_token="a1b2c3d4e5f6" + 20 * "0", lease_until=now + 100 * SECOND) == 1, rows.model
+
+    heartbeats.release_dead_cluster("dead", "a1b2c3d4e5f6")
+
+    for rows in leased_rows():
+        assert list(rows.values_list("lease_token", "lease_until")) == [(None, None)], rows.model

@@ -44,7 +44,7 @@ from polling.detection.reading import read_records
 from polling.detection.reads_by_id import id_batches, read_rows
 from polling.detection.recording import Recorder, watch_of
 from polling.models import MissingRecord, PollRun, PollState
-from polling.workers.leases import fence
+from polling.workers.leases import end_lease, fence
 
 ROUND = 100
 RELEASED_AT_ONCE = 1000
@@ -210,7 +210,7 @@ class SweepJob(Job):
                 finish_sweep(self.state, self.token, next_at=run.started_at + self.plan.sweep_interval)
             steps_aside = not ended and PollState.objects.filter(pk=self.key, next_poll_at__lte=now).exists()
             if steps_aside:
-                fence(PollState, self.key, self.token, lease_token=None, lease_until=None)
+                end_lease(PollState, self.key, self.token)
         self.run, self._round = run, following
         return not (ended or steps_aside)
 

@@ -19,8 +19,9 @@ from polling.detection.deletes.missing_records import calm_healths
 from polling.detection.outcomes import next_cursor, next_poll, usable_date
 from polling.detection.polls.runs import PollJob
 from polling.models import PollRun, PollState
+from polling.models.leased import FREED
 
-ENDED = ("lease_token", "lease_until", "failures", "last_error", "health", "last_good_at", "cursor", "next_poll_at")
+ENDED = (*FREED, "failures", "last_error", "health", "last_good_at", "cursor", "next_poll_at")
 
 Idle = tuple[PollJob, Page]
 
@@ -70,7 +71,7 @@ def _free(
     health = calm_healths([job.key for job in jobs])
     rows = [
         (
-            *(None, None, 0, ""),
+            *(*FREED.values(), 0, ""),
             health[job.key],
             db_timestamp(now),
             db_timestamp(next_cursor(job.state, run)),
