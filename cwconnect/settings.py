@@ -185,14 +185,16 @@ Q_CLUSTER: dict[str, Any] = {
 }
 Q_CLUSTER |= {"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}
 
-# Counts of failed authentication (instances/api/throttling.py); each process its own where there is no Redis.
+# Counts of failed authentication (instances/api/throttling.py), and those that the overview draws: integers and text
+# alone. Each process has its own where there is no Redis.
 CACHES: dict[str, Any] = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "cwconnect.core.plain_cache.PlainRedisCache",
         "LOCATION": [REDIS_URL],  # a list, or Django parts the URL at each comma
+        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},  # requests do without it when it hangs
     }
     if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
+    else {"BACKEND": "cwconnect.core.plain_cache.PlainMemoryCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
 }
 
 REST_FRAMEWORK = {

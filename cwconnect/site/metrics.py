@@ -11,6 +11,7 @@ import hmac
 import ipaddress
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from django.conf import settings
@@ -22,6 +23,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from cwconnect.core.errors import error_response
+from cwconnect.core.plain_cache import RedisError
 from cwconnect.site.health import examine, lag
 from instances.models import Instance
 from polling.models import DeliveryState, Health, Notification, PollState, Receiver
@@ -88,7 +90,8 @@ class DatabaseCollector(Collector):
         deleted = Instance.objects.filter(organization=None).count()
         yield _gauge("cwconnect_instances", "Instances there are.", Instance.objects.count() - deleted)
         yield _gauge("cwconnect_instances_being_deleted", "Deleted instances whose rows are still to go.", deleted)
-        yield _gauge("cwconnect_queue_tasks", "Wake-up calls that wait in the queue.", queue_size())
+        with suppress(RedisError):  # not known; cwconnect_part_ok says that the broker is not well
+            yield _gauge("cwconnect_queue_tasks", "Wake-up calls that wait in the queue.", queue_size())
         yield _gauge("cwconnect_poll_lag_seconds", "For how long a poll has been due.", _lag(poll_due_at(now), now))
         yield _gauge(
             "cwconnect_delivery_lag_seconds", "For how long a delivery has been due.", _lag(delivery_due_at(now), now)

@@ -20,14 +20,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 
 from cwconnect.core.client_ip import client_address
-
-try:
-    from redis.exceptions import RedisError
-except ImportError:  # an extra, not installed: the cache is this process's memory, which is always there
-
-    class RedisError(Exception):  # type: ignore[no-redef]  # stands for the missing one
-        """Never raised."""
-
+from cwconnect.core.plain_cache import RedisError
 
 WINDOW = 60
 PER_ADDRESS = 60
@@ -52,9 +45,10 @@ def note_failure(request: HttpRequest | Request, header: str) -> None:
 
 def _count(key: str) -> int:
     try:
-        return int(cache.get(key, 0))
+        count = cache.get(key, 0)
     except RedisError:
         return 0
+    return count if isinstance(count, int) else 0
 
 
 def _header_key(header: str, now: float) -> str:

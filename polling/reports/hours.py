@@ -6,7 +6,9 @@ every few seconds at most, however many people look.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +16,7 @@ from django.core.cache import cache
 from django.db.models import Count
 from django.db.models.functions import TruncHour
 
+from cwconnect.core.plain_cache import RedisError
 from instances.models import Organization
 from polling.models import Event
 
@@ -23,6 +26,7 @@ _SETTLED = timedelta(minutes=5)  # a page committed late carries the time at whi
 _FRESH_SECONDS = 5
 _KEPT_SECONDS = 26 * 3600
 KINDS = tuple(Event.Kind.values)
+_COUNTS = re.compile(rf"[0-9]{{1,12}}(?:,[0-9]{{1,12}}){{{len(KINDS) - 1}}}")
 
 
 @dataclass(frozen=True)
@@ -43,15 +47,32 @@ def hours_of(organization: Organization, now: datetime) -> list[HourCount]:
     current = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     starts = [current - number * HOUR for number in reversed(range(HOURS))]
     keys = {start: _key(organization, start) for start in starts}
-    known = cache.get_many(list(keys.values()))
-    missing = [start for start in starts if keys[start] not in known]
+    known = _known(keys)
+    missing = [start for start in starts if start not in known]
     if missing:
         counted = _count(organization, missing[0], now)
-        for start in missing:
-            known[keys[start]] = counted.get(start, (0,) * len(KINDS))
-            settled = start + HOUR + _SETTLED < now
-            cache.set(keys[start], known[keys[start]], _KEPT_SECONDS if settled else _FRESH_SECONDS)
-    return [HourCount(start, known[keys[start]]) for start in starts]
+        found = {start: counted.get(start, (0,) * len(KINDS)) for start in missing}
+        _keep({keys[start]: counts for start, counts in found.items() if start + HOUR + _SETTLED < now}, _KEPT_SECONDS)
+        _keep(
+            {keys[start]: counts for start, counts in found.items() if start + HOUR + _SETTLED >= now}, _FRESH_SECONDS
+        )
+        known |= found
+    return [HourCount(start, known[start]) for start in starts]
+
+
+def _known(keys: Mapping[datetime, str]) -> dict[datetime, tuple[int, ...]]:
+    """Return the hours that are remembered; none where Redis is away, and without what does not read as counts."""
+    try:
+        kept = cache.get_many(list(keys.values()))
+    except RedisError:
+        return {}
+    sound = {start: str(kept[key]) for start, key in keys.items() if _COUNTS.fullmatch(str(kept.get(key, "")))}
+    return {start: tuple(map(int, text.split(","))) for start, text in sound.items()}
+
+
+def _keep(counts: Mapping[str, Sequence[int]], seconds: int) -> None:
+    with suppress(RedisError):  # it is away: counted anew next time
+        cache.set_many({key: ",".join(map(str, of_kinds)) for key, of_kinds in counts.items()}, seconds)
 
 
 def _key(organization: Organization, start: datetime) -> str:

@@ -67,7 +67,7 @@ def test_guesses_are_counted_by_what_our_proxy_has_seen_and_by_nothing_else(
 
 def test_without_redis_the_api_goes_on(api: Api, tenant: Tenant, settings: Settings) -> None:
     settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:9/0"}
+        "default": {"BACKEND": "cwconnect.core.plain_cache.PlainRedisCache", "LOCATION": ["redis://127.0.0.1:9/0"]}
     }
     assert statuses(api, WRONG, tenant.auth) == [401, 200]
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    settings.CACHES = {"default": {"BACKEND": "cwconnect.core.plain_cache.PlainMemoryCache"}}
