@@ -31,6 +31,7 @@ ENCRYPTION_KEYS = [
 
 # The web: who may ask, and how
 DEBUG = env.boolean("CWCONNECT_DEBUG", default=False)
+READABLE_TOKENS = env.boolean("CWCONNECT_READABLE_TOKENS", default=False)
 PUBLIC_URL = env.site_url("CWCONNECT_PUBLIC_URL")
 ALLOWED_HOSTS = env.hosts("CWCONNECT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]") + env.host_of(PUBLIC_URL)
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []

@@ -33,6 +33,7 @@ class Action(StrEnum):
     DISABLE = "instance disabled"
     DELETE_INSTANCE = "instance deleted"
     ISSUE_SECRETS = "secrets issued"
+    REPLACE_TOKEN = "token replaced"  # noqa: S105  (words, not a secret)
     REVOKE_SECRET = "secret revoked"  # noqa: S105  (words, not a secret)
     PAUSE = "delivery paused"
     RELEASE = "delivery released"

@@ -69,6 +69,9 @@ class Instance(HoldsSecrets):
     name = models.CharField(max_length=200)
     tags = models.JSONField(default=list, blank=True)
     token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    token = SecretField(null=True, blank=True, help_text="Kept only where tokens may be read again.")
+    previous_token_hash = models.CharField(max_length=64, unique=True, null=True, editable=False)
+    previous_token_until = models.DateTimeField(null=True, blank=True, help_text="When the former token ends.")
     disabled = models.BooleanField(default=False, help_text="Polling and delivery pause; nothing is lost.")
 
     base_url = models.CharField(max_length=500)

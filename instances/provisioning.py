@@ -22,6 +22,7 @@ from instances.audit import Action
 from instances.configuration.config_keys import STORED_KEYS, InstanceConfig, Key
 from instances.configuration.wire import config_of
 from instances.credentials.signature_keys import OVERLAP, replace_key
+from instances.credentials.tokens import put_token
 from instances.models import ApiUser, Instance, Organization, ResourcePoll
 from instances.secrets import Secret, hash_token, new_token
 from instances.signals import instance_deleted, watching_changed
@@ -36,10 +37,8 @@ def create_instance(
     Raises ConnectWiseRefusedError, with nothing stored, when ConnectWise refuses the credentials or a resource.
     """
     starts = read_watch_starts(config, [poll for poll in config.polls if begins(None, config, poll)])
-    token = new_token()
-    instance = Instance(
-        organization=organization, created_by=user, name=name, tags=list(tags), token_hash=hash_token(token)
-    )
+    instance = Instance(organization=organization, created_by=user, name=name, tags=list(tags))
+    token = put_token(instance)
     with transaction.atomic():
         _fill(instance, config, None)
         instance.save()
@@ -136,6 +135,7 @@ def delete_instance(instance: Instance) -> None:
         return  # by somebody else meanwhile
     audit.record(Action.DELETE_INSTANCE, current, organization=current.organization)
     current.organization, current.token_hash = None, hash_token(new_token())
+    current.token = current.previous_token_hash = current.previous_token_until = None
     current.events_enabled, current.disabled, current.callback_url = False, True, ""
     current.public_key = current.private_key = Secret.of("")
     current.signature_key = current.previous_signature_key = current.callback_headers = current.basic_password = None

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -88,10 +89,15 @@ def find_caller(header: str) -> Caller | None:
         return None
     if "element" not in parts:
         return Caller(user.organization, user)
-    instance = Instance.objects.filter(
-        token_hash=hash_token(parts["element"]), organization_id=user.organization_id
-    ).first()
+    instance = _instance_of(user.organization, hash_token(parts["element"]))
     return Caller(user.organization, user, instance) if instance else None
+
+
+def _instance_of(organization: Organization, token_hash: str) -> Instance | None:
+    """Return the instance whose token it is, or was until a time that has not come yet."""
+    own = Instance.objects.filter(organization=organization)
+    former = own.filter(previous_token_hash=token_hash, previous_token_until__gt=timezone.now())
+    return own.filter(token_hash=token_hash).first() or former.first()
 
 
 def _owns(organization: Organization, secret: str | None) -> bool:

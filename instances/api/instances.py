@@ -23,6 +23,7 @@ from instances.api.serializers import instance_body, read_body
 from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.wire import config_of, read_configuration
 from instances.connector import ELEMENT
+from instances.credentials.tokens import readable_token
 from instances.models import Instance
 
 _SLICE = 1000
@@ -38,6 +39,10 @@ class ApiView(APIView):
     def caller(self) -> Caller:
         """On whose behalf the request is made."""
         return cast(Caller, self.request.auth)
+
+    def readable_body(self, instance: Instance) -> dict[str, Any]:
+        """Return an instance as GET answers it: with its token where that may be read; never to an Element token."""
+        return instance_body(instance, token=None if self.caller.instance else readable_token(instance))
 
     def instances(self) -> QuerySet[Instance]:
         """Return the instances of the caller's organization: what others have does not exist here."""
@@ -81,7 +86,7 @@ class InstancesView(ApiView):
             found = found.filter(name__icontains=text.replace("\x00", ""))
         tags = {tag for tag in query.getlist("tags[]") + query.getlist("tags") if tag}
         page = _tagged(found, tags, size + 1) if tags else list(found[: size + 1])
-        return paged(page, size, instance_body)
+        return paged(page, size, self.readable_body)
 
     def put(self, request: Request) -> Response:
         """Replace the configuration, the name and the tags of the Element token's instance."""
@@ -102,7 +107,7 @@ class InstanceView(ApiView):
 
     def get(self, request: Request, number: str, **_: str) -> Response:  # Django's signature
         """Show one instance."""
-        return Response(instance_body(self.instance(number)))
+        return Response(self.readable_body(self.instance(number)))
 
     def put(self, request: Request, number: str, **_: str) -> Response:
         """Replace the configuration, the name and the tags."""

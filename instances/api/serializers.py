@@ -80,7 +80,7 @@ def _read_tags(data: Mapping[str, Any]) -> list[str] | None:
 
 
 def instance_body(instance: Instance, *, token: str | None = None) -> dict[str, Any]:
-    """Return an instance as the contract shows it; with its token only where it was just made."""
+    """Return an instance as the contract shows it, with its token where one is given."""
     made = {"token": token} if token else {}
     warnings = [f"{poll.name}: {words}" for poll in instance.resource_polls.all() for words in warnings_of(poll)]
     return {

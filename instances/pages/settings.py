@@ -50,6 +50,8 @@ def instance_settings(request: PageRequest, number: int) -> HttpResponse:
     context = {"instance": instance, "forms": forms, "tab": "settings", "here": "instances", "sent": sent}
     if instance.previous_key_until and instance.previous_key_until > timezone.now():
         context["key_until"] = instance.previous_key_until
+    if instance.previous_token_until and instance.previous_token_until > timezone.now():
+        context["former_token_until"] = instance.previous_token_until
     context["more"] = bool(stored.callback_headers or stored.basic_username)
     return render(request, "instances/settings.html", context, status=422 if sent else 200)
 

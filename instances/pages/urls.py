@@ -10,6 +10,7 @@ from instances.pages import (
     new_instance,
     resources,
     settings,
+    tokens,
 )
 
 _INSTANCE = "instances/<int:number>"
@@ -29,6 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_INSTANCE}/settings/test", settings.test_stored_connection, name="test-stored-connection"),
     path(f"{_INSTANCE}/switch", settings.switch_events, name="switch-events"),
     path(f"{_INSTANCE}/enabled", settings.switch_instance, name="switch-instance"),
+    path(f"{_INSTANCE}/token", tokens.new_token, name="new-token"),
     path(f"{_INSTANCE}/delete", settings.delete, name="delete-instance"),
     path(f"{_INSTANCE}/resources/add", resources.add_resource, name="add-resource"),
     path(f"{_INSTANCE}/resources/edit/<path:name>", resources.edit_resource, name="edit-resource"),

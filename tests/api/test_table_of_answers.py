@@ -105,6 +105,7 @@ TABLE: dict[str, tuple[int, int]] = {
     "GET v1-replay": (404, 200),
     "POST v1-test-notification": (404, 409),
     "POST v1-signature-key": (404, 200),
+    "POST v1-token": (404, 201),
 }
 BODIES: dict[str, Any] = {
     "PUT instance": example_body("{url}"),

@@ -45,6 +45,7 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "new-instance": lambda ids: reverse("new-instance"),
     "instance-settings": lambda ids: reverse("instance-settings", args=[ids["instance"]]),
     "switch-events": lambda ids: reverse("switch-events", args=[ids["off"]]),
+    "new-token": lambda ids: reverse("new-token", args=[ids["instance"]]),
     "delete-instance": lambda ids: reverse("delete-instance", args=[ids["instance"]]),
     "add-resource": lambda ids: reverse("add-resource", args=[ids["instance"]]),
     "edit-resource": lambda ids: reverse("edit-resource", args=[ids["instance"], "contacts"]),

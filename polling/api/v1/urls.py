@@ -12,6 +12,7 @@ from polling.api.v1 import (
     replays,
     secrets,
     sending,
+    tokens,
     verifications,
 )
 
@@ -42,5 +43,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(rf"^{_INSTANCE}/replays$", replays.ReplaysView.as_view(), name="v1-replays"),
     re_path(rf"^{_INSTANCE}/replays/(?P<replay>[0-9]{{1,18}})$", replays.ReplayView.as_view(), name="v1-replay"),
     re_path(rf"^{_INSTANCE}/test-notification$", sending.TestNotificationView.as_view(), name="v1-test-notification"),
+    re_path(rf"^{_INSTANCE}/token$", tokens.TokenView.as_view(), name="v1-token"),
     re_path(rf"^{_INSTANCE}/signature-key/rotate$", sending.SignatureKeyView.as_view(), name="v1-signature-key"),
 ]
