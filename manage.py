@@ -9,7 +9,6 @@ from django.core.management import execute_from_command_line
 from cwconnect.core.starting import ends_in_words
 
 if __name__ == "__main__":
-    os.umask(0o077)  # the database, its log and backups hold records of customers: for their owner alone
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cwconnect.settings")
     with ends_in_words(exit_code=1):
         execute_from_command_line(sys.argv)

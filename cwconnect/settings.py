@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,9 @@ from cwconnect.core import env, logs
 from cwconnect.core.email_url import read_email_url
 
 django_stubs_ext.monkeypatch()
+# Database, log, copies and keys hold records and secrets of customers: whatever a process of the service writes, a web
+# server's of one's own too, is for its owner alone. Said here, since each of them passes here before it writes.
+os.umask(os.umask(0o077) | 0o077)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.folder("CWCONNECT_DATA_DIR", str(BASE_DIR / "var"))

@@ -99,12 +99,17 @@ def put_back(file: Path, database: Path, aside: Path, *, progress: Progress = la
 
 
 def _set_aside(database: Path, aside: Path) -> None:
-    """Return the present database a second name, under which it stays; only a damaged one still has a log beside it."""
+    """Give the present database a second name, under which it stays; only a damaged one still has a log beside it.
+
+    It becomes its owner's alone, whatever it was: one of an earlier version may be open to others.
+    """
     for suffix in _BESIDE[1:]:
         if (log := _beside(database, suffix)).exists():
-            log.rename(_beside(aside, suffix))
+            log.rename(kept := _beside(aside, suffix))
+            kept.chmod(0o600)
     if database.exists():
         aside.hardlink_to(database)
+        aside.chmod(0o600)
 
 
 def _close(database: Path) -> None:

@@ -18,6 +18,7 @@ from django.db.models import Model
 
 from cwconnect.core import env
 from cwconnect.outbound import InvalidUrl, OutboundClient
+from cwconnect.site import key_backup
 from instances.secrets import SecretMisplacedError, SecretUnreadableError
 from instances.secrets.rotation import secret_columns
 
@@ -139,20 +140,24 @@ def check_urls(**_: object) -> list[CheckMessage]:
 
 @register()
 def check_database_modes(**_: object) -> list[CheckMessage]:
-    """Warn of an embedded database that others on this machine can read, its write-ahead log included."""
+    """Warn of files of the embedded default that others on this machine can read: database, log, copies, keys."""
     if not settings.EMBEDDED:
         return []
-    database = str(settings.DATABASES["default"]["NAME"])
-    files = [path for suffix in ("", "-wal", "-shm") if (path := Path(database + suffix)).is_file()]
     return [
         Warning(
-            f"Others on this machine can read {path}, which holds records of customers.",
+            f"Others on this machine can read {path}, which holds records or keys of customers.",
             hint=f"chmod 600 {path}",
             id="cwconnect.W005",
         )
-        for path in files
-        if path.stat().st_mode & 0o077
+        for path in _private_files(Path(settings.DATABASES["default"]["NAME"]))
+        if path.is_file() and path.stat().st_mode & 0o077
     ]
+
+
+def _private_files(database: Path) -> list[Path]:
+    """Return the database, its log, what `restore` kept aside of earlier ones, and the keys."""
+    kept = sorted(database.parent.glob(f"{database.stem}*{database.suffix}*"))
+    return kept + [settings.DATA_DIR / name for name in key_backup.NAMES]
 
 
 @register()

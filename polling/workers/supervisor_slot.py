@@ -16,7 +16,7 @@ class SupervisorSlot:
     """One post, held from its making to `leave()`, or to this process's death."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.number, self._file = next(
             (number, file) for number in count(1) if (file := _locked(folder / f"work-{number}.lock")) is not None
         )

@@ -40,6 +40,7 @@ def manage(data: Path, *arguments: str, **environment: str) -> subprocess.Comple
         capture_output=True,
         text=True,
         timeout=60,
+        umask=0o022,  # as people and init systems have it
     )
 
 
@@ -176,8 +177,11 @@ def test_what_a_command_writes_is_its_owners_alone(tmp_path: Path) -> None:
     assert manage(data, "migrate", "-v0").returncode == 0
     assert {file.name for file in data.iterdir()} >= {"cwconnect.sqlite3", "secret_key"}
     assert [file.name for file in data.iterdir() if file.stat().st_mode & 0o077] == []
-    (data / "cwconnect.sqlite3").chmod(0o644)
-    assert f"Others on this machine can read {data / 'cwconnect.sqlite3'}" in manage(data, "check").stderr
+    for file in data.iterdir():
+        file.chmod(0o644)
+    said = manage(data, "check").stderr
+    for name in ("cwconnect.sqlite3", "secret_key", "encryption_keys"):
+        assert f"Others on this machine can read {data / name}, which" in said
 
 
 @pytest.mark.parametrize("unit", ["cwconnect.service", "cwconnect-work.service"])
