@@ -6,6 +6,8 @@ import io
 import json
 import re
 import runpy
+import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,57 @@ def test_an_audit_never_passes_for_one_that_was_not_made(
 ) -> None:
     assert AUDIT["report"](json.dumps({"dependencies": dependencies})) == code
     assert capsys.readouterr().out.startswith(words)
+
+
+KNOWN = json.dumps({"dependencies": [{"name": "a", "version": "1", "vulns": []}]})
+UNKNOWN = json.dumps({"dependencies": [{"name": "a", "skip_reason": "Dependency not found"}]})
+
+
+@pytest.mark.parametrize(
+    ("pypi", "osv", "words"),
+    [
+        (KNOWN, None, "1 of 1 packages audited"),
+        (UNKNOWN, KNOWN, "1 of 1 packages audited"),
+        ("", KNOWN, "1 of 1 packages audited"),
+        (UNKNOWN, "", "Skipped, nothing was audited: pypi: it knows none of the packages; osv: no way out"),
+        ("", "", "Skipped, nothing was audited: pypi: no way out; osv: no way out"),
+    ],
+)
+def test_a_second_source_is_asked_where_the_first_knows_nothing(
+    pypi: str, osv: str | None, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = {"pypi": pypi, "osv": osv}
+
+    def ask(source: str) -> subprocess.CompletedProcess[str]:
+        output = outputs[source]
+        assert output is not None, "it was asked for nothing"
+        return subprocess.CompletedProcess([], 0, output, "Traceback …\nno way out\n")
+
+    assert AUDIT["audit"](ask) == 0
+    assert capsys.readouterr().out.startswith(words)
+
+
+SECURITY = re.compile(r"S\d{3}$")
+EXCEPTION = re.compile(r"# noqa: ((?:[A-Z]+\d+(?:, )?)+)(.*)$")
+ROOMS = ("cwconnect", "instances", "polling", "tests", "docs")
+
+
+def test_the_rules_of_security_hold_outside_the_tests() -> None:
+    lint = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["tool"]["ruff"]["lint"]
+    spared = {files for files, rules in lint["per-file-ignores"].items() if any(map(SECURITY.match, rules))}
+    assert "S" in lint["select"]
+    assert [rule for rule in lint["ignore"] if SECURITY.match(rule)] == []
+    assert spared == {"tests/**"}
+
+
+def test_every_exception_from_the_rules_of_security_says_why() -> None:
+    root = PYPROJECT.parent
+    files = [root / ".ci" / "audit", *(path for room in ROOMS for path in (root / room).rglob("*.py"))]
+    found = [
+        (path, exception)
+        for path in files
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if (exception := EXCEPTION.search(line)) and any(map(SECURITY.match, exception[1].split(", ")))
+    ]
+    assert len(found) > 10
+    assert [f"{path}: {exception[0]}" for path, exception in found if not exception[2].strip()] == []
