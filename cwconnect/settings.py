@@ -82,6 +82,7 @@ APPEND_SLASH = False  # integrators' routes end without a slash; the admin's lin
 # The outbound client (cwconnect/outbound)
 PRIVATE_NETWORKS = env.networks("CWCONNECT_PRIVATE_NETWORKS")
 HTTP_PROXY = env.proxy_url("CWCONNECT_HTTP_PROXY")
+HTTP_PROXY_HOSTS = env.proxy_hosts("CWCONNECT_HTTP_PROXY_HOSTS")
 CA_FILE = env.certificates("CWCONNECT_CA_FILE")
 
 # The service

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from cwconnect.connectwise.catalogue import Resource
 from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.errors import (
-    AddressNotAllowed,
     ConnectWiseError,
     Forbidden,
+    NoPublicAddress,
     NotFound,
     RateLimited,
     Unauthorized,
@@ -99,9 +99,9 @@ def _failure(error: ConnectWiseError, company: str, *, sent_client_id: bool) -> 
     if isinstance(error, NotFound):
         text, advice = "There is no ConnectWise API at this address.", "Check the site and its URL."
         return Finding("bad", text, advice, error.message, (_SITE,))
-    if isinstance(error, AddressNotAllowed):
-        advice = "If it is meant, the administrator opens its network in CWCONNECT_PRIVATE_NETWORKS."
-        return Finding("bad", "The site's address is in a private network.", advice, error.message, (_SITE,))
+    if isinstance(error, NoPublicAddress):
+        advice = "Check the site's URL. If it is inside, the administrator opens its network."
+        return Finding("bad", "The site has no public address.", advice, error.message, (_SITE,))
     if isinstance(error, Unreachable):
         return Finding("bad", "The site can't be reached.", "Check the site and its URL.", error.message, (_SITE,))
     if isinstance(error, RateLimited):

@@ -18,16 +18,22 @@ _CONNECTIONS_PER_HOST = 28  # 16 of polls and 12 of deliveries in a worker
 
 def outbound_client() -> OutboundClient:
     """Return the process's outbound client, as the settings want it; one per process, safe for threads."""
-    return _outbound_client(os.getpid(), tuple(settings.PRIVATE_NETWORKS), settings.HTTP_PROXY, settings.CA_FILE)
+    return _outbound_client(
+        os.getpid(),
+        tuple(settings.PRIVATE_NETWORKS),
+        settings.HTTP_PROXY,
+        tuple(settings.HTTP_PROXY_HOSTS),
+        settings.CA_FILE,
+    )
 
 
 @lru_cache(maxsize=1)
 def _outbound_client(
-    process: int, networks: tuple[Network, ...], proxy: str | None, ca_file: str | None
+    process: int, networks: tuple[Network, ...], proxy: str | None, proxy_hosts: tuple[str, ...], ca_file: str | None
 ) -> OutboundClient:
     # Keyed by process: a worker made by fork must not share its parent's open connections.
     del process
-    return OutboundClient(networks, proxy, _CONNECTIONS_PER_HOST, ca_file=ca_file)
+    return OutboundClient(networks, proxy, _CONNECTIONS_PER_HOST, ca_file=ca_file, proxy_hosts=proxy_hosts)
 
 
 def credentials_of(instance: Instance) -> Credentials:

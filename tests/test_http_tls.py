@@ -1,4 +1,4 @@
-"""TLS goes by the URL's name although the connection goes to a vetted address; and the operator's proxy."""
+"""TLS goes by the URL's name although the connection goes to a vetted address."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from cryptography.x509.oid import NameOID
 
 from cwconnect.outbound import (
     AddressNotAllowed,
-    ConnectFailed,
     Dropped,
     Limits,
     OutboundClient,
@@ -196,53 +194,3 @@ def test_a_tls_server_that_drops_the_request_is_dropped_not_untrusted(
 
     with RawServer(over_tls(pem, handle)) as server, pytest.raises(Dropped):
         get(outbound_client, server.url(host=HOST, scheme="https"))
-
-
-def test_the_proxy_gets_requests_for_public_names_with_its_own_login_only() -> None:
-    seen: list[bytes] = []
-
-    def handle(connection: socket.socket) -> None:
-        for request in requests_of(connection):
-            seen.append(request)
-            connection.sendall(answer(b"through the proxy"))
-
-    with RawServer(handle) as proxy:
-        outbound_client = OutboundClient(proxy=f"http://user:word@127.0.0.1:{proxy.port}")
-        assert get(outbound_client, "http://public.example/a?b=c") == b"through the proxy"
-        outbound_client.close()
-
-    assert seen[0].startswith(b"POST http://public.example/a?b=c HTTP/1.1\r\n")
-    assert b"Proxy-Authorization: Basic dXNlcjp3b3Jk" in seen[0]
-
-
-@pytest.mark.parametrize("url", ["http://receiver.example/", "https://receiver.example/", "http://10.0.0.1/"])
-def test_the_proxy_is_not_asked_for_a_private_address(url: str) -> None:
-    with RawServer(always(answer(b"leaked"))) as proxy:
-        with pytest.raises(AddressNotAllowed):
-            get(OutboundClient(proxy=proxy.url()), url)
-        assert not proxy.connections
-
-
-def test_tls_goes_through_the_proxy_in_a_tunnel(pem: Path) -> None:
-    asked: list[bytes] = []
-
-    def handle(connection: socket.socket) -> None:
-        asked.append(read_request(connection))
-        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        over_tls(pem, always(answer(b"tunnelled")))(connection)
-
-    with RawServer(handle) as proxy:
-        outbound_client = OutboundClient([ip_network("127.0.0.1/32")], proxy=proxy.url(), ca_file=str(pem))
-        assert get(outbound_client, f"https://{HOST}/") == b"tunnelled"
-        outbound_client.close()
-
-    assert asked[0].startswith(f"CONNECT {HOST}:443 HTTP/1.".encode())
-
-
-def test_a_proxy_that_refuses_is_told_without_its_login() -> None:
-    with RawServer(always(answer(status="407 Proxy Authentication Required"))) as proxy:
-        outbound_client = OutboundClient(proxy=f"http://user:secret-word@127.0.0.1:{proxy.port}")
-        with pytest.raises((ConnectFailed, Dropped)) as caught:
-            get(outbound_client, "https://public.example/")
-        outbound_client.close()
-    assert "secret-word" not in str(caught.value)

@@ -25,9 +25,9 @@ from cwconnect.connectwise.answers import (
 )
 from cwconnect.connectwise.credentials import Credentials
 from cwconnect.connectwise.errors import (
-    AddressNotAllowed,
     BadAnswer,
     ConnectWiseError,
+    NoPublicAddress,
     NotFound,
     Rejected,
     Unreachable,
@@ -195,8 +195,8 @@ class Client:
 
     def _failure(self, error: outbound.OutboundError) -> ConnectWiseError:
         message = self._credentials.mask(str(error))
-        if isinstance(error, outbound.AddressNotAllowed):
-            return AddressNotAllowed(message, code=error.kind)
+        if isinstance(error, outbound.AddressNotAllowed | outbound.NameNotFound):
+            return NoPublicAddress(message, code=error.kind)
         if isinstance(error, outbound.InvalidUrl):
             return Rejected(message, code=error.kind)
         if isinstance(error, outbound.TooLarge):

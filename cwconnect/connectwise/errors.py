@@ -3,7 +3,7 @@
 | Status | Error | What to do |
 |---|---|---|
 | – | `Unreachable` | no answer: back off and retry |
-| – | `AddressNotAllowed` | the site's address is private: the operator opens its network or corrects the URL |
+| – | `NoPublicAddress` | no address, or one that is not public: back off and retry; open its network, or mend the URL |
 | 400, other 4xx | `Rejected` | the request is wrong: stop that resource, show ConnectWise's words |
 | 401, and a 400 or 403 about the clientId or the company | `Unauthorized` | stop the instance, ask the operator |
 | 403 | `Forbidden` | the security role lacks a right: stop that resource |
@@ -61,8 +61,13 @@ class Unreachable(ConnectWiseError):  # noqa: N818  # these names say what happe
     retryable = True
 
 
-class AddressNotAllowed(ConnectWiseError):  # noqa: N818
-    """The site's name leads to an address that is not public, in a network that was not opened."""
+class NoPublicAddress(ConnectWiseError):  # noqa: N818
+    """The site's name has no address, or one that is not public in a network that was not opened.
+
+    One error for both, so that nobody learns from it, or from what follows, which names there are inside.
+    """
+
+    retryable = True
 
 
 class RateLimited(ConnectWiseError):  # noqa: N818

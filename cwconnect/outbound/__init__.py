@@ -2,17 +2,12 @@
 
 It connects to public addresses and opened networks only, and to the very address it judged; keeps connect, read and
 total time limits and a size limit; follows no redirect; takes nothing from the environment. `client` sends,
-`connections` holds the sockets and pools, `addresses` judges, `headers` merges, `errors` names failures.
+`urls` reads and spells, `addresses` judges, `connections` holds the sockets and pools, `proxied` those through a proxy,
+`headers` merges, `failures` explains, `errors` names what went wrong.
 """
 
 from cwconnect.outbound.addresses import AddressPolicy
-from cwconnect.outbound.client import (
-    CONNECTWISE_LIMITS,
-    NOTIFICATION_LIMITS,
-    Limits,
-    OutboundClient,
-    Reply,
-)
+from cwconnect.outbound.client import OutboundClient, Reply
 from cwconnect.outbound.errors import (
     AddressNotAllowed,
     ConnectFailed,
@@ -26,6 +21,7 @@ from cwconnect.outbound.errors import (
     TooLarge,
 )
 from cwconnect.outbound.headers import merge_headers
+from cwconnect.outbound.limits import CONNECTWISE_LIMITS, NOTIFICATION_LIMITS, Limits
 
 __all__ = [
     "CONNECTWISE_LIMITS",

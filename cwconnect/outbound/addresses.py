@@ -7,6 +7,7 @@ An address that carries an IPv4 address is judged by that one too, since a gatew
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from cwconnect.outbound.errors import AddressNotAllowed, NameNotFound, TimedOut
+
+log = logging.getLogger(__name__)
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -92,16 +95,25 @@ class AddressPolicy:
     def vet(self, host: str, endpoints: Iterable[Endpoint]) -> None:
         """Raise `AddressNotAllowed` unless every endpoint is allowed: a name may not hide a private address."""
         for endpoint in endpoints:
-            reason = self.refusal(endpoint.address)
-            if reason:
-                raise AddressNotAllowed(
-                    f"Requests to {host} are not allowed: {reason}. "
-                    "If it is meant, open its network in CWCONNECT_PRIVATE_NETWORKS."
-                )
+            if reason := self.refusal(endpoint.address):
+                log.warning("No request goes to %s: %s, and CWCONNECT_PRIVATE_NETWORKS does not open it.", host, reason)
+                raise AddressNotAllowed(words_of_no_way(host))
 
 
-def resolve(host: str, port: int, *, timeout: float) -> list[Endpoint]:
-    """Ask the system for all addresses of a host, for `timeout` seconds at most.
+def words_of_no_way(host: str) -> str:
+    """Say that nothing is sent to a host, without a word that tells its caller which names there are inside.
+
+    A name without an address and one with a private address, whichever it is, are refused in the same words; the log
+    tells the operator more.
+    """
+    return (
+        f"No request goes to {host}: it has no address, or one that is not public. The service's log says which; its "
+        "operator opens networks inside by CWCONNECT_PRIVATE_NETWORKS."
+    )
+
+
+def resolve(host: str, port: int, *, timeout: float, called: str = "") -> list[Endpoint]:
+    """Ask the system for all addresses of a host, for `timeout` seconds at most; errors call it `called` if given.
 
     Raises `NameNotFound` or `TimedOut`. Spellings like `127.1` or `0x7f000001` are left to the system, so that
     what is judged is what would be connected to.
@@ -115,10 +127,11 @@ def resolve(host: str, port: int, *, timeout: float) -> list[Endpoint]:
         thread.start()
         thread.join(timeout)
         if thread.is_alive():
-            raise TimedOut(f"The name {host} was not resolved within {timeout:.0f} s.")
+            raise TimedOut(f"The name of {called or host} was not resolved within {timeout:.0f} s.")
     endpoints = [item for item in answer if isinstance(item, Endpoint)]
     if not endpoints:
-        raise NameNotFound(f"The name {host} can't be resolved.")
+        log.warning("The name %s can't be resolved.", host)
+        raise NameNotFound(f"The name of {called} can't be resolved." if called else words_of_no_way(host))
     return endpoints
 
 

@@ -131,10 +131,14 @@ class _GuardedMixin:
         budget = min(_seconds(connection.timeout), current_request_state.get().seconds_left)
         until = time.monotonic() + budget
         host = connection._dns_host  # noqa: SLF001  # urllib3's `host` has lost the trailing dot that DNS needs
-        endpoints = resolve(host, connection.port, timeout=budget)
-        if connection.proxy is None:  # a proxy is the operator's own choice; the client has judged the target
-            self._guard.vet(connection.host, endpoints)
-        return _connect_first(connection.host, endpoints, until)
+        endpoints = resolve(
+            host, connection.port, timeout=budget, called="" if connection.proxy is None else "the proxy"
+        )
+        if connection.proxy is None:
+            self._guard.vet(host, endpoints)
+            return _connect_first(connection.host, endpoints, until)
+        # A proxy is the operator's own choice and no tenant's business; the client has judged the target.
+        return _connect_first("the proxy", endpoints, until)
 
 
 class GuardedHTTPConnection(_GuardedMixin, HTTPConnection):
@@ -161,17 +165,15 @@ class GuardedHTTPSPool(HTTPSConnectionPool):
     ConnectionCls = GuardedHTTPSConnection
 
 
-_POOLS = {"http": GuardedHTTPPool, "https": GuardedHTTPSPool}
-
-
 class _GuardedManagerMixin:
     guard: AddressPolicy
-    pool_classes_by_scheme = _POOLS
+    http_pool: type[HTTPConnectionPool] = GuardedHTTPPool
 
     def __init__(self, guard: AddressPolicy, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.guard = guard
-        self.pool_classes_by_scheme = _POOLS  # urllib3 sets its own per object
+        # urllib3 sets its own per object
+        self.pool_classes_by_scheme = {"http": self.http_pool, "https": GuardedHTTPSPool}
 
     def _new_pool(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
         pool: HTTPConnectionPool = super()._new_pool(*args, **kwargs)  # type: ignore[misc]  # mixed into PoolManager
@@ -188,7 +190,13 @@ class GuardedProxyManager(_GuardedManagerMixin, ProxyManager):
 
 
 def make_pools(
-    guard: AddressPolicy, *, proxy: str | None, pool_size: int, hosts: int, ca_file: str | None
+    guard: AddressPolicy,
+    *,
+    proxy: str | None,
+    pool_size: int,
+    hosts: int,
+    ca_file: str | None,
+    through: type[GuardedProxyManager] = GuardedProxyManager,
 ) -> PoolManager:
     """Make pools of guarded connections: `pool_size` kept alive a host, for so many hosts, through `proxy` if given."""
     tls = _make_tls_context(ca_file)
@@ -197,7 +205,7 @@ def make_pools(
         return GuardedPoolManager(guard, **kept)
     user, password = get_auth_from_url(proxy)
     login = {"Proxy-Authorization": basic(user, password)} if user else {}
-    return GuardedProxyManager(guard, proxy, proxy_headers=login, proxy_ssl_context=tls, **kept)
+    return through(guard, proxy, proxy_headers=login, proxy_ssl_context=tls, **kept)
 
 
 def _make_tls_context(ca_file: str | None) -> ssl.SSLContext:

@@ -40,9 +40,9 @@ class AddressNotAllowed(OutboundError):
 
 
 class NameNotFound(OutboundError):
-    """The host's name has no address."""
+    """The host's name has no address. Its kind is that of `AddressNotAllowed`, since kinds are shown to tenants."""
 
-    kind = "name"
+    kind = "address"
 
 
 class ConnectFailed(OutboundError):

@@ -16,7 +16,7 @@ _CONNECTWISE_STATUS: tuple[tuple[type[connectwise.ConnectWiseError], int], ...] 
     (connectwise.NotFound, 404),
     (connectwise.RateLimited, 429),
     (connectwise.Rejected, 400),
-    (connectwise.AddressNotAllowed, 400),
+    (connectwise.NoPublicAddress, 400),
 )
 
 

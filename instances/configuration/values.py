@@ -22,6 +22,7 @@ from cwconnect.outbound import (
     OutboundError,
     merge_headers,
 )
+from cwconnect.outbound.addresses import words_of_no_way
 from instances.connections import outbound_client
 
 LONGEST_INTERVAL = 44_640  # minutes: a month
@@ -146,7 +147,7 @@ def url(value: Any) -> str:
     except ValueError:
         return found  # its host is a name
     if refusal:
-        raise _wrong(f"can't be used: {refusal}. If it is meant, open its network in CWCONNECT_PRIVATE_NETWORKS")
+        raise _wrong(f"can't be used: {words_of_no_way(urlsplit(found).hostname or '')}".rstrip("."))
     return found
 
 

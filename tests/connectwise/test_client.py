@@ -17,10 +17,10 @@ from cwconnect.connectwise.answers import JsonError, parse_json, read_date
 from cwconnect.connectwise.client import Client, Page
 from cwconnect.connectwise.credentials import Credentials
 from cwconnect.connectwise.errors import (
-    AddressNotAllowed,
     BadAnswer,
     ConnectWiseError,
     Forbidden,
+    NoPublicAddress,
     NotFound,
     RateLimited,
     Rejected,
@@ -372,9 +372,9 @@ def test_a_large_refusal_is_told_by_its_beginning() -> None:
 
 def test_a_private_site_is_not_asked(sandbox: SandboxServer) -> None:
     outbound_client = OutboundClient()
-    with pytest.raises(AddressNotAllowed, match="CWCONNECT_PRIVATE_NETWORKS") as caught:
+    with pytest.raises(NoPublicAddress, match="CWCONNECT_PRIVATE_NETWORKS") as caught:
         Client(credentials(sandbox.url), outbound_client).page(CONTACTS, {})
-    assert not caught.value.retryable
+    assert caught.value.retryable  # like a name without an address, from which it is not told apart
 
 
 @pytest.mark.parametrize(

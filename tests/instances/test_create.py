@@ -141,7 +141,7 @@ def test_a_private_address_that_is_not_opened_is_refused(api: Api, sandbox: Sand
     settings.PRIVATE_NETWORKS = []
     answer = api("POST", "/instances", example_body(sandbox.url))
     assert answer.status_code == 400
-    assert "is loopback" in answer.json()["message"]
+    assert "baseUrl can't be used: No request goes to 127.0.0.1" in answer.json()["message"]
 
 
 def test_a_resource_the_role_may_not_read_is_named(api: Api, sandbox: SandboxServer) -> None:

@@ -145,7 +145,6 @@ def test_a_retry_after_gone_wrong_is_an_hour_at_most(error: type[errors.ConnectW
         (errors.Forbidden("no", status=403), RetryDecision(Health.UNAUTHORIZED, PROBE_EVERY, login_accepted=True)),
         (errors.Rejected("no", status=400), RetryDecision(Health.REJECTED, PROBE_EVERY, login_accepted=True)),
         (errors.NotFound("no", status=404), RetryDecision(Health.REJECTED, PROBE_EVERY)),
-        (errors.AddressNotAllowed("no"), RetryDecision(Health.REJECTED, PROBE_EVERY)),
     ],
 )
 def test_what_does_not_pass_by_itself_is_tried_hourly(error: errors.ConnectWiseError, decision: RetryDecision) -> None:

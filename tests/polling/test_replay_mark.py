@@ -104,7 +104,7 @@ def test_what_may_have_arrived_is_marked(first: World, receiver: Receiver, end: 
 @pytest.mark.parametrize(
     ("url", "kind"),
     [
-        ("http://nobody.invalid/", "name"),
+        ("http://nobody.invalid/", "address"),
         ("http://127.0.0.1:{unused}/", "connect"),
         ("http://10.1.2.3/", "address"),
         ("https://127.0.0.1:{clear}/", "tls"),

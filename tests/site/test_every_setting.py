@@ -86,7 +86,7 @@ def plain(data: Path) -> dict[str, Any]:
 
 
 _APART = {"DATABASES", "CACHES", "LOGGING", "DATA_DIR", "SECRET_KEY", "BASE_DIR"}
-_OUTWARD = {"HTTP_PROXY", "CA_FILE", "PRIVATE_NETWORKS"}
+_OUTWARD = {"HTTP_PROXY", "HTTP_PROXY_HOSTS", "CA_FILE", "PRIVATE_NETWORKS"}
 
 
 def _use(name: str, found: Mapping[str, Any], data: Path) -> str:
@@ -102,7 +102,9 @@ def _use(name: str, found: Mapping[str, Any], data: Path) -> str:
             return "" if name in problems[0].msg and SECRET not in problems[0].msg else str(problems)
         timezone.now() - timedelta(days=found["RETENTION_DAYS"])
         if _OUTWARD & taken.keys():
-            OutboundClient(found["PRIVATE_NETWORKS"], found["HTTP_PROXY"], ca_file=found["CA_FILE"]).close()
+            proxy, hosts = found["HTTP_PROXY"] or "http://127.0.0.1:9", found["HTTP_PROXY_HOSTS"]
+            client = OutboundClient(found["PRIVATE_NETWORKS"], proxy, ca_file=found["CA_FILE"], proxy_hosts=hosts)
+            client.close()
         return _served(found["ALLOWED_HOSTS"][-1]) if taken else ""
 
 
@@ -143,6 +145,11 @@ def test_all_settings_are_found() -> None:
     [
         ("HTTP_PROXY", "proxy.example.com:3128"),
         ("HTTP_PROXY", "socks5://127.0.0.1:1080"),
+        ("HTTP_PROXY_HOSTS", "https://conn.example"),
+        ("HTTP_PROXY_HOSTS", "conn.example:443"),
+        ("HTTP_PROXY_HOSTS", "conn.example, *.*.example"),
+        ("HTTP_PROXY_HOSTS", "*conn.example"),
+        ("HTTP_PROXY_HOSTS", "10.0.0.1"),
         ("HTTP_PROXY", f"http://user:{SECRET}@a..b:3128"),
         ("HTTP_PROXY", f"http://user:{SECRET}@proxy.example.com:3128/path"),
         ("DATABASE_URL", f"postgres://user:{SECRET}#x@127.0.0.1:5432/db"),
@@ -208,6 +215,7 @@ def test_a_value_that_can_not_be_read_is_refused_by_name(tmp_path: Path, name: s
         ("ALLOWED_HOSTS", "A.example., .b.example,::1,10.0.0.4", "ALLOWED_HOSTS", [".b.example", "[::1]", "10.0.0.4"]),
         ("ALLOWED_HOSTS", "*", "ALLOWED_HOSTS", ["*"]),
         ("HTTP_PROXY", "http://u:p%23@proxy.example.com:3128/", "HTTP_PROXY", "http://u:p%23@proxy.example.com:3128/"),
+        ("HTTP_PROXY_HOSTS", "*.Corp.example., conn_1", "HTTP_PROXY_HOSTS", ["*.corp.example", "conn_1"]),
         ("REDIS_URL", "rediss://:p,w;@redis_1:6379/2", "REDIS_URL", "rediss://:p,w;@redis_1:6379/2"),
         ("REDIS_URL", "unix:///run/redis.sock?db=2", "REDIS_URL", "unix:///run/redis.sock?db=2"),
         ("RETENTION_DAYS", "+7", "RETENTION_DAYS", 7),

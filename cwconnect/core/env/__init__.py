@@ -6,7 +6,7 @@ What may be a secret is never shown: no URL, no key, no token, and nothing of a 
 """
 
 from cwconnect.core.env.keys import key, make_encryption_key, make_secret_key, replace_file
-from cwconnect.core.env.urls import database, host_of, hosts, proxy_url, redis_url, secrets_in, site_url
+from cwconnect.core.env.urls import database, host_of, hosts, proxy_hosts, proxy_url, redis_url, secrets_in, site_url
 from cwconnect.core.env.values import (
     Network,
     boolean,
@@ -42,6 +42,7 @@ __all__ = (
     "make_secret_key",
     "names_read",
     "networks",
+    "proxy_hosts",
     "proxy_url",
     "redis_url",
     "replace_file",

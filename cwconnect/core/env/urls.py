@@ -108,6 +108,23 @@ def proxy_url(name: str) -> str | None:
     return url
 
 
+def proxy_hosts(name: str) -> list[str]:
+    """Read comma-separated names that a proxy resolves: `conn.example`, `*.corp.example` for all below it, `*`."""
+    found = [item.lower().removesuffix(".") for item in items(name)]
+    for pattern in found:
+        host = pattern.removeprefix("*.")
+        if pattern != "*" and (not is_host(host) or _is_address(host)):
+            raise ImproperlyConfigured(
+                f"{name} must list names of hosts, in ASCII, without scheme, port or path; *.corp.example stands for "
+                f"all names below corp.example{it_is(name, pattern)}."
+            )
+    return found
+
+
+def _is_address(host: str) -> bool:
+    return host.rpartition(".")[2].isdigit() or ":" in host
+
+
 def redis_url(name: str) -> str:
     """Read the URL of a Redis server, as redis-py takes it; may be empty."""
     url = text(name)

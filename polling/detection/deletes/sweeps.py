@@ -23,9 +23,9 @@ from django.utils import timezone
 
 from cwconnect.connectwise.client import Client, Page
 from cwconnect.connectwise.errors import (
-    AddressNotAllowed,
     BadAnswer,
     ConnectWiseError,
+    NoPublicAddress,
     NotFound,
     RateLimited,
     Unauthorized,
@@ -51,7 +51,7 @@ RELEASED_AT_ONCE = 1000
 EVER = datetime.min.replace(tzinfo=UTC)
 
 PATIENT_TRIES = 2  # so often a fault that may pass by itself stops the sweep, before it counts as the record's own
-_OF_THE_SITE = (Unauthorized, RateLimited, Unreachable, AddressNotAllowed)
+_OF_THE_SITE = (Unauthorized, RateLimited, Unreachable, NoPublicAddress)
 
 Settle = Callable[[Any], bool]
 

@@ -1,0 +1,68 @@
+"""All that the service shows: every route there is, asked for by its callers and looked at by its people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from django.apps import apps
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from cwconnect.core.errors import is_page
+from instances.models import Instance
+from tests.conftest import Tenant
+
+_ARGUMENT = re.compile(r"\(\?P<(\w+)>(?:[^()]|\([^()]*(?:\([^()]*\)[^()]*)*\))*\)|<(?:\w+:)?(\w+)>")
+_VALUES = {"element": "connectwisecrmrest", "hub": "crm", "resource": "contacts", "key": "company", "app_label": "auth"}
+_ENDS = re.compile(r"signout|logout|^/static/|^/app/signin")
+
+
+def _patterns(found: Any = None, before: str = "/") -> Iterator[str]:
+    for pattern in get_resolver().url_patterns if found is None else found:
+        text = before + str(pattern.pattern).replace("^", "").replace("/?$", "").replace("$", "")
+        if isinstance(pattern, URLResolver):
+            yield from _patterns(pattern.url_patterns, text)
+        elif isinstance(pattern, URLPattern):
+            yield text
+
+
+def _ids() -> list[int]:
+    """Return the newest key of every table of ours: whatever a route's argument means, one of them is it."""
+    models = [model for name in ("instances", "polling") for model in apps.get_app_config(name).get_models()]
+    newest = [model._default_manager.order_by("-pk").values_list("pk", flat=True).first() for model in models]
+    return sorted({key for key in newest if isinstance(key, int)})
+
+
+def every_path() -> list[str]:
+    """Return the paths of every route, its arguments filled in with all that they may mean."""
+    instance = Instance.objects.get()
+    poll = instance.resource_polls.values_list("pk", flat=True)[0]
+    ours = {"poll": str(poll), "name": "contacts", **_VALUES}
+    found = set[str]()
+    for pattern in _patterns():
+        of_instance = {"number": str(instance.pk)} if "instances" in pattern else {}
+        for number in _ids():
+            found.add(_ARGUMENT.sub(_filling(ours | of_instance, str(number)), pattern))
+    return sorted(path for path in found if not _ENDS.search(path))
+
+
+def _filling(values: Mapping[str, str], other: str) -> Callable[[re.Match[str]], str]:
+    return lambda argument: values.get(argument[1] or argument[2], other)
+
+
+def everything_shown(tenant: Tenant, token: str, person: Client) -> dict[tuple[str, str], str]:
+    """Return what each route answers to a GET, by caller and path, its headers included.
+
+    The callers are the tenant's program, the same with an Element `token`, and a `person` who may see everything.
+    """
+    program = Client(headers={"Authorization": tenant.auth})
+    element = Client(headers={"Authorization": f"{tenant.auth}, Element {token}"})
+    shown = {}
+    for path in every_path():
+        for name, client in (("person", person),) if is_page(path) else (("program", program), ("element", element)):
+            answer = client.get(path, raise_request_exception=False)
+            content = b"".join(answer.streaming_content) if answer.streaming else answer.content  # type: ignore[attr-defined]
+            shown[name, path] = f"{answer.status_code} {dict(answer.headers)} {content.decode(errors='replace')}"
+    return shown
