@@ -9,13 +9,14 @@ class PollingConfig(AppConfig):
     name = "polling"
 
     def ready(self) -> None:
-        """Hear of instances that change, and have the workers' loop verify and repair beside its polls."""
+        """Hear of instances that change, have the workers verify and repair beside polls, and guard the queue."""
         from instances.signals import instance_deleted, watching_changed
         from polling.detection.poll_loop import register_job_source
         from polling.detection.watching import apply_watching
         from polling.maintenance.purge import stop_instance
         from polling.verification.repair_job import claim_repairs
         from polling.verification.verification_job import claim_verifications
+        from polling.workers import queue  # noqa: F401  (its import guards what the queue's tables hold)
 
         watching_changed.connect(apply_watching, dispatch_uid="polling.detection.watching")
         instance_deleted.connect(stop_instance, dispatch_uid="polling.maintenance.purge")

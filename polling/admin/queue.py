@@ -1,4 +1,4 @@
-"""The queue's tables, to be looked at: a schedule added there runs any function, and without ours nobody looks."""
+"""The queue's tables, to be looked at: nothing there is to be made or run by hand, and without ours nobody looks."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ AWAY = {
     ),
     "the queue": (
         {"CWCONNECT_REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:9/0"},
-        "from django_q.tasks import async_task; async_task('math.floor', 1.5)",
+        "from polling.workers.queue import queue_beat; queue_beat('sender')",
     ),
     "the proxy": (
         {"CWCONNECT_HTTP_PROXY": f"http://user:{PASSWORD}@127.0.0.1:9"},
