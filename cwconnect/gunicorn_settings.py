@@ -11,16 +11,16 @@ from cwconnect.core.starting import ends_in_words
 with ends_in_words(exit_code=1):
     from cwconnect import settings
 
-worker_class = "gthread"
+worker_class = "cwconnect.web.worker.Worker"
 workers = 1
-threads = 8
+threads = settings.WEB_THREADS
 timeout = 60
 graceful_timeout = 5
 keepalive = 5
 loglevel = "warning"
 control_socket_disable = True
 proc_name = "cwconnect-web"
-# Bodies are limited by Django (DATA_UPLOAD_MAX_MEMORY_SIZE) and by the API's own parser.
+# Bodies are limited to DATA_UPLOAD_MAX_MEMORY_SIZE (cwconnect/web), and where another server runs, by Django.
 limit_request_line = 8190
 limit_request_fields = 64
 limit_request_field_size = 8190

@@ -50,6 +50,8 @@ SECURE_REDIRECT_EXEMPT = [rf"^({'|'.join(PROBES)})$"]
 X_FRAME_OPTIONS = "DENY"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "cwconnect.core.debug_pages.ReporterFilter"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+FILE_UPLOAD_HANDLERS: list[str] = []  # nothing is uploaded here; Django's own would write to the temporary folder
+WEB_THREADS = 8  # of a web process; half of them may wait for the outside (instances/interactive.py)
 # Everything comes from here: no inline script or style, nothing from elsewhere.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

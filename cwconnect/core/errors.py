@@ -22,11 +22,11 @@ from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from cwconnect.core.paths import is_page
 from cwconnect.core.request_ids import current_request_id
 
 log = logging.getLogger(__name__)
 
-PAGE_PREFIXES = ("/app/", "/api/docs/", "/admin/", "/static/")
 _WORDS = {
     400: "The request can't be read.",
     403: "This is not allowed.",
@@ -42,6 +42,7 @@ class DomainError(Exception):  # not a fault: an answer
     """A request that the rules refuse; the message is a sentence for the caller, `provider_message` ConnectWise's."""
 
     status = 400
+    retry_after: int | None = None  # seconds after which it may be asked again
 
     def __init__(self, message: str, *, provider_message: str = "") -> None:
         super().__init__(message)
@@ -53,11 +54,6 @@ class ConflictError(DomainError):
     """What was to be changed has changed meanwhile."""
 
     status = 409
-
-
-def is_page(path: str) -> bool:
-    """Tell whether `path` belongs to people's pages; everything else is API and never answers in HTML."""
-    return path == "/" or path.startswith(PAGE_PREFIXES) or path + "/" in PAGE_PREFIXES
 
 
 def wants_page(request: HttpRequest) -> bool:
@@ -79,7 +75,8 @@ def error_response(status: int, message: str = "") -> JsonResponse:
 def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer what a view raised; None for a fault of ours, which Django logs."""
     if isinstance(error, DomainError):
-        return Response(error_body(error.message, error.provider_message), status=error.status)
+        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
+        return Response(error_body(error.message, error.provider_message), status=error.status, headers=headers)
     if isinstance(error, _AWAY):
         log.error("The database can't be used: %s", error)
         return Response(error_body(_WORDS[503]), status=503, headers={"Retry-After": _AWAY_SECONDS})

@@ -13,7 +13,8 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.log import log_response
 
-from cwconnect.core.errors import error_response, is_page
+from cwconnect.core.errors import error_response
+from cwconnect.core.paths import is_page
 from cwconnect.core.request_ids import new_request_id
 from cwconnect.core.time import DisplayZone
 

@@ -27,6 +27,11 @@ def current_request_id() -> str:
     return _current.get() or secrets.token_hex(12)
 
 
+def is_answering() -> bool:
+    """Tell whether a web request is being answered, in this thread or context."""
+    return bool(_current.get())
+
+
 class RequestIdFilter(logging.Filter):
     """Gives each log record the `request_id` it was written under: `-` outside a request."""
 

@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from cwconnect.core.errors import is_page
+from cwconnect.core.paths import is_page
 
 pytestmark = pytest.mark.django_db
 TEXT_PAGE = "/admin/login/"

@@ -7,6 +7,7 @@ import http.client
 import socket
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -62,6 +63,8 @@ class Command(terminal.Command):
 
     def handle(self, **options: Any) -> None:
         """Run until a signal; exit code 1 if the web or the workers ended by themselves."""
+        if warning := exposed(options["host"], settings.PUBLIC_URL):
+            self.stderr.write(self.style.WARNING(warning))
         group = ProcessGroup()
         group.catch_signals()
         try:
@@ -155,6 +158,25 @@ class Command(terminal.Command):
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def exposed(host: str, public_url: str) -> str:
+    """Return what is wrong with listening on `host` without anything before it; empty if nothing is."""
+    if public_url or is_loopback(host):
+        return ""
+    return (
+        f"Warning: {host or 'every address'} is reached from other machines, and CWCONNECT_PUBLIC_URL is not set: "
+        "passwords, secrets and tokens go over the network as they are. Put a proxy before it that does TLS "
+        "(cwconnect/deploy/nginx.conf), have this listen on 127.0.0.1, and set CWCONNECT_PUBLIC_URL=https://…"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches what listens on `host`; a name other than localhost may be any address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _answers(listener: socket.socket) -> bool:
