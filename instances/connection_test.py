@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cwconnect.connectwise.catalogue import Resource
@@ -19,6 +18,7 @@ from cwconnect.connectwise.errors import (
 )
 from cwconnect.core.text import counted
 from instances.connections import client_for, make_credentials
+from instances.interactive import TooManyCallsError, interactive, side_by_side
 
 _PROBE = "/company/contacts"
 _SITE, _COMPANY, _CLIENT_ID = ("site", "Site"), ("company", "Company"), ("client_id", "Client ID")
@@ -51,11 +51,17 @@ class Counted:
     reason: str = ""
 
 
-def count_resources(connection: Connection, resources: Sequence[Resource]) -> list[Counted]:
-    """Count the records of each resource, a request each, some at a time. Raises no ConnectWiseError."""
+def count_resources(connection: Connection, resources: Sequence[Resource], *, organization: int) -> list[Counted]:
+    """Count the records of each resource, a request each, some at a time; `organization` (its id) is who asks.
+
+    Raises no ConnectWiseError.
+    """
     client = client_for(make_credentials(*connection))
-    with ThreadPoolExecutor(_AT_A_TIME) as threads:  # they touch no database
-        return list(threads.map(lambda resource: _count(client, resource), resources))
+    try:
+        with interactive(organization):
+            return side_by_side(lambda resource: _count(client, resource), resources, _AT_A_TIME)
+    except TooManyCallsError:
+        return [Counted(resource, None, "not counted: too much at once") for resource in resources]
 
 
 def _count(client: Client, resource: Resource) -> Counted:
@@ -67,8 +73,19 @@ def _count(client: Client, resource: Resource) -> Counted:
         return Counted(resource, None, "not counted")
 
 
-def check_connection(connection: Connection) -> Finding:
-    """Try base URL, company, keys and client id by counting contacts; ConnectWise is asked twice at most."""
+def check_connection(connection: Connection, *, organization: int) -> Finding:
+    """Try base URL, company, keys and client id by counting contacts; ConnectWise is asked twice at most.
+
+    `organization` (its id) is who asks.
+    """
+    try:
+        with interactive(organization):
+            return _check(connection)
+    except TooManyCallsError as error:
+        return Finding("wait", "Not tested.", error.message)
+
+
+def _check(connection: Connection) -> Finding:
     credentials = make_credentials(*connection)
     client, company = client_for(credentials), connection[1]
     try:

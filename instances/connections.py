@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import lru_cache
 
 from django.conf import settings
 
 from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.credentials import Credentials
-from cwconnect.outbound import OutboundClient
+from cwconnect.outbound import Limits, OutboundClient, Reply
 from cwconnect.outbound.addresses import Network
+from instances.interactive import bounded
 from instances.models import Instance
 
 _CONNECTIONS_PER_HOST = 28  # 16 of polls and 12 of deliveries in a worker
+
+
+class _BoundedClient(OutboundClient):
+    """The outbound client of the service: what a web request asks outside keeps to its bounds (interactive.py)."""
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        limits: Limits,
+        auth: tuple[str, str] | None = None,
+        truncate: bool = False,
+    ) -> Reply:
+        """Send one request, as OutboundClient does; TooManyCallsError where too many are under way."""
+        return super().request(
+            method, url, headers=headers, body=body, limits=bounded(limits), auth=auth, truncate=truncate
+        )
 
 
 def outbound_client() -> OutboundClient:
@@ -33,7 +55,7 @@ def _outbound_client(
 ) -> OutboundClient:
     # Keyed by process: a worker made by fork must not share its parent's open connections.
     del process
-    return OutboundClient(networks, proxy, _CONNECTIONS_PER_HOST, ca_file=ca_file, proxy_hosts=proxy_hosts)
+    return _BoundedClient(networks, proxy, _CONNECTIONS_PER_HOST, ca_file=ca_file, proxy_hosts=proxy_hosts)
 
 
 def credentials_of(instance: Instance) -> Credentials:

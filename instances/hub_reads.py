@@ -20,6 +20,7 @@ from cwconnect.connectwise.client import Client
 from cwconnect.core.errors import DomainError
 from cwconnect.core.paging import page_size
 from instances.connections import client_for
+from instances.interactive import interactive
 from instances.models import Instance
 from instances.secrets import SecretUnreadableError
 
@@ -76,16 +77,19 @@ def read_list(instance: Instance, path: str, query: Mapping[str, str]) -> HubPag
     _check_enabled(instance)
     params = _next_params(query["nextPage"]) if query.get("nextPage") else _params(path, query)
     client = _client(instance)
-    listing = client.list(path, params)
+    with interactive(instance.organization_id):
+        listing = client.list(path, params)
+        total = _count(client, path, params) if _wants_total(query) else None
     token = _write_token(listing.next_params) if listing.next_params is not None else None
-    total = client.count(path, params.get("conditions"), params.get("childConditions")) if _wants_total(query) else None
     return HubPage([_shown(instance, record) for record in listing.records], token, total)
 
 
 def read_record(instance: Instance, path: str, record_id: int) -> Record:
     """Read one record. Raises ConnectWiseError: NotFound when there is none."""
     _check_enabled(instance)
-    record: Record = _shown(instance, _client(instance).get(path, record_id))
+    client = _client(instance)
+    with interactive(instance.organization_id):
+        record: Record = _shown(instance, client.get(path, record_id))
     return record
 
 
@@ -101,6 +105,10 @@ def parse_path(text: str) -> HubPath:
             f"There is no resource {text!r}; one that the catalogue lacks is written with its module: finance/taxCodes."
         )
     return HubPath("/" + "/".join(segments), record_id)
+
+
+def _count(client: Client, path: str, params: Mapping[str, str]) -> int:
+    return client.count(path, params.get("conditions"), params.get("childConditions"))
 
 
 def _wants_total(query: Mapping[str, str]) -> bool:

@@ -23,6 +23,7 @@ from instances.configuration.config_keys import STORED_KEYS, InstanceConfig, Key
 from instances.configuration.wire import config_of
 from instances.credentials.signature_keys import OVERLAP, replace_key
 from instances.credentials.tokens import put_token
+from instances.interactive import interactive
 from instances.models import ApiUser, Instance, Organization, ResourcePoll
 from instances.secrets import Secret, hash_token, new_token
 from instances.signals import instance_deleted, watching_changed
@@ -36,7 +37,8 @@ def create_instance(
 
     Raises ConnectWiseRefusedError, with nothing stored, when ConnectWise refuses the credentials or a resource.
     """
-    starts = read_watch_starts(config, [poll for poll in config.polls if begins(None, config, poll)])
+    with interactive(organization.pk):
+        starts = read_watch_starts(config, [poll for poll in config.polls if begins(None, config, poll)])
     instance = Instance(organization=organization, created_by=user, name=name, tags=list(tags))
     token = put_token(instance)
     with transaction.atomic():
@@ -69,8 +71,9 @@ def change_instance(
     fresh = [
         poll for poll in config.polls if begins(polls.get(poll), config, poll, moved=moved, from_now=poll in from_now)
     ]
-    starts = read_watch_starts(config, fresh, must_prove=stored.connection != config.connection)
-    looked = look_again(polls, config, [poll for poll in config.polls if poll in polls and poll not in fresh])
+    with interactive(instance.organization_id):
+        starts = read_watch_starts(config, fresh, must_prove=stored.connection != config.connection)
+        looked = look_again(polls, config, [poll for poll in config.polls if poll in polls and poll not in fresh])
     with transaction.atomic():
         current = Instance.objects.select_for_update().filter(pk=instance.pk, updated_at=read_at).first()
         if current is None:

@@ -20,11 +20,13 @@ from cwconnect.core.errors import DomainError
 from instances.configuration.config_keys import POLLS, InstanceConfig
 from instances.configuration.polls import plan_of
 from instances.connections import client_for, make_credentials
+from instances.interactive import TooManyCallsError, side_by_side
 from instances.missing_fields import fields_found, fields_named, still_missing
 from instances.models import ResourcePoll
 from instances.plans import AHEAD, Plan
 
 BEFORE_ALL = datetime(2000, 1, 1, tzinfo=UTC)  # since when an empty list without a clock is watched: no row is older
+_AT_A_TIME = 3  # requests to one ConnectWise, as polls have them
 _NO_CLIENT_ID = (
     " No clientId was sent: set connectwise.clientID on the instance, or CWCONNECT_CONNECTWISE_CLIENT_ID for all."
 )
@@ -65,7 +67,9 @@ def read_watch_starts(
 ) -> dict[str, WatchStart]:
     """Take the starts of the named resources, which proves the credentials; without any, prove them if asked to."""
     client = client_for(make_credentials(*config.connection))
-    starts = {name: _read_watch_start(client, config, name) for name in names}
+    names = list(names)
+    read = side_by_side(lambda name: _read_watch_start(client, config, name), names, _AT_A_TIME)
+    starts = dict(zip(names, read, strict=True))
     if not starts and must_prove:
         _prove(client, config)
     return starts
@@ -98,7 +102,7 @@ def look_again(
         if before == after:
             continue
         missing = [key for key in poll.missing_fields if before[key] == after[key]]
-        with suppress(ConnectWiseError):
+        with suppress(ConnectWiseError, TooManyCallsError):
             newest = client_for(make_credentials(*config.connection)).newest(plan.hub.path, _members(plan))
             missing = still_missing(missing, fields_found(newest.records, plan))
         found[name] = missing

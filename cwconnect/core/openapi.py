@@ -26,7 +26,7 @@ _WORDS = {
     409: "What is there stands in the way.",
     415: "The body must be application/json.",
     422: "The Idempotency-Key came with another request before.",
-    429: "Too many failures of authentication, or ConnectWise asks to wait; Retry-After says how long.",
+    429: "Too many failures of authentication or calls to the outside, or ConnectWise asks to wait; see Retry-After.",
     500: "ConnectWise could not be reached, or something went wrong in the service.",
 }
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}

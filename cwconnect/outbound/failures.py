@@ -62,10 +62,10 @@ def is_time_out(error: BaseException) -> bool:
 
 def _timeout_words(host: str, limits: Limits, request_state: RequestState) -> str:
     if request_state.seconds_left <= 0:
-        return f"{host} did not complete its answer within {limits.total:g} s."
+        return f"{host} did not complete its answer within {limits.total:.3g} s."
     if request_state.connecting:
-        return f"No connection to {host} within {limits.connect:g} s."
-    return f"{host} sent nothing for {limits.read:g} s."
+        return f"No connection to {host} within {limits.connect:.3g} s."
+    return f"{host} sent nothing for {limits.read:.3g} s."
 
 
 def _tls_words(error: ssl.SSLError) -> str:

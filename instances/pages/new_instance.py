@@ -105,7 +105,7 @@ def test_connection(request: PageRequest) -> HttpResponse:
     config = _connection(form)
     if config is None:
         return render(request, "parts/finding.html", {"lacking": form, "not_done": "Not tested yet."})
-    finding = check_connection(config.connection)
+    finding = check_connection(config.connection, organization=request.person.organization.pk)
     answer = render(request, "parts/finding.html", {"finding": finding})
     return trigger_client_event(answer, "connected") if finding.tone != "bad" else answer
 
@@ -118,7 +118,7 @@ def resource_counts(request: PageRequest) -> HttpResponse:
     config = _connection(ConnectionForm(request.POST))
     if config is None:
         return HttpResponse(status=204)
-    counts = count_resources(config.connection, all_resources())
+    counts = count_resources(config.connection, all_resources(), organization=request.person.organization.pk)
     return render(request, "parts/resource_counts.html", {"counts": counts})
 
 

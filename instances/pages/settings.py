@@ -16,7 +16,7 @@ from cwconnect.core.errors import DomainError
 from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.values import ConfigurationError
 from instances.configuration.wire import config_of, read_configuration
-from instances.connection_test import check_connection
+from instances.connection_test import Finding, check_connection
 from instances.models import Instance
 from instances.pages.access import PageRequest, operator_page
 from instances.pages.forms import (
@@ -88,15 +88,19 @@ def test_stored_connection(request: PageRequest, number: int) -> HttpResponse:
     stored = config_of(instance)
     form = EditConnectionForm(request.POST if request.POST.get("company") else None, stored=stored)
     if not form.is_bound:
-        return render(request, "parts/finding.html", {"finding": check_connection(stored.connection)})
+        return render(request, "parts/finding.html", {"finding": _tried(request, stored)})
     if form.is_valid():
         try:
             config = read_configuration(form.wire(), base=stored, stored=stored)
         except ConfigurationError as error:
             form.blame(error)
         else:
-            return render(request, "parts/finding.html", {"finding": check_connection(config.connection)})
+            return render(request, "parts/finding.html", {"finding": _tried(request, config)})
     return render(request, "parts/finding.html", {"lacking": form})
+
+
+def _tried(request: PageRequest, config: InstanceConfig) -> Finding:
+    return check_connection(config.connection, organization=request.person.organization.pk)
 
 
 @operator_page

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from cwconnect.core.errors import ConflictError, DomainError
 from instances.connections import outbound_client
+from instances.interactive import interactive
 from instances.models import Instance, ResourcePoll
 from instances.secrets import SecretUnreadableError
 from polling.delivery.adaptive_limits import Batch
@@ -83,9 +84,9 @@ def _send(instance: Instance, sample: Event, now: datetime) -> SampleResult:
         body=notification.body.encode(),
         batch=Batch(instance.pk, host_of(instance.callback_url)),
     )
-    return SampleResult(
-        delivery_request.delivery_target.url, notification.body, send(delivery_request, outbound_client())
-    )
+    with interactive(instance.organization_id):
+        outcome = send(delivery_request, outbound_client())
+    return SampleResult(delivery_request.delivery_target.url, notification.body, outcome)
 
 
 def _delivery_target(instance: Instance, now: datetime) -> DeliveryTarget:

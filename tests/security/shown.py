@@ -10,7 +10,7 @@ from django.apps import apps
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from cwconnect.core.errors import is_page
+from cwconnect.core.paths import is_page
 from instances.models import Instance
 from tests.conftest import Tenant
 
