@@ -14,8 +14,8 @@ from cwconnect.site.periodic_jobs import run_due_jobs
 from polling.delivery.delivery_loop import deliver_due
 from polling.detection.poll_loop import poll_due
 from polling.workers import wakeups
+from polling.workers.heartbeats import Part, cluster_name
 from polling.workers.heartbeats import beat as write_beat
-from polling.workers.heartbeats import cluster_name
 from polling.workers.queue import delete_task_failures, enqueue_wakeups
 from polling.workers.stopping import stopping
 from polling.workers.wakeups import Kind, Stretch
@@ -51,13 +51,13 @@ def _work(kind: Kind, work: Callable[[Stretch], int]) -> int:
 
 def beat(sender: str) -> str:
     """Show that this cluster works; `sender` names the supervisor that asked, which the monitor answers."""
-    write_beat(f"cluster {cluster_name()}")
+    write_beat(Part.CLUSTER, cluster_name())
     return sender
 
 
 def tick() -> None:
     """Do each minute what `manage.py work` does each second, and the periodic jobs when they are due."""
-    write_beat(f"cluster {cluster_name()}")
+    write_beat(Part.CLUSTER, cluster_name())
     enqueue_wakeups()
     delete_task_failures(timezone.now())
     run_due_jobs(timezone.now())

@@ -32,7 +32,7 @@ from polling.models import (
     RecordSnapshot,
     Replay,
 )
-from polling.workers.heartbeats import beat
+from polling.workers.heartbeats import Part, beat
 
 RESOURCES = ("contacts", "incidents", "organizations")
 DAYS = 30
@@ -67,7 +67,7 @@ def fill(organization: Organization, *, instances: int, events: int, now: dateti
         runs = _runs(polls, events // PER_NOTIFICATION, now)
         _told(made, polls, runs, events, now)
         _beside(organization, made, events, now)
-    beat("cluster here", at=now)
+    beat(Part.CLUSTER, "here", at=now)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return Filled(made, polls, now)

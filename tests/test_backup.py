@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -100,6 +100,21 @@ def test_a_copy_is_one_file_for_its_owner_alone_that_says_when_it_was_taken(data
     assert stat.S_IMODE((tmp_path / "copies.sqlite3").stat().st_mode) == 0o600
     assert backup.taken_at(tmp_path / "copies.sqlite3") == "2026-11-24 12:00:00"
     assert backup.taken_at(database) == ""
+
+
+def test_a_database_put_back_is_no_copy_any_more_and_may_be_copied_again(database: Path, tmp_path: Path) -> None:
+    backup.take(database, tmp_path / "copy", NOW)
+    backup.put_back(tmp_path / "copy", database, tmp_path / "aside")
+    assert backup.taken_at(database) == ""
+    backup.take(database, tmp_path / "later", NOW + timedelta(days=1))
+    assert backup.taken_at(tmp_path / "later") == "2026-11-25 12:00:00"
+
+
+def test_a_copy_that_an_earlier_version_took_says_when(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as opened:
+        opened.execute("INSERT INTO polling_heartbeat VALUES ('backup taken', '2026-11-20 08:00:00.123')")
+        opened.commit()
+    assert backup.taken_at(database) == "2026-11-20 08:00:00"
 
 
 def test_a_copy_that_fails_leaves_the_one_before(database: Path, tmp_path: Path) -> None:

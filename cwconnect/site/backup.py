@@ -16,12 +16,13 @@ from instances.secrets.ciphertexts import Place
 from polling.detection.event_log import IDS_SKIPPED
 
 PAGES_A_STEP = 2000
-TAKEN = "backup taken"
+_MARK = "cwconnect_backup"  # a table that only copies have: it says when they were taken
 _SKIP_IDS = """
     INSERT INTO polling_logposition (id, last) VALUES (1, :skipped)
     ON CONFLICT (id) DO UPDATE SET last = last + :skipped
 """
 _TABLES = {"django_migrations", "polling_heartbeat", "polling_logposition", "instances_instance"}
+_TAKEN_EARLIER = "SELECT seen_at FROM polling_heartbeat WHERE name = 'backup taken'"  # by versions before the mark
 _BESIDE = ("", "-wal", "-shm")
 
 Progress = Callable[[int, int], None]
@@ -43,10 +44,8 @@ def take(database: Path, target: Path, now: datetime, *, progress: Progress = la
             source.execute("SELECT count(*) FROM sqlite_master").fetchone()
             _pour(source, copy, progress)
             source.rollback()
-            copy.execute(
-                "INSERT OR REPLACE INTO polling_heartbeat (name, seen_at) VALUES (?, ?)",
-                (TAKEN, now.replace(tzinfo=None).isoformat(" ")),
-            )
+            copy.execute(f"CREATE TABLE {_MARK} (taken_at TEXT)")
+            copy.execute(f"INSERT INTO {_MARK} VALUES (?)", (now.replace(tzinfo=None).isoformat(" "),))  # noqa: S608  (our own name)
             copy.commit()
         check(draft)
 
@@ -65,7 +64,8 @@ def check(file: Path) -> None:
 def taken_at(file: Path) -> str:
     """Return when the copy was taken, as UTC text; empty if it is no copy but a database itself."""
     with closing(_reading(file)) as database:
-        row = database.execute("SELECT seen_at FROM polling_heartbeat WHERE name = ?", (TAKEN,)).fetchone()
+        marked = database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (_MARK,)).fetchone()
+        row = database.execute(f"SELECT taken_at FROM {_MARK}" if marked else _TAKEN_EARLIER).fetchone()  # noqa: S608  (as above)
     return str(row[0])[:19] if row else ""
 
 
@@ -92,6 +92,7 @@ def put_back(file: Path, database: Path, aside: Path, *, progress: Progress = la
         with closing(_reading(file)) as source, closing(sqlite3.connect(draft)) as copy:
             _pour(source, copy, progress)
             copy.execute("DELETE FROM django_session")
+            copy.execute(f"DROP TABLE IF EXISTS {_MARK}")
             copy.execute(_SKIP_IDS, {"skipped": IDS_SKIPPED})
             copy.commit()
         _close(database)

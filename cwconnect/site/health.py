@@ -19,14 +19,14 @@ from django.utils import timezone
 
 from polling.models import Heartbeat
 from polling.workers.due import delivery_due_at, poll_due_at
-from polling.workers.heartbeats import beat
+from polling.workers.heartbeats import beat, worker_seen
 
 log = logging.getLogger(__name__)
 
 WORKER_UNSEEN = timedelta(seconds=90)  # it shows life every 10 s; a frozen one is replaced after 45
 LONGEST_LAG = timedelta(minutes=5)
 WRITTEN_LATELY = timedelta(seconds=15)
-PROBE = "written for /readyz"
+PROBE = (Heartbeat.Part.PROBE, "written for /readyz")
 _REDIS_SECONDS = 2.0
 
 
@@ -81,7 +81,7 @@ def _database(now: datetime) -> str:
     if Heartbeat.objects.filter(seen_at__gt=now - WRITTEN_LATELY, seen_at__lte=now).exists():
         return ""
     try:
-        beat(PROBE)
+        beat(*PROBE)
     except DatabaseError as error:
         log.warning("The database can't be written: %s", error)
         return "It can be read and not written; the log says more."
@@ -105,10 +105,10 @@ def _broker(_now: datetime) -> str:
 
 
 def _worker(now: datetime) -> str:
-    newest = Heartbeat.objects.filter(name__startswith="cluster ").order_by("-seen_at").first()
+    newest = worker_seen()
     if newest is None:
         return "No worker was ever seen: start manage.py up, or manage.py work."
-    age = now - newest.seen_at
+    age = now - newest
     return f"No worker was seen for {age.total_seconds():.0f} s." if age > WORKER_UNSEEN else ""
 
 

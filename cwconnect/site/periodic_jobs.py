@@ -20,9 +20,9 @@ from polling.delivery.pausing import rearm_stranded
 from polling.maintenance.clock_skew import repair_clock_skew
 from polling.maintenance.purge import purge_deleted
 from polling.maintenance.retention import prune_delivered, prune_the_rest
-from polling.models import Heartbeat
+from polling.models import Heartbeat, Lock
 from polling.reports import counters
-from polling.workers.heartbeats import NEVER
+from polling.workers import locks
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +47,9 @@ def delete_old_failures(now: datetime) -> int:
 
 
 def delete_dead_heartbeats(now: datetime) -> int:
-    """Delete the signs of life of clusters not seen for a day (a machine that is no more); give how many."""
-    parts = Heartbeat.objects.exclude(name__startswith="chore ").exclude(name="schedule")
-    return parts.filter(seen_at__lt=now - timedelta(days=1), seen_at__gt=NEVER).delete()[0]
+    """Delete signs of life and places of clusters not seen for a day (a machine that is no more); give how many."""
+    before = now - timedelta(days=1)
+    return Heartbeat.objects.filter(seen_at__lt=before).delete()[0] + locks.delete_old_slots(before)
 
 
 PERIODIC_JOBS: list[PeriodicJob] = [
@@ -72,16 +72,10 @@ def run_due_jobs(now: datetime) -> list[str]:
     """Run the jobs whose time has come, each on one machine only; give the names of those that were run."""
     done = []
     for job in PERIODIC_JOBS:
-        if _take(job, now):
+        if locks.take(Lock.Kind.JOB, job.name, now, length=job.every):
             done.append(job.name)
             try:
                 job.run(now)
             except Exception:  # whatever a job raises, the next one is not its business
                 log.exception("The chore %r failed; it comes round again.", job.name)
     return done
-
-
-def _take(job: PeriodicJob, now: datetime) -> bool:
-    name = f"chore {job.name}"
-    Heartbeat.objects.bulk_create([Heartbeat(name=name, seen_at=NEVER)], ignore_conflicts=True)
-    return bool(Heartbeat.objects.filter(name=name, seen_at__lte=now - job.every).update(seen_at=now))

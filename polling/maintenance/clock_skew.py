@@ -16,7 +16,7 @@ from django.conf import settings
 
 from instances.models import Instance
 from polling.delivery.retry_schedule import JITTER, LONGEST_RETRY_AFTER
-from polling.models import Heartbeat, Notification, PollState, Receiver, Site
+from polling.models import Heartbeat, Lock, Notification, PollState, Receiver, Site
 from polling.models.leased import leased_rows
 from polling.workers.heartbeats import NEVER
 
@@ -27,6 +27,7 @@ LONGEST_INTERVAL = timedelta(minutes=44_640)
 def repair_clock_skew(now: datetime) -> int:
     """Make due what would wait for a time that came from a wrong clock, and free such leases; give how many rows."""
     signs = Heartbeat.objects.filter(seen_at__gt=now + SLACK).update(seen_at=NEVER)
+    signs += Lock.objects.filter(taken_at__gt=now + SLACK).update(taken_at=NEVER)
     return signs + _repair_polls(now) + _repair_deliveries(now) + _free_leases(now)
 
 

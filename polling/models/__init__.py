@@ -6,6 +6,7 @@ from polling.models.events import Event, LogPosition, NewEvent
 from polling.models.heartbeats import Heartbeat
 from polling.models.idempotency import IdempotentAnswer
 from polling.models.leased import Leased
+from polling.models.locks import Lock
 from polling.models.polls import Health, MissingRecord, PollRun, PollState, RecordSnapshot, Site, SnapshotBody
 from polling.models.verifications import Repair, Verification
 
@@ -18,6 +19,7 @@ __all__ = [
     "Heartbeat",
     "IdempotentAnswer",
     "Leased",
+    "Lock",
     "LogPosition",
     "MissingRecord",
     "NewEvent",

@@ -6,10 +6,21 @@ from django.db import models
 
 
 class Heartbeat(models.Model):
-    """When a part of the service last showed life; written by tasks, watched by the supervisor."""
+    """When a part of the service last showed life; written by tasks, watched by the supervisor (see heartbeats.py)."""
 
-    name = models.CharField(max_length=100, primary_key=True)
+    class Part(models.TextChoices):
+        """What showed life."""
+
+        CLUSTER = "cluster", "A worker of the cluster"
+        ANSWER = "answer", "The cluster's queue, from end to end"
+        PROBE = "probe", "The database, which takes writes"
+
+    part = models.CharField(max_length=20, choices=Part.choices)
+    name = models.CharField(max_length=100, help_text="Of the cluster, say.")
     seen_at = models.DateTimeField()
 
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["part", "name"], name="heartbeat_once_a_part")]
+
     def __str__(self) -> str:
-        return f"{self.name} at {self.seen_at}"
+        return f"{self.part} {self.name} at {self.seen_at}"

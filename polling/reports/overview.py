@@ -15,7 +15,7 @@ from django.db.models import Count, Min
 
 from cwconnect.core.text import counted
 from instances.models import Instance, Organization
-from polling.models import Alert, DeliveryState, Event, Health, Heartbeat, MissingRecord, PollState, Receiver
+from polling.models import Alert, DeliveryState, Event, Health, MissingRecord, PollState, Receiver
 from polling.reports.delivery_issues import (
     PAUSED,
     RECEIVER_FAILS,
@@ -24,6 +24,7 @@ from polling.reports.delivery_issues import (
     delivery_issues,
 )
 from polling.reports.waiting import undelivered_of
+from polling.workers.heartbeats import worker_seen
 
 DAY = timedelta(days=1)
 WORKER_SILENT = timedelta(seconds=60)  # a worker shows itself every 10 s
@@ -100,12 +101,7 @@ def state_of(instance: Instance, healths: Iterable[str], issue: DeliveryIssue | 
 
 def engine(organization: Organization, now: datetime) -> Engine:
     """Look whether a worker lives and polls are on time: three queries."""
-    seen = (
-        Heartbeat.objects.filter(name__startswith="cluster ")
-        .order_by("-seen_at")
-        .values_list("seen_at", flat=True)
-        .first()
-    )
+    seen = worker_seen()
     if seen is None:
         return Engine(None, "No worker has been seen: nothing is polled or delivered.")
     if now - seen > WORKER_SILENT:

@@ -56,7 +56,7 @@ def main(name: str, signature: str) -> None:
 
     def answer(task: dict[str, Any], **_: Any) -> None:
         if task["func"] == queue.BEAT and task["success"]:
-            heartbeats.beat(f"answered {task['result']}")
+            heartbeats.beat(heartbeats.Part.ANSWER, task["result"])
 
     heartbeats.join_cluster(name, signature)
     post_execute.connect(answer, weak=False, dispatch_uid="polling.workers.cluster")

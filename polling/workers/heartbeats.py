@@ -1,7 +1,8 @@
 """Signs of life: rows that tasks write while they run and that the supervisor watches.
 
-`cluster NAME`: a worker of that cluster was alive. `answered NAME`: a heartbeat task that NAME's supervisor had queued
-went all the way: queue, pusher, worker, monitor. Rows hold our clock; nobody compares it with another machine's.
+`CLUSTER`: a worker of the cluster of that name was alive. `ANSWER`: a heartbeat task that the cluster's supervisor had
+queued went all the way: queue, pusher, worker, monitor. `PROBE`: the database took a write when somebody asked. Rows
+hold our clock; nobody compares it with another machine's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,10 +19,12 @@ from datetime import UTC, datetime
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from polling.models import Heartbeat
+from polling.models import Heartbeat, Lock
 from polling.models.leased import leased_rows
 
 log = logging.getLogger(__name__)
+
+Part = Heartbeat.Part
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,26 +63,25 @@ def join_cluster(name: str, signature: str) -> None:
     _me.name, _me.signature = name, signature
 
 
-def beat(*names: str, at: datetime | None = None) -> None:
-    """Write signs of life in one statement, making rows that are missing."""
-    seen_at = at or timezone.now()
+def beat(part: Part, name: str, *, at: datetime | None = None) -> None:
+    """Write a sign of life, making the row where it is missing."""
     Heartbeat.objects.bulk_create(
-        [Heartbeat(name=name, seen_at=seen_at) for name in sorted(names)],
+        [Heartbeat(part=part, name=name, seen_at=at or timezone.now())],
         update_conflicts=True,
-        unique_fields=["name"],
+        unique_fields=["part", "name"],
         update_fields=["seen_at"],
     )
 
 
 @contextmanager
-def beating(*names: str, every: float = 5.0) -> Iterator[None]:
-    """Write signs of life at once and every so many seconds, from a thread with a connection of its own.
+def beating(write: Callable[[], None], every: float = 5.0) -> Iterator[None]:
+    """Have `write` show life at once and every so many seconds, from a thread with a connection of its own.
 
     The thread shows that the process lives. That the work itself goes on is seen to by the task's time-out.
     """
-    beat(*names)
+    write()
     done = threading.Event()
-    thread = threading.Thread(target=_keep_beating, args=(names, every, done), name="heartbeat", daemon=True)
+    thread = threading.Thread(target=_keep_beating, args=(write, every, done), name="heartbeat", daemon=True)
     thread.start()
     try:
         yield
@@ -88,24 +90,30 @@ def beating(*names: str, every: float = 5.0) -> Iterator[None]:
         thread.join()
 
 
-def _keep_beating(names: tuple[str, ...], every: float, done: threading.Event) -> None:
+def _keep_beating(write: Callable[[], None], every: float, done: threading.Event) -> None:
     while not done.wait(every):
         try:
-            beat(*names)
+            write()
         except DatabaseError as error:
             log.warning("No sign of life could be written: %s", error)
             connection.close()
     connection.close()
 
 
-def seen(*names: str) -> dict[str, datetime]:
-    """Return when each of the named parts was last seen alive; those never seen are left out."""
-    return dict(Heartbeat.objects.filter(name__in=names).values_list("name", "seen_at"))
+def seen(name: str) -> dict[str, datetime]:
+    """Return when each part of that name was last seen alive; those never seen are left out."""
+    return dict(Heartbeat.objects.filter(name=name).values_list("part", "seen_at"))
+
+
+def worker_seen() -> datetime | None:
+    """Return when any worker was last seen alive; None if none ever was."""
+    signs = Heartbeat.objects.filter(part=Part.CLUSTER).order_by("-seen_at")
+    return signs.values_list("seen_at", flat=True).first()
 
 
 def release_dead_cluster(name: str, signature: str) -> None:
     """Remove what is left of a cluster that is dead for certain: its signs of life, its places, its leases."""
-    Heartbeat.objects.filter(name__startswith=f"slot {name} ").delete()
-    Heartbeat.objects.filter(name__in=[f"cluster {name}", f"answered {name}"]).delete()
+    Lock.objects.filter(kind=Lock.Kind.SLOT, owner=name).delete()
+    Heartbeat.objects.filter(name=name, part__in=[Part.CLUSTER, Part.ANSWER]).delete()
     for rows in leased_rows():
         rows.filter(lease_token__startswith=signature).end_leases()

@@ -24,9 +24,8 @@ from django_q.models import Schedule, Task
 from django_q.signals import pre_enqueue
 from django_q.tasks import async_task
 
-from polling.models import Heartbeat
-from polling.workers import wakeups
-from polling.workers.heartbeats import NEVER
+from polling.models import Lock
+from polling.workers import locks, wakeups
 from polling.workers.wakeups import Kind
 
 log = logging.getLogger(__name__)
@@ -105,8 +104,7 @@ def ensure_tick() -> None:
     """Make sure that the static schedule exists, once, and is sound, however many machines start at a time."""
     with transaction.atomic():
         # django-q2's table has no constraint that keeps a schedule single: the lock of a row of ours does.
-        Heartbeat.objects.bulk_create([Heartbeat(name="schedule", seen_at=NEVER)], ignore_conflicts=True)
-        Heartbeat.objects.select_for_update().get(name="schedule")
+        locks.wait_for(Lock.Kind.SCHEDULE, TICK)
         sound = Schedule.objects.filter(
             name=TICK, func="polling.tasks.tick", schedule_type=Schedule.MINUTES, minutes=1, repeats=-1
         ).filter(args=None, kwargs=None, hook=None, cluster=None, next_run__lte=timezone.now() + timedelta(hours=1))

@@ -10,9 +10,8 @@ due for `LEFT_LIE`, and a task that occupies the last worker keeps it for a shor
 Whoever commits something due calls at once, and so does a task at its end: what came while it went on was called by
 nobody. A delivering task lingers for a second when nothing is left, so that a trickle needs no call for each drop.
 
-Notes are rows of heartbeats, so that they hold for all machines. `wakeup KIND`: when the call under way was sent.
-`slot CLUSTER KIND N`: when a task of that kind was last seen alive. They may be wrong at any time without harm, since
-leases alone decide who works on what.
+Both are locks that hold for all machines (locks.py): the call of a kind that is under way, and the places of a cluster
+for tasks of a kind.
 """
 
 from __future__ import annotations
@@ -23,19 +22,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 
 from django.conf import settings
 from django.utils import timezone
 
-from polling.models import Heartbeat
-from polling.workers import due
-from polling.workers.heartbeats import (
-    NEVER,
-    beat,
-    beating,
-    cluster_name,
-)
+from polling.models import Heartbeat, Lock
+from polling.workers import due, locks
+from polling.workers.heartbeats import beat, beating, cluster_name
 
+SLOT, WAKE_UP = Lock.Kind.SLOT, Lock.Kind.WAKE_UP
 LOST_AFTER = timedelta(seconds=30)
 LEFT_LIE = timedelta(seconds=2)
 SLOT_FREE_AFTER = timedelta(seconds=45)
@@ -94,67 +90,56 @@ def _is_wanted(kind: Kind, now: datetime) -> bool:
 
 def _held(kind: Kind, now: datetime) -> int:
     """Return how many tasks of a kind this cluster runs."""
-    return Heartbeat.objects.filter(name__in=_slots(kind), seen_at__gt=now - SLOT_FREE_AFTER).count()
+    return locks.count_taken(SLOT, _slots(kind), now, length=SLOT_FREE_AFTER)
 
 
 def _send_one(kind: Kind, send: Callable[[Kind], object], now: datetime) -> bool:
-    name = f"wakeup {kind}"
-    if not _take(name, now, free_before=now - LOST_AFTER):
+    if not locks.take(WAKE_UP, kind, now, length=LOST_AFTER):
         return False
     try:
         send(kind)
     except BaseException:
-        release(name)
+        locks.release(WAKE_UP, kind)
         raise
     return True
 
 
 def begun(kind: Kind) -> None:
     """Note that the wake-up under way has begun: what becomes due from now on deserves another."""
-    release(f"wakeup {kind}")
+    locks.release(WAKE_UP, kind)
 
 
 def drop_pending_wakeups() -> None:
     """Count every wake-up under way as lost: the cluster that may have held them was killed."""
-    Heartbeat.objects.filter(name__startswith="wakeup ").update(seen_at=NEVER)
+    locks.release_all(WAKE_UP)
 
 
 def hold_back(kind: Kind, now: datetime | None = None) -> None:
     """Note that a task of this kind failed as a whole: the next is sent after `LOST_AFTER`, not within a second."""
-    beat(f"wakeup {kind}", at=now or timezone.now())
+    locks.confirm(WAKE_UP, kind, now or timezone.now())
 
 
 @contextmanager
 def slot(kind: Kind) -> Iterator[Stretch | None]:
     """Hold one of this cluster's places for a kind of task while it runs, beating; yields None if no place is free."""
-    now = timezone.now()
-    names = _slots(kind)
-    mine = next((name for name in names if _take(name, now, free_before=now - SLOT_FREE_AFTER)), None)
+    now, names, owner = timezone.now(), _slots(kind), cluster_name()
+    mine = next((name for name in names if locks.take(SLOT, name, now, length=SLOT_FREE_AFTER, owner=owner)), None)
     if mine is None:
         yield None
         return
     try:
-        with beating(mine, f"cluster {cluster_name()}"):
+        with beating(partial(_show_life, mine)):
             seconds, linger = _SHORT if mine == names[-1] else _LONG
             yield Stretch(time.monotonic() + seconds, linger)
     finally:
-        release(mine)
+        locks.release(SLOT, mine)
 
 
-def release(name: str) -> None:
-    """Free what `_take` took."""
-    Heartbeat.objects.filter(name=name).update(seen_at=NEVER)
+def _show_life(mine: str) -> None:
+    """Write that this cluster lives, and that the task in that place does."""
+    locks.confirm(SLOT, mine, timezone.now(), owner=cluster_name())
+    beat(Heartbeat.Part.CLUSTER, cluster_name())
 
 
 def _slots(kind: Kind) -> list[str]:
-    return [f"slot {cluster_name()} {kind} {number}" for number in range(settings.Q_CLUSTER["workers"])]
-
-
-def _take(name: str, now: datetime, *, free_before: datetime) -> bool:
-    rows = Heartbeat.objects.filter(name=name)
-    if rows.filter(seen_at__lte=free_before).update(seen_at=now):
-        return True
-    if rows.exists():
-        return False
-    Heartbeat.objects.bulk_create([Heartbeat(name=name, seen_at=NEVER)], ignore_conflicts=True)
-    return bool(rows.filter(seen_at=NEVER).update(seen_at=now))
+    return [f"{cluster_name()} {kind} {number}" for number in range(settings.Q_CLUSTER["workers"])]

@@ -34,9 +34,9 @@ class Timings:
 
 @dataclass
 class Sign:
-    """One row of signs of life, and when it last changed by this process's monotonic clock."""
+    """One sign of life, and when it last changed by this process's monotonic clock."""
 
-    name: str
+    part: heartbeats.Part
     value: datetime | None = None
     changed_at: float = 0.0
 
@@ -66,7 +66,7 @@ class Watchdog:
     _scanned_at: datetime | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._alive, self._answered = Sign(f"cluster {self.name}"), Sign(f"answered {self.name}")
+        self._alive, self._answered = Sign(heartbeats.Part.CLUSTER), Sign(heartbeats.Part.ANSWER)
         self.start_over()
 
     def start_over(self) -> None:
@@ -128,9 +128,9 @@ class Watchdog:
         self._scanned_at = now
 
     def _read_signs(self) -> None:
-        seen = heartbeats.seen(self._alive.name, self._answered.name)
+        seen = heartbeats.seen(self.name)
         for sign in (self._alive, self._answered):
-            sign.note(seen.get(sign.name), self.clock())
+            sign.note(seen.get(sign.part), self.clock())
 
     def _send_beat(self) -> None:
         if self.clock() - self._last_beat >= self.timings.beat:

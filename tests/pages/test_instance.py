@@ -15,7 +15,7 @@ from instances.models import Instance
 from instances.provisioning import change_instance
 from polling.delivery.delivery_loop import deliver_these
 from polling.models import Event, Health, Notification, PollState
-from polling.workers.heartbeats import beat
+from polling.workers.heartbeats import Part, beat
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
 from tests.polling.conftest import World, sandbox, watched, world  # noqa: F401  (fixtures)
@@ -168,7 +168,7 @@ def test_poll_now_is_followed_to_its_end(changed: World, operator: Client) -> No
 
 def test_without_a_worker_the_instance_says_so(changed: World, operator: Client) -> None:
     assert "No worker has been seen" in text_of(operator.get(url(changed)))
-    beat("cluster here")
+    beat(Part.CLUSTER, "here")
     assert "No worker" not in text_of(operator.get(url(changed), headers={"HX-Request": "true"}))
 
 

@@ -17,7 +17,7 @@ from polling.alerts import delivery_alerts
 from polling.delivery.pausing import pause_delivery
 from polling.models import Alert, DeliveryState, Health, MissingRecord, Notification, PollState, Receiver
 from polling.reports.hours import KINDS, HourCount, chart_of, hours_of, round_up
-from polling.workers.heartbeats import beat
+from polling.workers.heartbeats import Part, beat
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
 from tests.pages.rows import add_events, add_instances
@@ -27,7 +27,7 @@ NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 
 @pytest.fixture
 def instance(organization: Organization) -> Instance:
-    beat("cluster here")
+    beat(Part.CLUSTER, "here")
     add_instances(organization, 1)
     return Instance.objects.get()
 
@@ -176,7 +176,7 @@ def test_without_a_worker_the_page_is_red(organization: Organization, operator: 
 
 
 def test_a_worker_that_fell_silent_turns_the_page_red(instance: Instance, operator: Client) -> None:
-    beat("cluster here", at=timezone.now() - timedelta(minutes=2))
+    beat(Part.CLUSTER, "here", at=timezone.now() - timedelta(minutes=2))
     assert "No worker shows life any more" in text_of(operator.get("/", headers={"HX-Request": "true"}))
 
 

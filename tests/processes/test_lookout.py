@@ -13,7 +13,9 @@ from django_q.signals import pre_enqueue
 from cwconnect.site.periodic_jobs import PERIODIC_JOBS, run_due_jobs
 from polling import tasks
 from polling.maintenance.clock_skew import repair_clock_skew
-from polling.workers import heartbeats, queue
+from polling.models import Lock
+from polling.workers import heartbeats, locks, queue
+from polling.workers.heartbeats import Part
 from polling.workers.watchdog import Watchdog
 
 pytestmark = pytest.mark.django_db
@@ -39,18 +41,18 @@ def watchdog(clock: Clock, transactional_db: None) -> Watchdog:
     return Watchdog("here", repair_clock_skew, clock=clock)
 
 
-def look_for(watchdog: Watchdog, clock: Clock, seconds: float, *alive: str) -> None:
+def look_for(watchdog: Watchdog, clock: Clock, seconds: float, *alive: Part) -> None:
     """Look every ten seconds, while these parts show life."""
     start = timezone.now()
     for step in range(int(seconds) // 10):
-        if alive:
-            heartbeats.beat(*alive, at=start + timedelta(seconds=clock.seconds + step))
+        for part in alive:
+            heartbeats.beat(part, "here", at=start + timedelta(seconds=clock.seconds + step))
         clock.seconds += 10
         watchdog.look()
 
 
 def test_a_cluster_that_shows_life_is_left_alone(watchdog: Watchdog, clock: Clock) -> None:
-    look_for(watchdog, clock, 600, "cluster here", "answered here")
+    look_for(watchdog, clock, 600, Part.CLUSTER, Part.ANSWER)
     assert watchdog.frozen() == ""
 
 
@@ -61,8 +63,8 @@ def test_a_cluster_without_any_sign_of_life_is_frozen_after_45_seconds(watchdog:
     assert watchdog.frozen() == "no sign of life for 50 s"
 
 
-@pytest.mark.parametrize("alive", ["cluster here", "answered here"])
-def test_half_a_sign_of_life_counts_for_five_minutes(watchdog: Watchdog, clock: Clock, alive: str) -> None:
+@pytest.mark.parametrize("alive", [Part.CLUSTER, Part.ANSWER])
+def test_half_a_sign_of_life_counts_for_five_minutes(watchdog: Watchdog, clock: Clock, alive: Part) -> None:
     look_for(watchdog, clock, 300, alive)
     assert watchdog.frozen() == ""
     look_for(watchdog, clock, 10, alive)
@@ -129,12 +131,15 @@ def test_chores_are_done_once_in_their_time() -> None:
 
 def test_the_signs_of_life_of_machines_that_are_no_more_are_forgotten() -> None:
     now = timezone.now()
-    heartbeats.beat("cluster gone", at=now - timedelta(days=2))
-    heartbeats.beat("cluster here", at=now)
+    heartbeats.beat(Part.CLUSTER, "gone", at=now - timedelta(days=2))
+    heartbeats.beat(Part.CLUSTER, "here", at=now)
+    for owner, at in (("gone", now - timedelta(days=2)), ("here", now)):
+        locks.confirm(Lock.Kind.SLOT, f"{owner} poll 0", at, owner=owner)
     run_due_jobs(now)
-    assert list(heartbeats.seen("cluster gone", "cluster here")) == ["cluster here"]
+    assert (heartbeats.seen("gone"), heartbeats.seen("here")) == ({}, {Part.CLUSTER: now})
+    assert list(Lock.objects.filter(kind=Lock.Kind.SLOT).values_list("owner", flat=True)) == ["here"]
 
 
 def test_tick_queues_what_is_due_and_shows_life() -> None:
     tasks.tick()
-    assert f"cluster {heartbeats.cluster_name()}" in heartbeats.seen(f"cluster {heartbeats.cluster_name()}")
+    assert list(heartbeats.seen(heartbeats.cluster_name())) == [Part.CLUSTER]

@@ -13,11 +13,12 @@ from pytest_django import Settings
 from instances.models import Instance, Organization, ResourcePoll
 from instances.secrets import Secret
 from polling import tasks
-from polling.models import Notification, PollState, Replay, Site, Verification
+from polling.models import Lock, Notification, PollState, Replay, Site, Verification
 from polling.models.leased import leased_rows
-from polling.workers import heartbeats, wakeups
+from polling.workers import heartbeats, locks, wakeups
 from polling.workers import queue as queueing
 from polling.workers.due import delivery_due_at, poll_due_at
+from polling.workers.heartbeats import Part
 from polling.workers.wakeups import Kind
 
 SECOND = timedelta(seconds=1)
@@ -217,11 +218,11 @@ def test_the_task_in_the_last_place_has_a_short_stretch_and_one_more_has_none(db
 
 def test_the_place_of_a_task_that_died_is_free_after_a_while(db: None, now: datetime, settings: Settings) -> None:
     settings.Q_CLUSTER = settings.Q_CLUSTER | {"workers": 1}
-    name = f"slot {heartbeats.cluster_name()} poll 0"
-    heartbeats.beat(name, at=now - 40 * SECOND)
+    name = f"{heartbeats.cluster_name()} poll 0"
+    locks.confirm(Lock.Kind.SLOT, name, now - 40 * SECOND)
     with wakeups.slot(Kind.POLL) as stretch:
         assert stretch is None
-    heartbeats.beat(name, at=now - 46 * SECOND)
+    locks.confirm(Lock.Kind.SLOT, name, now - 46 * SECOND)
     with wakeups.slot(Kind.POLL) as stretch:
         assert stretch is not None
 
@@ -230,13 +231,18 @@ def test_what_a_dead_cluster_held_is_free_at_once(poll: PollState, notification:
     others, until = "b" * 32, now + 100 * SECOND
     PollState.objects.update(lease_token="a1b2c3d4e5f6" + 20 * "0", lease_until=until)
     Notification.objects.update(lease_token=others, lease_until=until)
-    heartbeats.beat("slot dead poll 0", "cluster dead", "cluster other")
+    for cluster in ("dead", "other"):
+        locks.confirm(Lock.Kind.SLOT, f"{cluster} poll 0", now, owner=cluster)
+        heartbeats.beat(Part.CLUSTER, cluster)
+        heartbeats.beat(Part.ANSWER, cluster)
 
     heartbeats.release_dead_cluster("dead", "a1b2c3d4e5f6")
 
     assert poll_due_at(now) == now
     assert wakeups.send_due(Queue().send, now) == [Kind.POLL]  # the notification is still another's
-    assert list(heartbeats.seen("slot dead poll 0", "cluster dead", "cluster other")) == ["cluster other"]
+    assert heartbeats.seen("dead") == {}
+    assert sorted(heartbeats.seen("other")) == [Part.ANSWER, Part.CLUSTER]
+    assert list(Lock.objects.filter(kind=Lock.Kind.SLOT).values_list("owner", flat=True)) == ["other"]
 
 
 def test_every_kind_of_lease_of_a_dead_cluster_is_free_at_once(

@@ -18,13 +18,13 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from instances.models import Organization
-from polling.workers.heartbeats import beat
+from polling.workers.heartbeats import Part, beat
 from tests.site.rows import make_instance, make_notification, make_poll
 
 
 @pytest.fixture
 def worker(db: None) -> None:
-    beat("cluster a-machine-1")
+    beat(Part.CLUSTER, "a-machine-1")
 
 
 def ready() -> tuple[int, dict[str, Any]]:
@@ -53,7 +53,7 @@ def test_without_a_worker_it_is_not_ready() -> None:
 
 @pytest.mark.django_db
 def test_a_worker_not_seen_for_two_minutes_counts_as_gone() -> None:
-    beat("cluster a-machine-1", at=timezone.now() - timedelta(seconds=120))
+    beat(Part.CLUSTER, "a-machine-1", at=timezone.now() - timedelta(seconds=120))
     assert ready()[1]["parts"]["worker"]["message"].startswith("No worker was seen for 12")
 
 
@@ -114,7 +114,7 @@ def full_disk() -> Iterator[None]:
             refused = 0
             while refused < 50:
                 try:
-                    beat(f"{secrets.token_hex(10)} fills", at=timezone.now() - timedelta(days=1))
+                    beat(Part.PROBE, f"{secrets.token_hex(10)} fills", at=timezone.now() - timedelta(days=1))
                 except OperationalError:
                     refused += 1
             yield
@@ -127,7 +127,7 @@ CANT_WRITE = "It can be read and not written; the log says more."
 
 @pytest.mark.django_db(transaction=True)
 def test_a_database_that_takes_no_writes_is_told() -> None:
-    beat("cluster a-machine-1", at=timezone.now() - timedelta(seconds=20))
+    beat(Part.CLUSTER, "a-machine-1", at=timezone.now() - timedelta(seconds=20))
     with read_only():
         status, body = ready()
     assert (status, body["failing"]) == (503, ["database"])
@@ -139,7 +139,7 @@ def test_a_database_that_takes_no_writes_is_told() -> None:
 def test_a_full_disk_is_told() -> None:
     if connection.vendor != "sqlite":
         pytest.skip("PostgreSQL ends on a full disk, and can't be reached then")
-    beat("cluster a-machine-1", at=timezone.now() - timedelta(seconds=20))
+    beat(Part.CLUSTER, "a-machine-1", at=timezone.now() - timedelta(seconds=20))
     with full_disk():
         status, body = ready()
     assert (status, body["failing"], body["parts"]["database"]["message"]) == (503, ["database"], CANT_WRITE)

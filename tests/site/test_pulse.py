@@ -13,7 +13,7 @@ from pytest_django import Settings
 from cwconnect.site.healthcheck_ping import ping_healthcheck
 from cwconnect.site.periodic_jobs import run_due_jobs
 from instances.models import Organization
-from polling.workers.heartbeats import beat
+from polling.workers.heartbeats import Part, beat
 from tests.local_servers import RawServer, always, answer, requests_of
 from tests.site.rows import make_instance, make_poll
 
@@ -22,7 +22,7 @@ PATH = "/ping/a-token-in-the-path"
 
 
 def test_it_is_called_with_the_chores_of_each_minute(settings: Settings) -> None:
-    beat("cluster a-machine-1")
+    beat(Part.CLUSTER, "a-machine-1")
     calls: list[bytes] = []
 
     def take(connection: socket.socket) -> None:
@@ -45,7 +45,7 @@ def test_without_a_url_nothing_is_called() -> None:
 def test_while_something_fails_it_is_silent_and_the_log_says_what(
     settings: Settings, organization: Organization, caplog: pytest.LogCaptureFixture
 ) -> None:
-    beat("cluster a-machine-1")
+    beat(Part.CLUSTER, "a-machine-1")
     make_poll(make_instance(organization), due_at=timezone.now() - timedelta(minutes=10))
     with RawServer(always(answer())) as server:
         settings.HEARTBEAT_URL = server.url(PATH)
@@ -55,7 +55,7 @@ def test_while_something_fails_it_is_silent_and_the_log_says_what(
 
 
 def test_a_refusal_is_logged_without_the_path(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    beat("cluster a-machine-1")
+    beat(Part.CLUSTER, "a-machine-1")
     with RawServer(always(answer(status="404 Not Found"))) as server, caplog.at_level(logging.WARNING):
         settings.HEARTBEAT_URL = server.url(PATH)
         assert ping_healthcheck(timezone.now()) is False
@@ -64,7 +64,7 @@ def test_a_refusal_is_logged_without_the_path(settings: Settings, caplog: pytest
 
 
 def test_a_host_that_is_away_raises_nothing(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    beat("cluster a-machine-1")
+    beat(Part.CLUSTER, "a-machine-1")
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     settings.HEARTBEAT_URL = f"http://127.0.0.1:{port}{PATH}"

@@ -102,6 +102,18 @@ def restore(text: str, folder: Path, environment: dict[str, str]) -> None:
         connection.execute(text.encode())
 
 
+def run_sql(folder: Path, environment: dict[str, str], statement: str) -> list[tuple[Any, ...]]:
+    """Run a statement on the database; give the rows of a query."""
+    if not ON_POSTGRESQL:
+        with closing(sqlite3.connect(folder / "cwconnect.sqlite3", isolation_level=None)) as database:
+            return database.execute(statement).fetchall()
+    import psycopg
+
+    with psycopg.connect(environment["CWCONNECT_DATABASE_URL"], autocommit=True) as connection:
+        done = connection.execute(statement.encode())
+        return done.fetchall() if done.description else []
+
+
 def test_there_is_a_dump() -> None:
     assert DUMPS
 
@@ -156,3 +168,14 @@ def test_killed_while_it_seals_secrets_it_goes_on_from_there(upgrade: Upgrade) -
     upgrade.site.write(6, "new", now)
     upgrade.settle()
     assert ("CREATED", "6") in upgrade.receiver.told()
+
+
+def test_periodic_jobs_keep_their_hour_and_what_ran_is_forgotten(upgrade: Upgrade, tmp_path: Path) -> None:
+    before = ["chore forget sessions", "chore retention", "cluster here", "answered here", "slot here poll 0"]
+    rows = ", ".join(f"('{name}', '2026-11-20 08:00:0{number}')" for number, name in enumerate(before))
+    run_sql(tmp_path, upgrade.environment, f"INSERT INTO polling_heartbeat (name, seen_at) VALUES {rows}")  # noqa: S608  (our own)
+    upgrade.manage("migrate -v0")
+    kept = run_sql(tmp_path, upgrade.environment, "SELECT kind, name, taken_at FROM polling_lock ORDER BY taken_at")
+    assert [(kind, name) for kind, name, _ in kept] == [("job", "forget sessions"), ("job", "retention")]
+    assert [str(at)[:19] for *_, at in kept] == ["2026-11-20 08:00:00", "2026-11-20 08:00:01"]
+    assert run_sql(tmp_path, upgrade.environment, "SELECT * FROM polling_heartbeat") == []

@@ -49,12 +49,12 @@ class Command(terminal.Command):
             with alone(settings.DATA_DIR):
                 keys = key_backup.read(file) if options["with_keys"] else {}
                 self._check(file, keys)
+                taken = backup.taken_at(file) or "the moment when that file was written"
                 if keys:
                     key_backup.put_back(keys, settings.DATA_DIR)  # first: present ones are kept, so nothing is lost
                 self._put_back(file, database, aside, quiet=options["verbosity"] == 0)
         except (backup.BackupError, key_backup.KeysError, InUseError) as error:
             raise CommandError(f"Nothing was changed. {error}") from error
-        taken = backup.taken_at(database) or "the moment when that file was written"
         self._record(taken)
         self.stdout.write(_AFTERWARDS.format(taken=taken, aside=aside))
 
