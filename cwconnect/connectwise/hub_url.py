@@ -7,9 +7,9 @@ dropped, since a poll pages by id.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,9 +18,16 @@ from cwconnect.connectwise.catalogue import COMMON_FIELD_TYPES, find_resource, r
 from cwconnect.connectwise.ceql.conditions import WhereError, parse_where, to_conditions
 from cwconnect.connectwise.client import LARGEST_PAGE, LONGEST_URL, Client, encode_query
 from cwconnect.connectwise.hub_query import HubUrlError, split_url
-from cwconnect.connectwise.java_dates import PatternError, Template, ZoneError, render_templates, split_templates
+from cwconnect.connectwise.java_dates import (
+    DEFAULT_PATTERN,
+    PatternError,
+    Template,
+    ZoneError,
+    render_templates,
+    split_templates,
+)
 
-__all__ = ["HubUrl", "HubUrlError", "field_value", "read_page", "read_pages"]
+__all__ = ["HubUrl", "HubUrlError", "field_value", "read_page"]
 
 _PREFIX = re.compile(r"(?:/elements/api-v2)?/hubs/[^/]+/(.+?)/*", re.IGNORECASE)
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
@@ -32,7 +39,10 @@ _SAMPLE_OPENING = datetime(2020, 2, 29, 23, 59, 59, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class HubUrl:
-    """What a poll's `url` asks for. `path` is ConnectWise's; texts are decoded, with templates as written."""
+    """What a poll's `url` asks for. `path` is ConnectWise's; texts are decoded, with templates as written.
+
+    `zone` is that of `${date…}` templates, `date_format` the pattern of a plain `${date}`.
+    """
 
     resource_key: str
     path: str
@@ -42,9 +52,11 @@ class HubUrl:
     page_size: int | None
     extra: tuple[tuple[str, str], ...]
     field_types: Mapping[str, str] = field(repr=False, compare=False)  # follows from the path
+    zone: tzinfo = UTC
+    date_format: str = DEFAULT_PATTERN
 
     @classmethod
-    def parse(cls, url: str, *, resource_key: str) -> HubUrl:
+    def parse(cls, url: str, *, resource_key: str, zone: tzinfo = UTC, date_format: str = DEFAULT_PATTERN) -> HubUrl:
         """Read a URL as users write it; `resource_key` is its key in the poll configuration.
 
         Raises `HubUrlError`, also for a `where` that can't be told to ConnectWise: a mistake shows when the poll is
@@ -63,6 +75,8 @@ class HubUrl:
             page_size=_page_size(values.get("pageSize", "")),
             extra=tuple((name, values[name]) for name in _PASSED_ON if values.get(name)),
             field_types=resource.field_types if resource else COMMON_FIELD_TYPES,
+            zone=zone,
+            date_format=date_format,
         )
         parsed.check(needed_fields=())
         return parsed
@@ -91,7 +105,7 @@ class HubUrl:
 
         Raises `HubUrlError` if they don't fit ConnectWise's longest URL.
         """
-        params = _rendered(self.extra, opening)
+        params = self._rendered_extra(opening)
         conditions = self.conditions(opening)
         if conditions is not None:
             params["conditions"] = conditions
@@ -104,6 +118,16 @@ class HubUrl:
                 "Shorten where or fields."
             )
         return params
+
+    def _rendered_extra(self, opening: datetime) -> dict[str, str]:
+        """Return what is passed on as it is, with the text of its templates in it: ConnectWise reads them itself."""
+        try:
+            return {
+                name: render_templates(text, opening, default_zone=self.zone, default_pattern=self.date_format)
+                for name, text in self.extra
+            }
+        except (PatternError, ZoneError) as error:
+            raise HubUrlError(f"The url's template can't be read: {error}") from error
 
 
 def read_page(
@@ -123,26 +147,6 @@ def read_page(
     params = hub_url.params(opening, needed_fields=needed_fields)
     size = page_size or hub_url.page_size or LARGEST_PAGE
     return client.page(hub_url.path, params, after_id=after_id, page_size=size)
-
-
-def read_pages(
-    client: Client,
-    hub_url: HubUrl,
-    *,
-    opening: datetime,
-    after_id: int = 0,
-    page_size: int | None = None,
-    needed_fields: Sequence[str] = (),
-) -> Iterator[Page]:
-    """Read all pages from behind `after_id` on, one at a time; an empty last one is given too, for its date."""
-    while True:
-        page = read_page(
-            client, hub_url, opening=opening, after_id=after_id, page_size=page_size, needed_fields=needed_fields
-        )
-        yield page
-        if page.is_last:
-            return
-        after_id = page.last_id
 
 
 def field_value(record: Record, name: str) -> Any:
@@ -202,13 +206,6 @@ def _page_size(text: str) -> int | None:
     if not re.fullmatch(r"\d{1,9}", text.strip(), re.ASCII) or int(text) < 1:
         raise HubUrlError(f"The url's pageSize {text!r} is no number from 1 to {LARGEST_PAGE}.")
     return min(int(text), LARGEST_PAGE)
-
-
-def _rendered(extra: Sequence[tuple[str, str]], opening: datetime) -> dict[str, str]:
-    try:
-        return {name: render_templates(value, opening) for name, value in extra}
-    except (PatternError, ZoneError) as error:
-        raise HubUrlError(f"The url's template can't be read: {error}") from error
 
 
 def _with_needed(fields: tuple[str, ...], needed: Sequence[str]) -> list[str]:

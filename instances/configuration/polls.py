@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
+from django.utils.timezone import get_default_timezone
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -196,7 +197,12 @@ def _sentence(item: Any) -> str:
 
 def _hub(name: str, given: PollConfiguration) -> HubUrl:
     try:
-        return HubUrl.parse(given.url or _default_url(name), resource_key=name)
+        return HubUrl.parse(
+            given.url or _default_url(name),
+            resource_key=name,
+            zone=get_default_timezone(),
+            date_format=given.dates_configuration.updated_date_format,
+        )
     except HubUrlError as error:
         raise PollConfigurationError({"url": str(error)}) from None
 

@@ -89,7 +89,6 @@ def serve(base_url: str) -> None:
 
 def _read_all(instance_id: int) -> None:
     """Remember every contact with its text, in place of what the sweep knew."""
-    from cwconnect.connectwise.hub_url import read_pages
     from instances.configuration.polls import plan_of
     from instances.connections import client_for
     from instances.models import Instance
@@ -97,6 +96,7 @@ def _read_all(instance_id: int) -> None:
     from polling.detection.deletes.sweeps import EVER
     from polling.detection.snapshots import NewSnapshot, remember
     from polling.models import RecordSnapshot
+    from tests.connectwise.pages import read_pages
 
     instance = Instance.objects.get(pk=instance_id)
     poll = instance.resource_polls.get()

@@ -20,12 +20,13 @@ from cwconnect.connectwise.ceql.conditions import (
 )
 from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.credentials import Credentials
-from cwconnect.connectwise.hub_url import HubUrl, HubUrlError, read_pages
+from cwconnect.connectwise.hub_url import HubUrl, HubUrlError
 from cwconnect.outbound import OutboundClient
 from cwconnect.sandbox import SandboxServer, Store
 from cwconnect.sandbox.catalogue import CATALOGUE
 from cwconnect.sandbox.conditions import compile_conditions
 from cwconnect.sandbox.table import Table
+from tests.connectwise.pages import read_pages
 from tests.connectwise.trees import FIELDS, INSTANT, evaluate, records, spell, trees
 from tests.local_servers import LOOPBACK
 from tests.sandboxes import start_sandbox

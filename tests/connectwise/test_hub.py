@@ -17,10 +17,10 @@ from cwconnect.connectwise.hub_url import (
     HubUrl,
     HubUrlError,
     field_value,
-    read_pages,
 )
 from cwconnect.outbound import OutboundClient
 from cwconnect.sandbox import SandboxServer
+from tests.connectwise.pages import read_pages
 from tests.local_servers import LOOPBACK
 from tests.sandboxes import start_sandbox
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_django import Settings
 
 from instances.configuration.polls import PollConfigurationError, plan_of, read_poll
 from tests.seed import example_body
@@ -115,3 +116,26 @@ def test_any_json_is_kept_or_refused_and_what_is_kept_can_be_given_again(given_:
     except PollConfigurationError:
         return
     assert read_poll("contacts", kept) == kept
+
+
+@pytest.mark.parametrize(
+    ("zone", "template", "text"),
+    [
+        ("UTC", "${date:HH:mm}", "12:30"),
+        ("America/Denver", "${date:HH:mm}", "05:30"),
+        ("America/Denver", "${date}", "03/01/2026 05:30"),
+        ("Asia/Kolkata", "${date:yyyy-MM-dd'T'HH:mmXXX}", "2026-03-01T18:00+05:30"),
+        ("Asia/Kolkata", "${gmtDate:HH:mm}", "12:30"),
+        ("Asia/Kolkata", "${dateTimeZone:America/Denver:HH:mm}", "05:30"),
+    ],
+)
+def test_templates_of_dates_are_in_the_services_zone(settings: Settings, zone: str, template: str, text: str) -> None:
+    settings.TIME_ZONE = zone
+    dates = {"updatedDateFormat": "MM/dd/yyyy HH:mm"}
+    url = f"/hubs/crm/contacts?childConditions=note=\"{template}\"&where=lastUpdated>'{template}'"
+    plan = plan_of("contacts", {"url": url, "datesConfiguration": dates})
+    opening = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+    assert plan.hub.params(opening, needed_fields=()) == {
+        "childConditions": f'note="{text}"',
+        "conditions": "lastUpdated > [2026-03-01T12:30:00Z]",  # the instant, whatever its text
+    }

@@ -10,10 +10,11 @@ from cwconnect.connectwise.java_dates.patterns import (
     PatternError,
     compile_pattern,
 )
-from cwconnect.connectwise.java_dates.templates import Template, render_templates, split_templates
+from cwconnect.connectwise.java_dates.templates import DEFAULT_PATTERN, Template, render_templates, split_templates
 from cwconnect.connectwise.java_dates.zones import ZoneError, parse_zone
 
 __all__ = [
+    "DEFAULT_PATTERN",
     "MILLISECONDS",
     "DatePattern",
     "PatternError",

@@ -33,12 +33,12 @@ class Template:
     zone: tzinfo | None
     source: str
 
-    def render(self, instant: datetime, *, default_zone: tzinfo = UTC, default_pattern: str | None = None) -> str:
+    def render(self, instant: datetime, *, default_zone: tzinfo = UTC, default_pattern: str = DEFAULT_PATTERN) -> str:
         """Return the text that stands for `instant` (aware); `default_pattern` is that of a plain `${date}`."""
         if self.kind == "epoch":
             microseconds = (instant - _EPOCH) // timedelta(microseconds=1)
             return str(microseconds * _UNITS[self.pattern or "ms"] // 1_000_000)
-        pattern = compile_pattern(self.pattern or default_pattern or DEFAULT_PATTERN)
+        pattern = compile_pattern(self.pattern or default_pattern)
         return pattern.format(instant, self.zone or default_zone)
 
 
@@ -61,7 +61,7 @@ def split_templates(text: str) -> list[str | Template]:
 
 
 def render_templates(
-    text: str, instant: datetime, *, default_zone: tzinfo = UTC, default_pattern: str | None = None
+    text: str, instant: datetime, *, default_zone: tzinfo = UTC, default_pattern: str = DEFAULT_PATTERN
 ) -> str:
     """Return the text with every template replaced by what it makes of `instant`; errors as in `split_templates`."""
     return "".join(
