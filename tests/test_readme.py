@@ -44,3 +44,16 @@ def test_the_two_commands_stand_first() -> None:
 
 def test_the_readme_is_what_a_newcomer_needs_in_five_minutes() -> None:
     assert README.count("\n") <= 150
+
+
+def test_the_threat_model_says_of_everybody_what_they_are_trusted_with() -> None:
+    security = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    parts = security.split("\n## ")
+    heads = [part.partition("\n")[0] for part in parts[1:]]
+    trusted = next(part for part in parts if part.startswith("Who is trusted"))
+    promised = next(part for part in parts if part.startswith("What is promised"))
+    everybody = ("tenant", "operator", "receiver", "ConnectWise", "database", "Redis", "proxy")
+    assert heads[:2] == ["Report a vulnerability", "What is supported"]
+    assert [name for name in everybody if f"**{name}".lower() not in trusted.lower()] == []
+    assert [name for name in everybody[:-1] if name not in promised] == []
+    assert "](SECURITY.md)" in README
