@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -25,6 +26,8 @@ from cwconnect.connectwise.answers import (
 )
 from cwconnect.connectwise.credentials import Credentials
 from cwconnect.connectwise.errors import (
+    LONGEST_REFUSAL,
+    LOOKED_AT,
     BadAnswer,
     ConnectWiseError,
     NoPublicAddress,
@@ -178,7 +181,7 @@ class Client:
         except outbound.OutboundError as error:
             raise self._failure(error) from error
         if not 200 <= reply.status < 300:
-            raise self._masked(error_from(reply, by_id=by_id, now=datetime.now(UTC)))
+            raise error_from(self._masked(reply), by_id=by_id, now=datetime.now(UTC))
         return reply
 
     def _url(self, path: str, params: Mapping[str, str]) -> str:
@@ -203,10 +206,11 @@ class Client:
             return BadAnswer(f"{message} A smaller pageSize helps.", code=error.kind)
         return Unreachable(f"ConnectWise can't be reached: {message}", code=error.kind)
 
-    def _masked(self, error: ConnectWiseError) -> ConnectWiseError:
-        error.message = self._credentials.mask(error.message)
-        error.args = (error.message,)
-        return error
+    def _masked(self, reply: outbound.Reply) -> outbound.Reply:
+        """Return an answer without the login that it may echo, before its words are taken from it and cut."""
+        cut = len(reply.body) > LONGEST_REFUSAL
+        body = reply.body[: 2 * LOOKED_AT] if cut else reply.body
+        return replace(reply, body=self._credentials.mask(body.decode("utf-8", "replace"), cut=cut).encode())
 
     def _list_of(self, reply: outbound.Reply) -> Elements:
         body = [] if reply.status == NO_CONTENT else self._json_of(reply, parse_list)
@@ -229,7 +233,7 @@ class Client:
             raise self._bad(reply, "no readable JSON") from None
 
     def _bad(self, reply: outbound.Reply, what: str) -> BadAnswer:
-        words = self._credentials.mask(words_of(reply))
+        words = words_of(self._masked(reply))
         return BadAnswer(f"ConnectWise answered {reply.status} with {what}: {words}", status=reply.status)
 
 

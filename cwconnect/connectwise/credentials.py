@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from urllib.parse import quote
+
+from cwconnect.core.redact import redactor
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,12 @@ class Credentials:
     @property
     def authorization(self) -> str:
         """The Authorization header: Basic, with `company+publicKey` as the user."""
-        return f"Basic {self._encoded}"
+        return f"Basic {base64.b64encode(self._login.encode()).decode()}"
 
-    def mask(self, text: str) -> str:
-        """Return the text with every form of a secret that it may quote replaced by asterisks."""
-        for secret in (self._encoded, self.private_key, self.public_key, self.client_id):
-            for form in {secret, quote(secret, safe="")}:
-                if len(form) > 3:  # shorter ones would only blot out ordinary words
-                    text = text.replace(form, "********")
-        return text
+    def mask(self, text: str, *, cut: bool = False) -> str:
+        """Return the text with every form of a secret that it may quote replaced by asterisks (core/redact.py)."""
+        return redactor((self._login, self.private_key, self.public_key, self.client_id))(text, cut=cut)
 
     @property
-    def _encoded(self) -> str:
-        return base64.b64encode(f"{self.company}+{self.public_key}:{self.private_key}".encode()).decode()
+    def _login(self) -> str:
+        return f"{self.company}+{self.public_key}:{self.private_key}"

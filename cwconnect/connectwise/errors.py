@@ -28,8 +28,8 @@ from cwconnect.outbound.retry_after import parse_retry_after
 
 DEFAULT_RETRY_AFTER = 30.0
 _LONGEST_WORDS = 500
-_LONGEST_REFUSAL = 1024 * 1024  # bytes; what is longer is not read as JSON for its words
-_LOOKED_AT = 8 * 1024  # bytes of a text or a page that are looked at
+LONGEST_REFUSAL = 1024 * 1024  # bytes; what is longer is not read as JSON for its words
+LOOKED_AT = 8 * 1024  # bytes of a text or a page that are looked at
 _MOST_DETAILS = 20
 _CLIENT_ID = re.compile(r"client\s*-?id\b", re.IGNORECASE)
 _CLIENT_ID_HINT = "Give the instance a connectwise.clientID, or set CWCONNECT_CONNECTWISE_CLIENT_ID."
@@ -149,14 +149,14 @@ _KINDS: Mapping[int, type[ConnectWiseError]] = {
 
 def _words(reply: Reply) -> tuple[str | None, str]:
     try:
-        body = parse_json(reply.body) if len(reply.body) <= _LONGEST_REFUSAL else None
+        body = parse_json(reply.body) if len(reply.body) <= LONGEST_REFUSAL else None
     except JsonError:
         body = None
     if isinstance(body, dict):
         code, words = _text(body.get("code")), _sentences(body)
         if words:
             return code, words
-    return None, _from_text(reply.body[:_LOOKED_AT].decode("utf-8", "replace"))
+    return None, _from_text(reply.body[:LOOKED_AT].decode("utf-8", "replace"))
 
 
 def _sentences(body: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from django.utils import timezone
 
+from cwconnect.core.redact import redactor
 from cwconnect.outbound import (
     NOTIFICATION_LIMITS,
     InvalidHeader,
@@ -20,6 +21,7 @@ from cwconnect.outbound import (
     TimedOut,
     merge_headers,
 )
+from instances.credentials.masking import secrets_of
 from instances.credentials.signature_keys import signing_keys
 from instances.models import Instance
 from instances.secrets import MASK
@@ -41,6 +43,11 @@ class DeliveryTarget:
     keys: tuple[str, ...] = field(repr=False)
     extra_headers: Mapping[str, str] = field(repr=False)
     auth: tuple[str, str] | None = field(repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def mask(self, text: str, *, cut: bool = False) -> str:
+        """Return what a receiver answered, the instance's secrets masked: it may echo what it was sent."""
+        return redactor(self.secrets)(text, cut=cut)
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,7 @@ def delivery_target_of(instance: Instance, now: datetime) -> DeliveryTarget:
         keys=signing_keys(instance, now),
         extra_headers={name: str(value) for name, value in headers.items()},
         auth=auth,
+        secrets=secrets_of(instance),
     )
 
 
@@ -141,29 +149,39 @@ def send(delivery_request: DeliveryRequest, outbound_client: OutboundClient) -> 
         headers = delivery_request.headers(int(timezone.now().timestamp()))
     except InvalidHeader as error:
         return Outcome(error_kind="invalid-header", error=str(error), unsent=True)
-    shown = shown_headers(headers, delivery_request.delivery_target)
+    delivery_target = delivery_request.delivery_target
+    shown = shown_headers(headers, delivery_target)
     try:
         reply = outbound_client.request(
             "POST",
-            delivery_request.delivery_target.url,
+            delivery_target.url,
             headers=headers,
             body=delivery_request.body,
             limits=NOTIFICATION_LIMITS,
-            auth=delivery_request.delivery_target.auth,
+            auth=delivery_target.auth,
             truncate=True,
         )
     except OutboundError as error:
         seconds = time.monotonic() - started
-        return Outcome(seconds=seconds, error_kind=error.kind, error=str(error), unsent=not error.sent, headers=shown)
+        words = delivery_target.mask(str(error))
+        return Outcome(seconds=seconds, error_kind=error.kind, error=words, unsent=not error.sent, headers=shown)
     return Outcome(
         status=reply.status,
         seconds=reply.seconds,
         error_kind="" if 200 <= reply.status < 300 else "status",
-        error=f"Delivered; the rest of the answer was not whole: {reply.broken}" if _is_noted(reply) else "",
-        response=reply.text()[:LONGEST_RESPONSE].replace("\x00", "\N{REPLACEMENT CHARACTER}"),
+        error=delivery_target.mask(f"Delivered; the rest of the answer was not whole: {reply.broken}")
+        if _is_noted(reply)
+        else "",
+        response=_excerpt(reply, delivery_target),
         retry_after=reply.headers.get("Retry-After", ""),
         headers=shown,
     )
+
+
+def _excerpt(reply: Reply, delivery_target: DeliveryTarget) -> str:
+    """Return the beginning of an answer's body. It is masked before it is cut, so that no half of a secret is left."""
+    masked = delivery_target.mask(reply.text(), cut=reply.truncated or bool(reply.broken))
+    return masked[:LONGEST_RESPONSE].replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _is_noted(reply: Reply) -> bool:
