@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from cwconnect.core.processes import Child
+from tests.processes.services import environment_of
 
 
-@pytest.fixture
-def gunicorn_port(tmp_path: Path) -> Iterator[int]:
-    """A web server as `up` starts it; its port."""
+@contextmanager
+def serving(data: Path) -> Iterator[int]:
+    """Run a web server as `up` starts it, on a data folder; its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         web = Child(
             [
@@ -25,10 +28,22 @@ def gunicorn_port(tmp_path: Path) -> Iterator[int]:
                 f"fd://{listener.fileno()}",
                 "cwconnect.wsgi:application",
             ],
-            environment={"CWCONNECT_DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "cwconnect.settings"},
+            environment={**_nothing_set(), **environment_of(data)},
             pass_fds=[listener.fileno()],
         )
         try:
             yield listener.getsockname()[1]
         finally:
             web.stop(5)
+
+
+def _nothing_set() -> dict[str, str]:
+    """Return the settings of this process's environment, each emptied: the server has those of its data folder."""
+    return {name: "" for name in os.environ if name.startswith("CWCONNECT_")}
+
+
+@pytest.fixture
+def gunicorn_port(tmp_path: Path) -> Iterator[int]:
+    """A web server as `up` starts it; its port."""
+    with serving(tmp_path) as port:
+        yield port
