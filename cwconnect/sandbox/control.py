@@ -1,4 +1,4 @@
-"""The control API: the store's operations as JSON over HTTP, under `/_sandbox/`, without a login.
+"""The control API: the store's operations as JSON over HTTP, under `/_sandbox/`, without a login (see callers.py).
 
 `GET /_sandbox/` gives the lists with their counts, the clock and the settings; `GET /_sandbox/requests` the log.
 `POST /_sandbox/{operation}` takes a JSON object and answers `{"result": …}`:

@@ -11,7 +11,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from cwconnect.sandbox import api, control, wire
+from cwconnect.sandbox import api, callers, control, wire
 from cwconnect.sandbox.changer import Changer
 from cwconnect.sandbox.errors import Response
 from cwconnect.sandbox.faults import Fault
@@ -150,7 +150,8 @@ class SandboxServer:
 
     def _respond(self, request: wire.Request) -> Response:
         if request.path == control.PREFIX or request.path.startswith(control.PREFIX + "/"):
-            return control.respond(self.store, self.changer, request)
+            refused = callers.refusal(request, host=self.host, port=self.port)
+            return refused or control.respond(self.store, self.changer, request)
         headers = {name: value for name, value in request.headers.items() if name != "authorization"}
         self.store.see(SeenRequest(request.method, request.path, dict(request.query), headers))
         refused = self.store.limit.refusal(time.monotonic())

@@ -7,8 +7,11 @@ before is deleted and a new one made: its known rows would describe a ConnectWis
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any
@@ -66,13 +69,23 @@ class Demo:
         """The base URL of the sandbox, as an instance is given it."""
         return f"http://127.0.0.1:{self.sandbox_port}/v4_6_release/apis/3.0"
 
-    def sandbox_arguments(self) -> list[str]:
-        """Return the arguments that start the sandbox as a child."""
+    @contextmanager
+    def sandbox_keys(self) -> Iterator[int]:
+        """Open a pipe with the sandbox's keys in it, for a child to read: a process list shows what arguments say."""
+        reading, writing = os.pipe()
+        with os.fdopen(writing, "w", encoding="utf-8") as stream:
+            json.dump({"public": self.public_key, "private": self.private_key}, stream)
+        try:
+            yield reading
+        finally:
+            os.close(reading)
+
+    def sandbox_arguments(self, keys: int) -> list[str]:
+        """Return the arguments that start the sandbox as a child, which is handed the open file `keys`."""
         options = {
             "port": self.sandbox_port,
             "company": COMPANY,
-            "public-key": self.public_key,
-            "private-key": self.private_key,
+            "keys-fd": keys,
             "records": RECORDS,
             "changes-per-minute": CHANGES_PER_MINUTE,
             "seed": 1,
@@ -105,7 +118,7 @@ cwconnect is up, with a demo: a ConnectWise sandbox that changes by itself, and 
                  company {COMPANY}, public key {demo.public_key}, private key {demo.private_key}, any client ID
 
   The instances  curl -H 'Authorization: {demo.authorization}' {url}/instances
-  Change one     curl -d '{change}' http://127.0.0.1:{demo.sandbox_port}/_sandbox/change
+  Change one     curl -H 'Content-Type: application/json' -d '{change}' http://127.0.0.1:{demo.sandbox_port}/_sandbox/change
 
 Each change that arrives at the receiver, its two signatures checked there (Ctrl-C ends everything):
 """

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import socket
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from cwconnect.site.demo import free_port
 from tests.processes.services import Service, manage, wait_until
@@ -64,3 +67,35 @@ def test_nothing_is_left_when_up_itself_is_killed(up: Service) -> None:
         up.process.kill()
 
         assert up.ends_within(10) == -signal.SIGKILL
+
+
+def test_the_process_list_shows_no_secret_of_the_demo(data: Path) -> None:
+    with manage(data, "up", "--demo", "--port", str(free_port())) as service:
+        wait_until(lambda: "checked there" in service.output, 90, "the demo", lambda: service.output)
+        service.wait_for_news(60)
+        labels = ("password", "User", "Organization", "Signature key", "public key", "private key")
+        secrets = {name: re.search(rf"{name} +([^\s,]+)", service.output) for name in labels}
+        shown = {name: found[1] for name, found in secrets.items() if found}
+        assert shown.keys() == set(labels)
+        seen = {process.pid: process.command + _environment(process.pid) for process in service.alive()}
+        assert len(seen) > 8
+        found = {(pid, name) for pid, text in seen.items() for name, secret in shown.items() if secret in text}
+        service.process.send_signal(signal.SIGTERM)
+        service.ends_within(20)
+    assert found == set()
+
+
+def _environment(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/environ").read_text(errors="replace")
+    except OSError:  # it ended meanwhile
+        return ""
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"public": "a"}', "no JSON"])
+def test_keys_that_are_not_there_are_said_in_a_sentence(content: str) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, content.encode())
+    os.close(writing)
+    with pytest.raises(CommandError, match="holds no keys"):
+        call_command("sandbox", f"--keys-fd={reading}", "--port=0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from argparse import ArgumentTypeError
@@ -30,6 +31,16 @@ def read_records(text: str) -> dict[str, int]:
     return records
 
 
+def _keys_from(descriptor: int) -> dict[str, str]:
+    """Read the keys from an open file, and close it; CommandError where they are not in it."""
+    try:
+        with open(descriptor, encoding="utf-8") as stream:
+            keys = json.load(stream)
+        return {"public_key": str(keys["public"]), "private_key": str(keys["private"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise CommandError(f'File {descriptor} holds no keys: {{"public": …, "private": …}} is wanted.') from None
+
+
 class Command(terminal.Command):
     """Serves a ConnectWise made of realistic records."""
 
@@ -42,6 +53,12 @@ class Command(terminal.Command):
         parser.add_argument("--company", default="acme", help="the company to log in to (default: %(default)s)")
         parser.add_argument("--public-key", default="PUB", help="default: %(default)s")
         parser.add_argument("--private-key", default="PRIV", help="default: %(default)s")
+        parser.add_argument(
+            "--keys-fd",
+            type=int,
+            metavar="FD",
+            help='an open file to read both keys from, as {"public": …, "private": …}: no process list shows them then',
+        )
         parser.add_argument("--client-id", default=None, help="the only clientId accepted (default: any)")
         parser.add_argument(
             "--records",
@@ -58,6 +75,8 @@ class Command(terminal.Command):
         done = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda _number, _frame: done.set())
+        if options["keys_fd"] is not None:
+            options |= _keys_from(options["keys_fd"])
         try:
             server = SandboxServer(**{name: options[name] for name in _OPTIONS}).start()
         except OverflowError:

@@ -97,7 +97,8 @@ class Command(terminal.Command):
         demo = prepare()
         environment = demo_environment()
         receiver = closing.enter_context(Receiver(demo.signature_key, self._tell))
-        group.start("The sandbox", demo.sandbox_arguments(), quiet=True)
+        with demo.sandbox_keys() as keys:
+            group.start("The sandbox", demo.sandbox_arguments(keys), pass_fds=[keys], quiet=True)
         self._start_web(group, listener, environment)
         ready = group.wait(lambda: accepts(demo.sandbox_port) and _answers(listener), seconds=_START_SECONDS)
         if not ready:
