@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cwconnect.connectwise.catalogue import COMMON_FIELD_TYPES, find_resource, resource_for_path
-from cwconnect.connectwise.ceql.conditions import WhereError, parse_where, to_conditions
-from cwconnect.connectwise.ceql.emails import split_emails
+from cwconnect.connectwise.catalogue import find_resource
+from cwconnect.connectwise.ceql.conditions import WhereError, parse_where
 from cwconnect.connectwise.client import Client
+from cwconnect.connectwise.where import where_params
 from cwconnect.core.errors import DomainError
 from cwconnect.core.paging import page_size
 from instances.connections import client_for
@@ -139,16 +139,10 @@ def _params(path: str, query: Mapping[str, str]) -> dict[str, str]:
 
 
 def _conditions(path: str, where: str) -> dict[str, str]:
-    resource = resource_for_path(path)
-    types = resource.field_types if resource else COMMON_FIELD_TYPES
     try:
-        node = parse_where(where)
-        of_contacts = resource is not None and resource.name == "contacts"
-        rest, child = split_emails(node) if of_contacts else (node, None)
-        found = {} if rest is None else {"conditions": to_conditions(rest, field_types=types)}
+        return where_params(parse_where(where), path)
     except WhereError as error:
         raise DomainError(str(error)) from None
-    return found if child is None else found | {"childConditions": child}
 
 
 def _page(text: str) -> str:

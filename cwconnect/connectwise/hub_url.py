@@ -7,15 +7,15 @@ dropped, since a poll pages by id.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 from urllib.parse import unquote
 
 from cwconnect.connectwise.answers import Page, Record
-from cwconnect.connectwise.catalogue import COMMON_FIELD_TYPES, find_resource, resource_for_path
-from cwconnect.connectwise.ceql.conditions import WhereError, parse_where, to_conditions
+from cwconnect.connectwise.catalogue import find_resource
+from cwconnect.connectwise.ceql.conditions import WhereError, parse_where
 from cwconnect.connectwise.client import LARGEST_PAGE, LONGEST_URL, Client, encode_query
 from cwconnect.connectwise.hub_query import HubUrlError, split_url
 from cwconnect.connectwise.java_dates import (
@@ -26,6 +26,7 @@ from cwconnect.connectwise.java_dates import (
     render_templates,
     split_templates,
 )
+from cwconnect.connectwise.where import where_params
 
 __all__ = ["HubUrl", "HubUrlError", "field_value", "read_page"]
 
@@ -51,7 +52,6 @@ class HubUrl:
     order_by: str | None
     page_size: int | None
     extra: tuple[tuple[str, str], ...]
-    field_types: Mapping[str, str] = field(repr=False, compare=False)  # follows from the path
     zone: tzinfo = UTC
     date_format: str = DEFAULT_PATTERN
 
@@ -65,7 +65,6 @@ class HubUrl:
         path_text, pairs = split_url(url.strip())
         path = _path(path_text)
         values = _by_name(pairs)
-        resource = resource_for_path(path)
         parsed = cls(
             resource_key=resource_key,
             path=path,
@@ -74,7 +73,6 @@ class HubUrl:
             order_by=values.get("orderBy") or None,
             page_size=_page_size(values.get("pageSize", "")),
             extra=tuple((name, values[name]) for name in _PASSED_ON if values.get(name)),
-            field_types=resource.field_types if resource else COMMON_FIELD_TYPES,
             zone=zone,
             date_format=date_format,
         )
@@ -94,21 +92,16 @@ class HubUrl:
         except WhereError as error:
             raise HubUrlError(str(error)) from error
 
-    def conditions(self, opening: datetime) -> str | None:
-        """Translate the `where`, with every template standing for `opening` (aware)."""
-        if self.where is None:
-            return None
-        return to_conditions(parse_where(self.where, instant=opening), field_types=self.field_types)
-
     def params(self, opening: datetime, *, needed_fields: Sequence[str]) -> dict[str, str]:
         """Make ConnectWise's parameters for a poll; `needed_fields` (dotted) are added to a `fields` that lacks them.
 
         Raises `HubUrlError` if they don't fit ConnectWise's longest URL.
         """
         params = self._rendered_extra(opening)
-        conditions = self.conditions(opening)
-        if conditions is not None:
-            params["conditions"] = conditions
+        chosen = where_params(parse_where(self.where, instant=opening), self.path) if self.where else {}
+        if params.keys() & chosen.keys():
+            raise HubUrlError("The url asks for email, and has childConditions too; ConnectWise takes one of them.")
+        params |= chosen
         if self.fields:
             params["fields"] = ",".join(_with_needed(self.fields, ("id", *needed_fields)))
         length = len(self.path) + len(encode_query(params))

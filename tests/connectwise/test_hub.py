@@ -63,7 +63,7 @@ def parse(url: str) -> HubUrl:
     ],
 )  # fmt: skip
 def test_a_where_is_read_as_its_user_meant_it(query: str, conditions: str | None) -> None:
-    assert parse(f"/hubs/crm/contacts?{query}").conditions(OPENING) == conditions
+    assert parse(f"/hubs/crm/contacts?{query}").params(OPENING, needed_fields=()).get("conditions") == conditions
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_url_that_can_not_be_polled_is_refused_in_words(url: str, words: str) 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=60))
 def test_any_query_is_read_or_refused(query: str) -> None:
     try:
-        parse(f"/hubs/crm/contacts?where={query}").conditions(OPENING)
+        parse(f"/hubs/crm/contacts?where={query}").params(OPENING, needed_fields=())
     except ValueError as error:
         assert isinstance(error, HubUrlError)  # noqa: PT017  # either outcome is right, another exception is not
 
@@ -141,6 +141,30 @@ def test_parameters_of_connectwises_own_are_passed_on_with_their_templates() -> 
         "customFieldConditions": 'caption="a+b"',
         "conditions": "id > 0",
     }
+
+
+def test_a_polls_contacts_are_chosen_by_their_email() -> None:
+    url = parse(
+        "/hubs/crm/contacts?where=lastUpdated>='${gmtDate:yyyy-MM-dd'T'HH:mm:ss'Z'}' AND email LIKE '%@acme.com'"
+    )
+
+    params = url.params(OPENING, needed_fields=())
+    assert params["conditions"].startswith("lastUpdated >= [")
+    assert params["childConditions"] == (
+        'communicationItems/communicationType = "Email" and communicationItems/value like "%@acme.com"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("where=email='a' OR id=3", "email can stand in one part"),
+        ("where=email='a'&childConditions=types/id=4", "has childConditions too"),
+    ],
+)
+def test_an_email_that_cannot_be_asked_for_is_refused_when_the_poll_is_set_up(query: str, words: str) -> None:
+    with pytest.raises(HubUrlError, match=words):
+        parse(f"/hubs/crm/contacts?{query}")
 
 
 def test_order_and_page_are_dropped_and_the_page_size_is_capped() -> None:
