@@ -8,6 +8,7 @@ serves many requests, each from start to end in one thread.
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import time
@@ -24,8 +25,10 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from cwconnect.outbound.addresses import AddressPolicy, Endpoint, resolve
 from cwconnect.outbound.answers import FinalAnswer
-from cwconnect.outbound.errors import ConnectFailed, TimedOut
+from cwconnect.outbound.errors import ConnectFailed, OutboundError, TimedOut
 from cwconnect.outbound.headers import basic
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -138,7 +141,11 @@ class _GuardedMixin:
             self._guard.vet(host, endpoints)
             return _connect_first(connection.host, endpoints, until)
         # A proxy is the operator's own choice and no tenant's business; the client has judged the target.
-        return _connect_first("the proxy", endpoints, until)
+        try:
+            return _connect_first("the proxy", endpoints, until)
+        except OutboundError as error:
+            log.warning("%s It is CWCONNECT_HTTP_PROXY, at %s:%s.", error, host, connection.port)
+            raise
 
 
 class GuardedHTTPConnection(_GuardedMixin, HTTPConnection):
