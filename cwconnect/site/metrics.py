@@ -8,7 +8,6 @@ setting only this very machine is answered, and not through a proxy.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -22,6 +21,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from cwconnect.core.client_ip import address_in
 from cwconnect.core.errors import error_response
 from cwconnect.core.plain_cache import RedisError
 from cwconnect.site.health import examine, lag
@@ -60,12 +60,8 @@ def may_read(request: HttpRequest) -> bool:
 
 
 def _is_loopback(text: str) -> bool:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
+    address = address_in(text)
+    return address is not None and address.is_loopback
 
 
 class DatabaseCollector(Collector):
