@@ -38,10 +38,11 @@ def check_failures(request: HttpRequest | Request, header: str) -> None:
 def note_failure(request: HttpRequest | Request, header: str) -> None:
     """Count a failure."""
     now = time.time()
-    for key in (_header_key(header, now), _address_key(request, now)):
-        with suppress(RedisError, ValueError):  # ValueError: it has run out between the two
+    with suppress(RedisError):  # it is away: one attempt says so, for each may take two seconds
+        for key in (_header_key(header, now), _address_key(request, now)):
             cache.add(key, 0, WINDOW)
-            cache.incr(key)
+            with suppress(ValueError):  # it has run out between the two
+                cache.incr(key)
 
 
 def _counts(*keys: str) -> list[int]:

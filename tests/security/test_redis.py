@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.core.cache import cache
@@ -136,6 +138,20 @@ def test_a_key_of_another_kind_is_as_good_as_missing(store: Any, person: Client,
         store.delete(key)
         store.rpush(key, "a")
     assert answers(person, tenant) == usual
+
+
+@pytest.mark.django_db
+def test_a_redis_that_hangs_costs_a_request_few_seconds(settings: Settings, person: Client, tenant: Tenant) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        location = [f"redis://127.0.0.1:{hanging.getsockname()[1]}/0"]
+        backend = {"BACKEND": "cwconnect.core.plain_cache.PlainRedisCache", "LOCATION": location}
+        settings.CACHES = {"default": backend | {"OPTIONS": {"socket_connect_timeout": 0.2, "socket_timeout": 0.2}}}
+        client = cache._cache  # type: ignore[attr-defined]  # Django's handle of it
+        with patch.object(client, "get_client", wraps=client.get_client) as asked:
+            assert answers(person, tenant) == [401, 200, 200, 200]
+    cache.close()
+    settings.CACHES = {"default": {"BACKEND": "cwconnect.core.plain_cache.PlainMemoryCache"}}
+    assert asked.call_count <= 2 * 4, "each waits as long as the settings let it"
 
 
 def test_the_cache_keeps_numbers_and_text_and_nothing_else(store: Any) -> None:
