@@ -33,11 +33,13 @@ PUBLIC, OTHER_PUBLIC, PRIVATE = "93.184.216.34", "93.184.216.35", "10.1.2.3"
 class Proxy:
     """An HTTP proxy as small as one can be: it opens tunnels, and forwards what is asked in absolute form.
 
-    It leads every address and name to `backend`, and answers those in `refuses` with a status instead.
+    It leads every address and name to `backend`, answers those in `refuses` with a status instead, and those in `hangs`
+    not at all.
     """
 
     def __init__(self, backend: RawServer | None = None, *, pem: Path | None = None) -> None:
-        self.backend, self.asked, self.heads, self.refuses = backend, list[str](), list[bytes](), dict[str, str]()
+        self.backend, self.asked, self.heads = backend, list[str](), list[bytes]()
+        self.refuses, self.hangs = dict[str, str](), set[str]()
         self._server = RawServer(self._serve if pem is None else over_tls(pem, self._serve))
         self.scheme = "http" if pem is None else "https"
 
@@ -60,6 +62,9 @@ class Proxy:
             self.asked.append(f"{method} {target}")
             self.heads.append(request.partition(b"\r\n\r\n")[0])
             place = target if method == "CONNECT" else parse_url(target).netloc or ""
+            if place in self.hangs:
+                connection.recv(1)
+                return
             if status := self.refuses.get(place):
                 connection.sendall(answer(status=status))
                 return
@@ -221,6 +226,13 @@ def test_another_address_of_the_name_is_tried_where_the_proxy_reaches_one_not(pr
     with through(proxy) as client:
         get(client, "http://two.example/")
         get(client, "http://two.example/")
+    assert proxy.asked == [f"CONNECT {PUBLIC}:80", f"CONNECT {OTHER_PUBLIC}:80"]
+
+
+def test_another_address_is_tried_where_the_proxy_waits_for_one_in_vain(proxy: Proxy) -> None:
+    proxy.hangs.add(f"{PUBLIC}:80")
+    with through(proxy) as client:
+        assert get(client, "http://two.example/") == b"through the proxy"
     assert proxy.asked == [f"CONNECT {PUBLIC}:80", f"CONNECT {OTHER_PUBLIC}:80"]
 
 

@@ -38,7 +38,7 @@ from cwconnect.connectwise.errors import (
     words_of,
 )
 from cwconnect.connectwise.iso8601 import read_iso
-from cwconnect.connectwise.json_lists import Mended, Unreadable
+from cwconnect.connectwise.json_lists import Mended, Unreadable, as_utf8
 
 __all__ = ["LARGEST_PAGE", "LONGEST_URL", "Client", "Listing", "Page", "Record", "encode_query"]
 
@@ -210,6 +210,8 @@ class Client:
         """Return an answer without the login that it may echo, before its words are taken from it and cut."""
         cut = len(reply.body) > LONGEST_REFUSAL
         body = reply.body[: 2 * LOOKED_AT] if cut else reply.body
+        with suppress(JsonError):  # JSON in another form of Unicode
+            body = as_utf8(body)
         return replace(reply, body=self._credentials.mask(body.decode("utf-8", "replace"), cut=cut).encode())
 
     def _list_of(self, reply: outbound.Reply) -> Elements:

@@ -112,6 +112,19 @@ def words_of_no_way(host: str) -> str:
     )
 
 
+def address_of(host: str) -> Address | None:
+    """Return the address that a host is, in any spelling that systems read (`127.1`, `0x7f000001`); None for a name."""
+    text = host.strip("[]").removesuffix(".")
+    try:
+        return ip_address(text)
+    except ValueError:
+        pass  # it may be one of the older spellings
+    try:
+        return IPv4Address(socket.inet_aton(text))
+    except (OSError, ValueError):
+        return None
+
+
 def resolve(host: str, port: int, *, timeout: float, called: str = "") -> list[Endpoint]:
     """Ask the system for all addresses of a host, for `timeout` seconds at most; errors call it `called` if given.
 
@@ -119,7 +132,7 @@ def resolve(host: str, port: int, *, timeout: float, called: str = "") -> list[E
     what is judged is what would be connected to.
     """
     answer: list[Endpoint | Exception] = []
-    if _is_literal(host):
+    if address_of(host):
         _resolve(host, port, answer)
     else:
         # getaddrinfo has no time limit of its own; a thread that outlives ours ends by itself.
@@ -143,14 +156,6 @@ def _resolve(host: str, port: int, answer: list[Endpoint | Exception]) -> None:
         return
     unique = {(family, sockaddr): None for family, _, _, _, sockaddr in found if family in _FAMILIES}
     answer.extend(Endpoint(family, str(sockaddr[0]), sockaddr) for family, sockaddr in unique)  # type: ignore[arg-type]  # typeshed's union has a form for builds without IPv6
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _special_kind(ip: Address) -> str | None:

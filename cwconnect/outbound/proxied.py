@@ -24,7 +24,7 @@ from urllib3.poolmanager import PoolManager
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Timeout, Url
 
-from cwconnect.outbound.addresses import AddressPolicy, resolve
+from cwconnect.outbound.addresses import AddressPolicy, address_of, resolve
 from cwconnect.outbound.connections import (
     GuardedHTTPConnection,
     GuardedHTTPPool,
@@ -33,7 +33,7 @@ from cwconnect.outbound.connections import (
     make_pools,
 )
 from cwconnect.outbound.errors import AddressNotAllowed, NameNotFound
-from cwconnect.outbound.failures import refusal_of_proxy
+from cwconnect.outbound.failures import is_time_out, refusal_of_proxy
 from cwconnect.outbound.urls import parse
 
 _PORTS = {"http": 80, "https": 443}
@@ -56,7 +56,7 @@ class Tunnels:
     def leaves_to_proxy(self, url: str) -> bool:
         """Tell whether the operator left the name in a URL to the proxy; an address never is."""
         host = (parse(url).host or "").rstrip(".")
-        return not _is_address(host) and any(_matches(host, pattern) for pattern in self._left_to_proxy)
+        return address_of(host) is None and any(_matches(host, pattern) for pattern in self._left_to_proxy)
 
     def urlopen(
         self, method: str, url: str, *, headers: Mapping[str, str], timeout: Timeout, **options: Any
@@ -69,7 +69,7 @@ class Tunnels:
             try:
                 return self._ask(target, address, method, sent)
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                if (refusal_of_proxy(error) or 0) < 500:
+                if not _may_reach_another(error):
                     raise
         return self._ask(target, last, method, sent)
 
@@ -144,6 +144,14 @@ class _TunnelManager(GuardedProxyManager):
         return PoolManager.connection_from_host(self, *args, **kwargs)
 
 
+def _may_reach_another(error: Exception) -> bool:
+    """Whether the proxy did not reach this address, so that it may reach another one within the time that is left."""
+    request_state = current_request_state.get()
+    if not request_state.connecting or request_state.seconds_left <= 0:
+        return False
+    return is_time_out(error) or (refusal_of_proxy(error) or 0) >= 500
+
+
 def _place(target: Url) -> tuple[str, int]:
     return (target.host or "").strip("[]"), target.port or _PORTS[target.scheme or "http"]
 
@@ -156,12 +164,3 @@ def _host_header(target: Url) -> str:
 def _matches(host: str, pattern: str) -> bool:
     """Whether a pattern stands for a host: `*.corp.example` for all below it, a name for itself, `*` for all names."""
     return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
-
-
-def _is_address(host: str) -> bool:
-    """Whether this is an address in any spelling that a system, or a proxy, would take for one."""
-    try:
-        socket.inet_aton(host)
-    except OSError:
-        return host.startswith("[")
-    return True

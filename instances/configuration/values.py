@@ -22,7 +22,7 @@ from cwconnect.outbound import (
     OutboundError,
     merge_headers,
 )
-from cwconnect.outbound.addresses import words_of_no_way
+from cwconnect.outbound.addresses import address_of, words_of_no_way
 from instances.connections import outbound_client
 
 LONGEST_INTERVAL = 44_640  # minutes: a month
@@ -141,13 +141,12 @@ def url(value: Any) -> str:
     found = text(2000)(trimmed(value))
     try:
         outbound_client().check_url(found)
-        refusal = AddressPolicy(tuple(settings.PRIVATE_NETWORKS)).refusal(urlsplit(found).hostname or "")
     except OutboundError as error:
         raise _wrong(f"can't be used: {error}".rstrip(".")) from None
-    except ValueError:
-        return found  # its host is a name
-    if refusal:
-        raise _wrong(f"can't be used: {words_of_no_way(urlsplit(found).hostname or '')}".rstrip("."))
+    host = urlsplit(found).hostname or ""
+    address = address_of(host)
+    if address and AddressPolicy(tuple(settings.PRIVATE_NETWORKS)).refusal(str(address)):
+        raise _wrong(f"can't be used: {words_of_no_way(host)}".rstrip("."))
     return found
 
 

@@ -370,6 +370,19 @@ def test_a_large_refusal_is_told_by_its_beginning() -> None:
     assert str(error_from(Reply(502, {}, page, 0.1), by_id=False, now=NOW)).endswith("“Bad Gateway”")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("cut", [0, 490, 495, 500, 600])
+def test_an_echoed_login_is_masked_in_the_words_of_a_refusal(encoding: str, cut: int) -> None:
+    login = credentials("").authorization.removeprefix("Basic ")
+    words = f"{'x' * cut} no login {login}, key PRIV/KEY, PRIV%2FKEY, PRIV\\/KEY"
+    body = json.dumps({"code": "Unauthorized", "message": words}).encode(encoding)
+    with site(answer(body, "401 Unauthorized")) as (client, _), pytest.raises(Unauthorized) as caught:
+        client.page(CONTACTS, {})
+    said = str(caught.value)
+    assert "x" * min(cut, 480) in said
+    assert not [secret for secret in (login[:4], "PRIV", "KEY") if secret in said]
+
+
 def test_a_private_site_is_not_asked(sandbox: SandboxServer) -> None:
     outbound_client = OutboundClient()
     with pytest.raises(NoPublicAddress, match="CWCONNECT_PRIVATE_NETWORKS") as caught:

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.test import Client
+from pytest_django import Settings
 
 from cwconnect.core import env
 from instances.configuration.config_keys import KEYS
@@ -318,3 +319,13 @@ def test_a_stored_secret_stays_behind_its_mask_whatever_it_holds(
     answer = client.put(at, shown | {"name": "Other"}, content_type="application/json", headers=headers)
     assert answer.status_code == 200, answer.content
     assert config_of(Instance.objects.get()) == old
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f000001", "2130706433", "10.1", "[::1]", "127.0.0.1.", "192.168.257"])
+def test_an_address_is_judged_when_it_is_given_however_it_is_spelt(
+    instance: Instance, call: Callable[..., str], settings: Settings, host: str
+) -> None:
+    settings.PRIVATE_NETWORKS = []
+    for key in SAMPLES:
+        message = call("patch", f"/instances/{instance.pk}", {"configuration": {key: f"https://{host}/hook"}})
+        assert f"{key} can't be used: No request goes to" in message
