@@ -107,11 +107,15 @@ def bounded(limits: Limits) -> Limits:
 def side_by_side(act: Callable[[Item], Result], items: Iterable[Item], at_a_time: int) -> list[Result]:
     """Return `act` of each item, some at a time in threads that share the caller's scope; they may touch no database.
 
-    Raises what the first item in their order raises, once all are done.
+    Raises what the first item in their order raises; what was not begun by then is left: refused keys ask no more.
     """
     with ThreadPoolExecutor(at_a_time) as threads:
         begun = [threads.submit(copy_context().run, act, item) for item in items]
-        return [future.result() for future in begun]
+        try:
+            return [future.result() for future in begun]
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _seconds_left(scope: _Scope) -> float:

@@ -18,7 +18,7 @@ class State(Enum):
 
     HEAD = 10.0
     BODY = 30.0
-    IDLE = 5.0
+    IDLE = 5.0  # or gunicorn's `keepalive`, if that is longer
     ANSWER = None
     REST_OF_ANSWER = 60.0
     GOODBYE = 2.0
@@ -40,10 +40,10 @@ class Connection:
         self.watched = 0  # the selector's events
         self.enter(State.HEAD)
 
-    def enter(self, state: State) -> None:
-        """Begin a state, with its full time."""
+    def enter(self, state: State, *, at_least: float = 0.0) -> None:
+        """Begin a state, with its full time; `at_least` so many seconds."""
         self.state, self.since = state, time.monotonic()
-        self.deadline = float("inf") if state.value is None else self.since + state.value
+        self.deadline = float("inf") if state.value is None else self.since + max(state.value, at_least)
 
     @property
     def held(self) -> int:

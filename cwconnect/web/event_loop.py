@@ -45,12 +45,15 @@ class EventLoop:
         begin: Answer,
         refuse: Refuse,
         most_connections: int,
+        keep_alive: float,
         wake: Callable[[], None],
     ) -> None:
         self.connections: set[Connection] = set()
         self.selector = selectors.DefaultSelector()
         self._make_reader, self._begin, self._refuse = make_reader, begin, refuse
-        self._most, self._wake = most_connections, wake
+        self._most, self._keep_alive, self._wake = most_connections, keep_alive, wake
+        self._listeners: list[socket.socket] = []
+        self._accepting = True
         self._news: SimpleQueue[Connection] = SimpleQueue()
 
     # Called by threads
@@ -65,7 +68,24 @@ class EventLoop:
     def listen(self, listener: socket.socket) -> None:
         """Accept what comes at a listening socket."""
         listener.setblocking(False)
+        self._listeners.append(listener)
         self.selector.register(listener, selectors.EVENT_READ, self._accept)
+
+    def stop_listening(self) -> None:
+        """Accept nothing more."""
+        self._accept_more(False)
+        self._listeners.clear()
+
+    def _accept_more(self, more: bool) -> None:
+        """Have what comes wait in the system's queue while threads are at work on as many as may be there."""
+        if more == self._accepting:
+            return
+        self._accepting = more
+        for listener in self._listeners:
+            if more:
+                self.selector.register(listener, selectors.EVENT_READ, self._accept)
+            else:
+                self.selector.unregister(listener)
 
     def watch(self, file: int, act: Callable[[Any], None]) -> None:
         """Call `act` whenever a file can be read."""
@@ -80,6 +100,7 @@ class EventLoop:
                 key.data(key.fileobj)
         self._hear_news()
         self._give_up_late()
+        self._accept_more(self._accepting or len(self.connections) < self._most)
 
     def end_idle(self) -> None:
         """Close the connections on which nobody has begun to ask."""
@@ -88,14 +109,16 @@ class EventLoop:
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):
-            if len(self.connections) >= self._most:
-                self._drop_longest_waiting()
+            if len(self.connections) >= self._most and not self._drop_longest_waiting():
+                self._accept_more(False)
+                return
             try:
                 sock, address = listener.accept()
             except BlockingIOError:
                 return
             except OSError:  # gone already; or no descriptor is left
                 if not self._drop_longest_waiting():
+                    self._accept_more(False)
                     return
                 continue
             connection = Connection(sock, address, listener.getsockname(), self.finished)
@@ -188,7 +211,7 @@ class EventLoop:
     def _wait_for_next(self, connection: Connection) -> None:
         rest = connection.reader.rest
         connection.reader = self._make_reader(connection.address, rest, connection.reader.number + 1)
-        connection.enter(State.HEAD if rest else State.IDLE)
+        connection.enter(State.HEAD if rest else State.IDLE, at_least=0 if rest else self._keep_alive)
         self._watch(connection)
         if rest:
             self._read(connection)

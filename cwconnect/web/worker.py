@@ -39,9 +39,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn ships no types
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
         """Refuse what this worker does not do; gunicorn calls it before it starts any."""
-        del log
         if cfg.is_ssl:
             raise ConfigError("This worker speaks no TLS: a proxy in front does.")
+        if cfg.threads < settings.WEB_THREADS:
+            words = "With fewer than %d threads, calls to ConnectWise may leave too few of them to others."
+            log.warning(words, settings.WEB_THREADS)
 
     def init_process(self) -> None:
         """Prepare threads and loop, then run."""
@@ -52,6 +54,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn ships no types
             begin=self._begin,
             refuse=self._refuse,
             most_connections=min(self.cfg.worker_connections, _raise_file_limit() - _OTHER_FILES),
+            keep_alive=self.cfg.keepalive,
             wake=self._wake,
         )
         super().init_process()
@@ -64,8 +67,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn ships no types
         while self.alive and self.ppid == os.getppid():
             self.notify()
             self.loop.turn(_TICK)
-        for listener in self.sockets:
-            self.loop.selector.unregister(listener)
+        self.loop.stop_listening()
         until = time.monotonic() + self.cfg.graceful_timeout
         self.loop.end_idle()
         while self.loop.connections and time.monotonic() < until:

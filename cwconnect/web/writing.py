@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-PATIENCE = 60.0  # seconds in all that an answer's thread waits for its reader
+PATIENCE = 60.0  # seconds that a thread waits for its reader to take HIGH_WATER bytes
 HIGH_WATER = 4 * 1024 * 1024  # the longest of our files is 3.9 MB; only exports are streamed beyond
 
 
@@ -22,7 +22,7 @@ class Outgoing:
         self._waiting = bytearray()
         self._changed = threading.Condition()
         self._closed = False
-        self._patience = PATIENCE
+        self._patience, self._taken = PATIENCE, 0
 
     def __len__(self) -> int:
         """Return how many bytes wait to be sent."""
@@ -61,7 +61,11 @@ class Outgoing:
     def flush(self) -> None:
         """Send what the reader takes of what is kept; to be called by the loop."""
         with self._changed:
-            del self._waiting[: self._try(self._waiting)]
+            sent = self._try(self._waiting)
+            del self._waiting[:sent]
+            self._taken += sent
+            if self._taken >= HIGH_WATER:
+                self._patience, self._taken = PATIENCE, 0
             self._changed.notify_all()
 
     def close(self) -> None:

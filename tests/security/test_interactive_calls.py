@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -294,17 +293,35 @@ def test_many_resources_of_a_slow_site_are_proven_side_by_side(api: Api) -> None
     assert most[0] == 3
 
 
-def test_a_fault_in_one_of_several_is_raised_once_all_are_done() -> None:
-    done: list[int] = []
+def test_after_a_fault_nothing_more_is_begun() -> None:
+    begun: list[int] = []
 
     def act(number: int) -> int:
+        begun.append(number)
         if number == 1:
             raise ValueError("the second")
-        done.append(number)
+        time.sleep(0.05)
         return number
 
     with pytest.raises(ValueError, match="the second"):
-        side_by_side(act, range(5), 2)
-    assert sorted(done) == [0, 2, 3, 4]
-    with ThreadPoolExecutor(1) as threads:
-        assert threads.submit(interactive._current.get).result() is None
+        side_by_side(act, range(50), 2)
+    assert begun[:2] == [0, 1]
+    assert len(begun) < 10
+
+
+@pytest.mark.django_db
+def test_refused_keys_are_not_tried_with_every_resource(api: Api) -> None:
+    asked: list[bytes] = []
+
+    def handle(connection: socket.socket) -> None:
+        while request := read_request(connection):
+            asked.append(request)
+            connection.sendall(answer(b'{"code":"Unauthorized"}', status="401 Unauthorized"))
+
+    polls = {f"list{number}": {"url": f"/hubs/crm/finance/list{number}"} for number in range(30)}
+    body = example_body("", **{"event.poller.configuration": polls})
+    with RawServer(handle) as server:
+        body["configuration"]["baseUrl"] = server.url().rstrip("/")
+        refused = api("POST", "/instances", body)
+    assert "refuses the credentials" in refused.json()["message"]
+    assert 1 <= len(asked) <= 9

@@ -72,3 +72,27 @@ def test_a_reader_that_is_gone_is_noticed_by_the_next_write(pair: tuple[socket.s
     assert outgoing.closed
     with pytest.raises(BrokenPipeError):
         outgoing.sendall(PIECE)
+
+
+def test_a_stream_that_is_taken_steadily_has_patience_anew(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "HIGH_WATER", len(PIECE))
+    monkeypatch.setattr(writing, "PATIENCE", 2.0)
+    outgoing, done = Outgoing(pair[0], lambda: None), threading.Event()
+
+    def write() -> None:
+        for _ in range(60):
+            outgoing.sendall(PIECE)
+        done.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    began = time.monotonic()
+    while not done.is_set() and not outgoing.closed:
+        pair[1].recv(65536)
+        outgoing.flush()
+        time.sleep(0.06)
+    thread.join()
+    assert not outgoing.closed
+    assert time.monotonic() - began > 2.0
