@@ -119,6 +119,7 @@ MIDDLEWARE = [
     "cwconnect.core.middleware.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "cwconnect.core.middleware.NoStoreMiddleware",
     "csp.middleware.CSPMiddleware",
     "cwconnect.core.middleware.RequestIdMiddleware",
     "cwconnect.core.middleware.BasePathMiddleware",

@@ -7,3 +7,7 @@ class InstancesConfig(AppConfig):
     """Instances, organizations and their secrets."""
 
     name = "instances"
+
+    def ready(self) -> None:
+        """Begin to hear what accounts do."""
+        from instances import account_audit  # noqa: F401  (models can be imported from now on)

@@ -32,6 +32,13 @@ class Action(StrEnum):
     ENABLE = "instance enabled"
     DISABLE = "instance disabled"
     DELETE_INSTANCE = "instance deleted"
+    SIGN_IN = "signed in"
+    SIGN_IN_FAILED = "sign-in failed"
+    SIGN_OUT = "signed out"
+    CREATE_ACCOUNT = "account created"
+    CHANGE_PASSWORD = "password changed"  # noqa: S105  (words, not a secret)
+    ROTATE_SIGNATURE_KEY = "signature key rotated"
+    BACKFILL = "backfill asked for"
     ISSUE_SECRETS = "secrets issued"
     REPLACE_TOKEN = "token replaced"  # noqa: S105  (words, not a secret)
     REVOKE_SECRET = "secret revoked"  # noqa: S105  (words, not a secret)

@@ -63,6 +63,23 @@ def _is_json(response: HttpResponseBase) -> bool:
     return str(response.headers.get("Content-Type", "")).startswith("application/json")
 
 
+class NoStoreMiddleware:
+    """Has every answer say that nobody keeps it, unless it says for itself how it may be kept.
+
+    Nearly all carry a tenant's data, and those that don't, errors and redirects, tell of it. What comes from files of
+    the service's own is answered before this.
+    """
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer a request."""
+        response = self.get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
 class ProbeMiddleware:
     """Answers probes whatever their Host says: Kubernetes, load balancers and Prometheus ask by address.
 

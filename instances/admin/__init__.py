@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
+from axes.admin import AccessAttemptAdmin
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
@@ -253,6 +255,7 @@ class InstanceAdmin(LookedAt, AuditedMixin, ReadOnlyMixin, admin.ModelAdmin[Inst
 
 
 admin.site.unregister((User, Group))
+admin.site.unregister((AccessAttempt, AccessLog, AccessFailureLog))  # the latter two are never written here
 
 
 @admin.register(User)
@@ -260,6 +263,11 @@ class AuditedUserAdmin(SeenNamesMixin, AuditedMixin, UserAdmin[User]):
     """Accounts, as Django has them, with what is done to them on record. The times are the service's to write."""
 
     readonly_fields = ("last_login", "date_joined")
+
+
+@admin.register(AccessAttempt)
+class AuditedAttemptAdmin(AuditedMixin, AccessAttemptAdmin):  # type: ignore[misc]  # axes has no annotations
+    """Failed sign-ins that still count: to delete one lets its address try again, and is on record."""
 
 
 @admin.register(Group)

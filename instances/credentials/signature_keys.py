@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from instances import audit
+from instances.audit import Action
 from instances.models import Instance
 from instances.secrets import Secret, SecretUnreadableError
 
@@ -58,6 +60,12 @@ def rotate_signature_key(
         current = Instance.objects.select_for_update().get(pk=instance.pk)
         replace_key(current, chosen, until or now + OVERLAP)
         current.save(update_fields=["signature_key", "previous_signature_key", "previous_key_until", "updated_at"])
+        audit.record(
+            Action.ROTATE_SIGNATURE_KEY,
+            current,
+            organization=current.organization,
+            details={"former_until": (until or now + OVERLAP).isoformat(timespec="seconds")},
+        )
     return chosen
 
 

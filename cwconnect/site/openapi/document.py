@@ -40,6 +40,7 @@ class SchemaView(SpectacularAPIView):
             response.headers["Content-Encoding"] = "gzip"
         etag = f'"{document.etag}{"-gzip" if packed else ""}"'
         response.headers["ETag"] = etag
+        response.headers["Cache-Control"] = "no-cache"  # kept, and asked about by its ETag
         patch_vary_headers(response, ("Accept", "Accept-Encoding"))
         return get_conditional_response(request, etag=etag, response=response)  # type: ignore[return-value]  # never None when a response is given
 

@@ -8,6 +8,8 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from instances import audit
+from instances.audit import Action
 from polling.models import PollRun, PollState
 
 
@@ -19,6 +21,9 @@ def request_backfill(polls: Iterable[PollState], since: datetime) -> None:
     for state in polls:
         while not _open_or_widen(state.pk, since):
             pass  # it was complete between the look and the write; now a new one can be opened
+        poll = state.resource_poll
+        details = {"since": since.isoformat(timespec="seconds")}
+        audit.record(Action.BACKFILL, poll, organization=poll.instance.organization, details=details)
 
 
 def _open_or_widen(poll_id: int, since: datetime) -> bool:

@@ -1,0 +1,263 @@
+"""Whatever changes something leaves an entry in the audit log: every route of the API, every page, the admin's actions.
+
+Routes are read from the site's own URLs: one that takes a body and has no row here fails.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.core.management import call_command
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from cwconnect.sandbox import SandboxServer
+from instances import account_audit
+from instances.accounts import first_start_code
+from instances.admin import AuditedMixin
+from instances.models import AuditEntry, Instance, Membership, Role
+from instances.provisioning import set_enabled
+from polling.models import MissingRecord
+from tests.api.test_table_of_answers import METHODS, OF_THE_TOKEN, ROUTES, World
+from tests.conftest import Tenant
+from tests.instances.conftest import Api
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "correct horse battery staple"
+LONGER = f"{PASSWORD}, and more"
+SAFE = {"GET"}
+NOTHING_CHANGES = "it asks or sends, and changes nothing"
+LEAVES_A_ROW = "it leaves a run or a verification, which anybody may ask for at any rate"
+
+# Routes of the API whose answer is a success and that leave no entry, and why.
+UNRECORDED = {
+    "POST v1-poll-run": LEAVES_A_ROW,
+    "POST v1-verifications": LEAVES_A_ROW,
+    "POST v1-test-notification": NOTHING_CHANGES,
+    "PUT queued-deliveries": "nothing was held back in this world; releasing is a page's row below",
+}
+CHANGES: dict[str, Any] = {
+    "PATCH instance": {"name": "another"},
+    "PATCH instances": {"name": "another"},
+    "PATCH element-instance": {"name": "another"},
+    "PATCH v1-poll": {"configuration": {"pageSize": 10}},
+    "PATCH configuration-key": {"propertyValue": "7"},
+    "PATCH own-configuration-key": {"propertyValue": "7"},
+}
+
+
+@pytest.fixture
+def api(tenant: Tenant) -> Api:
+    return Api(tenant)
+
+
+@pytest.fixture
+def world(tenant: Tenant, sandbox: SandboxServer) -> World:
+    world = World(tenant, sandbox)
+    world.arguments["key"] = "event.poller.refresh_interval"
+    MissingRecord.objects.create(resource_poll=world.watched.poll, record_id=7, status=MissingRecord.Status.HELD)
+    call_command("issue_secrets", organization=tenant.organization.name, user="another", verbosity=0)
+    return world
+
+
+def entries() -> list[str]:
+    return list(AuditEntry.objects.order_by("pk").values_list("action", flat=True))
+
+
+def test_every_route_of_the_api_that_changes_something_is_recorded(
+    api: Api, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.api import test_table_of_answers as table
+
+    for route, body in CHANGES.items():
+        monkeypatch.setitem(table.BODIES, route, body)
+    unrecorded, refused = [], {}
+    for route in (each for each in ROUTES if each.partition(" ")[0] not in SAFE):
+        cache.clear()
+        with transaction.atomic():
+            if route in ("PUT enabled", "PUT own-enabled"):
+                set_enabled(world.watched.instance, enabled=False)
+            before = len(entries())
+            auth = world.watched.auth if OF_THE_TOKEN.search(route) else api.tenant.auth
+            status = world.ask(api, route, auth)
+            if status >= 300:
+                refused[route] = status
+            elif len(entries()) == before and route not in UNRECORDED:
+                unrecorded.append(route)
+            transaction.set_rollback(True)
+    assert unrecorded == []
+    # Every other route was really gone through.
+    assert {route for route in refused if route not in UNRECORDED} == set()
+
+
+@pytest.fixture
+def operator(tenant: Tenant) -> Client:
+    account = User.objects.create_superuser("olga", password=PASSWORD)
+    Membership.objects.create(account=account, organization=tenant.organization, role=Role.OPERATOR)
+    client = Client()
+    client.force_login(account)
+    return client
+
+
+READS = "it only shows"
+# Pages: what to POST and the entry it leaves, or why it leaves none.
+PAGES: dict[str, tuple[dict[str, str], str] | str] = {
+    "signin": "sign-ins are tried below",
+    "signout": ({}, "signed out"),
+    "password": (
+        {
+            "old_password": PASSWORD,
+            "new_password1": "another long password 7",
+            "new_password2": "another long password 7",
+        },
+        "password changed",
+    ),
+    "first-start": "tried below: it works only while there is no account",
+    "people": READS,
+    "choose-organization": "it changes what this browser looks at, and nothing else",
+    "new-instance": "tried in tests of the page; it calls create_instance, as POST /instances does",
+    "test-connection": NOTHING_CHANGES,
+    "resource-counts": NOTHING_CHANGES,
+    "resource-options": READS,
+    "instance-settings": ({"part": "name", "name": "another", "tags": "", "filter_nulls": "on"}, "instance changed"),
+    "test-stored-connection": NOTHING_CHANGES,
+    "switch-events": ({"on": "false"}, "instance changed"),
+    "switch-instance": ({"enabled": "false"}, "instance disabled"),
+    "new-token": ({"hours": "24"}, "token replaced"),
+    "delete-instance": ({"name": "one"}, "instance deleted"),
+    "add-resource": "tried in tests of the page; it calls change_instance, as PATCH does",
+    "edit-resource": ({"action": "pause"}, "instance changed"),
+    "overview": READS,
+    "instances-page": READS,
+    "instance-page": READS,
+    "instance-events": READS,
+    "instance-stream": READS,
+    "poll-page": READS,
+    "poll-now": LEAVES_A_ROW,
+    "poll-progress": READS,
+    "backfill": ({"since": "2026-01-01T00:00"}, "backfill asked for"),
+    "held-deletes": ({"decision": "dismiss"}, "held deletes decided"),
+    "instance-delivery": READS,
+    "try-receiver": NOTHING_CHANGES,
+    "release-delivery": ({}, "delivery released"),
+    "release-progress": READS,
+    "replay": ({"which": "all", "since": "2020-01-01T00:00"}, "notifications replayed"),
+    "verify-page": READS,
+    "verify-poll": LEAVES_A_ROW,
+    "try-draft": NOTHING_CHANGES,
+    "deliveries-page": READS,
+    "replay-progress": READS,
+    "events-page": READS,
+    "event-page": READS,
+    "replay-event": ({}, "notifications replayed"),
+}
+
+
+def pages(patterns: Any = None, before: str = "") -> Iterator[tuple[str, URLPattern]]:
+    """Return the pages by name: what stands under `/app/`, and the overview."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        path = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            if pattern.namespace is None:
+                yield from pages(pattern.url_patterns, path)
+        elif pattern.name and (path.startswith("app/") or not path):
+            yield pattern.name, pattern
+
+
+def test_every_page_has_its_row() -> None:
+    assert dict(pages()).keys() == PAGES.keys()
+
+
+@pytest.mark.parametrize("name", [name for name, row in PAGES.items() if not isinstance(row, str)])
+def test_what_a_page_changes_is_recorded(world: World, operator: Client, name: str) -> None:
+    row = PAGES[name]
+    assert not isinstance(row, str)
+    values = {"number": world.watched.instance.pk, "poll": world.watched.poll.pk, "name": "contacts"}
+    if name == "replay-event":
+        values["number"] = world.arguments["event"]
+    Instance.objects.update(name="one", events_enabled=True, callback_url="http://127.0.0.1:9/")
+    pattern = dict(pages())[name]
+    url = reverse(name, kwargs={each: values[each] for each in pattern.pattern.converters})
+    before = len(entries())
+    answer = operator.post(url, row[0])
+    assert answer.status_code < 400, answer.content.decode()[-3000:]
+    assert row[1] in entries()[before:]
+
+
+class TestAccounts:
+    """Sign-ins, sign-outs, passwords: whichever way they come about."""
+
+    def test_signing_in_and_out_is_recorded(self, operator: Client) -> None:
+        client = Client()
+        client.post(reverse("signin"), {"username": "olga", "password": PASSWORD})
+        client.post(reverse("signout"))
+        assert entries()[-2:] == ["signed in", "signed out"]
+        assert AuditEntry.objects.latest("pk").details == {"address": "127.0.0.1"}
+
+    @pytest.mark.parametrize("path", ["/app/signin", "/admin/login/"])
+    def test_a_failure_names_the_account_and_never_what_was_typed(self, operator: Client, path: str) -> None:
+        client = Client()
+        client.post(path, {"username": "olga", "password": "a wrong password"})
+        client.post(path, {"username": PASSWORD, "password": ""})
+        client.post(path, {"username": PASSWORD, "password": "typed into the wrong field"})
+        found = AuditEntry.objects.filter(action="sign-in failed").order_by("pk")
+        assert [entry.subject for entry in found] == ["account olga", "an account that does not exist"]
+        assert PASSWORD not in json.dumps([[entry.subject, entry.details] for entry in AuditEntry.objects.all()])
+
+    def test_a_flood_of_failures_does_not_fill_the_log(self, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+        monkeypatch.setattr(account_audit, "MOST_FAILURES", 5)
+        settings.AXES_ENABLED = False
+        for _ in range(12):
+            Client().post("/app/signin", {"username": "nobody", "password": "x"})
+        found = AuditEntry.objects.filter(action="sign-in failed").order_by("pk").values_list("subject", flat=True)
+        assert len(found) == 6
+        assert found[5].startswith("further ones")
+
+    def test_the_first_account_is_recorded(self) -> None:
+        User.objects.all().delete()
+        client = Client()
+        given = {"code": first_start_code(), "username": "olga", "password": PASSWORD, "organization": "Acme"}
+        client.post(reverse("first-start"), given)
+        assert entries()[-2:] == ["account created", "signed in"]
+
+    def test_a_password_changed_anywhere_is_recorded(self, operator: Client) -> None:
+        account = User.objects.get(username="olga")
+        account.set_password("yet another password")
+        account.save()
+        assert entries()[-1] == "password changed"
+        before = len(entries())
+        account.email = "olga@example.com"
+        account.save()
+        assert len(entries()) == before
+
+    def test_nothing_of_a_password_is_in_the_log(self, operator: Client) -> None:
+        account = User.objects.get(username="olga")
+        text = json.dumps(list(AuditEntry.objects.values_list("subject", "details", "actor")))
+        assert account.password not in text
+        assert PASSWORD not in text
+
+
+def test_whatever_can_be_edited_in_the_admin_is_recorded(rf: Any, operator: Client) -> None:
+    """Models that can be added, changed or deleted there are of the audited kind."""
+    request = rf.get("/admin/")
+    request.user = User.objects.get(username="olga")
+    editable = [
+        model._meta.label
+        for model, of_model in admin.site._registry.items()
+        if of_model.has_add_permission(request)
+        or of_model.has_change_permission(request)
+        or of_model.has_delete_permission(request)
+        if not isinstance(of_model, AuditedMixin)
+    ]
+    assert editable == []
+
+
+def test_methods_are_those_of_the_tables() -> None:
+    assert set(METHODS) - SAFE == {"POST", "PUT", "PATCH", "DELETE"}
