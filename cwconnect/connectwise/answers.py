@@ -12,6 +12,7 @@ import orjson
 
 from cwconnect.connectwise.json_lists import (
     LARGEST_ID,
+    BrokenListError,
     JsonError,
     Mended,
     Unreadable,
@@ -21,8 +22,10 @@ from cwconnect.connectwise.json_lists import (
 )
 
 __all__ = [
+    "BrokenListError",
     "JsonError",
     "Listing",
+    "NoUsableIdError",
     "Page",
     "Record",
     "TooManyValuesError",
@@ -47,9 +50,10 @@ class Page:
     """One page of a list, read forward by id.
 
     `records` can all be written as JSON again and carry an integer `id`. `skipped` says in words which elements had to
-    be left out, `notes` which were read although they are no clean JSON. `last_id` is where the next page begins;
-    `date` is ConnectWise's clock (aware, UTC), or None. `ends`: the site says that no page follows. A page without any
-    element is the last one in any case.
+    be left out, `notes` which were read although they are no clean JSON. `last_id` is where the next page begins: the
+    last id that could be read. `date` is ConnectWise's clock (aware, UTC) before the first of them was read, or None.
+    `ends`: the site says that no page follows. A page without any element is the last one in any case. `requests` is
+    how many it took.
     """
 
     records: list[Record]
@@ -58,6 +62,7 @@ class Page:
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     ends: bool = False
+    requests: int = 1
 
     @property
     def is_empty(self) -> bool:
@@ -68,6 +73,14 @@ class Page:
     def is_last(self) -> bool:
         """Whether the list ends with it."""
         return self.ends or self.is_empty
+
+
+class NoUsableIdError(ValueError):
+    """A page of a list of which no element has an id that can be read; `guess`: the page by its texts alone."""
+
+    def __init__(self, guess: Page) -> None:
+        super().__init__(f"no element of the page has a usable id: {guess.skipped[0]}")
+        self.guess = guess
 
 
 @dataclass(frozen=True)
@@ -126,41 +139,48 @@ def read_date(header: str | None) -> datetime | None:
 def make_page(elements: list[Any], *, after_id: int, date: datetime | None, ends: bool = False) -> Page:
     """Sort a list's elements into records and what must be skipped. `ends`: the site says that no page follows.
 
-    A record that stands there twice in a row is taken once. Raises `ValueError`, with a sentence, for a page that does
-    not lead on from `after_id`: its ids go back, or no element has one. Reading on from such a page would skip rows or
-    never end.
+    A record that stands there twice in a row is taken once. What has no id that can be read is skipped where a record
+    with one follows, or nothing more; else the next page begins with it. Raises `ValueError`, with a sentence, for a
+    page that does not lead on from `after_id`: its ids go back, or no element has one (`NoUsableIdError`). Reading on
+    from such a page would skip rows or never end.
     """
     records, skipped, notes, last_id = [], [], [], after_id
+    unidentified: list[str] = []  # since the last id
     for element in elements:
-        record = element.value if isinstance(element, Mended) else element
-        record_id, reason = _identify(record)
-        if record_id is not None:
-            if record_id < last_id:
-                raise ValueError(f"id {record_id} follows {last_id}; the list is not in the order of its ids.")
-            if record_id == last_id:
-                reason = f"record {last_id} stands there again"
-            last_id = record_id
-        if reason is None and (reason := _unstorable(record)) is None:
+        record = _with_whole_id(element.value if isinstance(element, Mended) else element)
+        if reason := _missing_id(record):
+            unidentified.append(reason)
+            continue
+        record_id = record["id"]
+        if record_id < last_id:
+            raise ValueError(f"id {record_id} follows {last_id}; the list is not in the order of its ids.")
+        reason = f"record {last_id} stands there again" if record_id == last_id else _unstorable(record)
+        skipped += [*unidentified, reason] if reason else unidentified
+        unidentified, last_id = [], record_id
+        if reason is None:
             records.append(record)
-            if record is not element:
+            if isinstance(element, Mended):
                 notes.append(f"record {record_id} is no clean JSON, and was read all the same")
-        else:
-            skipped.append(reason)
     if elements and last_id == after_id:
-        raise ValueError(f"no element of the page has a usable id: {skipped[0]}")
+        if skipped:
+            raise ValueError(skipped[0])
+        last = elements[-1]
+        guess = last.record_id if isinstance(last, Unreadable) else None
+        raise NoUsableIdError(Page([], date, guess or 0, unidentified))
+    skipped += unidentified if ends else []
     return Page(records=records, date=date, last_id=last_id, skipped=skipped, notes=notes, ends=ends)
 
 
-def _identify(element: Any) -> tuple[int | None, str | None]:
-    """Return an element's id, if it has a usable one, and why it can't be used, if so."""
-    if isinstance(element, Unreadable):
-        name = "a record without an id" if element.record_id is None else f"record {element.record_id}"
-        return element.record_id, f"{name} can't be read: {element.reason}"
-    reason = _missing_id(element)
-    return (element["id"], None) if reason is None else (None, reason)
+def _with_whole_id(element: Any) -> Any:
+    """Return a record with `2.0`, which JSON may write for 2, as its id 2."""
+    number = element.get("id") if isinstance(element, dict) else None
+    return element | {"id": int(number)} if isinstance(number, float) and number.is_integer() else element
 
 
 def _missing_id(element: Any) -> str | None:
+    if isinstance(element, Unreadable):
+        name = "a record without an id" if element.record_id is None else f"record {element.record_id}"
+        return f"{name} can't be read: {element.reason}"
     if not isinstance(element, dict):
         return f"an element is no object: {str(element)[:80]}"
     number = element.get("id")

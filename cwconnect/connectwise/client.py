@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -14,8 +15,10 @@ from requests.utils import parse_header_links
 
 from cwconnect import outbound
 from cwconnect.connectwise.answers import (
+    BrokenListError,
     JsonError,
     Listing,
+    NoUsableIdError,
     Page,
     Record,
     TooManyValuesError,
@@ -29,6 +32,8 @@ from cwconnect.connectwise.errors import (
     LONGEST_REFUSAL,
     LOOKED_AT,
     BadAnswer,
+    BrokenList,
+    BrokenRecord,
     ConnectWiseError,
     NoPublicAddress,
     NotFound,
@@ -38,6 +43,7 @@ from cwconnect.connectwise.errors import (
     words_of,
 )
 from cwconnect.connectwise.iso8601 import read_iso
+from cwconnect.connectwise.isolation import Piece, Pieces
 from cwconnect.connectwise.json_lists import Mended, Unreadable, as_utf8
 
 __all__ = ["LARGEST_PAGE", "LONGEST_URL", "Client", "Listing", "Page", "Record", "encode_query"]
@@ -86,19 +92,30 @@ class Client:
     def page(self, path: str, params: Mapping[str, str], *, after_id: int = 0, page_size: int = LARGEST_PAGE) -> Page:
         """Read the page of a list that follows the record `after_id`, in the order of ids ("forward-only").
 
-        Raises `BadAnswer` if the ids don't grow: the site has then not paged by id, and rows would be lost.
+        Where one record makes it unreadable it is read around that record, and is shorter. Takes no longer than one
+        request may. Raises `BadAnswer` if it was cut off, or if the ids don't grow: the site has then not paged by id,
+        and rows would be lost.
         """
-        query = {**params, "pageSize": str(min(page_size, LARGEST_PAGE))}
-        if after_id:
-            query["pageId"] = str(after_id)
-        reply = self._get(path, query, {"pagination-type": "forward-only"})
+        pieces = Pieces(partial(self._piece, path), params, seconds=self._limits.total)
+        return pieces.read_page(after_id=after_id, size=min(page_size, LARGEST_PAGE))
+
+    def _piece(self, path: str, piece: Piece, params: Mapping[str, str], seconds: float | None) -> Page:
+        query = {**params, "pageSize": str(piece.size)}
+        if piece.after_id:
+            query["pageId"] = str(piece.after_id)
+        reply = self._get(path, query, {"pagination-type": "forward-only"}, seconds=seconds)
         elements, date = self._list_of(reply), read_date(reply.headers.get("Date"))
         # Shorter than asked for may be a site's own cap: then it names a next page.
-        ends = len(elements) < int(query["pageSize"]) and _next_params(reply) is None
+        ends = len(elements) < piece.size and _next_params(reply) is None
         try:
-            return make_page(elements, after_id=after_id, date=date, ends=ends)
+            return make_page(elements, after_id=piece.after_id, date=date, ends=ends)
         except ValueError as error:
-            raise BadAnswer(f"ConnectWise's page of {path} can't be used: {error}", status=reply.status) from None
+            words = f"ConnectWise's page of {path} can't be used: {error}"
+            if not isinstance(error, NoUsableIdError):
+                raise BadAnswer(words, status=reply.status) from None
+            broken = BrokenList(words, status=reply.status)
+            broken.why, broken.guess = str(error), error.guess
+            raise broken from None
 
     def list(self, path: str, params: Mapping[str, str]) -> Listing:
         """Read one page of a list as asked for (`page`, `pageSize`, `orderBy`), for a reader who wants no more."""
@@ -145,7 +162,7 @@ class Client:
     def exists(self, path: str, record_id: int, *, whole: bool = False) -> bool:
         """Ask if a record exists, whether it can be read or not; `whole`: only one that can counts as an answer.
 
-        Raises what `get` raises, where the answer is another than that the record does not exist.
+        Raises what `get` raises, where the answer is another than that the record does not exist, and `BrokenRecord`.
         """
         try:
             reply = self._get(f"{path}/{record_id}", {}, by_id=True)
@@ -154,7 +171,11 @@ class Client:
                 return False
             raise
         if whole:
-            self._object_of(reply)
+            try:
+                self._object_of(reply)
+            except BadAnswer as error:
+                ends = reply.body.strip()[-1:] == b"}"
+                raise BrokenRecord(error.message, status=error.status) if ends else error from None
         return True
 
     def count(self, path: str, conditions: str | None = None, child_conditions: str | None = None) -> int:
@@ -171,12 +192,19 @@ class Client:
         return self._object_of(self._get("/system/info", {}))
 
     def _get(
-        self, path: str, params: Mapping[str, str], headers: Mapping[str, str] | None = None, *, by_id: bool = False
+        self,
+        path: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str] | None = None,
+        *,
+        by_id: bool = False,
+        seconds: float | None = None,
     ) -> outbound.Reply:
         url = self._url(path, params)
+        limits = self._limits if seconds is None else replace(self._limits, total=seconds)
         try:
             reply = self._outbound_client.request(
-                "GET", url, headers={**self._headers, **(headers or {})}, limits=self._limits
+                "GET", url, headers={**self._headers, **(headers or {})}, limits=limits
             )
         except outbound.OutboundError as error:
             raise self._failure(error) from error
@@ -231,6 +259,13 @@ class Client:
             return parse(reply.body)
         except TooManyValuesError as error:
             raise BadAnswer(f"ConnectWise's answer can't be used: {error} A smaller pageSize helps.") from None
+        except BrokenListError as error:
+            bad = self._bad(reply, "no readable JSON")
+            if not error.ends:
+                raise bad from None
+            broken = BrokenList(bad.message, status=bad.status)
+            broken.why = str(error)
+            raise broken from None
         except JsonError:
             raise self._bad(reply, "no readable JSON") from None
 

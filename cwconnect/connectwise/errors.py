@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
-from cwconnect.connectwise.answers import JsonError, parse_json
+from cwconnect.connectwise.answers import JsonError, Page, parse_json
 from cwconnect.outbound import Reply
 from cwconnect.outbound.retry_after import parse_retry_after
 
@@ -86,6 +86,20 @@ class BadAnswer(ConnectWiseError):  # noqa: N818
     """An answer that is not what was asked for: no JSON, no list, too long, or out of order."""
 
     retryable = True
+
+
+class BrokenList(BadAnswer):
+    """A list that came to its end and can't be taken apart into records with ids: in pieces it may be read.
+
+    `why` says it without the answer's own words. `guess`: what it was taken apart into, if only the ids are in doubt.
+    """
+
+    why: str = ""
+    guess: Page | None = None
+
+
+class BrokenRecord(BadAnswer):
+    """One record that came to its end and can't be read."""
 
 
 class Rejected(ConnectWiseError):  # noqa: N818

@@ -15,6 +15,7 @@
 | forbid, allow | list |
 | hide, show | list, ids |
 | conceal_stamps | list, ids, concealed (true unless said) |
+| garble | list, ids, text (NaN unless said, null for none) |
 | set_keys | public, private |
 | settings | clock_offset, date_offset, send_date_header, link_host, send_links, raw_controls |
 | settings | largest_page, requests_per_minute, changes_per_minute |
@@ -39,7 +40,7 @@ PREFIX = "/_sandbox"
 _RENAMED = {"list": "list_name", "id": "record_id"}
 _OPERATIONS = (
     *("create", "change", "touch", "delete", "get", "ids", "reveal"),
-    *("forbid", "allow", "hide", "show", "conceal_stamps", "set_keys"),
+    *("forbid", "allow", "hide", "show", "conceal_stamps", "garble", "set_keys"),
     *("fail_next", "clear_faults", "clear_requests"),
 )
 _STORE_SETTINGS: dict[str, tuple[type, ...]] = {

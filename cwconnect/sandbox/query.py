@@ -153,12 +153,13 @@ def _rank(value: Any) -> tuple[int, Any]:
 
 def _bodies(table: Table, rows: Iterable[Row], fields: str) -> Iterable[bytes]:
     names = [name.strip().lower() for name in fields.split(",") if name.strip()]
-    if not names and not table.unstamped:
+    if not names and not (table.unstamped or table.garbled):
         return (row.body for row in rows)
     if names == ["id"]:
         return (b'{"id":%d}' % row.id for row in rows)
     tree = _tree(names)
-    return (dumps(_project(table.shown(row), tree) if names else table.shown(row)) for row in rows)
+    shown = ((row, _project(table.shown(row), tree) if names else table.shown(row)) for row in rows)
+    return (table.garble(row, dumps(record)) for row, record in shown)
 
 
 def _tree(names: list[str]) -> Tree:

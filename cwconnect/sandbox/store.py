@@ -94,6 +94,19 @@ class Store(Data):
             unstamped = self.table(list_name).unstamped
             unstamped.update(ids) if concealed else unstamped.difference_update(ids)
 
+    def garble(self, list_name: str, ids: Iterable[int], text: str | None = "NaN") -> None:
+        """Show rows with `text` in place of a value, as records that are no JSON; as they are where it is None.
+
+        An answer with their ids alone stays sound.
+        """
+        with self.lock:
+            garbled = self.table(list_name).garbled
+            for record_id in ids:
+                if text is None:
+                    garbled.pop(record_id, None)
+                else:
+                    garbled[record_id] = text.encode("utf-8", "surrogateescape")
+
     # -- faults ----------------------------------------------------------------------------------------------------
 
     def fail_next(

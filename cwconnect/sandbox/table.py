@@ -43,6 +43,8 @@ class Table:
         self.hidden: set[int] = set()
         self.unstamped: set[int] = set()
         """Rows whose `_info.lastUpdated` no answer shows, though conditions go by it."""
+        self.garbled: dict[int, bytes] = {}
+        """Rows whose answers hold this in place of a value, by id: what makes of them no JSON, as a rule."""
         self.forbidden = False
         self.next_id = 1
         self.compiled: dict[str, Callable[[Row], bool | None]] = {}
@@ -115,6 +117,11 @@ class Table:
             return record
         info = record.get("_info") or {}
         return record | {"_info": {key: value for key, value in info.items() if key != "lastUpdated"}}
+
+    def garble(self, row: Row, body: bytes) -> bytes:
+        """Return a row's answer as it is sent: with the text that makes it no JSON, where there is one."""
+        text = self.garbled.get(row.id)
+        return body if text is None else body[:-1] + b',"garbled":' + text + b"}"
 
     def visible(self, after: int | None = None) -> Iterable[Row]:
         """Return the rows that the role sees, by id, those above `after` if it is given."""

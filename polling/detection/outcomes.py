@@ -26,8 +26,7 @@ FARTHEST = timedelta(days=1)
 def finish_run(state: PollState, token: str, run: PollRun, *, started_at: datetime) -> None:
     """End a complete run: the cursor moves, the next poll is set, the lease is freed. Inside its last transaction."""
     now = timezone.now()
-    asked = PollState.objects.values_list("next_poll_at", flat=True).get(pk=state.pk)
-    cursor, next_poll_at = state.cursor, next_poll(state, asked, started_at, now)
+    cursor, next_poll_at = state.cursor, _next_poll_as_stored(state, started_at, now)
     if run.kind == PollRun.Kind.POLL:
         cursor = next_cursor(state, run)
     else:
@@ -45,6 +44,17 @@ def finish_run(state: PollState, token: str, run: PollRun, *, started_at: dateti
     )
     if state.failures:
         _wake_siblings(state, now)
+
+
+def rest_run(state: PollState, token: str, *, started_at: datetime) -> None:
+    """Leave a run open for the next poll to carry on. Inside the transaction of its page."""
+    next_poll_at = _next_poll_as_stored(state, started_at, timezone.now())
+    end_lease(PollState, state.pk, token, next_poll_at=next_poll_at)
+
+
+def _next_poll_as_stored(state: PollState, started_at: datetime, now: datetime) -> datetime:
+    asked = PollState.objects.values_list("next_poll_at", flat=True).get(pk=state.pk)
+    return next_poll(state, asked, started_at, now)
 
 
 def next_poll(state: PollState, asked: datetime | None, started_at: datetime, now: datetime) -> datetime:

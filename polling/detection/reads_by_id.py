@@ -44,9 +44,20 @@ def _length(plan: Plan, ids: Sequence[int], *, opening: datetime, filtered: bool
     return len(encode_query(params_for(plan, ids, opening=opening, filtered=filtered)))
 
 
+def rows_answered(ids: Sequence[int], page: Page) -> Sequence[int]:
+    """Return those of a lot of rows (in order) that a page answers for: a site's cap or a broken record cuts it short.
+
+    The others have to be asked for again.
+    """
+    return ids if page.is_last else [number for number in ids if number <= page.last_id]
+
+
 def read_rows(
     client: Client, plan: Plan, ids: Sequence[int], *, opening: datetime, filtered: bool, fields: str = ""
 ) -> Page:
-    """Read those of one lot of rows that there are, in the order of ids. Raises ConnectWiseError."""
+    """Read those of one lot of rows that there are, in the order of ids, or the first of them: see `rows_answered`.
+
+    Raises ConnectWiseError.
+    """
     params = params_for(plan, ids, opening=opening, filtered=filtered, fields=fields)
     return client.page(plan.hub.path, params, page_size=LARGEST_PAGE)

@@ -88,7 +88,7 @@ class PollRun(models.Model):
     records = models.PositiveIntegerField(default=0)
     events = models.PositiveIntegerField(default=0)
     skipped = models.PositiveIntegerField(default=0, help_text="Records that could not be used.")
-    notes = models.TextField(blank=True, help_text="Why records were skipped, the first few of them.")
+    notes = models.TextField(blank=True, help_text="Noted of single records, skipped or not: the first few.")
     error = models.TextField(blank=True)
     held = models.JSONField(default=list, blank=True, help_text="Ids that a sweep found gone and holds back.")
     listed_at = models.DateTimeField(null=True, help_text="When a sweep had read the last id: the date of its deletes.")

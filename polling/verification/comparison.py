@@ -19,7 +19,7 @@ from instances.connections import client_for
 from instances.models import ResourcePoll
 from instances.plans import AHEAD, Plan
 from polling.detection.changes import UNREAD, Snapshot, UnstorableError, digest
-from polling.detection.reads_by_id import id_batches, read_rows
+from polling.detection.reads_by_id import id_batches, read_rows, rows_answered
 from polling.detection.snapshots import read_snapshots
 from polling.models import Event, PollState
 from polling.verification.lost_deletes import find_gone
@@ -106,7 +106,7 @@ class Comparison:
         faults, coming = self._look(rows, known)
         undated = [row for row in rows if row.stamp is None and row.record_id not in faults]
         if self.listed:
-            self.suspects = self.suspects[len(self._batch) :]
+            self.suspects = self.suspects[len(rows_answered(self._batch, page)) :]
             self.missed += [record_id for record_id, is_stale in faults.items() if not is_stale]
             self.stale += [record_id for record_id, is_stale in faults.items() if is_stale]
             self.undated += [row.record_id for row in undated if self._differs(row, known.get(row.record_id))]

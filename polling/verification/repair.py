@@ -69,9 +69,11 @@ def _poll_again(finding: Finding, patience: timedelta) -> PollRun:
     try:
         reading = RowRepair(state, token, finding)
         for batch in reading.id_batches:
-            page = reading.read(batch)()
-            with transaction.atomic():
-                reading.write(page, last=batch[-1])
+            rest = batch
+            while rest:
+                page = reading.read(rest)()
+                with transaction.atomic():
+                    rest = rest[reading.write(page, rest) :]
         return reading.run
     finally:
         release(PollState, [state.pk], token)

@@ -104,10 +104,10 @@ class RepairJob(RowRepair, Job):
 
     def _write_batch(self, answer: Any, now: datetime) -> bool:
         before = self.run
-        self.write(answer, last=self._batch[-1])
+        answered = self.write(answer, self._batch)
         rows, events = self.run.records - before.records, self.run.events - before.events
-        self._keep(done=F("done") + len(self._batch), rows=F("rows") + rows, events=F("events") + events)
-        self._batch = next(self.id_batches, ())
+        self._keep(done=F("done") + answered, rows=F("rows") + rows, events=F("events") + events)
+        self._batch = self._batch[answered:] or next(self.id_batches, ())
         return not self._steps_aside(now)
 
     def _revive(self, now: datetime) -> bool:

@@ -26,7 +26,7 @@ from polling.detection.changes import CONTENT_UNKNOWN, Snapshot, digest
 from polling.detection.deletes.sweeps import EVER
 from polling.detection.jobs import LEASE, Claimed, abandon, more_notes
 from polling.detection.reading import read_records
-from polling.detection.reads_by_id import id_batches, read_rows
+from polling.detection.reads_by_id import id_batches, read_rows, rows_answered
 from polling.detection.recording import Recorder, watch_of
 from polling.detection.snapshots import read_snapshots
 from polling.models import DeliveryState, Event, Notification, PollRun, PollState, Replay
@@ -84,8 +84,12 @@ class RowRepair(Claimed):
         client, plan, opening = self.client, self.plan, self._opening
         return lambda: read_rows(client, plan, batch, opening=opening, filtered=True)
 
-    def write(self, page: Page, *, last: int) -> None:
-        """Write what a lot brought, in the caller's transaction, which is fenced here."""
+    def write(self, page: Page, batch: Sequence[int]) -> int:
+        """Write what a lot brought, in the caller's transaction, which is fenced here; give how many rows it answers.
+
+        The rest of the lot has to be read again.
+        """
+        answered = rows_answered(batch, page)
         now = timezone.now()
         nulls = self.instance.filter_nulls
         reading = read_records(page.records, self.plan, opening=EVER, closing=None, filter_nulls=nulls)
@@ -93,17 +97,18 @@ class RowRepair(Claimed):
         fence(PollState, self.key, self.token, lease_until=now + LEASE)
         run = self.current_run()
         run.page += 1
-        run.reached_id = last
+        run.reached_id = answered[-1]
         run.records += len(page.records)
         run.skipped += reading.skipped + len(page.skipped)
         run.notes = more_notes(run.notes, [*page.skipped, *page.notes, *reading.problems])
         known = self._known([read.seen.record_id for read in reading.records])
         recorder = Recorder(self.poll, self.plan, watch)
         run.events += recorder.record(reading, run, now=now, seen=page.date or now, known=known)
-        if last == self._ids[-1]:
+        if answered[-1] == self._ids[-1]:
             run.status, run.finished_at = PollRun.Status.COMPLETE, now
         run.save()
         self.run = run
+        return len(answered)
 
     def _known(self, ids: Sequence[int]) -> dict[int, Snapshot]:
         stored = read_snapshots(self.poll.pk, ids)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cwconnect.connectwise.answers import JsonError, Page, make_page, parse_list
+from cwconnect.connectwise.answers import JsonError, NoUsableIdError, Page, make_page, parse_list
 
 DEEP = b'{"id": 2, "a": ' + b"[" * 900 + b'"\\ud83d"' + b"]" * 900 + b"}"
 READ_ALL_THE_SAME = {
@@ -33,8 +33,8 @@ LEFT_OUT = {
 }
 
 
-def page_of(*elements: bytes, after_id: int = 0) -> Page:
-    return make_page(parse_list(b"[" + b",".join(elements) + b"]"), after_id=after_id, date=None)
+def page_of(*elements: bytes, after_id: int = 0, ends: bool = False) -> Page:
+    return make_page(parse_list(b"[" + b",".join(elements) + b"]"), after_id=after_id, date=None, ends=ends)
 
 
 @pytest.mark.parametrize("odd", READ_ALL_THE_SAME)
@@ -50,11 +50,45 @@ def test_what_can_be_read_is_read_and_noted(odd: str) -> None:
 @pytest.mark.parametrize(("before", "behind"), [([], [3]), ([1], [3]), ([1], [])])
 def test_what_can_not_be_read_is_left_out_by_name(odd: str, before: list[int], behind: list[int]) -> None:
     elements = [b'{"id": %d}' % number for number in before], [b'{"id": %d}' % number for number in behind]
-    page = page_of(*elements[0], LEFT_OUT[odd], *elements[1])
+    page = page_of(*elements[0], LEFT_OUT[odd], *elements[1], ends=True)
     assert [record["id"] for record in page.records] == before + behind
     assert len(page.skipped) == 1
     assert "record 2" in page.skipped[0]
-    assert page.last_id == max([2, *behind])
+    assert page.last_id == max(before + behind)
+
+
+@pytest.mark.parametrize("odd", LEFT_OUT)
+def test_where_the_next_page_begins_hangs_on_nothing_that_can_not_be_read(odd: str) -> None:
+    page = page_of(b'{"id": 1}', LEFT_OUT[odd])
+    assert (page.records, page.skipped, page.last_id) == ([{"id": 1}], [], 1)  # it is the next page's first
+    with pytest.raises(NoUsableIdError):
+        page_of(LEFT_OUT[odd])
+
+
+@pytest.mark.parametrize(
+    ("text", "record_id"),
+    [
+        (b'{"\\u0069d": 2, "a": NaN}', 2),
+        (b'{"\\u0069\\u0064": 2, "a": NaN}', 2),
+        (b'{"id": 2.0, "a": NaN}', 2),
+        (b'{"id": "2", "a": NaN}', 2),
+        (b'{"id" : 2 , "a": NaN}', 2),
+        (b'{"id": 2, "a": NaN, "id": 2}', 2),
+        (b'{"id": 2, "a": NaN "id": 77}', None),
+        (b'{"ids": 2, "a": NaN}', None),
+        (b'{"id": 2.5, "a": NaN}', None),
+        (b'{"id": NaN}', None),
+        (b'{"id": 99999999999999999999, "a": NaN}', None),
+    ],
+)
+def test_an_id_is_made_out_where_there_is_no_doubt(text: bytes, record_id: int | None) -> None:
+    (element,) = parse_list(b"[" + text + b"]")
+    assert element.record_id == record_id
+
+
+def test_two_point_nought_is_the_id_two() -> None:
+    page = page_of(b'{"id": 2.0, "a": 1}')
+    assert (page.records, page.last_id) == ([{"id": 2, "a": 1}], 2)
 
 
 @pytest.mark.parametrize(
@@ -82,9 +116,15 @@ def test_a_page_that_was_cut_off_is_no_page(cut: int) -> None:
         [b'{"id": 1}', b'{"id": 2, "a": "5" pipe"}', b'{"id": 3, "a": "6" pipe"}', b'{"id": 4}'],
         [b'{"id": 2, "a": "5" pipe"}', b'{"id": 3}', b'{"id": 4}'],
         [b'{"id": 1}', b'{"id": 2, "a": "5" pipe"}'],
+        [b'{"id": 1}', b'{"id": 2, "a": [1}', b'{"id": 3}'],
+        [b'{"id": 1}', b'{"id": 2, "a": 1]}', b'{"id": 3}'],
+        [b'{"id": 1}', b'{"id": 2, "a": 1}}', b'{"id": 3}'],
+        [b'{"id": 1}', b'{"id": 2, "a": [1}', b'{"id": 3}', b'{"id": 4, "a": 1]}'],
+        [b'{"id": 1}', b'{"id": 2, "a": 1', b'{"id": 3}', b'{"id": 4}}'],
+        [b'{"id": 1}', b'{"id": 2, "a": [1', b'{"id": 3}', b'{"id": 4]}'],
     ],
 )
-def test_where_quotes_do_not_match_no_neighbour_is_swallowed(elements: list[bytes]) -> None:
+def test_where_quotes_or_brackets_do_not_match_no_neighbour_is_swallowed(elements: list[bytes]) -> None:
     with pytest.raises(JsonError):
         parse_list(b"[" + b",".join(elements) + b"]")
 

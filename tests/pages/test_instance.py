@@ -14,7 +14,7 @@ from instances.configuration.wire import config_of
 from instances.models import Instance
 from instances.provisioning import change_instance
 from polling.delivery.delivery_loop import deliver_these
-from polling.models import Event, Health, Notification, PollState
+from polling.models import Event, Health, Notification, PollRun, PollState
 from polling.workers.heartbeats import Part, beat
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
@@ -222,6 +222,16 @@ def test_a_failed_poll_says_so_in_connectwises_words(changed: World, operator: C
     changed.store.fail_next(status=400, body={"code": "Bad", "message": "No such column"})
     changed.poll()
     assert "No such column" in text_of(operator.get(url(changed)))
+
+
+@pytest.mark.parametrize(("skipped", "words"), [(0, ""), (1, "1 record was skipped. ")])
+def test_notes_of_records_that_were_read_are_not_called_skipped(
+    changed: World, operator: Client, skipped: int, words: str
+) -> None:
+    PollRun.objects.filter(pk=changed.run.pk).update(skipped=skipped, notes="record 4 is no clean JSON")
+    html = operator.get(url(changed, f"/polls/{changed.state.pk}")).content.decode()
+    assert f"<p>{words}Noted of single records:<br>record 4 is no clean JSON</p>" in html
+    assert ("skipped" in html) == bool(skipped)
 
 
 def test_settings_never_show_a_secret_and_keep_those_left_empty(changed: World, operator: Client) -> None:

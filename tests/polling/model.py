@@ -71,10 +71,14 @@ class Told:
 
 @dataclass
 class History:
-    """What could be read of one record, oldest first; None where it was gone, or out of the role's sight."""
+    """What could be read of one record, oldest first; None where it was gone, or out of the role's sight.
+
+    `garbled`: it is there, and its answers are no JSON.
+    """
 
     states: list[Version | None] = field(default_factory=list)
     swept: bool = False
+    garbled: bool = False
 
     @property
     def versions(self) -> list[Version]:
@@ -123,18 +127,25 @@ class Truth:
     def observe(self) -> None:
         """Take in what is new at the source since the last look."""
         now = self._store.exact_now()
-        hidden = self._store.table(self._list).hidden
+        table = self._store.table(self._list)
+        hidden, garbled = table.hidden, {*table.garbled}
         for record_id in {*self._store.ids(self._list), *self.histories}:
             record, shown = self._read(record_id)
             history = self.histories.setdefault(record_id, History())
             last = history.states[-1] if history.states else None
+            was_garbled, history.garbled = history.garbled, record is not None and record_id in garbled - hidden
             if record is None or record_id in hidden:
                 if last is not None:
                     history.states.append(None)
+            elif history.garbled:
+                self.due.pop(record_id, None)  # there is a state, and nobody can read it
             elif last is None or last.record != bare(shown):
                 born = not history.states
                 visible_at = min(now, self.due.get(record_id, now)) if born else now
                 history.states.append(_version(record, shown, visible_at))
+            elif was_garbled:
+                # Whether it was read before it was garbled or not: now it can be, if it is not too late.
+                history.states[-1] = _version(record, shown, now)
             elif last.unstamped:
                 # Written again with nothing to show for it: the same state, which conditions now select by this stamp.
                 again = _version(record, shown, now)
@@ -155,14 +166,17 @@ class Truth:
         Where deletes are asked for, a complete sweep has followed.
         """
         assert told.keys() <= self.histories.keys(), "a record that never was"
-        anyone_left = any(history.states[-1] for history in self.histories.values() if history.states)
+        there = (history for history in self.histories.values() if history.states)
+        anyone_left = any(history.states[-1] or history.garbled for history in there)
         for record_id, history in self.histories.items():
             events = told.get(record_id, [])
             _check_states(record_id, history, events, rules)
             _check_kinds(record_id, events, rules)
             if not history.states:
                 continue
-            if (last := history.states[-1]) is not None:
+            if history.garbled:
+                pass  # what can't be read need not be told, and what was there before may have come and gone
+            elif (last := history.states[-1]) is not None:
                 # Stamped by a clock that was set back since, it may be left out until the clock has passed it again.
                 if not rules.filter_by_current_date or last.stamp <= self._store.exact_now():
                     _check_nothing_is_missing(record_id, last, history, events, rules, reread_from)

@@ -5,8 +5,17 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.utils import timezone
 
-from polling.models import Event, Health, PollRun
+from polling.detection.deletes.sweeps import EVER
+from polling.detection.poll_loop import poll_due
+from polling.detection.polls.backfill import request_backfill
+from polling.detection.polls.runs import MOST_EXTRA_REQUESTS, RESTS
+from polling.models import Event, Health, PollRun, PollState, RecordSnapshot, Repair, Verification
+from polling.verification.repair import repair
+from polling.verification.repair_job import start_repair
+from polling.verification.report import finding_of, start_verification, verify
+from tests.garbled import WAYS
 from tests.polling.conftest import World
 from tests.polling.sweeping import delete, sweep, watch_deletes
 
@@ -79,3 +88,143 @@ def test_a_record_that_cannot_be_read_by_its_id_is_no_delete(world: World) -> No
     sweep(world)
 
     assert world.told() == [("DELETED", "5")]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("others", [[], [3, 5]])
+def test_a_record_that_makes_its_page_unreadable_holds_up_no_other(watched: World, way: str, others: list[int]) -> None:
+    for number in (4, *others):
+        watched.change(number, "Chief")
+    watched.store.garble("contacts", [4], WAYS[way])
+
+    run = run_of_a_poll(watched)
+
+    assert watched.told() == [("UPDATED", str(number)) for number in others]
+    assert (run.status, run.skipped, watched.state.health) == (PollRun.Status.COMPLETE, 1, Health.HEALTHY)
+    assert "record 4 can't be read" in run.notes or "a record without an id can't be read" in run.notes
+    watched.store.garble("contacts", [4], None)
+    watched.poll()
+    assert watched.told() == [("UPDATED", "4")]  # it is still within the look-back
+
+
+def test_so_many_that_a_poll_had_too_many_requests_are_left_to_the_next_polls(watched: World) -> None:
+    everyone = watched.store.ids("contacts")
+    for number in everyone:
+        watched.change(number, "Chief")
+    watched.store.garble("contacts", everyone[:-1], WAYS["a quote within a text"])
+    cursor, polls = watched.state.cursor, 0
+
+    while watched.state.cursor == cursor:
+        watched.store.clock_offset += 1
+        watched.store.clear_requests()
+        polls += 1
+        run = run_of_a_poll(watched)
+        assert len(watched.store.requests) <= MOST_EXTRA_REQUESTS + 2 * len(everyone)
+        state = watched.state
+        assert (state.health, state.lease_token) == (Health.HEALTHY, None)
+        if run.status == PollRun.Status.OPEN:
+            assert RESTS in run.notes
+            assert state.next_poll_at is not None
+            assert state.next_poll_at > timezone.now()
+
+    assert polls > 1
+    assert watched.told() == [("UPDATED", str(everyone[-1]))]
+    assert (run.status, run.skipped) == (PollRun.Status.COMPLETE, len(everyone) - 1)
+    watched.change(3, "Owner")  # a change meanwhile, or later, is in the next window
+    watched.store.garble("contacts", everyone, None)
+    watched.poll()
+    assert ("UPDATED", "3") in watched.told()
+
+
+def test_a_backfill_that_a_person_asked_for_does_not_rest(watched: World) -> None:
+    everyone = watched.store.ids("contacts")
+    watched.store.garble("contacts", everyone, WAYS["a quote within a text"])
+    request_backfill(PollState.objects.filter(pk=watched.state.pk), EVER)
+
+    watched.poll()
+
+    run = PollRun.objects.get(kind=PollRun.Kind.BACKFILL)
+    assert (run.status, run.skipped) == (PollRun.Status.COMPLETE, len(everyone))
+
+
+def test_a_sweep_whose_last_row_cannot_be_read_is_not_held_up(world: World) -> None:
+    watch_deletes(world)
+    last = world.store.ids("contacts")[-1]
+    delete(world, 5)
+    world.store.garble("contacts", [last, 7], WAYS["NaN"])
+
+    sweep(world)
+
+    assert world.told() == [("DELETED", "5")]
+    assert world.state.sweep_error == ""
+
+
+@pytest.mark.parametrize("way", ["a quote within a text", "NaN"])
+def test_of_rows_that_are_back_those_behind_a_broken_one_are_read_as_well(world: World, way: str) -> None:
+    watch_deletes(world)
+    world.store.hide("contacts", [5, 6, 7])
+    sweep(world)
+    assert len(world.told()) == 3
+    world.store.garble("contacts", [6], WAYS[way])
+    world.store.show("contacts")
+
+    run = sweep(world)
+
+    assert world.told() == [("UPDATED", "5"), ("UPDATED", "7")]
+    assert run.skipped == 1
+    assert "record 6 can't be read" in run.notes
+    world.store.garble("contacts", [6], None)
+    sweep(world)
+    assert world.told() == [("UPDATED", "6")]
+
+
+@pytest.mark.parametrize("way", ["a quote within a text", "NaN"])
+@pytest.mark.parametrize("by_workers", [True, False])
+def test_of_missing_rows_those_behind_a_broken_one_are_repaired_as_well(
+    watched: World, way: str, *, by_workers: bool
+) -> None:
+    for number in (3, 4, 5):
+        watched.change(number, "Chief")
+    watched.poll()
+    watched.told()
+    watched.store.clock_offset = 5
+    watched.poll()
+    Event.objects.all().delete()
+    RecordSnapshot.objects.all().delete()
+    poll = watched.state.resource_poll
+    if by_workers:
+        start_verification(poll, timezone.now())
+        poll_due(deadline=float("inf"))
+        assert finding_of(Verification.objects.get()).missed == (3, 4, 5)  # type: ignore[union-attr]  # it has ended
+        watched.store.garble("contacts", [4], WAYS[way])
+        repair_by_workers = start_repair(poll, timezone.now())
+        poll_due(deadline=float("inf"))
+        repair_by_workers.refresh_from_db()
+        assert (repair_by_workers.status, repair_by_workers.done) == (Repair.Status.COMPLETE, 3)
+    else:
+        found = verify(poll, timezone.now())
+        assert found.missed == (3, 4, 5)
+        watched.store.garble("contacts", [4], WAYS[way])
+        repair(found)
+
+    assert watched.told() == [("UPDATED", "3"), ("UPDATED", "5")]
+    run = PollRun.objects.get(kind=PollRun.Kind.REPAIR)
+    assert (run.status, run.skipped) == (PollRun.Status.COMPLETE, 1)
+
+
+def test_a_site_that_caps_its_pages_has_every_missing_row_read(watched: World) -> None:
+    for number in (3, 4, 5):
+        watched.change(number, "Chief")
+    watched.poll()
+    watched.told()
+    watched.store.clock_offset = 5
+    watched.poll()
+    Event.objects.all().delete()
+    RecordSnapshot.objects.all().delete()
+    watched.store.largest_page = 2
+
+    found = verify(watched.state.resource_poll, timezone.now())
+    repair(found)
+
+    assert found.missed == (3, 4, 5)
+    assert watched.told() == [("UPDATED", "3"), ("UPDATED", "4"), ("UPDATED", "5")]

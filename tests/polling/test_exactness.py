@@ -47,6 +47,7 @@ from polling.models import Event, Health, LogPosition, Notification, PollRun, Po
 from polling.workers.due import make_due
 from polling.workers.leases import LeaseLostError, claim
 from tests.conftest import Tenant
+from tests.garbled import WAYS
 from tests.polling.model import LOOK_BACK, Rules, Told, Truth
 from tests.sandboxes import start_sandbox
 from tests.seed import example_body
@@ -78,7 +79,8 @@ FAULTS: tuple[dict[str, Any], ...] = (
 LATENESS = st.sampled_from((0, 0, 0, 1, 150, LOOK_BACK, 1000))  # the last is beyond the promise: for backfills
 FAR = (datetime(2062, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
 DATE_FIELDS = (None, None, "lastUpdated", "nosuch.member", "{text}")  # right, missing in all, or no date
-MOVES = ("create", "change", "touch", "delete", "hide", "show")
+MOVES = ("create", "change", "touch", "delete", "hide", "show", "garble", "mend")
+MOST_GARBLED = 8  # each takes some requests of a poll that has not many
 PICKS = st.integers(0, 30)
 
 
@@ -246,6 +248,18 @@ class Exactness(RuleBasedStateMachine):
         """As they are, which makes a page no JSON; or escaped."""
         self._store.raw_controls = raw
 
+    @rule(pick=PICKS, how=st.sampled_from((None, *sorted(WAYS))))
+    def garble_or_mend(self, pick: int, how: str | None) -> None:
+        """A record's answers are no JSON, in whichever way, or are again; its id alone can still be asked for."""
+        ids = self._store.ids(self._list)
+        if ids and (how is None or len(self._store.table(self._list).garbled) < MOST_GARBLED):
+            self._store.garble(self._list, [ids[-1 - pick % len(ids)]], None if how is None else WAYS[how])
+            self._truth.observe()
+
+    def mend(self) -> None:
+        self._store.garble(self._list, [*self._store.table(self._list).garbled], None)
+        self._truth.observe()
+
     @rule(pick=PICKS)
     def delete(self, pick: int) -> None:
         ids = self._store.ids(self._list)
@@ -289,6 +303,7 @@ class Exactness(RuleBasedStateMachine):
         """Between two good polls, not so far that time makes good for it, and while ours is right; what is written
         then is told by the second poll that follows."""
         self._store.send_date_header = self._was_set_back = True
+        self.mend()
         self._make_good()
         shown = int(self._now)  # `Date` has whole seconds: what it does not show to have gone back, nobody can notice
         self._now -= back
@@ -349,6 +364,8 @@ class Exactness(RuleBasedStateMachine):
     def _move(self, act: str, pick: int) -> None:
         if act in ("create", "show"):
             self.create(0) if act == "create" else self.show()
+        elif act in ("garble", "mend"):
+            self.garble_or_mend(pick, sorted(WAYS)[pick % len(WAYS)]) if act == "garble" else self.mend()
         elif act in ("change", "touch"):
             self._alter(pick, {self._field: "Boss"} if act == "change" else {}, 0)
         else:

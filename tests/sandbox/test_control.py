@@ -114,6 +114,17 @@ def test_stamps_can_be_concealed_though_conditions_go_by_them(caller: Caller, st
     assert caller.get(f"{CONTACTS}/1").json["_info"]["lastUpdated"].startswith("2062")
 
 
+def test_records_can_be_no_json_though_their_ids_are(caller: Caller, store: Store) -> None:
+    store.garble("contacts", [2], '"5" pipe"')
+    body = caller.get(pageSize=3).body
+    assert (b'"garbled":"5" pipe"}' in body, body.count(b'"garbled"')) == (True, 1)
+    assert b'"garbled":"5" pipe"}' in caller.get(f"{CONTACTS}/2").body
+    assert [record["id"] for record in caller.get(fields="id", pageSize=3).json] == [1, 2, 3]
+    assert b'"garbled"' in caller.get(fields="id,title", pageSize=3).body
+    store.garble("contacts", [2], None)
+    assert len(caller.get(pageSize=3).json) == 3
+
+
 def test_a_site_can_cap_its_pages_name_no_next_and_write_no_clean_json(caller: Caller, store: Store) -> None:
     store.largest_page = 3
     reply = caller.get(pageSize=10)

@@ -24,6 +24,7 @@ from django.utils import timezone
 from cwconnect.connectwise.client import Client, Page
 from cwconnect.connectwise.errors import (
     BadAnswer,
+    BrokenRecord,
     ConnectWiseError,
     NoPublicAddress,
     NotFound,
@@ -41,7 +42,7 @@ from polling.detection.deletes.missing_records import (
 from polling.detection.jobs import LEASE, Job, more_notes
 from polling.detection.outcomes import fail_sweep, finish_sweep
 from polling.detection.reading import read_records
-from polling.detection.reads_by_id import id_batches, read_rows
+from polling.detection.reads_by_id import id_batches, read_rows, rows_answered
 from polling.detection.recording import Recorder, watch_of
 from polling.models import MissingRecord, PollRun, PollState
 from polling.workers.leases import end_lease, fence
@@ -157,10 +158,11 @@ class SweepJob(Job):
         watch = watch_of(self.poll, self.plan, self.since, vouched=False)
 
         def write(run: PollRun, now: datetime) -> None:
-            run.skipped += reading.skipped
-            run.notes = more_notes(run.notes, reading.problems)
+            run.skipped += reading.skipped + len(page.skipped)
+            run.notes = more_notes(run.notes, [*page.skipped, *page.notes, *reading.problems])
             run.events += Recorder(self.poll, self.plan, watch).record(reading, run, now=now, seen=page.date or now)
-            missing_records(self.poll.pk, Status.BACK).filter(record_id__in=self._round.back).delete()
+            answered = rows_answered(self._round.back, page)
+            missing_records(self.poll.pk, Status.BACK).filter(record_id__in=answered).delete()
 
         return self._write(write)
 
@@ -223,14 +225,15 @@ def _ask(client: Client, path: str, record_id: int, *, patient: bool, whole: boo
     """Ask if a record lives; a refusal that concerns this record alone is an answer too.
 
     Raised is what concerns the site, and while `patient` also what may pass by itself or be said of a moved site. A
-    record that can't be read lives as well, unless it is wanted `whole`.
+    record that can't be read lives as well, unless it is wanted `whole`: then that is the answer.
     """
     try:
         return client.exists(path, record_id, whole=whole)
     except _OF_THE_SITE:
         raise
     except ConnectWiseError as error:
-        if patient and (error.retryable or isinstance(error, NotFound)):
+        may_pass = error.retryable or isinstance(error, NotFound)
+        if patient and may_pass and not isinstance(error, BrokenRecord):
             raise
         return error
 

@@ -17,13 +17,16 @@ from cwconnect.connectwise.client import Client, Page
 from cwconnect.connectwise.hub_url import read_page
 from polling.detection.changes import Watch
 from polling.detection.jobs import LEASE, Job, more_notes, open_runs
-from polling.detection.outcomes import fail_run, finish_run, latest_stamp, next_cursor, usable_date
+from polling.detection.outcomes import fail_run, finish_run, latest_stamp, next_cursor, rest_run, usable_date
 from polling.detection.reading import Reading, read_records
 from polling.detection.recording import Recorder, note_missing_fields, watch_of
 from polling.models import PollRun, PollState
 from polling.workers.leases import LeaseLostError, fence
 
 __all__ = ["LEASE", "PageRequest", "PollJob"]
+
+MOST_EXTRA_REQUESTS = 60  # of a poll, to find records that can't be read: each takes two, and one for each halving
+RESTS = "So many records can't be read that the run goes on with the next poll."
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class PageRequest:
 
 class PollJob(Job):
     """A claimed poll and its open run. `commit` and `fail` raise LeaseLostError when the poll was taken over."""
+
+    _extra_requests = 0
 
     def open_run(self) -> PollRun:
         """Return the run to carry on: an open backfill first, then an open poll, else a new one, not yet stored.
@@ -86,6 +91,8 @@ class PollJob(Job):
             latest=latest_stamp(now),
         )
         ended = page.is_last
+        self._extra_requests += page.requests - 1
+        rests = not ended and run.kind == PollRun.Kind.POLL and self._extra_requests > MOST_EXTRA_REQUESTS
         with transaction.atomic():
             fence(PollState, self.key, self.token, lease_until=now + LEASE)
             advanced = self._advance(page, reading, first_date)
@@ -93,12 +100,16 @@ class PollJob(Job):
             advanced.events += recorder.record(reading, advanced, now=now, seen=page.date or now)
             if ended:
                 advanced.status, advanced.finished_at, advanced.error = PollRun.Status.COMPLETE, now, ""
+            if rests:
+                advanced.notes = more_notes(advanced.notes, [RESTS])
             advanced.save()
             note_missing_fields(self.poll, reading.fields)
             if ended:
                 finish_run(self.state, self.token, advanced, started_at=self.started_at)
+            elif rests:
+                rest_run(self.state, self.token, started_at=self.started_at)
         self.run = advanced
-        return not ended
+        return not (ended or rests)
 
     def _advance(self, page: Page, reading: Reading, first_date: datetime | None) -> PollRun:
         """Count the page in, if it is the next one of the run as stored."""
