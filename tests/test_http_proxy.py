@@ -238,7 +238,7 @@ def test_another_address_is_tried_where_the_proxy_waits_for_one_in_vain(proxy: P
 
 @pytest.mark.parametrize("status", ["403 Forbidden", "407 Proxy Authentication Required", "503 No"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_refuses_is_told_without_its_login_and_address(proxy: Proxy, scheme: str, status: str) -> None:
+def test_the_refusal_of_a_proxy_names_neither_its_login_nor_an_address(proxy: Proxy, scheme: str, status: str) -> None:
     proxy.refuses = dict.fromkeys((f"{PUBLIC}:80", f"{PUBLIC}:443"), status)
     with through(proxy, login="user:secret-word@") as client:
         with pytest.raises(ConnectFailed) as caught:
@@ -333,7 +333,7 @@ def test_the_proxy_may_want_tls_itself(tmp_path: Path, names: Any, backend: Back
 
 
 @pytest.mark.parametrize("url", ["http://public.example/", "https://public.example/", "http://conn.corp.example/"])
-def test_a_proxy_that_is_away_is_told_without_its_name(names: Any, url: str) -> None:
+def test_a_proxy_that_is_away_is_not_named(names: Any, url: str) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         names["proxy.example"] = ["127.0.0.1"]

@@ -90,7 +90,7 @@ class Redactor:
         end = len(text)
         for needles, view, reach in self._searches(text):
             for needle in needles:
-                spans += (view.span(*reach(view.text, *found)) for found in _found(needle, view.text))
+                spans += (view.span(*reach(view, *found)) for found in _found(needle, view.text))
                 if cut and (start := _beginning(needle, view.text)) is not None:
                     end = min(end, view.starts[start])
         return _masked(text, spans, end)
@@ -233,17 +233,18 @@ def _first_of(content: bytes) -> tuple[str, int]:
     return chr(content[0]), 1
 
 
-_Reach = Callable[[str, int, int], tuple[int, int]]
+_Reach = Callable[[_View, int, int], tuple[int, int]]
 
 
-def _no_further(text: str, start: int, end: int) -> tuple[int, int]:
+def _no_further(view: _View, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _to_shared_characters(text: str, start: int, end: int) -> tuple[int, int]:
-    """Take in the characters of base64 beside it, which a secret's first and last bits share with its neighbours."""
-    before = start > 0 and text[start - 1] in _BASE64
-    return start - before, end + (end < len(text) and text[end] in _BASE64)
+def _to_shared_characters(view: _View, start: int, end: int) -> tuple[int, int]:
+    """Take in the characters of base64 right beside it, which a secret's first and last bits share with others."""
+    before = start > 0 and view.text[start - 1] in _BASE64 and view.ends[start - 1] == view.starts[start]
+    after = end < len(view.text) and view.text[end] in _BASE64 and view.starts[end] == view.ends[end - 1]
+    return start - before, end + after
 
 
 def _found(needle: str, text: str) -> Iterator[tuple[int, int]]:

@@ -143,6 +143,12 @@ def test_what_is_no_secret_is_let_be() -> None:
     assert redactor(())(text) == text
 
 
+def test_what_stands_beside_a_code_is_let_be() -> None:
+    code = base64.b64encode(b"user:hunter22").decode()
+    masked = redactor(("hunter22", "user:hunter22"))(f"Authorization: Basic {code}\nX: y")
+    assert masked == f"Authorization: Basic {MASK}==\nX: y"
+
+
 def test_bytes_are_masked_by_their_encodings() -> None:
     secret = bytes(range(200, 232))
     for text in (secret.hex(), base64.b64encode(b"a" + secret).decode(), base64.urlsafe_b64encode(secret).decode()):
