@@ -14,7 +14,7 @@ from instances.credentials.issuing import issue_secrets
 from instances.models import ApiUser, Organization
 
 # Tests of real processes and browsers mind what runs beside them: one worker takes all of these in turn.
-ONE_AT_A_TIME = ("browser", "faults", "processes", "upgrades")
+ONE_AT_A_TIME = ("browser", "clients", "faults", "processes", "upgrades")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

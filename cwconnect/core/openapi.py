@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -182,6 +183,21 @@ def _without_null(part: Json) -> Json:
     choices: list[Json] = [choice for choice in part.get("anyOf", ()) if choice != {"type": "null"}]
     kept |= choices[0] if choices else {}
     return {_LIMITS.get(key, key): value for key, value in kept.items()}
+
+
+def body_schema(schema: Json) -> Json:
+    """Return a body's schema as clients are made from it: what may be left out has no `null`, and its default in words.
+
+    Generators send each field that may be null as null where it was not set, and openapi-typescript asks for each field
+    that has a default.
+    """
+    return schema | {"properties": {name: _left_out(part) for name, part in schema.get("properties", {}).items()}}
+
+
+def _left_out(part: Json) -> Json:
+    kept = _without_null(part)
+    default = kept.pop("default", None)
+    return kept if default is None else kept | {"description": f"{json.dumps(default)} if left out."}
 
 
 def _schema(schema: Schema, refer: Refer, mode: str) -> Json:

@@ -20,7 +20,7 @@ _MOST_TAGS = 100
 
 @dataclass(frozen=True)
 class Body:
-    """A request to create or change an instance; None is what the request leaves out."""
+    """A request to create or change an instance; None is what the request leaves out, or names as null."""
 
     name: str | None
     tags: list[str] | None
@@ -51,12 +51,12 @@ def _check_element(given: object) -> None:
 
 
 def _read_name(data: Mapping[str, Any]) -> str | None:
-    if "name" not in data:
+    name = data.get("name")
+    if name is None:  # what generated clients send for what was not set
         return None
-    name = data["name"]
-    if name is not None and not isinstance(name, str):
+    if not isinstance(name, str):
         raise DomainError("name must be a text.")
-    name = trim(name or "") or str(ELEMENT["name"])
+    name = trim(name) or str(ELEMENT["name"])
     if len(name) > 200:
         raise DomainError("name is longer than 200 characters.")
     if unseen := find_unseen_in_name(name):
@@ -65,9 +65,9 @@ def _read_name(data: Mapping[str, Any]) -> str | None:
 
 
 def _read_tags(data: Mapping[str, Any]) -> list[str] | None:
-    if "tags" not in data:
+    if data.get("tags") is None:
         return None
-    tags = [] if data["tags"] in (None, "") else data["tags"]
+    tags = [] if data["tags"] == "" else data["tags"]
     if not isinstance(tags, list) or not all(isinstance(tag, str) and len(tag) <= 200 for tag in tags):
         raise DomainError("tags must be a list of texts of at most 200 characters.")
     tags = list(dict.fromkeys(trim(tag) for tag in tags if trim(tag)))

@@ -110,6 +110,27 @@ def test_every_array_says_what_it_holds_and_bounds_have_the_standards_names(sche
         assert not {"ge", "gt", "le", "lt"} & node.keys(), at
 
 
+def test_every_object_says_what_may_stand_in_it(schema: Any) -> None:
+    """Without a word, openapi-typescript takes an object for one that holds nothing."""
+    for at, node in walk(schema["components"]["schemas"]):
+        if node.get("type") == "object":
+            assert {"properties", "additionalProperties"} & node.keys(), at
+
+
+def test_what_a_body_may_leave_out_is_neither_null_nor_a_default(schema: Any) -> None:
+    """Generated clients send null for what may be null, and openapi-typescript wants what has a default."""
+    bodies = set()
+    for _, operation in walk(schema["paths"]):
+        if "requestBody" in operation:
+            reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+            bodies.add(reference.rpartition("/")[2])
+    assert bodies >= {"InstanceBody", "PropertyValue", "ReplayRequest", "PollChange"}
+    for body in bodies:
+        for name, part in schema["components"]["schemas"][body]["properties"].items():
+            assert "default" not in part, (body, name)
+            assert "null" not in json.dumps(part), (body, name)
+
+
 def test_the_examples_of_the_modern_part_have_the_keys_of_their_answers() -> None:
     for route, row in MODERN.items():
         if isinstance(row.answer, type) and row.example is not None:

@@ -77,6 +77,16 @@ def test_patch_merges_the_configuration_and_replaces_tags(api: Api, sandbox: San
     assert answer["name"] == "API_Polling"
 
 
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_null_counts_as_not_given(api: Api, sandbox: SandboxServer, method: str) -> None:
+    """Generated clients send null for what their caller did not set."""
+    number, body = api.create(sandbox.url)["id"], example_body(sandbox.url)
+    nulls: dict[str, Any] = dict.fromkeys(("element", "name", "tags", "configuration"))
+    whole = {"name": "API_Polling", "tags": ["Test"], "configuration": body["configuration"]}
+    answer = api(method, f"/instances/{number}", nulls | (whole if method == "PUT" else {}))
+    assert (answer.json()["name"], answer.json()["tags"]) == ("API_Polling", ["Test"])
+
+
 def test_a_blank_takes_a_secret_away(api: Api, sandbox: SandboxServer) -> None:
     number = api.create(sandbox.url, **RICH)["id"]
     answer = api("PATCH", f"/instances/{number}", {"configuration": {"event.notification.signature.key": ""}}).json()

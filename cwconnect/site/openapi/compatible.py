@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from cwconnect.core.openapi import Json, Operation, Parameter
+from cwconnect.core.openapi import Operation, Parameter
 from cwconnect.site.openapi.shapes import (
     ANY_TIME,
+    ANYTHING,
     CREATE_EXAMPLES,
     DELIVERY_EXAMPLE,
     ELEMENT_EXAMPLE,
@@ -69,7 +70,6 @@ _BODY = referred("InstanceBody")
 _ROW = referred("ConfigurationRow")
 _EVENT = referred("HistoryRow")
 _COUNTS = [{"count": 12, "timestamp": "2018-07-31T19:00:00Z"}]
-_RECORD: Json = {"type": "object"}
 
 _ANSWER = Operation(INSTANCES, "", _INSTANCE, example=INSTANCE_EXAMPLE)
 _CHANGE = replace(_ANSWER, body=_BODY, errors=(403, 409, 500))
@@ -209,7 +209,7 @@ COMPATIBLE: Mapping[str, Operation] = {
     "GET /hubs/{hub}/{resource}": Operation(
         HUBS,
         "Read a list of ConnectWise through the Element token's instance",
-        listed(_RECORD),
+        listed(ANYTHING),
         query=_HUB,
         paged=True,
         example=[RECORD_EXAMPLE],
@@ -220,7 +220,7 @@ COMPATIBLE: Mapping[str, Operation] = {
     "GET /hubs/{hub}/{resource}/{recordId}": Operation(
         HUBS,
         "Read one record of ConnectWise",
-        _RECORD,
+        ANYTHING,
         example=RECORD_EXAMPLE,
         errors=(400, 403, 500),
         description=_OWN,

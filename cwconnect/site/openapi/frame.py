@@ -10,7 +10,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
 from pydantic import BaseModel
 
-from cwconnect.core.openapi import Json, Operation
+from cwconnect.core.openapi import Json, Operation, body_schema
 from cwconnect.site.openapi.shapes import COMPONENTS
 
 Endpoint = tuple[str, str, str, Callable[..., Any]]
@@ -71,7 +71,8 @@ def _tables() -> dict[str, Operation]:
 
 def _register(registry: ComponentRegistry, model: type[BaseModel], mode: Any) -> Json:
     schema = model.model_json_schema(ref_template=_REFERENCE, mode=mode)
-    parts = schema.pop("$defs", {}) | {model.__name__: schema}
+    inner = schema.pop("$defs", {})
+    parts = inner | {model.__name__: body_schema(schema) if mode == "validation" else schema}
     for name, part in parts.items():
         # drf-spectacular's own classes are not annotated.
         component = ResolvedComponent(name, ResolvedComponent.SCHEMA, part, name)  # type: ignore[no-untyped-call]

@@ -27,7 +27,8 @@ YES_NO: Json = {"type": "boolean"}
 TIME: Json = {"type": "string", "format": "date-time"}
 ANY_TIME: Json = {"type": "string", "description": "ISO 8601; UTC unless it says otherwise."}
 TEXTS: Json = listed(TEXT)
-_OR_NULL: Json = {"type": "null"}
+# Said outright: without it, generators take an object for one that has nothing in it, and drop what comes.
+ANYTHING: Json = {"type": "object", "additionalProperties": True}
 
 ELEMENT_EXAMPLE: dict[str, Any] = {
     "id": 3012,
@@ -183,7 +184,7 @@ _ELEMENT = _object(
         "active": YES_NO,
         "deleted": YES_NO,
         "typeOauth": YES_NO,
-        "authentication": {"type": "object"},
+        "authentication": ANYTHING,
         "protocolType": TEXT,
     }
 )
@@ -195,7 +196,7 @@ _INSTANCE = _object(
         "element": referred("Element"),
         "elementId": WHOLE,
         "tags": TEXTS,
-        "provisionInteractions": listed({"type": "object"}),
+        "provisionInteractions": listed(ANYTHING),
         "valid": YES_NO,
         "disabled": YES_NO,
         "configuration": {
@@ -234,7 +235,7 @@ _EVENT = _object(
         "elementKey": TEXT,
         "hubKey": TEXT,
     },
-    {"changes": {"type": ["array", "null"], "items": {"type": "object"}}},
+    {"changes": {"type": ["array", "null"], "items": ANYTHING}},
 )
 STATUSES: Json = {"type": "string", "enum": ["NEW", "RECEIVED", "DISPATCHED", "CONSUMED", "NOTIFIED"]}
 COMPONENTS: dict[str, Json] = {
@@ -268,7 +269,7 @@ COMPONENTS: dict[str, Json] = {
                     "methods": TEXTS,
                     "polling": {
                         "type": "object",
-                        "additionalProperties": {"type": "object"},
+                        "additionalProperties": ANYTHING,
                         "description": "How each resource is polled unless told otherwise, by its name.",
                     },
                 }
@@ -296,16 +297,17 @@ COMPONENTS: dict[str, Json] = {
         }
     ),
     "Released": _object({"released": {"type": "integer", "minimum": 0}}),
+    # The plainest of the forms that are taken. Where a field may be null or another type, generated clients
+    # send null for what was not set, or want a wrapper.
     "InstanceBody": {
-        "type": "object",
+        **ANYTHING,
         "properties": {
-            "element": {
-                "anyOf": [{"type": "object", "properties": {"key": {"type": ["string", "null"]}}}, TEXT, _OR_NULL]
-            },
-            "name": {"type": ["string", "null"], "maxLength": 200},
-            "tags": {"anyOf": [{**TEXTS, "maxItems": 100}, {"const": ""}, _OR_NULL]},
+            "element": ANYTHING | {"properties": {"key": TEXT}},
+            "providerData": {"description": "Taken and left alone: this connector needs no code."},
+            "name": {**TEXT, "maxLength": 200, "description": "The connector's name where it is blank."},
+            "tags": {**TEXTS, "maxItems": 100},
             "configuration": {
-                "anyOf": [{"type": "object"}, {**TEXT, "description": "An object as JSON text."}, _OR_NULL],
+                **ANYTHING,
                 "description": "Values may be JSON types or strings; what is blank counts as not given.",
             },
         },
