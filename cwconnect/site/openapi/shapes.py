@@ -303,7 +303,6 @@ COMPONENTS: dict[str, Json] = {
         **ANYTHING,
         "properties": {
             "element": ANYTHING | {"properties": {"key": TEXT}},
-            "providerData": {"description": "Taken and left alone: this connector needs no code."},
             "name": {**TEXT, "maxLength": 200, "description": "The connector's name where it is blank."},
             "tags": {**TEXTS, "maxItems": 100},
             "configuration": {
