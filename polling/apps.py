@@ -16,7 +16,7 @@ class PollingConfig(AppConfig):
         from polling.maintenance.purge import stop_instance
         from polling.verification.repair_job import claim_repairs
         from polling.verification.verification_job import claim_verifications
-        from polling.workers import queue  # noqa: F401  (its import guards what the queue's tables hold)
+        from polling.workers import queue_guard  # noqa: F401  (its import has django-q2 keep to it)
 
         watching_changed.connect(apply_watching, dispatch_uid="polling.detection.watching")
         instance_deleted.connect(stop_instance, dispatch_uid="polling.maintenance.purge")

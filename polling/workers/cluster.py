@@ -36,7 +36,7 @@ def main(name: str, signature: str) -> None:
     from django_q import cluster as django_q_cluster
     from django_q.signals import post_execute
 
-    from polling.workers import heartbeats, queue
+    from polling.workers import heartbeats, queue_guard
     from polling.workers.stopping import stop_on
 
     class Guard(django_q_cluster.Sentinel):  # type: ignore[misc]  # django_q has no types
@@ -55,7 +55,7 @@ def main(name: str, signature: str) -> None:
             super().reincarnate(process)
 
     def answer(task: dict[str, Any], **_: Any) -> None:
-        if task["func"] == queue.BEAT and task["success"]:
+        if task["func"] == queue_guard.BEAT and task["success"]:
             heartbeats.beat(heartbeats.Part.ANSWER, task["result"])
 
     heartbeats.join_cluster(name, signature)

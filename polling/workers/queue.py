@@ -7,60 +7,25 @@ due; the one static schedule, `tick`, does so each minute for a cluster that run
 
 from __future__ import annotations
 
-import io
 import logging
-import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
-import picklefield.fields
 from django.db import transaction
-from django.dispatch import receiver
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.models import Schedule, Task
-from django_q.signals import pre_enqueue
 from django_q.tasks import async_task
 
 from polling.models import Lock
 from polling.workers import locks, wakeups
+from polling.workers.queue_guard import BEAT
 from polling.workers.wakeups import Kind
 
 log = logging.getLogger(__name__)
 
 TICK = "cwconnect tick"
-BEAT = "polling.tasks.beat"
-_TASKS = frozenset([BEAT, "polling.tasks.tick", *(f"polling.tasks.{kind}" for kind in Kind)])
-_DO_MORE = ("hook", "chain", "sync")  # what has further functions run, or runs the task where it is queued
-
-
-class ForeignTaskError(Exception):
-    """A task that is none of ours: somebody wrote it into the queue's tables."""
-
-
-@receiver(pre_enqueue, dispatch_uid="polling.workers.queue")
-def refuse_foreign(task: Mapping[str, Any], **_: Any) -> None:
-    """Refuse to sign what is none of our tasks, such as a schedule that somebody wrote into the database."""
-    if task["func"] not in _TASKS or any(task.get(name) for name in _DO_MORE):
-        raise ForeignTaskError(f"{str(task['func'])[:100]!r} is no task of this service.")
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Opens numbers, text, lists and the like, and whatever would name a class or function not."""
-
-    def find_class(self, module: str, name: str, /) -> Any:
-        raise pickle.UnpicklingError(f"{module}.{name} is not opened.")
-
-
-def _plain_loads(data: bytes) -> Any:
-    return _PlainUnpickler(io.BytesIO(data)).load()
-
-
-# django-q2 keeps what failed as pickles, unsigned: the admin's pages would run what a writer to the database put there.
-# What this does not open, the field shows as it stands.
-picklefield.fields.loads = _plain_loads
 
 
 def enqueue_wakeups(kinds: Iterable[Kind] = tuple(Kind)) -> list[Kind]:

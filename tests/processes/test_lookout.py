@@ -16,6 +16,7 @@ from polling.maintenance.clock_skew import repair_clock_skew
 from polling.models import Lock
 from polling.workers import heartbeats, locks, queue
 from polling.workers.heartbeats import Part
+from polling.workers.queue_guard import BEAT
 from polling.workers.watchdog import Watchdog
 
 pytestmark = pytest.mark.django_db
@@ -90,7 +91,7 @@ def test_the_first_look_makes_the_schedule_and_every_ten_seconds_a_heartbeat_is_
         watchdog.look()
         clock.seconds += 1
     pre_enqueue.disconnect(note)
-    assert queued == [queue.BEAT, queue.BEAT]
+    assert queued == [BEAT, BEAT]
     assert Schedule.objects.count() == 1
 
 

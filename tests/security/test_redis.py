@@ -16,6 +16,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django_q.signing import BadSignature, SignedPackage
 from django_q.status import Stat
 from pytest_django import Settings
@@ -211,11 +212,27 @@ def test_what_stands_in_the_queue_is_opened_by_our_signature_alone(broker: Any, 
     assert not (tmp_path / "executed").exists()
 
 
-def test_what_stands_for_a_cluster_is_opened_by_our_signature_alone(broker: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("message", ["a pickle", "a function", "another task", "a hook"])
+def test_who_has_the_key_too_wakes_workers_and_runs_nothing_else(message: str, tmp_path: Path) -> None:
+    ours = {"id": "1", "name": "a", "func": "polling.tasks.tick", "args": (), "kwargs": {}, "started": timezone.now()}
+    assert SignedPackage.loads(SignedPackage.dumps(ours)) == ours
+    forged: dict[str, Any] = {
+        "a pickle": Planted(tmp_path / "executed"),
+        "a function": ours | {"func": os.mkdir, "args": (str(tmp_path / "executed"),)},
+        "another task": ours | {"func": "os.mkdir", "args": (str(tmp_path / "executed"),)},
+        "a hook": ours | {"hook": "os.mkdir"},
+    }
+    with pytest.raises(BadSignature):
+        SignedPackage.loads(SignedPackage.dumps(forged[message]))
+    assert not (tmp_path / "executed").exists()
+
+
+def test_what_stands_for_a_cluster_is_not_opened(broker: Any, tmp_path: Path) -> None:
     from django_q.brokers.redis_broker import Redis
 
-    for payload in planted(tmp_path / "executed").values():
-        broker.set("django_q:cwconnect:cluster:1", _encoded(payload) + b":1:forged")
+    signed = SignedPackage.dumps(Planted(tmp_path / "executed")).encode()
+    for payload in (signed, *(_encoded(one) + b":1:forged" for one in planted(tmp_path / "executed").values())):
+        broker.set(Stat.get_key("one"), payload)
         assert Stat.get_all(Redis()) == []
     assert not (tmp_path / "executed").exists()
 
