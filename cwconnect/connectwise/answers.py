@@ -53,7 +53,7 @@ class Page:
     be left out, `notes` which were read although they are no clean JSON. `last_id` is where the next page begins: the
     last id that could be read. `date` is ConnectWise's clock (aware, UTC) before the first of them was read, or None.
     `ends`: the site says that no page follows. A page without any element is the last one in any case. `requests` is
-    how many it took.
+    how many it took. `unread` are the ids of what was skipped, where a reader asked for them.
     """
 
     records: list[Record]
@@ -63,6 +63,7 @@ class Page:
     notes: list[str] = field(default_factory=list)
     ends: bool = False
     requests: int = 1
+    unread: tuple[int, ...] = ()
 
     @property
     def is_empty(self) -> bool:

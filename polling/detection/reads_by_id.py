@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -50,6 +50,15 @@ def rows_answered(ids: Sequence[int], page: Page) -> Sequence[int]:
     The others have to be asked for again.
     """
     return ids if page.is_last else [number for number in ids if number <= page.last_id]
+
+
+def name_unread(page: Page, read_ids: Callable[[], Page]) -> Page:
+    """Return a page with the ids of what was skipped on it: those of `read_ids`, the same list by its ids alone."""
+    if not page.skipped:
+        return page
+    read = {record["id"] for record in page.records}
+    ids = (record["id"] for record in read_ids().records)
+    return replace(page, unread=tuple(n for n in ids if n not in read and (page.is_last or n <= page.last_id)))
 
 
 def read_rows(

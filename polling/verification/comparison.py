@@ -19,7 +19,7 @@ from instances.connections import client_for
 from instances.models import ResourcePoll
 from instances.plans import AHEAD, Plan
 from polling.detection.changes import UNREAD, Snapshot, UnstorableError, digest
-from polling.detection.reads_by_id import id_batches, read_rows, rows_answered
+from polling.detection.reads_by_id import id_batches, name_unread, read_rows, rows_answered
 from polling.detection.snapshots import read_snapshots
 from polling.models import Event, PollState
 from polling.verification.lost_deletes import find_gone
@@ -48,7 +48,7 @@ class Comparison:
     What is written from the cursor on is not the last good poll's to have seen. `suspects` are rows to be read again
     through the filter, which the first reading ignores: what looks missing, and each row without a stamp, of which
     ConnectWise's condition and the content have to tell. `undated` are those of the latter that differ from what is
-    recorded: whether the last poll should have told of them or the next one will, nobody can know.
+    recorded, and rows that can't be read: if the last poll should have told of them or the next one will, nobody knows.
     """
 
     poll: ResourcePoll
@@ -91,13 +91,21 @@ class Comparison:
         """Return the next request, ready for a thread: it touches no database. None when all is compared."""
         client, plan, since = self.client, self.plan, self.since
         if not self.listed:
-            fields, after_id = self._fields, self.reached_id
-            return lambda: client.page(plan.hub.path, {"fields": fields}, after_id=after_id)
+            after_id = self.reached_id
+
+            def read_list(fields: str) -> Page:
+                return client.page(plan.hub.path, {"fields": fields}, after_id=after_id)
+
+            return lambda: name_unread(read_list(self._fields), lambda: read_list("id"))
         if not self.suspects or since is None:
             return None
         opening = plan.opening(since)
         batch = self._batch = next(id_batches(plan, self.suspects, opening=opening, filtered=True))
-        return lambda: read_rows(client, plan, batch, opening=opening, filtered=True)
+
+        def read_batch(fields: str) -> Page:
+            return read_rows(client, plan, batch, opening=opening, filtered=True, fields=fields)
+
+        return lambda: name_unread(read_batch(""), lambda: read_batch("id"))
 
     def take(self, page: Page) -> None:
         """Take what the request brought. What is known is read after it, so is never older than it."""
@@ -110,10 +118,11 @@ class Comparison:
             self.missed += [record_id for record_id, is_stale in faults.items() if not is_stale]
             self.stale += [record_id for record_id, is_stale in faults.items() if is_stale]
             self.undated += [row.record_id for row in undated if self._differs(row, known.get(row.record_id))]
+            self.undated += page.unread
             return
-        self.source += len(rows)
+        self.source += len(rows) + len(page.unread)
         self.coming += coming
-        self.suspects += sorted({*faults, *(row.record_id for row in undated)})
+        self.suspects += sorted({*faults, *(row.record_id for row in undated), *page.unread})
         self._note_gone(page, rows)
         self.reached_id, self.listed = max(self.reached_id, page.last_id), page.is_last
 
@@ -135,7 +144,7 @@ class Comparison:
         """Note what is recorded of rows that the page lacks."""
         if not self.plan.detect_deletes or self.since is None:
             return
-        there = {row.record_id for row in rows}
+        there = {*(row.record_id for row in rows), *page.unread}
         upto = None if page.is_last else page.last_id
         gone = find_gone(
             self.poll, there, after=self.reached_id, upto=upto, recorded_from=self.recorded_from(self.since)

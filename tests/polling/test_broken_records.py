@@ -228,3 +228,27 @@ def test_a_site_that_caps_its_pages_has_every_missing_row_read(watched: World) -
 
     assert found.missed == (3, 4, 5)
     assert watched.told() == [("UPDATED", "3"), ("UPDATED", "4"), ("UPDATED", "5")]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("alone", [True, False])
+def test_verify_names_rows_that_can_not_be_read_and_takes_none_for_deleted(
+    world: World, way: str, *, alone: bool
+) -> None:
+    watch_deletes(world)
+    for number in (4, 9):
+        world.change(number, "Chief")
+    world.poll()
+    world.store.garble("contacts", [4] if alone else [4, 6], WAYS[way])
+    world.store.clock_offset = 3
+    world.change(4, "Owner")  # which no poll can see
+    world.store.clock_offset = 6
+    world.poll()
+
+    found = verify(world.state.resource_poll, timezone.now())
+
+    assert (found.undated, found.missed, found.stale, found.deleted) == ((4,), (), (), ())
+    assert not found.whole
+    assert found.source == len(world.store.ids("contacts"))
+    world.store.garble("contacts", [4, 6], None)
+    assert verify(world.state.resource_poll, timezone.now()).stale == (4,)

@@ -64,7 +64,8 @@ class FindingShape(Shape):
 
     `missed` was never told, `stale` is newer in ConnectWise than what was told, `deleted` is gone and was last told as
     living; `coming` the next poll or sweep will tell. `undated` differs from what was told and has no date by which one
-    could say whether it was missed or is coming. `whole` says that nothing is missing, nor undated.
+    could say whether it was missed or is coming, or can't be read at all. `whole` says that nothing is missing, nor
+    undated.
     """
 
     whole: bool
