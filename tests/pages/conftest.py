@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from instances.models import Membership, Organization, Role
+from tests.support.html import as_read
 
 
 def sign_in(name: str, *organizations: Organization, role: str = Role.OPERATOR) -> Client:
@@ -30,5 +31,5 @@ def viewer(organization: Organization) -> Client:
 
 
 def text_of(response: object) -> str:
-    """Return a page's HTML."""
-    return response.content.decode()  # type: ignore[attr-defined,no-any-return]  # the test client's answer
+    """Return a page's HTML as a browser reads it."""
+    return as_read(response.content.decode())  # type: ignore[attr-defined]  # the test client's answer

@@ -229,7 +229,7 @@ def test_notes_of_records_that_were_read_are_not_called_skipped(
     changed: World, operator: Client, skipped: int, words: str
 ) -> None:
     PollRun.objects.filter(pk=changed.run.pk).update(skipped=skipped, notes="record 4 is no clean JSON")
-    html = operator.get(url(changed, f"/polls/{changed.state.pk}")).content.decode()
+    html = text_of(operator.get(url(changed, f"/polls/{changed.state.pk}")))
     assert f"<p>{words}Noted of single records:<br>record 4 is no clean JSON</p>" in html
     assert ("skipped" in html) == bool(skipped)
 

@@ -71,7 +71,7 @@ def test_an_instance_is_created_and_its_token_shown_once(operator: Client, typed
 
 
 def test_the_curl_line_works(operator: Client, typed: dict[str, Any], client: Client) -> None:
-    html = text_of(operator.post(NEW, typed)).replace("&#x27;", "'")
+    html = operator.post(NEW, typed).content.decode().replace("&#x27;", "'")  # as it is copied: in one line
     line = re.search(r"curl -H 'Authorization: (.+?)' 'http://testserver(.+?)'", html)
     assert line
     answer = client.get(line[2], headers={"Authorization": line[1]})

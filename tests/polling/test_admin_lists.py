@@ -20,6 +20,7 @@ from polling.admin.export import cell, csv_lines
 from polling.models import DeliveryAttempt, Event, Notification, PollRun
 from polling.reports import keyset_walk
 from tests.filling import Filled, fill
+from tests.support.html import as_read
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -48,7 +49,7 @@ def exported(client: Client, query: str = "", path: str = EVENTS) -> list[dict[s
 def test_pages_follow_one_another_to_the_oldest(admin_client: Client, filled: Filled) -> None:
     seen, query = [], ""
     while True:
-        html = admin_client.get(EVENTS + query).content.decode()
+        html = as_read(admin_client.get(EVENTS + query).content.decode())
         seen += ids(admin_client, query)
         older = re.search(r'<a href="(\?p=\d+)">Older</a>', html)
         if not older:
@@ -69,7 +70,7 @@ def test_what_is_rare_is_looked_for_in_slices(
 ) -> None:
     monkeypatch.setattr(keyset_walk, "SLICE", 100)
     Event.objects.filter(pk=50).update(kind="DELETED")
-    html = admin_client.get(EVENTS + "?kind__exact=DELETED&p=150").content.decode()
+    html = as_read(admin_client.get(EVENTS + "?kind__exact=DELETED&p=150").content.decode())
     assert "1 so far: looked through down to event 50." in html
     further = re.search(r'href="(\?[^"]+)">Look further back', html)
     assert further
