@@ -107,20 +107,12 @@ class Client:
         elements, date = self._list_of(reply), read_date(reply.headers.get("Date"))
         # Shorter than asked for may be a site's own cap: then it names a next page.
         ends = len(elements) < piece.size and _next_params(reply) is None
-        try:
-            return make_page(elements, after_id=piece.after_id, date=date, ends=ends)
-        except ValueError as error:
-            words = f"ConnectWise's page of {path} can't be used: {error}"
-            if not isinstance(error, NoUsableIdError):
-                raise BadAnswer(words, status=reply.status) from None
-            broken = BrokenList(words, status=reply.status)
-            broken.why, broken.guess = str(error), error.guess
-            raise broken from None
+        return _page_of(elements, path, reply, after_id=piece.after_id, date=date, ends=ends)
 
     def list(self, path: str, params: Mapping[str, str]) -> Listing:
         """Read one page of a list as asked for (`page`, `pageSize`, `orderBy`), for a reader who wants no more."""
         reply = self._get(path, params)
-        elements = [element.value if isinstance(element, Mended) else element for element in self._list_of(reply)]
+        elements = [_value_of(element) for element in self._list_of(reply)]
         if broken := next((element for element in elements if isinstance(element, Unreadable)), None):
             raise BadAnswer(f"A record ({broken.record_id or 'its id too'}) of {path} can't be read: {broken.reason}")
         records = [element for element in elements if isinstance(element, dict)]
@@ -132,13 +124,20 @@ class Client:
         return page.last_id, page.date
 
     def newest(self, path: str, fields: str = "id") -> Page:
-        """Read the record of the largest id, with these fields of it, as a page of one; empty if the list is."""
-        reply = self._get(path, {"orderBy": "id desc", "pageSize": "1", "fields": fields})
-        elements = self._list_of(reply)
+        """Read the record of the largest id, with these fields of it, as a page of one; empty if the list is.
+
+        Where it can't be read the page has its id alone, as the last one.
+        """
         try:
-            return make_page(elements[:1], after_id=0, date=read_date(reply.headers.get("Date")))
-        except ValueError as error:
-            raise BadAnswer(f"The newest id of {path} can't be read: {error}", status=reply.status) from None
+            return self._newest(path, fields)
+        except BrokenList as broken:
+            if fields == "id":
+                raise
+            return replace(self._newest(path, "id"), records=[], skipped=[broken.why])
+
+    def _newest(self, path: str, fields: str) -> Page:
+        reply = self._get(path, {"orderBy": "id desc", "pageSize": "1", "fields": fields})
+        return _page_of(self._list_of(reply)[:1], path, reply, after_id=0, date=read_date(reply.headers.get("Date")))
 
     def newest_stamp(self, path: str, *, latest: datetime) -> datetime | None:
         """Return the newest `_info.lastUpdated` of a list up to `latest` (UTC); None if no record has one."""
@@ -148,7 +147,7 @@ class Client:
             "pageSize": "1",
             "fields": "id,_info",
         }
-        for element in self._list_of(self._get(path, params)):
+        for element in map(_value_of, self._list_of(self._get(path, params))):
             info = element.get("_info") if isinstance(element, dict) else None
             if isinstance(info, dict) and isinstance(info.get("lastUpdated"), str):
                 with suppress(ValueError):
@@ -263,15 +262,29 @@ class Client:
             bad = self._bad(reply, "no readable JSON")
             if not error.ends:
                 raise bad from None
-            broken = BrokenList(bad.message, status=bad.status)
-            broken.why = str(error)
-            raise broken from None
+            raise BrokenList(bad.message, status=bad.status, why=str(error)) from None
         except JsonError:
             raise self._bad(reply, "no readable JSON") from None
 
     def _bad(self, reply: outbound.Reply, what: str) -> BadAnswer:
         words = words_of(self._masked(reply))
         return BadAnswer(f"ConnectWise answered {reply.status} with {what}: {words}", status=reply.status)
+
+
+def _value_of(element: Any) -> Any:
+    return element.value if isinstance(element, Mended) else element
+
+
+def _page_of(
+    elements: Elements, path: str, reply: outbound.Reply, *, after_id: int, date: datetime | None, ends: bool = False
+) -> Page:
+    try:
+        return make_page(elements, after_id=after_id, date=date, ends=ends)
+    except ValueError as error:
+        words = f"ConnectWise's page of {path} can't be used: {error}"
+        if not isinstance(error, NoUsableIdError):
+            raise BadAnswer(words, status=reply.status) from None
+        raise BrokenList(words, status=reply.status, why=str(error), guess=error.guess) from None
 
 
 def _next_params(reply: outbound.Reply) -> dict[str, str] | None:

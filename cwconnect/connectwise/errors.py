@@ -94,8 +94,9 @@ class BrokenList(BadAnswer):
     `why` says it without the answer's own words. `guess`: what it was taken apart into, if only the ids are in doubt.
     """
 
-    why: str = ""
-    guess: Page | None = None
+    def __init__(self, message: str, *, status: int | None, why: str, guess: Page | None = None) -> None:
+        super().__init__(message, status=status)
+        self.why, self.guess = why, guess
 
 
 class BrokenRecord(BadAnswer):

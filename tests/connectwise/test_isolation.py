@@ -111,6 +111,17 @@ def test_one_of_many_costs_a_request_for_each_halving_and_three_more(
         sandbox.store.garble("contacts", [broken], None)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_of_a_newest_record_that_cannot_be_read_the_id_is_told(
+    client: Client, sandbox: SandboxServer, way: str
+) -> None:
+    sandbox.store.garble("contacts", [40], WAYS[way])
+    page = client.newest(CONTACTS, "id,_info")
+    assert (page.last_id, page.records, page.is_empty) == (40, [], False)
+    assert page.date is not None
+    assert client.newest_id(CONTACTS)[0] == 40
+
+
 def test_a_page_that_is_sound_costs_one_request(client: Client, sandbox: SandboxServer) -> None:
     sandbox.store.garble("contacts", [3], "NaN")
     page = client.page(CONTACTS, {})

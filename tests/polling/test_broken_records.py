@@ -252,3 +252,17 @@ def test_verify_names_rows_that_can_not_be_read_and_takes_none_for_deleted(
     assert found.source == len(world.store.ids("contacts"))
     world.store.garble("contacts", [4, 6], None)
     assert verify(world.state.resource_poll, timezone.now()).stale == (4,)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_watching_begins_where_the_newest_record_can_not_be_read(world: World, way: str) -> None:
+    newest = world.store.ids("contacts")[-1]
+    world.store.garble("contacts", [newest], WAYS[way])
+
+    world.watch()
+
+    poll = world.state.resource_poll
+    assert (poll.high_water_id, poll.missing_fields) == (newest, [])
+    world.store.create("contacts")
+    world.poll()
+    assert world.told() == [("CREATED", str(newest + 1))]
