@@ -40,6 +40,7 @@ class Receiver:
     url: str = ""
     got: list[Got] = field(default_factory=list)
     answer: Callable[[Got], tuple[int, dict[str, str]]] = lambda got: (204, {})
+    body: Callable[[Got], bytes] = lambda got: b""
 
     def told(self) -> list[tuple[str, str]]:
         """Kind and object id of all events that came, in order."""
@@ -63,9 +64,11 @@ def start_receiver() -> Iterator[Receiver]:
             receiver.got.append(got)
             status, headers = receiver.answer(got)
             self.send_response(status)
-            for name, value in ({"Content-Length": "0"} | headers).items():
+            content = receiver.body(got)
+            for name, value in ({"Content-Length": str(len(content))} | headers).items():
                 self.send_header(name, value)
             self.end_headers()
+            self.wfile.write(content)
 
         def log_message(self, *args: object) -> None:
             """Be quiet."""

@@ -1,4 +1,8 @@
-"""A whole run leaves no secret in the clear: not in logs, answers, pages, mails, exports or the database's files."""
+"""A whole run leaves no secret in the clear, nor encoded, in any place there is.
+
+The places are found, not listed: every column of every table, every file of the data folder, a backup and the temporary
+folder, every route of the site, every process, and all that the service prints, mails and sends.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -17,12 +21,14 @@ from urllib.parse import urlencode
 
 import pytest
 
+from cwconnect.core.paths import is_page
 from cwconnect.site.demo import free_port
 from tests.local_servers import RawServer
 from tests.mail_servers import MailServer
-from tests.polling.receivers import Receiver, start_receiver
+from tests.polling.receivers import Got, Receiver, start_receiver
 from tests.processes.services import ask, manage, poll_now, wait_until
 from tests.sandboxes import start_sandbox
+from tests.security.test_redaction import holds
 from tests.seed import example_body
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
@@ -136,6 +142,50 @@ def work_through(browser: Browser, made: dict[str, str], url: str, receiver: Rec
     return str(created["token"])
 
 
+PATHS = "import json; from tests.security.shown import every_path; print(json.dumps(every_path()))"
+
+
+def look_at_every_route(browser: Browser, data: Path, authorization: str) -> None:
+    """Ask every route that the site has for all that its arguments may mean."""
+    paths: list[str] = json.loads(ask(data, "shell", "-v0", "-c", PATHS))
+    assert len(paths) > 100
+    for path in paths:
+        status, _ = browser.ask("GET", path, **({} if is_page(path) else {"Authorization": authorization}))
+        assert status < 500, path
+
+
+def columns_of(file: Path) -> dict[str, str]:
+    """Return what each column of each table holds."""
+    found = {}
+    with closing(sqlite3.connect(file)) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            rows = database.execute(f'SELECT * FROM "{table}"')  # noqa: S608  (a name of the database's own)
+            names = [column[0] for column in rows.description]
+            for name, values in zip(names, zip(*rows.fetchall(), strict=True), strict=False):
+                found[f"{file.name}: {table}.{name}"] = "\n".join(_text(value) for value in values)
+    return found
+
+
+def _text(value: object) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def files_in(folder: Path) -> dict[str, str]:
+    """Return what each file holds, keys and the folders of others' aside."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(("_key", "_keys"))]
+    return {str(path.relative_to(folder)): path.read_bytes().decode("latin-1") for path in files}
+
+
+def command_lines() -> str:
+    """Return how every process of this machine was called."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile
+            found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("latin-1"))
+    return "\n".join(found)
+
+
 def look_at_pages(browser: Browser) -> None:
     """Follow every link of the admin, two deep, and of the pages."""
     seen: set[str] = set()
@@ -199,12 +249,21 @@ def export(browser: Browser) -> None:
     assert any("text/csv" in said for said in browser.said)
 
 
-def test_no_secret_of_a_run_is_found_in_the_clear(data: Path, receiver: Receiver) -> None:
-    port = free_port()
+def echo(got: Got) -> bytes:
+    """Answer with all that was sent, and with the credentials decoded."""
+    basic = got.headers.get("authorization", "").removeprefix("Basic ")
+    return f"{json.dumps(got.headers)} {base64.b64decode(basic).decode()}".encode()
+
+
+@pytest.mark.parametrize("form", ["json", "line"])
+def test_no_secret_of_a_run_is_found_in_the_clear(data: Path, receiver: Receiver, form: str) -> None:
+    port, temporary = free_port(), data.parent / "temporary"
+    temporary.mkdir()
     keys = {"public_key": CONFIGURED["public.key"], "private_key": CONFIGURED["private.key"]}
-    receiver.answer = lambda got: (503 if len(receiver.got) == 2 else 204, {})  # 1 is a test
+    receiver.answer, receiver.body = lambda got: (503 if len(receiver.got) == 2 else 200, {}), echo  # 1 is a test
     with told() as (operator, mail, chat), ExitStack() as running:
-        environment = EMBEDDED | {"CWCONNECT_METRICS_TOKEN": METRICS} | operator
+        environment = EMBEDDED | {"CWCONNECT_METRICS_TOKEN": METRICS, "CWCONNECT_LOG_FORMAT": form} | operator
+        environment |= {"TMPDIR": str(temporary)}
         sandbox = running.enter_context(start_sandbox(records=dict.fromkeys(RESOURCES, 5), **keys))
         service = running.enter_context(manage(data, "up", "--port", str(port), environment=environment))
         wait_until(lambda: "cwconnect is up" in service.output, 60, "up", lambda: service.output)
@@ -222,21 +281,34 @@ def test_no_secret_of_a_run_is_found_in_the_clear(data: Path, receiver: Receiver
         printed += ask(data, "shell", "-v0", "-c", TELL, environment=environment)
         wait_until(lambda: mail.mails and chat.got, 90, "the operator told", lambda: service.output)
         look_at_pages(browser)
+        look_at_every_route(browser, data, f"User {made['user']}, Organization {made['organization']}")
         export(browser)
+        printed += ask(data, "backup", str(data / "copy.sqlite3"), environment=environment)
+        processes = command_lines()
+        stored = columns_of(data / "copy.sqlite3")
         break_and_look(browser, data)
-        kept = {path.name: path.read_bytes() for path in data.iterdir() if not path.name.endswith(("_key", "_keys"))}
-    assert any(name.endswith(".sqlite3") for name in kept)
+        kept = files_in(data) | files_in(temporary)
+    assert {"cwconnect.sqlite3", "copy.sqlite3"} <= kept.keys()
+    assert len(stored) > 150
+    assert "manage.py up" in processes
     places = {"the log": service.output, "answers and pages": "\n".join(browser.said), "commands": printed}
     places |= {"mails": "\n".join(mail.mails), "the chat": "\n".join(got.body.decode() for got in chat.got)}
-    places |= {name: content.decode("latin-1") for name, content in kept.items()}
+    places |= {"the process list": processes} | stored | kept
     assert "acme" in places["answers and pages"], "what is no secret is found"
     assert any("acme" in places[name] for name in kept), "what is no secret is found"
     assert "refuses the keys" in places["mails"]
     assert "refuses the keys" in places["the chat"]
     assert "Traceback" in places["the log"]
+    echoed = "\n".join(echo(got).decode() for got in receiver.got)
+    assert holds(echoed, str(CONFIGURED["event.notification.basic.password"])), "what is there is found"
+    (responses,) = (text for name, text in stored.items() if name.endswith("polling_deliveryattempt.response"))
+    assert '"webhook-id"' in responses, "the echo was kept"
+    assert "********" in responses
     secrets = secrets_of(made, browser, token, data)
-    found = [(what, where) for what in secrets for where in places if secrets[what] in places[where]]
-    assert found == []
+    found = {(what, where): holds(places[where], secrets[what]) for what in secrets for where in places}
+    assert {place: names for place, names in found.items() if names} == {}
+    if form == "line":
+        return
     lines = [json.loads(line) for line in service.lines if line.startswith("{")]
     assert {"time", "level", "logger", "message"} <= set(lines[0])
     assert any("instance_id" in line for line in lines)
