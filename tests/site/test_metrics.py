@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -11,6 +13,7 @@ from django_q.brokers import get_broker
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
+from cwconnect.site.metrics import DatabaseCollector
 from instances.models import Organization, ResourcePoll
 from polling.models import DeliveryAttempt, Notification, PollRun, StoredCounter
 from polling.reports import counters
@@ -191,3 +194,11 @@ def test_a_scrape_costs_a_fixed_number_of_queries(
         make_run(poll, timezone.now())
     with django_assert_max_num_queries(40):  # type: ignore[operator]  # pytest-django's own type is not public
         scrape()
+
+
+@pytest.mark.django_db
+def test_every_metric_is_documented_and_every_documented_one_is_there() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    table = text.partition("## Metrics")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"^\| `(cwconnect_\w+)` \|", table, re.MULTILINE))
+    assert {family.name for family in DatabaseCollector(timezone.now()).collect()} == documented
