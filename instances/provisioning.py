@@ -81,14 +81,9 @@ def change_instance(
         current.name, current.tags = name or current.name, current.tags if tags is None else list(tags)
         _fill(current, config, stored)
         current.save()
-        audit.record(
-            Action.CHANGE_INSTANCE,
-            current,
-            organization=current.organization,
-            details=audit.changes(stored, config)
-            | named(instance, current)
-            | ({"from_now": sorted(from_now)} if from_now else {}),
-        )
+        details = audit.changes(stored, config) | named(instance, current)
+        details |= {"from_now": sorted(from_now)} if from_now else {}
+        audit.record(Action.CHANGE_INSTANCE, current, organization=current.organization, details=details)
         begun, reset = _write_polls(current, config, polls, starts, looked)
         watching_changed.send(Instance, instance=current, begun=begun, reset=reset)
         _read_whole(current)

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cwconnect.core.openapi import Operation, Parameter
-from cwconnect.site.openapi.shapes import (
-    ANY_TIME,
-    ANYTHING,
+from cwconnect.site.openapi.examples import (
     CREATE_EXAMPLES,
     DELIVERY_EXAMPLE,
     ELEMENT_EXAMPLE,
@@ -20,12 +18,8 @@ from cwconnect.site.openapi.shapes import (
     METADATA_EXAMPLE,
     PATCH_EXAMPLES,
     RECORD_EXAMPLE,
-    STATUSES,
-    TEXT,
-    TEXTS,
-    listed,
-    referred,
 )
+from cwconnect.site.openapi.shapes import ANY_TIME, ANYTHING, STATUSES, TEXT, TEXTS, listed, referred
 
 INSTANCES, EVENTS, DELIVERIES, ELEMENTS, HUBS = "Instances", "Event history", "Deliveries", "Elements", "Hubs"
 _OWN = "Acts on the instance of the Element token."
