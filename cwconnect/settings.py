@@ -63,13 +63,16 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
-# Sign-in: ten failures from one address close it for a quarter of an hour, in the admin too.
+# Sign-in: ten failures from one address (IPv6: one /64) close it for a quarter of an hour, in the admin too; guesses at
+# one account from many addresses, and what known browsers are spared, are instances/sign_in_lock.py's.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = ["ip_address"]
-AXES_CLIENT_IP_CALLABLE = "cwconnect.core.client_ip.client_address"
-AXES_LOCKOUT_CALLABLE = "cwconnect.core.client_ip.locked_out"
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # what is refused is not written: it would grow without end
+AXES_HANDLER = "instances.sign_in_lock.SignInHandler"
+AXES_CLIENT_IP_CALLABLE = "cwconnect.core.client_ip.client_network"
+AXES_LOCKOUT_CALLABLE = "instances.sign_in_lock.locked_out"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 SESSION_ENGINE = "cwconnect.core.sessions"
@@ -129,6 +132,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "instances.audit.AuditMiddleware",
+    "instances.sign_ins.SignInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 
 from cwconnect.api_urls import handler400, handler403, handler404, handler500
 from cwconnect.site import health, metrics
@@ -13,6 +14,7 @@ __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("polling.pages.urls")),
     path("app/", include("instances.pages.urls")),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="password")),  # there guesses are counted
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

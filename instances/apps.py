@@ -10,4 +10,4 @@ class InstancesConfig(AppConfig):
 
     def ready(self) -> None:
         """Begin to hear what accounts do."""
-        from instances import account_audit  # noqa: F401  (models can be imported from now on)
+        from instances import account_audit, sign_ins  # noqa: F401  (models can be imported from now on)

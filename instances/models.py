@@ -147,3 +147,32 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor}: {self.action}: {self.subject}"
+
+
+class SignIn(models.Model):
+    """A sign-in to the pages, and the session it began (see sign_ins.py). It outlives that for a while."""
+
+    account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sign_ins")
+    session_key = models.CharField(max_length=40, unique=True, help_text="The session's, as the session table has it.")
+    at = models.DateTimeField()
+    last_seen_at = models.DateTimeField(help_text="To the minute.")
+    address = models.CharField(max_length=45, help_text="The client's.")
+    network = models.CharField(max_length=45, help_text="By what guesses from there are counted.")
+    browser = models.CharField(max_length=300, help_text="Its User-Agent.")
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "network"], name="sign_in_known_network")]
+
+    def __str__(self) -> str:
+        return f"{self.account} from {self.address}, {self.at:%Y-%m-%d %H:%M}"
+
+
+class FailureCount(models.Model):
+    """How often something was guessed wrong of late, by what is counted (see guesses.py)."""
+
+    key = models.CharField(max_length=100, primary_key=True, help_text="The kind, and a hash of what is counted.")
+    failures = models.PositiveIntegerField()
+    last_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.failures} of {self.key}"

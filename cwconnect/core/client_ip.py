@@ -1,21 +1,18 @@
-"""The client's address, by which guesses of passwords are counted, and the answer when there were too many.
-
-Guesses are counted by address alone (django-axes), so that nobody can lock somebody else's account from afar. Programs
-come with 32 random bytes each, which nobody guesses.
-"""
+"""The client's address, and the network by which guesses of passwords and secrets are counted."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest
 from rest_framework.request import Request
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+UNKNOWN = "::"  # the network of whoever has no address that can be read: these are counted together
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: IPv4 clients, as a translator writes them
 
 # What proxies write: `192.0.2.1`, `192.0.2.1:4711` (Azure), `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:4711` (AWS).
 _WRITTEN = re.compile(r"\[(?P<bracketed>[^\[\]]+)\](?::[0-9]{1,5})?|(?P<ported>[0-9.]+):[0-9]{1,5}|(?P<bare>[^\[\]]+)")
@@ -32,6 +29,19 @@ def client_address(request: HttpRequest | Request) -> str:
     written = request.headers.get("X-Forwarded-For", "").split(",")
     client = _walk(address_in(remote), map(address_in, reversed(written)))
     return remote if client is None else str(client)
+
+
+def client_network(request: HttpRequest | Request) -> str:
+    """Return by what the caller's guesses are counted: an IPv4 address, or an IPv6 one's first 64 bits (`2001:db8::`).
+
+    A customer of any provider has 2^64 addresses at least (RFC 6177), and a new one for each guess.
+    """
+    address = address_in(client_address(request))
+    if address is None:
+        return UNKNOWN
+    if address.version == 4 or address in _NAT64:
+        return str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)).network_address)
 
 
 def _walk(peer: Address | None, hops: Iterable[Address | None]) -> Address | None:
@@ -61,13 +71,3 @@ def address_in(text: str) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
-
-
-def locked_out(
-    request: HttpRequest, _response: HttpResponse | None, _credentials: Mapping[str, object] | None
-) -> HttpResponse:
-    """Answer a sign-in after too many failed ones (AXES_LOCKOUT_CALLABLE); the right password changes nothing."""
-    minutes = round(settings.AXES_COOLOFF_TIME.total_seconds() / 60)
-    response = render(request, "429.html", {"minutes": minutes}, status=429)
-    response.headers["Retry-After"] = str(minutes * 60)
-    return response

@@ -15,6 +15,9 @@ from django.contrib.sessions.models import Session
 
 from cwconnect.site.alert_sender import send_alerts
 from cwconnect.site.healthcheck_ping import ping_healthcheck
+from instances.guesses import MEMORY
+from instances.models import FailureCount
+from instances.sign_ins import delete_old_sign_ins
 from polling.alerts.auth_alerts import raise_auth_alerts
 from polling.delivery.pausing import rearm_stranded
 from polling.maintenance.clock_skew import repair_clock_skew
@@ -46,6 +49,11 @@ def delete_old_failures(now: datetime) -> int:
     return int(AccessAttempt.objects.filter(attempt_time__lt=now - timedelta(days=1)).delete()[0])
 
 
+def delete_old_counts(now: datetime) -> int:
+    """Delete counts of failures that no longer delay anything; give how many."""
+    return FailureCount.objects.filter(last_at__lt=now - MEMORY).delete()[0]
+
+
 def delete_dead_heartbeats(now: datetime) -> int:
     """Delete signs of life and places of clusters not seen for a day (a machine that is no more); give how many."""
     before = now - timedelta(days=1)
@@ -61,6 +69,8 @@ PERIODIC_JOBS: list[PeriodicJob] = [
     PeriodicJob("pulse", timedelta(0), ping_healthcheck),
     PeriodicJob("forget sessions", timedelta(days=1), delete_expired_sessions),
     PeriodicJob("forget sign-in attempts", timedelta(days=1), delete_old_failures),
+    PeriodicJob("forget counts of failures", timedelta(days=1), delete_old_counts),
+    PeriodicJob("forget sign-ins", timedelta(days=1), delete_old_sign_ins),
     PeriodicJob("forget clusters", timedelta(days=1), delete_dead_heartbeats),
     PeriodicJob("retention", timedelta(0), prune_delivered),
     PeriodicJob("forget deleted instances", timedelta(0), purge_deleted),

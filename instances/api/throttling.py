@@ -1,4 +1,4 @@
-"""The brake on failed authentication: so many a minute for each address, and fewer for one and the same header.
+"""The brake on failed authentication: so many a minute for each address (IPv6: each /64), fewer for one header.
 
 A header that failed often is refused without a look at the database, and without counting against its address: one
 program with an old secret does not lock out the others beside it. Secrets are 256 random bits, so this is against
@@ -19,7 +19,7 @@ from django.http import HttpRequest
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 
-from cwconnect.core.client_ip import client_address
+from cwconnect.core.client_ip import client_network
 from cwconnect.core.plain_cache import RedisError
 
 WINDOW = 60
@@ -59,7 +59,7 @@ def _header_key(header: str, now: float) -> str:
 
 
 def _address_key(request: HttpRequest | Request, now: float) -> str:
-    return _key("address", client_address(request), now)
+    return _key("address", client_network(request), now)
 
 
 def _key(kind: str, text: str, now: float) -> str:

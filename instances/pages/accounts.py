@@ -11,11 +11,14 @@ from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
+from cwconnect.core.client_ip import client_network
 from cwconnect.core.errors import ConflictError
+from instances import guesses
 from instances.accounts import account_exists, create_first_account, is_first_start_code
 from instances.models import Membership
 from instances.pages.access import (
@@ -24,7 +27,8 @@ from instances.pages.access import (
     page,
     person_of,
 )
-from instances.pages.forms import FirstAccountForm
+from instances.pages.forms import FirstAccountForm, OwnPasswordForm
+from instances.sign_in_lock import too_many_guesses
 
 
 class SignInView(LoginView):
@@ -42,12 +46,17 @@ class PasswordView(PasswordChangeView):
     """Change one's own password; other sessions of the account end."""
 
     template_name = "instances/password.html"
+    form_class = OwnPasswordForm
     success_url = reverse_lazy("overview")
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Change it, and say so."""
         messages.success(self.request, "Your password is changed. Wherever else you were signed in, you no longer are.")
         return super().form_valid(form)
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        """Hand the request to the form, by which guesses are counted."""
+        return super().get_form_kwargs() | {"request": self.request}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Show the bar too, where the account has an organization."""
@@ -66,10 +75,14 @@ def first_start(request: HttpRequest) -> HttpResponse:
     form = FirstAccountForm(request.POST or None, initial={"code": request.GET.get("code", "")})
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
-        if not is_first_start_code(given["code"]):
-            form.add_error("code", "This is not the code. `manage.py up` prints it when it starts.")
-        else:
+        key, now = guesses.key_of(guesses.FIRST_START, client_network(request)), timezone.now()
+        wait = guesses.take_turn(key, now)
+        if not wait and is_first_start_code(given["code"]):
             return _make_first_account(request, given)
+        wait = wait or guesses.note_failure(key, now)
+        if wait:
+            return too_many_guesses(request, wait)
+        form.add_error("code", "This is not the code. `manage.py up` prints it when it starts.")
     return render(request, "instances/first_start.html", {"form": form})
 
 

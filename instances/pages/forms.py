@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib.auth import get_user_model
+from django.contrib.auth import authenticate, get_user_model
+from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 
 from cwconnect.core.form_fields import NameField, SeenField
 from cwconnect.core.unseen import trim
@@ -263,4 +265,19 @@ class FirstAccountForm(forms.Form):
                 validate_password(password, User(username=given.get("username", "")))
             except ValidationError as error:
                 self.add_error("password", error)
+        return given
+
+
+class OwnPasswordForm(PasswordChangeForm):
+    """A new password for oneself. The present one is checked as a sign-in is, so that guesses at it are counted too."""
+
+    def __init__(self, user: User, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(user, *args, **kwargs)
+        self._request = request
+
+    def clean_old_password(self) -> str:
+        """Check the present password."""
+        given: str = self.cleaned_data["old_password"]
+        if authenticate(self._request, username=self.user.get_username(), password=given) is None:
+            raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
         return given

@@ -1,0 +1,56 @@
+"""How often something may be guessed: after a few failures there is a delay, which grows with each further one.
+
+What is counted has a key: the name of an account, a known browser, an address. An account has more guesses than one
+address may make, so that no single address delays it for others. The counts live in the database, so that
+all processes share them, and restart a day after the last failure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+
+from django.db.models import F
+
+from instances.models import FailureCount
+
+ACCOUNT, BROWSER, FIRST_START = "account", "browser", "first start"
+FREE = {ACCOUNT: 15, BROWSER: 10, FIRST_START: 10}
+FIRST, LONGEST = timedelta(minutes=1), timedelta(minutes=15)
+MEMORY = timedelta(days=1)
+NONE = timedelta(0)
+
+
+def key_of(kind: str, text: str) -> str:
+    """Return the key of a thing of that kind; what was typed is not stored: it may be a password."""
+    return f"{kind}:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def delay_after(failures: int, free: int) -> timedelta:
+    """Return how long the next guess must wait: from the last free failure on 1, 2, 4, 8 minutes, then 15 each."""
+    return NONE if failures < free else min(FIRST * 2 ** min(failures - free, 10), LONGEST)
+
+
+def take_turn(key: str, now: datetime) -> timedelta:
+    """Return how long the next guess must still wait. Where that is nothing, the turn is taken: no other has it too."""
+    row = FailureCount.objects.filter(key=key, last_at__gte=now - MEMORY).first()
+    delay = NONE if row is None else _delay(key, row.failures)
+    if row is None or not delay:
+        return NONE
+    # A time ahead of ours is one that a wrong clock wrote, and no reason to wait until then.
+    if row.last_at <= now < row.last_at + delay:
+        return row.last_at + delay - now
+    taken = FailureCount.objects.filter(key=key, last_at=row.last_at).update(last_at=now)
+    return NONE if taken else delay
+
+
+def note_failure(key: str, now: datetime) -> timedelta:
+    """Count a failure; return how long the next guess must wait."""
+    recent = FailureCount.objects.filter(key=key, last_at__gte=now - MEMORY)
+    if not recent.update(failures=F("failures") + 1, last_at=now):
+        FailureCount.objects.update_or_create(key=key, defaults={"failures": 1, "last_at": now})
+    return _delay(key, FailureCount.objects.values_list("failures", flat=True).get(key=key))
+
+
+def _delay(key: str, failures: int) -> timedelta:
+    return delay_after(failures, FREE[key.partition(":")[0]])
