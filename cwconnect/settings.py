@@ -100,6 +100,7 @@ OPERATOR_WEBHOOK_URL = env.text("CWCONNECT_OPERATOR_WEBHOOK_URL")
 read_email_url(EMAIL_URL)  # what is wrong with it is said at the start, not at the first warning
 
 INSTALLED_APPS = [
+    "cwconnect",  # first: its createsuperuser stands in Django's place
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -114,7 +115,6 @@ INSTALLED_APPS = [
     "csp",
     "axes",
     "django_q",
-    "cwconnect",
     "instances",
     "polling",
 ]
@@ -234,9 +234,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
+PASSWORD_LENGTH = 12
+_VALIDATION = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+    {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
+    {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": PASSWORD_LENGTH}},
+    {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
+    {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
+    {"NAME": "cwconnect.core.passwords.DisguisedPasswordValidator"},
 ]
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = env.zone("CWCONNECT_TIME_ZONE", "UTC")

@@ -28,13 +28,13 @@ _LOOKED_AT = 1000
 
 @receiver(user_logged_in)
 def _signed_in(sender: object, request: HttpRequest, user: User, **_: Any) -> None:
-    audit.record(Action.SIGN_IN, _named(user), organization=_organization(user), details=_from(request))
+    audit.record(Action.SIGN_IN, _named(user), organization=organization_of(user), details=_from(request))
 
 
 @receiver(user_logged_out)
 def _signed_out(sender: object, request: HttpRequest, user: User | None, **_: Any) -> None:
     if user is not None:
-        audit.record(Action.SIGN_OUT, _named(user), organization=_organization(user), details=_from(request))
+        audit.record(Action.SIGN_OUT, _named(user), organization=organization_of(user), details=_from(request))
 
 
 @receiver(user_login_failed)
@@ -49,7 +49,7 @@ def _failed(sender: object, credentials: dict[str, Any], request: HttpRequest | 
     user = User.objects.filter(username=str(credentials.get("username", ""))[:150]).first()
     # What names no account is not written: passwords are typed into the wrong field at times.
     subject = "an account that does not exist" if user is None else _named(user)
-    organization = None if user is None else _organization(user)
+    organization = None if user is None else organization_of(user)
     audit.record(Action.SIGN_IN_FAILED, subject, organization=organization, details=_from(request))
 
 
@@ -67,7 +67,7 @@ def _changed(sender: object, instance: User, raw: bool = False, update_fields: A
         return
     before = User.objects.filter(pk=instance.pk).values_list("password", flat=True).first()
     if before is not None and before != instance.password:
-        audit.record(Action.CHANGE_PASSWORD, _named(instance), organization=_organization(instance))
+        audit.record(Action.CHANGE_PASSWORD, _named(instance), organization=organization_of(instance))
 
 
 @receiver(post_save, sender=User)
@@ -80,7 +80,7 @@ def _named(user: User) -> str:
     return f"account {user.get_username()}"
 
 
-def _organization(user: User) -> Organization | None:
+def organization_of(user: User) -> Organization | None:
     """Return the organization whose log it is written to: the account's first, and none for an operator without one."""
     return Organization.objects.filter(memberships__account=user).order_by("memberships__pk").first()
 

@@ -35,6 +35,7 @@ class Action(StrEnum):
     SIGN_IN = "signed in"
     SIGN_IN_FAILED = "sign-in failed"
     SIGN_OUT = "signed out"
+    END_SESSIONS = "sessions ended"
     CREATE_ACCOUNT = "account created"
     CHANGE_PASSWORD = "password changed"  # noqa: S105  (words, not a secret)
     ROTATE_SIGNATURE_KEY = "signature key rotated"

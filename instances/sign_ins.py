@@ -7,17 +7,17 @@ take no session over.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.auth.models import AbstractBaseUser, User
+from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -27,6 +27,9 @@ from django.utils.crypto import constant_time_compare
 from cwconnect.core.client_ip import client_address, client_network
 from cwconnect.core.plain_cache import RedisError
 from cwconnect.core.sessions import SessionStore, stored_key
+from instances import audit
+from instances.account_audit import organization_of
+from instances.audit import Action
 from instances.known_browsers import ADDRESS_AGE, remember_browser
 from instances.models import SignIn
 
@@ -41,6 +44,7 @@ def _signed_in(sender: object, request: HttpRequest, user: User, **_: Any) -> No
     if request.session.session_key is None:
         request.session.create()
     request.session[_ROW] = _record(request, user.pk).pk
+    _is_due(_stored_key(request.session))  # this was written just now
     request.signed_in_account = user.pk  # type: ignore[attr-defined]  # ours alone
 
 
@@ -80,15 +84,19 @@ class SignInMiddleware:
 
 def _note_use(request: HttpRequest) -> None:
     key = _stored_key(request.session)
-    try:
-        due = cache.add(f"seen:{key}", 1, _SEEN_EVERY)
-    except RedisError:
-        due = True
-    if due:
+    if _is_due(key):
         try:
             _write_use(request, key)
         except DatabaseError:  # a page that only reads is shown all the same
             log.warning("The use of a session could not be noted.", exc_info=True)
+
+
+def _is_due(key: str) -> bool:
+    """Tell whether a minute has gone since it was last asked about this session; also where Redis is away."""
+    try:
+        return cache.add(f"seen:{key}", 1, _SEEN_EVERY)
+    except RedisError:
+        return True
 
 
 def _write_use(request: HttpRequest, key: str) -> None:
@@ -101,7 +109,7 @@ def _write_use(request: HttpRequest, key: str) -> None:
         _record(request, account)
 
 
-def live_sign_ins(account: AbstractBaseUser) -> list[SignIn]:
+def live_sign_ins(account: User) -> list[SignIn]:
     """Return the sign-ins whose sessions are good still, those in use first."""
     found = SignIn.objects.filter(account_id=account.pk).order_by("-last_seen_at", "-pk")
     sessions = _sessions(found.values("session_key"))
@@ -113,18 +121,30 @@ def _sessions(keys: Any) -> Any:
     return Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
 
 
-def _is_good(row: Session, account: AbstractBaseUser) -> bool:
+def _is_good(row: Session, account: User) -> bool:
     """Tell whether it is the account's, and of no password before the present one."""
     data = SessionStore().decode(row.session_data)
     own = data.get(SESSION_KEY) == str(account.pk)
     return own and constant_time_compare(data.get(HASH_SESSION_KEY, ""), account.get_session_auth_hash())
 
 
-def sign_in_before(account: AbstractBaseUser, request: HttpRequest) -> SignIn | None:
+def sign_in_before(account: User, request: HttpRequest) -> SignIn | None:
     """Return the account's last sign-in before the one of this browser; None if there was none of late."""
     others = SignIn.objects.filter(account_id=account.pk).exclude(session_key=_stored_key(request.session))
     this = SignIn.objects.filter(session_key=_stored_key(request.session)).first()
     return (others if this is None else others.filter(pk__lt=this.pk)).order_by("-pk").first()
+
+
+def end_sessions(account: User, sign_ins: Sequence[SignIn]) -> None:
+    """End the sessions that these sign-ins of the account began, and record it."""
+    with transaction.atomic():
+        Session.objects.filter(session_key__in=[each.session_key for each in sign_ins]).delete()
+        audit.record(
+            Action.END_SESSIONS,
+            f"account {account.get_username()}",
+            organization=organization_of(account),
+            details={"sessions": [{"address": each.address, "at": each.at.isoformat()} for each in sign_ins]},
+        )
 
 
 def is_this_browser(sign_in: SignIn, request: HttpRequest) -> bool:

@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, User
 from django.contrib.auth.views import redirect_to_login
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -64,6 +64,14 @@ class PageRequest(HttpRequest):
     htmx: HtmxDetails  # true if htmx asks for a part of the page
 
 
+class AccountRequest(HttpRequest):
+    """A request for a page of one's own account: somebody is signed in, and may belong nowhere."""
+
+    account: User
+    person: Person | None
+    htmx: HtmxDetails
+
+
 View = Callable[Concatenate[PageRequest, P], HttpResponse]
 
 
@@ -75,6 +83,23 @@ def page(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
 def operator_page(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
     """Make a view a page that operators alone see."""
     return _page(view, operators_only=True)
+
+
+def account_page(
+    view: Callable[Concatenate[AccountRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Make a view a page of the account itself: for whoever is signed in, viewers too, and to change what is theirs."""
+
+    @never_cache
+    @wraps(view)
+    def shown(request: Any, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        request.account, request.person = request.user, person_of(request)
+        with timezone.override(zone_of(request)):
+            return view(request, *args, **kwargs)
+
+    return cast(Callable[Concatenate[HttpRequest, P], HttpResponse], shown)
 
 
 def _page(view: View[P], *, operators_only: bool) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:

@@ -9,6 +9,7 @@ from instances.pages import (
     accounts,
     new_instance,
     resources,
+    sessions,
     settings,
     tokens,
 )
@@ -19,6 +20,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("signin", accounts.SignInView.as_view(), name="signin"),
     path("signout", LogoutView.as_view(), name="signout"),
     path("password", accounts.PasswordView.as_view(), name="password"),
+    path("sessions", sessions.sessions, name="sessions"),
+    path("sessions/end-others", sessions.end_other_sessions, name="end-other-sessions"),
+    path("sessions/<int:number>/end", sessions.end_session, name="end-session"),
     path("start", accounts.first_start, name="first-start"),
     path("people", accounts.people, name="people"),
     path("organization", accounts.choose_organization, name="choose-organization"),

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from cwconnect.core.text import counted as in_numbers
 from cwconnect.outbound.display import bare_url
+from instances.browsers import browser_in_words
 
 register = template.Library()
 register.filter(bare_url)
@@ -142,3 +143,9 @@ def took(begun: datetime, ended: datetime | None) -> str:
 def words(text: str) -> list[str]:
     """Cut a text at its blanks."""
     return text.split()
+
+
+@register.filter
+def browser(user_agent: str) -> str:
+    """Name a browser as people do."""
+    return browser_in_words(user_agent)

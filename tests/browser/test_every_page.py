@@ -42,6 +42,7 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "event-page": lambda ids: reverse("event-page", args=[ids["event"]]),
     "people": lambda ids: reverse("people"),
     "password": lambda ids: reverse("password"),
+    "sessions": lambda ids: reverse("sessions"),
     "new-instance": lambda ids: reverse("new-instance"),
     "instance-settings": lambda ids: reverse("instance-settings", args=[ids["instance"]]),
     "switch-events": lambda ids: reverse("switch-events", args=[ids["off"]]),
@@ -54,7 +55,8 @@ BEFORE_SIGNING_IN = {"signin", "first-start"}  # the latter is looked at when th
 PARTS = {
     *("instance-stream", "poll-progress", "verify-poll", "resource-counts", "resource-options"),  # of pages
     *("try-receiver", "try-draft", "test-connection", "test-stored-connection"),  # likewise, after a button
-    *("poll-now", "backfill", "replay-event", "switch-instance", "choose-organization", "signout"),  # lead to pages
+    *("poll-now", "backfill", "replay-event", "switch-instance", "choose-organization", "signout"),
+    *("end-session", "end-other-sessions"),  # lead to pages
 }
 
 

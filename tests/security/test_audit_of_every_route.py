@@ -22,7 +22,7 @@ from cwconnect.sandbox import SandboxServer
 from instances import account_audit
 from instances.accounts import first_start_code
 from instances.admin import AuditedMixin
-from instances.models import AuditEntry, Instance, Membership, Role
+from instances.models import AuditEntry, Instance, Membership, Role, SignIn
 from instances.provisioning import set_enabled
 from polling.models import MissingRecord
 from tests.api.test_table_of_answers import METHODS, OF_THE_TOKEN, ROUTES, World
@@ -119,6 +119,9 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
         },
         "password changed",
     ),
+    "sessions": READS,
+    "end-session": ({}, "sessions ended"),
+    "end-other-sessions": ({}, "sessions ended"),
     "first-start": "tried below: it works only while there is no account",
     "people": READS,
     "choose-organization": "it changes what this browser looks at, and nothing else",
@@ -182,6 +185,9 @@ def test_what_a_page_changes_is_recorded(world: World, operator: Client, name: s
     values = {"number": world.watched.instance.pk, "poll": world.watched.poll.pk, "name": "contacts"}
     if name == "replay-event":
         values["number"] = world.arguments["event"]
+    if "session" in name:
+        Client().force_login(User.objects.get(username="olga"))  # in another browser
+        values["number"] = SignIn.objects.latest("pk").pk
     Instance.objects.update(name="one", events_enabled=True, callback_url="http://127.0.0.1:9/")
     pattern = dict(pages())[name]
     url = reverse(name, kwargs={each: values[each] for each in pattern.pattern.converters})

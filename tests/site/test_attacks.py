@@ -253,7 +253,8 @@ def test_a_person_of_another_organization_sees_and_changes_nothing(
     assert victim.snapshot() == before
 
 
-ONES_OWN = ("choose-organization", "password")  # which of one's organizations is looked at, and one's own password
+# Which of one's organizations is looked at, and one's own password and sessions.
+ONES_OWN = ("choose-organization", "password", "sessions", "end-session", "end-other-sessions")
 
 
 def test_a_viewer_changes_nothing(victim: Victim) -> None:
