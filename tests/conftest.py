@@ -13,8 +13,10 @@ from instances.connections import outbound_client
 from instances.credentials.issuing import issue_secrets
 from instances.models import ApiUser, Organization
 
+pytest_plugins = ("tests.support.api_caller", "tests.support.polled_instance", "tests.support.victim")  # fixtures
+
 # Tests of real processes and browsers mind what runs beside them: one worker takes all of these in turn.
-ONE_AT_A_TIME = ("browser", "clients", "faults", "processes", "upgrades")
+ONE_AT_A_TIME = ("browser", "clients", "long", "processes", "upgrades")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -82,7 +84,7 @@ def _forget_failures() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _close_door() -> Iterator[None]:
+def _close_connections() -> Iterator[None]:
     """Leave no connection open behind a test."""
     yield
     outbound_client().close()

@@ -7,16 +7,13 @@ from typing import Any
 
 import pytest
 
+from cwconnect.sandbox import SandboxServer
 from instances.models import Instance, ResourcePoll
 from instances.secrets import Secret, hash_token, new_token
 from polling.detection.event_log import record_events
 from polling.detection.snapshots import NewSnapshot, remember
 from polling.models import Event, NewEvent, PollRun, PollState
 from tests.conftest import Tenant
-from tests.instances.conftest import api, other_api, sandbox
-from tests.polling.receivers import Receiver, start_receiver
-
-__all__ = ["api", "other_api", "sandbox"]
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -72,9 +69,5 @@ def foreign(other_tenant: Tenant) -> Watched:
 
 
 @pytest.fixture
-def receiver() -> Any:
-    with start_receiver() as running:
-        yield running
-
-
-__all__ += ["Receiver"]
+def sandbox(small_sandbox: SandboxServer) -> SandboxServer:
+    return small_sandbox

@@ -13,7 +13,7 @@ from instances.credentials.issuing import issue_secrets
 from polling.models import Replay, Verification
 from tests.api.conftest import NOON, Watched
 from tests.conftest import Tenant
-from tests.instances.conftest import Api
+from tests.support.api_caller import Api
 
 pytestmark = pytest.mark.django_db
 ROUTES = sorted({**COMPATIBLE, **MODERN})

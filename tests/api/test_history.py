@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from polling.models import Event, Notification
 from tests.api.conftest import NOON, Watched
-from tests.instances.conftest import Api
+from tests.support.api_caller import Api
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,8 @@ from django.test import Client
 
 from instances.api.throttling import PER_HEADER
 from tests.conftest import Tenant
-from tests.instances.conftest import Api
 from tests.instances.test_errors import assert_error
+from tests.support.api_caller import Api
 
 pytestmark = pytest.mark.django_db
 BASES = ("", "/elements/api-v2")

@@ -33,7 +33,7 @@ from instances.secrets import Secret
 from polling.models import Replay, Verification
 from tests.api.conftest import NOON, Watched
 from tests.conftest import Tenant
-from tests.sandboxes import start_sandbox
+from tests.support.sandboxes import start_sandbox
 
 load_all_checks()
 POSITIVE, NEGATIVE = (CHECKS.get_one(name) for name in ("positive_data_acceptance", "negative_data_rejection"))
@@ -65,7 +65,7 @@ def has_a_grammar(path: str) -> bool:
     return any(re.search(pattern, path) for pattern in GRAMMARS.values())
 
 
-class World:
+class FuzzedService:
     """What the requests meet."""
 
     def __init__(self, tenant: Tenant, sandbox: SandboxServer) -> None:
@@ -128,9 +128,9 @@ def running() -> Iterator[SandboxServer]:
 
 
 @pytest.fixture
-def world(tenant: Tenant, running: SandboxServer, settings: Settings) -> World:
+def world(tenant: Tenant, running: SandboxServer, settings: Settings) -> FuzzedService:
     settings.CONNECTWISE_CLIENT_ID = "a-client-id"
-    return World(tenant, running)
+    return FuzzedService(tenant, running)
 
 
 BOUNDED = hypothesis.settings(
@@ -159,7 +159,7 @@ every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda op
 
 @pytest.mark.django_db
 @every_operation
-def test_with_valid_credentials_nothing_is_found(operation: Any, world: World) -> None:
+def test_with_valid_credentials_nothing_is_found(operation: Any, world: FuzzedService) -> None:
     excluded = [POSITIVE] if has_a_grammar(operation.path) else []
 
     def check(case: Any) -> None:
@@ -182,7 +182,7 @@ def test_with_valid_credentials_nothing_is_found(operation: Any, world: World) -
 @pytest.mark.django_db
 @every_operation
 def test_with_another_organizations_credentials_nothing_is_read(
-    operation: Any, world: World, other_tenant: Tenant
+    operation: Any, world: FuzzedService, other_tenant: Tenant
 ) -> None:
     def check(case: Any) -> None:
         world.put_ids(case)

@@ -23,8 +23,8 @@ from instances.secrets import Secret
 from polling.models import Replay, Verification
 from tests.api.conftest import NOON, Watched
 from tests.conftest import Tenant
-from tests.instances.conftest import Api
 from tests.seed import example_body
+from tests.support.api_caller import Api
 
 pytestmark = pytest.mark.django_db
 OPEN = {"healthz", "readyz", "metrics", "schema", "api-docs"}  # to anybody, or behind a token of their own
@@ -141,7 +141,7 @@ ALL = dict(routes())
 ROUTES = {route: pattern for route, pattern in ALL.items() if route.partition(" ")[2] not in OPEN}
 
 
-class World:
+class ExampleRows:
     """What is to be kept from others: one of everything that a route may name."""
 
     def __init__(self, tenant: Tenant, sandbox: SandboxServer) -> None:
@@ -180,11 +180,11 @@ class World:
 
 
 @pytest.fixture
-def world(tenant: Tenant, sandbox: SandboxServer) -> World:
-    return World(tenant, sandbox)
+def world(tenant: Tenant, sandbox: SandboxServer) -> ExampleRows:
+    return ExampleRows(tenant, sandbox)
 
 
-def answers(world: World, api: Api, auth: Callable[[str], str]) -> dict[str, int]:
+def answers(world: ExampleRows, api: Api, auth: Callable[[str], str]) -> dict[str, int]:
     """Ask all routes, each in the same world."""
     found = {}
     for route in ROUTES:
@@ -200,22 +200,22 @@ def test_every_route_has_its_row_and_every_row_its_route() -> None:
     assert {route.partition(" ")[2] for route in ALL.keys() - ROUTES.keys()} == OPEN
 
 
-def test_without_credentials_all_is_401(api: Api, world: World) -> None:
+def test_without_credentials_all_is_401(api: Api, world: ExampleRows) -> None:
     assert answers(world, api, lambda route: "") == dict.fromkeys(TABLE, 401)
 
 
-def test_with_revoked_secrets_all_is_401(api: Api, world: World) -> None:
+def test_with_revoked_secrets_all_is_401(api: Api, world: ExampleRows) -> None:
     issue_secrets(organization_name="Alpha", user_name="alice", rotate=True)
     assert answers(world, api, lambda route: api.tenant.auth) == dict.fromkeys(TABLE, 401)
     assert answers(world, api, lambda route: world.watched.auth) == dict.fromkeys(TABLE, 401)
 
 
-def test_another_organization_is_answered_as_the_table_says(api: Api, world: World, other_tenant: Tenant) -> None:
+def test_another_organization_is_answered_as_the_table_says(api: Api, world: ExampleRows, other_tenant: Tenant) -> None:
     expected = {route: foreign for route, (foreign, _) in TABLE.items()}
     assert answers(world, api, lambda route: other_tenant.auth) == expected
 
 
-def test_about_a_disabled_instance_all_is_answered_as_the_table_says(api: Api, world: World) -> None:
+def test_about_a_disabled_instance_all_is_answered_as_the_table_says(api: Api, world: ExampleRows) -> None:
     set_enabled(world.watched.instance, enabled=False)
 
     def auth(route: str) -> str:

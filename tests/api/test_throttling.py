@@ -9,7 +9,7 @@ import time_machine
 from pytest_django import Settings
 
 from tests.conftest import Tenant
-from tests.instances.conftest import Api
+from tests.support.api_caller import Api
 
 pytestmark = pytest.mark.django_db
 WRONG = "User a, Organization b"

@@ -12,8 +12,9 @@ from instances.models import Instance, ResourcePoll
 from polling.delivery.delivery_loop import deliver_these
 from polling.detection.poll_loop import poll_due
 from polling.models import MissingRecord, Notification, RecordSnapshot, Verification
-from tests.api.conftest import NOON, Receiver, Watched
-from tests.instances.conftest import Api
+from tests.api.conftest import NOON, Watched
+from tests.support.api_caller import Api
+from tests.support.receivers import Receiver
 
 pytestmark = pytest.mark.django_db
 

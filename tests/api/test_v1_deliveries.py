@@ -14,8 +14,9 @@ from instances.models import Instance
 from instances.secrets import MASK, Secret
 from polling.delivery.delivery_loop import deliver_these
 from polling.models import DeliveryAttempt, Event, Notification
-from tests.api.conftest import Receiver, Watched
-from tests.instances.conftest import Api
+from tests.api.conftest import Watched
+from tests.support.api_caller import Api
+from tests.support.receivers import Receiver
 
 pytestmark = pytest.mark.django_db
 

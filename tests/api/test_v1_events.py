@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.api.conftest import Watched
-from tests.instances.conftest import Api
+from tests.support.api_caller import Api
 
 pytestmark = pytest.mark.django_db
 

@@ -14,7 +14,7 @@ from instances.models import Instance, ResourcePoll
 from instances.poll_changes import copied_configuration, merge_patch
 from polling.models import Health, PollRun, PollState
 from tests.api.conftest import Watched
-from tests.instances.conftest import Api
+from tests.support.api_caller import Api
 
 pytestmark = pytest.mark.django_db
 

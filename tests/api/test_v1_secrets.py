@@ -15,7 +15,7 @@ from instances.secrets import Secret
 from polling.models.idempotency import IdempotentAnswer
 from tests.api.conftest import Watched
 from tests.conftest import Tenant
-from tests.instances.conftest import Api
+from tests.support.api_caller import Api
 
 pytestmark = pytest.mark.django_db
 

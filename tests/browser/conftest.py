@@ -17,9 +17,9 @@ import pytest
 
 from cwconnect.sandbox import SandboxServer
 from cwconnect.site.demo import free_port
-from tests.polling.receivers import Receiver, start_receiver
-from tests.processes.services import Service, ask, manage, wait_until
-from tests.sandboxes import start_sandbox
+from tests.support.receivers import Receiver, start_receiver
+from tests.support.sandboxes import start_sandbox
+from tests.support.services import Service, ask, manage, wait_until
 
 CHROMIUM = Path("/usr/bin/chromium")
 PASSWORD = "a long enough password"

@@ -32,7 +32,7 @@ from polling.models import (
     Replay,
     Verification,
 )
-from tests.pages.rows import add_events, add_instances
+from tests.support.page_rows import add_events, add_instances
 
 TROUBLED, VIEWER, EMPTY, NOWHERE = "tina", "victor", "eve", "noah"
 

@@ -20,10 +20,10 @@ import django
 from playwright.sync_api import Page, sync_playwright
 
 from cwconnect.sandbox import SandboxServer
-from tests.polling.receivers import Receiver, start_receiver
-from tests.processes.services import ROOT, Service, environment_of, manage, wait_until
-from tests.sandboxes import start_sandbox
 from tests.seed import example_body
+from tests.support.receivers import Receiver, start_receiver
+from tests.support.sandboxes import start_sandbox
+from tests.support.services import ROOT, Service, environment_of, manage, wait_until
 
 CHROMIUM = "/usr/bin/chromium"
 PICTURES = Path(__file__).parent / "screenshots"

@@ -10,7 +10,7 @@ import pytest
 from cwconnect.site.openapi.compatible import COMPATIBLE
 from cwconnect.site.openapi.modern import MODERN
 from tests.browser.conftest import PASSWORD, Site, Window, fill_in
-from tests.processes.services import wait_until
+from tests.support.services import wait_until
 
 pytestmark = pytest.mark.timeout(180)
 _titles = (f"Title {number}" for number in count())

@@ -10,8 +10,8 @@ from typing import Any
 
 from cwconnect.sandbox import SandboxServer
 from tests.clients.generated import Client
-from tests.polling.receivers import Receiver
 from tests.seed import example_body
+from tests.support.receivers import Receiver
 
 ELEMENT = "connectwisecrmrest"
 INSTANCE, CONFIGURATION = "/instances/{id}", "/instances/{id}/configuration"

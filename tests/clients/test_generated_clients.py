@@ -16,9 +16,9 @@ from cwconnect.sandbox import SandboxServer
 from cwconnect.site.demo import free_port
 from tests.clients.generated import MAKERS, TOOLS, Client, Maker, check_types
 from tests.clients.life import Life
-from tests.polling.receivers import start_receiver
-from tests.processes.services import ask, manage, wait_until
-from tests.sandboxes import start_sandbox
+from tests.support.receivers import start_receiver
+from tests.support.sandboxes import start_sandbox
+from tests.support.services import ask, manage, wait_until
 
 READY = (TOOLS / "python").is_dir() and (TOOLS / "node_modules").is_dir() and shutil.which("node") is not None
 pytestmark = [

@@ -32,8 +32,8 @@ from cwconnect.connectwise.errors import (
 from cwconnect.outbound import Limits, OutboundClient, Reply
 from cwconnect.outbound.retry_after import parse_retry_after
 from cwconnect.sandbox import SandboxServer
-from tests.local_servers import LOOPBACK, RawServer, always, answer, requests_of
-from tests.sandboxes import start_sandbox
+from tests.support.raw_servers import LOOPBACK, RawServer, always, answer, requests_of
+from tests.support.sandboxes import start_sandbox
 
 CLIENT_ID = "7f0c1d2e-0000-4000-8000-00000000cafe"
 CONTACTS = "/company/contacts"

@@ -28,8 +28,8 @@ from cwconnect.sandbox.conditions import compile_conditions
 from cwconnect.sandbox.table import Table
 from tests.connectwise.pages import read_pages
 from tests.connectwise.trees import FIELDS, INSTANT, evaluate, records, spell, trees
-from tests.local_servers import LOOPBACK
-from tests.sandboxes import start_sandbox
+from tests.support.raw_servers import LOOPBACK
+from tests.support.sandboxes import start_sandbox
 
 CONTACTS = next(spec for spec in CATALOGUE if spec.name == "contacts")
 EVERY_FIELD: dict[str, Any] = {

@@ -21,8 +21,8 @@ from cwconnect.connectwise.hub_url import (
 from cwconnect.outbound import OutboundClient
 from cwconnect.sandbox import SandboxServer
 from tests.connectwise.pages import read_pages
-from tests.local_servers import LOOPBACK
-from tests.sandboxes import start_sandbox
+from tests.support.raw_servers import LOOPBACK
+from tests.support.sandboxes import start_sandbox
 
 OPENING = datetime(2026, 3, 1, 12, 30, 5, tzinfo=UTC)
 STAMP = "[2026-03-01T12:30:05Z]"

@@ -15,8 +15,8 @@ from cwconnect.connectwise.errors import BadAnswer, ConnectWiseError, Unreachabl
 from cwconnect.outbound import CONNECTWISE_LIMITS, OutboundClient
 from cwconnect.sandbox import SandboxServer
 from tests.garbled import ISOLATED, WAYS
-from tests.local_servers import LOOPBACK
-from tests.sandboxes import start_sandbox
+from tests.support.raw_servers import LOOPBACK
+from tests.support.sandboxes import start_sandbox
 
 CONTACTS = "/company/contacts"
 

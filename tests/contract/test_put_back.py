@@ -15,11 +15,9 @@ from cwconnect.core.unseen import find_unseen
 from cwconnect.sandbox import SandboxServer
 from instances.configuration.wire import config_of
 from instances.models import AuditEntry, Instance, ResourcePoll
-from tests.instances.conftest import Api, api, sandbox
 from tests.instances.test_change import RICH, snapshot
 from tests.seed import example_body
-
-__all__ = ["api", "sandbox"]
+from tests.support.api_caller import Api
 
 pytestmark = pytest.mark.django_db
 PLAIN = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30)

@@ -15,11 +15,9 @@ from polling.detection.poll_loop import poll_due
 from polling.models import PollState
 from polling.workers.due import make_due
 from tests.contract import assert_same_shape, sample
-from tests.instances.conftest import Api, api, other_api, sandbox
-from tests.polling.receivers import Receiver, start_receiver
 from tests.seed import FIRST_BODY, example_body, example_for
-
-__all__ = ["api", "other_api", "sandbox"]
+from tests.support.api_caller import Api
+from tests.support.receivers import Receiver, start_receiver
 
 pytestmark = pytest.mark.django_db
 INSTANCE = sample("instance")

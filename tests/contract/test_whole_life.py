@@ -18,11 +18,8 @@ from polling.models import PollState
 from polling.workers.due import make_due
 from tests.conftest import Tenant
 from tests.contract.program import Program
-from tests.instances.conftest import sandbox
-from tests.polling.receivers import Receiver, start_receiver
 from tests.seed import FIRST_BODY, example_for
-
-__all__ = ["sandbox"]
+from tests.support.receivers import Receiver, start_receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KEY = "MySecretEventSignatureKey"

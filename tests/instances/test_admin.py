@@ -7,8 +7,8 @@ from django.test import Client
 
 from cwconnect.sandbox import SandboxServer
 from instances.models import Instance
-from tests.instances.conftest import Api
 from tests.instances.test_change import RICH
+from tests.support.api_caller import Api
 
 pytestmark = pytest.mark.django_db
 

@@ -16,7 +16,7 @@ from instances import audit
 from instances.audit import Action
 from instances.configuration.config_keys import InstanceConfig
 from instances.models import AuditEntry, Instance, Organization
-from tests.instances.conftest import Api
+from tests.support.api_caller import Api
 
 pytestmark = pytest.mark.django_db
 

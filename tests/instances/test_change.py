@@ -10,9 +10,9 @@ import pytest
 from cwconnect.sandbox import SandboxServer
 from instances.models import Instance, ResourcePoll
 from polling.models import PollState
-from tests.instances.conftest import Api
-from tests.sandboxes import start_sandbox
 from tests.seed import example_body
+from tests.support.api_caller import Api
+from tests.support.sandboxes import start_sandbox
 
 
 def poll_of(created: dict[str, Any], name: str = "contacts") -> ResourcePoll:

@@ -8,8 +8,8 @@ import pytest
 
 from cwconnect.connectwise.catalogue import all_resources, default_configuration
 from cwconnect.sandbox import SandboxServer
-from tests.instances.conftest import Api
 from tests.seed import example_body
+from tests.support.api_caller import Api
 
 
 def test_the_configuration_lists_every_key_with_masks(api: Api, sandbox: SandboxServer) -> None:

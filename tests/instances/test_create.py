@@ -11,8 +11,8 @@ from pytest_django import Settings
 from cwconnect.sandbox import SandboxServer
 from instances.models import Instance, ResourcePoll
 from instances.secrets import hash_token
-from tests.instances.conftest import Api
 from tests.seed import FIRST_BODY, example_body, example_for
+from tests.support.api_caller import Api
 
 
 def test_the_seeds_example_answers_200_with_id_and_token(api: Api, sandbox: SandboxServer) -> None:

@@ -10,7 +10,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from cwconnect.core.request_ids import RequestIdFilter
-from tests.instances.conftest import Api
+from tests.support.api_caller import Api
 
 pytestmark = pytest.mark.django_db
 

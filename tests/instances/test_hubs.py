@@ -9,7 +9,7 @@ import pytest
 
 from cwconnect.connectwise.catalogue import all_names
 from cwconnect.sandbox import SandboxServer
-from tests.instances.conftest import Api
+from tests.support.api_caller import Api
 
 
 class Hub:

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from instances.models import Instance, ResourcePoll
 from instances.secrets import Secret
-from tests.instances.conftest import Api
+from tests.support.api_caller import Api
 
 
 def make(api: Api, *names: str, tags: Sequence[str] = ()) -> list[int]:

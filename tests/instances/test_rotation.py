@@ -21,7 +21,7 @@ from instances.secrets import Place, Secret, SecretUnreadableError, rotation
 from instances.secrets.binding import MIGRATION, all_bound
 from instances.secrets.ciphertexts import seal
 from instances.secrets.rotation import count_rows, rotate, secret_columns
-from tests.site.rows import make_instance
+from tests.support.rows import make_instance
 
 COLUMNS = ("public_key", "private_key", "signature_key")
 

@@ -21,9 +21,9 @@ from instances.configuration.wire import config_of, read_configuration
 from instances.models import Instance, ResourcePoll
 from instances.provisioning import change_instance
 from instances.signals import watching_changed
-from tests.instances.conftest import Api
 from tests.instances.test_change import RICH, snapshot
 from tests.seed import example_body
+from tests.support.api_caller import Api
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

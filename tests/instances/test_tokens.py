@@ -20,7 +20,7 @@ from instances.credentials.tokens import replace_token
 from instances.models import AuditEntry, Instance, Membership, Role
 from instances.secrets import Secret, hash_token
 from instances.secrets.rotation import rotate
-from tests.instances.conftest import Api
+from tests.support.api_caller import Api
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from instances.models import Instance, Organization, ResourcePoll
 from instances.provisioning import change_instance
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in
-from tests.polling.conftest import World, sandbox, world  # noqa: F401  (fixtures)
 from tests.seed import example_body
+from tests.support.polled_instance import PolledInstance
 
 CHARACTERS = {
     "\u00a0": "U+00A0 NO-BREAK SPACE",
@@ -86,7 +86,7 @@ def poll_with(path: str, odd: tuple[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def instance(world: World) -> Instance:  # noqa: F811  (a fixture)
+def instance(world: PolledInstance) -> Instance:
     world.watch()
     return world.instance
 
@@ -307,7 +307,7 @@ def test_a_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, character: s
 
 
 def test_a_stored_secret_stays_behind_its_mask_whatever_it_holds(
-    world: World,  # noqa: F811  (a fixture)
+    world: PolledInstance,
     client: Client,
     tenant: Tenant,
 ) -> None:

@@ -16,8 +16,8 @@ from polling.detection.poll_loop import poll_due
 from polling.models import Event, Notification, PollState, RecordSnapshot, Replay
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
-from tests.polling.conftest import World, sandbox, world  # noqa: F401  (fixtures)
-from tests.polling.receivers import Receiver, start_receiver
+from tests.support.polled_instance import PolledInstance
+from tests.support.receivers import Receiver, start_receiver
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def told(world: World, receiver: Receiver, operator: Client) -> World:  # noqa: F811  (a fixture)
+def told(world: PolledInstance, receiver: Receiver, operator: Client) -> PolledInstance:
     """A world of which one change was told."""
     world.watch(callback_url=receiver.url, event__notification__signature__key="s3cret")
     world.poll()
@@ -37,18 +37,18 @@ def told(world: World, receiver: Receiver, operator: Client) -> World:  # noqa: 
     return world
 
 
-def url(world: World, rest: str) -> str:  # noqa: F811
+def url(world: PolledInstance, rest: str) -> str:
     return f"/app/instances/{world.instance.pk}{rest}"
 
 
-def test_a_test_is_sent_and_shown(told: World, operator: Client, receiver: Receiver) -> None:
+def test_a_test_is_sent_and_shown(told: PolledInstance, operator: Client, receiver: Receiver) -> None:
     html = text_of(operator.post(url(told, "/delivery/test")))
     assert "your program answered 204" in html
     assert "s3cret" not in html
     assert receiver.got[-1].headers["elements-webhook-test"] == "true"
 
 
-def test_a_test_that_fails_says_why(told: World, operator: Client, receiver: Receiver) -> None:
+def test_a_test_that_fails_says_why(told: PolledInstance, operator: Client, receiver: Receiver) -> None:
     receiver.answer = lambda got: (500, {})
     assert "The receiver answered 500." in text_of(operator.post(url(told, "/delivery/test")))
 
@@ -58,7 +58,9 @@ def typed(receiver: Receiver, **changes: str) -> dict[str, str]:
     return {"callback_url": receiver.url, "refresh_interval": "15"} | changes
 
 
-def test_a_test_uses_what_is_typed_into_the_settings(told: World, operator: Client, receiver: Receiver) -> None:
+def test_a_test_uses_what_is_typed_into_the_settings(
+    told: PolledInstance, operator: Client, receiver: Receiver
+) -> None:
     stored, before = told.instance.callback_url, len(receiver.got)
     with start_receiver() as other:
         html = text_of(operator.post(url(told, "/delivery/test"), typed(other, callback_headers="X-Key: hush")))
@@ -73,7 +75,7 @@ def test_a_test_uses_what_is_typed_into_the_settings(told: World, operator: Clie
 
 
 def test_a_key_that_is_typed_signs_the_test_beside_the_stored_one(
-    told: World, operator: Client, receiver: Receiver
+    told: PolledInstance, operator: Client, receiver: Receiver
 ) -> None:
     html = text_of(operator.post(url(told, "/delivery/test"), typed(receiver, signature_key="another")))
     assert "not saved yet (Signature key)" in html
@@ -83,7 +85,9 @@ def test_a_key_that_is_typed_signs_the_test_beside_the_stored_one(
     assert "webhook-signature" not in receiver.got[-1].headers
 
 
-def test_a_test_of_settings_that_were_not_changed_says_so(told: World, operator: Client, receiver: Receiver) -> None:
+def test_a_test_of_settings_that_were_not_changed_says_so(
+    told: PolledInstance, operator: Client, receiver: Receiver
+) -> None:
     html = text_of(operator.post(url(told, "/delivery/test"), typed(receiver, refresh_interval="60")))
     assert "Sent as it is stored" in html
     assert "elements-webhook-signature" in receiver.got[-1].headers
@@ -98,7 +102,7 @@ def test_a_test_of_settings_that_were_not_changed_says_so(told: World, operator:
     ],
 )
 def test_a_test_of_settings_that_can_not_be_used_names_the_field(
-    told: World, operator: Client, receiver: Receiver, change: dict[str, str], words: str
+    told: PolledInstance, operator: Client, receiver: Receiver, change: dict[str, str], words: str
 ) -> None:
     before = len(receiver.got)
     html = text_of(operator.post(url(told, "/delivery/test"), typed(receiver, **change)))
@@ -107,13 +111,13 @@ def test_a_test_of_settings_that_can_not_be_used_names_the_field(
     assert len(receiver.got) == before
 
 
-def test_a_viewer_sends_no_test(told: World, viewer: Client, receiver: Receiver) -> None:
+def test_a_viewer_sends_no_test(told: PolledInstance, viewer: Client, receiver: Receiver) -> None:
     before = len(receiver.got)
     assert viewer.post(url(told, "/delivery/test"), typed(receiver)).status_code == 403
     assert len(receiver.got) == before
 
 
-def test_a_failed_attempt_is_listed(told: World, operator: Client, receiver: Receiver) -> None:
+def test_a_failed_attempt_is_listed(told: PolledInstance, operator: Client, receiver: Receiver) -> None:
     receiver.answer = lambda got: (500, {})
     told.change(4, "Engineer")
     told.poll()
@@ -123,7 +127,7 @@ def test_a_failed_attempt_is_listed(told: World, operator: Client, receiver: Rec
     assert "pending" in html
 
 
-def test_bulk_replay_counts_asks_and_sends(told: World, operator: Client, receiver: Receiver) -> None:
+def test_bulk_replay_counts_asks_and_sends(told: PolledInstance, operator: Client, receiver: Receiver) -> None:
     counted = text_of(operator.get(url(told, "/replay?kind=UPDATED")))
     assert "Replay 1 notification" in counted
     answer = operator.post(url(told, "/replay"), {"kind": "UPDATED"}, follow=True)
@@ -133,12 +137,12 @@ def test_bulk_replay_counts_asks_and_sends(told: World, operator: Client, receiv
     assert len(receiver.got) == 2
 
 
-def test_a_replay_of_everything_has_to_be_narrowed_down(told: World, operator: Client) -> None:
+def test_a_replay_of_everything_has_to_be_narrowed_down(told: PolledInstance, operator: Client) -> None:
     assert "Narrow it down" in text_of(operator.post(url(told, "/replay"), {"kind": "rubbish"}))
     assert not Replay.objects.exists()
 
 
-def test_a_release_is_followed_to_its_end(told: World, operator: Client) -> None:
+def test_a_release_is_followed_to_its_end(told: PolledInstance, operator: Client) -> None:
     pause_delivery(told.instance, "Because.", timezone.now())
     told.change(4, "Engineer")
     told.poll()
@@ -148,7 +152,7 @@ def test_a_release_is_followed_to_its_end(told: World, operator: Client) -> None
     assert "1 notification is delivered." in text_of(operator.get(answer.redirect_chain[-1][0]))
 
 
-def test_what_others_have_does_not_exist(told: World, other_tenant: Tenant) -> None:
+def test_what_others_have_does_not_exist(told: PolledInstance, other_tenant: Tenant) -> None:
     stranger = sign_in("stranger", other_tenant.organization)
     poll = told.state.pk
     for path in ("/delivery", "/release", "/release/progress", "/replay", "/verify", f"/polls/{poll}/held"):
@@ -160,25 +164,25 @@ def test_what_others_have_does_not_exist(told: World, other_tenant: Tenant) -> N
     assert "API_Polling" not in text_of(stranger.get("/app/deliveries"))
 
 
-def test_a_viewer_releases_nothing(told: World, viewer: Client) -> None:
+def test_a_viewer_releases_nothing(told: PolledInstance, viewer: Client) -> None:
     poll = told.state.pk
     for path in ("/delivery/test", "/release", "/replay", f"/verify/{poll}", f"/polls/{poll}/backfill"):
         assert viewer.post(url(told, path)).status_code == 403, path
 
 
-def test_the_delivery_tab_shows_what_was_sent(told: World, operator: Client) -> None:
+def test_the_delivery_tab_shows_what_was_sent(told: PolledInstance, operator: Client) -> None:
     html = text_of(operator.get(url(told, "/delivery")))
     assert f"/app/events/{Notification.objects.get().pk}" in html
     assert "Nothing waits" in text_of(operator.get(url(told, "/delivery?state=undelivered")))
 
 
-def compare(world: World) -> None:  # noqa: F811
+def compare(world: PolledInstance) -> None:
     """Do as a worker does: whatever is asked for, and is due."""
     PollState.objects.update(next_poll_at=None)
     poll_due(deadline=float("inf"), stopping=lambda: False)
 
 
-def test_verify_is_followed_to_its_end(told: World, operator: Client) -> None:
+def test_verify_is_followed_to_its_end(told: PolledInstance, operator: Client) -> None:
     assert "not compared yet" in text_of(operator.get(url(told, "/verify")))
     html = text_of(operator.post(url(told, "/verify"), follow=True))
     assert "0 of about" in html
@@ -192,7 +196,7 @@ def test_verify_is_followed_to_its_end(told: World, operator: Client) -> None:
     assert "complete" in text_of(operator.get(url(told, "/verify")))
 
 
-def test_verify_finds_what_is_missing_and_repair_tells_it(told: World, operator: Client) -> None:
+def test_verify_finds_what_is_missing_and_repair_tells_it(told: PolledInstance, operator: Client) -> None:
     Event.objects.all().delete()
     RecordSnapshot.objects.filter(record_id=3).delete()
     PollState.objects.update(cursor=timezone.now() + timedelta(minutes=1))  # as if polls had gone on since
@@ -212,12 +216,12 @@ def test_verify_finds_what_is_missing_and_repair_tells_it(told: World, operator:
     assert Event.objects.get().object_id == "3"
 
 
-def test_nothing_is_repaired_before_it_is_known_what_is_missing(told: World, operator: Client) -> None:
+def test_nothing_is_repaired_before_it_is_known_what_is_missing(told: PolledInstance, operator: Client) -> None:
     html = text_of(operator.post(url(told, f"/verify/{told.state.pk}"), {"repair": "yes"}, follow=True))
     assert "what is missing is not known yet" in html
 
 
-def test_a_repair_that_connectwise_refuses_says_so(told: World, operator: Client) -> None:
+def test_a_repair_that_connectwise_refuses_says_so(told: PolledInstance, operator: Client) -> None:
     RecordSnapshot.objects.filter(record_id=3).delete()
     Event.objects.all().delete()
     PollState.objects.update(cursor=timezone.now() + timedelta(minutes=1))
@@ -233,7 +237,7 @@ def test_a_repair_that_connectwise_refuses_says_so(told: World, operator: Client
     assert 'name="repair"' in html
 
 
-def test_a_verify_that_connectwise_refuses_says_so(told: World, operator: Client) -> None:
+def test_a_verify_that_connectwise_refuses_says_so(told: PolledInstance, operator: Client) -> None:
     row = url(told, f"/verify/{told.state.pk}")
     operator.post(row)
     told.store.fail_next(status=400, body={"code": "Bad", "message": "No such column"})
@@ -243,19 +247,19 @@ def test_a_verify_that_connectwise_refuses_says_so(told: World, operator: Client
     assert "Verify again" in html
 
 
-def test_a_disabled_instance_is_not_compared(told: World, operator: Client) -> None:
+def test_a_disabled_instance_is_not_compared(told: PolledInstance, operator: Client) -> None:
     set_enabled(told.instance, enabled=False)
     assert "The instance is disabled" in text_of(operator.post(url(told, "/verify"), follow=True))
 
 
-def test_a_backfill_is_asked_for(told: World, operator: Client) -> None:
+def test_a_backfill_is_asked_for(told: PolledInstance, operator: Client) -> None:
     path = url(told, f"/polls/{told.state.pk}/backfill")
     assert "is read again" in text_of(operator.post(path, {"since": "2026-01-01T00:00"}, follow=True))
 
 
 @pytest.mark.parametrize("since", ["2999-01-01T00:00", "rubbish", ""])
 def test_a_backfill_without_a_time_in_the_past_says_so_beside_its_field(
-    told: World, operator: Client, since: str
+    told: PolledInstance, operator: Client, since: str
 ) -> None:
     answer = operator.post(url(told, f"/polls/{told.state.pk}/backfill"), {"since": since})
     assert answer.status_code == 422
@@ -263,7 +267,7 @@ def test_a_backfill_without_a_time_in_the_past_says_so_beside_its_field(
     assert f'value="{since}"' in text_of(answer)
 
 
-def test_what_waits_refreshes_itself(told: World, operator: Client, receiver: Receiver) -> None:
+def test_what_waits_refreshes_itself(told: PolledInstance, operator: Client, receiver: Receiver) -> None:
     assert 'hx-trigger="every 5s"' in text_of(operator.get("/app/deliveries"))
     receiver.answer = lambda got: (500, {})
     told.change(4, "Engineer")

@@ -13,9 +13,9 @@ from cwconnect.core.time import DisplayZone
 from polling.management.arguments import read_time
 from polling.models import Event, PollRun, PollState
 from tests.conftest import Tenant
-from tests.every_page import every_page
-from tests.filling import Filled, fill
-from tests.looking import onlooker
+from tests.support.every_page import every_page
+from tests.support.filled_service import Filled, fill
+from tests.support.page_views import onlooker
 
 pytestmark = pytest.mark.django_db
 ENDS = [datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)]

@@ -18,29 +18,29 @@ from polling.models import Event, Health, Notification, PollRun, PollState
 from polling.workers.heartbeats import Part, beat
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
-from tests.polling.conftest import World, sandbox, watched, world  # noqa: F401  (fixtures)
-from tests.polling.receivers import Receiver, start_receiver
+from tests.support.polled_instance import PolledInstance
+from tests.support.receivers import Receiver, start_receiver
 
 
 @pytest.fixture
-def changed(watched: World, operator: Client) -> World:  # noqa: F811  (a fixture)
+def changed(watched: PolledInstance, operator: Client) -> PolledInstance:
     """A world in which one contact has changed."""
     watched.change(3, "Engineer")
     watched.poll()
     return watched
 
 
-def url(world: World, rest: str = "") -> str:  # noqa: F811  (a fixture)
+def url(world: PolledInstance, rest: str = "") -> str:
     return f"/app/instances/{world.instance.pk}{rest}"
 
 
-def test_the_instance_shows_its_resources(changed: World, operator: Client) -> None:
+def test_the_instance_shows_its_resources(changed: PolledInstance, operator: Client) -> None:
     html = text_of(operator.get(url(changed)))
     assert "contacts" in html
     assert "healthy" in html
 
 
-def test_what_others_have_does_not_exist(changed: World, other_tenant: Tenant) -> None:
+def test_what_others_have_does_not_exist(changed: PolledInstance, other_tenant: Tenant) -> None:
     stranger = sign_in("stranger", other_tenant.organization)
     poll = changed.state.pk
     for path in ("", "/events", "/stream", "/settings", f"/polls/{poll}", "/delete", "/resources/add"):
@@ -53,14 +53,14 @@ def test_what_others_have_does_not_exist(changed: World, other_tenant: Tenant) -
     assert "API_Polling" not in text_of(stranger.get("/app/events")) + text_of(stranger.get("/app/instances"))
 
 
-def test_a_viewer_sees_and_does_not_touch(changed: World, viewer: Client) -> None:
+def test_a_viewer_sees_and_does_not_touch(changed: PolledInstance, viewer: Client) -> None:
     assert viewer.get(url(changed)).status_code == 200
     for path in ("/switch", "/enabled", "/delete", "/settings", f"/polls/{changed.state.pk}/run"):
         assert viewer.post(url(changed, path), {"on": "false"}).status_code == 403
     assert Instance.objects.get().watching
 
 
-def test_events_go_off_and_on_and_go_on_where_they_stopped(changed: World, operator: Client) -> None:
+def test_events_go_off_and_on_and_go_on_where_they_stopped(changed: PolledInstance, operator: Client) -> None:
     cursor = changed.state.cursor
     operator.post(url(changed, "/switch"), {"on": "false"})
     assert not Instance.objects.get().events_enabled
@@ -69,7 +69,7 @@ def test_events_go_off_and_on_and_go_on_where_they_stopped(changed: World, opera
     assert changed.state.cursor == cursor
 
 
-def test_events_switched_on_from_now_begin_anew(changed: World, operator: Client) -> None:
+def test_events_switched_on_from_now_begin_anew(changed: PolledInstance, operator: Client) -> None:
     operator.post(url(changed, "/switch"), {"on": "false"})
     asked = text_of(operator.get(url(changed, "/switch")))
     assert "Go on where it stopped" in asked
@@ -83,7 +83,7 @@ def test_events_switched_on_from_now_begin_anew(changed: World, operator: Client
 
 
 def test_events_that_connectwise_does_not_let_begin_stay_off_and_the_choice_is_kept(
-    changed: World, operator: Client
+    changed: PolledInstance, operator: Client
 ) -> None:
     operator.post(url(changed, "/switch"), {"on": "false"})
     changed.store.fail_next(status=401, body={"code": "Unauthorized", "message": "Wrong keys"})
@@ -94,7 +94,7 @@ def test_events_that_connectwise_does_not_let_begin_stay_off_and_the_choice_is_k
     assert not Instance.objects.get().events_enabled
 
 
-def switch_contacts_off(world: World, operator: Client) -> str:  # noqa: F811  (a fixture)
+def switch_contacts_off(world: PolledInstance, operator: Client) -> str:
     """Switch one of two resources off, have both change; give the way to switch it on."""
     change_instance(world.instance, config=replace(config_of(world.instance), polls={"contacts": {}, "incidents": {}}))
     world.poll()
@@ -108,7 +108,7 @@ def switch_contacts_off(world: World, operator: Client) -> str:  # noqa: F811  (
 
 
 def test_a_resource_switched_on_from_now_skips_what_changed_meanwhile_and_says_so(
-    changed: World, operator: Client
+    changed: PolledInstance, operator: Client
 ) -> None:
     way = switch_contacts_off(changed, operator)
     incidents = PollState.objects.get(resource_poll__name="incidents").cursor
@@ -125,7 +125,7 @@ def test_a_resource_switched_on_from_now_skips_what_changed_meanwhile_and_says_s
     assert changed.told() == [("UPDATED", "3")]
 
 
-def test_a_resource_switched_on_goes_on_where_it_stopped(changed: World, operator: Client) -> None:
+def test_a_resource_switched_on_goes_on_where_it_stopped(changed: PolledInstance, operator: Client) -> None:
     way = switch_contacts_off(changed, operator)
     answer = text_of(operator.post(way, {"enabled": "on", "from": "cursor"}, follow=True))
     assert "contacts is polled again: polling goes on where it stopped." in answer
@@ -134,7 +134,7 @@ def test_a_resource_switched_on_goes_on_where_it_stopped(changed: World, operato
 
 
 def test_a_resource_that_connectwise_does_not_let_begin_stays_off_and_the_choice_is_kept(
-    changed: World, operator: Client
+    changed: PolledInstance, operator: Client
 ) -> None:
     way = switch_contacts_off(changed, operator)
     changed.store.fail_next(status=401, body={"code": "Unauthorized", "message": "Wrong keys"})
@@ -145,7 +145,7 @@ def test_a_resource_that_connectwise_does_not_let_begin_stays_off_and_the_choice
     assert not changed.instance.resource_polls.get(name="contacts").enabled
 
 
-def test_from_when_is_asked_only_of_a_resource_that_is_off_alone(changed: World, operator: Client) -> None:
+def test_from_when_is_asked_only_of_a_resource_that_is_off_alone(changed: PolledInstance, operator: Client) -> None:
     way = url(changed, "/resources/edit/contacts")
     assert "From now" not in text_of(operator.get(way))
     switch_contacts_off(changed, operator)
@@ -153,11 +153,11 @@ def test_from_when_is_asked_only_of_a_resource_that_is_off_alone(changed: World,
     assert "From now" not in text_of(operator.get(way))
 
 
-def test_nothing_is_asked_about_events_that_are_on(changed: World, operator: Client) -> None:
+def test_nothing_is_asked_about_events_that_are_on(changed: PolledInstance, operator: Client) -> None:
     assert operator.get(url(changed, "/switch")).headers["Location"] == url(changed)
 
 
-def test_poll_now_is_followed_to_its_end(changed: World, operator: Client) -> None:
+def test_poll_now_is_followed_to_its_end(changed: PolledInstance, operator: Client) -> None:
     path = url(changed, f"/polls/{changed.state.pk}")
     waiting = text_of(operator.post(f"{path}/run", headers={"HX-Request": "true"}))
     assert "Waiting for a worker" in waiting
@@ -166,7 +166,7 @@ def test_poll_now_is_followed_to_its_end(changed: World, operator: Client) -> No
     assert "<b>Polled.</b>" in text_of(operator.get(following))
 
 
-def test_without_a_worker_the_instance_says_so(changed: World, operator: Client) -> None:
+def test_without_a_worker_the_instance_says_so(changed: PolledInstance, operator: Client) -> None:
     assert "No worker has been seen" in text_of(operator.get(url(changed)))
     beat(Part.CLUSTER, "here")
     assert "No worker" not in text_of(operator.get(url(changed), headers={"HX-Request": "true"}))
@@ -176,7 +176,7 @@ def test_without_a_worker_the_instance_says_so(changed: World, operator: Client)
     ("health", "words"), [(Health.UNAUTHORIZED, "Edit keys"), (Health.REJECTED, "Edit the poll"), (Health.RETRYING, "")]
 )
 def test_a_resource_that_fails_has_the_button_that_mends_it(
-    changed: World, operator: Client, viewer: Client, health: Health, words: str
+    changed: PolledInstance, operator: Client, viewer: Client, health: Health, words: str
 ) -> None:
     PollState.objects.update(health=health, last_error="It failed.")
     html = text_of(operator.get(url(changed)))
@@ -185,13 +185,13 @@ def test_a_resource_that_fails_has_the_button_that_mends_it(
     assert "Edit " not in text_of(viewer.get(url(changed)))
 
 
-def test_deleting_says_what_goes(changed: World, operator: Client) -> None:
+def test_deleting_says_what_goes(changed: PolledInstance, operator: Client) -> None:
     assert "1 notification not delivered yet" in text_of(operator.get(url(changed, "/delete")))
     Notification.objects.update(state=Notification.State.DELIVERED)
     assert "all are delivered" in text_of(operator.get(url(changed, "/delete")))
 
 
-def test_the_stream_marks_and_counts_what_is_new(changed: World, operator: Client) -> None:
+def test_the_stream_marks_and_counts_what_is_new(changed: PolledInstance, operator: Client) -> None:
     first = text_of(operator.get(url(changed, "/stream")))
     assert 'class="fresh"' not in first
     following = first.split('hx-get="')[1].split('"')[0]
@@ -202,7 +202,7 @@ def test_the_stream_marks_and_counts_what_is_new(changed: World, operator: Clien
     assert 'data-say="1 new event"' in second
 
 
-def test_a_resources_runs_refresh_themselves(changed: World, operator: Client) -> None:
+def test_a_resources_runs_refresh_themselves(changed: PolledInstance, operator: Client) -> None:
     path = url(changed, f"/polls/{changed.state.pk}")
     assert f'hx-get="{path}"' in text_of(operator.get(path))
     part = text_of(operator.get(path, headers={"HX-Request": "true"}))
@@ -210,7 +210,7 @@ def test_a_resources_runs_refresh_themselves(changed: World, operator: Client) -
     assert "<html" not in part
 
 
-def test_an_event_says_who_changed_the_record(changed: World, operator: Client) -> None:
+def test_an_event_says_who_changed_the_record(changed: PolledInstance, operator: Client) -> None:
     event = Event.objects.get()
     who = json.loads(event.record)["_info"]["updatedBy"]
     assert f", by {who}" in text_of(operator.get(f"/app/events/{event.pk}"))
@@ -218,7 +218,7 @@ def test_an_event_says_who_changed_the_record(changed: World, operator: Client) 
     assert ", by " not in text_of(operator.get(f"/app/events/{event.pk}"))
 
 
-def test_a_failed_poll_says_so_in_connectwises_words(changed: World, operator: Client) -> None:
+def test_a_failed_poll_says_so_in_connectwises_words(changed: PolledInstance, operator: Client) -> None:
     changed.store.fail_next(status=400, body={"code": "Bad", "message": "No such column"})
     changed.poll()
     assert "No such column" in text_of(operator.get(url(changed)))
@@ -226,7 +226,7 @@ def test_a_failed_poll_says_so_in_connectwises_words(changed: World, operator: C
 
 @pytest.mark.parametrize(("skipped", "words"), [(0, ""), (1, "1 record was skipped. ")])
 def test_notes_of_records_that_were_read_are_not_called_skipped(
-    changed: World, operator: Client, skipped: int, words: str
+    changed: PolledInstance, operator: Client, skipped: int, words: str
 ) -> None:
     PollRun.objects.filter(pk=changed.run.pk).update(skipped=skipped, notes="record 4 is no clean JSON")
     html = text_of(operator.get(url(changed, f"/polls/{changed.state.pk}")))
@@ -234,7 +234,7 @@ def test_notes_of_records_that_were_read_are_not_called_skipped(
     assert ("skipped" in html) == bool(skipped)
 
 
-def test_settings_never_show_a_secret_and_keep_those_left_empty(changed: World, operator: Client) -> None:
+def test_settings_never_show_a_secret_and_keep_those_left_empty(changed: PolledInstance, operator: Client) -> None:
     html = text_of(operator.get(url(changed, "/settings")))
     assert "PRIV" not in html
     stored = config_of(changed.instance)
@@ -244,20 +244,20 @@ def test_settings_never_show_a_secret_and_keep_those_left_empty(changed: World, 
     assert config_of(Instance.objects.get()).private_key == "PRIV"
 
 
-def test_stored_keys_are_not_sent_to_another_address(changed: World, operator: Client) -> None:
+def test_stored_keys_are_not_sent_to_another_address(changed: PolledInstance, operator: Client) -> None:
     sent = {"part": "connection", "site": "own", "base_url": "http://127.0.0.1:9/", "company": "acme"}
     for path in ("/settings", "/settings/test"):
         assert "Type the key again" in text_of(operator.post(url(changed, path), sent))
 
 
-def test_a_wrong_interval_is_said_beside_its_field(changed: World, operator: Client) -> None:
+def test_a_wrong_interval_is_said_beside_its_field(changed: PolledInstance, operator: Client) -> None:
     sent = {"part": "notify", "callback_url": "http://127.0.0.1:9/", "refresh_interval": "0"}
     answer = operator.post(url(changed, "/settings"), sent)
     assert answer.status_code == 422
     assert 'id="id_refresh_interval_error"' in text_of(answer)
 
 
-def test_a_resource_is_added_changed_copied_and_removed(changed: World, operator: Client) -> None:
+def test_a_resource_is_added_changed_copied_and_removed(changed: PolledInstance, operator: Client) -> None:
     operator.post(url(changed, "/resources/edit/contacts"), {"enabled": "on", "contacts.trackChanges": "on"})
     assert changed.instance.resource_polls.get().configuration["trackChanges"] is True
     copy = {"name": "incidents", "copy_of": "contacts"}
@@ -269,13 +269,13 @@ def test_a_resource_is_added_changed_copied_and_removed(changed: World, operator
     assert "It is the only resource" in text_of(answer)
 
 
-def test_deleting_takes_the_name(changed: World, operator: Client) -> None:
+def test_deleting_takes_the_name(changed: PolledInstance, operator: Client) -> None:
     assert "That is not its name" in text_of(operator.post(url(changed, "/delete"), {"name": "?"}))
     operator.post(url(changed, "/delete"), {"name": "API_Polling"})
     assert Instance.objects.get().organization is None
 
 
-def test_the_stream_shows_what_came(changed: World, operator: Client) -> None:
+def test_the_stream_shows_what_came(changed: PolledInstance, operator: Client) -> None:
     assert "contacts/3" in text_of(operator.get(url(changed, "/stream")))
 
 
@@ -285,7 +285,7 @@ def receiver() -> Iterator[Receiver]:
         yield server
 
 
-def test_one_event_is_told_from_end_to_end(world: World, operator: Client, receiver: Receiver) -> None:  # noqa: F811
+def test_one_event_is_told_from_end_to_end(world: PolledInstance, operator: Client, receiver: Receiver) -> None:
     world.watch(callback_url=f"{receiver.url}?code=hush", poll={"trackChanges": True})
     world.poll()
     world.change(3, "Engineer")
@@ -299,7 +299,7 @@ def test_one_event_is_told_from_end_to_end(world: World, operator: Client, recei
     assert "hush" not in html
 
 
-def test_an_event_is_replayed(world: World, operator: Client, receiver: Receiver) -> None:  # noqa: F811
+def test_an_event_is_replayed(world: PolledInstance, operator: Client, receiver: Receiver) -> None:
     world.watch(callback_url=receiver.url)
     world.poll()
     world.change(3, "Engineer")
@@ -327,11 +327,13 @@ def test_an_event_is_replayed(world: World, operator: Client, receiver: Receiver
         ("from=rubbish&before=rubbish&kind=rubbish", True),
     ],
 )
-def test_events_are_searched(changed: World, operator: Client, query: str, found: bool) -> None:
+def test_events_are_searched(changed: PolledInstance, operator: Client, query: str, found: bool) -> None:
     assert ("contacts/3" in text_of(operator.get(f"/app/events?{query}"))) is found
 
 
-def test_a_webhook_id_leads_to_what_it_tells_of(changed: World, operator: Client, other_tenant: Tenant) -> None:
+def test_a_webhook_id_leads_to_what_it_tells_of(
+    changed: PolledInstance, operator: Client, other_tenant: Tenant
+) -> None:
     changed.change(4, "Engineer")
     changed.change(5, "Engineer")
     changed.poll()
@@ -348,7 +350,7 @@ def test_a_webhook_id_leads_to_what_it_tells_of(changed: World, operator: Client
 
 
 def test_pages_ask_a_bounded_number_of_questions(
-    changed: World, operator: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+    changed: PolledInstance, operator: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(2, 30):
         changed.change(number, "Engineer")

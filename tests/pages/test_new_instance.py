@@ -16,8 +16,8 @@ from pytest_django import Settings
 from cwconnect.sandbox import SandboxServer
 from instances.models import Instance
 from tests.pages.conftest import text_of
-from tests.polling.receivers import Receiver, start_receiver
-from tests.sandboxes import start_sandbox
+from tests.support.receivers import Receiver, start_receiver
+from tests.support.sandboxes import start_sandbox
 
 NEW = "/app/instances/new"
 

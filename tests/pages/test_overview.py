@@ -20,7 +20,7 @@ from polling.reports.hours import KINDS, HourCount, chart_of, hours_of, round_up
 from polling.workers.heartbeats import Part, beat
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
-from tests.pages.rows import add_events, add_instances
+from tests.support.page_rows import add_events, add_instances
 
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 

@@ -1,6 +1,6 @@
 """Every page and every list of the admin takes a bounded number of queries, however much there is.
 
-The times are measured by `python -m tests.benchmarks.pages`, at 1,000 instances and 1,000,000 events.
+The times are measured by `python -m tests.long.benchmarks.pages`, at 1,000 instances and 1,000,000 events.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from instances.models import Organization
 from tests.conftest import make_tenant
-from tests.every_page import every_page
-from tests.filling import fill
-from tests.looking import look, onlooker
+from tests.support.every_page import every_page
+from tests.support.filled_service import fill
+from tests.support.page_views import look, onlooker
 
 pytestmark = pytest.mark.django_db
 MOST_QUERIES = 25

@@ -10,7 +10,7 @@ from django.test import Client
 from instances.models import Instance, Organization
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
-from tests.polling.notifying import make_instance, make_notifications
+from tests.support.notifications import make_instance, make_notifications
 
 URL = "http://127.0.0.1:9/"
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from instances.models import AuditEntry, Instance, Organization
 from polling.models import Alert, DeliveryState, Event, Health, MissingRecord, Notification, PollState, Receiver, Replay
-from tests.filling import HELD, Filled, fill
+from tests.support.filled_service import HELD, Filled, fill
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

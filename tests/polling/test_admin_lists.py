@@ -19,7 +19,7 @@ from instances.models import Organization
 from polling.admin.export import cell, csv_lines
 from polling.models import DeliveryAttempt, Event, Notification, PollRun
 from polling.reports import keyset_walk
-from tests.filling import Filled, fill
+from tests.support.filled_service import Filled, fill
 from tests.support.html import as_read
 
 pytestmark = pytest.mark.django_db

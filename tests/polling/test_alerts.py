@@ -17,11 +17,11 @@ from cwconnect.site.periodic_jobs import PERIODIC_JOBS
 from polling.alerts import delivery_alerts
 from polling.delivery.pausing import release_delivery
 from polling.models import Alert, Notification
-from tests.local_servers import RawServer
-from tests.mail_servers import MailServer
-from tests.polling.conftest import World
-from tests.polling.receivers import Receiver, start_receiver
-from tests.polling.sending import change, deliver, failing
+from tests.support.deliveries import change, deliver, failing
+from tests.support.mail_servers import MailServer
+from tests.support.polled_instance import PolledInstance
+from tests.support.raw_servers import RawServer
+from tests.support.receivers import Receiver, start_receiver
 
 Kind = Alert.Kind
 
@@ -39,7 +39,7 @@ def kinds() -> list[str]:
 
 
 @pytest.fixture
-def paused(telling: World, receiver: Receiver) -> World:
+def paused(telling: PolledInstance, receiver: Receiver) -> PolledInstance:
     """A world whose receiver answered 410."""
     receiver.answer = failing(410)
     change(telling, 1)
@@ -49,7 +49,7 @@ def paused(telling: World, receiver: Receiver) -> World:
 
 
 def test_half_of_the_schedule_the_last_try_and_the_pause_are_told(
-    telling: World, receiver: Receiver, settings: Settings
+    telling: PolledInstance, receiver: Receiver, settings: Settings
 ) -> None:
     settings.RETRY_SCHEDULE = [0, 1, 1, 1]
     receiver.answer = failing(500)
@@ -65,7 +65,7 @@ def test_half_of_the_schedule_the_last_try_and_the_pause_are_told(
 
 
 def test_a_second_notification_in_trouble_is_no_second_episode(
-    telling: World, receiver: Receiver, settings: Settings
+    telling: PolledInstance, receiver: Receiver, settings: Settings
 ) -> None:
     settings.RETRY_SCHEDULE = [0, 1, 1, 1]
     receiver.answer = failing(500)
@@ -77,7 +77,7 @@ def test_a_second_notification_in_trouble_is_no_second_episode(
     assert kinds().count(Kind.HALF_USED) == 1
 
 
-def test_a_delivery_ends_the_episode(telling: World, receiver: Receiver, settings: Settings) -> None:
+def test_a_delivery_ends_the_episode(telling: PolledInstance, receiver: Receiver, settings: Settings) -> None:
     settings.RETRY_SCHEDULE = [0, 1, 1, 1]
     receiver.answer = failing(500)
     change(telling, 1)
@@ -88,13 +88,13 @@ def test_a_delivery_ends_the_episode(telling: World, receiver: Receiver, setting
     assert Alert.objects.get().resolved_at is not None
 
 
-def test_a_release_ends_the_pause(paused: World) -> None:
+def test_a_release_ends_the_pause(paused: PolledInstance) -> None:
     release_delivery(paused.instance, timezone.now())
     assert Alert.objects.get().resolved_at is not None
 
 
 def test_it_stands_in_the_log(
-    telling: World,
+    telling: PolledInstance,
     caplog: pytest.LogCaptureFixture,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
@@ -103,7 +103,7 @@ def test_it_stands_in_the_log(
     assert "Delivery is paused: a test." in caplog.text
 
 
-def test_a_mail_says_in_words_what_happened(paused: World, mail_server: MailServer) -> None:
+def test_a_mail_says_in_words_what_happened(paused: PolledInstance, mail_server: MailServer) -> None:
     assert send_alerts(timezone.now()) == 1
     ((subject, body),) = mail_server.texts()
     assert subject == f"cwconnect: Delivery is paused: {paused.instance}"
@@ -111,13 +111,13 @@ def test_a_mail_says_in_words_what_happened(paused: World, mail_server: MailServ
     assert "Alpha" in body
 
 
-def test_it_is_told_once(paused: World, mail_server: MailServer) -> None:
+def test_it_is_told_once(paused: PolledInstance, mail_server: MailServer) -> None:
     send_alerts(timezone.now())
     send_alerts(timezone.now())
     assert len(mail_server.mails) == 1
 
 
-def test_many_warnings_are_one_mail(paused: World, mail_server: MailServer) -> None:
+def test_many_warnings_are_one_mail(paused: PolledInstance, mail_server: MailServer) -> None:
     delivery_alerts.warn(Kind.HALF_USED, paused.instance, "Another thing.", timezone.now())
     send_alerts(timezone.now())
     ((subject, body),) = mail_server.texts()
@@ -125,7 +125,7 @@ def test_many_warnings_are_one_mail(paused: World, mail_server: MailServer) -> N
     assert "Another thing." in body
 
 
-def test_a_mail_that_was_refused_is_tried_again(paused: World, mail_server: MailServer) -> None:
+def test_a_mail_that_was_refused_is_tried_again(paused: PolledInstance, mail_server: MailServer) -> None:
     mail_server.refuses = True
     assert send_alerts(timezone.now()) == 0
     mail_server.refuses = False
@@ -133,14 +133,14 @@ def test_a_mail_that_was_refused_is_tried_again(paused: World, mail_server: Mail
     assert len(mail_server.mails) == 1
 
 
-def test_a_mail_server_that_is_gone_stops_nothing(paused: World, settings: Settings) -> None:
+def test_a_mail_server_that_is_gone_stops_nothing(paused: PolledInstance, settings: Settings) -> None:
     settings.EMAIL_URL = "smtp://127.0.0.1:9/?to=ops@example.com"
     assert send_alerts(timezone.now()) == 0
     release_delivery(paused.instance, timezone.now())
     assert deliver() == 1
 
 
-def test_the_operators_webhook_gets_it_as_json(paused: World, settings: Settings) -> None:
+def test_the_operators_webhook_gets_it_as_json(paused: PolledInstance, settings: Settings) -> None:
     with start_receiver() as operator:
         settings.OPERATOR_WEBHOOK_URL = operator.url
         assert send_alerts(timezone.now()) == 1
@@ -151,7 +151,7 @@ def test_the_operators_webhook_gets_it_as_json(paused: World, settings: Settings
 
 
 def test_an_operators_webhook_that_fails_is_tried_again_apart_from_the_mail(
-    paused: World, settings: Settings, mail_server: MailServer
+    paused: PolledInstance, settings: Settings, mail_server: MailServer
 ) -> None:
     with start_receiver() as operator:
         settings.OPERATOR_WEBHOOK_URL = operator.url
@@ -163,11 +163,11 @@ def test_an_operators_webhook_that_fails_is_tried_again_apart_from_the_mail(
     assert len(mail_server.mails) == 1
 
 
-def test_without_settings_nothing_is_sent(paused: World) -> None:
+def test_without_settings_nothing_is_sent(paused: PolledInstance) -> None:
     assert send_alerts(timezone.now()) == 0
 
 
-def test_a_warning_of_long_ago_is_not_told_when_mail_is_set_up(paused: World, mail_server: MailServer) -> None:
+def test_a_warning_of_long_ago_is_not_told_when_mail_is_set_up(paused: PolledInstance, mail_server: MailServer) -> None:
     Alert.objects.update(created_at=timezone.now() - timedelta(days=2))
     assert send_alerts(timezone.now()) == 0
 
@@ -176,7 +176,7 @@ def test_telling_is_a_chore_of_each_minute() -> None:
     assert send_alerts in [chore.run for chore in PERIODIC_JOBS]
 
 
-def test_a_notification_knows_its_warnings(telling: World, receiver: Receiver, settings: Settings) -> None:
+def test_a_notification_knows_its_warnings(telling: PolledInstance, receiver: Receiver, settings: Settings) -> None:
     settings.RETRY_SCHEDULE = [0, 1]
     receiver.answer = failing(500)
     change(telling, 1)

@@ -10,7 +10,7 @@ from instances.models import AuditEntry, Organization
 from polling.delivery.pausing import release_delivery
 from polling.detection.deletes.deletions import dismiss_held
 from polling.models import PollState
-from tests.site.rows import make_instance, make_notification, make_poll
+from tests.support.rows import make_instance, make_notification, make_poll
 
 
 def test_a_release_is_on_record_with_what_there_was_to_send(organization: Organization) -> None:

@@ -16,7 +16,7 @@ from polling.detection.polls.runs import LEASE, PollJob
 from polling.models import PollRun, PollState
 from polling.workers.due import make_due
 from polling.workers.leases import LeaseLostError, claim
-from tests.polling.conftest import World, answered
+from tests.support.polled_instance import PolledInstance, answered
 
 HOUR = timedelta(hours=1)
 
@@ -25,7 +25,7 @@ def _stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _too_late(world: World, *record_ids: int, title: str = "Late") -> None:
+def _too_late(world: PolledInstance, *record_ids: int, title: str = "Late") -> None:
     """Let changes become visible that lie beyond the look-back, as no poll may find them."""
     world.store.clock_offset = 2000
     world.poll()
@@ -37,18 +37,18 @@ def _too_late(world: World, *record_ids: int, title: str = "Late") -> None:
     assert world.told() == []
 
 
-def _ask(world: World, back: timedelta = HOUR) -> PollRun:
+def _ask(world: PolledInstance, back: timedelta = HOUR) -> PollRun:
     request_backfill([world.state], timezone.now() - back)
     return PollRun.objects.get(kind=PollRun.Kind.BACKFILL, status=PollRun.Status.OPEN)
 
 
-def _claim(world: World) -> PollJob:
+def _claim(world: PolledInstance) -> PollJob:
     PollState.objects.update(next_poll_at=timezone.now(), lease_until=None)
     token, keys = claim(PollState.objects.all(), [world.state.pk], now=timezone.now(), length=LEASE)
     return PollJob(PollState.objects.select_related("resource_poll__instance__organization").get(pk=keys[0]), token)
 
 
-def test_what_was_missed_is_told_and_what_is_known_stays_silent(watched: World) -> None:
+def test_what_was_missed_is_told_and_what_is_known_stays_silent(watched: PolledInstance) -> None:
     watched.change(7, "Chief")
     watched.poll()
     watched.told()
@@ -63,7 +63,7 @@ def test_what_was_missed_is_told_and_what_is_known_stays_silent(watched: World) 
     assert watched.told() == []
 
 
-def test_a_backfill_reaches_behind_the_beginning_of_watching(world: World) -> None:
+def test_a_backfill_reaches_behind_the_beginning_of_watching(world: PolledInstance) -> None:
     world.change(3, "Chief", stamp=_stamp(timezone.now() - timedelta(minutes=30)))
     world.watch()
     world.poll()
@@ -73,7 +73,7 @@ def test_a_backfill_reaches_behind_the_beginning_of_watching(world: World) -> No
     assert world.told() == [("UPDATED", "3")]
 
 
-def test_the_cursor_stays_and_the_poll_that_waited_follows_at_once(watched: World) -> None:
+def test_the_cursor_stays_and_the_poll_that_waited_follows_at_once(watched: PolledInstance) -> None:
     cursor = watched.state.cursor
     watched.change(5, "Chief")
     _ask(watched)
@@ -86,7 +86,7 @@ def test_the_cursor_stays_and_the_poll_that_waited_follows_at_once(watched: Worl
     assert watched.told() == [("UPDATED", "5")]
 
 
-def test_an_interrupted_backfill_goes_on_from_the_page_it_had_reached(world: World) -> None:
+def test_an_interrupted_backfill_goes_on_from_the_page_it_had_reached(world: PolledInstance) -> None:
     world.watch(poll={"pageSize": 2})
     world.poll()
     _too_late(world, 1, 2, 3, 4, 5)
@@ -103,7 +103,7 @@ def test_an_interrupted_backfill_goes_on_from_the_page_it_had_reached(world: Wor
     assert (run.status, run.error) == (PollRun.Status.COMPLETE, "")
 
 
-def test_a_backfill_that_keeps_failing_holds_up_no_news(watched: World) -> None:
+def test_a_backfill_that_keeps_failing_holds_up_no_news(watched: PolledInstance) -> None:
     opening = _stamp(_ask(watched).opening or timezone.now())
 
     def fail(request: SeenRequest) -> None:
@@ -121,7 +121,7 @@ def test_a_backfill_that_keeps_failing_holds_up_no_news(watched: World) -> None:
     assert not PollRun.objects.filter(status=PollRun.Status.OPEN).exists()
 
 
-def test_a_worker_with_the_first_page_of_a_narrower_window_writes_nothing_of_it(watched: World) -> None:
+def test_a_worker_with_the_first_page_of_a_narrower_window_writes_nothing_of_it(watched: PolledInstance) -> None:
     _too_late(watched, 3)
     run = _ask(watched, timedelta(0))
     frozen = _claim(watched)
@@ -134,7 +134,7 @@ def test_a_worker_with_the_first_page_of_a_narrower_window_writes_nothing_of_it(
     assert watched.told() == [("UPDATED", "3")]
 
 
-def test_a_worker_beneath_whom_the_window_was_widened_lets_the_poll_go(world: World) -> None:
+def test_a_worker_beneath_whom_the_window_was_widened_lets_the_poll_go(world: PolledInstance) -> None:
     world.watch(poll={"pageSize": 2})
     world.poll()
     _ask(world, timedelta(0))
@@ -146,7 +146,7 @@ def test_a_worker_beneath_whom_the_window_was_widened_lets_the_poll_go(world: Wo
 
 
 @pytest.mark.parametrize("changes", [False, True])
-def test_a_backfill_asked_for_while_a_poll_runs_follows_at_once(watched: World, *, changes: bool) -> None:
+def test_a_backfill_asked_for_while_a_poll_runs_follows_at_once(watched: PolledInstance, *, changes: bool) -> None:
     _too_late(watched, 3)
     if changes:
         watched.change(5, "Chief")
@@ -161,7 +161,7 @@ def test_a_backfill_asked_for_while_a_poll_runs_follows_at_once(watched: World, 
     assert watched.told() == [("UPDATED", "5"), ("UPDATED", "3")][not changes :]
 
 
-def test_a_failure_under_way_keeps_what_the_window_was_widened_to(world: World) -> None:
+def test_a_failure_under_way_keeps_what_the_window_was_widened_to(world: PolledInstance) -> None:
     world.watch(poll={"pageSize": 2})
     world.poll()
     _too_late(world, 1, 2, 3, title="Lost")
@@ -174,19 +174,19 @@ def test_a_failure_under_way_keeps_what_the_window_was_widened_to(world: World) 
     assert world.told() == [("UPDATED", "1"), ("UPDATED", "2"), ("UPDATED", "3")]
 
 
-def test_a_narrower_request_does_not_narrow_an_open_backfill(watched: World) -> None:
+def test_a_narrower_request_does_not_narrow_an_open_backfill(watched: PolledInstance) -> None:
     opening = _ask(watched).opening
     assert _ask(watched, timedelta(0)).opening == opening
 
 
-def test_the_command_polls_a_window_again(watched: World) -> None:
+def test_the_command_polls_a_window_again(watched: PolledInstance) -> None:
     _too_late(watched, 3)
     since = _stamp(timezone.now() - HOUR)
     call_command("poll", str(watched.instance.pk), "--resource", "contacts", "--since", since, verbosity=0)
     assert watched.told() == [("UPDATED", "3")]
 
 
-def test_the_command_says_which_poll_failed(watched: World) -> None:
+def test_the_command_says_which_poll_failed(watched: PolledInstance) -> None:
     watched.store.forbid("contacts")
     with pytest.raises(CommandError, match="security permission"):
         call_command("poll", str(watched.instance.pk), verbosity=0)

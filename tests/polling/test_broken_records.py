@@ -16,8 +16,8 @@ from polling.verification.repair import repair
 from polling.verification.repair_job import start_repair
 from polling.verification.report import finding_of, start_verification, verify
 from tests.garbled import WAYS
-from tests.polling.conftest import World
-from tests.polling.sweeping import delete, sweep, watch_deletes
+from tests.support.polled_instance import PolledInstance
+from tests.support.sweeps import delete, sweep, watch_deletes
 
 LEFT_OUT = {
     "NaN": b"NaN",
@@ -27,7 +27,7 @@ LEFT_OUT = {
 READ_ALL_THE_SAME = {"a raw control character": b'"ODD\nONE"', "a byte that is no UTF-8": b'"caf\xe9"'}
 
 
-def break_record(world: World, record_id: int, *others: int, value: bytes) -> None:
+def break_record(world: PolledInstance, record_id: int, *others: int, value: bytes) -> None:
     """Have the next page hold this record, its nickname broken, and the others."""
     records = [world.store.get("contacts", number) or {} for number in sorted((record_id, *others))]
     texts = [
@@ -37,7 +37,7 @@ def break_record(world: World, record_id: int, *others: int, value: bytes) -> No
     world.store.fail_next(1, status=200, body=b"[" + b",".join(texts) + b"]", path="/company/contacts")
 
 
-def run_of_a_poll(world: World) -> PollRun:
+def run_of_a_poll(world: PolledInstance) -> PollRun:
     world.poll()
     return PollRun.objects.latest("pk")
 
@@ -45,7 +45,7 @@ def run_of_a_poll(world: World) -> PollRun:
 @pytest.mark.parametrize("value", LEFT_OUT)
 @pytest.mark.parametrize(("broken", "others"), [(3, [4, 5]), (4, [3, 5]), (5, [3, 4]), (4, [])])
 def test_the_others_of_its_page_are_recorded_and_it_is_noted(
-    watched: World, value: str, broken: int, others: list[int]
+    watched: PolledInstance, value: str, broken: int, others: list[int]
 ) -> None:
     for number in (broken, *others):
         watched.change(number, "Chief")
@@ -60,7 +60,7 @@ def test_the_others_of_its_page_are_recorded_and_it_is_noted(
 
 
 @pytest.mark.parametrize("value", READ_ALL_THE_SAME)
-def test_what_can_be_read_all_the_same_is_recorded_and_noted(watched: World, value: str) -> None:
+def test_what_can_be_read_all_the_same_is_recorded_and_noted(watched: PolledInstance, value: str) -> None:
     watched.change(4, "Chief")
     break_record(watched, 4, value=READ_ALL_THE_SAME[value])
 
@@ -72,7 +72,7 @@ def test_what_can_be_read_all_the_same_is_recorded_and_noted(watched: World, val
 
 
 @pytest.mark.parametrize(("status", "body"), [(204, b""), (200, b"null")])
-def test_an_empty_page_by_another_name_ends_the_run(watched: World, status: int, body: bytes) -> None:
+def test_an_empty_page_by_another_name_ends_the_run(watched: PolledInstance, status: int, body: bytes) -> None:
     watched.store.fail_next(1, status=status, body=body, path="/company/contacts")
 
     run = run_of_a_poll(watched)
@@ -80,7 +80,7 @@ def test_an_empty_page_by_another_name_ends_the_run(watched: World, status: int,
     assert (run.status, run.error, watched.told()) == (PollRun.Status.COMPLETE, "", [])
 
 
-def test_a_record_that_cannot_be_read_by_its_id_is_no_delete(world: World) -> None:
+def test_a_record_that_cannot_be_read_by_its_id_is_no_delete(world: PolledInstance) -> None:
     watch_deletes(world)
     delete(world, 5, 7)
     world.store.fail_next(1, status=200, body=b'{"id": 7, "nickName": NaN}', path="/company/contacts/7")
@@ -92,7 +92,9 @@ def test_a_record_that_cannot_be_read_by_its_id_is_no_delete(world: World) -> No
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("others", [[], [3, 5]])
-def test_a_record_that_makes_its_page_unreadable_holds_up_no_other(watched: World, way: str, others: list[int]) -> None:
+def test_a_record_that_makes_its_page_unreadable_holds_up_no_other(
+    watched: PolledInstance, way: str, others: list[int]
+) -> None:
     for number in (4, *others):
         watched.change(number, "Chief")
     watched.store.garble("contacts", [4], WAYS[way])
@@ -107,7 +109,7 @@ def test_a_record_that_makes_its_page_unreadable_holds_up_no_other(watched: Worl
     assert watched.told() == [("UPDATED", "4")]  # it is still within the look-back
 
 
-def test_so_many_that_a_poll_had_too_many_requests_are_left_to_the_next_polls(watched: World) -> None:
+def test_so_many_that_a_poll_had_too_many_requests_are_left_to_the_next_polls(watched: PolledInstance) -> None:
     everyone = watched.store.ids("contacts")
     for number in everyone:
         watched.change(number, "Chief")
@@ -136,7 +138,7 @@ def test_so_many_that_a_poll_had_too_many_requests_are_left_to_the_next_polls(wa
     assert ("UPDATED", "3") in watched.told()
 
 
-def test_a_backfill_that_a_person_asked_for_does_not_rest(watched: World) -> None:
+def test_a_backfill_that_a_person_asked_for_does_not_rest(watched: PolledInstance) -> None:
     everyone = watched.store.ids("contacts")
     watched.store.garble("contacts", everyone, WAYS["a quote within a text"])
     request_backfill(PollState.objects.filter(pk=watched.state.pk), EVER)
@@ -147,7 +149,7 @@ def test_a_backfill_that_a_person_asked_for_does_not_rest(watched: World) -> Non
     assert (run.status, run.skipped) == (PollRun.Status.COMPLETE, len(everyone))
 
 
-def test_a_sweep_whose_last_row_cannot_be_read_is_not_held_up(world: World) -> None:
+def test_a_sweep_whose_last_row_cannot_be_read_is_not_held_up(world: PolledInstance) -> None:
     watch_deletes(world)
     last = world.store.ids("contacts")[-1]
     delete(world, 5)
@@ -160,7 +162,7 @@ def test_a_sweep_whose_last_row_cannot_be_read_is_not_held_up(world: World) -> N
 
 
 @pytest.mark.parametrize("way", ["a quote within a text", "NaN"])
-def test_of_rows_that_are_back_those_behind_a_broken_one_are_read_as_well(world: World, way: str) -> None:
+def test_of_rows_that_are_back_those_behind_a_broken_one_are_read_as_well(world: PolledInstance, way: str) -> None:
     watch_deletes(world)
     world.store.hide("contacts", [5, 6, 7])
     sweep(world)
@@ -181,7 +183,7 @@ def test_of_rows_that_are_back_those_behind_a_broken_one_are_read_as_well(world:
 @pytest.mark.parametrize("way", ["a quote within a text", "NaN"])
 @pytest.mark.parametrize("by_workers", [True, False])
 def test_of_missing_rows_those_behind_a_broken_one_are_repaired_as_well(
-    watched: World, way: str, *, by_workers: bool
+    watched: PolledInstance, way: str, *, by_workers: bool
 ) -> None:
     for number in (3, 4, 5):
         watched.change(number, "Chief")
@@ -212,7 +214,7 @@ def test_of_missing_rows_those_behind_a_broken_one_are_repaired_as_well(
     assert (run.status, run.skipped) == (PollRun.Status.COMPLETE, 1)
 
 
-def test_a_site_that_caps_its_pages_has_every_missing_row_read(watched: World) -> None:
+def test_a_site_that_caps_its_pages_has_every_missing_row_read(watched: PolledInstance) -> None:
     for number in (3, 4, 5):
         watched.change(number, "Chief")
     watched.poll()
@@ -233,7 +235,7 @@ def test_a_site_that_caps_its_pages_has_every_missing_row_read(watched: World) -
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("alone", [True, False])
 def test_verify_names_rows_that_can_not_be_read_and_takes_none_for_deleted(
-    world: World, way: str, *, alone: bool
+    world: PolledInstance, way: str, *, alone: bool
 ) -> None:
     watch_deletes(world)
     for number in (4, 9):
@@ -255,7 +257,7 @@ def test_verify_names_rows_that_can_not_be_read_and_takes_none_for_deleted(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_watching_begins_where_the_newest_record_can_not_be_read(world: World, way: str) -> None:
+def test_watching_begins_where_the_newest_record_can_not_be_read(world: PolledInstance, way: str) -> None:
     newest = world.store.ids("contacts")[-1]
     world.store.garble("contacts", [newest], WAYS[way])
 

@@ -15,7 +15,7 @@ from cwconnect.core.bulk_sql import (
     upsert,
 )
 from polling.models import DeliveryAttempt, LogPosition, Notification, RecordSnapshot, SnapshotBody
-from tests.polling.conftest import World
+from tests.support.polled_instance import PolledInstance
 
 KEY = ("resource_poll_id", "record_id")
 TEXTS = ["plain", '{"a":"\\u0000 \\"quoted\\" \\\\ back"}', "tab\tline\n", "\\N", "", "Grüße 漢字 🎈", "a'b{},NULL"]
@@ -23,7 +23,7 @@ AT = datetime(2026, 3, 8, 12, 30, 15, 123456, tzinfo=timezone(timedelta(hours=-6
 
 
 @pytest.fixture
-def poll_id(watched: World) -> int:
+def poll_id(watched: PolledInstance) -> int:
     return watched.state.resource_poll_id
 
 
@@ -52,7 +52,7 @@ def test_bytes_nulls_and_truths_come_back_as_they_went(poll_id: int) -> None:
     assert [(number, stamp, bytes(digest), gone) for number, stamp, digest, gone in stored] == [row[1:] for row in rows]
 
 
-def notification(world: World, number: int) -> Notification:
+def notification(world: PolledInstance, number: int) -> Notification:
     return Notification.objects.create(
         id=number,
         instance=world.instance,
@@ -64,7 +64,7 @@ def notification(world: World, number: int) -> Notification:
     )
 
 
-def test_an_update_writes_each_row_its_own_values(watched: World) -> None:
+def test_an_update_writes_each_row_its_own_values(watched: PolledInstance) -> None:
     told = notification(watched, 1)
     made = [DeliveryAttempt.objects.create(notification=told, started_at=AT) for _ in TEXTS]
     columns = ("finished_at", "seconds", "status", "request_headers", "response")
@@ -80,7 +80,7 @@ def test_an_update_writes_each_row_its_own_values(watched: World) -> None:
 
 
 @pytest.mark.parametrize("at", [AT, AT.replace(microsecond=0), datetime(2000, 1, 1, tzinfo=UTC)])
-def test_a_moment_is_stored_as_the_model_stores_it(watched: World, at: datetime) -> None:
+def test_a_moment_is_stored_as_the_model_stores_it(watched: PolledInstance, at: datetime) -> None:
     saved = notification(watched, 1)
     Notification.objects.filter(pk=1).update(created_at=at)
     update(Notification, ("first_attempt_at",), [(db_timestamp(at), 1)], key="id")

@@ -15,12 +15,12 @@ from polling.detection.jobs import LEASE
 from polling.maintenance.clock_skew import repair_clock_skew
 from polling.models import Notification, PollState, Receiver, Site
 from polling.workers.leases import claim
-from tests.polling.conftest import World
+from tests.support.polled_instance import PolledInstance
 
 HOUR = 3600
 
 
-def since(world: World) -> datetime:
+def since(world: PolledInstance) -> datetime:
     found = ResourcePoll.objects.get(instance=world.instance).since
     assert found is not None
     return found
@@ -28,7 +28,7 @@ def since(world: World) -> datetime:
 
 @pytest.mark.parametrize("our_offset", [-HOUR, HOUR])
 def test_without_a_date_watching_begins_with_the_newest_stamp_whatever_our_clock_says(
-    world: World, our_offset: int
+    world: PolledInstance, our_offset: int
 ) -> None:
     newest = world.store.change("contacts", 7, {"title": "Newest"})["_info"]["lastUpdated"]
     world.store.send_date_header = False
@@ -45,7 +45,7 @@ def test_without_a_date_watching_begins_with_the_newest_stamp_whatever_our_clock
         assert world.told() == []
 
 
-def test_without_a_date_an_empty_list_is_watched_from_ever(world: World) -> None:
+def test_without_a_date_an_empty_list_is_watched_from_ever(world: PolledInstance) -> None:
     for record_id in range(1, 31):
         world.store.delete("contacts", record_id)
     world.store.send_date_header = False
@@ -58,7 +58,9 @@ def test_without_a_date_an_empty_list_is_watched_from_ever(world: World) -> None
 
 
 @pytest.mark.parametrize(("back", "passed"), [(3, 1), (299, 60), (301, 60), (3000, 600)])
-def test_what_was_written_while_their_clock_was_set_back_is_told(watched: World, back: int, passed: int) -> None:
+def test_what_was_written_while_their_clock_was_set_back_is_told(
+    watched: PolledInstance, back: int, passed: int
+) -> None:
     """Written behind the window, it is read by the poll after the one that learns of the clock."""
     watched.store.clock_offset = -back
     watched.change(3, "Chief")
@@ -69,7 +71,7 @@ def test_what_was_written_while_their_clock_was_set_back_is_told(watched: World,
     assert watched.told() == [("UPDATED", "3"), ("CREATED", str(made))]
 
 
-def test_a_site_whose_servers_disagree_by_a_second_tells_nothing_from_before(world: World) -> None:
+def test_a_site_whose_servers_disagree_by_a_second_tells_nothing_from_before(world: PolledInstance) -> None:
     """Their clocks differ: the first poll is answered by one that is behind that which told when watching began."""
     world.change(3, "Chief", stamp=world.store.now() - 5)
     world.store.date_offset = 2
@@ -80,7 +82,7 @@ def test_a_site_whose_servers_disagree_by_a_second_tells_nothing_from_before(wor
     assert world.told() == []
 
 
-def test_a_clock_set_back_by_less_than_the_look_back_loses_nothing_at_once(watched: World) -> None:
+def test_a_clock_set_back_by_less_than_the_look_back_loses_nothing_at_once(watched: PolledInstance) -> None:
     watched.change(3, "Chief")
     watched.poll()
     watched.told()
@@ -90,7 +92,7 @@ def test_a_clock_set_back_by_less_than_the_look_back_loses_nothing_at_once(watch
     assert watched.told() == [("UPDATED", "3")]
 
 
-def test_a_date_that_was_wrong_once_hides_nothing(watched: World) -> None:
+def test_a_date_that_was_wrong_once_hides_nothing(watched: PolledInstance) -> None:
     """A server with a clock a year ahead answers one poll."""
     watched.store.date_offset = 86_400 * 365
     watched.poll()
@@ -102,7 +104,7 @@ def test_a_date_that_was_wrong_once_hides_nothing(watched: World) -> None:
     assert watched.told() == [("CREATED", str(made))]
 
 
-def test_a_date_from_before_watching_began_tells_nothing_old(watched: World) -> None:
+def test_a_date_from_before_watching_began_tells_nothing_old(watched: PolledInstance) -> None:
     """A server whose battery is empty believes that it is 1970, and answers one poll."""
     cursor = watched.state.cursor
     watched.store.date_offset = -watched.store.now()
@@ -116,7 +118,7 @@ def test_a_date_from_before_watching_began_tells_nothing_old(watched: World) -> 
 
 
 @pytest.mark.parametrize("far", ["2062-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
-def test_without_a_date_a_stamp_from_the_far_future_moves_no_cursor(watched: World, far: str) -> None:
+def test_without_a_date_a_stamp_from_the_far_future_moves_no_cursor(watched: PolledInstance, far: str) -> None:
     watched.store.send_date_header = False
     cursor = watched.state.cursor
     watched.change(3, "Far", stamp=far)
@@ -132,7 +134,7 @@ def test_without_a_date_a_stamp_from_the_far_future_moves_no_cursor(watched: Wor
     assert watched.told() == [("UPDATED", "3"), ("UPDATED", "4"), ("CREATED", str(made))]
 
 
-def test_without_a_date_watching_does_not_begin_in_the_far_future(world: World) -> None:
+def test_without_a_date_watching_does_not_begin_in_the_far_future(world: PolledInstance) -> None:
     newest = world.store.change("contacts", 7, {"title": "Newest"})["_info"]["lastUpdated"]
     world.change(5, "Far", stamp="2062-01-01T00:00:00Z")
     world.store.send_date_header = False
@@ -144,7 +146,9 @@ def test_without_a_date_watching_does_not_begin_in_the_far_future(world: World) 
 
 
 @pytest.mark.parametrize(("ahead", "moves"), [(3590, True), (3700, False)])
-def test_a_stamp_moves_the_cursor_up_to_an_hour_ahead_of_our_clock(watched: World, ahead: int, *, moves: bool) -> None:
+def test_a_stamp_moves_the_cursor_up_to_an_hour_ahead_of_our_clock(
+    watched: PolledInstance, ahead: int, *, moves: bool
+) -> None:
     watched.store.send_date_header = False
     before, stamp = watched.state.cursor, timezone.now().replace(microsecond=0) + timedelta(seconds=ahead)
     watched.change(3, "Chief", stamp=stamp)
@@ -155,7 +159,7 @@ def test_a_stamp_moves_the_cursor_up_to_an_hour_ahead_of_our_clock(watched: Worl
 
 
 @pytest.fixture
-def in_the_future(watched: World) -> World:
+def in_the_future(watched: PolledInstance) -> PolledInstance:
     """Everything that writes a time did so while our clock was ten years ahead."""
     watched.change(3, "Chief")
     with time_machine.travel(datetime.now(UTC) + timedelta(days=3650)):
@@ -170,7 +174,7 @@ def in_the_future(watched: World) -> World:
     return watched
 
 
-def test_what_a_clock_ahead_left_behind_is_due_at_once(in_the_future: World) -> None:
+def test_what_a_clock_ahead_left_behind_is_due_at_once(in_the_future: PolledInstance) -> None:
     assert repair_clock_skew(timezone.now()) == 6
     state, now = in_the_future.state, timezone.now()
     assert (state.lease_token, state.lease_until) == (None, None)
@@ -183,7 +187,7 @@ def test_what_a_clock_ahead_left_behind_is_due_at_once(in_the_future: World) -> 
     assert repair_clock_skew(timezone.now()) == 0
 
 
-def test_ordinary_waits_are_left_alone(watched: World) -> None:
+def test_ordinary_waits_are_left_alone(watched: PolledInstance) -> None:
     now = timezone.now()
     claim(PollState.objects.all(), [watched.state.pk], now=now, length=LEASE)
     hour, day = timedelta(hours=1), timedelta(days=1)
@@ -196,6 +200,6 @@ def test_ordinary_waits_are_left_alone(watched: World) -> None:
     assert repair_clock_skew(now) == 0
 
 
-def test_the_chores_mend_times(in_the_future: World) -> None:
+def test_the_chores_mend_times(in_the_future: PolledInstance) -> None:
     assert "mend times" in run_due_jobs(timezone.now())
     assert in_the_future.state.lease_token is None

@@ -17,31 +17,31 @@ from cwconnect.connectwise.catalogue import default_configuration, find_resource
 from instances.configuration.polls import plan_of
 from instances.configuration.wire import default_polls
 from polling.models import Event, Health, RecordSnapshot
-from tests.polling.conftest import World
+from tests.support.polled_instance import PolledInstance
 
 EVERYTHING = "/hubs/crm/contacts"
 WINDOW = "where=lastUpdated>'${date}'"
 UTC_TEXT = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def asked(world: World, name: str) -> list[str | None]:
+def asked(world: PolledInstance, name: str) -> list[str | None]:
     """Return a parameter of each request since the log was emptied."""
     return [request.query.get(name) for request in world.store.requests]
 
 
-def poll_asking(world: World) -> None:
+def poll_asking(world: PolledInstance) -> None:
     world.store.clear_requests()
     world.poll()
 
 
-def watch_url(world: World, url: str, **poll: Any) -> None:
+def watch_url(world: PolledInstance, url: str, **poll: Any) -> None:
     world.watch(poll={"url": url, **poll})
 
 
 # -- url ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_url_without_a_where_reads_all_and_tells_only_what_changes(world: World) -> None:
+def test_a_url_without_a_where_reads_all_and_tells_only_what_changes(world: PolledInstance) -> None:
     watch_url(world, EVERYTHING)
     poll_asking(world)
     assert (world.told(), world.run.records, set(asked(world, "conditions"))) == ([], 30, {None})
@@ -62,7 +62,7 @@ def test_a_url_without_a_where_reads_all_and_tells_only_what_changes(world: Worl
         "_info.lastUpdated > '${date:MM/dd/yyyy HH:mm:ss}'",
     ],
 )
-def test_a_template_in_a_where_is_the_windows_opening_however_it_is_written(world: World, where: str) -> None:
+def test_a_template_in_a_where_is_the_windows_opening_however_it_is_written(world: PolledInstance, where: str) -> None:
     watch_url(world, f"{EVERYTHING}?where={where}")
     cursor = world.state.cursor
     poll_asking(world)
@@ -73,7 +73,7 @@ def test_a_template_in_a_where_is_the_windows_opening_however_it_is_written(worl
     assert conditions.replace(" ", "").replace(">=", ">") == f"lastUpdated>[{opening}]"
 
 
-def test_order_by_and_page_in_a_url_are_dropped(world: World) -> None:
+def test_order_by_and_page_in_a_url_are_dropped(world: PolledInstance) -> None:
     watch_url(world, f"{EVERYTHING}?{WINDOW}&orderBy=lastUpdated desc&page=3")
     world.change(3, "Chief")
     poll_asking(world)
@@ -81,7 +81,7 @@ def test_order_by_and_page_in_a_url_are_dropped(world: World) -> None:
     assert set(asked(world, "orderBy")) | set(asked(world, "page")) == {None}
 
 
-def test_fields_gain_what_the_poll_needs_and_content_is_compared_within_them(world: World) -> None:
+def test_fields_gain_what_the_poll_needs_and_content_is_compared_within_them(world: PolledInstance) -> None:
     watch_url(world, f"{EVERYTHING}?{WINDOW}&fields=firstName,title", idField="company.identifier")
     record = world.store.change("contacts", 3, {"title": "Chief"})
     poll_asking(world)
@@ -90,7 +90,7 @@ def test_fields_gain_what_the_poll_needs_and_content_is_compared_within_them(wor
     assert set(json.loads(Event.objects.get().record)) == {"id", "firstName", "title", "company", "_info"}
 
 
-def test_a_text_of_a_template_outside_the_where_is_written_in_its_zone(world: World) -> None:
+def test_a_text_of_a_template_outside_the_where_is_written_in_its_zone(world: PolledInstance) -> None:
     custom = "customFieldConditions=caption='${dateTimeZone:America/Denver:yyyy-MM-dd HH:mm}'"
     watch_url(world, f"{EVERYTHING}?{WINDOW}&{custom}")
     cursor = world.state.cursor
@@ -111,7 +111,7 @@ def test_a_text_of_a_template_outside_the_where_is_written_in_its_zone(world: Wo
     ],
 )
 def test_the_page_size_is_the_keys_then_the_urls_then_the_largest(
-    world: World, poll: dict[str, Any], size: str
+    world: PolledInstance, poll: dict[str, Any], size: str
 ) -> None:
     world.watch(poll=poll)
     poll_asking(world)
@@ -123,7 +123,7 @@ def test_the_page_size_is_the_keys_then_the_urls_then_the_largest(
 
 @pytest.mark.parametrize(("delay", "seconds"), [(0, 301), (120, 301), ("600", 601)])
 def test_poll_delay_opens_the_window_earlier_and_never_less_than_the_look_back(
-    world: World, delay: object, seconds: int
+    world: PolledInstance, delay: object, seconds: int
 ) -> None:
     world.watch(poll={"pollDelay": delay})
     cursor = world.state.cursor
@@ -136,14 +136,14 @@ def test_poll_delay_opens_the_window_earlier_and_never_less_than_the_look_back(
 @pytest.mark.parametrize("key", ["filterByUpdatedDate", "filterByUpdateDate"])
 @pytest.mark.parametrize(("value", "known"), [(True, 0), ("no", 30)])
 def test_filter_by_updated_date_drops_what_is_older_than_the_window(
-    world: World, key: str, value: object, known: int
+    world: PolledInstance, key: str, value: object, known: int
 ) -> None:
     watch_url(world, EVERYTHING, **{key: value})
     world.poll()
     assert (world.told(), RecordSnapshot.objects.count()) == ([], known)
 
 
-def test_without_filter_by_updated_date_an_old_stamp_with_new_content_is_told(world: World) -> None:
+def test_without_filter_by_updated_date_an_old_stamp_with_new_content_is_told(world: PolledInstance) -> None:
     watch_url(world, EVERYTHING, filterByUpdatedDate=False)
     world.poll()
     world.change(3, "Chief", stamp="2020-01-01T00:00:00Z")
@@ -151,7 +151,7 @@ def test_without_filter_by_updated_date_an_old_stamp_with_new_content_is_told(wo
     assert world.told() == [("UPDATED", "3")]
 
 
-def test_filter_by_current_date_leaves_what_is_newer_than_the_poll_to_the_next(world: World) -> None:
+def test_filter_by_current_date_leaves_what_is_newer_than_the_poll_to_the_next(world: PolledInstance) -> None:
     world.watch(poll={"filterByCurrentDate": True})
     world.change(3, "Chief", stamp=(timezone.now() + timedelta(seconds=60)).strftime(UTC_TEXT))
     world.poll()
@@ -162,7 +162,7 @@ def test_filter_by_current_date_leaves_what_is_newer_than_the_poll_to_the_next(w
     assert world.told() == [("UPDATED", "3")]
 
 
-def test_without_filter_by_current_date_it_is_told_at_once(watched: World) -> None:
+def test_without_filter_by_current_date_it_is_told_at_once(watched: PolledInstance) -> None:
     watched.change(3, "Chief", stamp=(timezone.now() + timedelta(seconds=60)).strftime(UTC_TEXT))
     watched.poll()
     assert watched.told() == [("UPDATED", "3")]
@@ -186,7 +186,7 @@ ENTERED = {"createdDateField": "_info.dateEntered"}
     ids=["top", "inside", "top over inside", "top under inside", "none", "no created field of its own"],
 )
 def test_created_check_tolerance_calls_a_row_created_that_changed_soon_after(
-    world: World, poll: dict[str, Any], kind: str
+    world: PolledInstance, poll: dict[str, Any], kind: str
 ) -> None:
     ticket = world.store.create("incidents", stamp=timezone.now() - timedelta(seconds=20))["id"]
     world.watch(event__poller__configuration={"contacts": {}, "incidents": poll})
@@ -199,7 +199,7 @@ def test_created_check_tolerance_calls_a_row_created_that_changed_soon_after(
 
 @pytest.mark.parametrize(("resource", "kind"), [("incidents", "CREATED"), ("contacts", "UPDATED")])
 def test_the_catalogues_created_field_tells_a_row_that_got_its_id_before_the_mark(
-    world: World, resource: str, kind: str
+    world: PolledInstance, resource: str, kind: str
 ) -> None:
     late = world.store.create(resource, stamp=timezone.now() + timedelta(seconds=2), visible_after=timedelta(hours=1))
     world.store.create(resource, stamp="2020-01-01T00:00:00Z")
@@ -227,7 +227,9 @@ def test_the_default_plan_of_a_resource_has_the_catalogues_created_field() -> No
     ],
     ids=["a zone by configuration", "an old zone name", "a quoted Z is no zone", "an offset in the value wins"],
 )
-def test_a_date_is_read_in_the_zone_that_is_configured(world: World, keys: dict[str, str], written: str) -> None:
+def test_a_date_is_read_in_the_zone_that_is_configured(
+    world: PolledInstance, keys: dict[str, str], written: str
+) -> None:
     watch_url(world, EVERYTHING, datesConfiguration={"updatedDateField": "modified.at", **keys})
     moment = datetime.now(UTC).replace(microsecond=0)
     local = moment.astimezone(ZoneInfo("America/Denver")).strftime(written)
@@ -237,7 +239,7 @@ def test_a_date_is_read_in_the_zone_that_is_configured(world: World, keys: dict[
     assert Event.objects.get().occurred_at == moment
 
 
-def test_without_a_zone_a_date_is_utc(world: World) -> None:
+def test_without_a_zone_a_date_is_utc(world: PolledInstance) -> None:
     dates = {"updatedDateField": "modified", "updatedDateFormat": "yyyy-MM-dd HH:mm:ss"}
     watch_url(world, EVERYTHING, datesConfiguration=dates)
     moment = datetime.now(UTC).replace(microsecond=0)
@@ -249,14 +251,14 @@ def test_without_a_zone_a_date_is_utc(world: World) -> None:
 # -- idField and records that are not whole ----------------------------------------------------------------------------
 
 
-def test_a_dotted_id_field_names_the_object(world: World) -> None:
+def test_a_dotted_id_field_names_the_object(world: PolledInstance) -> None:
     world.watch(poll={"idField": "company.identifier"})
     record = world.store.change("contacts", 3, {"title": "Chief"})
     world.poll()
     assert world.told() == [("UPDATED", record["company"]["identifier"])]
 
 
-def test_a_record_without_the_id_field_is_told_by_its_id_and_reported(world: World) -> None:
+def test_a_record_without_the_id_field_is_told_by_its_id_and_reported(world: PolledInstance) -> None:
     world.watch(poll={"idField": "company.identifier"})
     world.store.change("contacts", 3, {"title": "Chief"}, remove=["company"])
     whole = world.store.change("contacts", 4, {"title": "Chief"})
@@ -270,7 +272,7 @@ def test_a_record_without_the_id_field_is_told_by_its_id_and_reported(world: Wor
 
 
 @pytest.mark.parametrize("remove", ["_info", "_info/lastUpdated"])
-def test_a_record_without_a_date_is_compared_by_its_content(world: World, remove: str) -> None:
+def test_a_record_without_a_date_is_compared_by_its_content(world: PolledInstance, remove: str) -> None:
     watch_url(world, EVERYTHING)
     world.store.change("contacts", 3, {}, remove=[remove])
     world.poll()
@@ -283,7 +285,7 @@ def test_a_record_without_a_date_is_compared_by_its_content(world: World, remove
     assert world.state.health == Health.HEALTHY
 
 
-def test_a_date_that_cannot_be_read_is_reported(world: World) -> None:
+def test_a_date_that_cannot_be_read_is_reported(world: PolledInstance) -> None:
     watch_url(world, EVERYTHING, datesConfiguration={"updatedDateField": "title"})
     world.poll()
     assert world.state.health == Health.HEALTHY
@@ -291,7 +293,7 @@ def test_a_date_that_cannot_be_read_is_reported(world: World) -> None:
     assert len(world.run.notes.splitlines()) <= 21
 
 
-def test_a_record_without_an_id_among_others_is_reported(watched: World) -> None:
+def test_a_record_without_an_id_among_others_is_reported(watched: PolledInstance) -> None:
     rows = [{"firstName": "Nobody"}, watched.store.change("contacts", 3, {"title": "Chief"})]
     watched.store.fail_next(1, status=200, body=rows)
     watched.poll()
@@ -300,7 +302,7 @@ def test_a_record_without_an_id_among_others_is_reported(watched: World) -> None
     assert "a record has no usable integer id" in watched.run.notes
 
 
-def test_a_page_without_any_id_is_a_failure_in_words_and_loses_nothing(watched: World) -> None:
+def test_a_page_without_any_id_is_a_failure_in_words_and_loses_nothing(watched: PolledInstance) -> None:
     watched.change(3, "Chief")
     watched.store.fail_next(1, status=200, body=[{"firstName": "Nobody"}])
     watched.poll()
@@ -313,7 +315,7 @@ def test_a_page_without_any_id_is_a_failure_in_words_and_loses_nothing(watched: 
 # -- what is told of a change ------------------------------------------------------------------------------------------
 
 
-def test_track_changes_tells_which_fields_changed(world: World) -> None:
+def test_track_changes_tells_which_fields_changed(world: PolledInstance) -> None:
     world.watch(poll={"trackChanges": True})
     for title in ("Chief", "Owner"):
         world.change(3, title)
@@ -326,7 +328,7 @@ def test_track_changes_tells_which_fields_changed(world: World) -> None:
 
 @pytest.mark.parametrize(("ignore", "told"), [(False, [("UPDATED", "3")]), ("true", [])])
 def test_ignore_empty_changes_keeps_silent_where_only_the_stamp_moved(
-    world: World, ignore: object, told: list[tuple[str, str]]
+    world: PolledInstance, ignore: object, told: list[tuple[str, str]]
 ) -> None:
     world.watch(poll={"ignoreEmptyChanges": ignore})
     world.change(3, "Chief")
@@ -337,7 +339,7 @@ def test_ignore_empty_changes_keeps_silent_where_only_the_stamp_moved(
     assert world.told() == told
 
 
-def test_a_path_that_the_catalogue_lacks_is_polled_under_its_key(world: World) -> None:
+def test_a_path_that_the_catalogue_lacks_is_polled_under_its_key(world: PolledInstance) -> None:
     world.store.create("/company/contacts")
     world.watch(
         event__poller__configuration={"contacts": {}, "Anything": {"url": f"/hubs/crm/company/contacts?{WINDOW}"}}

@@ -12,7 +12,7 @@ from django.utils import timezone
 from polling.detection.poll_loop import PollLoop
 from polling.models import PollState
 from polling.workers.due import make_due
-from tests.polling.conftest import World
+from tests.support.polled_instance import PolledInstance
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +32,7 @@ class Away:
 
 
 @pytest.mark.parametrize("after", [1, 2, 3, 4])
-def test_a_poll_goes_on_as_soon_as_the_database_is_back(watched: World, after: int) -> None:
+def test_a_poll_goes_on_as_soon_as_the_database_is_back(watched: PolledInstance, after: int) -> None:
     watched.change(3, "Chief")
     mine = PollState.objects.all()
     make_due(mine)

@@ -11,24 +11,24 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from polling.models import Health, PollRun, PollState, Site
-from tests.polling.conftest import World
-from tests.polling.sweeping import delete, watch_deletes
+from tests.support.polled_instance import PolledInstance
+from tests.support.sweeps import delete, watch_deletes
 
 
-def run(world: World, *options: str) -> str:
+def run(world: PolledInstance, *options: str) -> str:
     out = StringIO()
     call_command("deletes", world.instance.pk, *options, stdout=out, verbosity=0)
     return out.getvalue()
 
 
-def test_it_sweeps_now(world: World) -> None:
+def test_it_sweeps_now(world: PolledInstance) -> None:
     watch_deletes(world)
     delete(world, 5)
     assert "29 rows, 1 event; no deletes are held" in run(world, "--sweep")
     assert world.told() == [("DELETED", "5")]
 
 
-def test_it_shows_what_is_held_and_releases_it(world: World) -> None:
+def test_it_shows_what_is_held_and_releases_it(world: PolledInstance) -> None:
     watch_deletes(world)
     delete(world, *range(1, 25))
     assert "24 deletes are held: 1, 2, 3" in run(world, "--sweep")
@@ -37,7 +37,7 @@ def test_it_shows_what_is_held_and_releases_it(world: World) -> None:
     assert len(world.told()) == 24
 
 
-def test_it_dismisses_what_is_held(world: World) -> None:
+def test_it_dismisses_what_is_held(world: PolledInstance) -> None:
     watch_deletes(world)
     delete(world, *range(1, 25))
     run(world, "--sweep")
@@ -46,19 +46,19 @@ def test_it_dismisses_what_is_held(world: World) -> None:
     assert (world.told(), world.state.health) == ([], Health.HEALTHY)
 
 
-def test_a_failed_sweep_is_an_error(world: World) -> None:
+def test_a_failed_sweep_is_an_error(world: PolledInstance) -> None:
     watch_deletes(world)
     world.store.fail_next(1, status=500)
     with pytest.raises(CommandError, match="500"):
         run(world, "--sweep")
 
 
-def test_without_deletes_asked_for_it_says_so(watched: World) -> None:
+def test_without_deletes_asked_for_it_says_so(watched: PolledInstance) -> None:
     with pytest.raises(CommandError, match="detectDeletes"):
         run(watched)
 
 
-def test_a_person_decides_in_the_admin(world: World, admin_client: Any) -> None:
+def test_a_person_decides_in_the_admin(world: PolledInstance, admin_client: Any) -> None:
     watch_deletes(world)
     delete(world, *range(1, 25))
     run(world, "--sweep")
@@ -72,7 +72,7 @@ def test_a_person_decides_in_the_admin(world: World, admin_client: Any) -> None:
     assert "0 deletes are dismissed" in page.content.decode()
 
 
-def test_what_is_asked_for_begins_after_it_was_asked(world: World) -> None:
+def test_what_is_asked_for_begins_after_it_was_asked(world: PolledInstance) -> None:
     watch_deletes(world)
     delete(world, 5)
     world.store.fail_next(1, status=500, path="/company/contacts/5")
@@ -85,7 +85,7 @@ def test_what_is_asked_for_begins_after_it_was_asked(world: World) -> None:
     assert PollRun.objects.filter(status=PollRun.Status.ABANDONED).count() == 1
 
 
-def test_while_connectwise_refuses_the_login_it_says_so_and_ends(world: World) -> None:
+def test_while_connectwise_refuses_the_login_it_says_so_and_ends(world: PolledInstance) -> None:
     watch_deletes(world)
     world.store.set_keys("OTHER", "KEYS")
     world.poll()
@@ -96,7 +96,7 @@ def test_while_connectwise_refuses_the_login_it_says_so_and_ends(world: World) -
 
 
 @pytest.mark.parametrize("command", ["poll", "deletes"])
-def test_a_long_pause_that_connectwise_asked_for_is_said(world: World, command: str) -> None:
+def test_a_long_pause_that_connectwise_asked_for_is_said(world: PolledInstance, command: str) -> None:
     watch_deletes(world)
     until = timezone.now() + timedelta(hours=1)
     Site.objects.create(key=PollState.objects.get().site, blocked_until=until)

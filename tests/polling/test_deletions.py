@@ -18,11 +18,11 @@ from polling.detection.poll_loop import POLLS_AND_SWEEPS, PollLoop
 from polling.models import Event, Health, MissingRecord, PollRun, PollState, RecordSnapshot, SnapshotBody
 from polling.workers.due import poll_due_at
 from polling.workers.leases import LeaseLostError, claim
-from tests.polling.conftest import World
-from tests.polling.sweeping import delete, known, status, sweep, watch_companies, watch_deletes
+from tests.support.polled_instance import PolledInstance
+from tests.support.sweeps import delete, known, status, sweep, watch_companies, watch_deletes
 
 
-def test_a_delete_is_told_once_with_the_last_record_known(world: World) -> None:
+def test_a_delete_is_told_once_with_the_last_record_known(world: PolledInstance) -> None:
     watch_deletes(world)
     world.change(5, "Chief")
     world.poll()
@@ -39,7 +39,7 @@ def test_a_delete_is_told_once_with_the_last_record_known(world: World) -> None:
     assert world.told() == []
 
 
-def test_a_sweep_costs_a_request_for_each_page_and_each_absence_and_one_for_the_witness(world: World) -> None:
+def test_a_sweep_costs_a_request_for_each_page_and_each_absence_and_one_for_the_witness(world: PolledInstance) -> None:
     watch_deletes(world)
     delete(world, 3, 9)
     run = sweep(world)
@@ -49,21 +49,21 @@ def test_a_sweep_costs_a_request_for_each_page_and_each_absence_and_one_for_the_
     assert not any("conditions" in request.query for request in listed)
 
 
-def test_the_first_sweep_is_the_baseline_and_tells_nothing(world: World) -> None:
+def test_the_first_sweep_is_the_baseline_and_tells_nothing(world: PolledInstance) -> None:
     delete(world, 4)
     watch_deletes(world)
     assert world.state.baseline_at is not None
     assert RecordSnapshot.objects.count() == 29
 
 
-def test_what_the_baseline_met_is_told_as_changed_from_since_on(world: World) -> None:
+def test_what_the_baseline_met_is_told_as_changed_from_since_on(world: PolledInstance) -> None:
     watch_deletes(world)
     world.change(5, "Chief")
     world.poll()
     assert world.told() == [("UPDATED", "5")]
 
 
-def test_what_the_baseline_met_is_remembered_in_silence_when_its_stamp_is_older(world: World) -> None:
+def test_what_the_baseline_met_is_remembered_in_silence_when_its_stamp_is_older(world: PolledInstance) -> None:
     watch_deletes(world)
     cursor = world.state.cursor
     assert cursor is not None
@@ -75,7 +75,7 @@ def test_what_the_baseline_met_is_remembered_in_silence_when_its_stamp_is_older(
     assert world.told() == [("UPDATED", "5")]
 
 
-def test_a_new_row_that_a_sweep_meets_first_is_still_told_as_created(world: World) -> None:
+def test_a_new_row_that_a_sweep_meets_first_is_still_told_as_created(world: PolledInstance) -> None:
     watch_deletes(world)
     made = world.store.create("contacts")["id"]
     sweep(world)
@@ -84,7 +84,7 @@ def test_a_new_row_that_a_sweep_meets_first_is_still_told_as_created(world: Worl
     assert world.told() == [("CREATED", str(made))]
 
 
-def test_a_row_that_came_and_went_between_two_polls_is_not_told(world: World) -> None:
+def test_a_row_that_came_and_went_between_two_polls_is_not_told(world: PolledInstance) -> None:
     watch_deletes(world)
     made = world.store.create("contacts")["id"]
     sweep(world)
@@ -94,7 +94,7 @@ def test_a_row_that_came_and_went_between_two_polls_is_not_told(world: World) ->
     assert world.told() == []
 
 
-def test_a_row_told_as_deleted_is_buried_and_its_text_forgotten(world: World) -> None:
+def test_a_row_told_as_deleted_is_buried_and_its_text_forgotten(world: PolledInstance) -> None:
     watch_deletes(world)
     made = world.store.create("contacts")["id"]
     world.poll()
@@ -107,7 +107,7 @@ def test_a_row_told_as_deleted_is_buried_and_its_text_forgotten(world: World) ->
     assert not SnapshotBody.objects.filter(record_id=made).exists()
 
 
-def test_a_row_deleted_and_seen_again_is_told_as_updated_by_the_sweep(world: World) -> None:
+def test_a_row_deleted_and_seen_again_is_told_as_updated_by_the_sweep(world: PolledInstance) -> None:
     watch_deletes(world)
     world.store.hide("contacts", [5])
     sweep(world)
@@ -119,7 +119,7 @@ def test_a_row_deleted_and_seen_again_is_told_as_updated_by_the_sweep(world: Wor
     assert status(world) == {}
 
 
-def test_a_row_deleted_and_changed_later_is_told_as_updated_by_the_poll_alone(world: World) -> None:
+def test_a_row_deleted_and_changed_later_is_told_as_updated_by_the_poll_alone(world: PolledInstance) -> None:
     watch_deletes(world)
     world.store.hide("contacts", [5])
     sweep(world)
@@ -130,7 +130,7 @@ def test_a_row_deleted_and_changed_later_is_told_as_updated_by_the_poll_alone(wo
     assert world.told() == [("DELETED", "5"), ("UPDATED", "5")]
 
 
-def test_a_deleted_row_keeps_the_object_id_that_it_was_known_by(world: World) -> None:
+def test_a_deleted_row_keeps_the_object_id_that_it_was_known_by(world: PolledInstance) -> None:
     watch_deletes(world, poll={"idField": "defaultPhoneNbr"})
     world.store.change("contacts", 5, {"defaultPhoneNbr": "555"})
     world.poll()
@@ -140,7 +140,7 @@ def test_a_deleted_row_keeps_the_object_id_that_it_was_known_by(world: World) ->
     assert world.told() == [("UPDATED", "555"), ("DELETED", "555"), ("DELETED", "6")]
 
 
-def test_a_lost_role_is_never_told_as_deletes(world: World) -> None:
+def test_a_lost_role_is_never_told_as_deletes(world: PolledInstance) -> None:
     watch_deletes(world)
     world.store.forbid("contacts")
     sweep(world)
@@ -151,7 +151,7 @@ def test_a_lost_role_is_never_told_as_deletes(world: World) -> None:
     assert (world.told(), world.state.health) == ([], Health.HEALTHY)
 
 
-def test_a_role_lost_between_the_list_and_the_questions_is_never_told_as_deletes(world: World) -> None:
+def test_a_role_lost_between_the_list_and_the_questions_is_never_told_as_deletes(world: PolledInstance) -> None:
     watch_deletes(world)
     delete(world, 5)
 
@@ -171,7 +171,7 @@ def test_a_role_lost_between_the_list_and_the_questions_is_never_told_as_deletes
     assert (world.state.sweep_failures, world.state.sweep_error) == (0, "")
 
 
-def test_a_row_that_the_list_left_out_but_that_lives_is_not_told(world: World) -> None:
+def test_a_row_that_the_list_left_out_but_that_lives_is_not_told(world: PolledInstance) -> None:
     watch_deletes(world)
     world.store.hide("contacts", [5, 6])
 
@@ -187,7 +187,7 @@ def test_a_row_that_the_list_left_out_but_that_lives_is_not_told(world: World) -
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 429}, {"status": 404}, {"broken_json": True}])
 @pytest.mark.parametrize("skip", [0, 1, 2, 3, 4])
-def test_a_failure_anywhere_loses_and_repeats_nothing(world: World, skip: int, fault: dict[str, Any]) -> None:
+def test_a_failure_anywhere_loses_and_repeats_nothing(world: PolledInstance, skip: int, fault: dict[str, Any]) -> None:
     watch_deletes(world)
     world.store.largest_page = 20
     delete(world, 5, 7)
@@ -199,7 +199,7 @@ def test_a_failure_anywhere_loses_and_repeats_nothing(world: World, skip: int, f
     assert world.told() == [("DELETED", "5"), ("DELETED", "7")]
 
 
-def test_a_sweep_that_died_between_pages_goes_on_from_the_page_committed(world: World) -> None:
+def test_a_sweep_that_died_between_pages_goes_on_from_the_page_committed(world: PolledInstance) -> None:
     watch_deletes(world)
     world.store.largest_page = 20
     delete(world, 5)
@@ -213,7 +213,7 @@ def test_a_sweep_that_died_between_pages_goes_on_from_the_page_committed(world: 
     assert run.page == 2
 
 
-def test_a_sweep_overtaken_writes_nothing(world: World) -> None:
+def test_a_sweep_overtaken_writes_nothing(world: PolledInstance) -> None:
     watch_deletes(world)
     delete(world, 5)
     frozen = _claimed(world)
@@ -228,7 +228,7 @@ def test_a_sweep_overtaken_writes_nothing(world: World) -> None:
     assert world.state.sweep_failures == 0
 
 
-def test_a_poll_that_is_due_goes_before_the_next_page(world: World) -> None:
+def test_a_poll_that_is_due_goes_before_the_next_page(world: PolledInstance) -> None:
     watch_deletes(world)
     delete(world, 5)
     world.change(6, "Chief")
@@ -240,7 +240,7 @@ def test_a_poll_that_is_due_goes_before_the_next_page(world: World) -> None:
     assert world.told() == [("UPDATED", "6"), ("DELETED", "5")]
 
 
-def test_a_due_sweep_wakes_a_worker_unless_the_login_is_refused(world: World) -> None:
+def test_a_due_sweep_wakes_a_worker_unless_the_login_is_refused(world: PolledInstance) -> None:
     watch_deletes(world)
     now = timezone.now()
     PollState.objects.update(next_poll_at=None, next_sweep_at=now)
@@ -249,17 +249,17 @@ def test_a_due_sweep_wakes_a_worker_unless_the_login_is_refused(world: World) ->
     assert poll_due_at(now) is None
 
 
-def test_the_next_sweep_is_set_by_its_own_schedule(world: World) -> None:
+def test_the_next_sweep_is_set_by_its_own_schedule(world: PolledInstance) -> None:
     watch_deletes(world, poll={"deleteSweepMinutes": 90})
     run = sweep(world)
     assert world.state.next_sweep_at == run.started_at + timedelta(minutes=90)
 
 
-def test_without_deletes_asked_for_nothing_is_swept(watched: World) -> None:
+def test_without_deletes_asked_for_nothing_is_swept(watched: PolledInstance) -> None:
     assert watched.state.next_sweep_at is None
 
 
-def test_a_deleted_company_is_told_once_by_the_poll(world: World) -> None:
+def test_a_deleted_company_is_told_once_by_the_poll(world: PolledInstance) -> None:
     watch_companies(world)
     world.store.change("organizations", 2, {"deletedFlag": True})
     world.poll()
@@ -273,7 +273,7 @@ def test_a_deleted_company_is_told_once_by_the_poll(world: World) -> None:
     assert world.told() == [("UPDATED", "2")]
 
 
-def test_a_company_made_and_deleted_between_two_polls_is_told_when_it_lives_again(world: World) -> None:
+def test_a_company_made_and_deleted_between_two_polls_is_told_when_it_lives_again(world: PolledInstance) -> None:
     watch_companies(world)
     made = world.store.create("organizations", {"deletedFlag": True})["id"]
     world.poll()
@@ -283,7 +283,7 @@ def test_a_company_made_and_deleted_between_two_polls_is_told_when_it_lives_agai
     assert world.told() == [("CREATED", str(made))]
 
 
-def test_the_flag_means_nothing_where_deletes_are_not_asked_for(world: World) -> None:
+def test_the_flag_means_nothing_where_deletes_are_not_asked_for(world: PolledInstance) -> None:
     watch_companies(world, detectDeletes=False)
     world.store.change("organizations", 2, {"deletedFlag": True})
     world.poll()
@@ -298,14 +298,14 @@ def test_more_than_a_tenth_and_more_than_twenty_is_a_mass_delete(gone: int, know
     assert is_mass_delete(gone, known_rows) == mass
 
 
-def test_candidates_of_a_sweep_given_up_are_forgotten(world: World) -> None:
+def test_candidates_of_a_sweep_given_up_are_forgotten(world: PolledInstance) -> None:
     watch_deletes(world)
     MissingRecord.objects.create(resource_poll_id=world.state.pk, record_id=6, status=Status.MISSED)
     sweep(world)
     assert (world.told(), status(world)) == ([], {})
 
 
-def _claimed(world: World) -> SweepJob:
+def _claimed(world: PolledInstance) -> SweepJob:
     PollState.objects.update(next_sweep_at=timezone.now())
     token, keys = claim(PollState.objects.all(), [world.state.pk], now=timezone.now(), length=LEASE)
     assert keys == [world.state.pk]
@@ -313,7 +313,7 @@ def _claimed(world: World) -> SweepJob:
 
 
 @pytest.mark.parametrize(("status", "words"), [(403, "security permission"), (400, "invalid"), (405, "Fault on order")])
-def test_a_refusal_of_one_id_concerns_that_record_alone(world: World, status: int, words: str) -> None:
+def test_a_refusal_of_one_id_concerns_that_record_alone(world: PolledInstance, status: int, words: str) -> None:
     watch_deletes(world)
     delete(world, 5, 7, 9)
     world.store.fail_next(1, status=status, path="/company/contacts/7")
@@ -330,7 +330,9 @@ def test_a_refusal_of_one_id_concerns_that_record_alone(world: World, status: in
 
 
 @pytest.mark.parametrize("status", [500, 404])  # a 404 that does not say which record is missing
-def test_a_fault_at_one_id_is_tried_again_before_it_counts_as_the_records_own(world: World, status: int) -> None:
+def test_a_fault_at_one_id_is_tried_again_before_it_counts_as_the_records_own(
+    world: PolledInstance, status: int
+) -> None:
     watch_deletes(world)
     delete(world, 5, 7)
     world.store.fail_next(3, status=status, path="/company/contacts/5")
@@ -341,7 +343,7 @@ def test_a_fault_at_one_id_is_tried_again_before_it_counts_as_the_records_own(wo
     assert world.told() == [("DELETED", "7")]
 
 
-def test_a_refusal_of_the_row_that_answers_for_the_others_blocks_nothing(world: World) -> None:
+def test_a_refusal_of_the_row_that_answers_for_the_others_blocks_nothing(world: PolledInstance) -> None:
     watch_deletes(world)
     delete(world, 5)
     world.store.fail_next(1, status=403, path="/company/contacts/30")
@@ -350,7 +352,7 @@ def test_a_refusal_of_the_row_that_answers_for_the_others_blocks_nothing(world: 
     assert world.told() == [("DELETED", "5")]
 
 
-def test_a_role_lost_between_the_ids_and_the_questions_tells_nothing(world: World) -> None:
+def test_a_role_lost_between_the_ids_and_the_questions_tells_nothing(world: PolledInstance) -> None:
     watch_deletes(world)
     delete(world, 5)
     world.store.fail_next(1, status=403, path="/company/contacts/5")

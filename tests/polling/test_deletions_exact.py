@@ -13,8 +13,8 @@ from cwconnect.sandbox import Store
 from instances.models import Instance
 from polling.detection.poll_loop import POLLS_AND_SWEEPS, PollLoop
 from polling.models import Event, PollState, Site
-from tests.polling.conftest import World
-from tests.polling.sweeping import sweep, watch_deletes
+from tests.support.polled_instance import PolledInstance
+from tests.support.sweeps import sweep, watch_deletes
 
 STOOD = 6
 WITNESS = 1  # is never deleted: without any row left a person decides
@@ -29,7 +29,7 @@ STEPS = st.tuples(
 
 @settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, min_size=8, max_size=25))
-def test_every_record_s_story_is_right_in_the_end(world: World, steps: Sequence[tuple[str, int]]) -> None:
+def test_every_record_s_story_is_right_in_the_end(world: PolledInstance, steps: Sequence[tuple[str, int]]) -> None:
     world.sandbox.store = world.store = Store({"contacts": STOOD})
     Instance.objects.all().delete()
     watch_deletes(world)
@@ -44,7 +44,7 @@ def test_every_record_s_story_is_right_in_the_end(world: World, steps: Sequence[
 class Story:
     """The steps of one schedule, and what may be told of them."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: PolledInstance) -> None:
         self._world, self._store = world, world.store
         self._vanished: dict[int, int] = {}
         self._written: dict[int, int] = {}

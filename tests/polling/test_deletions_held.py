@@ -23,14 +23,14 @@ from polling.detection.deletes.sweeps import SweepJob
 from polling.detection.jobs import LEASE
 from polling.models import Health, PollRun, PollState, RecordSnapshot
 from polling.workers.leases import claim
-from tests.polling.conftest import World
-from tests.polling.sweeping import delete, status, sweep, watch_deletes
+from tests.support.polled_instance import PolledInstance
+from tests.support.sweeps import delete, status, sweep, watch_deletes
 
 GONE = range(1, 25)
 
 
 @pytest.fixture
-def held(world: World) -> World:
+def held(world: PolledInstance) -> PolledInstance:
     """A world with 24 of its 30 contacts gone, held back."""
     watch_deletes(world)
     delete(world, *GONE)
@@ -38,7 +38,7 @@ def held(world: World) -> World:
     return world
 
 
-def test_a_mass_delete_is_held_and_nobody_is_asked_for_by_id(held: World) -> None:
+def test_a_mass_delete_is_held_and_nobody_is_asked_for_by_id(held: PolledInstance) -> None:
     assert held.told() == []
     assert held.state.health == Health.HELD
     run = PollRun.objects.filter(kind=PollRun.Kind.SWEEP).latest("id")
@@ -47,18 +47,18 @@ def test_a_mass_delete_is_held_and_nobody_is_asked_for_by_id(held: World) -> Non
     assert [row.record_id for row in held_deletes(held.state.resource_poll)] == list(GONE)
 
 
-def test_a_good_poll_does_not_hide_that_deletes_are_held(held: World) -> None:
+def test_a_good_poll_does_not_hide_that_deletes_are_held(held: PolledInstance) -> None:
     assert held.poll().health == Health.HELD
 
 
-def test_the_next_sweep_holds_them_again_with_what_is_missed_meanwhile(held: World) -> None:
+def test_the_next_sweep_holds_them_again_with_what_is_missed_meanwhile(held: PolledInstance) -> None:
     delete(held, 30)
     run = sweep(held)
     assert (held.told(), run.held) == ([], [*GONE, 30])
     assert PollRun.objects.exclude(held=[]).count() == 1
 
 
-def test_released_they_are_told_by_a_sweep_that_does_not_find_them_either(held: World) -> None:
+def test_released_they_are_told_by_a_sweep_that_does_not_find_them_either(held: PolledInstance) -> None:
     held.store.create("contacts")
     assert release_held(held.state) == 24
     assert held.state.health == Health.HEALTHY
@@ -71,7 +71,7 @@ def test_released_they_are_told_by_a_sweep_that_does_not_find_them_either(held: 
 
 @pytest.mark.parametrize("decide", [release_held, dismiss_held])
 def test_a_decision_locks_the_poll_before_its_rows_as_a_sweep_does(
-    held: World, decide: Callable[[PollState], int]
+    held: PolledInstance, decide: Callable[[PollState], int]
 ) -> None:
     """Else the two could wait for each other, and one of them would fail."""
     with CaptureQueriesContext(connection) as captured:
@@ -80,7 +80,7 @@ def test_a_decision_locks_the_poll_before_its_rows_as_a_sweep_does(
     assert tables.index("polling_pollstate", 1) < tables.index("polling_missingrecord")
 
 
-def test_a_sweep_asked_for_while_one_runs_follows_it(held: World) -> None:
+def test_a_sweep_asked_for_while_one_runs_follows_it(held: PolledInstance) -> None:
     delete(held, 25)
     PollState.objects.update(next_sweep_at=timezone.now())
     token, _ = claim(PollState.objects.all(), [held.state.pk], now=timezone.now(), length=LEASE)
@@ -93,21 +93,21 @@ def test_a_sweep_asked_for_while_one_runs_follows_it(held: World) -> None:
     assert held.state.next_sweep_at <= timezone.now()
 
 
-def test_a_released_row_that_lives_is_not_told(held: World) -> None:
+def test_a_released_row_that_lives_is_not_told(held: PolledInstance) -> None:
     held.store.table("contacts").put({"id": 3, "firstName": "Back"})
     release_held(held.state)
     sweep(held)
     assert held.told() == [("DELETED", str(number)) for number in GONE if number != 3]
 
 
-def test_dismissed_they_stay_known_and_are_not_held_again(held: World) -> None:
+def test_dismissed_they_stay_known_and_are_not_held_again(held: PolledInstance) -> None:
     assert dismiss_held(held.state) == 24
     run = sweep(held)
     assert (held.told(), run.held, held.state.health) == ([], [], Health.HEALTHY)
     assert RecordSnapshot.objects.filter(gone=False).count() == 30
 
 
-def test_a_dismissed_row_seen_again_is_watched_as_before(world: World) -> None:
+def test_a_dismissed_row_seen_again_is_watched_as_before(world: PolledInstance) -> None:
     watch_deletes(world)
     world.store.hide("contacts", GONE)
     sweep(world)
@@ -120,7 +120,7 @@ def test_a_dismissed_row_seen_again_is_watched_as_before(world: World) -> None:
     assert world.told() == [("DELETED", "5")]
 
 
-def test_held_rows_seen_again_need_no_decision(world: World) -> None:
+def test_held_rows_seen_again_need_no_decision(world: PolledInstance) -> None:
     watch_deletes(world)
     world.store.hide("contacts", GONE)
     sweep(world)
@@ -129,7 +129,7 @@ def test_held_rows_seen_again_need_no_decision(world: World) -> None:
     assert (world.told(), world.state.health, status(world)) == ([], Health.HEALTHY, {})
 
 
-def test_a_poll_that_sees_a_held_row_clears_it(world: World) -> None:
+def test_a_poll_that_sees_a_held_row_clears_it(world: PolledInstance) -> None:
     watch_deletes(world)
     world.store.hide("contacts", GONE)
     sweep(world)
@@ -140,7 +140,7 @@ def test_a_poll_that_sees_a_held_row_clears_it(world: World) -> None:
     assert world.told() == [("UPDATED", "5")]
 
 
-def test_when_no_row_is_left_to_answer_for_the_others_a_person_decides(world: World) -> None:
+def test_when_no_row_is_left_to_answer_for_the_others_a_person_decides(world: PolledInstance) -> None:
     watch_deletes(world)
     delete(world, *range(1, 31))
     sweep(world)
@@ -150,7 +150,7 @@ def test_when_no_row_is_left_to_answer_for_the_others_a_person_decides(world: Wo
     assert len(world.told()) == 30
 
 
-def test_deletes_of_a_poll_that_no_longer_wants_them_are_forgotten(held: World) -> None:
+def test_deletes_of_a_poll_that_no_longer_wants_them_are_forgotten(held: PolledInstance) -> None:
     config = config_of(held.instance)
     contacts = {**config.polls["contacts"], "detectDeletes": False}
     change_instance(held.instance, config=replace(config, polls={"contacts": contacts}))

@@ -25,15 +25,15 @@ from polling.delivery.delivery_request import DeliveryRequest, Outcome, send
 from polling.delivery.pausing import pause_delivery, release_delivery
 from polling.models import DeliveryAttempt, DeliveryState, Notification
 from polling.workers.wakeups import Kind
-from tests.polling.conftest import World
-from tests.polling.notifying import make_instance, make_notifications
-from tests.polling.receivers import Got, Receiver, start_receiver
-from tests.polling.sending import KEY, change, deliver, failing
+from tests.support.deliveries import KEY, change, deliver, failing
+from tests.support.notifications import make_instance, make_notifications
+from tests.support.polled_instance import PolledInstance
+from tests.support.receivers import Got, Receiver, start_receiver
 
 State = Notification.State
 
 
-def test_a_change_arrives_in_the_shape_of_the_contract(telling: World, receiver: Receiver) -> None:
+def test_a_change_arrives_in_the_shape_of_the_contract(telling: PolledInstance, receiver: Receiver) -> None:
     change(telling, 17)
     deliver()
     body = receiver.got[0].json
@@ -77,7 +77,7 @@ def test_a_change_arrives_in_the_shape_of_the_contract(telling: World, receiver:
     }
 
 
-def test_both_signatures_verify(telling: World, receiver: Receiver) -> None:
+def test_both_signatures_verify(telling: PolledInstance, receiver: Receiver) -> None:
     change(telling, 17)
     deliver()
     got = receiver.got[0]
@@ -88,14 +88,14 @@ def test_both_signatures_verify(telling: World, receiver: Receiver) -> None:
     assert got.headers["content-type"] == "application/json"
 
 
-def test_a_notification_carries_ten_events_at_most(telling: World, receiver: Receiver) -> None:
+def test_a_notification_carries_ten_events_at_most(telling: PolledInstance, receiver: Receiver) -> None:
     change(telling, *range(1, 26))
     deliver()
     assert sorted(len(got.told()) for got in receiver.got) == [5, 10, 10]
     assert sorted(int(object_id) for _, object_id in receiver.told()) == list(range(1, 26))
 
 
-def test_a_large_record_travels_alone(telling: World, receiver: Receiver) -> None:
+def test_a_large_record_travels_alone(telling: PolledInstance, receiver: Receiver) -> None:
     for record_id in (1, 2, 3):
         telling.store.change("contacts", record_id, {"title": "x" * 200_000})
     telling.poll()
@@ -104,7 +104,9 @@ def test_a_large_record_travels_alone(telling: World, receiver: Receiver) -> Non
 
 
 @pytest.mark.parametrize(("value", "kept"), [("yes", False), ("TRUE", False), ("no", True), ("", False)])
-def test_nulls_are_filtered_as_the_instance_wants(world: World, receiver: Receiver, value: str, kept: bool) -> None:
+def test_nulls_are_filtered_as_the_instance_wants(
+    world: PolledInstance, receiver: Receiver, value: str, kept: bool
+) -> None:
     world.watch(callback_url=receiver.url, filter__response__nulls=value)
     world.store.change("contacts", 3, {"title": None})
     world.poll()
@@ -112,7 +114,7 @@ def test_nulls_are_filtered_as_the_instance_wants(world: World, receiver: Receiv
     assert ("title" in receiver.got[0].json["message"]["raw"]["contacts"][0]) is kept
 
 
-def test_a_retry_has_the_same_id_and_bytes_and_a_fresh_signature(telling: World, receiver: Receiver) -> None:
+def test_a_retry_has_the_same_id_and_bytes_and_a_fresh_signature(telling: PolledInstance, receiver: Receiver) -> None:
     change(telling, 17)
     receiver.answer = failing(500)
     deliver()
@@ -125,7 +127,7 @@ def test_a_retry_has_the_same_id_and_bytes_and_a_fresh_signature(telling: World,
     assert list(DeliveryAttempt.objects.order_by("id").values_list("status", flat=True)) == [500, 204]
 
 
-def test_every_attempt_verifies_at_its_own_time(telling: World, receiver: Receiver) -> None:
+def test_every_attempt_verifies_at_its_own_time(telling: PolledInstance, receiver: Receiver) -> None:
     statuses = [500, 429, 302, 204]
     receiver.answer = lambda got: (statuses[len(receiver.got) - 1], {})
     change(telling, 17)
@@ -142,7 +144,9 @@ def test_every_attempt_verifies_at_its_own_time(telling: World, receiver: Receiv
     assert len({got.headers["webhook-signature"] for got in receiver.got}) == len(statuses)
 
 
-def test_a_retry_due_in_five_seconds_is_claimed_when_its_time_has_come(telling: World, receiver: Receiver) -> None:
+def test_a_retry_due_in_five_seconds_is_claimed_when_its_time_has_come(
+    telling: PolledInstance, receiver: Receiver
+) -> None:
     change(telling, 17)
     receiver.answer = failing(500)
     deliver()
@@ -155,7 +159,7 @@ def test_a_retry_due_in_five_seconds_is_claimed_when_its_time_has_come(telling: 
         assert deliver(now_due=False) == 1
 
 
-def test_what_falls_due_is_sent_while_another_receiver_hangs(world: World, receiver: Receiver) -> None:
+def test_what_falls_due_is_sent_while_another_receiver_hangs(world: PolledInstance, receiver: Receiver) -> None:
     stop_instance = threading.Event()
     with start_receiver() as hanging:
         hanging.answer = lambda got: (204 if stop_instance.wait(10) else 500, {})
@@ -176,7 +180,7 @@ def test_what_falls_due_is_sent_while_another_receiver_hangs(world: World, recei
 
 
 def test_a_page_that_tells_changes_calls_for_their_delivery(
-    telling: World, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    telling: PolledInstance, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     called = [call.args for call in _calls(telling, django_capture_on_commit_callbacks)]
     assert called == [(Kind.DELIVER,)]
@@ -187,13 +191,13 @@ def test_a_page_that_tells_changes_calls_for_their_delivery(
     assert [call.args for call in callbacks if isinstance(call, partial)] == [(Kind.DELIVER,)]
 
 
-def _calls(world: World, capture: DjangoCaptureOnCommitCallbacks, title: str = "First") -> list[partial[None]]:
+def _calls(world: PolledInstance, capture: DjangoCaptureOnCommitCallbacks, title: str = "First") -> list[partial[None]]:
     with capture() as callbacks:
         change(world, 17, title=title)
     return [call for call in callbacks if isinstance(call, partial)]
 
 
-def test_a_loop_that_lingers_sends_what_comes_meanwhile(telling: World, receiver: Receiver) -> None:
+def test_a_loop_that_lingers_sends_what_comes_meanwhile(telling: PolledInstance, receiver: Receiver) -> None:
     loop = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
     loop.linger = 30
     loop.stopping = lambda: bool(receiver.got)
@@ -210,7 +214,7 @@ def test_a_loop_that_lingers_sends_what_comes_meanwhile(telling: World, receiver
     assert receiver.told() == [("UPDATED", "17")]
 
 
-def test_a_failure_is_tried_again_by_the_schedule(telling: World, receiver: Receiver) -> None:
+def test_a_failure_is_tried_again_by_the_schedule(telling: PolledInstance, receiver: Receiver) -> None:
     change(telling, 17)
     receiver.answer = failing(500)
     deliver()
@@ -221,7 +225,7 @@ def test_a_failure_is_tried_again_by_the_schedule(telling: World, receiver: Rece
     assert deliver(now_due=False) == 0
 
 
-def test_retry_after_is_honoured(telling: World, receiver: Receiver) -> None:
+def test_retry_after_is_honoured(telling: PolledInstance, receiver: Receiver) -> None:
     change(telling, 17)
     receiver.answer = failing(503, {"Retry-After": "120"})
     deliver()
@@ -230,7 +234,7 @@ def test_retry_after_is_honoured(telling: World, receiver: Receiver) -> None:
     assert timedelta(seconds=110) < waiting.next_attempt_at - timezone.now() <= timedelta(seconds=120)
 
 
-def test_a_redirect_is_a_failure_and_is_not_followed(telling: World, receiver: Receiver) -> None:
+def test_a_redirect_is_a_failure_and_is_not_followed(telling: PolledInstance, receiver: Receiver) -> None:
     change(telling, 17)
     receiver.answer = failing(302, {"Location": receiver.url})
     deliver()
@@ -238,7 +242,9 @@ def test_a_redirect_is_a_failure_and_is_not_followed(telling: World, receiver: R
     assert Notification.objects.get().state == State.PENDING
 
 
-def test_later_events_of_a_record_wait_for_earlier_ones_and_others_do_not(telling: World, receiver: Receiver) -> None:
+def test_later_events_of_a_record_wait_for_earlier_ones_and_others_do_not(
+    telling: PolledInstance, receiver: Receiver
+) -> None:
     change(telling, 1, 2)
     receiver.answer = failing(500)
     deliver()
@@ -256,7 +262,9 @@ def test_later_events_of_a_record_wait_for_earlier_ones_and_others_do_not(tellin
     assert titles == ["Chief", "Second", "Third"]
 
 
-def test_410_pauses_the_instances_delivery_and_a_release_sends_what_waited(telling: World, receiver: Receiver) -> None:
+def test_410_pauses_the_instances_delivery_and_a_release_sends_what_waited(
+    telling: PolledInstance, receiver: Receiver
+) -> None:
     change(telling, 1)
     receiver.answer = failing(410)
     deliver()
@@ -271,7 +279,7 @@ def test_410_pauses_the_instances_delivery_and_a_release_sends_what_waited(telli
 
 
 def test_an_exhausted_schedule_pauses_when_nothing_got_through(
-    telling: World, receiver: Receiver, settings: Settings
+    telling: PolledInstance, receiver: Receiver, settings: Settings
 ) -> None:
     settings.RETRY_SCHEDULE = [0, 5]
     change(telling, 1)
@@ -283,7 +291,7 @@ def test_an_exhausted_schedule_pauses_when_nothing_got_through(
 
 
 def test_a_notification_always_refused_is_given_up_and_its_followers_go(
-    telling: World, receiver: Receiver, settings: Settings
+    telling: PolledInstance, receiver: Receiver, settings: Settings
 ) -> None:
     settings.RETRY_SCHEDULE = [0, 5]
     change(telling, 1)
@@ -296,7 +304,7 @@ def test_a_notification_always_refused_is_given_up_and_its_followers_go(
     assert list(states) == [State.FAILED, State.DELIVERED, State.DELIVERED]
 
 
-def test_an_attempt_cut_off_uses_up_no_step(telling: World, receiver: Receiver) -> None:
+def test_an_attempt_cut_off_uses_up_no_step(telling: PolledInstance, receiver: Receiver) -> None:
     change(telling, 1)
     cut_off = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
     assert len(cut_off.claim(1, [])) == 1
@@ -307,7 +315,7 @@ def test_an_attempt_cut_off_uses_up_no_step(telling: World, receiver: Receiver) 
     assert (first.finished_at, second.status) == (None, 204)
 
 
-def test_a_worker_overtaken_writes_no_result(telling: World, receiver: Receiver) -> None:
+def test_a_worker_overtaken_writes_no_result(telling: PolledInstance, receiver: Receiver) -> None:
     change(telling, 1)
     frozen = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
     (delivery_request,) = frozen.claim(1, [])
@@ -320,7 +328,7 @@ def test_a_worker_overtaken_writes_no_result(telling: World, receiver: Receiver)
     assert DeliveryAttempt.objects.get(pk=delivery_request.attempt_id).finished_at is None
 
 
-def test_no_post_begins_after_the_lease(telling: World, receiver: Receiver) -> None:
+def test_no_post_begins_after_the_lease(telling: PolledInstance, receiver: Receiver) -> None:
     change(telling, 1)
     loop = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
     (delivery_request,) = loop.claim(1, [])
@@ -328,7 +336,7 @@ def test_no_post_begins_after_the_lease(telling: World, receiver: Receiver) -> N
     assert receiver.got == []
 
 
-def test_credentials_of_the_receiver_are_sent_and_not_kept(world: World, receiver: Receiver) -> None:
+def test_credentials_of_the_receiver_are_sent_and_not_kept(world: PolledInstance, receiver: Receiver) -> None:
     world.watch(
         callback_url=receiver.url,
         event__notification__basic__username="bob",
@@ -345,7 +353,9 @@ def test_credentials_of_the_receiver_are_sent_and_not_kept(world: World, receive
     assert "X-Api-Key" in kept
 
 
-def test_while_the_instance_is_disabled_nothing_is_sent_and_nothing_is_lost(telling: World, receiver: Receiver) -> None:
+def test_while_the_instance_is_disabled_nothing_is_sent_and_nothing_is_lost(
+    telling: PolledInstance, receiver: Receiver
+) -> None:
     change(telling, 1)
     set_enabled(telling.instance, enabled=False)
     assert deliver() == 0
@@ -355,7 +365,7 @@ def test_while_the_instance_is_disabled_nothing_is_sent_and_nothing_is_lost(tell
 
 
 def test_a_private_receiver_is_refused_where_its_network_is_not_open(
-    telling: World, receiver: Receiver, settings: Settings
+    telling: PolledInstance, receiver: Receiver, settings: Settings
 ) -> None:
     change(telling, 1)
     settings.PRIVATE_NETWORKS = []

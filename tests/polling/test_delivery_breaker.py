@@ -20,9 +20,9 @@ from polling.delivery.scheduler import Scheduler
 from polling.models import Alert, DeliveryState, Notification, Receiver
 from polling.workers.due import delivery_due_at
 from tests.conftest import Tenant
-from tests.polling import receivers
-from tests.polling.notifying import make_instance, make_notifications
-from tests.polling.sending import failing
+from tests.support import receivers
+from tests.support.deliveries import failing
+from tests.support.notifications import make_instance, make_notifications
 
 State = Notification.State
 

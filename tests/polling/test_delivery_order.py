@@ -18,9 +18,9 @@ from polling.detection.event_log import record_events
 from polling.detection.snapshots import NewSnapshot, remember
 from polling.models import DeliveryState, Event, NewEvent, Notification, PollRun, Receiver
 from tests.conftest import Tenant
-from tests.polling import receivers
-from tests.polling.notifying import make_instance
-from tests.polling.receivers import Got
+from tests.support import receivers
+from tests.support.notifications import make_instance
+from tests.support.receivers import Got
 
 STATUSES = (204, 204, 204, 500, 429, 302, 404, 410)
 ROUNDS = st.lists(st.lists(st.integers(1, 12), min_size=1, max_size=25, unique=True), min_size=1, max_size=6)

@@ -17,9 +17,9 @@ from instances.secrets import hash_token
 from polling.delivery.pausing import pause_delivery, rearm_stranded, release_delivery
 from polling.models import DeliveryState, Notification
 from tests.conftest import Tenant
-from tests.polling.notifying import make_instance, make_notifications
-from tests.polling.receivers import Receiver
-from tests.polling.sending import deliver
+from tests.support.deliveries import deliver
+from tests.support.notifications import make_instance, make_notifications
+from tests.support.receivers import Receiver
 
 QUEUED = "channel='webhook' and status='queued'"
 ROUTE = "/notifications/subscriptions/deliveries"

@@ -48,9 +48,9 @@ from polling.workers.due import make_due
 from polling.workers.leases import LeaseLostError, claim
 from tests.conftest import Tenant
 from tests.garbled import WAYS
-from tests.polling.model import LOOK_BACK, Rules, Told, Truth
-from tests.sandboxes import start_sandbox
 from tests.seed import example_body
+from tests.support.exactness_model import LOOK_BACK, Rules, Told, Truth
+from tests.support.sandboxes import start_sandbox
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SETTINGS = settings(

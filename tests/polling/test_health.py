@@ -22,13 +22,13 @@ from polling.models import Health, PollRun, PollState, Site
 from polling.workers.due import make_due
 from polling.workers.leases import claim
 from tests.conftest import Tenant
-from tests.polling.conftest import World, answered
+from tests.support.polled_instance import PolledInstance, answered
 
 THREE: dict[str, Any] = {"contacts": {}, "incidents": {}, "organizations": {}}
 
 
 @pytest.fixture
-def three(world: World) -> World:
+def three(world: PolledInstance) -> PolledInstance:
     """A world of three resources, each polled once."""
     world.watch(event__poller__configuration={**THREE})
     world.poll()
@@ -40,13 +40,13 @@ def run_due() -> int:
     return poll_due(deadline=float("inf"))
 
 
-def healths(world: World) -> dict[str, str]:
+def healths(world: PolledInstance) -> dict[str, str]:
     """Return the health of every poll, and whether it waits for another."""
     states = PollState.objects.filter(resource_poll__instance=world.instance).select_related("resource_poll")
     return {state.resource_poll.name: state.health for state in states}
 
 
-def scheduled(world: World) -> dict[str, timedelta]:
+def scheduled(world: PolledInstance) -> dict[str, timedelta]:
     """Give in what time each poll is due, of those that are."""
     states = PollState.objects.filter(resource_poll__instance=world.instance, next_poll_at__isnull=False)
     now = timezone.now()
@@ -57,11 +57,11 @@ def scheduled(world: World) -> dict[str, timedelta]:
     }
 
 
-def paths(world: World) -> list[str]:
+def paths(world: PolledInstance) -> list[str]:
     return [request.path.rpartition("/3.0")[2] for request in world.store.requests]
 
 
-def change(world: World, **keys: Any) -> None:
+def change(world: PolledInstance, **keys: Any) -> None:
     """Change the instance's configuration, as PATCH does."""
     stored = config_of(world.instance)
     given = {key.replace("__", "."): value for key, value in keys.items()}
@@ -84,7 +84,7 @@ def change(world: World, **keys: Any) -> None:
     ],
 )
 def test_a_failure_shows_its_name_and_connectwises_words(
-    watched: World, fault: dict[str, Any], health: str, words: str
+    watched: PolledInstance, fault: dict[str, Any], health: str, words: str
 ) -> None:
     before = watched.state
     watched.store.fail_next(2, **fault)
@@ -100,7 +100,7 @@ def test_a_failure_shows_its_name_and_connectwises_words(
     assert good.last_good_at > before.last_good_at
 
 
-def test_a_poll_that_is_switched_off_is_paused_and_by_hand_it_stays_so(watched: World) -> None:
+def test_a_poll_that_is_switched_off_is_paused_and_by_hand_it_stays_so(watched: PolledInstance) -> None:
     watched.instance = set_enabled(watched.instance, enabled=False)
     assert watched.state.health == Health.PAUSED
     assert make_due(PollState.objects.all()) == 0
@@ -110,7 +110,7 @@ def test_a_poll_that_is_switched_off_is_paused_and_by_hand_it_stays_so(watched: 
     assert scheduled(watched)["contacts"] <= timedelta(0)
 
 
-def test_a_fault_of_our_own_is_retried_and_says_to_look_into_the_log(watched: World) -> None:
+def test_a_fault_of_our_own_is_retried_and_says_to_look_into_the_log(watched: PolledInstance) -> None:
     job = claimed(watched)
     job.fail(KeyError("secret words"))
     state = watched.state
@@ -151,7 +151,7 @@ def test_what_does_not_pass_by_itself_is_tried_hourly(error: errors.ConnectWiseE
     assert decide_retry(error, 1) == decision
 
 
-def test_a_poll_recovers_by_itself_once_the_cause_is_gone(watched: World) -> None:
+def test_a_poll_recovers_by_itself_once_the_cause_is_gone(watched: PolledInstance) -> None:
     watched.store.fail_next(1, status=500)
     watched.poll()
     watched.change(3, "Chief")
@@ -165,7 +165,7 @@ def test_a_poll_recovers_by_itself_once_the_cause_is_gone(watched: World) -> Non
 # -- who else stops ----------------------------------------------------------------------------------------------------
 
 
-def test_403_on_one_resource_stops_only_that(three: World) -> None:
+def test_403_on_one_resource_stops_only_that(three: PolledInstance) -> None:
     three.store.forbid("incidents")
     three.poll()
     assert healths(three) == {"contacts": "healthy", "incidents": "unauthorized", "organizations": "healthy"}
@@ -177,7 +177,7 @@ def test_403_on_one_resource_stops_only_that(three: World) -> None:
     assert set(healths(three).values()) == {"healthy"}
 
 
-def test_401_stops_the_instance_but_for_one_probe_an_hour(three: World) -> None:
+def test_401_stops_the_instance_but_for_one_probe_an_hour(three: PolledInstance) -> None:
     three.store.set_keys("PUB", "another")
     three.poll()
     assert set(healths(three).values()) == {"unauthorized"}
@@ -191,7 +191,7 @@ def test_401_stops_the_instance_but_for_one_probe_an_hour(three: World) -> None:
         assert run_due() == 0
 
 
-def test_a_refused_login_leaves_a_paused_poll_paused(three: World) -> None:
+def test_a_refused_login_leaves_a_paused_poll_paused(three: PolledInstance) -> None:
     stored = config_of(three.instance)
     polls = {**THREE, "organizations": {"enabled": False}}
     config = read_configuration({"event.poller.configuration": polls}, base=stored, stored=stored)
@@ -201,7 +201,7 @@ def test_a_refused_login_leaves_a_paused_poll_paused(three: World) -> None:
     assert healths(three)["organizations"] == Health.PAUSED
 
 
-def test_a_sweep_that_is_refused_stops_the_polls_as_a_poll_would(three: World) -> None:
+def test_a_sweep_that_is_refused_stops_the_polls_as_a_poll_would(three: PolledInstance) -> None:
     state = three.state
     token, _ = claim(PollState.objects.all(), [state.pk], now=timezone.now(), length=LEASE)
     fail_sweep(state, token, None, errors.Unauthorized("no", status=401))
@@ -214,7 +214,7 @@ def test_a_sweep_that_is_refused_stops_the_polls_as_a_poll_would(three: World) -
 
 
 @pytest.mark.parametrize("error", [ValueError("ours"), errors.ServerFault("theirs", status=500)])
-def test_a_sweep_that_fails_otherwise_leaves_its_poll_alone(three: World, error: Exception) -> None:
+def test_a_sweep_that_fails_otherwise_leaves_its_poll_alone(three: PolledInstance, error: Exception) -> None:
     state = three.state
     token, _ = claim(PollState.objects.all(), [state.pk], now=timezone.now(), length=LEASE)
     fail_sweep(state, token, None, error)
@@ -226,7 +226,7 @@ def test_a_sweep_that_fails_otherwise_leaves_its_poll_alone(three: World, error:
     assert timezone.now() < after.next_sweep_at < timezone.now() + timedelta(minutes=1)
 
 
-def test_the_probe_that_succeeds_starts_the_others_again(three: World) -> None:
+def test_the_probe_that_succeeds_starts_the_others_again(three: PolledInstance) -> None:
     three.store.set_keys("PUB", "another")
     three.poll()
     three.store.set_keys("PUB", "PRIV")
@@ -236,7 +236,7 @@ def test_the_probe_that_succeeds_starts_the_others_again(three: World) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 403, 400, 429])
-def test_a_probe_that_meets_another_failure_leaves_nobody_stopped_for_ever(three: World, status: int) -> None:
+def test_a_probe_that_meets_another_failure_leaves_nobody_stopped_for_ever(three: PolledInstance, status: int) -> None:
     three.store.set_keys("PUB", "another")
     three.poll()
     three.store.set_keys("PUB", "PRIV")
@@ -248,7 +248,9 @@ def test_a_probe_that_meets_another_failure_leaves_nobody_stopped_for_ever(three
 
 
 @pytest.mark.parametrize("error", [errors.Unauthorized("no", status=401), errors.Forbidden("no", status=403)])
-def test_a_refusal_locks_the_instances_polls_in_one_order(three: World, error: errors.ConnectWiseError) -> None:
+def test_a_refusal_locks_the_instances_polls_in_one_order(
+    three: PolledInstance, error: errors.ConnectWiseError
+) -> None:
     """Two that are refused at a time would wait for each other, and one of them would fail."""
     job = claimed(three)
     with CaptureQueriesContext(connection) as captured:
@@ -258,7 +260,7 @@ def test_a_refusal_locks_the_instances_polls_in_one_order(three: World, error: e
     assert "ORDER BY" in polls[0]
 
 
-def test_new_credentials_start_the_polls_again_at_once(three: World) -> None:
+def test_new_credentials_start_the_polls_again_at_once(three: PolledInstance) -> None:
     three.store.set_keys("NEW", "KEY")
     three.poll()
     assert set(healths(three).values()) == {"unauthorized"}
@@ -269,7 +271,7 @@ def test_new_credentials_start_the_polls_again_at_once(three: World) -> None:
     assert set(healths(three).values()) == {"healthy"}
 
 
-def test_polls_stopped_by_a_refused_login_go_on_by_hand(three: World) -> None:
+def test_polls_stopped_by_a_refused_login_go_on_by_hand(three: PolledInstance) -> None:
     three.store.set_keys("PUB", "another")
     three.poll()
     three.store.set_keys("PUB", "PRIV")
@@ -278,7 +280,7 @@ def test_polls_stopped_by_a_refused_login_go_on_by_hand(three: World) -> None:
     assert set(healths(three).values()) == {"healthy"}
 
 
-def test_a_rejected_poll_goes_on_by_hand(watched: World) -> None:
+def test_a_rejected_poll_goes_on_by_hand(watched: PolledInstance) -> None:
     watched.store.fail_next(1, status=400)
     watched.poll()
     assert run_due() == 0
@@ -290,8 +292,8 @@ def test_a_rejected_poll_goes_on_by_hand(watched: World) -> None:
 # -- rate limits -------------------------------------------------------------------------------------------------------
 
 
-def test_a_rate_limit_holds_every_instance_of_the_company(watched: World, other_tenant: Tenant) -> None:
-    other = World(other_tenant, watched.sandbox)
+def test_a_rate_limit_holds_every_instance_of_the_company(watched: PolledInstance, other_tenant: Tenant) -> None:
+    other = PolledInstance(other_tenant, watched.sandbox)
     other.watch(company="ACME")
     other.poll()
     watched.store.fail_next(1, status=429, headers={"Retry-After": "60"})
@@ -305,7 +307,7 @@ def test_a_rate_limit_holds_every_instance_of_the_company(watched: World, other_
     assert (watched.state.health, other.state.health) == (Health.HEALTHY, Health.HEALTHY)
 
 
-def test_a_poll_between_two_pages_waits_as_well(world: World) -> None:
+def test_a_poll_between_two_pages_waits_as_well(world: PolledInstance) -> None:
     world.watch(poll={"pageSize": 1})
     world.change(3, "Chief")
     world.change(4, "Chief")
@@ -323,7 +325,7 @@ def test_a_poll_between_two_pages_waits_as_well(world: World) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["1", "90"])
-def test_a_poll_that_was_under_way_does_not_cut_a_longer_wait_short(watched: World, seconds: str) -> None:
+def test_a_poll_that_was_under_way_does_not_cut_a_longer_wait_short(watched: PolledInstance, seconds: str) -> None:
     job = claimed(watched)
     until = timezone.now() + timedelta(seconds=60)
     Site.objects.create(key=watched.state.site, blocked_until=until)
@@ -335,7 +337,7 @@ def test_a_poll_that_was_under_way_does_not_cut_a_longer_wait_short(watched: Wor
     assert blocked == until if seconds == "1" else blocked > until
 
 
-def claimed(world: World) -> PollJob:
+def claimed(world: PolledInstance) -> PollJob:
     """Take the contacts' poll over, as a worker does."""
     make_due(PollState.objects.all())
     token, keys = claim(PollState.objects.all(), [world.state.pk], now=timezone.now(), length=LEASE)

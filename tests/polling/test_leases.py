@@ -24,13 +24,13 @@ from polling.workers.leases import (
     release_or_owe,
     release_owed,
 )
-from tests.polling.conftest import World
+from tests.support.polled_instance import PolledInstance
 
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def key(watched: World) -> int:
+def key(watched: PolledInstance) -> int:
     """A poll that nobody holds."""
     return watched.state.resource_poll_id
 
@@ -66,7 +66,7 @@ def test_what_is_due_no_more_or_was_not_chosen_is_left_alone(key: int) -> None:
     assert state().lease_token is None
 
 
-def test_of_many_those_are_ours_that_nobody_else_holds(world: World) -> None:
+def test_of_many_those_are_ours_that_nobody_else_holds(world: PolledInstance) -> None:
     world.watch(event__poller__configuration={"contacts": {}, "incidents": {}, "organizations": {}})
     now = timezone.now()
     held, *free = sorted(PollState.objects.values_list("pk", flat=True))

@@ -7,12 +7,12 @@ import logging
 import pytest
 
 from cwconnect.core.logs import AboutFilter
-from tests.polling.conftest import World
+from tests.support.polled_instance import PolledInstance
 
 pytestmark = pytest.mark.django_db
 
 
-def test_a_failed_poll_logs_why_with_its_instance(watched: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_poll_logs_why_with_its_instance(watched: PolledInstance, caplog: pytest.LogCaptureFixture) -> None:
     caplog.handler.addFilter(AboutFilter())
     watched.store.fail_next(2, status=503)
     watched.poll()

@@ -17,33 +17,33 @@ from instances.provisioning import change_instance
 from polling.models import Event, Health, Notification
 from polling.verification.repair import repair
 from polling.verification.report import Finding, verify
-from tests.polling.conftest import World
+from tests.support.polled_instance import PolledInstance
 
 WINDOW = "/hubs/crm/contacts?where=lastUpdated>'${date}'"
 
 
-def poll_of(world: World) -> ResourcePoll:
+def poll_of(world: PolledInstance) -> ResourcePoll:
     return ResourcePoll.objects.get(instance=world.instance)
 
 
-def look(world: World) -> Finding:
+def look(world: PolledInstance) -> Finding:
     return verify(poll_of(world), timezone.now())
 
 
-def arrived(world: World) -> Finding:
+def arrived(world: PolledInstance) -> Finding:
     """Return the finding once all that was told has arrived."""
     Notification.objects.update(state=Notification.State.DELIVERED)
     return look(world)
 
 
-def configure(world: World, **keys: Any) -> None:
+def configure(world: PolledInstance, **keys: Any) -> None:
     stored = config_of(world.instance)
     polls = {"contacts": {**stored.polls["contacts"], **keys}}
     config = read_configuration({"event.poller.configuration": polls}, base=stored, stored=stored)
     world.instance = change_instance(world.instance, config=config)
 
 
-def conceal_all(world: World) -> None:
+def conceal_all(world: PolledInstance) -> None:
     world.store.conceal_stamps("contacts", world.store.ids("contacts"))
 
 
@@ -51,7 +51,7 @@ def conceal_all(world: World) -> None:
 
 
 @pytest.mark.parametrize("field", ["lastUpdated", "_info.lastupdated", "no.such", "title", "company", "id"])
-def test_a_wrong_updated_field_hides_no_change(world: World, field: str) -> None:
+def test_a_wrong_updated_field_hides_no_change(world: PolledInstance, field: str) -> None:
     world.watch(poll={"datesConfiguration": {"updatedDateField": field}})
     world.poll()
     assert world.told() == []
@@ -64,7 +64,7 @@ def test_a_wrong_updated_field_hides_no_change(world: World, field: str) -> None
     assert (world.state.health, arrived(world).whole) == (Health.HEALTHY, True)
 
 
-def test_the_seeds_created_field_does_not_make_old_records_created(world: World) -> None:
+def test_the_seeds_created_field_does_not_make_old_records_created(world: PolledInstance) -> None:
     """It names `_info.lastUpdated` twice; with a slip in one, a single field still can't tell new from changed."""
     dates = {"updatedDateField": "lastUpdated", "createdDateField": "_info.lastUpdated"}
     world.watch(poll={"datesConfiguration": dates})
@@ -73,14 +73,14 @@ def test_the_seeds_created_field_does_not_make_old_records_created(world: World)
     assert world.told() == [("UPDATED", "3")]
 
 
-def test_a_date_in_another_form_than_configured_is_read_from_connectwises_own_stamp(world: World) -> None:
+def test_a_date_in_another_form_than_configured_is_read_from_connectwises_own_stamp(world: PolledInstance) -> None:
     world.watch(poll={"datesConfiguration": {"updatedDateFormat": "dd.MM.yyyy"}})
     world.change(3, "Chief")
     world.poll()
     assert world.told() == [("UPDATED", "3")]
 
 
-def test_without_any_stamp_what_the_condition_selects_is_told_once(world: World) -> None:
+def test_without_any_stamp_what_the_condition_selects_is_told_once(world: PolledInstance) -> None:
     world.watch()
     conceal_all(world)
     world.change(3, "Chief")
@@ -92,7 +92,7 @@ def test_without_any_stamp_what_the_condition_selects_is_told_once(world: World)
     assert world.told() == [("UPDATED", "3")]
 
 
-def test_without_any_stamp_and_condition_the_first_reading_tells_nothing(world: World) -> None:
+def test_without_any_stamp_and_condition_the_first_reading_tells_nothing(world: PolledInstance) -> None:
     conceal_all(world)
     world.watch(poll={"url": "/hubs/crm/contacts"})
     world.poll()
@@ -102,7 +102,7 @@ def test_without_any_stamp_and_condition_the_first_reading_tells_nothing(world: 
     assert world.told() == [("UPDATED", "3")]
 
 
-def test_fields_that_leave_the_stamp_out_get_it_added(world: World) -> None:
+def test_fields_that_leave_the_stamp_out_get_it_added(world: PolledInstance) -> None:
     url = f"{WINDOW}&fields=title"
     world.watch(poll={"url": url, "datesConfiguration": {"updatedDateField": "lastUpdated"}})
     world.change(3, "Chief")
@@ -123,7 +123,7 @@ def test_fields_that_leave_the_stamp_out_get_it_added(world: World) -> None:
     ids=str,
 )
 def test_a_missing_field_is_named_when_the_poll_is_set_up_and_as_long_as_it_is_missing(
-    world: World, poll: dict[str, Any], missing: list[str], name: str
+    world: PolledInstance, poll: dict[str, Any], missing: list[str], name: str
 ) -> None:
     world.watch(poll=poll)
     assert poll_of(world).missing_fields == missing
@@ -140,14 +140,14 @@ def test_a_missing_field_is_named_when_the_poll_is_set_up_and_as_long_as_it_is_m
     assert warnings_of(poll_of(world)) == []
 
 
-def test_a_right_configuration_warns_of_nothing(world: World) -> None:
+def test_a_right_configuration_warns_of_nothing(world: PolledInstance) -> None:
     world.watch()
     world.change(3, "Chief")
     world.poll()
     assert warnings_of(poll_of(world)) == []
 
 
-def test_a_field_that_nobody_could_look_at_is_named_by_the_first_records_read(world: World) -> None:
+def test_a_field_that_nobody_could_look_at_is_named_by_the_first_records_read(world: PolledInstance) -> None:
     for record_id in world.store.ids("contacts"):
         world.store.delete("contacts", record_id)
     world.watch(poll={"datesConfiguration": {"updatedDateField": "lastUpdated"}})
@@ -159,13 +159,13 @@ def test_a_field_that_nobody_could_look_at_is_named_by_the_first_records_read(wo
     assert poll_of(world).missing_fields == [UPDATED]
 
 
-def test_a_field_named_anew_is_looked_for_at_once(world: World) -> None:
+def test_a_field_named_anew_is_looked_for_at_once(world: PolledInstance) -> None:
     world.watch()
     configure(world, datesConfiguration={"updatedDateField": "lastUpdated"})
     assert poll_of(world).missing_fields == [UPDATED]
 
 
-def test_the_warning_goes_once_a_record_has_the_field(world: World) -> None:
+def test_the_warning_goes_once_a_record_has_the_field(world: PolledInstance) -> None:
     world.watch(poll={"datesConfiguration": {"updatedDateField": "modified"}})
     assert poll_of(world).missing_fields == [UPDATED]
     now = timezone.now().strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -174,7 +174,7 @@ def test_the_warning_goes_once_a_record_has_the_field(world: World) -> None:
     assert poll_of(world).missing_fields == []
 
 
-def test_commands_api_and_pages_show_the_warning(world: World, auth: dict[str, str], client: Client) -> None:
+def test_commands_api_and_pages_show_the_warning(world: PolledInstance, auth: dict[str, str], client: Client) -> None:
     world.watch(poll={"datesConfiguration": {"updatedDateField": "lastUpdated"}})
     (words,) = warnings_of(poll_of(world))
     out = StringIO()
@@ -190,7 +190,7 @@ def test_commands_api_and_pages_show_the_warning(world: World, auth: dict[str, s
 # -- verify ------------------------------------------------------------------------------------------------------------
 
 
-def test_verify_says_of_undated_rows_that_it_cannot_know(world: World) -> None:
+def test_verify_says_of_undated_rows_that_it_cannot_know(world: PolledInstance) -> None:
     """Changed and not polled, or missed: without a stamp nobody can tell, and nothing is said to be whole."""
     world.watch()
     conceal_all(world)
@@ -207,7 +207,7 @@ def test_verify_says_of_undated_rows_that_it_cannot_know(world: World) -> None:
     assert "contacts, undated: 3" in out.getvalue()
 
 
-def test_repair_tells_undated_rows_that_differ(world: World) -> None:
+def test_repair_tells_undated_rows_that_differ(world: PolledInstance) -> None:
     world.watch()
     conceal_all(world)
     world.change(3, "Chief")
@@ -217,21 +217,21 @@ def test_repair_tells_undated_rows_that_differ(world: World) -> None:
     assert world.told() == []
 
 
-def test_a_row_from_the_far_future_is_not_for_ever_coming(watched: World) -> None:
+def test_a_row_from_the_far_future_is_not_for_ever_coming(watched: PolledInstance) -> None:
     watched.change(3, "Far", stamp="2062-01-01T00:00:00Z")
     assert look(watched).undated == (3,)
     watched.poll()
     assert arrived(watched).whole
 
 
-def test_undated_rows_that_nothing_changed_are_no_fault(world: World) -> None:
+def test_undated_rows_that_nothing_changed_are_no_fault(world: PolledInstance) -> None:
     world.watch()
     world.poll()
     conceal_all(world)
     assert look(world).whole
 
 
-def test_a_finding_from_before_undated_rows_were_looked_for_can_be_read(watched: World) -> None:
+def test_a_finding_from_before_undated_rows_were_looked_for_can_be_read(watched: PolledInstance) -> None:
     found = look(watched)
     kept = {key: value for key, value in found.as_json().items() if key != "undated"}
     assert Finding.from_json(poll_of(watched), kept) == found

@@ -15,7 +15,7 @@ import polling.management.commands
 from cwconnect.core import terminal
 from cwconnect.core.text import literal
 from instances.models import Instance, ResourcePoll
-from tests.polling.conftest import World
+from tests.support.polled_instance import PolledInstance
 
 ODD = "[/x] [red]\x1b[31mcontacts\x9b2J\u202e"
 SHOWN = "[/x] [red]\\x1b[31mcontacts\\x9b2J\\u202e"
@@ -48,7 +48,7 @@ def test_commands_that_walk_instances_are_all_here() -> None:
 
 
 @pytest.fixture
-def odd(world: World) -> World:
+def odd(world: PolledInstance) -> PolledInstance:
     world.watch(poll={"detectDeletes": True})
     world.poll()
     Instance.objects.update(name=ODD)
@@ -59,7 +59,7 @@ def odd(world: World) -> World:
 @pytest.mark.parametrize("refused", [False, True])
 @pytest.mark.parametrize("arguments", OF_AN_INSTANCE, ids=lambda arguments: " ".join(arguments).replace(ODD, "ODD"))
 def test_what_commands_of_an_instance_print(
-    odd: World, capfd: pytest.CaptureFixture[str], arguments: list[str], refused: bool
+    odd: PolledInstance, capfd: pytest.CaptureFixture[str], arguments: list[str], refused: bool
 ) -> None:
     if refused:
         odd.store.fail_next(9, status=400, body={"code": "X", "message": WORDS})

@@ -12,13 +12,13 @@ from instances.configuration.config_keys import POLLS
 from instances.models import ResourcePoll
 from polling.models import Notification
 from tests.conftest import Tenant
-from tests.polling.conftest import World
+from tests.support.polled_instance import PolledInstance
 
 RESERVED = ["objectType", "eventId", "instance_id"]
 EVENTS = {"events": {"url": "/hubs/crm/contacts?where=lastUpdated>'${date}'"}}
 
 
-def configure(world: World, client: Client, tenant: Tenant, polls: dict[str, Any]) -> Any:
+def configure(world: PolledInstance, client: Client, tenant: Tenant, polls: dict[str, Any]) -> Any:
     return client.patch(
         f"/instances/{world.instance.pk}",
         {"configuration": {POLLS: polls}},
@@ -28,7 +28,7 @@ def configure(world: World, client: Client, tenant: Tenant, polls: dict[str, Any
 
 
 def test_the_records_of_a_resource_called_events_stand_under_its_name(
-    watched: World, client: Client, tenant: Tenant
+    watched: PolledInstance, client: Client, tenant: Tenant
 ) -> None:
     assert configure(watched, client, tenant, {"contacts": {}, **EVENTS}).status_code == 200
     watched.poll()
@@ -44,7 +44,7 @@ def test_the_records_of_a_resource_called_events_stand_under_its_name(
 
 @pytest.mark.parametrize("name", [*RESERVED, " objectType "])
 def test_a_name_that_the_notification_uses_is_refused(
-    watched: World, client: Client, tenant: Tenant, name: str
+    watched: PolledInstance, client: Client, tenant: Tenant, name: str
 ) -> None:
     answer = configure(watched, client, tenant, {name: EVENTS["events"]})
     assert (answer.status_code, name.strip() in answer.json()["message"]) == (400, True)
@@ -58,11 +58,11 @@ def test_a_name_that_the_notification_uses_is_refused(
     assert not ResourcePoll.objects.filter(name__icontains=name.strip()).exists()
 
 
-def test_a_name_is_trimmed(watched: World, client: Client, tenant: Tenant) -> None:
+def test_a_name_is_trimmed(watched: PolledInstance, client: Client, tenant: Tenant) -> None:
     assert configure(watched, client, tenant, {" contacts ": {}}).status_code == 200
     assert set(ResourcePoll.objects.values_list("name", flat=True)) == {"contacts"}
 
 
-def test_one_name_written_twice_is_refused(watched: World, client: Client, tenant: Tenant) -> None:
+def test_one_name_written_twice_is_refused(watched: PolledInstance, client: Client, tenant: Tenant) -> None:
     answer = configure(watched, client, tenant, {"contacts": {}, " contacts": {}})
     assert (answer.status_code, "contacts twice" in answer.json()["message"]) == (400, True)

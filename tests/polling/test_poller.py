@@ -12,17 +12,17 @@ from polling.detection.poll_loop import PollLoop
 from polling.detection.polls.runs import LEASE, PollJob
 from polling.models import Health, PollRun, PollState, Site
 from polling.workers.leases import LeaseLostError, claim
-from tests.polling.conftest import World
+from tests.support.polled_instance import PolledInstance
 
 
-def test_a_change_is_told_once(watched: World) -> None:
+def test_a_change_is_told_once(watched: PolledInstance) -> None:
     watched.change(3, "Chief")
     watched.poll()
     watched.poll()
     assert watched.told() == [("UPDATED", "3")]
 
 
-def test_a_record_created_right_after_watching_began_is_told_as_created(world: World) -> None:
+def test_a_record_created_right_after_watching_began_is_told_as_created(world: PolledInstance) -> None:
     world.watch()
     made = world.store.create("contacts")
     world.poll()
@@ -30,7 +30,7 @@ def test_a_record_created_right_after_watching_began_is_told_as_created(world: W
     assert world.told() == [("CREATED", str(made["id"]))]
 
 
-def test_a_new_record_changed_before_it_was_seen_is_created_and_then_updated(watched: World) -> None:
+def test_a_new_record_changed_before_it_was_seen_is_created_and_then_updated(watched: PolledInstance) -> None:
     made = str(watched.store.create("contacts")["id"])
     watched.change(int(made), "First")
     watched.poll()
@@ -39,14 +39,14 @@ def test_a_new_record_changed_before_it_was_seen_is_created_and_then_updated(wat
     assert watched.told() == [("CREATED", made), ("UPDATED", made)]
 
 
-def test_what_stood_there_before_is_not_told(world: World) -> None:
+def test_what_stood_there_before_is_not_told(world: PolledInstance) -> None:
     world.watch()
     world.poll()
     assert world.told() == []
     assert (world.state.health, world.run.records) == (Health.HEALTHY, 0)
 
 
-def test_a_failed_run_loses_nothing(watched: World) -> None:
+def test_a_failed_run_loses_nothing(watched: PolledInstance) -> None:
     watched.change(3, "Chief")
     cursor = watched.state.cursor
     watched.store.fail_next(1, status=500)
@@ -57,7 +57,7 @@ def test_a_failed_run_loses_nothing(watched: World) -> None:
     assert watched.told() == [("UPDATED", "3")]
 
 
-def test_a_429_in_the_middle_loses_and_repeats_nothing(world: World) -> None:
+def test_a_429_in_the_middle_loses_and_repeats_nothing(world: PolledInstance) -> None:
     world.watch(poll={"pageSize": 2})
     for record_id in range(1, 8):
         world.change(record_id, "Chief")
@@ -72,7 +72,7 @@ def test_a_429_in_the_middle_loses_and_repeats_nothing(world: World) -> None:
     assert world.told() == []
 
 
-def test_a_429_holds_all_polls_of_the_company_until_it_may_go_on(watched: World) -> None:
+def test_a_429_holds_all_polls_of_the_company_until_it_may_go_on(watched: PolledInstance) -> None:
     watched.store.fail_next(1, status=429, headers={"Retry-After": "30"})
     watched.poll()
     assert Site.objects.filter(key=watched.state.site).exists()
@@ -83,7 +83,7 @@ def test_a_429_holds_all_polls_of_the_company_until_it_may_go_on(watched: World)
     assert watched.store.requests == []
 
 
-def test_two_writes_in_one_second_are_both_told(watched: World) -> None:
+def test_two_writes_in_one_second_are_both_told(watched: PolledInstance) -> None:
     stamp = watched.store.change("contacts", 3, {"title": "One"})["_info"]["lastUpdated"]
     watched.poll()
     watched.change(3, "Two", stamp=stamp)
@@ -92,7 +92,7 @@ def test_two_writes_in_one_second_are_both_told(watched: World) -> None:
     assert watched.told() == [("UPDATED", "3"), ("UPDATED", "3"), ("UPDATED", "4")]
 
 
-def test_a_row_that_becomes_visible_behind_the_cursor_is_told(watched: World) -> None:
+def test_a_row_that_becomes_visible_behind_the_cursor_is_told(watched: PolledInstance) -> None:
     watched.store.clock_offset = 600
     cursor = watched.poll().cursor
     assert cursor is not None
@@ -102,7 +102,7 @@ def test_a_row_that_becomes_visible_behind_the_cursor_is_told(watched: World) ->
     assert watched.told() == [("UPDATED", "3")]
 
 
-def test_rows_that_move_while_paging_are_neither_skipped_nor_repeated(world: World) -> None:
+def test_rows_that_move_while_paging_are_neither_skipped_nor_repeated(world: PolledInstance) -> None:
     world.watch(poll={"pageSize": 2})
     for record_id in range(1, 9):
         world.change(record_id, "Chief")
@@ -123,7 +123,7 @@ def test_rows_that_move_while_paging_are_neither_skipped_nor_repeated(world: Wor
     assert world.told() == []
 
 
-def test_a_row_edited_behind_the_reader_falls_into_the_next_window(world: World) -> None:
+def test_a_row_edited_behind_the_reader_falls_into_the_next_window(world: PolledInstance) -> None:
     world.watch(poll={"pageSize": 2})
     for record_id in range(1, 5):
         world.change(record_id, "Chief")
@@ -142,7 +142,7 @@ def test_a_row_edited_behind_the_reader_falls_into_the_next_window(world: World)
     assert world.told() == [("UPDATED", "1")]
 
 
-def test_every_page_carries_the_conditions(world: World) -> None:
+def test_every_page_carries_the_conditions(world: PolledInstance) -> None:
     world.watch(poll={"pageSize": 2})
     for record_id in range(1, 8):
         world.change(record_id, "Chief")
@@ -166,7 +166,9 @@ def test_every_page_carries_the_conditions(world: World) -> None:
     ],
     ids=["503", "429", "an object", "html", "broken", "dropped"],
 )
-def test_an_answer_that_is_no_list_of_records_is_never_read_as_one(watched: World, fault: dict[str, Any]) -> None:
+def test_an_answer_that_is_no_list_of_records_is_never_read_as_one(
+    watched: PolledInstance, fault: dict[str, Any]
+) -> None:
     watched.change(5, "Chief")
     watched.store.fail_next(2, **fault)
     state = watched.poll()
@@ -177,7 +179,7 @@ def test_an_answer_that_is_no_list_of_records_is_never_read_as_one(watched: Worl
     assert watched.told() == [("UPDATED", "5")]
 
 
-def test_a_run_that_died_between_pages_goes_on_from_the_page_committed(world: World) -> None:
+def test_a_run_that_died_between_pages_goes_on_from_the_page_committed(world: PolledInstance) -> None:
     world.watch(poll={"pageSize": 2})
     for record_id in range(1, 6):
         world.change(record_id, "Chief")
@@ -191,7 +193,7 @@ def test_a_run_that_died_between_pages_goes_on_from_the_page_committed(world: Wo
     assert PollRun.objects.count() == 1
 
 
-def test_a_worker_overtaken_with_a_page_in_hand_writes_nothing(world: World) -> None:
+def test_a_worker_overtaken_with_a_page_in_hand_writes_nothing(world: PolledInstance) -> None:
     world.watch(poll={"pageSize": 2})
     world.change(1, "Chief")
     frozen = _claimed(world)
@@ -208,14 +210,14 @@ def test_a_worker_overtaken_with_a_page_in_hand_writes_nothing(world: World) -> 
     assert (world.state.cursor, PollRun.objects.count()) == (cursor, runs)
 
 
-def _claimed(world: World) -> PollJob:
+def _claimed(world: PolledInstance) -> PollJob:
     PollState.objects.update(next_poll_at=timezone.now())
     token, keys = claim(PollState.objects.all(), [world.state.pk], now=timezone.now(), length=LEASE)
     assert keys == [world.state.pk]
     return PollJob(PollState.objects.select_related("resource_poll__instance__organization").get(pk=keys[0]), token)
 
 
-def test_without_a_date_header_the_cursor_moves_to_the_newest_stamp_or_stays(watched: World) -> None:
+def test_without_a_date_header_the_cursor_moves_to_the_newest_stamp_or_stays(watched: PolledInstance) -> None:
     watched.store.send_date_header = False
     before = watched.state.cursor
     assert watched.poll().cursor == before
@@ -229,7 +231,7 @@ def test_without_a_date_header_the_cursor_moves_to_the_newest_stamp_or_stays(wat
     assert watched.told() == [("UPDATED", "3")]
 
 
-def test_unauthorized_stops_the_instances_polls_and_a_good_poll_starts_them_again(world: World) -> None:
+def test_unauthorized_stops_the_instances_polls_and_a_good_poll_starts_them_again(world: PolledInstance) -> None:
     world.watch()
     world.store.set_keys("PUB", "another")
     world.poll()
@@ -240,14 +242,14 @@ def test_unauthorized_stops_the_instances_polls_and_a_good_poll_starts_them_agai
     assert world.poll().health == Health.HEALTHY
 
 
-def test_a_rejected_poll_shows_connectwises_words(world: World) -> None:
+def test_a_rejected_poll_shows_connectwises_words(world: PolledInstance) -> None:
     world.watch(poll={"url": "/hubs/crm/contacts?where=nosuchfield='x' AND lastUpdated>'${date}'"})
     state = world.poll()
     assert state.health == Health.REJECTED
     assert "nosuchfield is not a recognized name" in state.last_error
 
 
-def test_a_failure_is_kept_as_a_run_that_people_can_see(watched: World) -> None:
+def test_a_failure_is_kept_as_a_run_that_people_can_see(watched: PolledInstance) -> None:
     watched.store.fail_next(1, status=500)
     watched.poll()
     run = watched.run

@@ -27,10 +27,10 @@ from polling.models import Event, LogPosition, PollState
 from polling.reports.event_search import DELIVERY_STATES, Search, search_events
 from polling.workers.due import delivery_due_at, poll_due_at
 from polling.workers.heartbeats import release_dead_cluster
-from tests.polling.conftest import World
-from tests.polling.notifying import make_notifications
-from tests.polling.sending import change, deliver
-from tests.polling.volume import LARGE, fill
+from tests.support.deliveries import change, deliver
+from tests.support.event_volume import LARGE, fill
+from tests.support.notifications import make_notifications
+from tests.support.polled_instance import PolledInstance
 
 TABLES = [model._meta.db_table for model in LARGE]
 EXPLAINED = re.compile(r"(SELECT|UPDATE|DELETE)\b")
@@ -41,7 +41,7 @@ SCANS = {
 
 
 @pytest.fixture
-def busy(telling: World) -> World:
+def busy(telling: PolledInstance) -> PolledInstance:
     """A watched world in the middle of 4,000 other polls and 5,000 notifications of the past."""
     fill(telling.tenant.organization, polls=4000, told=5000)
     return telling
@@ -69,12 +69,12 @@ def scan_in(plan: str) -> bool:
     return SCANS[connection.vendor].search(plan) is not None
 
 
-def test_an_idle_poll(busy: World) -> None:
+def test_an_idle_poll(busy: PolledInstance) -> None:
     with planned():
         busy.poll()
 
 
-def test_a_poll_that_tells_changes(busy: World) -> None:
+def test_a_poll_that_tells_changes(busy: PolledInstance) -> None:
     for record_id in (3, 4, 5):
         busy.change(record_id, "Chief")
     busy.poll()  # so that the next one has something to wait for
@@ -85,7 +85,9 @@ def test_a_poll_that_tells_changes(busy: World) -> None:
     assert Event.objects.filter(instance=busy.instance).count() == 6
 
 
-def test_what_a_change_waits_for_is_asked_record_by_record_while_there_are_no_statistics(telling: World) -> None:
+def test_what_a_change_waits_for_is_asked_record_by_record_while_there_are_no_statistics(
+    telling: PolledInstance,
+) -> None:
     make_notifications(telling.instance, [range(first, first + 10) for first in range(1, 2001, 10)])
     LogPosition.objects.update_or_create(pk=1, defaults={"last": 2000})  # those ids are taken
     Event.objects.update(resource_poll=ResourcePoll.objects.get())
@@ -99,7 +101,7 @@ def test_what_a_change_waits_for_is_asked_record_by_record_while_there_are_no_st
     assert "notification_undelivered" not in plans[0]
 
 
-def test_a_claim_among_many_due_polls(busy: World) -> None:
+def test_a_claim_among_many_due_polls(busy: PolledInstance) -> None:
     PollState.objects.update(next_poll_at=timezone.now() - timedelta(seconds=1))
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
@@ -110,7 +112,7 @@ def test_a_claim_among_many_due_polls(busy: World) -> None:
     assert jobs
 
 
-def test_a_delivery(busy: World) -> None:
+def test_a_delivery(busy: PolledInstance) -> None:
     for record_id in range(1, 21):
         busy.change(record_id, "Chief")
     busy.poll()
@@ -118,7 +120,7 @@ def test_a_delivery(busy: World) -> None:
         assert deliver(now_due=False) == 2
 
 
-def test_a_replay_queued_in_batches(busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_queued_in_batches(busy: PolledInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     for title in ("Chief", "Owner", "Clerk"):
         change(busy, 3, 4, title=title)
         deliver(now_due=False)
@@ -130,33 +132,33 @@ def test_a_replay_queued_in_batches(busy: World, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("look", [poll_due_at, delivery_due_at])
-def test_the_look_for_what_is_due(busy: World, look: Callable[..., object]) -> None:
+def test_the_look_for_what_is_due(busy: PolledInstance, look: Callable[..., object]) -> None:
     with planned():
         look(timezone.now())
 
 
 @pytest.mark.parametrize("delivery_state", DELIVERY_STATES)
-def test_a_search_by_delivery(busy: World, delivery_state: str) -> None:
+def test_a_search_by_delivery(busy: PolledInstance, delivery_state: str) -> None:
     with planned():
         search_events(busy.tenant.organization, Search(delivery_state=delivery_state))
 
 
-def test_retention(busy: World) -> None:
+def test_retention(busy: PolledInstance) -> None:
     with planned():
         prune(timezone.now())
 
 
-def test_forgetting_a_deleted_instance(busy: World) -> None:
+def test_forgetting_a_deleted_instance(busy: PolledInstance) -> None:
     delete_instance(busy.instance)
     with planned():
         assert purge_deleted(timezone.now()) == 1
 
 
-def test_what_a_dead_cluster_held_is_found_by_its_leases(busy: World) -> None:
+def test_what_a_dead_cluster_held_is_found_by_its_leases(busy: PolledInstance) -> None:
     with planned():
         release_dead_cluster("a machine", "0123456789ab")
 
 
-def test_a_scan_is_seen(busy: World) -> None:
+def test_a_scan_is_seen(busy: PolledInstance) -> None:
     with pytest.raises(AssertionError, match="polling_event"), planned():
         list(Event.objects.filter(record="{}")[:1])

@@ -22,16 +22,16 @@ from polling.verification.report import finding_of, start_verification, verify
 from polling.verification.verification_job import MOST_FAILURES
 from polling.workers.due import poll_due_at
 from polling.workers.leases import LeaseLostError
-from tests.polling.conftest import World
-from tests.polling.receivers import Receiver
-from tests.polling.sweeping import delete, sweep, watch_deletes
+from tests.support.polled_instance import PolledInstance
+from tests.support.receivers import Receiver
+from tests.support.sweeps import delete, sweep, watch_deletes
 
 Status = Repair.Status
 LOST = [("DELETED", "9"), ("UPDATED", "2"), ("UPDATED", "3")]
 
 
 @pytest.fixture
-def lossy(world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> World:
+def lossy(world: PolledInstance, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> PolledInstance:
     """Contacts changed and 9 was deleted, all told; the events of 2, 3 and 9 were lost, the rest was given up.
 
     It was compared. A lot of rows to be read again is one row.
@@ -74,11 +74,11 @@ def is_due() -> bool:
     return due is not None and due <= timezone.now()
 
 
-def ask(world: World) -> Repair:
+def ask(world: PolledInstance) -> Repair:
     return start_repair(world.state.resource_poll, timezone.now())
 
 
-def repaired(world: World) -> Repair:
+def repaired(world: PolledInstance) -> Repair:
     work()
     return Repair.objects.get()
 
@@ -101,7 +101,7 @@ def forget_lease() -> None:
     PollState.objects.filter(lease_token__isnull=False).update(lease_until=timezone.now() - timedelta(seconds=1))
 
 
-def assert_whole(world: World, receiver: Receiver) -> None:
+def assert_whole(world: PolledInstance, receiver: Receiver) -> None:
     """What was lost is told once, what had been given up is sent again, and nothing is missing any more."""
     assert sorted(world.told()) == LOST
     deliver_these([world.instance.pk])
@@ -110,7 +110,7 @@ def assert_whole(world: World, receiver: Receiver) -> None:
     assert verify(world.state.resource_poll, timezone.now()).whole
 
 
-def test_it_waits_for_a_worker_and_repairs_all_that_was_found(lossy: World, receiver: Receiver) -> None:
+def test_it_waits_for_a_worker_and_repairs_all_that_was_found(lossy: PolledInstance, receiver: Receiver) -> None:
     assert not is_due()
     ask(lossy)
     assert is_due()
@@ -122,7 +122,7 @@ def test_it_waits_for_a_worker_and_repairs_all_that_was_found(lossy: World, rece
     assert_whole(lossy, receiver)
 
 
-def test_what_was_repaired_is_compared_once_more(lossy: World) -> None:
+def test_what_was_repaired_is_compared_once_more(lossy: PolledInstance) -> None:
     ask(lossy)
     done = repaired(lossy)
     again = Verification.objects.order_by("-pk")[0]
@@ -132,7 +132,7 @@ def test_what_was_repaired_is_compared_once_more(lossy: World) -> None:
     assert (found.missed, found.deleted) == ((), ())
 
 
-def test_every_step_can_be_the_last_of_its_worker(lossy: World, receiver: Receiver) -> None:
+def test_every_step_can_be_the_last_of_its_worker(lossy: PolledInstance, receiver: Receiver) -> None:
     ask(lossy)
     steps = 0
     while Repair.objects.get().status == Status.OPEN:
@@ -149,7 +149,7 @@ def test_every_step_can_be_the_last_of_its_worker(lossy: World, receiver: Receiv
     assert_whole(lossy, receiver)
 
 
-def test_another_worker_goes_on_after_the_step_kept(lossy: World) -> None:
+def test_another_worker_goes_on_after_the_step_kept(lossy: PolledInstance) -> None:
     ask(lossy)
     step()
     assert claim_repairs(16, []) == []
@@ -163,7 +163,7 @@ def test_another_worker_goes_on_after_the_step_kept(lossy: World) -> None:
     assert sorted(lossy.told()) == [("UPDATED", "2"), ("UPDATED", "3")]
 
 
-def test_a_worker_that_was_overtaken_writes_nothing(lossy: World, receiver: Receiver) -> None:
+def test_a_worker_that_was_overtaken_writes_nothing(lossy: PolledInstance, receiver: Receiver) -> None:
     ask(lossy)
     slow = step()
     answer = slow.request()()
@@ -177,7 +177,7 @@ def test_a_worker_that_was_overtaken_writes_nothing(lossy: World, receiver: Rece
     assert_whole(lossy, receiver)
 
 
-def test_a_poll_that_is_due_goes_first(lossy: World) -> None:
+def test_a_poll_that_is_due_goes_first(lossy: PolledInstance) -> None:
     ask(lossy)
     PollState.objects.update(next_poll_at=timezone.now())
     job = claimed()
@@ -186,7 +186,7 @@ def test_a_poll_that_is_due_goes_first(lossy: World) -> None:
     assert repaired(lossy).status == Status.COMPLETE
 
 
-def test_it_waits_for_no_sweep_that_will_not_come(lossy: World) -> None:
+def test_it_waits_for_no_sweep_that_will_not_come(lossy: PolledInstance) -> None:
     ask(lossy)
     for _ in range(3):
         step()
@@ -197,7 +197,7 @@ def test_it_waits_for_no_sweep_that_will_not_come(lossy: World) -> None:
     assert Repair.objects.get().status == Status.COMPLETE
 
 
-def test_a_fault_that_passes_is_tried_again(lossy: World) -> None:
+def test_a_fault_that_passes_is_tried_again(lossy: PolledInstance) -> None:
     ask(lossy)
     lossy.store.fail_next(1, status=503)
     failed = repaired(lossy)
@@ -209,7 +209,7 @@ def test_a_fault_that_passes_is_tried_again(lossy: World) -> None:
     assert (done.status, done.failures, done.error) == (Status.COMPLETE, 0, "")
 
 
-def test_a_fault_that_stays_ends_it(lossy: World) -> None:
+def test_a_fault_that_stays_ends_it(lossy: PolledInstance) -> None:
     ask(lossy)
     lossy.store.fail_next(MOST_FAILURES, status=503)
     for _ in range(MOST_FAILURES):
@@ -218,7 +218,7 @@ def test_a_fault_that_stays_ends_it(lossy: World) -> None:
     assert (failed.status, failed.failures, failed.next_try_at) == (Status.FAILED, MOST_FAILURES, None)
 
 
-def test_what_connectwise_refuses_ends_it_at_once_and_what_was_told_stays(lossy: World) -> None:
+def test_what_connectwise_refuses_ends_it_at_once_and_what_was_told_stays(lossy: PolledInstance) -> None:
     ask(lossy)
     step()
     forget_lease()
@@ -232,7 +232,7 @@ def test_what_connectwise_refuses_ends_it_at_once_and_what_was_told_stays(lossy:
     assert again.pk != failed.pk
 
 
-def test_a_rate_limit_holds_it_as_it_holds_the_polls(lossy: World) -> None:
+def test_a_rate_limit_holds_it_as_it_holds_the_polls(lossy: PolledInstance) -> None:
     ask(lossy)
     lossy.store.fail_next(1, status=429)
     assert repaired(lossy).status == Status.OPEN
@@ -242,7 +242,7 @@ def test_a_rate_limit_holds_it_as_it_holds_the_polls(lossy: World) -> None:
     assert repaired(lossy).status == Status.COMPLETE
 
 
-def test_keys_that_can_not_be_opened_end_it_in_words(lossy: World) -> None:
+def test_keys_that_can_not_be_opened_end_it_in_words(lossy: PolledInstance) -> None:
     ask(lossy)
     Instance.objects.update(private_key=Secret("v2:x:x"))
     failed = repaired(lossy)
@@ -250,7 +250,7 @@ def test_keys_that_can_not_be_opened_end_it_in_words(lossy: World) -> None:
     assert "CWCONNECT_ENCRYPTION_KEYS" in failed.error
 
 
-def test_it_waits_while_the_instance_is_disabled(lossy: World) -> None:
+def test_it_waits_while_the_instance_is_disabled(lossy: PolledInstance) -> None:
     ask(lossy)
     set_enabled(lossy.instance, enabled=False)
     assert repaired(lossy).status == Status.OPEN
@@ -259,7 +259,7 @@ def test_it_waits_while_the_instance_is_disabled(lossy: World) -> None:
     assert repaired(lossy).status == Status.COMPLETE
 
 
-def test_a_poll_that_is_changed_meanwhile_ends_it(lossy: World) -> None:
+def test_a_poll_that_is_changed_meanwhile_ends_it(lossy: PolledInstance) -> None:
     ask(lossy)
     slow = step()
     stored = config_of(lossy.instance)
@@ -272,11 +272,11 @@ def test_a_poll_that_is_changed_meanwhile_ends_it(lossy: World) -> None:
     assert "verify once more" in failed.error
 
 
-def test_what_is_asked_for_twice_is_done_once(lossy: World) -> None:
+def test_what_is_asked_for_twice_is_done_once(lossy: PolledInstance) -> None:
     assert ask(lossy) == ask(lossy)
 
 
-def test_nothing_is_repaired_before_it_was_compared(lossy: World) -> None:
+def test_nothing_is_repaired_before_it_was_compared(lossy: PolledInstance) -> None:
     start_verification(lossy.state.resource_poll, timezone.now())
     with pytest.raises(ConflictError, match="is not known yet"):
         ask(lossy)
@@ -285,7 +285,7 @@ def test_nothing_is_repaired_before_it_was_compared(lossy: World) -> None:
         ask(lossy)
 
 
-def test_it_is_kept_as_long_as_its_verification(lossy: World) -> None:
+def test_it_is_kept_as_long_as_its_verification(lossy: PolledInstance) -> None:
     ask(lossy)
     work()
     prune(timezone.now() + timedelta(days=400))

@@ -23,28 +23,28 @@ from polling.delivery.replay.chains import Chains
 from polling.delivery.replay.replays import Selection, count_selected, start_replay
 from polling.models import DeliveryAttempt, DeliveryState, Event, Notification, Replay
 from tests.conftest import Tenant
-from tests.polling.conftest import World
-from tests.polling.notifying import make_instance, make_notifications
-from tests.polling.receivers import Receiver
-from tests.polling.sending import change, deliver, failing
+from tests.support.deliveries import change, deliver, failing
+from tests.support.notifications import make_instance, make_notifications
+from tests.support.polled_instance import PolledInstance
+from tests.support.receivers import Receiver
 
 State = Notification.State
 REPLAYED = int(os.environ.get("REPLAYED", "300"))  # the full figure: 12,000
 
 
-def replay(world: World, **selection: Any) -> Replay:
+def replay(world: PolledInstance, **selection: Any) -> Replay:
     return start_replay(world.instance, Selection(**selection), timezone.now())
 
 
 @pytest.fixture
-def told(telling: World, receiver: Receiver) -> World:
+def told(telling: PolledInstance, receiver: Receiver) -> PolledInstance:
     """A world that has told of contact 1."""
     change(telling, 1)
     deliver()
     return telling
 
 
-def test_a_replay_has_the_same_id_and_bytes_and_is_marked(told: World, receiver: Receiver) -> None:
+def test_a_replay_has_the_same_id_and_bytes_and_is_marked(told: PolledInstance, receiver: Receiver) -> None:
     replay(told, event_id=Event.objects.get().pk)
     deliver(now_due=False)
     first, again = receiver.got
@@ -54,7 +54,7 @@ def test_a_replay_has_the_same_id_and_bytes_and_is_marked(told: World, receiver:
     assert list(DeliveryAttempt.objects.order_by("id").values_list("replay", flat=True)) == [False, True]
 
 
-def test_progress_is_counted(told: World) -> None:
+def test_progress_is_counted(told: PolledInstance) -> None:
     started = replay(told, since=timezone.now() - timedelta(hours=1))
     assert (started.total, started.left) == (1, 1)
     deliver(now_due=False)
@@ -62,7 +62,7 @@ def test_progress_is_counted(told: World) -> None:
     assert (started.delivered, started.failed, started.left) == (1, 0, 0)
 
 
-def test_what_was_delivered_stays_delivered_while_its_replay_fails(told: World, receiver: Receiver) -> None:
+def test_what_was_delivered_stays_delivered_while_its_replay_fails(told: PolledInstance, receiver: Receiver) -> None:
     receiver.answer = failing(500)
     replay(told, event_id=Event.objects.get().pk)
     deliver(now_due=False)
@@ -75,7 +75,7 @@ def test_what_was_delivered_stays_delivered_while_its_replay_fails(told: World, 
     assert receiver.got[-1].json["message"]["raw"]["contacts"][0]["title"] == "Second"
 
 
-def test_a_replay_given_up_pauses_nothing(told: World, receiver: Receiver, settings: Settings) -> None:
+def test_a_replay_given_up_pauses_nothing(told: PolledInstance, receiver: Receiver, settings: Settings) -> None:
     settings.RETRY_SCHEDULE = [0, 5]
     receiver.answer = failing(500)
     started = replay(told, event_id=Event.objects.get().pk)
@@ -88,14 +88,14 @@ def test_a_replay_given_up_pauses_nothing(told: World, receiver: Receiver, setti
     assert deliver() == 0
 
 
-def test_a_notification_given_up_is_delivered_by_its_replay(told: World, receiver: Receiver) -> None:
+def test_a_notification_given_up_is_delivered_by_its_replay(told: PolledInstance, receiver: Receiver) -> None:
     Notification.objects.update(state=State.FAILED, delivered_at=None)
     replay(told, failed=True)
     deliver(now_due=False)
     assert Notification.objects.get().state == State.DELIVERED
 
 
-def test_a_replay_cut_off_by_a_crash_is_sent_all_the_same(told: World, receiver: Receiver) -> None:
+def test_a_replay_cut_off_by_a_crash_is_sent_all_the_same(told: PolledInstance, receiver: Receiver) -> None:
     started = replay(told, event_id=Event.objects.get().pk)
     assert len(DeliveryLoop(Notification.objects.all(), deadline=float("inf")).claim(1, [])) == 1
     Notification.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
@@ -104,7 +104,7 @@ def test_a_replay_cut_off_by_a_crash_is_sent_all_the_same(told: World, receiver:
     assert started.left == 0
 
 
-def test_replays_wait_while_delivery_is_paused(told: World, receiver: Receiver) -> None:
+def test_replays_wait_while_delivery_is_paused(told: PolledInstance, receiver: Receiver) -> None:
     receiver.answer = failing(410)
     change(told, 2)
     deliver()
@@ -117,7 +117,7 @@ def test_replays_wait_while_delivery_is_paused(told: World, receiver: Receiver) 
     assert sorted(receiver.told()) == [("UPDATED", "1"), ("UPDATED", "2")]
 
 
-def test_what_is_asked_for_twice_is_sent_once(told: World, receiver: Receiver) -> None:
+def test_what_is_asked_for_twice_is_sent_once(told: PolledInstance, receiver: Receiver) -> None:
     first, second = replay(told, since=timezone.now() - timedelta(hours=1)), replay(told, object_id="1")
     deliver(now_due=False)
     first.refresh_from_db()
@@ -175,7 +175,9 @@ def test_since_and_until_bound_a_window(tenant: Tenant) -> None:
     assert count_selected(instance, window) == 2
 
 
-def test_the_admins_action_sends_the_chosen_ones_again(told: World, receiver: Receiver, admin_client: Client) -> None:
+def test_the_admins_action_sends_the_chosen_ones_again(
+    told: PolledInstance, receiver: Receiver, admin_client: Client
+) -> None:
     chosen = {"action": "replay_selected", "_selected_action": [Notification.objects.get().pk]}
     answer = admin_client.post(reverse("admin:polling_notification_changelist"), chosen, follow=True)
     assert "1 notification is sent again." in answer.content.decode()
@@ -184,12 +186,12 @@ def test_the_admins_action_sends_the_chosen_ones_again(told: World, receiver: Re
 
 
 @pytest.mark.parametrize("model", ["replay", "receiver", "alert", "notification"])
-def test_the_admin_shows(told: World, admin_client: Client, model: str) -> None:
+def test_the_admin_shows(told: PolledInstance, admin_client: Client, model: str) -> None:
     replay(told, object_id="1")
     assert admin_client.get(reverse(f"admin:polling_{model}_changelist")).status_code == 200
 
 
-def test_the_command_counts_sends_and_tells(told: World, receiver: Receiver) -> None:
+def test_the_command_counts_sends_and_tells(told: PolledInstance, receiver: Receiver) -> None:
     out = io.StringIO()
     call_command("replay", told.instance.pk, "--since", "2000-01-01", stdout=out, verbosity=0)
     assert "notifications since 2000-01-01T00:00:00Z: 1, sent again." in out.getvalue()
@@ -197,7 +199,7 @@ def test_the_command_counts_sends_and_tells(told: World, receiver: Receiver) -> 
     assert len(receiver.got) == 2
 
 
-def test_the_command_sends_nothing_when_it_only_counts(told: World, receiver: Receiver) -> None:
+def test_the_command_sends_nothing_when_it_only_counts(told: PolledInstance, receiver: Receiver) -> None:
     call_command("replay", told.instance.pk, "--failed", "--count", stdout=io.StringIO(), verbosity=0)
     assert len(receiver.got) == 1
 
@@ -214,7 +216,7 @@ def test_all_failed_since_a_time_arrive_once(tenant: Tenant, receiver: Receiver)
     assert Notification.objects.get(state=State.FAILED).webhook_id == before[0].webhook_id
 
 
-def test_the_command_wants_to_be_told_what(told: World) -> None:
+def test_the_command_wants_to_be_told_what(told: PolledInstance) -> None:
     with pytest.raises(CommandError, match="Say what is to be sent again"):
         call_command("replay", told.instance.pk, verbosity=0)
 

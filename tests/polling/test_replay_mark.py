@@ -19,11 +19,11 @@ from polling.delivery import delivery_request
 from polling.delivery.replay.replays import Selection, replay_now, start_replay
 from polling.models import DeliveryAttempt, Notification
 from polling.verification.repair_steps import send_again
-from tests.faults.ports import free_port
-from tests.local_servers import LOOPBACK, RawServer, answer, read_request
-from tests.polling.conftest import World
-from tests.polling.receivers import Receiver
-from tests.polling.sending import change, deliver
+from tests.long.faults.ports import free_port
+from tests.support.deliveries import change, deliver
+from tests.support.polled_instance import PolledInstance
+from tests.support.raw_servers import LOOPBACK, RawServer, answer, read_request
+from tests.support.receivers import Receiver
 
 QUICK = Limits(connect=1, read=0.3, total=0.5, body=1000)
 MARK = "elements-webhook-replay"
@@ -68,7 +68,7 @@ ARRIVED: dict[str, Handler] = {
 
 
 @pytest.fixture
-def first(telling: World, monkeypatch: pytest.MonkeyPatch) -> World:
+def first(telling: PolledInstance, monkeypatch: pytest.MonkeyPatch) -> PolledInstance:
     """A world whose contact 1 has changed, and nothing was sent yet."""
     monkeypatch.setattr(delivery_request, "NOTIFICATION_LIMITS", QUICK)
     change(telling, 1)
@@ -82,7 +82,7 @@ def send_to(instance: Instance, url: str) -> DeliveryAttempt:
     return DeliveryAttempt.objects.latest("pk")
 
 
-def replayed(world: World, receiver: Receiver) -> bool:
+def replayed(world: PolledInstance, receiver: Receiver) -> bool:
     """Send it again to a receiver that is there; give whether it was marked, as it came and as its attempt says."""
     Notification.objects.update(state=Notification.State.FAILED, next_attempt_at=None)
     Instance.objects.filter(pk=world.instance.pk).update(callback_url=receiver.url)
@@ -94,7 +94,7 @@ def replayed(world: World, receiver: Receiver) -> bool:
 
 
 @pytest.mark.parametrize("end", ARRIVED)
-def test_what_may_have_arrived_is_marked(first: World, receiver: Receiver, end: str) -> None:
+def test_what_may_have_arrived_is_marked(first: PolledInstance, receiver: Receiver, end: str) -> None:
     with RawServer(ARRIVED[end]) as server:
         attempt = send_to(first.instance, server.url())
     assert not attempt.unsent
@@ -110,14 +110,14 @@ def test_what_may_have_arrived_is_marked(first: World, receiver: Receiver, end: 
         ("https://127.0.0.1:{clear}/", "tls"),
     ],
 )
-def test_what_never_left_is_not_marked(first: World, receiver: Receiver, url: str, kind: str) -> None:
+def test_what_never_left_is_not_marked(first: PolledInstance, receiver: Receiver, url: str, kind: str) -> None:
     with RawServer(nothing_in_clear) as server:
         attempt = send_to(first.instance, url.format(unused=free_port(), clear=server.port))
     assert (attempt.error_kind, attempt.unsent) == (kind, True)
     assert not replayed(first, receiver)
 
 
-def test_a_connection_not_made_in_time_leaves_it_unmarked(first: World, receiver: Receiver) -> None:
+def test_a_connection_not_made_in_time_leaves_it_unmarked(first: PolledInstance, receiver: Receiver) -> None:
     # A listener whose queue is full: the kernel leaves further callers waiting.
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.create_connection(full.getsockname()):
         attempt = send_to(first.instance, f"http://127.0.0.1:{full.getsockname()[1]}/")
@@ -125,7 +125,7 @@ def test_a_connection_not_made_in_time_leaves_it_unmarked(first: World, receiver
     assert not replayed(first, receiver)
 
 
-def test_a_header_that_cannot_be_sent_leaves_it_unmarked(first: World, receiver: Receiver) -> None:
+def test_a_header_that_cannot_be_sent_leaves_it_unmarked(first: PolledInstance, receiver: Receiver) -> None:
     first.instance.callback_headers = Secret.of('{"X-Key": "a\\nb"}')
     first.instance.save(update_fields=["callback_headers"])
     attempt = send_to(first.instance, receiver.url)
@@ -135,24 +135,24 @@ def test_a_header_that_cannot_be_sent_leaves_it_unmarked(first: World, receiver:
     assert not replayed(first, receiver)
 
 
-def test_what_was_never_tried_is_not_marked(first: World, receiver: Receiver) -> None:
+def test_what_was_never_tried_is_not_marked(first: PolledInstance, receiver: Receiver) -> None:
     assert not replayed(first, receiver)
 
 
-def test_an_attempt_without_an_end_is_taken_for_one_that_arrived(first: World, receiver: Receiver) -> None:
+def test_an_attempt_without_an_end_is_taken_for_one_that_arrived(first: PolledInstance, receiver: Receiver) -> None:
     notification = Notification.objects.get()
     DeliveryAttempt.objects.create(notification=notification, url=receiver.url, started_at=timezone.now())
     assert replayed(first, receiver)
 
 
-def test_one_attempt_of_many_that_may_have_arrived_is_enough(first: World, receiver: Receiver) -> None:
+def test_one_attempt_of_many_that_may_have_arrived_is_enough(first: PolledInstance, receiver: Receiver) -> None:
     with RawServer(answers("500 Oops")) as server:
         send_to(first.instance, server.url())
     assert send_to(first.instance, "http://nobody.invalid/").unsent
     assert replayed(first, receiver)
 
 
-def test_a_replay_that_never_left_leaves_the_next_unmarked(first: World, receiver: Receiver) -> None:
+def test_a_replay_that_never_left_leaves_the_next_unmarked(first: PolledInstance, receiver: Receiver) -> None:
     send_to(first.instance, "http://nobody.invalid/")
     Notification.objects.update(state=Notification.State.FAILED, next_attempt_at=None)
     start_replay(first.instance, Selection(failed=True), timezone.now())
@@ -160,7 +160,7 @@ def test_a_replay_that_never_left_leaves_the_next_unmarked(first: World, receive
     assert not replayed(first, receiver)
 
 
-def test_a_repair_of_what_never_arrived_is_not_marked(first: World, receiver: Receiver) -> None:
+def test_a_repair_of_what_never_arrived_is_not_marked(first: PolledInstance, receiver: Receiver) -> None:
     send_to(first.instance, "http://nobody.invalid/")
     Notification.objects.update(state=Notification.State.FAILED, next_attempt_at=None)
     Instance.objects.filter(pk=first.instance.pk).update(callback_url=receiver.url)

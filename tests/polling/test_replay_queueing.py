@@ -29,8 +29,8 @@ from polling.models import Receiver as BreakerRow
 from polling.workers.due import delivery_due_at
 from polling.workers.leases import LeaseLostError, claim
 from tests.conftest import Tenant
-from tests.polling.notifying import make_instance, make_notifications
-from tests.polling.receivers import Got, Receiver
+from tests.support.notifications import make_instance, make_notifications
+from tests.support.receivers import Got, Receiver
 
 EVER = float("inf")
 DONE: dict[str, Any] = {"state": Notification.State.DELIVERED, "next_attempt_at": None}

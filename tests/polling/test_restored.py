@@ -10,15 +10,15 @@ from django.test import Client
 from instances.models import AuditEntry
 from polling.detection.event_log import IDS_SKIPPED
 from polling.models import Event, LogPosition
-from tests.polling.conftest import World
-from tests.polling.sending import change
+from tests.support.deliveries import change
+from tests.support.polled_instance import PolledInstance
 
 
 def newest() -> int:
     return Event.objects.latest("pk").pk
 
 
-def test_event_ids_go_on_a_billion_further(watched: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_event_ids_go_on_a_billion_further(watched: PolledInstance, capsys: pytest.CaptureFixture[str]) -> None:
     change(watched, 3)
     before = newest()
     call_command("restored")

@@ -14,13 +14,13 @@ from django.utils import timezone
 from cwconnect.site.periodic_jobs import run_due_jobs
 from polling.maintenance.retention import prune, prune_delivered
 from polling.models import DeliveryAttempt, Event, Notification, PollRun, RecordSnapshot, Replay, SnapshotBody
-from tests.polling.conftest import World
+from tests.support.polled_instance import PolledInstance
 
 LATER = timedelta(days=31)
 State = Notification.State
 
 
-def told(world: World, state: str) -> Notification:
+def told(world: PolledInstance, state: str) -> Notification:
     """Have one event told by a notification in that state."""
     world.change(3, f"Chief {Notification.objects.count()}")
     world.poll()
@@ -30,7 +30,7 @@ def told(world: World, state: str) -> Notification:
     return notification
 
 
-def test_what_was_delivered_goes_with_its_events_attempts_and_runs(watched: World) -> None:
+def test_what_was_delivered_goes_with_its_events_attempts_and_runs(watched: PolledInstance) -> None:
     told(watched, State.DELIVERED)
     pruned = prune(timezone.now() + LATER)
     assert (pruned.notifications, pruned.events) == (1, 1)
@@ -40,7 +40,7 @@ def test_what_was_delivered_goes_with_its_events_attempts_and_runs(watched: Worl
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.EXHAUSTED, State.FAILED])
-def test_what_was_not_delivered_stays_with_the_run_that_found_it(watched: World, state: str) -> None:
+def test_what_was_not_delivered_stays_with_the_run_that_found_it(watched: PolledInstance, state: str) -> None:
     notification = told(watched, state)
     prune(timezone.now() + LATER)
     event = notification.events.get()
@@ -48,7 +48,7 @@ def test_what_was_not_delivered_stays_with_the_run_that_found_it(watched: World,
     assert notification.attempts.count() == 1
 
 
-def test_what_is_being_sent_again_stays_until_it_was(watched: World) -> None:
+def test_what_is_being_sent_again_stays_until_it_was(watched: PolledInstance) -> None:
     notification = told(watched, State.DELIVERED)
     replay = Replay.objects.create(instance=watched.instance, asked_at=timezone.now(), what="all")
     Notification.objects.update(replay=replay)
@@ -59,13 +59,13 @@ def test_what_is_being_sent_again_stays_until_it_was(watched: World) -> None:
     assert not Event.objects.exists()
 
 
-def test_before_its_time_nothing_goes(watched: World) -> None:
+def test_before_its_time_nothing_goes(watched: PolledInstance) -> None:
     told(watched, State.DELIVERED)
     prune(timezone.now() + timedelta(days=29))
     assert Event.objects.count() == 1
 
 
-def test_known_rows_stay_and_nothing_is_told_again(watched: World) -> None:
+def test_known_rows_stay_and_nothing_is_told_again(watched: PolledInstance) -> None:
     told(watched, State.DELIVERED)
     prune(timezone.now() + LATER)
     assert RecordSnapshot.objects.filter(record_id=3).exists()
@@ -73,7 +73,7 @@ def test_known_rows_stay_and_nothing_is_told_again(watched: World) -> None:
     assert Event.objects.count() == 0
 
 
-def test_a_notification_that_waits_for_a_pruned_one_stays(watched: World) -> None:
+def test_a_notification_that_waits_for_a_pruned_one_stays(watched: PolledInstance) -> None:
     first = told(watched, State.PENDING)
     follower = told(watched, State.PENDING)
     assert follower.follows_id == first.pk
@@ -82,7 +82,7 @@ def test_a_notification_that_waits_for_a_pruned_one_stays(watched: World) -> Non
     assert Notification.objects.get().follows_id is None
 
 
-def test_texts_go_when_no_poll_asks_for_them_any_more(world: World) -> None:
+def test_texts_go_when_no_poll_asks_for_them_any_more(world: PolledInstance) -> None:
     world.watch(poll={"trackChanges": True})
     told(world, State.DELIVERED)
     prune(timezone.now())
@@ -92,7 +92,7 @@ def test_texts_go_when_no_poll_asks_for_them_any_more(world: World) -> None:
     assert SnapshotBody.objects.count() == 0
 
 
-def test_open_runs_and_held_deletes_stay(watched: World) -> None:
+def test_open_runs_and_held_deletes_stay(watched: PolledInstance) -> None:
     poll = watched.instance.resource_polls.get()
     now = timezone.now()
     PollRun.objects.create(resource_poll=poll, started_at=now)
@@ -103,14 +103,14 @@ def test_open_runs_and_held_deletes_stay(watched: World) -> None:
     assert PollRun.objects.count() == 2
 
 
-def test_the_worker_prunes_each_minute(watched: World) -> None:
+def test_the_worker_prunes_each_minute(watched: PolledInstance) -> None:
     told(watched, State.DELIVERED)
     run_due_jobs(timezone.now() + LATER)
     assert not Event.objects.exists()
 
 
 def test_the_worker_prunes_for_a_while_and_goes_on_the_next_time(
-    watched: World, monkeypatch: pytest.MonkeyPatch
+    watched: PolledInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told(watched, State.DELIVERED)
     monkeypatch.setattr("polling.maintenance.retention.STRETCH", timedelta(0))
@@ -119,7 +119,7 @@ def test_the_worker_prunes_for_a_while_and_goes_on_the_next_time(
     assert prune_delivered(timezone.now() + LATER).notifications == 1
 
 
-def test_what_stays_is_walked_past_once(watched: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_stays_is_walked_past_once(watched: PolledInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polling.maintenance.retention.BATCH", 2)
     ages = [(State.FAILED, 50), *[(State.DELIVERED, age) for age in (49, 48, 48, 47, 46)]]
     now = timezone.now()
@@ -132,7 +132,7 @@ def test_what_stays_is_walked_past_once(watched: World, monkeypatch: pytest.Monk
 
 
 def test_a_worker_that_is_asked_to_stop_ends_with_the_batch_under_way(
-    watched: World, monkeypatch: pytest.MonkeyPatch
+    watched: PolledInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("polling.maintenance.retention.BATCH", 1)
     for _ in range(3):
@@ -142,7 +142,9 @@ def test_a_worker_that_is_asked_to_stop_ends_with_the_batch_under_way(
     assert prune_delivered(timezone.now() + LATER).notifications == 1
 
 
-def test_each_batch_leaves_others_as_much_time_as_it_took(watched: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_batch_leaves_others_as_much_time_as_it_took(
+    watched: PolledInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told(watched, State.DELIVERED)
     pauses: list[float] = []
     monkeypatch.setattr("polling.maintenance.retention.time.sleep", pauses.append)
@@ -152,7 +154,7 @@ def test_each_batch_leaves_others_as_much_time_as_it_took(watched: World, monkey
     assert 0 < sum(pauses) <= time.monotonic() - began
 
 
-def test_the_command_says_what_went(watched: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_what_went(watched: PolledInstance, capsys: pytest.CaptureFixture[str]) -> None:
     told(watched, State.DELIVERED)
     Notification.objects.update(created_at=timezone.now() - LATER)
     call_command("prune", verbosity=0)

@@ -16,9 +16,9 @@ from instances.credentials.signature_keys import new_signature_key, rotate_signa
 from instances.models import Instance
 from instances.provisioning import change_instance
 from polling.delivery.signing import elements_signature
-from tests.polling.conftest import World
-from tests.polling.receivers import Receiver
-from tests.polling.sending import KEY, change, deliver
+from tests.support.deliveries import KEY, change, deliver
+from tests.support.polled_instance import PolledInstance
+from tests.support.receivers import Receiver
 
 
 def verifies(key: str, receiver: Receiver) -> bool:
@@ -30,7 +30,7 @@ def verifies(key: str, receiver: Receiver) -> bool:
     return True
 
 
-def current(world: World) -> Instance:
+def current(world: PolledInstance) -> Instance:
     return Instance.objects.get(pk=world.instance.pk)
 
 
@@ -41,7 +41,7 @@ def test_a_key_made_for_the_user_has_the_form_that_standard_webhooks_knows() -> 
     assert key != new_signature_key()
 
 
-def test_both_keys_verify_until_the_old_one_ends(telling: World, receiver: Receiver) -> None:
+def test_both_keys_verify_until_the_old_one_ends(telling: PolledInstance, receiver: Receiver) -> None:
     new = rotate_signature_key(telling.instance, timezone.now())
     change(telling, 1)
     deliver()
@@ -50,7 +50,7 @@ def test_both_keys_verify_until_the_old_one_ends(telling: World, receiver: Recei
     assert receiver.got[-1].headers["elements-webhook-signature"] == elements_signature(new, receiver.got[-1].body)
 
 
-def test_a_day_later_only_the_new_key_verifies(telling: World, receiver: Receiver) -> None:
+def test_a_day_later_only_the_new_key_verifies(telling: PolledInstance, receiver: Receiver) -> None:
     new = rotate_signature_key(telling.instance, timezone.now() - timedelta(hours=24, seconds=1))
     change(telling, 1)
     deliver()
@@ -58,7 +58,7 @@ def test_a_day_later_only_the_new_key_verifies(telling: World, receiver: Receive
     assert not verifies(KEY, receiver)
 
 
-def test_the_time_at_which_the_old_key_ends_can_be_given(telling: World, receiver: Receiver) -> None:
+def test_the_time_at_which_the_old_key_ends_can_be_given(telling: PolledInstance, receiver: Receiver) -> None:
     now = timezone.now()
     rotate_signature_key(telling.instance, now, until=now)
     change(telling, 1)
@@ -66,7 +66,7 @@ def test_the_time_at_which_the_old_key_ends_can_be_given(telling: World, receive
     assert not verifies(KEY, receiver)
 
 
-def test_a_key_changed_through_the_configuration_rotates_too(telling: World, receiver: Receiver) -> None:
+def test_a_key_changed_through_the_configuration_rotates_too(telling: PolledInstance, receiver: Receiver) -> None:
     new = new_signature_key()
     change_instance(telling.instance, config=replace(config_of(current(telling)), signature_key=new))
     change(telling, 1)
@@ -75,12 +75,12 @@ def test_a_key_changed_through_the_configuration_rotates_too(telling: World, rec
     assert verifies(new, receiver)
 
 
-def test_other_changes_rotate_nothing(telling: World) -> None:
+def test_other_changes_rotate_nothing(telling: PolledInstance) -> None:
     change_instance(telling.instance, config=config_of(current(telling)), name="Another")
     assert current(telling).previous_signature_key is None
 
 
-def test_a_key_that_is_taken_away_signs_no_more(telling: World, receiver: Receiver) -> None:
+def test_a_key_that_is_taken_away_signs_no_more(telling: PolledInstance, receiver: Receiver) -> None:
     change_instance(telling.instance, config=replace(config_of(current(telling)), signature_key=""))
     change(telling, 1)
     deliver()
@@ -89,7 +89,7 @@ def test_a_key_that_is_taken_away_signs_no_more(telling: World, receiver: Receiv
 
 
 @pytest.mark.parametrize("hours", [0, 23])
-def test_a_retry_signs_with_the_keys_of_its_own_time(telling: World, receiver: Receiver, hours: int) -> None:
+def test_a_retry_signs_with_the_keys_of_its_own_time(telling: PolledInstance, receiver: Receiver, hours: int) -> None:
     receiver.answer = lambda got: (500, {})
     change(telling, 1)
     deliver()

@@ -20,9 +20,9 @@ import time_machine
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tests.polling.conftest import World
-from tests.polling.receivers import Got, Receiver
-from tests.polling.sending import KEY, change, deliver
+from tests.support.deliveries import KEY, change, deliver
+from tests.support.polled_instance import PolledInstance
+from tests.support.receivers import Got, Receiver
 
 NPM = os.environ.get("CWCONNECT_TEST_NPM", "")
 READY = bool(NPM) and shutil.which("node") is not None
@@ -67,7 +67,9 @@ def test_the_vendors_vector_holds() -> None:
     assert signature == "sha256=jHdbRx5EZAsOfTwAPJOGkNUzQMVVdu5VJlxcsk+G6jQ="
 
 
-def test_every_attempt_of_a_retried_notification_verifies_by_all_three(telling: World, receiver: Receiver) -> None:
+def test_every_attempt_of_a_retried_notification_verifies_by_all_three(
+    telling: PolledInstance, receiver: Receiver
+) -> None:
     receiver.answer = lambda got: (STATUSES[len(receiver.got) - 1], {})
     change(telling, 17)
     now = timezone.now()
@@ -83,7 +85,7 @@ def test_every_attempt_of_a_retried_notification_verifies_by_all_three(telling: 
         assert got.headers["elements-webhook-signature"] == vendors_signature(KEY, got.body)
 
 
-def test_an_altered_notification_verifies_by_none(telling: World, receiver: Receiver) -> None:
+def test_an_altered_notification_verifies_by_none(telling: PolledInstance, receiver: Receiver) -> None:
     change(telling, 17)
     deliver()
     (got,) = receiver.got

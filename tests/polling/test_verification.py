@@ -18,8 +18,8 @@ from polling.models import DeliveryState, Event, Notification, PollRun, PollStat
 from polling.verification.repair import BusyError, repair
 from polling.verification.report import Finding, verify
 from polling.workers.leases import claim
-from tests.polling.conftest import World
-from tests.polling.receivers import Receiver, start_receiver
+from tests.support.polled_instance import PolledInstance
+from tests.support.receivers import Receiver, start_receiver
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def history(world: World, receiver: Receiver) -> World:
+def history(world: PolledInstance, receiver: Receiver) -> PolledInstance:
     """Contacts 1 to 6 changed, 31 and 32 created, all told and delivered; ConnectWise's clock has gone on since."""
     world.watch(callback_url=receiver.url)
     for record_id in range(1, 7):
@@ -45,17 +45,17 @@ def history(world: World, receiver: Receiver) -> World:
     return world
 
 
-def look(world: World) -> Finding:
+def look(world: PolledInstance) -> Finding:
     return verify(world.state.resource_poll, timezone.now())
 
 
-def test_a_whole_history_is_whole(history: World) -> None:
+def test_a_whole_history_is_whole(history: PolledInstance) -> None:
     found = look(history)
     assert found.whole
     assert (found.source, found.known, found.coming, found.repeated, found.undelivered) == (32, 8, 0, 0, 0)
 
 
-def test_rows_lost_on_purpose_are_found_and_repaired_exactly(history: World, receiver: Receiver) -> None:
+def test_rows_lost_on_purpose_are_found_and_repaired_exactly(history: PolledInstance, receiver: Receiver) -> None:
     lose(Event.objects.filter(record_id__in=[2, 31]))
     RecordSnapshot.objects.filter(record_id__in=[3, 31]).delete()
     RecordSnapshot.objects.filter(record_id=4).update(stamp=1, digest=b"\x01" * 16)
@@ -72,7 +72,7 @@ def test_rows_lost_on_purpose_are_found_and_repaired_exactly(history: World, rec
     assert history.told() == []
 
 
-def test_a_repair_is_a_run_that_people_can_see(history: World) -> None:
+def test_a_repair_is_a_run_that_people_can_see(history: PolledInstance) -> None:
     lose(Event.objects.filter(record_id=2))
     repair(look(history))
     run = PollRun.objects.get(kind=PollRun.Kind.REPAIR)
@@ -80,7 +80,7 @@ def test_a_repair_is_a_run_that_people_can_see(history: World) -> None:
     assert PollState.objects.get(pk=history.state.pk).lease_token is None
 
 
-def test_only_the_rows_in_question_are_read_again(history: World) -> None:
+def test_only_the_rows_in_question_are_read_again(history: PolledInstance) -> None:
     lose(Event.objects.filter(record_id__in=[2, 5]))
     found = look(history)
     history.store.clear_requests()
@@ -89,7 +89,7 @@ def test_only_the_rows_in_question_are_read_again(history: World) -> None:
     assert request.query["conditions"].endswith("and id in (2,5)")
 
 
-def test_what_the_filter_leaves_out_is_not_missed(world: World) -> None:
+def test_what_the_filter_leaves_out_is_not_missed(world: PolledInstance) -> None:
     world.watch(poll={"url": "/hubs/crm/contacts?where=lastUpdated>'${date}' AND title='Chief'"})
     world.change(3, "Chief")
     world.change(4, "Other")
@@ -102,7 +102,7 @@ def test_what_the_filter_leaves_out_is_not_missed(world: World) -> None:
     assert look(world).missed == look(world).stale == ()
 
 
-def test_what_was_written_since_the_last_good_poll_is_coming_and_not_missed(history: World) -> None:
+def test_what_was_written_since_the_last_good_poll_is_coming_and_not_missed(history: PolledInstance) -> None:
     history.change(7, "Chief")
     history.change(1, "Boss")
     history.store.create("contacts")
@@ -110,13 +110,13 @@ def test_what_was_written_since_the_last_good_poll_is_coming_and_not_missed(hist
     assert (found.missed, found.stale, found.coming) == ((), (), 3)
 
 
-def test_events_older_than_the_retention_are_not_missed(history: World) -> None:
+def test_events_older_than_the_retention_are_not_missed(history: PolledInstance) -> None:
     lose(Event.objects.all())
     long_after = timezone.now() + timedelta(days=31)
     assert verify(history.state.resource_poll, long_after).missed == ()
 
 
-def test_an_event_told_twice_is_counted(history: World) -> None:
+def test_an_event_told_twice_is_counted(history: PolledInstance) -> None:
     first = Event.objects.get(record_id=2)
     first.pk = Event.objects.latest("pk").pk + 1
     first.save(force_insert=True)
@@ -125,7 +125,7 @@ def test_an_event_told_twice_is_counted(history: World) -> None:
     assert found.whole
 
 
-def test_two_states_of_one_second_are_no_repeat(history: World) -> None:
+def test_two_states_of_one_second_are_no_repeat(history: PolledInstance) -> None:
     stamp = history.store.change("contacts", 9, {"title": "A"})["_info"]["lastUpdated"]
     history.poll()
     history.change(9, "B", stamp=stamp)
@@ -137,7 +137,9 @@ def test_two_states_of_one_second_are_no_repeat(history: World) -> None:
 
 
 @pytest.mark.parametrize("state", [Notification.State.FAILED, Notification.State.EXHAUSTED])
-def test_what_was_given_up_is_undelivered_and_sent_again(history: World, receiver: Receiver, state: str) -> None:
+def test_what_was_given_up_is_undelivered_and_sent_again(
+    history: PolledInstance, receiver: Receiver, state: str
+) -> None:
     Notification.objects.update(state=state)
     if state == Notification.State.EXHAUSTED:
         DeliveryState.objects.update(paused_at=timezone.now())
@@ -149,7 +151,7 @@ def test_what_was_given_up_is_undelivered_and_sent_again(history: World, receive
     assert look(history).whole
 
 
-def test_events_whose_notification_is_lost_get_another(history: World, receiver: Receiver) -> None:
+def test_events_whose_notification_is_lost_get_another(history: PolledInstance, receiver: Receiver) -> None:
     Notification.objects.all().delete()
     found = look(history)
     assert found.undelivered == 8
@@ -159,7 +161,7 @@ def test_events_whose_notification_is_lost_get_another(history: World, receiver:
     assert look(history).whole
 
 
-def test_a_repair_waits_for_the_lease(history: World) -> None:
+def test_a_repair_waits_for_the_lease(history: PolledInstance) -> None:
     lose(Event.objects.filter(record_id=2))
     found = look(history)
     claim(PollState.objects.all(), [history.state.pk], now=timezone.now(), length=LEASE)
@@ -167,7 +169,7 @@ def test_a_repair_waits_for_the_lease(history: World) -> None:
         repair(found, patience=timedelta(seconds=0.3))
 
 
-def test_the_command_finds_repairs_and_delivers(history: World, receiver: Receiver) -> None:
+def test_the_command_finds_repairs_and_delivers(history: PolledInstance, receiver: Receiver) -> None:
     lose(Event.objects.filter(record_id=2))
     out = StringIO()
     with pytest.raises(CommandError):
@@ -181,7 +183,7 @@ def test_the_command_finds_repairs_and_delivers(history: World, receiver: Receiv
     call_command("verify", history.instance.pk, stdout=StringIO(), verbosity=0)
 
 
-def test_the_command_says_why_it_can_not_look(history: World) -> None:
+def test_the_command_says_why_it_can_not_look(history: PolledInstance) -> None:
     history.store.set_keys("PUB", "another")
     with pytest.raises(CommandError, match="Incorrect public/private key"):
         call_command("verify", history.instance.pk, verbosity=0)

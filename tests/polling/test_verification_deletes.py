@@ -17,18 +17,18 @@ from polling.detection.changes import DIGEST_VERSION
 from polling.models import Event, Notification, PollRun, PollState, RecordSnapshot, SnapshotBody
 from polling.verification.repair import repair
 from polling.verification.report import Finding, verify
-from tests.polling.conftest import World
-from tests.polling.receivers import Receiver
-from tests.polling.sweeping import delete, sweep, watch_companies, watch_deletes
 from tests.polling.test_verification import lose
+from tests.support.polled_instance import PolledInstance
+from tests.support.receivers import Receiver
+from tests.support.sweeps import delete, sweep, watch_companies, watch_deletes
 
 
-def look(world: World) -> Finding:
+def look(world: PolledInstance) -> Finding:
     return verify(ResourcePoll.objects.get(instance=world.instance), timezone.now())
 
 
 @pytest.fixture
-def deletes(world: World, receiver: Receiver) -> World:
+def deletes(world: PolledInstance, receiver: Receiver) -> PolledInstance:
     """As `history`, with deletes asked for: 2 and 31 were deleted, told and delivered."""
     watch_deletes(world, callback_url=receiver.url)
     for record_id in range(1, 7):
@@ -47,7 +47,7 @@ def deletes(world: World, receiver: Receiver) -> World:
 
 
 @pytest.mark.parametrize("kinds", [["DELETED"], ["CREATED", "UPDATED", "DELETED"]])
-def test_a_lost_delete_is_found_and_told_again(deletes: World, receiver: Receiver, kinds: list[str]) -> None:
+def test_a_lost_delete_is_found_and_told_again(deletes: PolledInstance, receiver: Receiver, kinds: list[str]) -> None:
     lose(Event.objects.filter(record_id__in=[2, 31], kind__in=kinds))
     found = look(deletes)
     assert (found.missed, found.stale, found.deleted, found.whole) == ((), (), (2, 31), False)
@@ -61,13 +61,13 @@ def test_a_lost_delete_is_found_and_told_again(deletes: World, receiver: Receive
     assert deletes.told() == []
 
 
-def test_a_delete_that_was_told_again_carries_the_last_record_of_the_log(deletes: World) -> None:
+def test_a_delete_that_was_told_again_carries_the_last_record_of_the_log(deletes: PolledInstance) -> None:
     lose(Event.objects.filter(record_id=2, kind="DELETED"))
     repair(look(deletes))
     assert json.loads(Event.objects.get(record_id=2, kind="DELETED").record)["title"] == "Chief"
 
 
-def test_a_row_that_no_sweep_can_miss_is_found_by_the_log(deletes: World, receiver: Receiver) -> None:
+def test_a_row_that_no_sweep_can_miss_is_found_by_the_log(deletes: PolledInstance, receiver: Receiver) -> None:
     RecordSnapshot.objects.filter(record_id=3).delete()
     delete(deletes, 3)
     sweep(deletes)
@@ -80,13 +80,13 @@ def test_a_row_that_no_sweep_can_miss_is_found_by_the_log(deletes: World, receiv
     assert look(deletes).whole
 
 
-def test_a_row_deleted_since_the_last_sweep_is_coming(deletes: World) -> None:
+def test_a_row_deleted_since_the_last_sweep_is_coming(deletes: PolledInstance) -> None:
     delete(deletes, 4, 9)
     found = look(deletes)
     assert (found.deleted, found.coming, found.whole) == ((), 2, True)
 
 
-def test_what_was_told_before_watching_began_anew_is_not_missed(deletes: World) -> None:
+def test_what_was_told_before_watching_began_anew_is_not_missed(deletes: PolledInstance) -> None:
     stored = config_of(deletes.instance)
     off = read_configuration({"event.notification.enabled": False}, base=stored, stored=stored)
     deletes.instance = change_instance(deletes.instance, config=off)
@@ -100,14 +100,14 @@ def test_what_was_told_before_watching_began_anew_is_not_missed(deletes: World) 
     assert (found.deleted, found.whole) == ((), True)
 
 
-def test_deletes_held_back_are_neither_lost_nor_coming(deletes: World) -> None:
+def test_deletes_held_back_are_neither_lost_nor_coming(deletes: PolledInstance) -> None:
     delete(deletes, *range(5, 31))
     sweep(deletes)
     found = look(deletes)
     assert (found.deleted, found.coming, found.held) == ((), 0, 26)
 
 
-def test_a_row_that_is_back_since_the_last_sweep_is_coming(deletes: World) -> None:
+def test_a_row_that_is_back_since_the_last_sweep_is_coming(deletes: PolledInstance) -> None:
     deletes.store.hide("contacts", [5])
     sweep(deletes)
     deletes.store.show("contacts")
@@ -115,13 +115,13 @@ def test_a_row_that_is_back_since_the_last_sweep_is_coming(deletes: World) -> No
     assert (found.missed, found.stale, found.deleted, found.coming) == ((), (), (), 1)
 
 
-def test_a_delete_older_than_the_retention_is_not_missed(deletes: World) -> None:
+def test_a_delete_older_than_the_retention_is_not_missed(deletes: PolledInstance) -> None:
     lose(Event.objects.all())
     long_after = timezone.now() + timedelta(days=31)
     assert verify(deletes.state.resource_poll, long_after).deleted == ()
 
 
-def test_a_row_that_is_back_before_the_repair_is_told_as_living(deletes: World) -> None:
+def test_a_row_that_is_back_before_the_repair_is_told_as_living(deletes: PolledInstance) -> None:
     deletes.store.hide("contacts", [4])
     sweep(deletes)
     lose(Event.objects.filter(record_id=4, kind="DELETED"))
@@ -136,7 +136,7 @@ def test_a_row_that_is_back_before_the_repair_is_told_as_living(deletes: World) 
     assert deletes.told() == []
 
 
-def test_every_table_may_lose_rows(deletes: World, receiver: Receiver) -> None:
+def test_every_table_may_lose_rows(deletes: PolledInstance, receiver: Receiver) -> None:
     """Events, known rows, notifications, known texts and runs: what is repaired is the truth, each record's once."""
     lose(Event.objects.filter(record_id__in=[1, 2]))
     RecordSnapshot.objects.filter(record_id__in=[1, 3, 31]).delete()
@@ -153,7 +153,7 @@ def test_every_table_may_lose_rows(deletes: World, receiver: Receiver) -> None:
 
 
 @pytest.fixture
-def companies(world: World, receiver: Receiver) -> World:
+def companies(world: PolledInstance, receiver: Receiver) -> PolledInstance:
     """Companies watched with their deleted flag: 1 was flagged and told, a new one was flagged before it was told."""
     watch_companies(world, callback_url=receiver.url)
     world.store.change("organizations", 1, {"deletedFlag": True})
@@ -168,11 +168,11 @@ def companies(world: World, receiver: Receiver) -> World:
     return world
 
 
-def test_flagged_companies_are_not_missed(companies: World) -> None:
+def test_flagged_companies_are_not_missed(companies: PolledInstance) -> None:
     assert look(companies).whole
 
 
-def test_the_lost_delete_of_a_flagged_company_is_told_again_once(companies: World, receiver: Receiver) -> None:
+def test_the_lost_delete_of_a_flagged_company_is_told_again_once(companies: PolledInstance, receiver: Receiver) -> None:
     lose(Event.objects.all())
     found = look(companies)
     assert found.missed == (1,)
@@ -182,7 +182,7 @@ def test_the_lost_delete_of_a_flagged_company_is_told_again_once(companies: Worl
     assert look(companies).whole
 
 
-def test_a_flagged_company_whose_known_row_is_lost_is_told_no_second_time(companies: World) -> None:
+def test_a_flagged_company_whose_known_row_is_lost_is_told_no_second_time(companies: PolledInstance) -> None:
     RecordSnapshot.objects.filter(record_id=1).delete()
     found = look(companies)
     assert found.missed == (1,)
@@ -193,7 +193,7 @@ def test_a_flagged_company_whose_known_row_is_lost_is_told_no_second_time(compan
     assert look(companies).whole
 
 
-def test_a_company_that_lost_its_flag_unseen_is_stale(companies: World) -> None:
+def test_a_company_that_lost_its_flag_unseen_is_stale(companies: PolledInstance) -> None:
     companies.store.change("organizations", 1, {"deletedFlag": False})
     companies.store.clock_offset = 1000
     PollState.objects.update(cursor=timezone.now() + timedelta(seconds=900))
@@ -203,7 +203,7 @@ def test_a_company_that_lost_its_flag_unseen_is_stale(companies: World) -> None:
     assert companies.told() == [("UPDATED", "1")]
 
 
-def test_our_clock_being_behind_makes_no_delete_look_lost(world: World) -> None:
+def test_our_clock_being_behind_makes_no_delete_look_lost(world: PolledInstance) -> None:
     with time_machine.travel(datetime.now(UTC) - timedelta(hours=1)):
         world.store.clock_offset = 3600
         watch_deletes(world)

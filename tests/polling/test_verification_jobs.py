@@ -23,13 +23,13 @@ from polling.verification.report import finding_of, start_verification, verify
 from polling.verification.verification_job import MOST_FAILURES, claim_verifications
 from polling.workers.due import poll_due_at
 from polling.workers.leases import LeaseLostError
-from tests.polling.conftest import World
+from tests.support.polled_instance import PolledInstance
 
 Status = Verification.Status
 
 
 @pytest.fixture
-def lossy(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+def lossy(world: PolledInstance, monkeypatch: pytest.MonkeyPatch) -> PolledInstance:
     """Contacts 1 to 6 changed and were told, then 2 and 3 were lost; ConnectWise answers ten rows a page."""
     world.watch()
     for record_id in range(1, 7):
@@ -44,7 +44,7 @@ def lossy(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def ask(world: World) -> Verification:
+def ask(world: PolledInstance) -> Verification:
     return start_verification(world.state.resource_poll, timezone.now())
 
 
@@ -53,7 +53,7 @@ def work(stopping: Callable[[], bool] = lambda: False) -> Verification:
     return Verification.objects.get()
 
 
-def step(world: World) -> Any:
+def step(world: PolledInstance) -> Any:
     """A worker that carries out one step and is killed; give its job."""
     (job,) = claim_verifications(16, [])
     assert job.commit(job.request()())
@@ -70,7 +70,7 @@ def forget_lease() -> None:
     Verification.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
 
 
-def test_it_waits_for_a_worker_and_finds_what_a_comparison_at_once_finds(lossy: World) -> None:
+def test_it_waits_for_a_worker_and_finds_what_a_comparison_at_once_finds(lossy: PolledInstance) -> None:
     ask(lossy)
     due = poll_due_at(timezone.now())
     assert due is not None
@@ -82,7 +82,7 @@ def test_it_waits_for_a_worker_and_finds_what_a_comparison_at_once_finds(lossy: 
     assert poll_due_at(timezone.now()) is None
 
 
-def test_after_a_kill_another_worker_goes_on_from_the_step_kept(lossy: World) -> None:
+def test_after_a_kill_another_worker_goes_on_from_the_step_kept(lossy: PolledInstance) -> None:
     ask(lossy)
     step(lossy)
     asked = len(lossy.store.requests)
@@ -94,7 +94,7 @@ def test_after_a_kill_another_worker_goes_on_from_the_step_kept(lossy: World) ->
     assert len(lossy.store.requests) - asked == 4  # two pages, the empty one, and the rows under suspicion
 
 
-def test_every_step_can_be_the_last_of_its_worker(lossy: World) -> None:
+def test_every_step_can_be_the_last_of_its_worker(lossy: PolledInstance) -> None:
     ask(lossy)
     for _ in range(4):
         step(lossy)
@@ -103,7 +103,7 @@ def test_every_step_can_be_the_last_of_its_worker(lossy: World) -> None:
     assert (done.status, done.source, missed(done)) == (Status.COMPLETE, 30, [2, 3])
 
 
-def test_a_worker_that_was_overtaken_writes_nothing(lossy: World) -> None:
+def test_a_worker_that_was_overtaken_writes_nothing(lossy: PolledInstance) -> None:
     ask(lossy)
     slow = step(lossy)
     forget_lease()
@@ -116,7 +116,7 @@ def test_a_worker_that_was_overtaken_writes_nothing(lossy: World) -> None:
     assert Verification.objects.values().get() == before
 
 
-def test_a_worker_told_to_stop_frees_it(lossy: World) -> None:
+def test_a_worker_told_to_stop_frees_it(lossy: PolledInstance) -> None:
     ask(lossy)
     answers = iter([False] * 2)
     stopped = work(lambda: next(answers, True))
@@ -124,7 +124,7 @@ def test_a_worker_told_to_stop_frees_it(lossy: World) -> None:
     assert work().status == Status.COMPLETE
 
 
-def test_a_fault_that_passes_is_tried_again(lossy: World) -> None:
+def test_a_fault_that_passes_is_tried_again(lossy: PolledInstance) -> None:
     lossy.store.fail_next(1, status=503)
     ask(lossy)
     failed = work()
@@ -136,7 +136,7 @@ def test_a_fault_that_passes_is_tried_again(lossy: World) -> None:
     assert (done.status, done.error, missed(done)) == (Status.COMPLETE, "", [2, 3])
 
 
-def test_a_fault_that_stays_ends_it(lossy: World) -> None:
+def test_a_fault_that_stays_ends_it(lossy: PolledInstance) -> None:
     ask(lossy)
     lossy.store.fail_next(MOST_FAILURES, status=503)
     for _ in range(MOST_FAILURES):
@@ -148,7 +148,7 @@ def test_a_fault_that_stays_ends_it(lossy: World) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_what_connectwise_refuses_ends_it_at_once(lossy: World, status: int) -> None:
+def test_what_connectwise_refuses_ends_it_at_once(lossy: PolledInstance, status: int) -> None:
     lossy.store.fail_next(1, status=status)
     ask(lossy)
     failed = work()
@@ -156,7 +156,7 @@ def test_what_connectwise_refuses_ends_it_at_once(lossy: World, status: int) -> 
     assert str(status) in failed.error
 
 
-def test_a_rate_limit_holds_it_as_it_holds_the_polls(lossy: World) -> None:
+def test_a_rate_limit_holds_it_as_it_holds_the_polls(lossy: PolledInstance) -> None:
     lossy.store.fail_next(1, status=429)
     ask(lossy)
     assert work().status == Status.OPEN
@@ -168,7 +168,7 @@ def test_a_rate_limit_holds_it_as_it_holds_the_polls(lossy: World) -> None:
     assert work().status == Status.COMPLETE
 
 
-def test_keys_that_can_not_be_opened_end_it_in_words(lossy: World) -> None:
+def test_keys_that_can_not_be_opened_end_it_in_words(lossy: PolledInstance) -> None:
     ask(lossy)
     Instance.objects.update(private_key=Secret("v2:x:x"))
     failed = work()
@@ -176,7 +176,7 @@ def test_keys_that_can_not_be_opened_end_it_in_words(lossy: World) -> None:
     assert "CWCONNECT_ENCRYPTION_KEYS" in failed.error
 
 
-def test_it_waits_while_the_instance_is_disabled(lossy: World) -> None:
+def test_it_waits_while_the_instance_is_disabled(lossy: PolledInstance) -> None:
     ask(lossy)
     set_enabled(lossy.instance, enabled=False)
     assert poll_due_at(timezone.now()) is None
@@ -187,7 +187,7 @@ def test_it_waits_while_the_instance_is_disabled(lossy: World) -> None:
     assert work().status == Status.COMPLETE
 
 
-def test_a_poll_that_is_changed_meanwhile_ends_it(lossy: World) -> None:
+def test_a_poll_that_is_changed_meanwhile_ends_it(lossy: PolledInstance) -> None:
     ask(lossy)
     slow = step(lossy)
     instance = Instance.objects.get()
@@ -202,7 +202,7 @@ def test_a_poll_that_is_changed_meanwhile_ends_it(lossy: World) -> None:
         slow.commit(slow.request()())
 
 
-def test_polls_go_on_beside_it(lossy: World) -> None:
+def test_polls_go_on_beside_it(lossy: PolledInstance) -> None:
     ask(lossy)
     lossy.change(9, "Chief")
     PollState.objects.update(next_poll_at=timezone.now())
@@ -210,7 +210,7 @@ def test_polls_go_on_beside_it(lossy: World) -> None:
     assert ("UPDATED", "9") in lossy.told()
 
 
-def test_two_at_a_time_of_one_worker_and_one_of_a_poll(lossy: World) -> None:
+def test_two_at_a_time_of_one_worker_and_one_of_a_poll(lossy: PolledInstance) -> None:
     assert ask(lossy).pk == ask(lossy).pk
     Verification.objects.update(status=Status.COMPLETE)
     poll, now = lossy.state.resource_poll, timezone.now()
@@ -224,7 +224,7 @@ def test_two_at_a_time_of_one_worker_and_one_of_a_poll(lossy: World) -> None:
     assert len(claim_verifications(16, first[:1])) == 1
 
 
-def test_where_it_stands_is_kept_whole(lossy: World) -> None:
+def test_where_it_stands_is_kept_whole(lossy: PolledInstance) -> None:
     poll, now = lossy.state.resource_poll, timezone.now()
     one = Comparison.begin(poll, now)
     while (request := one.request()) is not None:
@@ -234,7 +234,7 @@ def test_where_it_stands_is_kept_whole(lossy: World) -> None:
         assert other.cursor == one.cursor
 
 
-def test_ended_ones_go_with_the_retention(lossy: World) -> None:
+def test_ended_ones_go_with_the_retention(lossy: PolledInstance) -> None:
     row = ask(lossy)
     long_ago = timezone.now() - timedelta(days=31)
     prune(timezone.now())

@@ -16,8 +16,8 @@ from instances.watch_starts import ConnectWiseRefusedError
 from polling.detection.polls.runs import LEASE, PollJob
 from polling.models import Event, PollRun, PollState, RecordSnapshot
 from polling.workers.leases import LeaseLostError, claim
-from tests.polling.conftest import World
-from tests.sandboxes import start_sandbox
+from tests.support.polled_instance import PolledInstance
+from tests.support.sandboxes import start_sandbox
 
 FILTERED = "/hubs/crm/contacts?where=title='Chief' AND lastUpdated>'${date}'"
 
@@ -28,7 +28,7 @@ def elsewhere() -> Iterator[SandboxServer]:
         yield server
 
 
-def change(world: World, polls: dict[str, Any] | None = None, *, from_now: bool = False, **keys: Any) -> None:
+def change(world: PolledInstance, polls: dict[str, Any] | None = None, *, from_now: bool = False, **keys: Any) -> None:
     """Change the instance, as PATCH does; `polls` is the whole poll configuration."""
     stored = config_of(world.instance)
     given = {key.replace("__", "."): value for key, value in keys.items()}
@@ -38,18 +38,18 @@ def change(world: World, polls: dict[str, Any] | None = None, *, from_now: bool 
     world.instance = change_instance(world.instance, config=config, from_now=config.polls if from_now else ())
 
 
-def known(world: World, name: str = "contacts") -> int:
+def known(world: PolledInstance, name: str = "contacts") -> int:
     return RecordSnapshot.objects.filter(resource_poll__in=ResourcePoll.objects.filter(name=name)).count()
 
 
-def contacts_poll(world: World) -> ResourcePoll:
+def contacts_poll(world: PolledInstance) -> ResourcePoll:
     return world.instance.resource_polls.get(name="contacts")
 
 
 # -- added, removed, added again ---------------------------------------------------------------------------------------
 
 
-def test_a_resource_added_begins_with_what_comes_then(watched: World) -> None:
+def test_a_resource_added_begins_with_what_comes_then(watched: PolledInstance) -> None:
     ticket = watched.store.create("incidents")["id"]
     watched.change(3, "Chief")
     watched.store.clock_offset = 1  # the second in which watching begins belongs to it
@@ -60,7 +60,7 @@ def test_a_resource_added_begins_with_what_comes_then(watched: World) -> None:
     assert sorted(watched.told()) == [("CREATED", str(new)), ("UPDATED", "3")]
 
 
-def test_a_resource_removed_is_forgotten_but_for_its_events(watched: World) -> None:
+def test_a_resource_removed_is_forgotten_but_for_its_events(watched: PolledInstance) -> None:
     watched.change(3, "Chief")
     watched.poll()
     change(watched, {"incidents": {}})
@@ -69,7 +69,7 @@ def test_a_resource_removed_is_forgotten_but_for_its_events(watched: World) -> N
     assert PollState.objects.get().resource_poll.name == "incidents"
 
 
-def test_a_resource_added_again_begins_anew(watched: World) -> None:
+def test_a_resource_added_again_begins_anew(watched: PolledInstance) -> None:
     watched.change(3, "Chief")
     watched.poll()
     change(watched, {"incidents": {}})
@@ -88,7 +88,7 @@ def test_a_resource_added_again_begins_anew(watched: World) -> None:
 # -- another url or idField --------------------------------------------------------------------------------------------
 
 
-def test_another_url_of_the_list_keeps_mark_and_cursor_and_what_is_known(watched: World) -> None:
+def test_another_url_of_the_list_keeps_mark_and_cursor_and_what_is_known(watched: PolledInstance) -> None:
     watched.change(3, "Clerk")
     watched.poll()
     cursor, known_before = watched.state.cursor, known(watched)
@@ -104,7 +104,7 @@ def test_another_url_of_the_list_keeps_mark_and_cursor_and_what_is_known(watched
     assert watched.told() == []
 
 
-def test_another_url_abandons_the_open_run(world: World) -> None:
+def test_another_url_abandons_the_open_run(world: PolledInstance) -> None:
     world.watch(poll={"pageSize": 2})
     for record_id in range(1, 6):
         world.change(record_id, "Chief")
@@ -117,7 +117,7 @@ def test_another_url_abandons_the_open_run(world: World) -> None:
     assert world.told() == [("UPDATED", "3"), ("UPDATED", "4"), ("UPDATED", "5")]
 
 
-def test_another_id_field_names_later_events(watched: World) -> None:
+def test_another_id_field_names_later_events(watched: PolledInstance) -> None:
     watched.change(3, "Chief")
     watched.poll()
     watched.told()
@@ -129,7 +129,7 @@ def test_another_id_field_names_later_events(watched: World) -> None:
     assert watched.told() == [("UPDATED", record["company"]["identifier"])]
 
 
-def test_another_resource_under_the_same_key_begins_anew(watched: World) -> None:
+def test_another_resource_under_the_same_key_begins_anew(watched: PolledInstance) -> None:
     for _ in range(3):
         watched.store.create("incidents")
     watched.change(3, "Chief")
@@ -145,7 +145,7 @@ def test_another_resource_under_the_same_key_begins_anew(watched: World) -> None
     assert watched.told() == [("UPDATED", "2")]
 
 
-def test_a_worker_under_way_with_the_old_settings_writes_nothing(watched: World) -> None:
+def test_a_worker_under_way_with_the_old_settings_writes_nothing(watched: PolledInstance) -> None:
     watched.change(3, "Clerk")
     PollState.objects.update(next_poll_at=timezone.now())
     token, keys = claim(PollState.objects.all(), [watched.state.pk], now=timezone.now(), length=LEASE)
@@ -162,7 +162,7 @@ def test_a_worker_under_way_with_the_old_settings_writes_nothing(watched: World)
 # -- moved to another company ------------------------------------------------------------------------------------------
 
 
-def test_moved_to_another_company_it_begins_afresh_there(watched: World, elsewhere: SandboxServer) -> None:
+def test_moved_to_another_company_it_begins_afresh_there(watched: PolledInstance, elsewhere: SandboxServer) -> None:
     watched.change(3, "Chief")
     watched.poll()
     watched.told()
@@ -179,7 +179,9 @@ def test_moved_to_another_company_it_begins_afresh_there(watched: World, elsewhe
     assert watched.told() == [("UPDATED", "3"), ("CREATED", str(new))]
 
 
-def test_what_was_told_of_the_old_company_says_nothing_of_the_new_one(watched: World, elsewhere: SandboxServer) -> None:
+def test_what_was_told_of_the_old_company_says_nothing_of_the_new_one(
+    watched: PolledInstance, elsewhere: SandboxServer
+) -> None:
     """Ids mean other rows there: none of them waits for, or is repaired by, an event of a row with its id."""
     watched.change(3, "Chief")
     watched.poll()
@@ -193,7 +195,7 @@ def test_what_was_told_of_the_old_company_says_nothing_of_the_new_one(watched: W
     assert first.notification_id != second.notification_id
 
 
-def test_a_move_that_is_refused_changes_nothing(watched: World, elsewhere: SandboxServer) -> None:
+def test_a_move_that_is_refused_changes_nothing(watched: PolledInstance, elsewhere: SandboxServer) -> None:
     watched.change(3, "Chief")
     before = PollState.objects.values().get()
     with pytest.raises(ConnectWiseRefusedError):
@@ -207,7 +209,7 @@ def test_a_move_that_is_refused_changes_nothing(watched: World, elsewhere: Sandb
 
 
 @pytest.mark.parametrize("how", ["events", "instance", "resource"])
-def test_off_and_on_goes_on_from_the_cursor(watched: World, how: str) -> None:
+def test_off_and_on_goes_on_from_the_cursor(watched: PolledInstance, how: str) -> None:
     def switch(*, on: bool) -> None:
         if how == "events":
             change(watched, event__notification__enabled=on)
@@ -230,7 +232,7 @@ def test_off_and_on_goes_on_from_the_cursor(watched: World, how: str) -> None:
     assert watched.told() == [("UPDATED", "3"), ("CREATED", str(new))]
 
 
-def test_on_again_from_now_tells_what_changes_from_then_on(watched: World) -> None:
+def test_on_again_from_now_tells_what_changes_from_then_on(watched: PolledInstance) -> None:
     watched.change(5, "Told before")
     watched.poll()
     watched.told()
@@ -250,7 +252,7 @@ def test_on_again_from_now_tells_what_changes_from_then_on(watched: World) -> No
     assert watched.told() == [("UPDATED", "5"), ("UPDATED", str(born)), ("CREATED", str(new))]
 
 
-def test_from_now_asks_nothing_about_a_resource_that_is_off(watched: World) -> None:
+def test_from_now_asks_nothing_about_a_resource_that_is_off(watched: PolledInstance) -> None:
     change(watched, {"contacts": {}, "incidents": {}})
     change(watched, {"contacts": {}, "incidents": {"enabled": False}}, event__notification__enabled=False)
     stopped = PollState.objects.get(resource_poll__name="incidents").cursor
@@ -262,7 +264,7 @@ def test_from_now_asks_nothing_about_a_resource_that_is_off(watched: World) -> N
     assert watched.state.cursor == contacts_poll(watched).since
 
 
-def test_from_now_that_connectwise_refuses_leaves_events_off_and_the_cursor(watched: World) -> None:
+def test_from_now_that_connectwise_refuses_leaves_events_off_and_the_cursor(watched: PolledInstance) -> None:
     change(watched, event__notification__enabled=False)
     before = (watched.state.cursor, known(watched))
     watched.store.fail_next(status=401, body={"code": "Unauthorized", "message": "No"})
@@ -272,7 +274,7 @@ def test_from_now_that_connectwise_refuses_leaves_events_off_and_the_cursor(watc
     assert not contacts_poll(watched).instance.events_enabled
 
 
-def test_watching_that_never_began_begins_when_it_is_switched_on(world: World) -> None:
+def test_watching_that_never_began_begins_when_it_is_switched_on(world: PolledInstance) -> None:
     world.watch(event__notification__enabled=False)
     assert not PollState.objects.exists()
     world.change(3, "Before")
@@ -285,7 +287,7 @@ def test_watching_that_never_began_begins_when_it_is_switched_on(world: World) -
     assert world.told() == [("UPDATED", "3")]
 
 
-def test_a_change_of_something_else_disturbs_nothing(watched: World) -> None:
+def test_a_change_of_something_else_disturbs_nothing(watched: PolledInstance) -> None:
     before = watched.state
     change(watched, event__poller__refresh_interval=30)
     assert (watched.state.cursor, contacts_poll(watched).high_water_id) == (before.cursor, 30)

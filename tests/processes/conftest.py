@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cwconnect.site.demo import free_port
-from tests.processes.databases import drop_storage
-from tests.processes.services import Service, manage, wait_until
+from tests.support.databases import drop_storage
+from tests.support.services import Service, manage, wait_until
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -21,8 +21,8 @@ from cwconnect.site.demo import (
     instance_body,
 )
 from cwconnect.site.demo_receiver import Arrival, Receiver
-from tests.processes.services import Service, ask, manage, poll_now, wait_until
-from tests.sandboxes import start_sandbox
+from tests.support.sandboxes import start_sandbox
+from tests.support.services import Service, ask, manage, poll_now, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 
@@ -30,7 +30,7 @@ KEY = "a signature key"
 LOCAL = {"CWCONNECT_PRIVATE_NETWORKS": "127.0.0.0/8"}
 
 
-class World:
+class RunningService:
     """A sandbox and a receiver that outlive the service between them."""
 
     def __init__(self, data: Path, sandbox: SandboxServer, receiver: Receiver, arrivals: list[Arrival]) -> None:
@@ -57,10 +57,10 @@ class World:
 
 
 @pytest.fixture
-def world(data: Path) -> Iterator[World]:
+def world(data: Path) -> Iterator[RunningService]:
     arrivals: list[Arrival] = []
     with start_sandbox() as sandbox, Receiver(KEY, arrivals.append) as receiver:
-        yield World(data, sandbox, receiver, arrivals)
+        yield RunningService(data, sandbox, receiver, arrivals)
 
 
 def stop(service: Service) -> None:
@@ -68,7 +68,7 @@ def stop(service: Service) -> None:
     assert service.ends_within(10.5) == 0
 
 
-def test_what_changes_while_the_service_is_down_arrives_once(world: World) -> None:
+def test_what_changes_while_the_service_is_down_arrives_once(world: RunningService) -> None:
     with world.up() as service:
         world.watch_contacts()
         world.sandbox.store.change("contacts", 3, {"title": "Engineer"})
@@ -90,7 +90,7 @@ def test_what_changes_while_the_service_is_down_arrives_once(world: World) -> No
     assert all(arrival.verified for arrival in world.arrivals)
 
 
-def test_requests_in_flight_do_not_hold_up_the_end(world: World) -> None:
+def test_requests_in_flight_do_not_hold_up_the_end(world: RunningService) -> None:
     with world.up() as service:
         world.watch_contacts()
         service.wait_for_roles()
@@ -113,7 +113,7 @@ def test_workers_replaced_one_by_one_lose_nothing(data: Path) -> None:
         arrivals.append(arrival)
 
     with start_sandbox() as sandbox, Receiver(KEY, take) as receiver, ExitStack() as running:
-        world = World(data, sandbox, receiver, arrivals)
+        world = RunningService(data, sandbox, receiver, arrivals)
         with world.up() as service:
             world.watch_contacts()
             stop(service)

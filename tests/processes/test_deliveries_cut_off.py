@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.services import ROOT, environment_of
+from tests.support.services import ROOT, environment_of
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
 
@@ -20,7 +20,7 @@ NOTIFICATIONS = int(os.environ.get("NOTIFICATIONS", "400"))
 
 def test_all_arrive_and_repeats_are_no_more_than_were_in_flight_at_the_kills(data: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.processes.killing", str(KILLS), str(NOTIFICATIONS)],
+        [sys.executable, "-m", "tests.support.killed_workers", str(KILLS), str(NOTIFICATIONS)],
         cwd=ROOT,
         env=environment_of(data) | {"CWCONNECT_PRIVATE_NETWORKS": "127.0.0.0/8"},
         capture_output=True,

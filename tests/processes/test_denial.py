@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from cwconnect.site.demo import free_port
-from tests.local_servers import RawServer, read_request
-from tests.processes.services import ROOT, ask, manage, wait_until
+from tests.support.raw_servers import RawServer, read_request
+from tests.support.services import ROOT, ask, manage, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(280)]
 ASKED = 300

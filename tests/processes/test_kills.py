@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.processes.services import Seen, Service, wait_until
+from tests.support.services import Seen, Service, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 

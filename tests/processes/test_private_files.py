@@ -12,7 +12,7 @@ import pytest
 
 from cwconnect.core.processes import Child
 from cwconnect.site.demo import free_port
-from tests.processes.services import ROOT, environment_of, manage, wait_until
+from tests.support.services import ROOT, environment_of, manage, wait_until
 
 pytestmark = [
     pytest.mark.processes,

@@ -23,13 +23,13 @@ import pytest
 
 from cwconnect.core.paths import is_page
 from cwconnect.site.demo import free_port
-from tests.local_servers import RawServer
-from tests.mail_servers import MailServer
-from tests.polling.receivers import Got, Receiver, start_receiver
-from tests.processes.services import ask, manage, poll_now, wait_until
-from tests.sandboxes import start_sandbox
 from tests.security.test_redaction import holds
 from tests.seed import example_body
+from tests.support.mail_servers import MailServer
+from tests.support.raw_servers import RawServer
+from tests.support.receivers import Got, Receiver, start_receiver
+from tests.support.sandboxes import start_sandbox
+from tests.support.services import ask, manage, poll_now, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 

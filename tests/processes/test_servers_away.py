@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from tests.processes.services import ROOT, environment_of
+from tests.support.services import ROOT, environment_of
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.processes.services import ROOT
+from tests.support.services import ROOT
 
 SERVICES = ("CWCONNECT_DATABASE_URL", "CWCONNECT_REDIS_URL")
 SMALL = ("--machines", "2", "--polls", "300", "--notifications", "300", "--latency", "400")
@@ -25,7 +25,7 @@ pytestmark = [
 
 def test_what_machines_share_is_done_twice_only_if_it_was_in_flight_when_a_worker_was_killed() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.sharing", "--json", *SMALL],
+        [sys.executable, "-m", "tests.long.benchmarks.sharing", "--json", *SMALL],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -12,7 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from cwconnect.site.demo import free_port
-from tests.processes.services import Service, manage, wait_until
+from tests.support.services import Service, manage, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 

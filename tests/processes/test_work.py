@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cwconnect.site.demo import free_port
-from tests.processes.services import Service, manage, wait_until
+from tests.support.services import Service, manage, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 

@@ -10,7 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.management import get_commands, load_command_class
 
-from tests.processes.services import ROOT, environment_of
+from tests.support.services import ROOT, environment_of
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 
@@ -18,7 +18,7 @@ INSTANCE = """
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
 from instances.models import Organization
-from tests.site.rows import make_instance
+from tests.support.rows import make_instance
 make_instance(Organization.objects.create(name="Alpha"))
 """
 STARTS = {

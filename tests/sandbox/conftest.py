@@ -8,7 +8,7 @@ import pytest
 
 from cwconnect.sandbox import SandboxServer, Store
 from tests.sandbox.caller import Caller
-from tests.sandboxes import start_sandbox
+from tests.support.sandboxes import start_sandbox
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from cwconnect.sandbox import SandboxServer
-from tests.sandboxes import start_sandbox
+from tests.support.sandboxes import start_sandbox
 
 JSON = {"Content-Type": "application/json"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from cwconnect.sandbox import Store
 from tests.sandbox.caller import CONTACTS, Caller
-from tests.sandboxes import start_sandbox
+from tests.support.sandboxes import start_sandbox
 
 ROWS: list[dict[str, Any]] = [
     {"firstName": "Alice", "title": "Owner", "inactiveFlag": False, "company": {"id": 250, "name": "Acme"}},

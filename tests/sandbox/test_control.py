@@ -10,7 +10,7 @@ import pytest
 from cwconnect.sandbox import SandboxServer, Store
 from cwconnect.sandbox.errors import UnknownListError
 from tests.sandbox.caller import BASE, CONTACTS, Caller
-from tests.sandboxes import start_sandbox
+from tests.support.sandboxes import start_sandbox
 
 OLD = "2017-03-04T05:06:07Z"
 

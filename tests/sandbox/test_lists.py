@@ -8,7 +8,7 @@ import pytest
 
 from cwconnect.sandbox import CATALOGUE, Store
 from tests.sandbox.caller import CONTACTS, Caller
-from tests.sandboxes import start_sandbox
+from tests.support.sandboxes import start_sandbox
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from cwconnect.sandbox import Store
 from tests.sandbox.caller import BASE, CONTACTS, Caller, basic
-from tests.sandboxes import start_sandbox
+from tests.support.sandboxes import start_sandbox
 
 UNAUTHORIZED = {"code": "Unauthorized", "message": "Incorrect public/private key"}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cwconnect.sandbox import SandboxServer, Store
 from tests.sandbox.caller import CONTACTS, Caller
-from tests.sandboxes import start_sandbox
+from tests.support.sandboxes import start_sandbox
 
 SINCE_2016 = "lastUpdated > [2016-08-20T18:04:26Z]"
 

@@ -20,7 +20,7 @@ from cwconnect.sandbox import SandboxServer
 from cwconnect.sandbox.parts import TITLES, TROUBLES
 from tests.sandbox.caller import CONTACTS, Caller
 from tests.sandbox.speed import measure
-from tests.sandboxes import start_sandbox
+from tests.support.sandboxes import start_sandbox
 
 
 def wait_for(met: object, seconds: float = 10) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from cwconnect.sandbox import Store
 from tests.sandbox.caller import BASE, CONTACTS, Caller
-from tests.sandboxes import start_sandbox
+from tests.support.sandboxes import start_sandbox
 
 NOON = datetime(2026, 5, 4, 12, 0, 0, 900_000, tzinfo=UTC)
 

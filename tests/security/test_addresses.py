@@ -11,14 +11,12 @@ from pytest_django import Settings
 from instances.connections import outbound_client
 from instances.models import Instance
 from polling.models import DeliveryAttempt
-from tests.instances.conftest import Api, api, sandbox
-from tests.local_servers import RawServer, always, answer
-from tests.polling.conftest import World, world
-from tests.polling.sending import deliver
+from tests.outbound.test_addresses import DISGUISES, SPELLINGS
 from tests.seed import example_body
-from tests.test_http_addresses import DISGUISES, SPELLINGS
-
-__all__ = ["api", "sandbox", "world"]
+from tests.support.api_caller import Api
+from tests.support.deliveries import deliver
+from tests.support.polled_instance import PolledInstance
+from tests.support.raw_servers import RawServer, always, answer
 
 pytestmark = pytest.mark.django_db
 SECRET = b"what only this machine may read"
@@ -62,7 +60,9 @@ def test_no_redirect_of_connectwise_is_followed(api: Api, inside: RawServer, sta
 
 
 @pytest.mark.parametrize(("status", "scheme"), REDIRECTS)
-def test_no_redirect_of_a_receiver_is_followed(world: World, inside: RawServer, status: int, scheme: str) -> None:
+def test_no_redirect_of_a_receiver_is_followed(
+    world: PolledInstance, inside: RawServer, status: int, scheme: str
+) -> None:
     place = f"Location: {scheme}//127.0.0.1:{inside.port}/"
     with RawServer(always(answer(b"", f"{status} Elsewhere", (place,)))) as outside:
         world.watch(callback_url=outside.url("/hook"))

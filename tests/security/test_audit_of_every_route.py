@@ -25,9 +25,9 @@ from instances.admin import AuditedMixin
 from instances.models import AuditEntry, Instance, Membership, Role, SignIn
 from instances.provisioning import set_enabled
 from polling.models import MissingRecord
-from tests.api.test_table_of_answers import METHODS, OF_THE_TOKEN, ROUTES, World
+from tests.api.test_table_of_answers import METHODS, OF_THE_TOKEN, ROUTES, ExampleRows
 from tests.conftest import Tenant
-from tests.instances.conftest import Api
+from tests.support.api_caller import Api
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery staple"
@@ -59,8 +59,8 @@ def api(tenant: Tenant) -> Api:
 
 
 @pytest.fixture
-def world(tenant: Tenant, sandbox: SandboxServer) -> World:
-    world = World(tenant, sandbox)
+def world(tenant: Tenant, sandbox: SandboxServer) -> ExampleRows:
+    world = ExampleRows(tenant, sandbox)
     world.arguments["key"] = "event.poller.refresh_interval"
     MissingRecord.objects.create(resource_poll=world.watched.poll, record_id=7, status=MissingRecord.Status.HELD)
     call_command("issue_secrets", organization=tenant.organization.name, user="another", verbosity=0)
@@ -72,7 +72,7 @@ def entries() -> list[str]:
 
 
 def test_every_route_of_the_api_that_changes_something_is_recorded(
-    api: Api, world: World, monkeypatch: pytest.MonkeyPatch
+    api: Api, world: ExampleRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tests.api import test_table_of_answers as table
 
@@ -179,7 +179,7 @@ def test_every_page_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, row in PAGES.items() if not isinstance(row, str)])
-def test_what_a_page_changes_is_recorded(world: World, operator: Client, name: str) -> None:
+def test_what_a_page_changes_is_recorded(world: ExampleRows, operator: Client, name: str) -> None:
     row = PAGES[name]
     assert not isinstance(row, str)
     values = {"number": world.watched.instance.pk, "poll": world.watched.poll.pk, "name": "contacts"}

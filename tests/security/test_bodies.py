@@ -7,10 +7,8 @@ import json
 import pytest
 
 from instances.models import Instance
-from tests.instances.conftest import Api, api, sandbox
-from tests.site.rows import make_instance
-
-__all__ = ["api", "sandbox"]
+from tests.support.api_caller import Api
+from tests.support.rows import make_instance
 
 pytestmark = pytest.mark.django_db
 NAMED = '{"name": %s}'

@@ -14,7 +14,7 @@ from instances.configuration.wire import config_of
 from instances.models import Instance
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in
-from tests.polling.conftest import World
+from tests.support.polled_instance import PolledInstance
 
 BASE, CALLBACK = "baseUrl", "event.notification.callback.url"
 PASSWORD, HEADERS = "event.notification.basic.password", "event.notification.callback.headers"
@@ -22,7 +22,7 @@ MASK = "********"
 
 
 @pytest.fixture
-def instance(world: World) -> Instance:
+def instance(world: PolledInstance) -> Instance:
     world.watch(
         callback_url="http://127.0.0.1:9/hook",
         event__notification__basic__username="user",
@@ -84,7 +84,7 @@ OTHERS = ["https://127.0.0.1:9", "http://127.0.0.1:99", "http://127.0.0.2:9", "h
 @pytest.mark.parametrize(("way", "key"), [(way, key) for way, (_, keys) in WAYS.items() for key in keys])
 @pytest.mark.parametrize("other", OTHERS)
 def test_no_way_takes_them_to_another_destination(
-    world: World, client: Client, tenant: Tenant, instance: Instance, way: str, key: str, other: str
+    world: PolledInstance, client: Client, tenant: Tenant, instance: Instance, way: str, key: str, other: str
 ) -> None:
     before = config_of(instance)
     world.store.clear_requests()

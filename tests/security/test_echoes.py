@@ -19,12 +19,12 @@ from instances.secrets import SecretField, new_token
 from polling.delivery.delivery_request import LONGEST_RESPONSE
 from polling.models import DeliveryAttempt
 from tests.conftest import Tenant
-from tests.local_servers import RawServer, answer, requests_of
-from tests.looking import onlooker
-from tests.polling.conftest import World
-from tests.polling.sending import deliver
 from tests.security.shown import everything_shown
 from tests.security.test_redaction import ENCODINGS, holds
+from tests.support.deliveries import deliver
+from tests.support.page_views import onlooker
+from tests.support.polled_instance import PolledInstance
+from tests.support.raw_servers import RawServer, answer, requests_of
 
 PASSWORD, TOKEN_VALUE, KEY = 'pass"w&rd of/ours', "the-token-of-ours-31", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 QUERY = "a-query-of-ours-17"
@@ -60,7 +60,7 @@ def echo() -> Echo:
 
 
 @pytest.fixture
-def echoing(world: World, echo: Echo) -> Iterator[World]:
+def echoing(world: PolledInstance, echo: Echo) -> Iterator[PolledInstance]:
     """An instance with secrets of every kind, whose receiver and ConnectWise echo, and an event to be delivered."""
     with RawServer(echo) as server:
         world.watch(callback_url=server.url(f"/hook?token={QUERY}"), **KEYS)
@@ -82,7 +82,7 @@ def rows() -> Iterator[tuple[str, str]]:
             yield model.__name__, repr(list(model._default_manager.values()))
 
 
-def test_every_secret_field_is_among_the_secrets(echoing: World) -> None:
+def test_every_secret_field_is_among_the_secrets(echoing: PolledInstance) -> None:
     secrets = secrets_of(echoing.instance)
     names = [field.name for field in Instance._meta.get_fields() if isinstance(field, SecretField)]
     assert len(names) > 5
@@ -95,7 +95,7 @@ def test_every_secret_field_is_among_the_secrets(echoing: World) -> None:
 
 @pytest.mark.parametrize("status", ["500 No", "200 OK", "410 Gone"])
 def test_nothing_of_a_receivers_echo_is_stored_or_shown(
-    echoing: World, echo: Echo, tenant: Tenant, status: str, caplog: pytest.LogCaptureFixture
+    echoing: PolledInstance, echo: Echo, tenant: Tenant, status: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     echo.status = status
     deliver()
@@ -111,7 +111,7 @@ def test_nothing_of_a_receivers_echo_is_stored_or_shown(
         none_is_in(text.replace(f"?token={QUERY}", ""), f"{who} {path}")
 
 
-def test_nothing_of_it_is_shown_by_a_test(echoing: World, tenant: Tenant) -> None:
+def test_nothing_of_it_is_shown_by_a_test(echoing: PolledInstance, tenant: Tenant) -> None:
     at, person = f"/instances/{echoing.instance.pk}", onlooker(tenant.organization)
     program = Client(headers={"Authorization": tenant.auth})
     url = echoing.instance.callback_url
@@ -130,7 +130,7 @@ def test_nothing_of_it_is_shown_by_a_test(echoing: World, tenant: Tenant) -> Non
 
 
 @pytest.mark.parametrize("room", range(-3, 40))
-def test_a_secret_at_the_limit_of_the_excerpt_shows_no_part(echoing: World, echo: Echo, room: int) -> None:
+def test_a_secret_at_the_limit_of_the_excerpt_shows_no_part(echoing: PolledInstance, echo: Echo, room: int) -> None:
     echo.before = "x" * (LONGEST_RESPONSE - room) + TOKEN_VALUE
     deliver()
     response = DeliveryAttempt.objects.get().response
@@ -140,7 +140,7 @@ def test_a_secret_at_the_limit_of_the_excerpt_shows_no_part(echoing: World, echo
 
 
 @pytest.mark.parametrize("room", range(1, 24))
-def test_a_secret_where_reading_ends_shows_no_part(echoing: World, echo: Echo, room: int) -> None:
+def test_a_secret_where_reading_ends_shows_no_part(echoing: PolledInstance, echo: Echo, room: int) -> None:
     # Characters of four bytes: the excerpt's limit in characters is not reached before the one in bytes is.
     echo.before = "\U0001f600" * 16_000 + "y" * (64 * 1024 - 64_000 - room) + TOKEN_VALUE
     deliver()
@@ -151,7 +151,7 @@ def test_a_secret_where_reading_ends_shows_no_part(echoing: World, echo: Echo, r
 @pytest.mark.parametrize("form", ["", "JSON"])
 @pytest.mark.parametrize("status", ["400 No", "401 No", "403 No", "404 No", "429 No", "500 No", "200 OK"])
 def test_nothing_of_a_connectwises_echo_is_stored_or_shown(
-    echoing: World, echo: Echo, tenant: Tenant, form: str, status: str
+    echoing: PolledInstance, echo: Echo, tenant: Tenant, form: str, status: str
 ) -> None:
     echo.status, echo.before = status, form
     with RawServer(echo) as server:

@@ -19,10 +19,8 @@ from cwconnect.core.logs import JsonFormatter, LineFormatter
 from cwconnect.core.terminal import LiteralOutput
 from instances.models import ApiUser, Instance
 from polling.admin.export import csv_lines
-from tests.instances.conftest import Api, api, sandbox
-from tests.site.rows import make_instance
-
-__all__ = ["api", "sandbox"]
+from tests.support.api_caller import Api
+from tests.support.rows import make_instance
 
 SQL = (
     *(

@@ -23,12 +23,10 @@ from instances.interactive import TooManyCallsError, UnboundedCallError, bounded
 from instances.models import Instance
 from tests.api.conftest import Watched
 from tests.conftest import Tenant
-from tests.instances.conftest import Api, api, sandbox
-from tests.local_servers import RawServer, answer, read_request
 from tests.pages.conftest import sign_in, text_of
 from tests.seed import example_body
-
-__all__ = ["api", "sandbox"]  # fixtures
+from tests.support.api_caller import Api
+from tests.support.raw_servers import RawServer, answer, read_request
 
 ROOT = Path(__file__).resolve().parents[2]
 

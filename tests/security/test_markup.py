@@ -16,13 +16,11 @@ from instances.models import AuditEntry, ResourcePoll
 from instances.secrets import new_token
 from polling.models import Alert, Replay, Verification
 from tests.conftest import Tenant
-from tests.looking import onlooker
-from tests.polling.conftest import World, receiver, sandbox, world
-from tests.polling.receivers import Receiver
-from tests.polling.sending import deliver
 from tests.security.shown import everything_shown
-
-__all__ = ["receiver", "sandbox", "world"]
+from tests.support.deliveries import deliver
+from tests.support.page_views import onlooker
+from tests.support.polled_instance import PolledInstance
+from tests.support.receivers import Receiver
 
 pytestmark = pytest.mark.django_db
 ELEMENT = "<b data-evil>"
@@ -110,7 +108,7 @@ def _poisoned(value: Any, payload: str) -> Any:
 
 
 @pytest.fixture
-def lived(world: World, receiver: Receiver, tenant: Tenant) -> World:
+def lived(world: PolledInstance, receiver: Receiver, tenant: Tenant) -> PolledInstance:
     """An instance of which something of every kind is stored."""
     receiver.answer = lambda got: (500, {})
     world.watch(callback_url=receiver.url, poll={"trackChanges": True})
@@ -132,7 +130,7 @@ def lived(world: World, receiver: Receiver, tenant: Tenant) -> World:
 
 
 @pytest.mark.parametrize("first", [0, 5, 11])
-def test_nothing_stored_is_markup_on_any_page(lived: World, tenant: Tenant, first: int) -> None:
+def test_nothing_stored_is_markup_on_any_page(lived: PolledInstance, tenant: Tenant, first: int) -> None:
     person = onlooker(tenant.organization)
     poisoned = poison(first)
     lived.instance.refresh_from_db()

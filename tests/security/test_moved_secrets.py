@@ -23,10 +23,10 @@ from instances.secrets.ciphertexts import seal
 from instances.secrets.rotation import secret_columns
 from polling.delivery.test_notification import send_test
 from polling.models import DeliveryState, IdempotentAnswer
-from tests.polling.conftest import World
-from tests.polling.receivers import Receiver
-from tests.polling.sending import change, deliver
-from tests.site.rows import make_instance
+from tests.support.deliveries import change, deliver
+from tests.support.polled_instance import PolledInstance
+from tests.support.receivers import Receiver
+from tests.support.rows import make_instance
 
 COLUMNS = [(model, name) for model, names in secret_columns() for name in names]
 PLACES = pytest.mark.parametrize(("model", "column"), COLUMNS, ids=[f"{m.__name__}.{name}" for m, name in COLUMNS])
@@ -217,7 +217,7 @@ def test_one_read_without_its_row_is_not_opened(organization: Organization) -> N
         secret.reveal()
 
 
-def twin_of(world: World) -> Instance:
+def twin_of(world: PolledInstance) -> Instance:
     """Make another instance with every secret, none of them those of the watched one."""
     return an_instance(world.tenant.organization)
 
@@ -232,7 +232,9 @@ def test_what_is_sent_with_each_secret_is_tried() -> None:
 
 @pytest.mark.parametrize("column", KEYS_OF_CONNECTWISE)
 @pytest.mark.parametrize("source", ["its own column of another row", "another column of its row"])
-def test_no_request_goes_to_connectwise(watched: World, sandbox: SandboxServer, column: str, source: str) -> None:
+def test_no_request_goes_to_connectwise(
+    watched: PolledInstance, sandbox: SandboxServer, column: str, source: str
+) -> None:
     other = {"public_key": "private_key", "private_key": "public_key"}[column]
     row, name = (watched.instance, other) if source.startswith("another") else (twin_of(watched), column)
     put(watched.instance, column, stored(row, name))
@@ -245,7 +247,7 @@ def test_no_request_goes_to_connectwise(watched: World, sandbox: SandboxServer, 
 
 @pytest.mark.parametrize("column", SENT_TO_RECEIVERS)
 @pytest.mark.parametrize("source", ["its own column of another row", "another column of its row"])
-def test_no_request_goes_to_a_receiver(telling: World, receiver: Receiver, column: str, source: str) -> None:
+def test_no_request_goes_to_a_receiver(telling: PolledInstance, receiver: Receiver, column: str, source: str) -> None:
     mine = telling.instance
     for name in SENT_TO_RECEIVERS:
         setattr(mine, name, Secret.of('{"X-Key": "k"}'))

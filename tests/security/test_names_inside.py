@@ -18,11 +18,11 @@ from instances.secrets import hash_token, new_token
 from polling.models import Alert, DeliveryAttempt, DeliveryState, Notification, PollState, Receiver, Site
 from polling.workers.due import make_due
 from tests.conftest import Tenant
-from tests.looking import onlooker
-from tests.polling.conftest import World
-from tests.polling.sending import deliver
 from tests.security.shown import everything_shown
 from tests.seed import example_body
+from tests.support.deliveries import deliver
+from tests.support.page_views import onlooker
+from tests.support.polled_instance import PolledInstance
 
 HOST = "host.inside.example"
 TOKEN = new_token()
@@ -60,7 +60,7 @@ def lead(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], None]:
 
 
 @pytest.fixture
-def inside(world: World, settings: Settings) -> World:
+def inside(world: PolledInstance, settings: Settings) -> PolledInstance:
     """An instance whose ConnectWise and whose receiver are called by the name, with an event to be delivered."""
     settings.PRIVATE_NETWORKS = [ip_network("127.0.0.1/32")]
     world.watch()
@@ -73,7 +73,7 @@ def inside(world: World, settings: Settings) -> World:
     return world
 
 
-def begin_anew(world: World) -> None:
+def begin_anew(world: PolledInstance) -> None:
     """Forget how often polls and deliveries failed: it shows, and is no matter of the name's."""
     Notification.objects.update(step=0, next_attempt_at=timezone.now(), last_error="", first_attempt_at=None)
     for model in (DeliveryAttempt, DeliveryState, Receiver, Alert, Site):
@@ -82,7 +82,7 @@ def begin_anew(world: World) -> None:
     make_due(PollState.objects.all())
 
 
-def asked(world: World, tenant: Tenant, person: Client) -> dict[str, str]:
+def asked(world: PolledInstance, tenant: Tenant, person: Client) -> dict[str, str]:
     """Return what is answered to those who ask for something to be sent to the name."""
     at, auth = f"/instances/{world.instance.pk}", {"Authorization": tenant.auth}
     program = Client(headers=auth)
@@ -119,7 +119,7 @@ def said(text: str) -> set[str]:
     return {re.sub(r"\d+(\.\d+)?", "0", found) for found in _SAID.findall(text)}
 
 
-def look(world: World, tenant: Tenant, person: Client, *, everywhere: bool) -> tuple[str, dict[str, set[str]]]:
+def look(world: PolledInstance, tenant: Tenant, person: Client, *, everywhere: bool) -> tuple[str, dict[str, set[str]]]:
     """Have everything done that asks the name, and return all that is shown then."""
     begin_anew(world)
     world.poll()
@@ -136,7 +136,7 @@ def look(world: World, tenant: Tenant, person: Client, *, everywhere: bool) -> t
 
 
 def test_whatever_a_name_leads_to_the_same_is_shown(
-    inside: World, tenant: Tenant, lead: Callable[[list[str]], None], caplog: pytest.LogCaptureFixture
+    inside: PolledInstance, tenant: Tenant, lead: Callable[[list[str]], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     person, shown = onlooker(tenant.organization), {}
     for name, addresses in LEADS_TO.items():

@@ -14,17 +14,17 @@ from django.urls import reverse
 
 from cwconnect.sandbox import SandboxServer
 from instances.models import Membership, Role
-from tests.api.test_table_of_answers import OF_THE_TOKEN, ROUTES, World
+from tests.api.test_table_of_answers import OF_THE_TOKEN, ROUTES, ExampleRows
 from tests.conftest import Tenant
-from tests.instances.conftest import Api
 from tests.security.test_audit_of_every_route import pages
+from tests.support.api_caller import Api
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def world(tenant: Tenant, sandbox: SandboxServer) -> World:
-    return World(tenant, sandbox)
+def world(tenant: Tenant, sandbox: SandboxServer) -> ExampleRows:
+    return ExampleRows(tenant, sandbox)
 
 
 class Listening(Api):
@@ -40,7 +40,7 @@ class Listening(Api):
 
 
 @pytest.mark.parametrize("wrong", [False, True])
-def test_no_answer_of_the_api_is_kept(world: World, tenant: Tenant, wrong: bool) -> None:
+def test_no_answer_of_the_api_is_kept(world: ExampleRows, tenant: Tenant, wrong: bool) -> None:
     api = Listening(tenant)
     api.heard = {}
     for route in ROUTES:
@@ -54,7 +54,7 @@ def test_no_answer_of_the_api_is_kept(world: World, tenant: Tenant, wrong: bool)
     assert {path: header for path, header in api.heard.items() if "no-store" not in header} == {}
 
 
-def test_no_page_is_kept(world: World, tenant: Tenant) -> None:
+def test_no_page_is_kept(world: ExampleRows, tenant: Tenant) -> None:
     account = User.objects.create_superuser("olga")
     Membership.objects.create(account=account, organization=tenant.organization, role=Role.OPERATOR)
     signed_in, stranger = Client(raise_request_exception=False), Client()

@@ -27,7 +27,7 @@ from instances.models import Membership, Role
 from polling.workers import queue
 from polling.workers.wakeups import Kind
 from tests.conftest import Tenant
-from tests.processes.services import wait_until
+from tests.support.services import wait_until
 
 redis = pytest.importorskip("redis", reason="the extra redis is not installed")
 

@@ -27,12 +27,12 @@ from polling.admin.export import cell
 from polling.models import DeliveryAttempt, Event, Notification
 from tests.conftest import Tenant
 from tests.security.test_destinations import WAYS as DESTINATIONS
-from tests.site.rows import make_instance
-from tests.site.test_attacks import NAMES, WORD, Victim, victim
+from tests.site.test_attacks import NAMES
 from tests.site.test_smuggling import REFUSED as SMUGGLED
 from tests.site.test_spoofing import BODIES, HEADERS, PATHS
+from tests.support.rows import make_instance
+from tests.support.victim import WORD, Victim
 
-__all__ = ["victim"]
 pytestmark = pytest.mark.django_db
 
 INJECTED = {

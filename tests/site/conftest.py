@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cwconnect.core.processes import Child
-from tests.processes.services import environment_of
+from tests.support.services import environment_of
 
 
 @contextmanager

@@ -12,86 +12,19 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core import serializers
 from django.core.cache import cache
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
-from django.utils import timezone
 
-from instances.models import ApiUser, Instance, Membership, ResourcePoll, Role
-from instances.secrets import hash_token, new_token
-from polling.models import Event, Notification, Replay, Verification
+from instances.models import Membership, Role
+from instances.secrets import hash_token
 from tests.conftest import Tenant
-from tests.site.rows import make_instance, make_notification, make_poll
+from tests.support.victim import WORD, Victim
 
-WORD = "Kronjuwelen"
 OPEN = {"healthz", "readyz", "metrics", "api-docs", "schema"}  # for anybody, or behind a token of their own
 PAGES_FOR_ALL = {"signin", "signout", "first-start"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
 REFUSED = {400, 401, 403, 404, 405, 415, 422, 428}
-
-
-@dataclass(frozen=True)
-class Victim:
-    """What is to be kept from everybody else."""
-
-    tenant: Tenant
-    instance: Instance
-    poll: ResourcePoll
-    event: Event
-    notification: Notification
-    replay: Replay
-    verification: Verification
-    token: str
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The victim's ids, by the names that routes give them."""
-        return {
-            "number": self.instance.pk,
-            "poll": self.poll.pk,
-            "event": self.event.pk,
-            "delivery": self.notification.pk,
-            "secret": self.tenant.user.pk,
-            "replay": self.replay.pk,
-            "verification": self.verification.pk,
-            "key": "baseUrl",
-            "name": "contacts",
-            "element": "connectwisecrmrest",
-            "hub": "crm",
-            "resource": "contacts",
-        }
-
-    def snapshot(self) -> str:
-        """All that is stored of the victim."""
-        rows: list[Any] = [self.tenant.organization, *ApiUser.objects.filter(organization=self.tenant.organization)]
-        rows += [Instance.objects.get(pk=self.instance.pk), ResourcePoll.objects.get(pk=self.poll.pk)]
-        rows += [Event.objects.get(pk=self.event.pk), Notification.objects.get(pk=self.notification.pk)]
-        return str(serializers.serialize("json", rows))
-
-
-@pytest.fixture
-def victim(tenant: Tenant) -> Victim:
-    token, now = new_token(), timezone.now()
-    instance = make_instance(tenant.organization, name=WORD, company=WORD, token_hash=hash_token(token))
-    poll = make_poll(instance, due_at=None)
-    notification = make_notification(instance, 1, now)
-    event = Event.objects.create(
-        id=1,
-        instance=instance,
-        resource_poll=poll,
-        notification=notification,
-        object_type="contacts",
-        object_id="1",
-        record_id=1,
-        kind="CREATED",
-        occurred_at=now,
-        polled_at=now,
-        record=f'{{"id": 1, "name": "{WORD}"}}',
-    )
-    replay = Replay.objects.create(instance=instance, what=WORD, asked_at=now)
-    verification = Verification.objects.create(resource_poll=poll, asked_at=now, error=WORD)
-    return Victim(tenant, instance, poll, event, notification, replay, verification, token)
 
 
 @dataclass(frozen=True)

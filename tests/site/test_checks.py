@@ -23,7 +23,7 @@ from cwconnect.site.checks import (
     check_urls,
 )
 from instances.models import Organization
-from tests.site.rows import make_instance
+from tests.support.rows import make_instance
 
 
 def ids(problems: list[CheckMessage]) -> list[str | None]:

@@ -15,9 +15,9 @@ from urllib.parse import urlencode
 import pytest
 from django.urls import URLResolver, get_resolver
 
-from tests.processes.services import ask, wait_until
 from tests.site.conftest import serving
 from tests.site.test_smuggling import _is_up
+from tests.support.services import ask, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
 
@@ -36,7 +36,7 @@ from instances.credentials.issuing import issue_secrets
 from instances.secrets import hash_token, new_token
 from instances.models import Membership, Organization, Role
 from polling.models import Event
-from tests.site.rows import make_instance, make_notification, make_poll
+from tests.support.rows import make_instance, make_notification, make_poll
 secrets = issue_secrets(organization_name="Acme", user_name="program")
 organization = Organization.objects.get()
 account = User.objects.create_user("olga", password="{PASSWORD}")

@@ -18,8 +18,8 @@ from pytest_django import Settings
 
 from cwconnect.core.client_ip import address_in, client_address
 from cwconnect.core.processes import Child
-from tests.processes.services import wait_until
 from tests.site.test_checks import manage
+from tests.support.services import wait_until
 
 PROXIES = [ipaddress.ip_network(network) for network in ("127.0.0.1", "10.0.0.0/24", "2001:db8:1::/48")]
 CLIENT, OTHER, EDGE, INNER = "203.0.113.9", "198.51.100.7", "10.0.0.1", "10.0.0.2"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.services import ROOT
+from tests.support.services import ROOT
 
 DEPLOY = ROOT / "cwconnect" / "deploy"
 CERTIFICATE = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=cwconnect.example.com")

@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from instances.models import Organization
 from polling.workers.heartbeats import Part, beat
-from tests.site.rows import make_instance, make_notification, make_poll
+from tests.support.rows import make_instance, make_notification, make_poll
 
 
 @pytest.fixture

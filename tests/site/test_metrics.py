@@ -17,7 +17,7 @@ from cwconnect.site.metrics import DatabaseCollector
 from instances.models import Organization, ResourcePoll
 from polling.models import DeliveryAttempt, Notification, PollRun, StoredCounter
 from polling.reports import counters
-from tests.site.rows import make_attempt, make_instance, make_notification, make_poll, make_run
+from tests.support.rows import make_attempt, make_instance, make_notification, make_poll, make_run
 
 MINUTE = timedelta(minutes=1)
 

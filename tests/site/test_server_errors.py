@@ -11,8 +11,8 @@ import socket
 
 import pytest
 
-from tests.processes.services import wait_until
 from tests.site.test_smuggling import _is_up
+from tests.support.services import wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 

@@ -10,8 +10,8 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from tests.processes.services import wait_until
 from tests.site.test_smuggling import SECOND, _is_up
+from tests.support.services import wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
 

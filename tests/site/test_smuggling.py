@@ -10,7 +10,7 @@ import socket
 
 import pytest
 
-from tests.processes.services import wait_until
+from tests.support.services import wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 

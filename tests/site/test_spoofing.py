@@ -15,9 +15,8 @@ from pytest_django import Settings
 
 from instances.models import Role
 from tests.conftest import Tenant
-from tests.site.test_attacks import WORD, Victim, person, victim
-
-__all__ = ["victim"]  # a fixture
+from tests.site.test_attacks import person
+from tests.support.victim import WORD, Victim
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long enough password"

@@ -15,9 +15,9 @@ from django.test import Client
 
 from cwconnect.core.bounded_bodies import BoundedBodies
 from cwconnect.management.commands.up import exposed
-from tests.processes.services import wait_until
 from tests.site.test_server_errors import HOST, send
 from tests.site.test_smuggling import _is_up
+from tests.support.services import wait_until
 
 MULTIPART = "Content-Type: multipart/form-data; boundary=a\r\n"
 FILE = b'--a\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'

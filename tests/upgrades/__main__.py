@@ -34,7 +34,7 @@ def main(version: str) -> None:
         django.setup()
         from django.core.management import call_command
 
-        from tests.polling.receivers import start_receiver
+        from tests.support.receivers import start_receiver
 
         call_command("migrate", verbosity=0)
         site = Site()
@@ -50,8 +50,8 @@ def _live(site: Site, url: str, receiver: Any) -> None:
     from instances.credentials.issuing import issue_secrets
     from instances.models import Organization
     from instances.provisioning import create_instance
-    from tests.polling.sending import deliver
     from tests.seed import example_body
+    from tests.support.deliveries import deliver
 
     now = datetime.now(UTC)
     for number in range(1, 6):

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.polling.receivers import Receiver, start_receiver
-from tests.processes.databases import drop_storage
-from tests.processes.services import ROOT, environment_of
+from tests.support.databases import drop_storage
+from tests.support.receivers import Receiver, start_receiver
+from tests.support.services import ROOT, environment_of
 from tests.upgrades.__main__ import HERE, RECEIVER, SITE
 from tests.upgrades.site import Site, serving
 

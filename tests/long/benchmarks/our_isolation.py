@@ -1,0 +1,62 @@
+"""The service at the benchmark *isolation*: name, notifications each, rate a second, URLs → a figure.
+
+The first URL is the healthy receiver's. Every URL is another instance's, with as many notifications as the healthy one,
+falling due evenly at the rate given (all at once for a rate of 0).
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from datetime import timedelta
+from urllib.request import urlopen
+
+from tests.long.benchmarks.measure import Figure, Stopwatch, hand_over
+from tests.long.benchmarks.service import set_up
+
+
+def isolation(name: str, count: int, rate: float, urls: list[str]) -> Figure:
+    """Deliver until the healthy receiver has everything; give how late its notifications came."""
+    set_up()
+    from django.utils import timezone
+
+    from instances.models import Organization
+    from polling.delivery.delivery_loop import deliver_due
+    from polling.models import Notification
+    from tests.support.notifications import make_instance, make_notifications
+
+    organization = Organization.objects.create(name="Bench")
+    start = timezone.now() + timedelta(seconds=2 + len(urls) * count / 300)  # once all is written
+    for url in urls:
+        make_notifications(
+            make_instance(organization, url, url),
+            [[record] for record in range(count)],
+            due=lambda position: start + timedelta(seconds=position / rate if rate else 0),
+        )
+    time.sleep(max(0, (start - timezone.now()).total_seconds()))
+    healthy = Notification.objects.filter(instance__callback_url=urls[0], state="pending")
+    due = {row.webhook_id: row.next_attempt_at.timestamp() for row in healthy.all() if row.next_attempt_at}
+    last = max(due.values())
+
+    def done() -> bool:
+        return time.time() > last and not healthy.all().exists()
+
+    with Stopwatch() as watch:
+        while not done():
+            deliver_due(deadline=time.monotonic() + 60, linger=1, stopping=done)  # as a worker's task does
+    return watch.figure(name, count, **_lateness(urls[0], due))
+
+
+def _lateness(url: str, due: dict[str, float]) -> dict[str, float]:
+    with urlopen(url.rsplit("/", 1)[0] + "/arrivals") as answer:  # noqa: S310  # our own receiver
+        came: dict[str, list[float]] = json.load(answer)
+    late = sorted((came[webhook_id][0] - at) * 1000 for webhook_id, at in due.items())
+    repeats = sum(len(came[webhook_id]) - 1 for webhook_id in due)
+    percentile = statistics.quantiles(late, n=100)
+    return {"p50 ms": percentile[49], "p99 ms": percentile[98], "worst ms": late[-1], "repeats": repeats}
+
+
+if __name__ == "__main__":
+    hand_over(isolation(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]))

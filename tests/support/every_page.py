@@ -1,0 +1,94 @@
+"""Every page there is, enumerated from the URL conf, with the queries that are asked of the long lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from instances.models import Instance
+from polling.models import DeliveryAttempt, Event, Notification, PollRun, Replay
+from tests.support.filled_service import OFF, Filled
+
+# What is asked of the lists besides; what a page can't do without.
+MORE: Mapping[str, tuple[str, ...]] = {
+    "events-page": ("object=11", "kind=DELETED", "delivery=undelivered", "delivery=given+up", "resource=contacts"),
+    "instance-delivery": ("state=undelivered",),
+    "instances-page": ("q=Company+0001",),
+    "replay": ("failed=on", "kind=DELETED"),
+    "poll-progress": ("asked=2026-01-01T00:00:00%2B00:00",),
+}
+MORE_OF_ADMIN: Mapping[type[Model], tuple[str, ...]] = {
+    Event: (
+        *("kind__exact=DELETED", "notification__state__exact=failed", "resource=contacts", "instance={busiest}"),
+        "polled_at__year={year}",
+    ),
+    Notification: ("state__exact=failed", "instance={busiest}", "resource=contacts", "created_at__year={year}"),
+    DeliveryAttempt: ("outcome=failed", "instance={busiest}", "started_at__year={year}"),
+    PollRun: ("status__exact=failed", "instance={busiest}", "resource=contacts", "started_at__year={year}"),
+}
+SEARCHED = "q=11"
+SEARCHED_ELSE: Mapping[type[Model], str] = {Instance: "q=Company+000"}  # ten, among ten or a thousand
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page by a name that is the same in every database, and its path in this one."""
+
+    name: str
+    path: str
+
+
+def every_page(filled: Filled) -> Iterator[Page]:
+    """Return each page, filled in with the busiest instance and the newest rows; then the admin's."""
+    for route, pattern in _patterns("", get_resolver().url_patterns):
+        if pattern.name is not None and (route == "" or route.startswith("app/")):
+            path = reverse(pattern.name, kwargs=_arguments(pattern, filled))
+            yield from _with_queries(pattern.name, path, ("", *MORE.get(pattern.name, ())), filled)
+    yield from _admin_pages(filled)
+
+
+def _with_queries(name: str, path: str, queries: tuple[str, ...], filled: Filled) -> Iterator[Page]:
+    for query in queries:
+        asked = query.format(busiest=filled.busiest.pk, year=filled.now.year)
+        yield Page(f"{name} {query}".strip(), f"{path}?{asked}" if asked else path)
+
+
+def _patterns(prefix: str, found: list[Any]) -> Iterator[tuple[str, URLPattern]]:
+    for pattern in found:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLPattern):
+            yield route, pattern
+        elif isinstance(pattern, URLResolver):
+            yield from _patterns(route, pattern.url_patterns)
+
+
+def _arguments(pattern: URLPattern, filled: Filled) -> dict[str, object]:
+    newest: dict[str, type[Model]] = {"event-page": Event, "replay-event": Event, "replay-progress": Replay}
+    known: dict[str, object] = {"number": filled.busiest.pk, "poll": filled.polls[0].pk, "name": "contacts"}
+    if pattern.name == "switch-events":
+        known["number"] = filled.instances[OFF].pk  # it asks from when on
+    if pattern.name in newest:
+        known["number"] = _newest(newest[pattern.name])
+    return {name: known.get(name, 1) for name in pattern.pattern.converters}
+
+
+def _newest(model: type[Model]) -> object:
+    return model._default_manager.order_by("-pk").values_list("pk", flat=True).first()
+
+
+def _admin_pages(filled: Filled) -> Iterator[Page]:
+    yield Page("admin", reverse("admin:index"))
+    for model, site in admin.site._registry.items():
+        name = f"admin {model._meta.model_name}"
+        way = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        searched = (SEARCHED_ELSE.get(model, SEARCHED),) if site.search_fields else ()
+        queries = ("", *searched, *MORE_OF_ADMIN.get(model, ()))
+        yield from _with_queries(name, reverse(f"{way}_changelist"), queries, filled)
+        newest = _newest(model)
+        if newest is not None:
+            yield Page(f"{name}, a row", reverse(f"{way}_change", args=[newest]))

@@ -1,0 +1,58 @@
+"""Looks at pages as a superuser who is an operator, and counts what each look takes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from instances.models import Membership, Organization, Role
+from tests.support.every_page import Page
+
+# Not shown to somebody signed in, and addresses that only take what is sent.
+ELSEWHERE = ("signin", "first-start")
+SENT_TO = 405
+LACKING = ("poll-progress",)  # without its query
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a page took: queries, milliseconds at the first look, and at the quickest of all: others' work only adds."""
+
+    page: Page
+    queries: int
+    first_ms: float
+    ms: float
+
+
+def onlooker(organization: Organization) -> Client:
+    """Sign somebody in who may see everything."""
+    account, _ = User.objects.get_or_create(username="onlooker", is_staff=True, is_superuser=True)
+    Membership.objects.create(account=account, organization=organization, role=Role.OPERATOR)
+    client = Client()
+    client.force_login(account)
+    return client
+
+
+def look(client: Client, page: Page, *, times: int = 1) -> Look | None:
+    """Look at a page; None if it is none. Anything but 200 is an AssertionError."""
+    with CaptureQueriesContext(connection) as captured:
+        first = _get(client, page)
+    if first is None:
+        return None
+    queries = len(captured)
+    taken = [taken for _ in range(times) if (taken := _get(client, page)) is not None]
+    return Look(page, queries, first, min([first, *taken]))
+
+
+def _get(client: Client, page: Page) -> float | None:
+    began = time.perf_counter()
+    status = client.get(page.path).status_code
+    if status == SENT_TO or page.name in ELSEWHERE or page.name in LACKING:
+        return None
+    assert status == 200, f"{page.path} answered {status}"
+    return (time.perf_counter() - began) * 1000
