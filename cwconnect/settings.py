@@ -195,6 +195,7 @@ Q_CLUSTER: dict[str, Any] = {
     "recycle": 500,
     "guard_cycle": 0.5,
     "label": "Queue",
+    "cache": "nowhere",  # its cluster's status, twice a second, which nobody reads
 }
 Q_CLUSTER |= {"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}
 
@@ -207,7 +208,8 @@ CACHES: dict[str, Any] = {
         "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},  # requests do without it when it hangs
     }
     if REDIS_URL
-    else {"BACKEND": "cwconnect.core.plain_cache.PlainMemoryCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
+    else {"BACKEND": "cwconnect.core.plain_cache.PlainMemoryCache", "OPTIONS": {"MAX_ENTRIES": 20_000}},
+    "nowhere": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
 }
 
 REST_FRAMEWORK = {

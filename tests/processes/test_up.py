@@ -43,6 +43,13 @@ def test_a_port_that_there_is_not_is_said_in_a_sentence(data: Path, command: str
     assert "Traceback" not in service.output
 
 
+def test_a_service_that_is_well_writes_no_error_and_no_warning(up: Service) -> None:
+    with up:
+        up.process.send_signal(signal.SIGTERM)
+        assert up.ends_within(10) == 0
+    assert [line for line in up.output.splitlines() if '"error"' in line or '"warning"' in line] == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_everything_within_ten_seconds(up: Service, number: int) -> None:
     with up:
