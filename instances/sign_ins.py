@@ -16,7 +16,6 @@ from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
-from django.core.cache import cache
 from django.db import DatabaseError, transaction
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -25,7 +24,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from cwconnect.core.client_ip import client_address, client_network
-from cwconnect.core.plain_cache import RedisError
+from cwconnect.core.plain_cache import PlainMemoryCache
 from cwconnect.core.sessions import SessionStore, stored_key
 from instances import audit
 from instances.account_audit import organization_of
@@ -37,6 +36,8 @@ log = logging.getLogger(__name__)
 
 _ROW = "sign_in"  # in the session's data: it finds its row again when its key changed
 _SEEN_EVERY = 60  # seconds
+# Each process knows by itself what it wrote: a Redis that hangs must not hold up pages for this.
+_seen = PlainMemoryCache("sessions seen", {"OPTIONS": {"MAX_ENTRIES": 10_000}})
 
 
 @receiver(user_logged_in)
@@ -92,11 +93,8 @@ def _note_use(request: HttpRequest) -> None:
 
 
 def _is_due(key: str) -> bool:
-    """Tell whether a minute has gone since it was last asked about this session; also where Redis is away."""
-    try:
-        return cache.add(f"seen:{key}", 1, _SEEN_EVERY)
-    except RedisError:
-        return True
+    """Tell whether a minute has gone since this process was last asked about the session."""
+    return _seen.add(key, 1, _SEEN_EVERY)
 
 
 def _write_use(request: HttpRequest, key: str) -> None:
