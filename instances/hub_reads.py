@@ -73,7 +73,7 @@ class HubPath:
 
 
 def read_list(instance: Instance, path: str, query: Mapping[str, str]) -> HubPage:
-    """Read one page. Raises Refusal for a query that can't be told to ConnectWise, ConnectWiseError for its answers."""
+    """Read one page. DomainError for a query that ConnectWise can't be asked, ConnectWiseError for its answers."""
     _check_enabled(instance)
     params = _next_params(query["nextPage"]) if query.get("nextPage") else _params(path, query)
     client = _client(instance)
@@ -94,7 +94,7 @@ def read_record(instance: Instance, path: str, record_id: int) -> Record:
 
 
 def parse_path(text: str) -> HubPath:
-    """Read what follows `/hubs/{hub}/`; a number at the end is a record's id. Raises Refusal."""
+    """Read what follows `/hubs/{hub}/`; a number at the end is a record's id. Raises DomainError."""
     segments = [segment for segment in text.split("/") if segment]
     record_id = int(segments.pop()) if len(segments) > 1 and re.fullmatch(r"[0-9]{1,18}", segments[-1]) else None
     resource = find_resource(segments[0]) if segments else None

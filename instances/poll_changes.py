@@ -47,7 +47,7 @@ def add_poll(
 
 
 def copied_configuration(configuration: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return a configuration for resource `name`: the same, with its own resource in the URL. Refusal."""
+    """Return a configuration for resource `name`: the same, with its own resource in the URL. DomainError."""
     url = configuration.get("url")
     if not url:
         return dict(configuration)

@@ -1,4 +1,4 @@
-"""The app of what changed, and who was told."""
+"""The app of what changed, and who was notified."""
 
 from django.apps import AppConfig
 

@@ -48,7 +48,7 @@ def write_token(key: int) -> str:
 
 
 def read_token(query: Mapping[str, str]) -> int | None:
-    """Read `nextPage`; None when it is not given; a Refusal for what no answer of ours sent."""
+    """Read `nextPage`; None when it is not given; DomainError for what no answer of ours sent."""
     text = query.get("nextPage", "").strip()
     if not text:
         return None

@@ -31,7 +31,7 @@ def shifted(moment: datetime, by: timedelta) -> datetime:
 
 
 def parse_time(text: str, name: str) -> datetime:
-    """Return the time that `text` writes, aware and in UTC; a Refusal that names the parameter if it writes none."""
+    """Return the time that `text` writes, aware and in UTC; DomainError that names the parameter if it writes none."""
     try:
         moment = datetime.fromisoformat(text.strip())
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from cwconnect.sandbox.parts import TITLES, TROUBLES, Draw
+from cwconnect.sandbox.parts import PROBLEMS, TITLES, Draw
 from cwconnect.sandbox.store import Store
 
 
@@ -66,5 +66,5 @@ class Changer:
 
     def _edit(self, name: str, number: int) -> None:
         key, record = self._store.table(name).spec.edit, self._store.get(name, number) or {}
-        choices = [phrase for phrase in (TITLES if key == "title" else TROUBLES) if phrase != record.get(key)]
+        choices = [phrase for phrase in (TITLES if key == "title" else PROBLEMS) if phrase != record.get(key)]
         self._store.change(name, number, {key: self._draw.pick(choices)})

@@ -48,7 +48,7 @@ TITLES = (
     "HR Generalist",
     "Plant Engineer",
 )
-TROUBLES = (
+PROBLEMS = (
     "Outlook keeps asking for a password",
     "Printer on the second floor is offline",
     "New laptop for an employee starting Monday",

@@ -78,7 +78,7 @@ def _organization(number: int, draw: Draw, _stamp: int) -> Record:
 def _ticket(number: int, draw: Draw, stamp: int) -> Record:
     contact = f"{draw.pick(parts.FIRST_NAMES)} {draw.pick(parts.LAST_NAMES)}"
     return {
-        "summary": draw.pick(parts.TROUBLES),
+        "summary": draw.pick(parts.PROBLEMS),
         "recordType": "ServiceTicket",
         "board": choose(draw, ("Help Desk", "Network", "Alerts"), "board", "/service/boards"),
         "status": choose(draw, ("New", "In Progress", "Waiting", "Closed"), "status", "/service/boards/1/statuses"),
@@ -158,7 +158,7 @@ def _member(number: int, draw: Draw, _stamp: int) -> Record:
 
 def generic(number: int, draw: Draw, _stamp: int) -> Record:
     """Return a record of a list that the catalogue does not know."""
-    return {"name": f"Record {number}", "description": draw.pick(parts.TROUBLES), "inactiveFlag": False}
+    return {"name": f"Record {number}", "description": draw.pick(parts.PROBLEMS), "inactiveFlag": False}
 
 
 KINDS: dict[str, Kind] = {

@@ -24,7 +24,7 @@ def opportunity(number: int, draw: Draw, stamp: int) -> Record:
 def activity(number: int, draw: Draw, stamp: int) -> Record:
     """Return an activity."""
     return {
-        "name": f"Call about: {draw.pick(parts.TROUBLES)}",
+        "name": f"Call about: {draw.pick(parts.PROBLEMS)}",
         "type": choose(draw, ("Call", "Meeting", "Email"), "type", "/sales/activities/types"),
         "company": parts.company(draw),
         "status": choose(draw, ("Open", "Closed"), "status", "/sales/activities/statuses"),
@@ -75,7 +75,7 @@ def time_entry(number: int, draw: Draw, stamp: int) -> Record:
         "timeEnd": to_text(stamp),
         "actualHours": 1.0,
         "billableOption": "Billable",
-        "notes": f"Looked into: {draw.pick(parts.TROUBLES)}",
+        "notes": f"Looked into: {draw.pick(parts.PROBLEMS)}",
         "status": "Open",
     }
 

@@ -171,7 +171,7 @@ def check_names(**_: object) -> list[CheckMessage]:
 
 
 @register(Tags.security, deploy=True)
-def check_front_door(**_: object) -> list[CheckMessage]:
+def check_exposure(**_: object) -> list[CheckMessage]:
     """Warn of what is fine on one's own machine and careless on one that others reach (`check --deploy`)."""
     problems: list[CheckMessage] = []
     if urlsplit(settings.PUBLIC_URL).scheme != "https":

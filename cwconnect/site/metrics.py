@@ -1,6 +1,6 @@
 """`/metrics` for Prometheus, read from the database at each scrape: right with any number of processes and machines.
 
-Counts come from tallies (polling/reports/counters.py), the rest from indexes; nothing here grows with the history. No
+Counts come from counters (polling/reports/counters.py), the rest from indexes; nothing here grows with the history. No
 label names an instance, a customer or a URL. Whoever asks shows CWCONNECT_METRICS_TOKEN as a Bearer token; without that
 setting only this very machine is answered, and not through a proxy.
 """

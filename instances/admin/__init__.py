@@ -189,7 +189,7 @@ class ApiUserAdmin(LookedAt, SeenNamesMixin, AuditedMixin, admin.ModelAdmin[ApiU
     autocomplete_fields = ("organization",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiUser | None = None) -> tuple[str, ...]:
-        """Fix the organization once there is a user: moved, its secret would open another tenant's door."""
+        """Fix the organization once there is a user: moved, its secret would open another tenant's instances."""
         return () if obj is None else ("organization",)
 
     @admin.display(boolean=True, description="Has a secret")

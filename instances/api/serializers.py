@@ -28,7 +28,7 @@ class Body:
 
 
 def read_body(data: object) -> Body:
-    """Read the body of POST, PUT or PATCH; keys that nobody knows are ignored. Refusal.
+    """Read the body of POST, PUT or PATCH; keys that nobody knows are ignored. DomainError.
 
     Source: docs/wire-contract.md#2-instances.
     """

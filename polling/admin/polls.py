@@ -154,7 +154,7 @@ class PollStateAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Dismiss held deletes", permissions=["operate"])
     def dismiss_held_deletes(self, request: HttpRequest, polls: QuerySet[PollState]) -> None:
-        """Have them not told; the rows stay known."""
+        """Have them not recorded; the rows stay known."""
         holding, others = _holding(polls)
         count = sum(dismiss_held(state) for state in holding)
         done = f"{counted(count, 'delete is', 'deletes are')} dismissed: nothing is told."

@@ -1,1 +1,1 @@
-"""Who is told: events → notifications → attempts under leases, with retries, breakers, pauses and replays."""
+"""Who is notified: events → notifications → attempts under leases, with retries, breakers, pauses and replays."""

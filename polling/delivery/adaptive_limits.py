@@ -1,7 +1,7 @@
 """Who may have how many requests at a time, in one worker process: so that a slow receiver holds up nobody else.
 
-A thread sends the notifications of one instance in a *turn*, one after another. How many turns a receiver may have
-beside each other, and how many notifications in each, is earned by deliveries and lost by failures. So one that hangs
+A thread sends the notifications of one instance in a *batch*, one after another. How many batches a receiver may have
+beside each other, and how many notifications in each, grows with deliveries and falls with failures. So one that hangs
 binds two threads with a single notification each, while one that is quick takes hundreds by one claim: what a claim and
 its transactions cost is shared by all of them.
 
@@ -19,7 +19,7 @@ PER_INSTANCE = 8
 PER_HOST = 12
 FIRST = 2
 PROBES = 8
-BATCH_SECONDS = 0.1  # what a turn may take: the longest that an answer's commit, or a crash, has to reckon with
+BATCH_SECONDS = 0.1  # what a batch may take: the longest that an answer's commit, or a crash, has to reckon with
 LONGEST_BATCH = 32
 MOST = 256  # notifications under way at a time: their bodies are held in memory
 _WEIGHT = 0.2  # of the newest delivery, in the mean of how long they take
@@ -27,31 +27,31 @@ _WEIGHT = 0.2  # of the newest delivery, in the mean of how long they take
 
 @dataclass
 class HostStats:
-    """What one host has earned: `batches` beside each other, and the `seconds` that it takes a delivery by."""
+    """What is known of one host: `batches` beside each other, and the `seconds` that it takes a delivery by."""
 
     batches: int = FIRST
     seconds: float | None = None
 
     @property
     def length(self) -> int:
-        """How many notifications one of its turns may have; one while nothing, or a failure, is known of it."""
+        """How many notifications one of its batches may have; one while nothing, or a failure, is known of it."""
         if self.seconds is None:
             return 1
         return max(1, min(LONGEST_BATCH, int(BATCH_SECONDS / max(self.seconds, 1e-6))))
 
 
 class AdaptiveLimits:
-    """What each host has earned.
+    """What is known of each host.
 
-    Two turns at first, one more for each delivery, half of them after a failure: a host that hangs thus binds two
-    threads, not twelve, until its time-outs open its breaker. The length of its turns goes by how long it takes.
+    Two batches at first, one more for each delivery, half of them after a failure: a host that hangs thus binds two
+    threads, not twelve, until its time-outs open its breaker. The length of its batches goes by how long it takes.
     """
 
     def __init__(self) -> None:
         self._stats: dict[str, HostStats] = defaultdict(HostStats)
 
     def of(self, host: str) -> HostStats:
-        """Return what the host has earned."""
+        """Return what is known of the host."""
         return self._stats[host]
 
     def learn(self, host: str, *, delivered: bool, seconds: float) -> None:
@@ -88,7 +88,8 @@ class Batch:
 class ConcurrencyLimiter:
     """What is taken of each share while a claim is being made.
 
-    `running` holds the turn of each notification under way, `capacity` says how many turns may be begun beside those.
+    `running` holds the batch of each notification under way, `capacity` says how many batches may be begun beside
+    those.
     """
 
     def __init__(self, capacity: int, running: Collection[Batch], limits: AdaptiveLimits) -> None:
@@ -104,7 +105,7 @@ class ConcurrencyLimiter:
         return {batch.instance_id for batch in self._running if not self._has_capacity(batch.instance_id, batch.host)}
 
     def take(self, instance_id: int, host: str) -> Batch | None:
-        """Take a place for a notification: in a turn of its own while there is room, else in the shortest begun."""
+        """Take a place for a notification: in a batch of its own while there is room, else in the shortest begun."""
         batch = self._begin(instance_id, host) or self._shortest(instance_id, host)
         if batch is not None:
             batch.length += 1

@@ -45,7 +45,7 @@ def deliver_due(*, deadline: float, linger: float = 0.0, stopping: Callable[[], 
     """Send what is due until nothing is left, `deadline` (monotonic seconds) has come, or `stopping()`.
 
     It looks on for `linger` seconds after nothing was left. What large replays ask for is queued first, for a short
-    while at a time: deliveries wait behind it. Gives the number of notifications that were taken up; those of a turn
+    while at a time: deliveries wait behind it. Gives the number of notifications that were taken up; those of a batch
     that ended early go back unsent and count again.
     """
     queue_due_replays(deadline=min(deadline, time.monotonic() + QUEUEING_SECONDS), stopping=stopping)
@@ -100,14 +100,14 @@ class DeliveryLoop(Loop[DeliveryRequest, Outcome]):
         return delivery_requests
 
     def batches(self, jobs: Iterable[DeliveryRequest]) -> Iterable[Sequence[DeliveryRequest]]:
-        """Group by turn, in order."""
+        """Group by batch, in order."""
         batches: dict[Batch, list[DeliveryRequest]] = defaultdict(list)
         for job in jobs:
             batches[job.batch].append(job)
         return batches.values()
 
     def request(self, job: DeliveryRequest) -> Callable[[], Outcome]:
-        """Return the POST; once the loop is halted, what a turn has left is not sent."""
+        """Return the POST; once the loop is halted, what a batch has left is not sent."""
         return lambda: Outcome(sent=False) if self.halted else job.send_in_batch(outbound_client())
 
     def settle(self, done: list[tuple[DeliveryRequest, Future[Outcome]]]) -> list[DeliveryRequest]:

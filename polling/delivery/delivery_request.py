@@ -80,7 +80,7 @@ class DeliveryRequest:
         return merge_headers(ours, self.delivery_target.extra_headers)
 
     def send_in_batch(self, outbound_client: OutboundClient) -> Outcome:
-        """Send it, unless its turn is over."""
+        """Send it, unless its batch is over."""
         if self.batch.over:
             return Outcome(sent=False)
         outcome = send(self, outbound_client)
@@ -92,8 +92,8 @@ class DeliveryRequest:
 class Outcome:
     """What came of an attempt.
 
-    `sent` is False when the turn or the lease ended before the POST could begin; `unsent` is True of a POST that failed
-    before a byte of it could reach the receiver.
+    `sent` is False when the batch or the lease ended before the POST could begin; `unsent` is True of a POST that
+    failed before a byte of it could reach the receiver.
     """
 
     sent: bool = True

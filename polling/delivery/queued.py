@@ -44,7 +44,7 @@ class Queued:
 
 
 def read_where(text: str) -> Queued:
-    """Read the `where` of deliveries; a Refusal that says what can be asked for."""
+    """Read the `where` of deliveries; DomainError that says what can be asked for."""
     try:
         found = dict(_comparisons(parse_where(text)))
     except WhereError as error:

@@ -1,8 +1,8 @@
-"""Where a look for due notifications may begin, so that it walks past no backlog that none may be taken from. Pure.
+"""Where a look for due notifications may begin, so that it passes over none that may not be taken. Pure.
 
 Looks go by *place*: due time and id. An instance that may have no further request leaves what it has due behind, be it
-a hundred thousand. A chooser remembers how far it came, and for each instance that it left something of, from where on:
-the next look begins at the first place that may hold something for an instance with room.
+a hundred thousand. The scheduler remembers how far it came, and for each instance that it left something of, from where
+on: the next look begins at the first place that may hold something for an instance with room.
 
 What becomes due behind such a place (a lease ran out, a slow transaction or another machine's clock wrote an earlier
 time) is found by the look that begins at the head again: after `AFRESH_EVERY`, or later where such a look takes long,

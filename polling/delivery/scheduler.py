@@ -1,7 +1,7 @@
 """Which due notifications are claimed next: the longest due first, within every share, none that a breaker holds.
 
 An index gives what is due in order. Three things keep the look short: it begins behind what instances that are full
-have due (see backlogs.py), what an open breaker holds loses its due time (once a second, of all such receivers
+have due (see scan_cursor.py), what an open breaker holds loses its due time (once a second, of all such receivers
 together: until then their instances count as full), and targets are remembered while the loop runs.
 """
 
@@ -35,7 +35,7 @@ LATE_COMMIT = timedelta(seconds=2)  # after a due time it usually is in the data
 
 @dataclass(frozen=True)
 class Choice:
-    """What to claim: keys in order with the turns to send them in, the targets of their instances, and which probe."""
+    """What to claim: keys in order with the batches to send them in, their instances' targets, and which probe."""
 
     batches: dict[int, Batch] = field(default_factory=dict)
     targets: Mapping[int, Target] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Scheduler:
         self._scan_cursor = ScanCursor()
 
     def choose(self, capacity: int, running: Collection[DeliveryRequest], now: datetime) -> Choice:
-        """Choose for at most `capacity` turns, minding what is `running`."""
+        """Choose for at most `capacity` batches, minding what is `running`."""
         opened = open_receivers()
         most = min(capacity, PROBES - sum(delivery_request.probe for delivery_request in running))
         ready = {receiver_id for receiver_id, breaker in opened.items() if breaker.holds and breaker.until <= now}
@@ -88,7 +88,7 @@ class Scheduler:
                 )
 
     def _probes(self, receiver_ids: Iterable[int], batches: dict[int, Batch], now: datetime) -> dict[int, int]:
-        """Take probes of these receivers, each in a turn of its own; give the receivers by key."""
+        """Take probes of these receivers, each in a batch of its own; give the receivers by key."""
         taken: dict[int, int] = {}
         for receiver_id in receiver_ids:
             probe = take_probe(receiver_id, self._among, now, now + self._probe_length)

@@ -51,7 +51,7 @@ class SampleResult:
 
 
 def send_test(instance: Instance, resource: str, now: datetime) -> SampleResult:
-    """Send a sample event of a resource that is polled; Refusal or ConflictError where nothing can be sent.
+    """Send a sample event of a resource that is polled; DomainError or ConflictError where nothing can be sent.
 
     The sample is the newest record of that resource that an event told of, and only an id where there is none yet.
     """

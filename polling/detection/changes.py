@@ -23,7 +23,7 @@ import orjson
 DIGEST_VERSION = 1
 UNREAD = b"\x00"  # the digest of a row whose content was never read, or that is gone from ConnectWise
 CONTENT_UNKNOWN = (
-    b"\xff"  # of no version: the digest of a row that was told of, and whose content is not known any more
+    b"\xff"  # of no version: the digest of a row that was recorded, and whose content is not known any more
 )
 
 
@@ -69,7 +69,7 @@ class Watch:
     """From when on a resource is watched, and what its owner wants to hear.
 
     `vouched`: ConnectWise's own condition chose what was read as changed in the window, so that a record without a
-    stamp is told; what is read whatever its stamp says nothing by being there.
+    stamp is recorded; what is read whatever its stamp says nothing by being there.
     """
 
     since: datetime
@@ -136,7 +136,7 @@ def _at_once(seen: Seen, tolerance: timedelta) -> bool:
 
 def _judge_deleted(seen: Seen, snapshot: Snapshot | None, watch: Watch) -> Verdict:
     if snapshot is not None and snapshot.gone:
-        # What happens to it in its grave is not followed: it is told once, and once more should it live again.
+        # What happens to it in its grave is not followed: it is recorded once, and once more should it live again.
         return TOMBSTONE if snapshot.digest == UNREAD else STAYS_TOMBSTONE
     if snapshot is None or snapshot.unread:
         if seen.record_id > watch.high_water_id:

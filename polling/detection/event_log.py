@@ -103,7 +103,7 @@ def _waited_for(poll: ResourcePoll, record_ids: Collection[int]) -> dict[int, in
     told = told.annotate(state=Subquery(state)).filter(state__in=Notification.UNDELIVERED)
     last = told.order_by("-notification_id").values("notification_id")[:1]
     # Asked record by record, of the rows that are remembered by now: as one join PostgreSQL, while it has no statistics
-    # of a log that grows quickly, goes through all that the poll ever told, for each notification that waits.
+    # of a log that grows quickly, goes through all that the poll ever recorded, for each notification that waits.
     known = RecordSnapshot.objects.filter(resource_poll_id=poll.pk, record_id__in=record_ids)
     found = dict(known.annotate(last=Subquery(last)).values_list("record_id", "last"))
     if len(found) < len(record_ids):
@@ -116,7 +116,7 @@ def _waited_for(poll: ResourcePoll, record_ids: Collection[int]) -> dict[int, in
 
 
 def skip_ids() -> None:
-    """Have the ids of events go on far beyond any that was told since the backup which this database was made from."""
+    """Have the ids of events go on far beyond any recorded since the backup which this database was made from."""
     _take_ids(IDS_SKIPPED)
 
 

@@ -30,7 +30,7 @@ def params_for(
 
 
 def id_batches(plan: Plan, ids: Sequence[int], *, opening: datetime, filtered: bool) -> Iterator[Sequence[int]]:
-    """Cut ids into lots that fit into one request each: its URL must not grow too long."""
+    """Cut ids into batches that fit into one request each: its URL must not grow too long."""
     rest = ids
     while rest:
         size = min(len(rest), MOST_IDS)

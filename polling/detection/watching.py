@@ -52,7 +52,7 @@ def _begin(instance: Instance, poll: ResourcePoll, state: PollState | None) -> N
         SnapshotBody.objects.filter(resource_poll=poll).delete()
         missing_records(poll.pk).delete()
         if state.site != site_key(instance):
-            # What was told of another company's rows says nothing of these, which may have the same ids.
+            # What was recorded of another company's rows says nothing of these, which may have the same ids.
             Event.objects.filter(resource_poll=poll).update(resource_poll=None)
     PollState.objects.update_or_create(
         resource_poll=poll,

@@ -3,7 +3,7 @@
 Deleted are delivered or discarded notifications with their events and attempts, those that are being sent again
 excepted, ended runs that hold nothing back, and ended verifications.
 Kept for as long as their resource is polled are known rows, and their texts where the poll asks for texts: the next
-change is told by them.
+change is recorded by them.
 
 Work goes in short transactions, each followed by a pause as long as it took: what polls write meanwhile comes between
 them, also on SQLite, where one writes at a time. Each begins where the one before it ended, so that what stays, failed
@@ -60,7 +60,7 @@ def prune(now: datetime, *, progress: Progress = silent) -> Pruned:
 
 
 def prune_delivered(now: datetime) -> Pruned:
-    """Delete what was told too long ago, for a STRETCH at most: what is left is for the next time."""
+    """Delete what was recorded too long ago, for a STRETCH at most: what is left is for the next time."""
     pruned = Pruned()
     _prune_delivered(now, pruned, silent, until=stretch())
     return pruned

@@ -1,4 +1,4 @@
-"""What tallies store (see polling/reports/counters.py): counts of rows that retention may have deleted since."""
+"""What counters store (see polling/reports/counters.py): counts of rows that retention may have deleted since."""
 
 from __future__ import annotations
 

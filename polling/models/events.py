@@ -1,4 +1,4 @@
-"""The event log: one row for each change told."""
+"""The event log: one row for each change recorded."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class NewEvent:
 
 
 class Event(models.Model):
-    """One change of one record, as told to the receiver."""
+    """One change of one record, as the receiver is notified of it."""
 
     class Kind(models.TextChoices):
         """What happened to the record (docs/wire-contract.md#5-the-notification)."""

@@ -146,7 +146,7 @@ class SnapshotBody(models.Model):
 class MissingRecord(models.Model):
     """A row known and not gone that a sweep did not find, and what becomes of it. It goes when the row is seen again.
 
-    Or, as `back`, the other way round: a row told as deleted that a sweep found again, to be read and told.
+    Or, as `back`, the other way round: a row recorded as deleted that a sweep found again, to be read and recorded.
     """
 
     class Status(models.TextChoices):

@@ -1,1 +1,1 @@
-"""The pages about what changed and who was told. Views hold no rules: they ask, and call what decides."""
+"""The pages about what changed and who was notified. Views hold no rules: they ask, and call what decides."""

@@ -86,10 +86,10 @@ def try_receiver(request: PageRequest, number: int) -> HttpResponse:
     if "callback_url" in request.POST:
         return _try_changes(request, instance)
     try:
-        trial = send_test(instance, _watched(instance), timezone.now())
+        result = send_test(instance, _watched(instance), timezone.now())
     except DomainError as error:
         return render(request, "polling/parts/trial.html", {"refusal": error.message})
-    return render(request, "polling/parts/trial.html", {"trial": trial})
+    return render(request, "polling/parts/trial.html", {"trial": result})
 
 
 def _watched(instance: Instance) -> str:
@@ -106,10 +106,10 @@ def _try_changes(request: PageRequest, instance: Instance) -> HttpResponse:
 
     def send() -> tuple[SampleResult, str]:
         config = read_configuration(form.wire(), base=stored, stored=stored)
-        trial = send_test(changed_draft(instance, config), _watched(instance), timezone.now())
+        result = send_test(changed_draft(instance, config), _watched(instance), timezone.now())
         changed = form.sent_otherwise(config)
         typed = f"Sent with what is typed here and not saved yet ({', '.join(changed)}); all else is as stored."
-        return trial, typed if changed else "Sent as it is stored: nothing here was changed."
+        return result, typed if changed else "Sent as it is stored: nothing here was changed."
 
     return _tried(request, form, send)
 
@@ -125,8 +125,8 @@ def try_draft(request: PageRequest) -> HttpResponse:
         config = read_configuration(form.wire(), base=InstanceConfig(), whole=False)
         name = request.POST.get("name", "").strip()[:200] or "New instance"
         draft = draft_instance(organization=request.person.organization, name=name, config=config)
-        trial = send_draft_test(draft, next(iter(request.POST.getlist("watch")), "contacts"), timezone.now())
-        return trial, "Sent with what is typed here; nothing is stored yet."
+        result = send_draft_test(draft, next(iter(request.POST.getlist("watch")), "contacts"), timezone.now())
+        return result, "Sent with what is typed here; nothing is stored yet."
 
     return _tried(request, form, send)
 
@@ -135,13 +135,13 @@ def _tried(request: PageRequest, form: NotifyForm, send: Callable[[], tuple[Samp
     """Show what came of a test and the values it was sent with; what keeps it from being sent goes by its field."""
     if form.is_valid():
         try:
-            trial, used = send()
+            result, used = send()
         except ConfigurationError as error:
             form.blame(error)
         except DomainError as error:
             form.add_error("callback_url", error.message)
         else:
-            return render(request, "polling/parts/trial.html", {"trial": trial, "used": used})
+            return render(request, "polling/parts/trial.html", {"trial": result, "used": used})
     return render(request, "parts/finding.html", {"lacking": form, "not_done": "Not sent yet."})
 
 

@@ -1,4 +1,4 @@
-"""Routes of the pages about what changed and who was told: `/`, and below `/app/`."""
+"""Routes of the pages about what changed and who was notified: `/`, and below `/app/`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is shown: reads of the log for pages, metrics and the compatible API. Nothing here writes but the tallies."""
+"""What is shown: reads of the log for pages, metrics and the compatible API. Nothing here writes but the counters."""

@@ -81,7 +81,7 @@ class Reading:
         self.timed += other.timed
 
     def as_json(self) -> dict[str, Any]:
-        """Return what a Tally stores."""
+        """Return what a counter stores."""
         return {
             "counts": [[list(key), count] for key, count in sorted(self.counts.items())],
             "sums": dict(self.sums),
@@ -111,7 +111,7 @@ def read(source: Source, now: datetime) -> Reading:
 
 
 def advance(now: datetime) -> None:
-    """Move each tally on to the last settled row."""
+    """Move each counter on to the last settled row."""
     for source in SOURCES:
         while _advance(source, now):
             pass
@@ -119,7 +119,7 @@ def advance(now: datetime) -> None:
 
 @transaction.atomic
 def _advance(source: Source, now: datetime) -> bool:
-    """Move one tally on by `STEP` rows at most, so that other writers never wait long; give whether there is more."""
+    """Move one counter on by `STEP` rows at most, so that other writers never wait long; give whether there is more."""
     StoredCounter.objects.bulk_create([StoredCounter(name=source.name)], ignore_conflicts=True)
     counter = StoredCounter.objects.select_for_update().get(name=source.name)
     settled = _settled(source, counter.upto, now)

@@ -85,7 +85,7 @@ def history_row(event: Event) -> dict[str, Any]:
 
 
 def filtered(events: QuerySet[Event], query: Mapping[str, str]) -> QuerySet[Event]:
-    """Narrow events by `from`, `to`, `status`, `objectType`, `objectId` and `eventType`; Refusal."""
+    """Narrow events by `from`, `to`, `status`, `objectType`, `objectId` and `eventType`; DomainError."""
     start, end = _bounds(query)
     if start:
         events = events.filter(polled_at__gte=start)
@@ -116,7 +116,7 @@ def _bounds(query: Mapping[str, str]) -> tuple[datetime | None, datetime | None]
 def analytics(events: QuerySet[Event], query: Mapping[str, str], now: datetime) -> list[dict[str, Any]]:
     """Count events by minute, hour or day of UTC, zeros included; the last 24 hours by hour unless told otherwise.
 
-    `from` counts from the start of its bucket on, `to` is exclusive. Refusal.
+    `from` counts from the start of its bucket on, `to` is exclusive. DomainError.
     """
     name = query.get("interval") or "hour"
     if name not in INTERVALS:

@@ -16,7 +16,7 @@ from polling.reports.overview import DAY, state_of
 
 @dataclass(frozen=True)
 class ResourceRow:
-    """One resource: its poll, its state if watching has begun, and what a day's runs read and told."""
+    """One resource: its poll, its state if watching has begun, and what a day's runs read and recorded."""
 
     poll: ResourcePoll
     state: PollState | None

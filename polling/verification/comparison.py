@@ -153,7 +153,7 @@ class Comparison:
         self.coming += gone.coming
 
     def recorded_from(self, since: datetime) -> datetime:
-        """Return the time from which on all that was told is still in the log, unless it was lost."""
+        """Return the time from which on all that was recorded is still in the log, unless it was lost."""
         return max(since, self.now - timedelta(days=settings.RETENTION_DAYS))
 
     def _row(self, record: Record) -> Row:
@@ -170,7 +170,7 @@ class Comparison:
         for row in rows:
             before = known.get(row.record_id)
             if before is not None and before.gone and before.digest == UNREAD:
-                coming.add(row.record_id)  # told as deleted by a sweep, and back
+                coming.add(row.record_id)  # recorded as deleted by a sweep, and back
             elif self._concerns(row, before):
                 if row.stamp is not None and (self.cursor is None or row.stamp >= self.cursor):
                     coming.add(row.record_id)
@@ -184,14 +184,14 @@ class Comparison:
         """Whether the poll has, or had, to tell of the row as it is now."""
         if known is None or known.unread:
             if row.record_id > self.poll.high_water_id:
-                return not row.flagged  # what came and went before it was told of is not told as deleted
+                return not row.flagged  # what came and went before it was recorded is not recorded as deleted
             return row.stamp is not None and self.since is not None and row.stamp >= self.since
         if row.stamp is None or (known.gone and row.flagged):
             return False
         return known.stamp is None or int(row.stamp.timestamp()) > known.stamp
 
     def _unrecorded(self, known: Mapping[int, Snapshot], ids: set[int]) -> set[int]:
-        """Return those of `ids` whose known state is not in the log, though it was to be told and is not too old."""
+        """Return those of `ids` whose known state is not in the log, though it should be and is not too old."""
         if self.plan.ignore_empty_changes or self.since is None:
             return set()  # what is not in the log may have been an empty change
         first = self.recorded_from(self.since).timestamp()

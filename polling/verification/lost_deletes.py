@@ -2,14 +2,14 @@
 
 | What is there | What was lost |
 |---|---|
-| a row told as deleted by a sweep, of which no delete is the last event | its DELETED event |
-| a row told of and not known, of which no delete is the last event | its known row, by which a sweep would miss it |
+| a row recorded as deleted by a sweep, of which no delete is the last event | its DELETED event |
+| a row recorded and not known, of which no delete is the last event | its known row, by which a sweep would miss it |
 
-A row that is known to live and gone is none of them: the next sweep tells it. Nor is what was told before watching
+A row that is known to live and gone is none of them: the next sweep tells it. Nor is what was recorded before watching
 began, maybe anew; and events older than the retention may have been pruned, a delete among them.
 
 To repair one, it is known again as a row that lives, with the last text that the event log has, and a sweep that begins
-at once does what sweeps do: it misses the row, has its absence confirmed, minds the guard against mass deletes, tells.
+at once does what sweeps do: it misses the row, confirms that, minds the guard against mass deletes, records.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def find_gone(
 ) -> Gone:
     """Look at what is recorded of rows from beyond `after` to `upto` (None: to the last), of which `there` still are.
 
-    `recorded_from`: a delete that was told before need not be in the log any more.
+    `recorded_from`: a delete that was recorded before need not be in the log any more.
     """
     lost: list[int] = []
     coming = 0
@@ -79,7 +79,7 @@ def revive(poll: ResourcePoll, ids: Sequence[int]) -> None:
 
 
 def _recorded(poll_id: int, after: int, upto: int | None) -> Iterator[list[int]]:
-    """Return the ids of known rows and of rows told of, in their order, at most 10,000 at a time."""
+    """Return the ids of known rows and of rows recorded, in their order, at most 10,000 at a time."""
     while True:
         known = RecordSnapshot.objects.filter(resource_poll_id=poll_id, record_id__gt=after)
         told = Event.objects.filter(resource_poll_id=poll_id, record_id__gt=after)
@@ -98,7 +98,7 @@ def _recorded(poll_id: int, after: int, upto: int | None) -> Iterator[list[int]]
 
 
 def _last_recorded(poll_id: int, ids: Sequence[int]) -> dict[int, tuple[str, datetime]]:
-    """Return kind and time of the last event of each row that was told of."""
+    """Return kind and time of the last event of each row that was recorded."""
     log = Event.objects.filter(resource_poll_id=poll_id, record_id__in=ids).order_by()
     last = log.values("record_id").annotate(last=Max("pk")).values("last")
     told = Event.objects.filter(pk__in=last).values_list("record_id", "kind", "polled_at")

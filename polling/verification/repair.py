@@ -32,7 +32,7 @@ class BusyError(Exception):
 
 @dataclass(frozen=True)
 class Repaired:
-    """What a repair did: rows read, events told, and whether what has not arrived is on its way again."""
+    """What a repair did: rows read, events recorded, and whether what has not arrived is on its way again."""
 
     rows: int
     events: int

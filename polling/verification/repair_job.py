@@ -2,7 +2,7 @@
 
 | Step | Is kept as |
 |---|---|
-| rows that were missed or are stale are read again and told, lot by lot | the run and its events, `done` |
+| rows that were missed or are stale are read again and recorded, batch by batch | the run and its events, `done` |
 | rows whose delete was lost are known again as living, for a sweep to miss them | `swept_from` |
 | once that sweep has ended: what has not arrived is made due, and it is compared once more | the repair's end |
 
@@ -135,7 +135,7 @@ class RepairJob(RowRepair, Job):
         return False
 
     def _send_again(self, now: datetime) -> int:
-        """Make what has not arrived due; give how many events, those just told excepted."""
+        """Make what has not arrived due; give how many events, those just recorded excepted."""
         before = undelivered_events(self.poll).filter(polled_at__lt=self.repair.asked_at).count()
         send_again(self.poll, now, replay=start_replay)
         return before

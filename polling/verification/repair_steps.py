@@ -1,8 +1,9 @@
 """The steps of a repair: missing rows read again, lost deletes left to a sweep, and what has not arrived sent again.
 
 Rows pass the same judgement and the same commit as a poll's, under the poll's lease. What was known of a missed row is
-taken from the event log, since its known row is lost or says more than was told: so what was told is not told again.
-A delete that was lost is told by a sweep, which begins at once (see lost_deletes.py). Done twice, none does harm.
+taken from the event log, since its known row is lost or says more than was recorded: so what was recorded is not
+recorded again. A delete that was lost is recorded by a sweep, which begins at once (see lost_deletes.py). Done twice,
+none does harm.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class RowRepair(Claimed):
     def _known(self, ids: Sequence[int]) -> dict[int, Snapshot]:
         stored = read_snapshots(self.poll.pk, ids)
         kept = {record_id: row for record_id, row in stored.items() if record_id not in self._missed}
-        # A tombstone whose events are lost was told of all the same.
+        # A tombstone whose events are lost was recorded all the same.
         told = {record_id: Snapshot(None, CONTENT_UNKNOWN) for record_id, row in stored.items() if row.gone} | kept
         return told | _known_from_log(self.poll, self.plan, [number for number in ids if number in self._missed])
 

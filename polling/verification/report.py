@@ -2,7 +2,7 @@
 
 | Finding | Means |
 |---|---|
-| missed | rows that the poll's filter selects, written before the last good poll began, and not told or not known |
+| missed | rows that the poll's filter selects, written before the last good poll began, and not recorded or not known |
 | stale | ConnectWise's stamp is newer than the one known, and older than the last good poll |
 | deleted | rows that are gone, where deletes are asked for, whose delete is not in the log (see lost_deletes.py) |
 | undelivered | events whose notification has not arrived: waiting, exhausted, given up, or lost |
@@ -153,6 +153,6 @@ def count_repeated(poll: ResourcePoll) -> int:
 
 
 def _repeats(poll: ResourcePoll, record_id: int) -> int:
-    # Neighbours only: a record may change and change back within one second, and both were told rightly.
+    # Neighbours only: a record may change and change back within one second, and both were recorded rightly.
     told = Event.objects.filter(resource_poll=poll, record_id=record_id).order_by("pk")
     return sum(one == next_ for one, next_ in pairwise(told.values_list("kind", "occurred_at", "record")))

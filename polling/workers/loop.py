@@ -1,7 +1,7 @@
 """Work that waits for others, overlapped: claim rows, let threads do their requests, write what comes back.
 
 Threads do HTTP and nothing else; every look at the database happens in the loop's own thread. `poller` and `delivery`
-say what is claimed, asked and written. A thread may take several jobs in a turn, one after another: what comes of each
+say what is claimed, asked and written. A thread may take several jobs in a batch, one after another: what comes of each
 is written as soon as it is known.
 """
 
@@ -41,23 +41,23 @@ class Loop(ABC, Generic[Job, Answer]):
 
     def __init__(self, *, deadline: float, stopping: Callable[[], bool] = never) -> None:
         self.deadline, self.stopping = deadline, stopping
-        self.halted = False  # from when on no request begins; threads look at it between two of a turn
+        self.halted = False  # from when on no request begins; threads look at it between two of a batch
         self._running: dict[Future[Answer], Job] = {}
-        self._last: set[Future[Answer]] = set()  # the last of each turn: a thread is counted until that is written
+        self._last: set[Future[Answer]] = set()  # the last of each batch: a thread is counted until that is written
         self._answered: SimpleQueue[Future[Answer]] = SimpleQueue()
         self._stopped_at: float | None = None
         self._idle_since: float | None = None
 
     @abstractmethod
     def claim(self, capacity: int, running: Collection[Job]) -> list[Job]:
-        """Claim jobs for at most `capacity` turns, minding who is under way already."""
+        """Claim jobs for at most `capacity` batches, minding who is under way already."""
 
     @abstractmethod
     def request(self, job: Job) -> Callable[[], Answer]:
         """Return the job's next request; it runs in a thread and touches no database."""
 
     def batches(self, jobs: Iterable[Job]) -> Iterable[Sequence[Job]]:
-        """Deal jobs out: those of one turn are done by one thread, one after another. By default one job a turn."""
+        """Deal jobs out: those of one batch are done by one thread, one after another. By default one job a batch."""
         return [[job] for job in jobs]
 
     @abstractmethod
@@ -109,7 +109,7 @@ class Loop(ABC, Generic[Job, Answer]):
                 return  # what could be claimed is: a further look would find the same
 
     def _begin(self, pool: ThreadPoolExecutor, jobs: Collection[Job]) -> int:
-        """Have these done; give in how many turns."""
+        """Have these done; give in how many batches."""
         batches = list(self.batches(jobs))
         for batch in batches:
             requests = [(Future[Answer](), self.request(job)) for job in batch]

@@ -39,7 +39,9 @@ def test_a_delete_is_told_once_with_the_last_record_known(world: PolledInstance)
     assert world.told() == []
 
 
-def test_a_sweep_costs_a_request_for_each_page_and_each_absence_and_one_for_the_witness(world: PolledInstance) -> None:
+def test_a_sweep_costs_a_request_for_each_page_and_each_missing_record_and_one_for_the_canary(
+    world: PolledInstance,
+) -> None:
     watch_deletes(world)
     delete(world, 3, 9)
     run = sweep(world)

@@ -17,7 +17,7 @@ import requests
 
 from cwconnect.management.commands.sandbox import read_records
 from cwconnect.sandbox import SandboxServer
-from cwconnect.sandbox.parts import TITLES, TROUBLES
+from cwconnect.sandbox.parts import PROBLEMS, TITLES
 from tests.sandbox.caller import CONTACTS, Caller
 from tests.sandbox.speed import measure
 from tests.support.sandboxes import start_sandbox
@@ -169,7 +169,7 @@ def test_tickets_are_told_of_troubles_and_people_get_titles() -> None:
             name: [server.store.get(name, number) for number in server.store.ids(name)]
             for name in ("incidents", "contacts")
         }
-    assert {(record or {})["summary"] for record in found["incidents"]} <= set(TROUBLES)
+    assert {(record or {})["summary"] for record in found["incidents"]} <= set(PROBLEMS)
     assert {(record or {})["title"] for record in found["contacts"]} <= set(TITLES)
 
 

@@ -18,7 +18,7 @@ from pytest_django import Settings
 
 from cwconnect.site.checks import (
     check_encryption_keys,
-    check_front_door,
+    check_exposure,
     check_stored_secrets,
     check_urls,
 )
@@ -149,7 +149,7 @@ def test_a_door_that_is_open_to_the_world_is_warned_of(settings: Settings, tmp_p
     settings.PUBLIC_URL, settings.ALLOWED_HOSTS = "http://x.example", ["*"]
     settings.EMBEDDED, settings.DATA_DIR = True, tmp_path
     settings.TRUSTED_PROXIES = [ip_network("10.0.0.0/24"), ip_network("0.0.0.0/0")]
-    assert ids(check_front_door()) == ["cwconnect.W001", "cwconnect.W002", "cwconnect.W006", "cwconnect.W003"]
+    assert ids(check_exposure()) == ["cwconnect.W001", "cwconnect.W002", "cwconnect.W006", "cwconnect.W003"]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def delete(world: PolledInstance, *ids: int) -> None:
 
 
 def status(world: PolledInstance) -> dict[int, str]:
-    """Return the standing of every absence."""
+    """Return the status of every missing record."""
     return dict(MissingRecord.objects.order_by("record_id").values_list("record_id", "status"))
 
 

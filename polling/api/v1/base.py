@@ -124,14 +124,14 @@ class _Nothing(Strict):
 
 
 def read_body(model: type[Asked], data: object) -> Asked:
-    """Read a JSON body; Refusal that names every field at fault."""
+    """Read a JSON body; DomainError that names every field at fault."""
     if not isinstance(data, dict):
         raise DomainError("The body must be a JSON object.")
     return _read(model, data)
 
 
 def read_query(model: type[Asked], query: QueryDict) -> Asked:
-    """Read a query; Refusal that names every parameter at fault, unknown and repeated ones too."""
+    """Read a query; DomainError that names every parameter at fault, unknown and repeated ones too."""
     if twice := [name for name, values in query.lists() if len(values) > 1]:
         raise DomainError("; ".join(f"{name}: is given more than once" for name in twice) + ".")
     return _read(model, query.dict())

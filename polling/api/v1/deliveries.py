@@ -128,7 +128,7 @@ class DeliveryView(V1View):
 
 
 def read_cursor(cursor: str | None) -> int | None:
-    """Return the id that a cursor stands for; Refusal."""
+    """Return the id that a cursor stands for; DomainError."""
     try:
         return paging.read_token({"nextPage": cursor or ""})
     except DomainError:

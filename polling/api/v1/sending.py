@@ -98,7 +98,7 @@ class TestNotificationView(V1View):
     def post(self, request: Request, number: str) -> Response:
         """Send a sample event, and show request, response and time taken."""
         instance, body = self.instance(number), read_body(TestRequest, request.data)
-        return answer(_trial(send_test(instance, body.resource, timezone.now())))
+        return answer(_shape(send_test(instance, body.resource, timezone.now())))
 
 
 class SignatureKeyView(V1View):
@@ -128,12 +128,12 @@ class SignatureKeyView(V1View):
         return answer(RotatedShape(key=key, previous_key_until=instance.previous_key_until))
 
 
-def _trial(trial: SampleResult) -> TrialShape:
-    outcome = trial.outcome
+def _shape(result: SampleResult) -> TrialShape:
+    outcome = result.outcome
     return TrialShape(
         delivered=outcome.delivered,
         seconds=round(outcome.seconds, 3),
-        request=SentShape(url=trial.url, headers=dict(outcome.headers), body=json.loads(trial.body)),
+        request=SentShape(url=result.url, headers=dict(outcome.headers), body=json.loads(result.body)),
         response=None if outcome.status is None else AnswerShape(status=outcome.status, body=outcome.response),
         error=None if outcome.delivered else outcome.sentence(),
     )

@@ -1,16 +1,16 @@
-"""Deletes: when they are told, when they are held back, and what a person may decide about those held.
+"""Deletes: when they are recorded, when they are held back, and what a person may decide about those held.
 
 ConnectWise leaves no trace of a delete. A row counts as gone when a sweep does not find it, ConnectWise says of its id
 that there is no such record, and an id known to live answers meanwhile. Told are rows that stood there when watching
-began and rows that were told of since; one that came and went between two polls is not.
+began and rows that were recorded since; one that came and went between two polls is not.
 
 More than a tenth and more than 20 of all rows gone at once look like a lost security role or a wrong site and not like
 work: nothing is sent, and a person decides. So it is when no row is left that could answer for the others. While some
 are held, what else is missed is held with them.
 
-Released, they are told by a sweep that begins at once and does not find them either (the person's word stands for the
-question by id). Dismissed, they are neither told nor held again as long as they stay away; a row that is seen again is
-watched as before. Held rows that are seen again are no longer held: no decision is needed.
+Released, they are recorded by a sweep that begins at once and does not find them either (the person's word stands for
+the question by id). Dismissed, they are neither recorded nor held again as long as they stay away; a row that is seen
+again is watched as before. Held rows that are seen again are no longer held: no decision is needed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def is_mass_delete(gone: int, known: int) -> bool:
     return gone > FEW and gone * SHARE > known
 
 
-def judge_absences(poll_id: int, *, anyone_left: bool) -> list[int]:
+def judge_missing(poll_id: int, *, anyone_left: bool) -> list[int]:
     """Hold what a sweep missed, or let it go on to be confirmed; give the ids held.
 
     Once all ids are read, in that transaction. What was held before is judged anew, with what is missed now.
@@ -71,7 +71,7 @@ def judge_absences(poll_id: int, *, anyone_left: bool) -> list[int]:
 def record_deletes(
     poll: ResourcePoll, plan: Plan, run: PollRun, ids: Sequence[int], *, now: datetime, seen: datetime
 ) -> int:
-    """Tell these rows as deleted and bury them; give the number of events. In a fenced transaction.
+    """Record these rows as deleted and remember them as gone; give the number of events. In a fenced transaction.
 
     Rows that were dismissed, or seen by a poll, since they were missed are left alone.
     """
@@ -124,12 +124,12 @@ def held_deletes(poll: ResourcePoll) -> QuerySet[RecordSnapshot]:
 
 
 def release_held(state: PollState) -> int:
-    """Let the held deletes of a poll be told; give how many. A sweep that is due at once looks for them once more."""
+    """Let the held deletes of a poll be recorded; give how many. A sweep due at once looks for them once more."""
     return _decide(state, Status.RELEASED)
 
 
 def dismiss_held(state: PollState) -> int:
-    """Have the held deletes of a poll not told; give how many. The rows stay known and are watched once seen again."""
+    """Have the held deletes of a poll dismissed; give how many. The rows stay known and are watched once seen again."""
     return _decide(state, Status.DISMISSED)
 
 

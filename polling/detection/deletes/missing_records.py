@@ -19,13 +19,13 @@ SLICE = 5000
 
 
 def missing_records(poll_id: int, *statuses: MissingRecord.Status) -> QuerySet[MissingRecord]:
-    """Return a poll's absences of these standings, all if none is named."""
+    """Return a poll's missing records of these statuses, all if none is named."""
     rows = MissingRecord.objects.filter(resource_poll_id=poll_id)
     return rows.filter(status__in=statuses) if statuses else rows
 
 
 def counts(poll_id: int) -> dict[str, int]:
-    """Return how many rows there are of each standing that has any."""
+    """Return how many rows there are of each status that has any."""
     return dict(missing_records(poll_id).values_list("status").annotate(n=Count("record_id")).order_by())
 
 
@@ -49,9 +49,9 @@ def drop_unfinished(poll_id: int) -> None:
 def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None, high_water_id: int) -> None:
     """Compare the ids of a page with the rows known from beyond `after` to `upto` (None: to the last one known).
 
-    Known rows that the page lacks become absences, tombstones that it has are noted as back, and ids at or below the
-    mark that nobody has read are remembered by their id alone: they stood there, and may be told as deleted one day.
-    Those above it are left to the poll, which has to tell of them first.
+    Known rows that the page lacks become missing records, tombstones that it has are noted as back, and ids at or below
+    the mark that nobody has read are remembered by their id alone: they stood there, and may be recorded as deleted one
+    day. Those above it are left to the poll, which has to tell of them first.
     """
     seen = set(ids)
     _seen_again(poll_id, ids, after=after, upto=upto)
@@ -73,7 +73,7 @@ def _seen_again(poll_id: int, ids: Collection[int], *, after: int, upto: int | N
 
 
 def _was_away(digest: bytes, *, gone: bool) -> bool:
-    """Whether the row was told as deleted by a sweep: it has its tombstone, or was to be told once more."""
+    """Whether the row was recorded as deleted by a sweep: it has its tombstone, or was to be recorded once more."""
     return digest == CONTENT_UNKNOWN or (gone and digest == UNREAD)
 
 

@@ -1,13 +1,13 @@
-"""One sweep for deletes: all ids of a resource, page by page; then each absence is confirmed; then it is told.
+"""One sweep for deletes: all ids of a resource, page by page; then missing records are confirmed and recorded.
 
 A sweep ignores the poll's filter. It is a run like a poll's: fenced by the same lease, resumed at the page committed.
-Once all ids are read it goes on in rounds: rows found again are read and told; what was missed is asked for by its id;
-last in each round a row known to live is asked for, since a role that was lost in between makes every id a 404. Only
-then the round's deletes are recorded. A refusal of one id concerns that record alone, if the row known to live still
-answers: it is noted on the run, and the next sweep asks again. After each page and round a poll that has come due goes
-first.
+Once all ids are read it goes on in rounds: rows found again are read and recorded; what was missed is asked for by its
+id; last in each round a row known to live is asked for, since a role that was lost in between makes every id a 404.
+Only then the round's deletes are recorded. A refusal of one id concerns that record alone, if the row known to live
+still answers: it is noted on the run, and the next sweep asks again. After each page and round a poll that has come due
+goes first.
 
-Requests: one for each page and for each absence, and one for each round of a hundred.
+Requests: one for each page and for each missing record, and one for each round of a hundred.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from cwconnect.connectwise.errors import (
     Unauthorized,
     Unreachable,
 )
-from polling.detection.deletes.deletions import judge_absences, record_deletes
+from polling.detection.deletes.deletions import judge_missing, record_deletes
 from polling.detection.deletes.missing_records import (
     Status,
     compare,
@@ -104,7 +104,7 @@ class SweepJob(Job):
         return found.first() or PollRun(resource_poll=self.poll, kind=PollRun.Kind.SWEEP, started_at=self.started_at)
 
     def request(self) -> Callable[[], Any]:
-        """Return the next request: a page of ids, rows found again, a row that was missed, or the witness."""
+        """Return the next request: a page of ids, rows found again, a row that was missed, or the canary."""
         client, path, reached = self.client, self.plan.hub.path, self.run.reached_id
         if self.run.listed_at is None:
             self._settle = self._commit_page
@@ -127,7 +127,7 @@ class SweepJob(Job):
         return self._settle(answer)
 
     def fail(self, error: Exception) -> None:
-        """Write that the sweep did not go on; without a witness it begins anew."""
+        """Write that the sweep did not go on; without a canary it begins anew."""
         if isinstance(error, CanaryGone):
             self.run.status, self.run.finished_at = PollRun.Status.FAILED, timezone.now()
         fail_sweep(self.state, self.token, self.run, error)
@@ -146,13 +146,13 @@ class SweepJob(Job):
             run.notes = more_notes(run.notes, [*page.skipped, *page.notes])
             if page.is_last:
                 run.listed_at = page.date or now
-                run.held = judge_absences(self.poll.pk, anyone_left=run.reached_id > 0)
+                run.held = judge_missing(self.poll.pk, anyone_left=run.reached_id > 0)
                 PollRun.objects.filter(resource_poll=self.poll).exclude(pk=run.pk).exclude(held=[]).update(held=[])
 
         return self._write(write)
 
     def _commit_back(self, page: Page) -> bool:
-        """Tell rows that had been told as deleted and live."""
+        """Tell rows that had been recorded as deleted and live."""
         nulls = self.instance.filter_nulls
         reading = read_records(page.records, self.plan, opening=EVER, closing=None, filter_nulls=nulls)
         watch = watch_of(self.poll, self.plan, self.since, vouched=False)

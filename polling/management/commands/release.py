@@ -33,11 +33,11 @@ class Command(terminal.Command):
         if options["leave"] or not count:
             return
         undelivered = Notification.objects.filter(instance=instance, state__in=Notification.UNDELIVERED)
-        tally = deliver_in_foreground(
+        results = deliver_in_foreground(
             of_instances([instance.pk]),
             title="released",
             total=count,
             quiet=options["verbosity"] == 0,
             done=lambda: max(0, count - undelivered.count()),
         )
-        self.stdout.write(f"{words(tally)}; {undelivered.count():,} still to be delivered.")
+        self.stdout.write(f"{words(results)}; {undelivered.count():,} still to be delivered.")
