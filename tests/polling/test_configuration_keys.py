@@ -304,7 +304,7 @@ def test_a_record_without_an_id_among_others_is_reported(watched: PolledInstance
 
 def test_a_page_without_any_id_is_a_failure_in_words_and_loses_nothing(watched: PolledInstance) -> None:
     watched.change(3, "Chief")
-    watched.store.fail_next(1, status=200, body=[{"firstName": "Nobody"}])
+    watched.store.fail_next(2, status=200, body=[{"firstName": "Nobody"}])
     watched.poll()
     assert watched.state.health == Health.RETRYING
     assert "no element of the page has a usable id" in watched.state.last_error
