@@ -16,6 +16,7 @@ from django.core.mail.message import sanitize_address
 from cwconnect.core.env.urls import is_host, split_url
 
 _PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+MOST_RECIPIENTS = 100
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ def read_email_url(url: str, name: str = "CWCONNECT_EMAIL_URL") -> MailServer | 
         raise ImproperlyConfigured(f"{name} must name a mail server, such as smtp+tls://mail.example.com:587/….")
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
     to = tuple(address.strip() for address in query.get("to", "").split(",") if address.strip())
+    if len(to) > MOST_RECIPIENTS:
+        raise ImproperlyConfigured(f"{name} names more than {MOST_RECIPIENTS} to be written to.")
     if not to or not all(map(_is_address, (*to, query.get("from", to[0])))):
         raise ImproperlyConfigured(f"{name} must say who is written to, and may say from whom: …/?to=ops@example.com.")
     if not unquote(parts.netloc).isascii():

@@ -19,6 +19,7 @@ from instances.pages import urls as about_instances
 from polling.pages import urls as about_changes
 from tests.browser.conftest import AT_A_GLANCE, LOOKS, PASSWORD, WIDE, Check, Looks, Site, Window
 from tests.browser.issues import EMPTY, NOWHERE, TROUBLED, VIEWER
+from tests.support.lengthy import lengthy
 from tests.support.services import ask
 
 pytestmark = pytest.mark.timeout(300)
@@ -133,6 +134,7 @@ def test_axe_finds_nothing_on_any_page(sign_in: Callable[[str], Window], ids: Id
     assert window.complaints == []
 
 
+@lengthy
 def test_axe_finds_nothing_in_the_admin_but_what_django_brings_along(
     sign_in: Callable[[str], Window], furnished: Furnished, violations: Check, stranger: Window
 ) -> None:

@@ -21,6 +21,7 @@ from cwconnect.site.demo import (
     instance_body,
 )
 from cwconnect.site.demo_receiver import Arrival, Receiver
+from tests.support.lengthy import lengthy
 from tests.support.sandboxes import start_sandbox
 from tests.support.services import Service, ask, manage, poll_now, wait_until
 
@@ -68,6 +69,7 @@ def stop(service: Service) -> None:
     assert service.ends_within(10.5) == 0
 
 
+@lengthy
 def test_what_changes_while_the_service_is_down_arrives_once(world: RunningService) -> None:
     with world.up() as service:
         world.watch_contacts()
@@ -90,6 +92,7 @@ def test_what_changes_while_the_service_is_down_arrives_once(world: RunningServi
     assert all(arrival.verified for arrival in world.arrivals)
 
 
+@lengthy
 def test_requests_in_flight_do_not_hold_up_the_end(world: RunningService) -> None:
     with world.up() as service:
         world.watch_contacts()
@@ -105,6 +108,7 @@ def test_requests_in_flight_do_not_hold_up_the_end(world: RunningService) -> Non
         assert time.monotonic() - begun > 5  # it gave them time
 
 
+@lengthy
 def test_workers_replaced_one_by_one_lose_nothing(data: Path) -> None:
     arrivals: list[Arrival] = []
 

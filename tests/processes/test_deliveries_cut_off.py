@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.lengthy import lengthy
 from tests.support.services import ROOT, environment_of
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
@@ -18,6 +19,7 @@ KILLS = int(os.environ.get("KILLS", "10"))
 NOTIFICATIONS = int(os.environ.get("NOTIFICATIONS", "400"))
 
 
+@lengthy
 def test_all_arrive_and_repeats_are_no_more_than_were_in_flight_at_the_kills(data: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.killed_workers", str(KILLS), str(NOTIFICATIONS)],

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from cwconnect.site.demo import free_port
+from tests.support.lengthy import lengthy
 from tests.support.raw_servers import RawServer, read_request
 from tests.support.services import ROOT, ask, manage, wait_until
 
@@ -63,6 +64,7 @@ def measure(port: int, auth: str) -> list[float]:
     return sorted(found)
 
 
+@lengthy
 def test_another_tenant_is_answered_within_a_second_whatever_is_under_way(data: Path, connectwise: RawServer) -> None:
     port = free_port()
     with manage(data, "up", "--port", str(port), environment={"CWCONNECT_PRIVATE_NETWORKS": "127.0.0.0/8"}) as service:

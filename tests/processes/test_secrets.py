@@ -25,6 +25,7 @@ from cwconnect.core.paths import is_page
 from cwconnect.site.demo import free_port
 from tests.security.test_redaction import holds
 from tests.seed import example_body
+from tests.support.lengthy import lengthy
 from tests.support.mail_servers import MailServer
 from tests.support.raw_servers import RawServer
 from tests.support.receivers import Got, Receiver, start_receiver
@@ -255,6 +256,7 @@ def echo(got: Got) -> bytes:
     return f"{json.dumps(got.headers)} {base64.b64decode(basic).decode()}".encode()
 
 
+@lengthy
 @pytest.mark.parametrize("form", ["json", "line"])
 def test_no_secret_of_a_run_is_found_in_the_clear(data: Path, receiver: Receiver, form: str) -> None:
     port, temporary = free_port(), data.parent / "temporary"

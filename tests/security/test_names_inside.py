@@ -21,6 +21,7 @@ from tests.conftest import Tenant
 from tests.security.shown import everything_shown
 from tests.seed import example_body
 from tests.support.deliveries import deliver
+from tests.support.lengthy import lengthy
 from tests.support.page_views import onlooker
 from tests.support.polled_instance import PolledInstance
 
@@ -135,6 +136,7 @@ def look(world: PolledInstance, tenant: Tenant, person: Client, *, everywhere: b
     return "\n".join(texts.values()), by_route
 
 
+@lengthy
 def test_whatever_a_name_leads_to_the_same_is_shown(
     inside: PolledInstance, tenant: Tenant, lead: Callable[[list[str]], None], caplog: pytest.LogCaptureFixture
 ) -> None:

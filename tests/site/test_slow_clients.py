@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from tests.site.test_smuggling import SECOND, _is_up
+from tests.support.lengthy import lengthy
 from tests.support.services import wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
@@ -61,6 +62,7 @@ SLOW: dict[str, tuple[bytes, bytes, int, bytes]] = {
 }
 
 
+@lengthy
 def test_a_request_has_its_time_in_all_however_it_trickles_in(port: int) -> None:
     with ThreadPoolExecutor(len(SLOW)) as threads:
         begun = {name: threads.submit(trickle, port, row[0], row[1]) for name, row in SLOW.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,8 @@ def answered(pieces: list[bytes], headers: dict[bytes, bytes], path: str = "/ins
         await send({"type": "http.response.body", "body": b""})
 
     scope = {"type": "http", "path": path, "headers": list(headers.items())}
-    async_to_sync(BoundedBodies(application, longest=100))(scope, receive, note)
+    with ThreadPoolExecutor(1) as elsewhere:  # in a thread without a loop: a browser's tests leave theirs in this one
+        elsewhere.submit(async_to_sync(BoundedBodies(application, longest=100)), scope, receive, note).result()
     return sent[0]["status"], sent[1]["body"], len(pieces) - len(waiting)
 
 

@@ -12,6 +12,8 @@ from django.contrib.auth.management.commands import createsuperuser
 from django.contrib.auth.models import User, UserManager
 from django.contrib.auth.password_validation import validate_password
 
+from cwconnect.core import terminal
+
 
 class CheckedAccounts(UserManager[User]):
     """Makes administrators with good passwords, or with none: these can't sign in."""
@@ -40,7 +42,7 @@ class _Accounts:
         return User(**fields)
 
 
-class Command(createsuperuser.Command):
+class Command(terminal.Command, createsuperuser.Command):
     """Make an administrator."""
 
     def __init__(self, *args: Any, **options: Any) -> None:

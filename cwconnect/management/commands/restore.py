@@ -43,7 +43,7 @@ class Command(terminal.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         """Restore, and say what it means for receivers."""
         database, file = embedded_database(), options["file"]
-        aside = database.with_name(f"{database.stem}.before-restore-{timezone.now():%Y%m%dT%H%M%S}{database.suffix}")
+        aside = database.with_name(f"{database.stem}.before-restore-{timezone.now():%Y%m%dT%H%M%S%f}{database.suffix}")
         connection.close()
         try:
             with alone(settings.DATA_DIR):
