@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, replace
@@ -109,13 +109,23 @@ def side_by_side(act: Callable[[Item], Result], items: Iterable[Item], at_a_time
 
     Raises what the first item in their order raises; what was not begun by then is left: refused keys ask no more.
     """
-    with ThreadPoolExecutor(at_a_time) as threads:
-        begun = [threads.submit(copy_context().run, act, item) for item in items]
+    failed = threading.Event()  # set by the thread that fails, before it or another takes the next item
+
+    def act_unless_failed(item: Item) -> Result:
+        if failed.is_set():
+            raise CancelledError
         try:
-            return [future.result() for future in begun]
+            return act(item)
         except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)
+            failed.set()
             raise
+
+    with ThreadPoolExecutor(at_a_time) as threads:
+        ended = [threads.submit(copy_context().run, act_unless_failed, item) for item in items]
+    faults = [fault for future in ended if (fault := future.exception()) and not isinstance(fault, CancelledError)]
+    if faults:
+        raise faults[0]
+    return [future.result() for future in ended]
 
 
 def _seconds_left(scope: _Scope) -> float:

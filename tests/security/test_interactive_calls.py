@@ -307,6 +307,20 @@ def test_after_a_fault_nothing_more_is_begun() -> None:
     assert len(begun) < 10
 
 
+def test_a_fault_is_not_waited_for_behind_one_that_is_slow() -> None:
+    begun: list[int] = []
+
+    def act(number: int) -> None:
+        begun.append(number)
+        if number == 1:
+            raise ValueError("the second")
+        time.sleep(0.5)
+
+    with pytest.raises(ValueError, match="the second"):
+        side_by_side(lambda number: act(number) if number < 2 else begun.append(number), range(50), 2)
+    assert begun == [0, 1]
+
+
 @pytest.mark.django_db
 def test_refused_keys_are_not_tried_with_every_resource(api: Api) -> None:
     asked: list[bytes] = []
