@@ -21,7 +21,8 @@ from instances import audit
 from instances.audit import Action
 from instances.configuration.config_keys import STORED_KEYS, InstanceConfig, Key
 from instances.configuration.wire import config_of
-from instances.credentials.signature_keys import OVERLAP, replace_key
+from instances.credentials.overlap import OVERLAP
+from instances.credentials.signature_keys import replace_key
 from instances.credentials.tokens import put_token
 from instances.interactive import interactive
 from instances.models import ApiUser, Instance, Organization, ResourcePoll

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import base64
 import secrets
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 
 from instances import audit
 from instances.audit import Action
+from instances.credentials.overlap import OVERLAP
 from instances.models import Instance
 from instances.secrets import Secret, SecretUnreadableError
 
 PREFIX = "whsec_"  # Standard Webhooks: what follows is the secret in base64
-OVERLAP = timedelta(hours=24)
 _BYTES = 32  # Standard Webhooks asks for 24 to 64
 
 

@@ -9,18 +9,16 @@ for programs that read them in `GET /instances` (docs/wire-contract.md#2-instanc
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
 
 from instances import audit
 from instances.audit import Action
+from instances.credentials.overlap import OVERLAP
 from instances.models import Instance
 from instances.secrets import Secret, SecretUnreadableError, hash_token, new_token
-
-OVERLAP = timedelta(hours=24)
-LONGEST_OVERLAP = timedelta(days=30)
 
 
 def put_token(instance: Instance) -> str:

@@ -10,7 +10,8 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from instances.credentials.tokens import OVERLAP, replace_token
+from instances.credentials.overlap import OVERLAP
+from instances.credentials.tokens import replace_token
 from instances.pages.access import PageRequest, operator_page
 
 _CHOICES = (

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.db import transaction
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import URLPattern, reverse
 
 from cwconnect.sandbox import SandboxServer
 from instances.credentials.issuing import issue_secrets
@@ -25,6 +25,7 @@ from tests.api.conftest import NOON, Watched
 from tests.conftest import Tenant
 from tests.seed import example_body
 from tests.support.api_caller import Api
+from tests.support.routes import routes
 
 pytestmark = pytest.mark.django_db
 OPEN = {"healthz", "readyz", "metrics", "schema", "api-docs"}  # to anybody, or behind a token of their own
@@ -122,14 +123,10 @@ BODIES: dict[str, Any] = {
 }
 
 
-def routes(patterns: Any = None, before: str = "") -> Iterator[tuple[str, URLPattern]]:
+def api_routes() -> Iterator[tuple[str, URLPattern]]:
     """Return the API's routes: method and name, and the pattern."""
-    for pattern in get_resolver().url_patterns if patterns is None else patterns:
-        path = before + str(pattern.pattern)
-        if isinstance(pattern, URLResolver):
-            if pattern.namespace is None:
-                yield from routes(pattern.url_patterns, path)
-        elif pattern.name and path and not path.startswith(PAGES):
+    for path, pattern in routes():
+        if pattern.name and path and not path.startswith(PAGES):
             view = getattr(pattern.callback, "cls", None) or getattr(pattern.callback, "view_class", None)
             allowed = getattr(view, "http_method_names", ["get"])
             for method in METHODS:
@@ -137,7 +134,7 @@ def routes(patterns: Any = None, before: str = "") -> Iterator[tuple[str, URLPat
                     yield f"{method} {pattern.name}", pattern
 
 
-ALL = dict(routes())
+ALL = dict(api_routes())
 ROUTES = {route: pattern for route, pattern in ALL.items() if route.partition(" ")[2] not in OPEN}
 
 

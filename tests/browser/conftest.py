@@ -5,7 +5,6 @@ The service is shared by all tests here, and so is one instance; each test leave
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pytest
 from cwconnect.sandbox import SandboxServer
 from cwconnect.site.demo import free_port
 from tests.support.receivers import Receiver, start_receiver
+from tests.support.required import SERVICES_REQUIRED
 from tests.support.sandboxes import start_sandbox
 from tests.support.services import Service, ask, manage, wait_until
 
@@ -37,14 +37,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Chromium, headless."""
-    required = os.environ.get("CWCONNECT_TEST_REQUIRE_SERVICES") == "1"
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        if required:
+        if SERVICES_REQUIRED:
             raise
         pytest.skip("playwright is not installed (it is in the extra dev).")
-    if not CHROMIUM.exists() and not required:
+    if not CHROMIUM.exists() and not SERVICES_REQUIRED:
         pytest.skip(f"There is no {CHROMIUM}; Debian's package chromium has it.")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])

@@ -19,7 +19,7 @@ from instances.pages import urls as about_instances
 from polling.pages import urls as about_changes
 from tests.browser.conftest import AT_A_GLANCE, LOOKS, PASSWORD, WIDE, Check, Looks, Site, Window
 from tests.browser.issues import EMPTY, NOWHERE, TROUBLED, VIEWER
-from tests.support.lengthy import lengthy
+from tests.support.required import lengthy
 from tests.support.services import ask
 
 pytestmark = pytest.mark.timeout(300)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from cwconnect.site.demo import free_port
 from tests.clients.generated import MAKERS, TOOLS, Client, Maker, check_types
 from tests.clients.life import Life
 from tests.support.receivers import start_receiver
+from tests.support.required import SERVICES_REQUIRED
 from tests.support.sandboxes import start_sandbox
 from tests.support.services import ask, manage, wait_until
 
@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.processes,
     pytest.mark.timeout(900),
     pytest.mark.skipif(
-        not READY and os.environ.get("CWCONNECT_TEST_REQUIRE_SERVICES") != "1",
+        not READY and not SERVICES_REQUIRED,
         reason="needs node, and the generators installed in the folder that CWCONNECT_TEST_CLIENTS names",
     ),
 ]

@@ -23,11 +23,12 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from tests.support.deliveries import KEY, change, deliver
 from tests.support.polled_instance import PolledInstance
 from tests.support.receivers import Got, Receiver
+from tests.support.required import SERVICES_REQUIRED
 
 NPM = os.environ.get("CWCONNECT_TEST_NPM", "")
 READY = bool(NPM) and shutil.which("node") is not None
 pytestmark = pytest.mark.skipif(
-    not READY and os.environ.get("CWCONNECT_TEST_REQUIRE_SERVICES") != "1",
+    not READY and not SERVICES_REQUIRED,
     reason="needs node, and npm's standardwebhooks installed in the folder that CWCONNECT_TEST_NPM names",
 )
 STATUSES = (500, 429, 302, 503, 204)

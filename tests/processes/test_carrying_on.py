@@ -21,7 +21,7 @@ from cwconnect.site.demo import (
     instance_body,
 )
 from cwconnect.site.demo_receiver import Arrival, Receiver
-from tests.support.lengthy import lengthy
+from tests.support.required import lengthy
 from tests.support.sandboxes import start_sandbox
 from tests.support.services import Service, ask, manage, poll_now, wait_until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.lengthy import lengthy
+from tests.support.required import lengthy
 from tests.support.services import ROOT, environment_of
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]

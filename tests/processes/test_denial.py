@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from cwconnect.site.demo import free_port
-from tests.support.lengthy import lengthy
 from tests.support.raw_servers import RawServer, read_request
+from tests.support.required import lengthy
 from tests.support.services import ROOT, ask, manage, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(280)]

@@ -25,10 +25,10 @@ from cwconnect.core.paths import is_page
 from cwconnect.site.demo import free_port
 from tests.security.test_redaction import holds
 from tests.seed import example_body
-from tests.support.lengthy import lengthy
 from tests.support.mail_servers import MailServer
 from tests.support.raw_servers import RawServer
 from tests.support.receivers import Got, Receiver, start_receiver
+from tests.support.required import lengthy
 from tests.support.sandboxes import start_sandbox
 from tests.support.services import ask, manage, poll_now, wait_until
 

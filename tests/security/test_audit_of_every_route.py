@@ -6,7 +6,6 @@ Routes are read from the site's own URLs: one that takes a body and has no row h
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.db import transaction
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import reverse
 
 from cwconnect.sandbox import SandboxServer
 from instances import account_audit
@@ -28,6 +27,7 @@ from polling.models import MissingRecord
 from tests.api.test_table_of_answers import METHODS, OF_THE_TOKEN, ROUTES, ExampleRows
 from tests.conftest import Tenant
 from tests.support.api_caller import Api
+from tests.support.routes import pages
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery staple"
@@ -161,17 +161,6 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "event-page": READS,
     "replay-event": ({}, "notifications replayed"),
 }
-
-
-def pages(patterns: Any = None, before: str = "") -> Iterator[tuple[str, URLPattern]]:
-    """Return the pages by name: what stands under `/app/`, and the overview."""
-    for pattern in get_resolver().url_patterns if patterns is None else patterns:
-        path = before + str(pattern.pattern)
-        if isinstance(pattern, URLResolver):
-            if pattern.namespace is None:
-                yield from pages(pattern.url_patterns, path)
-        elif pattern.name and (path.startswith("app/") or not path):
-            yield pattern.name, pattern
 
 
 def test_every_page_has_its_row() -> None:

@@ -99,6 +99,7 @@ def test_a_literal_of_a_where_stays_one(text: str, operator: str) -> None:
 FORMULAS = (
     *("=1+1", "+1", "-1+1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "=cmd|' /C calc'!A0", '=HYPERLINK("http://a.example")'),
     *("＝1", "＋1", "－1", "＠SUM(1)", '=1","=2', "=1\n=2"),
+    *("=1", "-1", "@SUM(A1)", "\t=1+1", "＠A"),
 )
 
 
@@ -148,6 +149,10 @@ LINES = (
     "a\x00",
     "\x9b31m",
     "a\x08\x08b",
+    "a\rforged",
+    "a\x85forged",
+    "a\x1b]0;owned\x07",
+    "a\u202egnp.exe",
 )
 
 
@@ -162,6 +167,7 @@ def test_a_log_line_stays_one(text: str) -> None:
     assert all(other.startswith("  ") for other in others)
     for shown in (line, first, *others):
         assert not any(ord(each) < 32 or 127 <= ord(each) < 160 for each in shown), repr(shown)
+        assert not re.search(r"[\u2028\u2029\u202a-\u202e]", shown), repr(shown)
 
 
 @pytest.mark.parametrize("text", [*LINES, "[red]a[/red]", "[/x]", "\x1b]52;c;ZXZpbA==\x07"])

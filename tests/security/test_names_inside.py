@@ -21,9 +21,9 @@ from tests.conftest import Tenant
 from tests.security.shown import everything_shown
 from tests.seed import example_body
 from tests.support.deliveries import deliver
-from tests.support.lengthy import lengthy
 from tests.support.page_views import onlooker
 from tests.support.polled_instance import PolledInstance
+from tests.support.required import lengthy
 
 HOST = "host.inside.example"
 TOKEN = new_token()

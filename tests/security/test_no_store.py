@@ -16,8 +16,8 @@ from cwconnect.sandbox import SandboxServer
 from instances.models import Membership, Role
 from tests.api.test_table_of_answers import OF_THE_TOKEN, ROUTES, ExampleRows
 from tests.conftest import Tenant
-from tests.security.test_audit_of_every_route import pages
 from tests.support.api_caller import Api
+from tests.support.routes import pages
 
 pytestmark = pytest.mark.django_db
 

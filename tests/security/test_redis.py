@@ -27,6 +27,7 @@ from instances.models import Membership, Role
 from polling.workers import queue
 from polling.workers.wakeups import Kind
 from tests.conftest import Tenant
+from tests.support.required import SERVICES_REQUIRED
 from tests.support.services import wait_until
 
 redis = pytest.importorskip("redis", reason="the extra redis is not installed")
@@ -68,7 +69,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis of its own; its URL."""
     program = shutil.which("redis-server")
     if program is None:
-        assert os.environ.get("CWCONNECT_TEST_REQUIRE_SERVICES") != "1", "redis-server is not on this machine"
+        assert not SERVICES_REQUIRED, "redis-server is not on this machine"
         pytest.skip("redis-server is not on this machine")
     port, folder = free_port(), tmp_path_factory.mktemp("redis")
     arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import html
 import json
-import logging
-import re
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote
@@ -20,13 +18,12 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
 
-from cwconnect.core.logs import LineFormatter
 from cwconnect.outbound import ConnectFailed
 from instances.models import Instance, Membership, Organization, Role
-from polling.admin.export import cell
 from polling.models import DeliveryAttempt, Event, Notification
 from tests.conftest import Tenant
 from tests.security.test_destinations import WAYS as DESTINATIONS
+from tests.security.test_injection import FORMULAS, LINES
 from tests.site.test_attacks import NAMES
 from tests.site.test_smuggling import REFUSED as SMUGGLED
 from tests.site.test_spoofing import BODIES, HEADERS, PATHS
@@ -207,49 +204,6 @@ def test_nothing_stored_becomes_part_of_a_page(victim: Victim, place: str, half:
         browser.feed(page)
         assert browser.alive == [], path
     assert shown, "no page shows it, so the row proves nothing"
-
-
-FORMULAS = [
-    "=1+1",
-    "+1",
-    "-1",
-    "@SUM(A1)",
-    "\t=1",
-    "\r=1",
-    "\n=1",
-    "＝1",
-    "＋1",
-    "－1",
-    "＠A",
-    '=HYPERLINK("http://x")',
-    "=cmd|' /C calc'!A0",
-]
-
-
-@pytest.mark.parametrize("text", FORMULAS)
-def test_no_text_is_a_formula_in_a_spreadsheet(text: str) -> None:
-    assert cell(text) == f"'{text}"
-
-
-LINES = {
-    "a second line": "a\n2026-01-01 00:00:00 INFO all is well",
-    "a carriage return": "a\rINFO all is well",
-    "a line of Unicode": "a\u2028INFO all is well",
-    "a next line": "a\x85INFO all is well",
-    "a colour": "a\x1b[31mred",
-    "a title": "a\x1b]0;owned\x07",
-    "a C1 control": "a\x9b31mred",
-    "a writing from right to left": "a\u202egnp.exe",
-    "a backspace": "a\x08\x08\x08INFO",
-}
-
-
-@pytest.mark.parametrize("kind", LINES)
-def test_no_text_makes_a_line_of_its_own_in_the_log(kind: str) -> None:
-    record = logging.LogRecord("cwconnect", logging.INFO, __file__, 1, "polled %s", (LINES[kind],), None)
-    first, *more = LineFormatter().format(record).split("\n")
-    assert all(line.startswith("  ") for line in more)  # what goes on is set in, as a traceback is
-    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]", first + "".join(more))
 
 
 DISGUISED: dict[str, Any] = {

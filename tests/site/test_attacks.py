@@ -14,11 +14,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import reverse
 
 from instances.models import Membership, Role
 from instances.secrets import hash_token
 from tests.conftest import Tenant
+from tests.support.routes import routes
 from tests.support.victim import WORD, Victim
 
 OPEN = {"healthz", "readyz", "metrics", "api-docs", "schema"}  # for anybody, or behind a token of their own
@@ -39,26 +40,22 @@ class Route:
         return reverse(self.name, kwargs={name: victim.arguments[name] for name in self.arguments})
 
 
-def walk(patterns: list[Any], before: str = "") -> Iterator[Route]:
-    for pattern in patterns:
-        if isinstance(pattern, URLResolver):
-            if pattern.namespace is None:
-                yield from walk(pattern.url_patterns, before + str(pattern.pattern))
-        elif isinstance(pattern, URLPattern) and pattern.name and pattern.name not in OPEN | PAGES_FOR_ALL:
+def walk() -> Iterator[Route]:
+    for path, pattern in routes():
+        if pattern.name and pattern.name not in OPEN | PAGES_FOR_ALL:
             names = (*pattern.pattern.converters, *pattern.pattern.regex.groupindex)
-            path = before + str(pattern.pattern)
             yield Route(pattern.name, tuple(dict.fromkeys(names)), not path or path.startswith("app/"))
 
 
-ROUTES = list(walk(get_resolver().url_patterns))
+ROUTES = list(walk())
 API = [route for route in ROUTES if not route.is_page]
 PAGES = [route for route in ROUTES if route.is_page]
 
 
-def attempts(routes: list[Route], victim: Victim, **client: Any) -> Iterator[tuple[str, str, Any]]:
+def attempts(tried: list[Route], victim: Victim, **client: Any) -> Iterator[tuple[str, str, Any]]:
     """Try every method of these routes; give method, URL and answer."""
     sender = Client(raise_request_exception=False, **client)
-    for route in routes:
+    for route in tried:
         for method in METHODS:
             url = route.url(victim)
             sender.cookies.clear()

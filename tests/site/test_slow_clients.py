@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from tests.site.test_smuggling import SECOND, _is_up
-from tests.support.lengthy import lengthy
+from tests.support.required import lengthy
 from tests.support.services import wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib import admin
 from django.db.models import Model
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import URLPattern, reverse
 
 from instances.models import Instance
 from polling.models import DeliveryAttempt, Event, Notification, PollRun, Replay
 from tests.support.filled_service import OFF, Filled
+from tests.support.routes import pages
 
 # What is asked of the lists besides; what a page can't do without.
 MORE: Mapping[str, tuple[str, ...]] = {
@@ -45,10 +45,9 @@ class Page:
 
 def every_page(filled: Filled) -> Iterator[Page]:
     """Return each page, filled in with the busiest instance and the newest rows; then the admin's."""
-    for route, pattern in _patterns("", get_resolver().url_patterns):
-        if pattern.name is not None and (route == "" or route.startswith("app/")):
-            path = reverse(pattern.name, kwargs=_arguments(pattern, filled))
-            yield from _with_queries(pattern.name, path, ("", *MORE.get(pattern.name, ())), filled)
+    for name, pattern in pages():
+        path = reverse(name, kwargs=_arguments(pattern, filled))
+        yield from _with_queries(name, path, ("", *MORE.get(name, ())), filled)
     yield from _admin_pages(filled)
 
 
@@ -56,15 +55,6 @@ def _with_queries(name: str, path: str, queries: tuple[str, ...], filled: Filled
     for query in queries:
         asked = query.format(busiest=filled.busiest.pk, year=filled.now.year)
         yield Page(f"{name} {query}".strip(), f"{path}?{asked}" if asked else path)
-
-
-def _patterns(prefix: str, found: list[Any]) -> Iterator[tuple[str, URLPattern]]:
-    for pattern in found:
-        route = prefix + str(pattern.pattern)
-        if isinstance(pattern, URLPattern):
-            yield route, pattern
-        elif isinstance(pattern, URLResolver):
-            yield from _patterns(route, pattern.url_patterns)
 
 
 def _arguments(pattern: URLPattern, filled: Filled) -> dict[str, object]:

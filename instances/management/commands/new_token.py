@@ -10,7 +10,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from cwconnect.core import terminal
-from instances.credentials.tokens import LONGEST_OVERLAP, replace_token
+from instances.credentials.overlap import LONGEST_OVERLAP
+from instances.credentials.tokens import replace_token
 from instances.models import Instance
 
 _MOST_HOURS = LONGEST_OVERLAP // timedelta(hours=1)

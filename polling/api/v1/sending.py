@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 from django.utils import timezone
@@ -13,7 +13,8 @@ from rest_framework.response import Response
 
 from cwconnect.core.errors import DomainError
 from cwconnect.core.openapi import Operation, described
-from instances.credentials.signature_keys import OVERLAP, rotate_signature_key
+from instances.credentials.overlap import LONGEST_OVERLAP, OVERLAP
+from instances.credentials.signature_keys import rotate_signature_key
 from polling.api.v1.base import (
     SENDING,
     Moment,
@@ -27,8 +28,6 @@ from polling.api.v1.base import (
 )
 from polling.api.v1.idempotency import ONCE, POSTED, idempotent
 from polling.delivery.test_notification import SampleResult, send_test
-
-LONGEST_OVERLAP = timedelta(days=30)
 
 
 class TestRequest(Strict):

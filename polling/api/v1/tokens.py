@@ -10,7 +10,8 @@ from rest_framework.response import Response
 
 from cwconnect.core.errors import DomainError
 from cwconnect.core.openapi import Operation, described
-from instances.credentials.tokens import LONGEST_OVERLAP, OVERLAP, replace_token
+from instances.credentials.overlap import LONGEST_OVERLAP, OVERLAP
+from instances.credentials.tokens import replace_token
 from polling.api.v1.base import SECRETS, Moment, Shape, Strict, answer, read_body
 from polling.api.v1.idempotency import ONCE, POSTED, idempotent
 from polling.api.v1.secrets import OrganizationView

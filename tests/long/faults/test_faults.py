@@ -10,6 +10,7 @@ from tests.long.faults.besieged_service import BesiegedService, Load
 from tests.long.faults.kinds import kinds_for
 from tests.long.faults.siege import Plan, Siege
 from tests.long.faults.storage import servers_found
+from tests.support.required import SERVICES_REQUIRED
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(420)]
 
@@ -38,5 +39,5 @@ def test_nothing_is_lost_or_silently_repeated_whatever_breaks(embedded: bool) ->
 def _skip_unless_servers() -> None:
     if not WANTED:
         pytest.skip("runs where CWCONNECT_DATABASE_URL and CWCONNECT_REDIS_URL are set, on servers of its own")
-    if not servers_found() and os.environ.get("CWCONNECT_TEST_REQUIRE_SERVICES") != "1":
+    if not servers_found() and not SERVICES_REQUIRED:
         pytest.skip("needs the programs of PostgreSQL and Redis and setpriv, for it kills the servers that it starts")
