@@ -143,13 +143,14 @@ def test_a_change_that_comes_in_chunks_is_made(site: Site) -> None:
 
 def test_what_is_only_to_be_counted_is_not_sent_and_what_is_too_long_is_not_either(site: Site) -> None:
     path = f"/v1/instances/{site.ids['instance']}/replays"
+    before, began = site.call("POST", path, b"{}")  # whatever other tests have begun here
     status, counted = site.call("POST", path, b'{"count_only": true}')
     assert (status, counted["total"], counted["queued"], counted["id"]) == (200, 1, 0, None)
     filled = b'{"count_only": true, "resource": "' + b"x" * LONGEST + b'"}'
     for size in (1000, 60_000, len(filled)):
         assert site.call("POST", path, filled, size=size)[0] == 413
     sent, started = site.call("POST", path, b"{}")
-    assert (sent, started["id"]) == (202, 1), "the first replay that there is: none was begun before"
+    assert (before, sent, started["id"]) == (202, 202, began["id"] + 1), "none was begun between"
 
 
 def test_malformed_chunks_are_refused_in_the_contracts_form(site: Site) -> None:
