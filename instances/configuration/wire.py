@@ -1,8 +1,8 @@
 """The dotted wire keys and what they stand for, both ways (docs/wire-contract.md#4-configuration-keys-of-events).
 
-The table itself is in `keys`. Values arrive as JSON types or strings, blanks count as not given, `"********"` keeps
-what is stored while its destination stays the same (destinations.py); in answers every value is a string and every
-secret a mask. Keys that nobody knows are ignored, as in the product; a value that can't be used is a
+The table itself is in `config_keys`. Values arrive as JSON types or strings, blanks count as not given, `"********"`
+keeps what is stored while its destination stays the same (destinations.py); in answers every value is a string and
+every secret a mask. Keys that nobody knows are ignored, as in the product; a value that can't be used is a
 `ConfigurationError` that names its key.
 """
 
