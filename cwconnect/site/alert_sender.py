@@ -47,13 +47,13 @@ def send_alerts(now: datetime) -> int:
     sent = 0
     server = read_email_url(settings.EMAIL_URL)
     if server is not None:
-        sent += _tell("mailed_at", lambda alerts: _mail(server, alerts), now)
+        sent += _send_new("mailed_at", lambda alerts: _mail(server, alerts), now)
     if settings.OPERATOR_WEBHOOK_URL:
-        sent += _tell("posted_at", _post, now)
+        sent += _send_new("posted_at", _post, now)
     return sent
 
 
-def _tell(mark: str, send: Callable[[Sequence[Alert]], None], now: datetime) -> bool:
+def _send_new(mark: str, send: Callable[[Sequence[Alert]], None], now: datetime) -> bool:
     alerts = _take(mark, now)
     if not alerts:
         return False
@@ -69,9 +69,9 @@ def _tell(mark: str, send: Callable[[Sequence[Alert]], None], now: datetime) -> 
 
 def _take(mark: str, now: datetime) -> list[Alert]:
     """Mark what is to be told; nobody else tells it from here on."""
-    untold = Alert.objects.filter(**{mark: None}, tries__lt=TRIES, created_at__gt=now - STALE)
+    unsent = Alert.objects.filter(**{mark: None}, tries__lt=TRIES, created_at__gt=now - STALE)
     with transaction.atomic():
-        rows = untold.select_related("organization", "instance").order_by("pk").select_for_update(of=("self",))
+        rows = unsent.select_related("organization", "instance").order_by("pk").select_for_update(of=("self",))
         alerts = list(rows[:MOST])
         Alert.objects.filter(pk__in=[alert.pk for alert in alerts]).update(**{mark: now})
     return alerts

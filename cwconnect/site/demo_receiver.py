@@ -85,10 +85,10 @@ def _title(record: Mapping[str, Any]) -> str:
 
 
 class Receiver:
-    """An HTTP server in threads of its own at `url`, that calls `tell` for each event; use it with `with`."""
+    """An HTTP server in threads of its own at `url`, that calls `show` for each event; use it with `with`."""
 
-    def __init__(self, key: str, tell: Callable[[Arrival], None], host: str = "127.0.0.1", port: int = 0) -> None:
-        self._server = ThreadingHTTPServer((host, port), _handler(key, tell))
+    def __init__(self, key: str, show: Callable[[Arrival], None], host: str = "127.0.0.1", port: int = 0) -> None:
+        self._server = ThreadingHTTPServer((host, port), _handler(key, show))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="receiver", daemon=True)
         self.url = f"http://{host}:{self._server.server_port}/notifications"
@@ -105,7 +105,7 @@ class Receiver:
         self._server.server_close()
 
 
-def _handler(key: str, tell: Callable[[Arrival], None]) -> type[BaseHTTPRequestHandler]:
+def _handler(key: str, show: Callable[[Arrival], None]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """Answers 204 to what it could read, 401 to a wrong signature, 400 to the rest."""
 
@@ -121,7 +121,7 @@ def _handler(key: str, tell: Callable[[Arrival], None]) -> type[BaseHTTPRequestH
             except ValueError:
                 arrivals = []
             for arrival in arrivals:
-                tell(arrival)
+                show(arrival)
             self._answer((204 if verified else 401) if arrivals else 400)
 
         def _answer(self, status: int) -> None:
@@ -130,6 +130,6 @@ def _handler(key: str, tell: Callable[[Arrival], None]) -> type[BaseHTTPRequestH
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the base class's name)
-            """Stay silent: what arrives is told by `tell`."""
+            """Stay silent: `show` has what arrives."""
 
     return Handler

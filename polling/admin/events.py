@@ -60,10 +60,10 @@ class EventAdmin(KeysetAdmin):
     actions = ("replay_selected", "export_selected")
     fieldsets = (
         (None, {"fields": ("kind", "object_type", "object_id", "record_id", "instance")}),
-        ("What happened, in its order", {"fields": ("occurred_at", "polled_at", "found_by", "told_by", "tried")}),
+        ("What happened, in its order", {"fields": ("occurred_at", "polled_at", "found_by", "carried_by", "tried")}),
         ("What was told", {"fields": ("changed_fields", "as_recorded")}),
     )
-    readonly_fields = ("found_by", "told_by", "tried", "changed_fields", "as_recorded")
+    readonly_fields = ("found_by", "carried_by", "tried", "changed_fields", "as_recorded")
     csv_columns = {
         "id": lambda event: event.pk,
         "seen": lambda event: event.polled_at,
@@ -116,7 +116,7 @@ class EventAdmin(KeysetAdmin):
         return link_to(event.run)
 
     @admin.display(description="Told by")
-    def told_by(self, event: Event) -> Shown:
+    def carried_by(self, event: Event) -> Shown:
         """Link the notification that tells it."""
         return link_to(event.notification, f"{event.notification} · {delivery_of(event)}")
 

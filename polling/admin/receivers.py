@@ -26,8 +26,8 @@ class DeliveryStateAdmin(ReadOnlyAdmin):
     list_select_related = ("instance", "receiver")
     search_fields = ("instance__name",)
     search_help_text = "An instance's name."
-    fields = ("instance", "of_receiver", "paused_at", "pause_reason", "last_delivered_at", "told", "replays")
-    readonly_fields = ("of_receiver", "told", "replays")
+    fields = ("instance", "of_receiver", "paused_at", "pause_reason", "last_delivered_at", "notifications", "replays")
+    readonly_fields = ("of_receiver", "notifications", "replays")
     actions = ("pause_selected", "release_selected")
 
     @admin.action(description="Pause the delivery", permissions=["operate"])
@@ -51,7 +51,7 @@ class DeliveryStateAdmin(ReadOnlyAdmin):
         return link_to(state.receiver)
 
     @admin.display(description="Notifications")
-    def told(self, state: DeliveryState) -> Shown:
+    def notifications(self, state: DeliveryState) -> Shown:
         """Link the instance's notifications."""
         return link_to_those(Notification, "All of this instance", instance=state.pk)
 

@@ -61,7 +61,7 @@ def _end(alert: Alert, now: datetime) -> bool:
         delivery_alerts.resolve(Alert.objects.filter(pk=alert.pk), now)
         if accepted and alert.instance is not None:
             text = f"ConnectWise accepts the keys of {alert.instance} again, and it is polled."
-            delivery_alerts.tell(Alert.Kind.ACCEPTED, alert.instance, text, now)
+            delivery_alerts.raise_resolved(Alert.Kind.ACCEPTED, alert.instance, text, now)
     return True
 
 

@@ -38,7 +38,7 @@ def warn(
     )
 
 
-def tell(kind: Alert.Kind, instance: Instance, text: str, now: datetime) -> None:
+def raise_resolved(kind: Alert.Kind, instance: Instance, text: str, now: datetime) -> None:
     """Raise an alert that asks for nothing: what it warns of is over as soon as it is sent."""
     if (organization_id := _whose(instance)) is None:
         return

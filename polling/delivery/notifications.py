@@ -58,9 +58,9 @@ def new_webhook_id() -> str:
 def body_of(instance: Instance, object_type: str, events: Sequence[Event | NewEvent], created_at: datetime) -> bytes:
     """Return the body of the notification that carries `events`; its id is that of the first of them."""
     first = str(events[0].id)
-    told = [event_object(event) for event in events]
+    objects = [event_object(event) for event in events]
     raw: dict[str, Any] = {object_type: [orjson.Fragment(event.record) for event in events]}
-    beside = {"instance_id": instance.pk, "eventId": first, "objectType": object_type, "events": told}
+    beside = {"instance_id": instance.pk, "eventId": first, "objectType": object_type, "events": objects}
     # A resource may be called `events`: its records stand under its name, and message.events has the event objects.
     raw |= {name: value for name, value in beside.items() if name not in raw}
     message = {
@@ -73,7 +73,7 @@ def body_of(instance: Instance, object_type: str, events: Sequence[Event | NewEv
         "instanceName": instance.name,
         "instanceTags": instance.tags,
         "eventId": first,
-        "events": told,
+        "events": objects,
         "raw": raw,
     }
     return orjson.dumps(
@@ -92,7 +92,7 @@ def event_object(event: Event | NewEvent) -> dict[str, Any]:
 
     Source: docs/wire-contract.md#5-the-notification.
     """
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "objectType": event.object_type,
         "objectId": event.object_id,
         "date": utc_text(event.occurred_at),
@@ -102,8 +102,8 @@ def event_object(event: Event | NewEvent) -> dict[str, Any]:
         "hubKey": HUB_KEY,
     }
     if event.changes is not None:
-        told["changes"] = orjson.Fragment(event.changes)
-    return told
+        fields["changes"] = orjson.Fragment(event.changes)
+    return fields
 
 
 def notification_of(

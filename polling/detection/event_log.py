@@ -95,13 +95,13 @@ def _waited_for(poll: ResourcePoll, record_ids: Collection[int]) -> dict[int, in
     if oldest is None:
         return {}
     # A notification has the id of its first event, so no event before the oldest matters, however long the log is.
-    told = Event.objects.filter(
+    events = Event.objects.filter(
         pk__gte=oldest, resource_poll=OuterRef("resource_poll"), record_id=OuterRef("record_id")
     )
     # By a scalar subquery, which PostgreSQL can't turn around: joined, it went through all undelivered for each record.
     state = Notification.objects.filter(pk=OuterRef("notification")).values("state")
-    told = told.annotate(state=Subquery(state)).filter(state__in=Notification.UNDELIVERED)
-    last = told.order_by("-notification_id").values("notification_id")[:1]
+    events = events.annotate(state=Subquery(state)).filter(state__in=Notification.UNDELIVERED)
+    last = events.order_by("-notification_id").values("notification_id")[:1]
     # Asked record by record, of the rows that are remembered by now: as one join PostgreSQL, while it has no statistics
     # of a log that grows quickly, goes through all that the poll ever recorded, for each notification that waits.
     known = RecordSnapshot.objects.filter(resource_poll_id=poll.pk, record_id__in=record_ids)

@@ -76,10 +76,10 @@ class Recorder:
         return record_events(poll=self.poll, run=run, events=events, now=now)
 
     def _events(self, judged: list[tuple[RecordRead, Verdict]], seen: datetime) -> list[NewEvent]:
-        told = [(read, verdict) for read, verdict in judged if verdict.kind is not None]
+        changed = [(read, verdict) for read, verdict in judged if verdict.kind is not None]
         earlier: Mapping[int, str] = {}
         if self.plan.track_changes:
-            earlier = read_snapshot_bodies(self.poll.pk, [read.seen.record_id for read, verdict in told])
+            earlier = read_snapshot_bodies(self.poll.pk, [read.seen.record_id for read, verdict in changed])
         return [
             NewEvent(
                 object_type=self.poll.name,
@@ -91,7 +91,7 @@ class Recorder:
                 record=read.text.decode(),
                 changes=self._field_changes(read, verdict, earlier.get(read.seen.record_id)),
             )
-            for read, verdict in told
+            for read, verdict in changed
         ]
 
     def _field_changes(self, read: RecordRead, verdict: Verdict, earlier: str | None) -> str | None:

@@ -125,10 +125,10 @@ def delete_notifications(keys: Collection[int]) -> int:
 
 
 def _prune_runs(since: datetime, before: datetime) -> tuple[int, datetime]:
-    told = Event.objects.filter(run=OuterRef("pk"))
+    events_of_run = Event.objects.filter(run=OuterRef("pk"))
     # What has ended before has begun before, and by their beginning runs are in an index.
     ended = PollRun.objects.filter(started_at__gte=since, started_at__lt=before, finished_at__lt=before)
-    old = ended.filter(~Q(status=PollRun.Status.OPEN), ~Exists(told), held=[])
+    old = ended.filter(~Q(status=PollRun.Status.OPEN), ~Exists(events_of_run), held=[])
     rows = list(old.order_by("started_at").values_list("pk", "started_at")[:BATCH])
     PollRun.objects.filter(pk__in=[key for key, _ in rows]).delete()
     return len(rows), rows[-1][1] if rows else since

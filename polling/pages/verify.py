@@ -77,8 +77,8 @@ class Row:
         if done is None or looks is None or done.finished_at is None or done.finished_at != looks.asked_at:
             return ""
         rows = counted(done.rows, "record was read", "records were read")
-        told, sent = counted(done.events, "event was told", "events were told"), counted(done.resent, "event")
-        return f"{rows} again, {told}, {sent} sent again."
+        recorded = counted(done.events, "event was recorded", "events were recorded")
+        return f"{rows} again, {recorded}, {counted(done.resent, 'event')} sent again."
 
 
 @page

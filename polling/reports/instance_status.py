@@ -62,8 +62,8 @@ def _runs_of_a_day(polls: Sequence[ResourcePoll], now: datetime) -> dict[int, tu
         return {}
     runs = PollRun.objects.filter(resource_poll__in=[poll.pk for poll in polls], pk__gte=first)
     runs = runs.filter(Q(records__gt=0) | Q(events__gt=0))
-    summed = runs.values("resource_poll_id").annotate(read=Sum("records"), told=Sum("events")).order_by()
-    return {row["resource_poll_id"]: (row["read"] or 0, row["told"] or 0) for row in summed}
+    summed = runs.values("resource_poll_id").annotate(read=Sum("records"), recorded=Sum("events")).order_by()
+    return {row["resource_poll_id"]: (row["read"] or 0, row["recorded"] or 0) for row in summed}
 
 
 def _held(instance: Instance) -> dict[int, int]:

@@ -122,8 +122,8 @@ def _polled_lately(organization: Organization, now: datetime) -> bool:
 def action_items(organization: Organization) -> list[ActionItem]:
     """Return what needs a person, the first few of each kind: seven queries at most."""
     delivery = [*_paused_items(organization), *_receiver_items(organization)]
-    told = {item.instance.pk for item in delivery}
-    return [*_poll_items(organization), *delivery, *_failing_items(organization, told)]
+    shown = {item.instance.pk for item in delivery}
+    return [*_poll_items(organization), *delivery, *_failing_items(organization, shown)]
 
 
 def _poll_items(organization: Organization) -> list[ActionItem]:
@@ -197,12 +197,12 @@ def _receiver_item(instance: Instance, receiver: Receiver) -> ActionItem:
     return ActionItem("receiver", instance, text, since=receiver.opened_at, words=str(receiver))
 
 
-def _failing_items(organization: Organization, told: Collection[int]) -> list[ActionItem]:
-    """Return the instances that use up a notification's tries, the furthest alert of each, but for those told of."""
+def _failing_items(organization: Organization, shown: Collection[int]) -> list[ActionItem]:
+    """Return the instances that use up a notification's tries, the furthest alert of each, less those `shown`."""
     alerts = Alert.objects.filter(RUNNING_OUT, organization=organization)
     furthest: dict[int, ActionItem] = {}
     for alert in (
-        alerts.exclude(instance__in=told).select_related("instance").order_by("-kind", "pk")[: 2 * MOST_ACTION_ITEMS]
+        alerts.exclude(instance__in=shown).select_related("instance").order_by("-kind", "pk")[: 2 * MOST_ACTION_ITEMS]
     ):
         if alert.instance is not None and alert.instance.pk not in furthest:
             text = f"{alert.get_kind_display()} for a notification that does not arrive."

@@ -195,14 +195,14 @@ class Comparison:
         if self.plan.ignore_empty_changes or self.since is None:
             return set()  # what is not in the log may have been an empty change
         first = self.recorded_from(self.since).timestamp()
-        told = {
+        dated = {
             record_id: row.stamp
             for record_id in ids
             if (row := known.get(record_id)) and row.digest != UNREAD and row.stamp is not None and row.stamp >= first
         }
-        log = Event.objects.filter(resource_poll=self.poll, record_id__in=told).values_list("record_id", "occurred_at")
+        log = Event.objects.filter(resource_poll=self.poll, record_id__in=dated).values_list("record_id", "occurred_at")
         there = {(record_id, int(at.timestamp())) for record_id, at in log}
-        return {record_id for record_id, stamp in told.items() if (record_id, stamp) not in there}
+        return {record_id for record_id, stamp in dated.items() if (record_id, stamp) not in there}
 
 
 def _digest(record: Record) -> bytes | None:

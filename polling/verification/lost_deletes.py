@@ -82,11 +82,11 @@ def _recorded(poll_id: int, after: int, upto: int | None) -> Iterator[list[int]]
     """Return the ids of known rows and of rows recorded, in their order, at most 10,000 at a time."""
     while True:
         known = RecordSnapshot.objects.filter(resource_poll_id=poll_id, record_id__gt=after)
-        told = Event.objects.filter(resource_poll_id=poll_id, record_id__gt=after)
+        events = Event.objects.filter(resource_poll_id=poll_id, record_id__gt=after)
         if upto is not None:
-            known, told = known.filter(record_id__lte=upto), told.filter(record_id__lte=upto)
+            known, events = known.filter(record_id__lte=upto), events.filter(record_id__lte=upto)
         first = list(known.order_by("record_id").values_list("record_id", flat=True)[:SLICE])
-        second = list(told.order_by("record_id").values_list("record_id", flat=True).distinct()[:SLICE])
+        second = list(events.order_by("record_id").values_list("record_id", flat=True).distinct()[:SLICE])
         # No further than both lists are whole.
         end = min((ids[-1] for ids in (first, second) if len(ids) == SLICE), default=None)
         ids = sorted({*first, *second})
@@ -101,5 +101,5 @@ def _last_recorded(poll_id: int, ids: Sequence[int]) -> dict[int, tuple[str, dat
     """Return kind and time of the last event of each row that was recorded."""
     log = Event.objects.filter(resource_poll_id=poll_id, record_id__in=ids).order_by()
     last = log.values("record_id").annotate(last=Max("pk")).values("last")
-    told = Event.objects.filter(pk__in=last).values_list("record_id", "kind", "polled_at")
-    return {record_id: (kind, polled_at) for record_id, kind, polled_at in told}
+    rows = Event.objects.filter(pk__in=last).values_list("record_id", "kind", "polled_at")
+    return {record_id: (kind, polled_at) for record_id, kind, polled_at in rows}

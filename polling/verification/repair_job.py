@@ -59,9 +59,9 @@ def start_repair(poll: ResourcePoll, now: datetime) -> Repair:
         raise ConflictError("It is being compared, or was never: what is missing is not known yet.")
     if poll.instance.disabled:
         raise ConflictError("The instance is disabled; it is repaired once it goes on.")
-    told = {"verification": newest, "asked_at": now, "next_try_at": now, "total": len(rows_to_read(finding))}
+    values = {"verification": newest, "asked_at": now, "next_try_at": now, "total": len(rows_to_read(finding))}
     with transaction.atomic():
-        found, made = Repair.objects.get_or_create(resource_poll=poll, status=Repair.Status.OPEN, defaults=told)
+        found, made = Repair.objects.get_or_create(resource_poll=poll, status=Repair.Status.OPEN, defaults=values)
         if made:
             audit.record(Action.REPAIR, poll, organization=poll.instance.organization)
     return found
@@ -145,7 +145,7 @@ class RepairJob(RowRepair, Job):
         if self.repair.swept_from is None:
             return 0
         sweeps = PollRun.objects.filter(resource_poll=self.poll, kind=PollRun.Kind.SWEEP)
-        return sweeps.filter(started_at__gte=self.repair.swept_from).aggregate(told=Sum("events"))["told"] or 0
+        return sweeps.filter(started_at__gte=self.repair.swept_from).aggregate(recorded=Sum("events"))["recorded"] or 0
 
     def _keep(self, **changes: Any) -> None:
         changes = {"failures": 0, "error": "", **changes}

@@ -115,8 +115,8 @@ class RowRepair(Claimed):
         stored = read_snapshots(self.poll.pk, ids)
         kept = {record_id: row for record_id, row in stored.items() if record_id not in self._missed}
         # A tombstone whose events are lost was recorded all the same.
-        told = {record_id: Snapshot(None, CONTENT_UNKNOWN) for record_id, row in stored.items() if row.gone} | kept
-        return told | _known_from_log(self.poll, self.plan, [number for number in ids if number in self._missed])
+        known = {record_id: Snapshot(None, CONTENT_UNKNOWN) for record_id, row in stored.items() if row.gone} | kept
+        return known | _known_from_log(self.poll, self.plan, [number for number in ids if number in self._missed])
 
 
 def _known_from_log(poll: ResourcePoll, plan: Plan, ids: Collection[int]) -> dict[int, Snapshot]:

@@ -154,5 +154,5 @@ def count_repeated(poll: ResourcePoll) -> int:
 
 def _repeats(poll: ResourcePoll, record_id: int) -> int:
     # Neighbours only: a record may change and change back within one second, and both were recorded rightly.
-    told = Event.objects.filter(resource_poll=poll, record_id=record_id).order_by("pk")
-    return sum(one == next_ for one, next_ in pairwise(told.values_list("kind", "occurred_at", "record")))
+    events = Event.objects.filter(resource_poll=poll, record_id=record_id).order_by("pk")
+    return sum(one == next_ for one, next_ in pairwise(events.values_list("kind", "occurred_at", "record")))

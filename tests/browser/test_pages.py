@@ -190,7 +190,7 @@ def test_verify_finds_what_is_missing_and_repair_tells_it(window: Window, site: 
     window.click("Verify 2 resources")
     window.wait_for("Something is missing.")
     window.click("Repair contacts")
-    window.wait_for("1 event was told")
+    window.wait_for("1 event was recorded")
     wait_until(lambda: site.receiver.told().count(("UPDATED", "6")) == 2, 30, "the event that was lost")
     window.click("Verify contacts again")
     window.page.locator("tr", has_text="contacts").get_by_text("complete").wait_for()

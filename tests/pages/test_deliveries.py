@@ -211,7 +211,7 @@ def test_verify_finds_what_is_missing_and_repair_tells_it(told: PolledInstance, 
     assert f'hx-get="{row}"' in repairing
     compare(told)
     repaired = text_of(operator.get(row))
-    assert "Repaired: 1 record was read again, 1 event was told, 0 events sent again." in repaired
+    assert "Repaired: 1 record was read again, 1 event was recorded, 0 events sent again." in repaired
     assert "hx-get" not in repaired
     assert Event.objects.get().object_id == "3"
 

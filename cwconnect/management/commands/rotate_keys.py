@@ -58,19 +58,19 @@ class Command(terminal.Command):
         )
         problems = []
         if rotated.unreadable:
-            told = f"No key opens {len(rotated.unreadable)} secrets; keep looking for theirs:"
-            problems.append(_listed(told, rotated.unreadable))
+            heading = f"No key opens {len(rotated.unreadable)} secrets; keep looking for theirs:"
+            problems.append(_listed(heading, rotated.unreadable))
         if rotated.misplaced:
-            told = f"{len(rotated.misplaced)} secrets were altered or moved in the database; give them anew:"
-            problems.append(_listed(told, rotated.misplaced))
+            heading = f"{len(rotated.misplaced)} secrets were altered or moved in the database; give them anew:"
+            problems.append(_listed(heading, rotated.misplaced))
         if problems:
             raise CommandError("\n".join(problems))
         if len(settings.ENCRYPTION_KEYS) > 1:
             self.stdout.write("Nothing needs the older keys any more, except backups made before.")
 
 
-def _listed(told: str, places: list[str]) -> str:
-    return "\n".join([told, *(f"  {place}" for place in places[:20])])
+def _listed(heading: str, places: list[str]) -> str:
+    return "\n".join([heading, *(f"  {place}" for place in places[:20])])
 
 
 @transaction.atomic

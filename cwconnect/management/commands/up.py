@@ -96,7 +96,7 @@ class Command(terminal.Command):
     ) -> None:
         demo = prepare()
         environment = demo_environment()
-        receiver = closing.enter_context(Receiver(demo.signature_key, self._tell))
+        receiver = closing.enter_context(Receiver(demo.signature_key, self._show))
         with demo.sandbox_keys() as keys:
             group.start("The sandbox", demo.sandbox_arguments(keys), pass_fds=[keys], quiet=True)
         self._start_web(group, listener, environment)
@@ -153,7 +153,7 @@ class Command(terminal.Command):
         finally:
             api.close()
 
-    def _tell(self, arrival: Arrival) -> None:
+    def _show(self, arrival: Arrival) -> None:
         self._say(f"{datetime.now(UTC):%H:%M:%S}  {arrival}")
 
     def _say(self, text: str) -> None:

@@ -19,9 +19,9 @@ class Chains:
         self._chain_of: dict[Hashable, int] = {}
 
     def add(self, notification: int, records: Iterable[Hashable]) -> None:
-        """Take in the next notification and the records that it tells of."""
-        told = list(records)
-        met = sorted({self._root(self._chain_of[record]) for record in told if record in self._chain_of})
+        """Take in the next notification and the records whose events it carries."""
+        carried = list(records)
+        met = sorted({self._root(self._chain_of[record]) for record in carried if record in self._chain_of})
         if not met:
             self._parents[notification] = notification
             self._ends[notification] = (notification, notification)
@@ -31,7 +31,7 @@ class Chains:
             first, last = self._ends[chain]
             self.follows[notification] = last
             self._ends[chain] = (first, notification)
-        for record in told:
+        for record in carried:
             self._chain_of[record] = chain
 
     def _join(self, chains: Collection[int]) -> int:

@@ -46,14 +46,16 @@ def line_up(replayed: QuerySet[Notification]) -> None:
     To be asked before they are made due; by `rearm_stranded` within a minute if the other was over just then.
     """
     waiting = dict(replayed.values_list("pk", "replay_id"))
-    tellers: dict[Record, list[int]] = defaultdict(list)
-    for key, record in _told_of(notification__in=list(waiting)):
-        tellers[record].append(key)
+    carriers: dict[Record, list[int]] = defaultdict(list)
+    for key, record in _records_of(notification__in=list(waiting)):
+        carriers[record].append(key)
     follows: dict[int, int] = {}
-    for records in _batches(sorted(tellers)):
+    for records in _batches(sorted(carriers)):
         # By an index of events alone: joined with what is still to be sent, a database may begin with all of that.
-        told = _told_of(instance__in={record[0] for record in records}, object_id__in={record[1] for record in records})
-        pairs = [(before, key) for before, record in told for key in tellers.get(record, ()) if before < key]
+        rows = _records_of(
+            instance__in={record[0] for record in records}, object_id__in={record[1] for record in records}
+        )
+        pairs = [(before, key) for before, record in rows for key in carriers.get(record, ()) if before < key]
         replays = _still_to_be_sent({before for before, _ in pairs})
         for before, key in pairs:
             if before in replays and replays[before] == waiting[key]:
@@ -61,7 +63,7 @@ def line_up(replayed: QuerySet[Notification]) -> None:
     _link(follows)
 
 
-def _told_of(**events: object) -> Iterator[tuple[int, Record]]:
+def _records_of(**events: object) -> Iterator[tuple[int, Record]]:
     """Return notification and record of each of these events."""
     columns = ("notification_id", "instance_id", "object_id", "object_type", "record_id")
     for notification, *record in Event.objects.filter(**events, notification__isnull=False).values_list(*columns):

@@ -107,8 +107,8 @@ def select(instance: Instance, selection: Selection) -> QuerySet[Notification]:
         found = found.filter(created_at__lt=selection.until)
     if selection.resource:
         found = found.filter(object_type=selection.resource)
-    told = {"pk": selection.event_id, "kind": selection.kind, "object_id": selection.object_id}
-    wanted = {name: value for name, value in told.items() if value}
+    sought = {"pk": selection.event_id, "kind": selection.kind, "object_id": selection.object_id}
+    wanted = {name: value for name, value in sought.items() if value}
     if wanted:
         found = found.filter(Exists(Event.objects.filter(notification=OuterRef("pk"), **wanted)))
     return found

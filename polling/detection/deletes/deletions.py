@@ -94,8 +94,8 @@ def record_deletes(
 def _last_known(poll: ResourcePoll, plan: Plan, ids: Sequence[int]) -> list[tuple[int, str, str]]:
     """Return each row's objectId and last text: as read last, or `{"id":17}` if its text was never kept."""
     bodies = read_snapshot_bodies(poll.pk, ids)
-    told = Event.objects.filter(resource_poll=poll, record_id__in=ids).order_by("pk")
-    names = dict(told.values_list("record_id", "object_id")) if plan.id_field != "id" else {}
+    events = Event.objects.filter(resource_poll=poll, record_id__in=ids).order_by("pk")
+    names = dict(events.values_list("record_id", "object_id")) if plan.id_field != "id" else {}
     found = []
     for number in ids:
         text = bodies.get(number, f'{{"id":{number}}}')
