@@ -223,7 +223,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "cwconnect",
-    "DESCRIPTION": "Watches ConnectWise PSA and tells your programs of every change.",
+    "DESCRIPTION": "Watches ConnectWise PSA and notifies your programs of every change.",
     "VERSION": "1",
     "CONTACT": {"name": "The operator of this service"},
     "OAS_VERSION": "3.1.0",
@@ -251,7 +251,7 @@ USE_I18N = False
 FORMAT_MODULE_PATH = "cwconnect.formats"
 USE_TZ = True
 
-# What is told of the service: metrics, a heartbeat, logs
+# What is reported of the service: metrics, a heartbeat, logs
 METRICS_TOKEN = env.token("CWCONNECT_METRICS_TOKEN")
 HEARTBEAT_URL = env.text("CWCONNECT_HEARTBEAT_URL")
 LOG_FORMAT = env.choice("CWCONNECT_LOG_FORMAT", "auto", ("auto", "json", "line"))

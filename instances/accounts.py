@@ -27,7 +27,7 @@ def first_start_code() -> str:
 
 
 def is_first_start_code(given: str) -> bool:
-    """Compare in a time that tells nothing."""
+    """Compare in a time that shows nothing."""
     return hmac.compare_digest(first_start_code().encode(), given.strip().encode())
 
 

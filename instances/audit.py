@@ -71,7 +71,7 @@ class AuditMiddleware:
 def record(
     action: Action, subject: object, *, organization: Organization | None, details: Mapping[str, Any] | None = None
 ) -> None:
-    """Write one row; to be called in the transaction that does what it tells of."""
+    """Write one row; to be called in the transaction that does what it describes."""
     AuditEntry.objects.create(
         organization=organization,
         actor=who()[:200],

@@ -128,7 +128,7 @@ def _failure(error: ConnectWiseError, company: str, *, sent_client_id: bool) -> 
 
 
 def _refused(error: Unauthorized, company: str, *, sent_client_id: bool) -> Finding:
-    """Say which part of the login it is, as far as ConnectWise's words tell."""
+    """Say which part of the login it is, as far as ConnectWise's words show."""
     words = error.message.lower()
     if "cannot route" in words:
         text, advice = f"This site knows no company “{company}”.", "Check the company's name, and the site."

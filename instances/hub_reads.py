@@ -112,7 +112,7 @@ def _count(client: Client, path: str, params: Mapping[str, str]) -> int:
 
 
 def _wants_total(query: Mapping[str, str]) -> bool:
-    """Tell whether the size of the list is asked for, in any case (docs/wire-contract.md#live-reads)."""
+    """Return whether the size of the list is asked for, in any case (docs/wire-contract.md#live-reads)."""
     return any(name.lower() in _TOTALS and text.strip().lower() == "true" for name, text in query.items())
 
 

@@ -25,7 +25,7 @@ _SALT = "cwconnect known browser"
 
 
 def known_browser(request: HttpRequest, username: str) -> str | None:
-    """Return what tells the browser from others, if the account of that name signed in from it; else None."""
+    """Return what distinguishes the browser from others, if the account of that name signed in from it; else None."""
     account = User.objects.filter(username=username).values_list("pk", flat=True).first()
     cookie = "" if account is None else request.COOKIES.get(_cookie_name(account), "")
     try:
@@ -36,7 +36,7 @@ def known_browser(request: HttpRequest, username: str) -> str | None:
 
 
 def is_known_address(request: HttpRequest, username: str, now: datetime) -> bool:
-    """Tell whether the account of that name signed in from this address (IPv6: this /64) of late."""
+    """Return whether the account of that name signed in from this address (IPv6: this /64) of late."""
     network = client_network(request)
     before = SignIn.objects.filter(account__username=username, network=network, at__gte=now - ADDRESS_AGE)
     return network != UNKNOWN and before.exists()

@@ -53,7 +53,7 @@ def still_missing(missing: Collection[str], found: FieldsFound) -> list[str]:
 
 
 def fields_named(configuration: Mapping[str, Any], name: str) -> dict[str, object]:
-    """Return what a configuration of resource `name` says of its fields, to tell whether it was changed."""
+    """Return what a configuration of resource `name` says of its fields, to see whether it was changed."""
     plan = plan_of(name, configuration)
     return {UPDATED: plan.updated, CREATED: plan.created, ID: plan.id_field}
 
@@ -66,10 +66,10 @@ def warnings_of(poll: ResourcePoll) -> list[str]:
     created = plan.created.field if plan.created else ""
     instead = f"{OWN_STAMP} is used in its place"
     if plan.updated.field == OWN_STAMP:
-        instead = "what ConnectWise's condition selects is told, and compared by its content from then on"
+        instead = "what ConnectWise's condition selects is recorded, and compared by its content from then on"
     words = {
         UPDATED: f"No record read has {plan.updated.field} as a readable date ({UPDATED}): {instead}.",
-        CREATED: f"No record read has {created} as a readable date ({CREATED}): only the id tells what is new.",
+        CREATED: f"No record read has {created} as a readable date ({CREATED}): only the id shows what is new.",
         ID: f"No record read has {plan.id_field} ({ID}): events bear the record's id as objectId.",
     }
     return [words[key] for key in poll.missing_fields if key in words]

@@ -59,7 +59,7 @@ class Membership(models.Model):
 class Instance(HoldsSecrets):
     """One authenticated connection to a ConnectWise company, and where its events go.
 
-    One without an organization is deleted: nobody's, so that nobody sees it or what it told, until its rows are gone.
+    One without an organization is deleted: nobody's, so that nobody sees it or its events, until its rows are gone.
     """
 
     organization = models.ForeignKey(
@@ -131,7 +131,7 @@ class ResourcePoll(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Something that somebody did (see audit.py). It outlives what it tells of, and is never changed or pruned."""
+    """Something that somebody did (see audit.py). It outlives what it describes, and is never changed or pruned."""
 
     at = models.DateTimeField(auto_now_add=True)
     organization = models.ForeignKey(Organization, on_delete=models.SET_NULL, null=True, related_name="audit_entries")

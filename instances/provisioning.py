@@ -1,4 +1,4 @@
-"""Create and change instances: prove the credentials, take the marks, then store, all or nothing.
+"""Create and change instances: prove the credentials, take the high-water ids, then store, all or nothing.
 
 ConnectWise is asked before the transaction begins and never inside one. Whatever is refused leaves everything as it
 was. Where watching begins, `watch_starts` says. It goes on from there through every change of the configuration of the
@@ -62,9 +62,9 @@ def change_instance(
 ) -> Instance:
     """Make an instance what is wanted, at once; None leaves name or tags as they are.
 
-    New credentials are proven first, marks are taken for what begins to be watched. `from_now` names resources that
-    begin anew, if they are watched: what changed before is never told. Raises ConnectWiseRefusedError, or ConflictError
-    when the instance has changed in the meantime; then everything stays as it was.
+    New credentials are proven first, high-water ids are taken for what begins to be watched. `from_now` names resources
+    that begin anew, if they are watched: what changed before is not recorded. Raises ConnectWiseRefusedError, or
+    ConflictError when the instance has changed in the meantime; then everything stays as it was.
     """
     stored, read_at = config_of(instance), instance.updated_at
     polls = {poll.name: poll for poll in instance.resource_polls.all()}
@@ -127,7 +127,7 @@ def _read_whole(instance: Instance) -> None:
 def delete_instance(instance: Instance) -> None:
     """Make an instance nobody's: no page and no route shows it, its token is worth nothing, nothing is polled or sent.
 
-    At once, however much it told: its rows go by and by (polling/maintenance/purge.py). Its secrets go now.
+    At once, however many its events: its rows go by and by (polling/maintenance/purge.py). Its secrets go now.
     """
     current = Instance.objects.select_for_update().filter(pk=instance.pk, organization__isnull=False).first()
     if current is None:
@@ -151,7 +151,7 @@ def delete_organization(organization: Organization) -> None:
 
 
 def named(before: Instance, after: Instance) -> dict[str, Any]:
-    """Return what the audit log tells of name and tags: `[old, new]` where they differ."""
+    """Return what the audit log says of name and tags: `[old, new]` where they differ."""
     return {
         column: [old, new]
         for column in ("name", "tags")

@@ -30,10 +30,10 @@ Credentials = Mapping[str, Any]
 
 
 class SignInHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
-    """What axes asks and tells (setting AXES_HANDLER)."""
+    """What axes asks and reports (setting AXES_HANDLER)."""
 
     def is_allowed(self, request: HttpRequest, credentials: Credentials | None = None) -> bool:
-        """Tell whether a password may be looked at."""
+        """Return whether a password may be looked at."""
         username, now = _username(credentials), timezone.now()
         browser = known_browser(request, username)
         if browser is not None:

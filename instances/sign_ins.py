@@ -93,7 +93,7 @@ def _note_use(request: HttpRequest) -> None:
 
 
 def _is_due(key: str) -> bool:
-    """Tell whether a minute has gone since this process was last asked about the session."""
+    """Return whether a minute has gone since this process was last asked about the session."""
     return _seen.add(key, 1, _SEEN_EVERY)
 
 
@@ -120,7 +120,7 @@ def _sessions(keys: Any) -> Any:
 
 
 def _is_good(row: Session, account: User) -> bool:
-    """Tell whether it is the account's, and of no password before the present one."""
+    """Return whether it is the account's, and of no password before the present one."""
     data = SessionStore().decode(row.session_data)
     own = data.get(SESSION_KEY) == str(account.pk)
     return own and constant_time_compare(data.get(HASH_SESSION_KEY, ""), account.get_session_auth_hash())
@@ -146,7 +146,7 @@ def end_sessions(account: User, sign_ins: Sequence[SignIn]) -> None:
 
 
 def is_this_browser(sign_in: SignIn, request: HttpRequest) -> bool:
-    """Tell whether it began the session that asks."""
+    """Return whether it began the session that asks."""
     return sign_in.session_key == _stored_key(request.session)
 
 

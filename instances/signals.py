@@ -1,4 +1,4 @@
-"""What instances tell the apps above them, since the arrow of imports points the other way."""
+"""What instances signal to the apps above them, since the arrow of imports points the other way."""
 
 from django.dispatch import Signal
 

@@ -1,6 +1,6 @@
 """Where watching of a resource begins: ConnectWise is asked once per resource, before anything is stored.
 
-The newest record gives the mark (its id) and ConnectWise's `Date` gives `since`. For a site that sends no usable Date
+The newest record gives the high-water id and ConnectWise's `Date` gives `since`. For a site that sends no usable Date
 the newest stamp of the list stands for its clock. The same record shows which configured fields are missing.
 """
 
@@ -53,7 +53,7 @@ def begins(
 ) -> bool:
     """Return whether a resource's watching begins now, or anew: for another site, another list by its path, or asked.
 
-    What is switched off is not asked for its mark: its role may be the reason.
+    What is switched off is not asked for its newest id: its role may be the reason.
     """
     watched = config.events_enabled and config.polls[name].get("enabled", True)
     if poll is None or poll.since is None:

@@ -27,7 +27,7 @@ COMMON_FIELD_TYPES: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Resource:
-    """One list of ConnectWise as the hub knows it. `created_field` is None where records don't tell (contacts)."""
+    """One list of ConnectWise as the hub knows it. `created_field` is None where records have none (contacts)."""
 
     name: str
     path: str

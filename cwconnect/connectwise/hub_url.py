@@ -1,6 +1,6 @@
 """One hub URL, read page by page: `/hubs/crm/contacts?where=…` as ConnectWise's paths and parameters.
 
-The URL is the user's own and kept as text; what is told here is the poll it stands for. `orderBy` and `page` are
+The URL is the user's own and kept as text; what is read here is the poll it stands for. `orderBy` and `page` are
 dropped, since a poll pages by id.
 """
 
@@ -59,7 +59,7 @@ class HubUrl:
     def parse(cls, url: str, *, resource_key: str, zone: tzinfo = UTC, date_format: str = DEFAULT_PATTERN) -> HubUrl:
         """Read a URL as users write it; `resource_key` is its key in the poll configuration.
 
-        Raises `HubUrlError`, also for a `where` that can't be told to ConnectWise: a mistake shows when the poll is
+        Raises `HubUrlError`, also for a `where` that can't be put to ConnectWise: a mistake shows when the poll is
         set up and not when it runs.
         """
         path_text, pairs = split_url(url.strip())
@@ -86,7 +86,7 @@ class HubUrl:
         return any(isinstance(part, Template) for text in texts for part in split_templates(text))
 
     def check(self, *, needed_fields: Sequence[str]) -> None:
-        """Raise `HubUrlError` if a poll of it that reads these fields (dotted) can't be told to ConnectWise."""
+        """Raise `HubUrlError` if a poll of it that reads these fields (dotted) can't be put to ConnectWise."""
         try:
             self.params(_SAMPLE_OPENING, needed_fields=needed_fields)
         except WhereError as error:

@@ -1,4 +1,4 @@
-"""ISO 8601 times as systems write them, read without being told a pattern."""
+"""ISO 8601 times as systems write them, read without a pattern."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OFFSET: Final = re.compile(r"Z|([+-])(\d{2})(?::?([0-5]\d))?", re.IGNORECASE | r
 
 
 def looks_iso(text: str) -> bool:
-    """Tell whether a text has the form of an ISO date or time; it may still be impossible (31 February)."""
+    """Return whether a text has the form of an ISO date or time; it may still be impossible (31 February)."""
     return len(text) <= 80 and _ISO.fullmatch(text.strip()) is not None
 
 

@@ -11,7 +11,7 @@ from cwconnect.connectwise.ceql.tree import Node
 def where_params(node: Node, path: str) -> dict[str, str]:
     """Return the parameters that ask the list at ConnectWise's `path` for what `node` chooses.
 
-    Raises `WhereError` for what can't be told to ConnectWise (docs/wire-contract.md#3-ceql-the-language-of-where).
+    Raises `WhereError` for what can't be put to ConnectWise (docs/wire-contract.md#3-ceql-the-language-of-where).
     """
     resource = resource_for_path(path)
     rest, child = split_emails(node) if resource and resource.name == "contacts" else (node, None)

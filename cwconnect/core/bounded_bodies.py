@@ -38,7 +38,7 @@ class BoundedBodies:
 
 
 class _Bounded:
-    """One request's messages; Django is told that the client is gone where the body is too long."""
+    """One request's messages; Django hears that the client is gone where the body is too long."""
 
     def __init__(self, receive: Receive, send: Send, longest: int) -> None:
         self._receive, self._send = receive, send

@@ -55,7 +55,7 @@ def _walk(peer: Address | None, hops: Iterable[Address | None]) -> Address | Non
 
 
 def _is_proxy(address: Address | None) -> bool:
-    """Tell whether what it says of others counts. None is a socket in the file system, which proxies alone use."""
+    """Return whether what it says of others counts. None is a socket in the file system, which proxies alone use."""
     if settings.TRUSTED_PROXIES:
         return address is None or any(address in network for network in settings.TRUSTED_PROXIES)
     return bool(settings.PUBLIC_URL)

@@ -62,7 +62,7 @@ def read_email_url(url: str, name: str = "CWCONNECT_EMAIL_URL") -> MailServer | 
 
 
 def _is_address(text: str) -> bool:
-    """Tell whether mail can be sent to it, or from it: `a@example.com`, `Name <a@example.com>`."""
+    """Return whether mail can be sent to it, or from it: `a@example.com`, `Name <a@example.com>`."""
     name, _, domain = parseaddr(text)[1].rpartition("@")
     try:
         sanitize_address(text, "utf-8")  # what Django does when it sends

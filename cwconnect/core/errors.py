@@ -57,7 +57,7 @@ class ConflictError(DomainError):
 
 
 def wants_page(request: HttpRequest) -> bool:
-    """Tell whether an error of this request is answered with a page; under the product's base path none is."""
+    """Return whether an error of this request is answered with a page; under the product's base path none is."""
     return is_page(request.path_info) and getattr(request, "urlconf", None) is None
 
 

@@ -66,7 +66,7 @@ def _is_json(response: HttpResponseBase) -> bool:
 class NoStoreMiddleware:
     """Has every answer say that nobody keeps it, unless it says for itself how it may be kept.
 
-    Nearly all carry a tenant's data, and those that don't, errors and redirects, tell of it. What comes from files of
+    Nearly all carry a tenant's data, and those that don't, errors and redirects, hint at it. What comes from files of
     the service's own is answered before this.
     """
 
@@ -83,7 +83,7 @@ class NoStoreMiddleware:
 class ProbeMiddleware:
     """Answers probes whatever their Host says: Kubernetes, load balancers and Prometheus ask by address.
 
-    What they are told holds no link and depends on no host; who may read `/metrics` is decided without it.
+    What they are answered holds no link and depends on no host; who may read `/metrics` is decided without it.
     """
 
     def __init__(self, get_response: Handler) -> None:

@@ -6,5 +6,5 @@ PAGE_PREFIXES = ("/app/", "/api/docs/", "/admin/", "/static/")
 
 
 def is_page(path: str) -> bool:
-    """Tell whether `path` belongs to people's pages; everything else is API and never answers in HTML."""
+    """Return whether `path` belongs to people's pages; everything else is API and never answers in HTML."""
     return path == "/" or path.startswith(PAGE_PREFIXES) or path + "/" in PAGE_PREFIXES

@@ -1,7 +1,7 @@
 """Child processes that never outlive whoever started them: one group each, ended as a whole.
 
 Whoever starts a process (`Child`) hands its own pid down in the environment; the process calls `follow_parent` first
-thing, and is told by the kernel (Linux: PR_SET_PDEATHSIG) or by a thread that looks (elsewhere) when that parent is
+thing, and hears from the kernel (Linux: PR_SET_PDEATHSIG) or from a thread that looks (elsewhere) when that parent is
 gone, however it went. Knows nothing of Django or of what the processes do.
 """
 
@@ -113,7 +113,7 @@ def follow(parent: int, act: Callable[[], None], on_death: signal.Signals = sign
     """Tie this process to `parent`: on Linux the kernel sends `on_death`, elsewhere a thread calls `act`."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, int(on_death), 0, 0, 0)
-        if os.getppid() != parent:  # it was gone before the kernel was told
+        if os.getppid() != parent:  # it was gone before the kernel was asked
             act()
     else:
         threading.Thread(target=watch_parent, args=(parent, act), name="parent-watch", daemon=True).start()

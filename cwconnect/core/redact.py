@@ -5,8 +5,8 @@ references are decoded, several layers of them; base64 (standard and URL-safe, a
 secret may have within something longer) and hexadecimal are looked for in all of these readings. What was found is
 masked where it stands.
 
-A secret of fewer than four characters can't be told from ordinary words: it is masked where it stands by itself, and
-not looked for within base64 or hexadecimal. It protects nothing anyway.
+A secret of fewer than four characters looks like an ordinary word: it is masked where it stands by itself, and not
+looked for within base64 or hexadecimal. It protects nothing anyway.
 """
 
 from __future__ import annotations

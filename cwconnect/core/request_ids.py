@@ -28,7 +28,7 @@ def current_request_id() -> str:
 
 
 def is_answering() -> bool:
-    """Tell whether a web request is being answered, in this thread or context."""
+    """Return whether a web request is being answered, in this thread or context."""
     return bool(_current.get())
 
 

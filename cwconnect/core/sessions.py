@@ -37,11 +37,11 @@ class SessionStore(db.SessionStore):
         return row
 
     def exists(self, session_key: str) -> bool:
-        """Tell whether there is such a session."""
+        """Return whether there is such a session."""
         return super().exists(stored_key(session_key))
 
     async def aexists(self, session_key: str) -> bool:
-        """Tell whether there is such a session."""
+        """Return whether there is such a session."""
         return await super().aexists(stored_key(session_key))
 
     def create_model_instance(self, data: dict[str, Any]) -> AbstractBaseSession:

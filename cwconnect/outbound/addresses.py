@@ -101,10 +101,10 @@ class AddressPolicy:
 
 
 def words_of_no_way(host: str) -> str:
-    """Say that nothing is sent to a host, without a word that tells its caller which names there are inside.
+    """Say that nothing is sent to a host, without a word that shows its caller which names there are inside.
 
     A name without an address and one with a private address, whichever it is, are refused in the same words; the log
-    tells the operator more.
+    has more, for the operator.
     """
     return (
         f"No request goes to {host}: it has no address, or one that is not public. The service's log says which; its "

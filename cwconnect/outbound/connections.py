@@ -2,7 +2,7 @@
 
 urllib3 knows a time-out per read, which a server that sends a byte a second never meets. Here each
 read and write of a socket gets the smaller of that time-out and what is left of the request's total, headers and
-TLS handshake included. Which request a socket works for is told by a context variable, since a pooled connection
+TLS handshake included. Which request a socket works for is kept in a context variable, since a pooled connection
 serves many requests, each from start to end in one thread.
 """
 

@@ -56,7 +56,7 @@ def refusal_of_proxy(error: Exception) -> int | None:
 
 
 def is_time_out(error: BaseException) -> bool:
-    """Tell whether an error says that a time limit ran out."""
+    """Return whether an error says that a time limit ran out."""
     return isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError)
 
 

@@ -5,7 +5,7 @@ name is resolved and judged here, and the proxy is asked for the address, by `CO
 9.3.6). What goes through that tunnel the proxy does not touch: Host header, SNI and the name that the certificate must
 have are those of the URL. So it is for plain http too: asked to `GET http://address/`, a proxy has to put the address
 into the Host header (RFC 9112, section 3.2.2), and another site of that server might answer. The price: a proxy that
-allows CONNECT to port 443 alone, as Squid does unless told otherwise, refuses plain http, and the error says so.
+allows CONNECT to port 443 alone, as Squid does by default, refuses plain http, and the error says so.
 
 Names that only the proxy can resolve are listed by the operator. For those it is asked by name, in the ordinary way,
 and what it finds is not judged.
@@ -54,7 +54,7 @@ class Tunnels:
         self._pools.clear()
 
     def leaves_to_proxy(self, url: str) -> bool:
-        """Tell whether the operator left the name in a URL to the proxy; an address never is."""
+        """Return whether the operator left the name in a URL to the proxy; an address never is."""
         host = (parse(url).host or "").rstrip(".")
         return address_of(host) is None and any(_matches(host, pattern) for pattern in self._left_to_proxy)
 

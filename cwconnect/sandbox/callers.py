@@ -1,7 +1,7 @@
 """Who may use the control API, which has no login: programs of this machine, and no page that a browser shows.
 
 A page of anybody's may send requests to 127.0.0.1, and by DNS rebinding (its own name led there) read the answers too.
-Such a request tells on itself: its Host is the page's name, its Origin the page's, or its body has a type for which a
+Such a request shows itself: its Host is the page's name, its Origin the page's, or its body has a type for which a
 browser asks nobody. Programs send none of these.
 """
 

@@ -1,4 +1,4 @@
-"""The lists that the sandbox serves: hub name, path, and what tells one kind of record from another."""
+"""The lists that the sandbox serves: hub name, path, and what distinguishes one kind of record from another."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ _END = _Token("end", "the end")
 
 
 class Known(Protocol):
-    """What tells the names that conditions may call."""
+    """What knows the names that conditions may call."""
 
     def find(self, name: str) -> Field | None: ...
 

@@ -34,7 +34,7 @@ class Fault:
     broken_json: bool = False
 
     def replaces(self) -> bool:
-        """Tell whether the fault answers itself, so that the request has no effect."""
+        """Return whether the fault answers itself, so that the request has no effect."""
         return self.drop is True or self.status is not None or self.body is not None
 
     def response(self) -> Response:

@@ -173,7 +173,7 @@ class Store(Data):
         return lambda: self._hooks.remove(hook)
 
     def see(self, request: SeenRequest) -> None:
-        """Log a request and call the hooks; the server tells."""
+        """Log a request and call the hooks; the server calls this."""
         with self.lock:
             self._log.append(request)
         for hook in [*self._hooks]:

@@ -32,7 +32,7 @@ def due_seconds(after: Moment | timedelta, now: float) -> float:
 
 
 def looks_like_date(value: object) -> bool:
-    """Tell whether a record's value is an instant."""
+    """Return whether a record's value is an instant."""
     return isinstance(value, str) and _STAMP.match(value) is not None
 
 

@@ -1,7 +1,7 @@
-"""Alerts told to the operator: by e-mail (CWCONNECT_EMAIL_URL) and as a POST (CWCONNECT_OPERATOR_WEBHOOK_URL).
+"""Alerts sent to the operator: by e-mail (CWCONNECT_EMAIL_URL) and as a POST (CWCONNECT_OPERATOR_WEBHOOK_URL).
 
 A periodic job of each minute, apart from deliveries, so that a mail server that hangs or refuses holds up none. What
-has come up since is told in one message. An alert is marked as told before it is, so a crash can lose a message but
+has come up since is sent in one message. An alert is marked as sent before it is, so a crash can lose a message but
 never repeats it (the log and the pages have it anyway); a refused one is tried again, ten times at most.
 """
 
@@ -39,11 +39,11 @@ _OF_DELIVERY = (
 
 
 class AlertSendError(Exception):
-    """The operator could not be told; the message says why."""
+    """The alerts could not be sent; the message says why."""
 
 
 def send_alerts(now: datetime) -> int:
-    """Tell the alerts not told yet, wherever the settings say; give how many messages were sent."""
+    """Send the alerts not sent yet, wherever the settings say; return how many messages were sent."""
     sent = 0
     server = read_email_url(settings.EMAIL_URL)
     if server is not None:
@@ -60,7 +60,7 @@ def _send_new(mark: str, send: Callable[[Sequence[Alert]], None], now: datetime)
     try:
         send(alerts)
     except AlertSendError as error:
-        log.error("The operator could not be told of %s alerts: %s", len(alerts), error)
+        log.error("%s alerts could not be sent to the operator: %s", len(alerts), error)
         chosen = Alert.objects.filter(pk__in=[alert.pk for alert in alerts])
         chosen.update(**{mark: None}, tries=F("tries") + 1)
         return False
@@ -68,7 +68,7 @@ def _send_new(mark: str, send: Callable[[Sequence[Alert]], None], now: datetime)
 
 
 def _take(mark: str, now: datetime) -> list[Alert]:
-    """Mark what is to be told; nobody else tells it from here on."""
+    """Mark what is to be sent; nobody else sends it from here on."""
     unsent = Alert.objects.filter(**{mark: None}, tries__lt=TRIES, created_at__gt=now - STALE)
     with transaction.atomic():
         rows = unsent.select_related("organization", "instance").order_by("pk").select_for_update(of=("self",))

@@ -22,7 +22,7 @@ _SKIP_IDS = """
     ON CONFLICT (id) DO UPDATE SET last = last + :skipped
 """
 _TABLES = {"django_migrations", "polling_heartbeat", "polling_logposition", "instances_instance"}
-_TAKEN_EARLIER = "SELECT seen_at FROM polling_heartbeat WHERE name = 'backup taken'"  # by versions before the mark
+_TAKEN_EARLIER = "SELECT seen_at FROM polling_heartbeat WHERE name = 'backup taken'"  # by versions before the table
 _BESIDE = ("", "-wal", "-shm")
 
 Progress = Callable[[int, int], None]
@@ -85,7 +85,7 @@ def secrets(file: Path) -> dict[Place, str]:
 def put_back(file: Path, database: Path, aside: Path, *, progress: Progress = lambda done, total: None) -> None:
     """Make `file` the database, keeping the present one as `aside`; BackupError while anybody has it open.
 
-    Sessions are not brought back: who was signed out since stays so. The events' ids go on far beyond any that was told
+    Sessions are not brought back: who was signed out since stays so. The events' ids go on far beyond any recorded
     since the copy: a receiver, or a reader of `/v1/events?after=`, that knows those must not take new events for them.
     """
     with _draft(database) as draft:

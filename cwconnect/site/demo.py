@@ -105,7 +105,7 @@ def demo_environment() -> dict[str, str]:
 
 
 def introduction(demo: Demo, url: str, instance: int) -> str:
-    """Return the lines that tell a newcomer what runs, and what to try."""
+    """Return the lines that show a newcomer what runs, and what to try."""
     change = json.dumps({"list": "contacts", "id": 1, "fields": {"title": "Engineer"}})
     return f"""
 cwconnect is up, with a demo: a ConnectWise sandbox that changes by itself, and a receiver of notifications.

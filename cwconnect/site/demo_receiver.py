@@ -1,4 +1,4 @@
-"""A receiver of notifications, as an integrator would write one: verifies both signatures, answers, tells.
+"""A receiver of notifications, as an integrator would write one: verifies both signatures, answers, shows.
 
 It is the demo's, and shares no code with what signs: what it calls verified, a program of yours will call verified.
 """

@@ -49,7 +49,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def may_read(request: HttpRequest) -> bool:
-    """Tell whether the token is right; without one, whether the caller is this machine itself."""
+    """Return whether the token is right; without one, whether the caller is this machine itself."""
     if settings.METRICS_TOKEN:
         sent = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         return hmac.compare_digest(sent, f"Bearer {settings.METRICS_TOKEN}".encode())

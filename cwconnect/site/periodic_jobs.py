@@ -61,19 +61,19 @@ def delete_dead_heartbeats(now: datetime) -> int:
 
 
 PERIODIC_JOBS: list[PeriodicJob] = [
-    PeriodicJob("tallies", timedelta(0), counters.advance),
-    PeriodicJob("tell refusals", timedelta(0), raise_auth_alerts),
-    PeriodicJob("tell the operator", timedelta(0), send_alerts),
-    PeriodicJob("rearm forgotten", timedelta(0), rearm_stranded),
-    PeriodicJob("mend times", timedelta(minutes=5), repair_clock_skew),
-    PeriodicJob("pulse", timedelta(0), ping_healthcheck),
-    PeriodicJob("forget sessions", timedelta(days=1), delete_expired_sessions),
-    PeriodicJob("forget sign-in attempts", timedelta(days=1), delete_old_failures),
-    PeriodicJob("forget counts of failures", timedelta(days=1), delete_old_counts),
-    PeriodicJob("forget sign-ins", timedelta(days=1), delete_old_sign_ins),
-    PeriodicJob("forget clusters", timedelta(days=1), delete_dead_heartbeats),
+    PeriodicJob("counters", timedelta(0), counters.advance),
+    PeriodicJob("auth alerts", timedelta(0), raise_auth_alerts),
+    PeriodicJob("send alerts", timedelta(0), send_alerts),
+    PeriodicJob("rearm stranded notifications", timedelta(0), rearm_stranded),
+    PeriodicJob("repair clock skew", timedelta(minutes=5), repair_clock_skew),
+    PeriodicJob("healthcheck ping", timedelta(0), ping_healthcheck),
+    PeriodicJob("delete expired sessions", timedelta(days=1), delete_expired_sessions),
+    PeriodicJob("delete old sign-in attempts", timedelta(days=1), delete_old_failures),
+    PeriodicJob("delete old counts of failures", timedelta(days=1), delete_old_counts),
+    PeriodicJob("delete old sign-ins", timedelta(days=1), delete_old_sign_ins),
+    PeriodicJob("delete dead heartbeats", timedelta(days=1), delete_dead_heartbeats),
     PeriodicJob("retention", timedelta(0), prune_delivered),
-    PeriodicJob("forget deleted instances", timedelta(0), purge_deleted),
+    PeriodicJob("purge deleted instances", timedelta(0), purge_deleted),
     PeriodicJob("retention of the rest", timedelta(minutes=10), prune_the_rest),
 ]
 
@@ -87,5 +87,5 @@ def run_due_jobs(now: datetime) -> list[str]:
             try:
                 job.run(now)
             except Exception:  # whatever a job raises, the next one is not its business
-                log.exception("The chore %r failed; it comes round again.", job.name)
+                log.exception("The periodic job %r failed; it comes round again.", job.name)
     return done

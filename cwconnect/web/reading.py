@@ -46,7 +46,7 @@ class RequestReader:
 
     @property
     def path(self) -> str:
-        """The path that is asked for, as far as it can be told; empty where it can't."""
+        """The path that is asked for, as far as it can be read; empty where it can't."""
         return self._path or path_of(self._buffer)
 
     @property

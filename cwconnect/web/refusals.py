@@ -1,7 +1,7 @@
 """What the web server itself answers: requests that can't be read, come too slowly, are too long, or met a fault.
 
 On API routes as the contract's error body (docs/wire-contract.md#errors), for pages as plain text. Where the path can't
-be told, the answer is the API's. None repeats what was sent: the log has it, under the answer's `requestId`.
+be read, the answer is the API's. None repeats what was sent: the log has it, under the answer's `requestId`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def status_of(error: Exception) -> int:
 
 
 def path_of(head: bytes | bytearray) -> str:
-    """Return the path that a request's first bytes name, as far as it came; empty where none can be told."""
+    """Return the path that a request's first bytes name, as far as it came; empty where none can be read."""
     found = _TARGET.match(bytes(head[:_LONGEST_PATH]))
     return found[1].decode("latin-1") if found else ""
 

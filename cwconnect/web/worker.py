@@ -60,7 +60,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn ships no types
         super().init_process()
 
     def run(self) -> None:
-        """Serve until told to stop, then answer what was begun, for `graceful_timeout` at most."""
+        """Serve until a signal to stop, then answer what was begun, for `graceful_timeout` at most."""
         for listener in self.sockets:
             self.loop.listen(listener)
         self.loop.watch(self.PIPE[0], _empty)

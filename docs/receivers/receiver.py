@@ -39,7 +39,7 @@ def secret_of(key: str) -> bytes:
 
 
 def is_genuine(headers: Mapping[str, str], body: bytes) -> bool:
-    """Tell whether one of the signatures is right, and of the last five minutes."""
+    """Return whether one of the signatures is right, and of the last five minutes."""
     webhook_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not re.fullmatch(r"[0-9]{1,12}", timestamp) or abs(time.time() - int(timestamp)) > OLDEST:
         return False

@@ -1,6 +1,6 @@
 """The admin's view of who we connect to. Secrets are never shown, connections are changed through the API alone.
 
-A connection is proven and its marks are taken before it is stored (provisioning.py); an edit here would skip that.
+A connection is proven and its high-water ids are taken before it is stored (provisioning.py); edits here would skip it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from instances.templatetags.cw import pretty_json
 _ORGANIZATIONS = 25
 
 admin.site.site_header = admin.site.site_title = "cwconnect"
-admin.site.index_title = "What is watched, and who is told"
+admin.site.index_title = "What is watched, and who is notified"
 admin.site.enable_nav_sidebar = False  # lists need its width; every page links home
 
 

@@ -47,7 +47,7 @@ class ElementMetadataView(ApiView):
     """`/elements/{key or id}/metadata`."""
 
     def get(self, request: Request, element: str) -> Response:
-        """Say how events are found, and how each resource of the catalogue is polled unless told otherwise."""
+        """Say how events are found, and how each resource of the catalogue is polled by default."""
         check_element(element)
         return Response(_metadata())
 

@@ -110,7 +110,7 @@ class PollConfiguration(_Wire):
 
 
 def is_blank(value: object) -> bool:
-    """Tell whether a value counts as not given: null, an empty string or only blanks."""
+    """Return whether a value counts as not given: null, an empty string or only blanks."""
     return value is None or (isinstance(value, str) and not trim(value))
 
 
@@ -221,7 +221,7 @@ def _updated(dates: DatesConfiguration) -> DateField:
 
 
 def _created(dates: DatesConfiguration) -> DateField | None:
-    """Return the created field, where it is another than the updated one: one field can't tell new from changed."""
+    """Return the created field, where it is another than the updated one: one field can't show what is new."""
     if dates.created_date_field in (None, dates.updated_date_field):
         return None
     return DateField(

@@ -40,7 +40,7 @@ def replace_key(instance: Instance, text: str, until: datetime) -> None:
 
 
 def _opens(secret: Secret) -> bool:
-    """Tell whether a secret can be opened: one that can't would stop every signature, and signs nothing anyway."""
+    """Return whether a secret can be opened: one that can't would stop every signature, and signs nothing anyway."""
     try:
         secret.reveal()
     except SecretUnreadableError:

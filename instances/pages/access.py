@@ -141,7 +141,7 @@ def person_of(request: HttpRequest) -> Person | None:
 
 
 def zone_of(request: HttpRequest) -> DisplayZone:
-    """Return the viewer's time zone, which the browser tells by a cookie; else the service's own."""
+    """Return the viewer's time zone, which the browser sends in a cookie; else the service's own."""
     name = request.COOKIES.get(ZONE_COOKIE, "")
     try:
         return DisplayZone(name or settings.TIME_ZONE)

@@ -116,7 +116,7 @@ class NotifyForm(WireForm):
     signature_key = _secret(
         "Signature key",
         required=False,
-        help_text="Signs every notification, so that your program can tell that it is genuine. When you change it, the "
+        help_text="Signs every notification, so that your program can see that it is genuine. When you change it, the "
         "former key signs beside the new one for a day.",
     )
     refresh_interval = forms.CharField(
@@ -153,7 +153,7 @@ class NewInstanceForm(ConnectionForm, NotifyForm, NameForm):
         "Signature key",
         longest=1000,
         required=False,
-        help_text="Made for you. Signs every notification, so that your program can tell that it is genuine; empty, "
+        help_text="Made for you. Signs every notification, so that your program can see that it is genuine; empty, "
         "nothing is signed.",
     )
 

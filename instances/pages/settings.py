@@ -136,7 +136,7 @@ def _switched(*, on: bool, from_now: bool) -> str:
 
 def from_when(*, from_now: bool) -> str:
     """Say what becomes of what changed while nothing was polled."""
-    return "what changed before now is not told" if from_now else "polling goes on where it stopped"
+    return "what changed before now is not recorded" if from_now else "polling goes on where it stopped"
 
 
 @require_POST

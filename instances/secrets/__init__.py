@@ -72,7 +72,7 @@ class Secret:
         if is_unbound(self.ciphertext):
             return self._open_unbound(self.ciphertext)
         if self.place is None:
-            raise SecretUnreadableError("A secret was read without its row: nobody can tell whether it belongs there.")
+            raise SecretUnreadableError("A secret was read without its row: nobody can know whether it belongs there.")
         return unseal(self.ciphertext, self.place, settings.ENCRYPTION_KEYS)
 
     def _open_unbound(self, ciphertext: str) -> str:
@@ -118,7 +118,7 @@ class Secret:
 
 
 class _SecretAttribute(DeferredAttribute):
-    """Tells each secret that comes into a row where it stands."""
+    """Gives each secret that comes into a row its place."""
 
     field: SecretField
 

@@ -1,7 +1,7 @@
 """Ciphertexts of stored secrets: made for one place (table, column, row) and opened nowhere else. Touches no database.
 
 `v2:KEY:BODY`: AES-256-GCM with the place as authenticated data, under a key derived (HKDF) from one of
-CWCONNECT_ENCRYPTION_KEYS. KEY says which one, so that a key that is gone is told from a ciphertext that was altered or
+CWCONNECT_ENCRYPTION_KEYS. KEY says which one, so that a key that is gone is not taken for a ciphertext altered or
 carried elsewhere; BODY is nonce and ciphertext in URL-safe base64. `v1:`, Fernet tokens that were bound to nothing, are
 read for an upgrade alone (see binding.py).
 """

@@ -20,7 +20,7 @@ register.filter(bare_url)
 
 _STEPS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 NOTHING = "–"
-# What each state's word stands for: its colour, and a shape, since colour alone tells nobody.
+# What each state's word stands for: its colour, and a shape, since colour alone is no sign.
 _TONES = {
     "well": ("healthy", "on", "delivered", "complete", "notified", "reachable"),
     "wait": ("retrying", "rate limited", "pending", "open", "late", "waits", "starting", "half used", "back"),
@@ -39,7 +39,7 @@ _TONES = {
         "incomplete",
     ),
 }
-_SHOWN = {"held": "deletes held"}  # where the word alone tells too little
+_SHOWN = {"held": "deletes held"}  # where the word alone says too little
 _TONE_OF = {word: tone for tone, words in _TONES.items() for word in words}
 _SHAPES = {"well": "●", "wait": "▲", "bad": "■", "off": "○"}
 
@@ -116,7 +116,7 @@ def pretty_json(text: str | None) -> str:
 
 @register.filter
 def is_long(text: str) -> bool:
-    """Tell whether a text deserves to be folded."""
+    """Return whether a text deserves to be folded."""
     return len(text) > 1500 or text.count("\n") > 24
 
 

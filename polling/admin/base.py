@@ -60,7 +60,7 @@ class ReadOnlyAdmin(LookedAt, admin.ModelAdmin[Any]):
         return False
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Tell who may use the actions that do something."""
+        """Return whether somebody may use the actions that do something."""
         return may_operate(self, request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -69,12 +69,12 @@ class ReadOnlyAdmin(LookedAt, admin.ModelAdmin[Any]):
 
 
 def may_operate(site: admin.ModelAdmin[Any], request: HttpRequest) -> bool:
-    """Tell whether somebody has Django's permission to change a table's rows, though nobody edits them."""
+    """Return whether somebody has Django's permission to change a table's rows, though nobody edits them."""
     return request.user.has_perm(f"{site.opts.app_label}.change_{site.opts.model_name}")
 
 
 def say(site: admin.ModelAdmin[Any], request: HttpRequest, done: str, **skipped: Iterable[object]) -> None:
-    """Tell what an action did, and which of the chosen rows it left alone: `because=rows`, underscores for blanks."""
+    """Say what an action did, and which of the chosen rows it left alone: `because=rows`, underscores for blanks."""
     site.message_user(request, done, messages.SUCCESS)
     for because, rows in skipped.items():
         names = [str(row) for row in rows]

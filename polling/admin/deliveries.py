@@ -45,7 +45,7 @@ class _Attempts:
 
     @admin.display(description="As a replay")
     def as_replay(self, attempt: DeliveryAttempt) -> str:
-        """Tell whether it was marked as a replay."""
+        """Return whether it was marked as a replay."""
         return "yes" if attempt.replay else NOTHING
 
 
@@ -156,7 +156,7 @@ class NotificationAdmin(KeysetAdmin):
 
     @admin.display(description="Warnings")
     def warnings(self, notification: Notification) -> Shown:
-        """Link what the operator was told of it."""
+        """Link the alerts about it."""
         return _links(notification.alerts.order_by("-pk")[:5])
 
     @admin.display(description="Attempts")

@@ -39,7 +39,7 @@ def delivery_of(event: Event) -> str:
 
 @admin.register(Event)
 class EventAdmin(KeysetAdmin):
-    """The history of changes, from the run that found each to the notification that told it."""
+    """The history of changes, from the run that found each to the notification that carries it."""
 
     list_display = ("id", "polled_at", "kind", "object_type", "object_id", "of_instance", "delivery")
     list_filter = (
@@ -61,7 +61,7 @@ class EventAdmin(KeysetAdmin):
     fieldsets = (
         (None, {"fields": ("kind", "object_type", "object_id", "record_id", "instance")}),
         ("What happened, in its order", {"fields": ("occurred_at", "polled_at", "found_by", "carried_by", "tried")}),
-        ("What was told", {"fields": ("changed_fields", "as_recorded")}),
+        ("What was recorded", {"fields": ("changed_fields", "as_recorded")}),
     )
     readonly_fields = ("found_by", "carried_by", "tried", "changed_fields", "as_recorded")
     csv_columns = {
@@ -115,9 +115,9 @@ class EventAdmin(KeysetAdmin):
         """Link the run that found it."""
         return link_to(event.run)
 
-    @admin.display(description="Told by")
+    @admin.display(description="Notification")
     def carried_by(self, event: Event) -> Shown:
-        """Link the notification that tells it."""
+        """Link the notification that carries it."""
         return link_to(event.notification, f"{event.notification} · {delivery_of(event)}")
 
     @admin.display(description="Attempts")

@@ -39,7 +39,7 @@ class WatchedInstanceAdmin(InstanceAdmin):
     fieldsets: ClassVar[Any] = (*InstanceAdmin.fieldsets, ("What hangs on it", {"fields": ("hanging",)}))
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Tell who may use the actions that do something."""
+        """Return whether somebody may use the actions that do something."""
         return may_operate(self, request)
 
     @admin.action(description="Poll now", permissions=["operate"])

@@ -95,7 +95,7 @@ class PollRunAdmin(KeysetAdmin):
 
     @admin.display(description="Held back")
     def held_back(self, run: PollRun) -> str:
-        """Tell what a sweep found gone and holds back."""
+        """Say what a sweep found gone and holds back."""
         return _few(run.held) if run.held else NOTHING
 
 
@@ -146,10 +146,10 @@ class PollStateAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Release held deletes", permissions=["operate"])
     def release_held_deletes(self, request: HttpRequest, polls: QuerySet[PollState]) -> None:
-        """Have those that are still gone told."""
+        """Have those that are still gone recorded."""
         holding, others = _holding(polls)
         count = sum(release_held(state) for state in holding)
-        done = f"{counted(count, 'delete is', 'deletes are')} released; a sweep looks once more, then tells."
+        done = f"{counted(count, 'delete is', 'deletes are')} released; a sweep looks once more, then records."
         say(self, request, done, since_they_hold_none=others)
 
     @admin.action(description="Dismiss held deletes", permissions=["operate"])
@@ -157,7 +157,7 @@ class PollStateAdmin(ReadOnlyAdmin):
         """Have them not recorded; the rows stay known."""
         holding, others = _holding(polls)
         count = sum(dismiss_held(state) for state in holding)
-        done = f"{counted(count, 'delete is', 'deletes are')} dismissed: nothing is told."
+        done = f"{counted(count, 'delete is', 'deletes are')} dismissed: nothing is recorded."
         say(self, request, done, since_they_hold_none=others)
 
     @admin.display(description="Poll")
@@ -177,7 +177,7 @@ class PollStateAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Held deletes")
     def held(self, state: PollState) -> str:
-        """Tell which records' deletes are held back."""
+        """Say which records' deletes are held back."""
         return _few(list(held_deletes(state.resource_poll).values_list("record_id", flat=True))) or NOTHING
 
 

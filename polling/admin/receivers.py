@@ -97,7 +97,7 @@ class ReplayAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Left")
     def left(self, replay: Replay) -> int:
-        """Tell how many are still to be sent."""
+        """Say how many are still to be sent."""
         return replay.left
 
     @admin.display(description="Notifications")

@@ -1,4 +1,4 @@
-"""Instances that ConnectWise refuses, told to the operator: when it begins, and when it is over.
+"""Instances that ConnectWise refuses, as alerts to the operator: when it begins, and when it is over.
 
 A periodic job of each minute looks at the health that the polls have, rather than each place that changes it: so no way
 into a refusal or out of it is forgotten, and one that is over within the minute disturbs nobody.

@@ -88,7 +88,7 @@ def body_of(instance: Instance, object_type: str, events: Sequence[Event | NewEv
 
 
 def event_object(event: Event | NewEvent) -> dict[str, Any]:
-    """Return an event as `message.events` tells it, for orjson: `changes` is a fragment of JSON.
+    """Return an event as `message.events` has it, for orjson: `changes` is a fragment of JSON.
 
     Source: docs/wire-contract.md#5-the-notification.
     """

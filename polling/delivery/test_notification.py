@@ -1,7 +1,7 @@
 """A test notification: one sample event, sent at once, marked as a test, and kept nowhere.
 
 It goes the way of every notification, through the same outbound client and signed with the same keys, so that what it
-shows is what a receiver will see. `Elements-Webhook-Test: true` tells it apart; its id is 0, which no event has.
+shows is what a receiver will see. `Elements-Webhook-Test: true` distinguishes it; its id is 0, which no event has.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class SampleResult:
 def send_test(instance: Instance, resource: str, now: datetime) -> SampleResult:
     """Send a sample event of a resource that is polled; DomainError or ConflictError where nothing can be sent.
 
-    The sample is the newest record of that resource that an event told of, and only an id where there is none yet.
+    The sample is the newest record of that resource that has an event, and only an id where there is none yet.
     """
     poll = next((poll for poll in instance.resource_polls.all() if poll.name == resource), None)
     if poll is None:

@@ -2,9 +2,9 @@
 
 The rules are the table of docs/architecture.md#what-kind-of-change.
 
-A row of which a sweep read the id alone counts as never seen: the poll that first reads it tells CREATED above the
-mark, UPDATED for a stamp from `since` on (or without a stamp, where ConnectWise's condition selected it), and otherwise
-remembers it in silence.
+A row of which a sweep read the id alone counts as never seen: the poll that first reads it gives CREATED above
+the high-water id, UPDATED for a stamp from `since` on (or without a stamp, where ConnectWise's condition selected it),
+and otherwise remembers it in silence.
 
 Records compare by content: `_info` and `…_href` are left out at every depth (they change without the record changing),
 and null counts as absent (newer ConnectWise sites omit what older ones send as null).
@@ -85,7 +85,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to tell (`kind` is None for silence), what to remember, and if the content is known to be the same.
+    """What to record (`kind` is None for silence), what to remember, and if the content is known to be the same.
 
     `gone`: to be remembered as a tombstone.
     """
@@ -140,7 +140,7 @@ def _judge_deleted(seen: Seen, snapshot: Snapshot | None, watch: Watch) -> Verdi
         return TOMBSTONE if snapshot.digest == UNREAD else STAYS_TOMBSTONE
     if snapshot is None or snapshot.unread:
         if seen.record_id > watch.high_water_id:
-            return SILENCE  # never told of, so there is nothing to take back; should it live again, it is CREATED
+            return SILENCE  # never recorded, so there is nothing to take back; should it live again, it is CREATED
         if watch.from_before(seen):
             return TOMBSTONE
     return Verdict("DELETED", remember=True, gone=True)

@@ -89,7 +89,7 @@ def _ordered_batches(poll: ResourcePoll, events: Sequence[NewEvent]) -> Iterable
 
 
 def _waited_for(poll: ResourcePoll, record_ids: Collection[int]) -> dict[int, int]:
-    """Give, by record, the last undelivered notification that tells of it."""
+    """Give, by record, the last undelivered notification with an event of it."""
     undelivered = Notification.objects.filter(instance_id=poll.instance_id, state__in=Notification.UNDELIVERED)
     oldest = undelivered.order_by("pk").values_list("pk", flat=True).first()
     if oldest is None:
@@ -107,7 +107,9 @@ def _waited_for(poll: ResourcePoll, record_ids: Collection[int]) -> dict[int, in
     known = RecordSnapshot.objects.filter(resource_poll_id=poll.pk, record_id__in=record_ids)
     found = dict(known.annotate(last=Subquery(last)).values_list("record_id", "last"))
     if len(found) < len(record_ids):
-        raise ValueError("A change was to be told of a record that is not remembered, so its order would not be kept.")
+        raise ValueError(
+            "A change was to be recorded of a record that is not remembered, so its order would not be kept."
+        )
     waits = {record_id: notification for record_id, notification in found.items() if notification is not None}
     # Locked, and looked at again: a delivery that commits now either sees our follower or is seen by us.
     locked = undelivered.filter(pk__in=set(waits.values())).order_by("pk").select_for_update()

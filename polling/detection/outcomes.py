@@ -97,7 +97,7 @@ def latest_stamp(now: datetime) -> datetime:
 def usable_date(date: datetime | None, now: datetime) -> datetime | None:
     """Return ConnectWise's `Date` if it can be a clock; None if it is more than a day from ours.
 
-    A server that believes it is 1970 would have everything since then told as changed. Where it is our clock that is
+    A server that believes it is 1970 would have all since then recorded as changed. Where it is our clock that is
     wrong, the stamps move the cursor, or it stays: that costs rows, and loses none.
     """
     return date if date is not None and abs(date - now) <= FARTHEST else None
@@ -110,7 +110,7 @@ def next_cursor(state: PollState, run: PollRun) -> datetime | None:
     source, but bounds both (`usable_date`, `latest_stamp`): nobody vouches for what a single header or record says.
 
     A clock that was set back has left stamps behind the window that was read: the next one opens as far back as the run
-    before it began. How long ago that was our clock is asked as well, for no stamp tells it.
+    before it began. How long ago that was our clock is asked as well, for no stamp shows it.
     """
     cursor = state.cursor
     if run.first_date is None:
@@ -183,7 +183,7 @@ def _fail(
 
 
 def sentence_of(reason: ConnectWiseError | None, error: Exception) -> str:
-    """Return what people are told of a failure; `reason` is the error where it is ConnectWise's."""
+    """Return what people read of a failure; `reason` is the error where it is ConnectWise's."""
     in_words = reason is not None or isinstance(error, SecretUnreadableError)
     return str(error) if in_words else f"A fault of cwconnect itself ({type(error).__name__}); see its log."
 
@@ -213,7 +213,7 @@ def _wake_siblings(state: PollState, now: datetime) -> None:
 
 
 def block_site(key: str, until: datetime) -> None:
-    """Hold all polls of a company; a longer wait that another poll was told stands."""
+    """Hold all polls of a company; a longer wait that another poll met stands."""
     Site.objects.bulk_create([Site(key=key, blocked_until=until)], ignore_conflicts=True)
     Site.objects.filter(key=key, blocked_until__lt=until).update(blocked_until=until)
 

@@ -199,7 +199,7 @@ def _end_together(idle: list[Idle]) -> Collection[Work]:
 
 
 def _at_blocked_sites(jobs: Collection[Work]) -> list[Work]:
-    """Return those jobs whose company was told to wait meanwhile: by an answer to another poll, of any worker's."""
+    """Return those jobs whose company has to wait meanwhile: after an answer to another poll, of any worker's."""
     if not jobs:
         return []
     blocked = Site.objects.filter(key__in={job.site for job in jobs}, blocked_until__gt=timezone.now())

@@ -93,7 +93,7 @@ def _read(
 
 
 def _object_id(record: dict[str, Any], field: str, problems: list[str]) -> str:
-    """Return the configured field's text, else the id: a wrong `idField` must not keep changes from being told."""
+    """Return the configured field's text, else the id: a wrong `idField` must not keep changes from being recorded."""
     value = field_value(record, field)
     text = object_id_of(value)
     if text is not None:
@@ -123,7 +123,7 @@ def _updated(record: dict[str, Any], plan: Plan, problems: list[str]) -> datetim
 def _created(record: dict[str, Any], plan: Plan, problems: list[str]) -> datetime | None:
     """Read when the record was created; None also where the same field stands in for the updated one.
 
-    One field can't tell new from changed.
+    One field can't show what is new.
     """
     if plan.created is None or (plan.created.field == OWN_STAMP and plan.stamp(record).problem):
         return None

@@ -1,4 +1,4 @@
-"""Records read → judged, told and remembered: the one way into the event log for what a read has shown.
+"""Records read → judged, recorded and remembered: the one way into the event log for what a read has shown.
 
 Polls, backfills, repairs and the return of deleted rows all pass here, inside the transaction of their page.
 """

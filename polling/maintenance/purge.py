@@ -1,7 +1,7 @@
 """Deleted instances: nobody's at once, their rows gone by and by.
 
 A deletion takes the instance from its organization (instances/provisioning.py). Whatever people and programs read they
-read as their organization's, so that from its commit on nobody sees the instance or anything that it told; what is
+read as their organization's, so that from its commit on nobody sees the instance or any event of it; what is
 polled and sent goes by rows that are deleted with it (`stop_instance`). The rest may be millions of rows. A job
 deletes them in short batches, as retention does, and the instance last: so what a crash leaves is found by whoever
 comes next.

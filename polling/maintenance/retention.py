@@ -48,7 +48,7 @@ class Pruned:
 
 
 def silent(what: str, count: int) -> None:
-    """Tell nobody."""
+    """Show nobody."""
 
 
 def prune(now: datetime, *, progress: Progress = silent) -> Pruned:

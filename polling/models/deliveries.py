@@ -1,4 +1,4 @@
-"""Deliveries: notifications, their attempts and replays, receivers, and what the operator is told."""
+"""Deliveries: notifications, their attempts and replays, receivers, and alerts to the operator."""
 
 from __future__ import annotations
 

@@ -154,8 +154,8 @@ class MissingRecord(models.Model):
 
         MISSED = "missed", "Not found by the sweep under way"
         HELD = "held", "Held back for a person to decide"
-        RELEASED = "released", "Released: told by the next sweep that does not find it either"
-        DISMISSED = "dismissed", "Dismissed: not told, and not asked about again"
+        RELEASED = "released", "Released: recorded by the next sweep that does not find it either"
+        DISMISSED = "dismissed", "Dismissed: not recorded, and not asked about again"
         BACK = "back", "Deleted, and found again"
 
     pk = models.CompositePrimaryKey("resource_poll_id", "record_id")

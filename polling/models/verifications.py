@@ -66,9 +66,9 @@ class Repair(Asked):
     total = models.PositiveIntegerField(default=0, help_text="Rows that are to be read again.")
     done = models.PositiveIntegerField(default=0, help_text="Of these, rows asked for so far.")
     rows = models.PositiveIntegerField(default=0, help_text="Rows that ConnectWise gave.")
-    events = models.PositiveIntegerField(default=0, help_text="Events told.")
+    events = models.PositiveIntegerField(default=0, help_text="Events recorded.")
     resent = models.PositiveIntegerField(default=0, help_text="Events that had not arrived and were made due again.")
-    swept_from = models.DateTimeField(null=True, help_text="Since when a sweep tells the deletes that were lost.")
+    swept_from = models.DateTimeField(null=True, help_text="Since when a sweep records the deletes that were lost.")
 
     class Meta:
         constraints = [

@@ -88,8 +88,8 @@ def try_receiver(request: PageRequest, number: int) -> HttpResponse:
     try:
         result = send_test(instance, _watched(instance), timezone.now())
     except DomainError as error:
-        return render(request, "polling/parts/trial.html", {"refusal": error.message})
-    return render(request, "polling/parts/trial.html", {"trial": result})
+        return render(request, "polling/parts/test_notification.html", {"refusal": error.message})
+    return render(request, "polling/parts/test_notification.html", {"result": result})
 
 
 def _watched(instance: Instance) -> str:
@@ -141,7 +141,7 @@ def _tried(request: PageRequest, form: NotifyForm, send: Callable[[], tuple[Samp
         except DomainError as error:
             form.add_error("callback_url", error.message)
         else:
-            return render(request, "polling/parts/trial.html", {"trial": result, "used": used})
+            return render(request, "polling/parts/test_notification.html", {"result": result, "used": used})
     return render(request, "parts/finding.html", {"lacking": form, "not_done": "Not sent yet."})
 
 
@@ -227,10 +227,10 @@ def held(request: PageRequest, number: int, poll: int) -> HttpResponse:
     if request.method == "POST":
         if request.POST.get("decision") == "release":
             deletes = counted(release_held(state), *_DELETES)
-            messages.success(request, f"{deletes} released: a sweep looks once more, then tells.")
+            messages.success(request, f"{deletes} released: a sweep looks once more, then records.")
         else:
             deletes = counted(dismiss_held(state), *_DELETES)
-            messages.success(request, f"{deletes} dismissed: nothing is told.")
+            messages.success(request, f"{deletes} dismissed: nothing is recorded.")
         return redirect("poll-page", number, poll)
     rows = held_deletes(found)
     context = {

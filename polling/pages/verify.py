@@ -1,4 +1,4 @@
-"""The page *Verify*: ConnectWise compared with what was told, resource by resource, and the repair of what is missing.
+"""The page *Verify*: ConnectWise compared with the event log, resource by resource, and the repair of what is missing.
 
 The workers compare and repair; the page asks for it, and each row of its table asks how far they came until they are
 done. What was repaired is compared once more.
@@ -96,7 +96,7 @@ def verify_page(request: PageRequest, number: int) -> HttpResponse:
 
 @page
 def verify_poll(request: PageRequest, number: int, poll: int) -> HttpResponse:
-    """Tell how far one resource's comparison came; have it compared, or repaired and compared once more."""
+    """Show how far one resource's comparison came; have it compared, or repaired and compared once more."""
     found = own_poll(request, number, poll)
     if request.method != "POST":
         context = {"instance": found.instance, "row": _rows([found])[0]}

@@ -1,4 +1,4 @@
-"""Counts that only grow, over rows that retention deletes: what `/metrics` tells of polls, events and deliveries.
+"""Counts that only grow, over rows that retention deletes: what `/metrics` says of polls, events and deliveries.
 
 A counter holds the counts of all rows up to an id; a reading adds those after it, a few minutes' worth by primary key.
 A periodic job moves the counters on each minute (`advance`). Rows come to an end out of order: those still open when
@@ -28,7 +28,7 @@ SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 300.0)
 
 @dataclass(frozen=True)
 class Source:
-    """A table that is counted: when its rows begin and end, what they are told apart by, what is summed up."""
+    """A table that is counted: when its rows begin and end, what distinguishes them, what is summed up."""
 
     name: str
     model: type[models.Model]

@@ -2,7 +2,7 @@
 
 Source: docs/wire-contract.md#5-the-notification.
 
-The product's five statuses are told from the notification that carries the event (our reading, nothing is published):
+The product's five statuses are read from the notification that carries the event (our reading, nothing is published):
 NEW is kept back for now (delivery rests, or an earlier event of its record goes first), RECEIVED waits for its first
 try, DISPATCHED was tried and is tried again, CONSUMED will not be sent any more, NOTIFIED was delivered.
 """
@@ -114,7 +114,7 @@ def _bounds(query: Mapping[str, str]) -> tuple[datetime | None, datetime | None]
 
 
 def analytics(events: QuerySet[Event], query: Mapping[str, str], now: datetime) -> list[dict[str, Any]]:
-    """Count events by minute, hour or day of UTC, zeros included; the last 24 hours by hour unless told otherwise.
+    """Count events by minute, hour or day of UTC, zeros included; the last 24 hours by hour by default.
 
     `from` counts from the start of its bucket on, `to` is exclusive. DomainError.
     """

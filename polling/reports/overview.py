@@ -50,7 +50,7 @@ class InstanceRow:
 
 @dataclass(frozen=True)
 class ActionItem:
-    """Something that only a person can mend. `action` names the button that does so (see parts/need.html)."""
+    """Something that only a person can solve. `action` names the button that does so (see parts/action_item.html)."""
 
     action: str
     instance: Instance

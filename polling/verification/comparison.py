@@ -47,8 +47,8 @@ class Comparison:
 
     What is written from the cursor on is not the last good poll's to have seen. `suspects` are rows to be read again
     through the filter, which the first reading ignores: what looks missing, and each row without a stamp, of which
-    ConnectWise's condition and the content have to tell. `undated` are those of the latter that differ from what is
-    recorded, and rows that can't be read: if the last poll should have told of them or the next one will, nobody knows.
+    ConnectWise's condition and the content have to decide. `undated` are those of the latter that differ from what is
+    recorded, and rows that can't be read: if the last poll missed them or the next one records them, nobody knows.
     """
 
     poll: ResourcePoll
@@ -164,7 +164,7 @@ class Comparison:
         return Row(record["id"], stamp, flagged, _digest(record) if self.listed else None)
 
     def _look(self, rows: Sequence[Row], known: Mapping[int, Snapshot]) -> tuple[dict[int, bool], int]:
-        """Return what is wrong with these rows (True: stale, False: missed), and how many the next run will tell."""
+        """Return what is wrong with these rows (True: stale, False: missed), and how many the next run will record."""
         faults: dict[int, bool] = {}
         coming = set()
         for row in rows:
@@ -181,7 +181,7 @@ class Comparison:
         return faults, len(coming)
 
     def _concerns(self, row: Row, known: Snapshot | None) -> bool:
-        """Whether the poll has, or had, to tell of the row as it is now."""
+        """Whether the poll has, or had, to record the row as it is now."""
         if known is None or known.unread:
             if row.record_id > self.poll.high_water_id:
                 return not row.flagged  # what came and went before it was recorded is not recorded as deleted

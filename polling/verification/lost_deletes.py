@@ -5,8 +5,8 @@
 | a row recorded as deleted by a sweep, of which no delete is the last event | its DELETED event |
 | a row recorded and not known, of which no delete is the last event | its known row, by which a sweep would miss it |
 
-A row that is known to live and gone is none of them: the next sweep tells it. Nor is what was recorded before watching
-began, maybe anew; and events older than the retention may have been pruned, a delete among them.
+A row that is known to live and gone is none of them: the next sweep records it. Nor is what was recorded before
+watching began, maybe anew; and events older than the retention may have been pruned, a delete among them.
 
 To repair one, it is known again as a row that lives, with the last text that the event log has, and a sweep that begins
 at once does what sweeps do: it misses the row, confirms that, minds the guard against mass deletes, records.
@@ -31,7 +31,7 @@ SLICE = 5000
 
 @dataclass(frozen=True)
 class Gone:
-    """Rows that a page of the source lacks: those whose delete was lost, and how many the next sweep will tell."""
+    """Rows that a page of the source lacks: those whose delete was lost, and how many the next sweep will record."""
 
     lost: Sequence[int]
     coming: int

@@ -40,7 +40,7 @@ class Repaired:
 
 
 def repair(finding: Finding, *, patience: timedelta = PATIENCE) -> Repaired:
-    """Read what the finding misses and tell it, and make what has not arrived due; deliveries are the worker's.
+    """Read what the finding misses and record it, and make what has not arrived due; deliveries are the worker's.
 
     Raises ConnectWiseError, LeaseLostError, or BusyError when no worker let go of the poll within `patience`; done
     twice it does no harm.

@@ -49,7 +49,7 @@ AT_A_TIME = 2  # a worker's, as with verifications
 
 
 def start_repair(poll: ResourcePoll, now: datetime) -> Repair:
-    """Have the workers repair what the last verification found; give the row that tells how far they came.
+    """Have the workers repair what the last verification found; give the row that shows how far they came.
 
     The open one, if there is one already. Raises ConflictError where it is not known what is missing.
     """
@@ -141,7 +141,7 @@ class RepairJob(RowRepair, Job):
         return before
 
     def _swept(self) -> int:
-        """Return how many deletes the sweep told."""
+        """Return how many deletes the sweep recorded."""
         if self.repair.swept_from is None:
             return 0
         sweeps = PollRun.objects.filter(resource_poll=self.poll, kind=PollRun.Kind.SWEEP)

@@ -46,7 +46,7 @@ def rows_to_read(finding: Finding) -> Sequence[int]:
 
 
 def revive_lost(state: PollState, token: str, finding: Finding) -> None:
-    """Have the rows known as living again, those that somebody told of meanwhile excepted."""
+    """Have the rows known as living again, those recorded meanwhile excepted."""
     now = timezone.now()
     with transaction.atomic():
         fence(PollState, state.pk, token, lease_until=now + LEASE)
@@ -120,7 +120,7 @@ class RowRepair(Claimed):
 
 
 def _known_from_log(poll: ResourcePoll, plan: Plan, ids: Collection[int]) -> dict[int, Snapshot]:
-    """Return what the last event of each of these rows told, as if it had been remembered then."""
+    """Return what the last event of each of these rows says, as if it had been remembered then."""
     log = Event.objects.filter(resource_poll=poll, record_id__in=ids)
     last = log.order_by().values("record_id").annotate(last=Max("pk")).values("last")
     found = {}

@@ -6,15 +6,16 @@
 | stale | ConnectWise's stamp is newer than the one known, and older than the last good poll |
 | deleted | rows that are gone, where deletes are asked for, whose delete is not in the log (see lost_deletes.py) |
 | undelivered | events whose notification has not arrived: waiting, exhausted, given up, or lost |
-| repeated | an event that tells again what the record's event before it told: same kind, same stamp, same content |
-| coming | rows written since the last good poll, or gone or back since the last sweep: the next one tells them |
+| repeated | an event like the one before it of the same record: same kind, same stamp, same content |
+| coming | rows written since the last good poll, or gone or back since the last sweep: the next one records them |
 
-A row was to be told that is above the mark, or was written since watching began: it is missed when it is not known, or
-when the event of its known state is not in the log. Missed, stale, deleted and undelivered are what is missing. Events
-older than the retention may have been pruned, and are not missed. Memory holds one page, and the ids that are missing.
+A row was to be recorded that is above the high-water id, or was written since watching began: it is missed when it is
+not known, or when the event of its known state is not in the log. Missed, stale, deleted and undelivered are what is
+missing. Events older than the retention may have been pruned, and are not missed. Memory holds one page, and the ids
+that are missing.
 
 `start_verification` leaves the comparison to the workers, which carry it out beside the polls (verification_job.py),
-and gives the row that tells how far it came: for pages and `/v1`, which then read the row until it is no longer open,
+and gives the row that shows how far it came: for pages and `/v1`, which then read the row until it is no longer open,
 and take what was found by `finding_of`. `verify` compares at once, for the foreground.
 """
 
@@ -58,7 +59,7 @@ class Finding:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is missing, as far as stamps tell: rows of which they don't are not passed over."""
+        """Whether nothing is missing, as far as stamps show: rows of which they don't are not passed over."""
         return not (self.missed or self.stale or self.deleted or self.undelivered or self.undated)
 
     def as_json(self) -> dict[str, object]:
@@ -119,7 +120,7 @@ def conclude(comparison: Comparison) -> Finding:
 
 
 def start_verification(poll: ResourcePoll, now: datetime) -> Verification:
-    """Have the workers compare; give the row that tells how far it came: the open one, if there is one already.
+    """Have the workers compare; give the row that shows how far it came: the open one, if there is one already.
 
     Raises ConflictError where there is nothing to compare: the instance is disabled, or watching has not begun.
     """
@@ -146,7 +147,7 @@ def undelivered_events(poll: ResourcePoll) -> QuerySet[Event]:
 
 
 def count_repeated(poll: ResourcePoll) -> int:
-    """Count events that tell again what the record's event before them told."""
+    """Count events like the one before them of the same record."""
     same = Event.objects.filter(resource_poll=poll).order_by().values("record_id", "kind", "occurred_at")
     suspects = same.annotate(n=Count("pk")).filter(n__gt=1).values_list("record_id", flat=True).distinct()
     return sum(_repeats(poll, record_id) for record_id in suspects)

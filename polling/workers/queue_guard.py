@@ -32,7 +32,7 @@ class ForeignTaskError(Exception):
 
 
 def is_foreign(task: Mapping[str, Any]) -> bool:
-    """Tell whether a task is none of ours, or has more run than itself."""
+    """Return whether a task is none of ours, or has more run than itself."""
     return task.get("func") not in _TASKS or any(task.get(name) for name in _DO_MORE)
 
 

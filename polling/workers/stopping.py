@@ -1,4 +1,4 @@
-"""Whether this process is to end: known to all that works in it, told by its cluster."""
+"""Whether this process is to end: known to all that works in it, said by its cluster."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The post of a supervisor on its machine: a number no other living one has, and what its last cluster signed with.
+"""The slot of a supervisor on its machine: a number no other living one has, and what its last cluster signed with.
 
-A post outlives its holder. So a supervisor that starts after another was killed learns from the file what that one's
+A slot outlives its holder. So a supervisor that starts after another was killed learns from the file what that one's
 cluster signed its leases with, and can free them: that cluster died with its supervisor.
 """
 
@@ -13,7 +13,7 @@ from typing import TextIO
 
 
 class SupervisorSlot:
-    """One post, held from its making to `leave()`, or to this process's death."""
+    """One slot, held from its making to `leave()`, or to this process's death."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -22,7 +22,7 @@ class SupervisorSlot:
         )
 
     def last_signature(self) -> str:
-        """Return what the last cluster of this post signed with; empty if there was none."""
+        """Return what the last cluster of this slot signed with; empty if there was none."""
         self._file.seek(0)
         return self._file.read().strip()
 
@@ -34,7 +34,7 @@ class SupervisorSlot:
         self._file.flush()
 
     def leave(self) -> None:
-        """Free the post for the next."""
+        """Free the slot for the next."""
         self._file.close()
 
 

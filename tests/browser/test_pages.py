@@ -142,7 +142,7 @@ def test_what_was_typed_is_not_lost_unasked(window: Window, site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("choice", "words"),
-    [("Go on where it stopped", "polling goes on where it stopped"), ("From now", "before now is not told")],
+    [("Go on where it stopped", "polling goes on where it stopped"), ("From now", "before now is not recorded")],
 )
 def test_events_go_off_and_on(window: Window, site: Site, choice: str, words: str) -> None:
     window.go(f"/app/instances/{site.instance}")

@@ -76,7 +76,7 @@ def test_events_switched_on_from_now_begin_anew(changed: PolledInstance, operato
     assert "From now" in asked
     changed.store.clock_offset = 60
     answer = operator.post(url(changed, "/switch"), {"on": "true", "from": "now"}, follow=True)
-    assert "what changed before now is not told" in text_of(answer)
+    assert "what changed before now is not recorded" in text_of(answer)
     poll = changed.instance.resource_polls.get()
     assert changed.state.cursor == poll.since
     assert changed.state.last_good_at is None
@@ -116,7 +116,7 @@ def test_a_resource_switched_on_from_now_skips_what_changed_meanwhile_and_says_s
     assert f'href="{way}"' in text_of(operator.get(url(changed)))
     changed.store.clock_offset = 1  # the second in which watching begins belongs to it
     answer = text_of(operator.post(way, {"enabled": "on", "from": "now"}, follow=True))
-    assert "contacts is polled again: what changed before now is not told." in answer
+    assert "contacts is polled again: what changed before now is not recorded." in answer
     assert PollState.objects.get(resource_poll__name="incidents").cursor == incidents
     changed.poll()
     assert [kind for kind, _ in changed.told()] == ["CREATED"]  # the incident: what was on goes on where it was

@@ -201,5 +201,5 @@ def test_ordinary_waits_are_left_alone(watched: PolledInstance) -> None:
 
 
 def test_the_chores_mend_times(in_the_future: PolledInstance) -> None:
-    assert "mend times" in run_due_jobs(timezone.now())
+    assert "repair clock skew" in run_due_jobs(timezone.now())
     assert in_the_future.state.lease_token is None

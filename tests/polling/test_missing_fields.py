@@ -202,7 +202,7 @@ def test_verify_says_of_undated_rows_that_it_cannot_know(world: PolledInstance) 
     world.change(3, "Owner")
     assert (look(world).undated, look(world).whole) == ((3,), False)
     out = StringIO()
-    with pytest.raises(CommandError, match="without a date nobody can tell"):
+    with pytest.raises(CommandError, match="without a date nobody knows"):
         call_command("verify", world.instance.pk, verbosity=0, stdout=out)
     assert "contacts, undated: 3" in out.getvalue()
 

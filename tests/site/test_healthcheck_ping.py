@@ -34,7 +34,7 @@ def test_it_is_called_with_the_chores_of_each_minute(settings: Settings) -> None
         settings.HEARTBEAT_URL = server.url(PATH)
         now = timezone.now()
         for minute in range(2):
-            assert "pulse" in run_due_jobs(now + timedelta(minutes=minute, milliseconds=-500 * minute))
+            assert "healthcheck ping" in run_due_jobs(now + timedelta(minutes=minute, milliseconds=-500 * minute))
     assert [call.split(b"\r\n")[0] for call in calls] == [f"GET {PATH} HTTP/1.1".encode()] * 2
 
 

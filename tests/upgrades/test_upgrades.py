@@ -176,6 +176,6 @@ def test_periodic_jobs_keep_their_hour_and_what_ran_is_forgotten(upgrade: Upgrad
     run_sql(tmp_path, upgrade.environment, f"INSERT INTO polling_heartbeat (name, seen_at) VALUES {rows}")  # noqa: S608  (our own)
     upgrade.manage("migrate -v0")
     kept = run_sql(tmp_path, upgrade.environment, "SELECT kind, name, taken_at FROM polling_lock ORDER BY taken_at")
-    assert [(kind, name) for kind, name, _ in kept] == [("job", "forget sessions"), ("job", "retention")]
+    assert [(kind, name) for kind, name, _ in kept] == [("job", "delete expired sessions"), ("job", "retention")]
     assert [str(at)[:19] for *_, at in kept] == ["2026-11-20 08:00:00", "2026-11-20 08:00:01"]
     assert run_sql(tmp_path, upgrade.environment, "SELECT * FROM polling_heartbeat") == []

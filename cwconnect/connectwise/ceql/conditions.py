@@ -1,8 +1,8 @@
-"""A `where` told to ConnectWise as `conditions`.
+"""A `where` translated to ConnectWise's `conditions`.
 
 Source: docs/connectwise.md#asking, docs/wire-contract.md#3-ceql-the-language-of-where.
 
-Strings stand in `"…"`; one that holds `"` in `'…'`, which ConnectWise takes too. One that holds both can't be told,
+Strings stand in `"…"`; one that holds `"` in `'…'`, which ConnectWise takes too. One with both can't be written,
 since ConnectWise documents no escape: a `WhereError`. `%` and `*` in a LIKE are wildcards and can't be escaped either.
 """
 
@@ -66,7 +66,7 @@ def to_conditions(node: Node, *, field_types: Mapping[str, str] = _NO_TYPES) -> 
     `field_types` maps dotted names, in any case, to `date`, `number`, `boolean` or `text`; for fields that it lacks the
     literal's form decides: what looks like an ISO date is one. Times are written in UTC and whole seconds, rounded so
     that the comparison selects the same stamps, which have whole seconds. Raises `WhereError` for a value that is not
-    of its field's type, and for names and strings that ConnectWise can't be told.
+    of its field's type, and for names and strings that `conditions` can't express.
     """
     types = {name.lower().replace("/", "."): kind for name, kind in field_types.items()}
     return _written(node, types)
@@ -158,4 +158,4 @@ def _string(text: str) -> str:
         return f'"{text}"'
     if "'" not in text:
         return f"'{text}'"
-    raise WhereError(f"{text[:80]!r} holds both kinds of quotes, which ConnectWise's conditions can't tell.")
+    raise WhereError(f"{text[:80]!r} holds both kinds of quotes, which ConnectWise's conditions can't express.")

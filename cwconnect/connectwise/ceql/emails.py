@@ -17,7 +17,7 @@ def split_emails(node: Node) -> tuple[Node | None, str | None]:
     """Cut what asks for `email` off a contact's `where`: the rest, and ConnectWise's `childConditions`.
 
     ConnectWise joins the two by AND, and one item of the array has to meet all of the second. Raises `WhereError` for
-    what can't be told so: `email` beside other fields in an OR, compared twice, or by another operator.
+    what can't be asked so: `email` beside other fields in an OR, compared twice, or by another operator.
     """
     parts = node.parts if isinstance(node, And) else (node,)
     asking = [part for part in parts if _FIELD in _names(part)]

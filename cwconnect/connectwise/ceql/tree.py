@@ -12,7 +12,7 @@ OPERATORS: Final = ("=", "!=", "<", ">", "<=", ">=", "LIKE", "NOT LIKE", "IN", "
 
 
 class WhereError(ValueError):
-    """A `where` that can't be read or told to ConnectWise; the message begins `Error parsing query`.
+    """A `where` that can't be read or put to ConnectWise; the message begins `Error parsing query`.
 
     Source: docs/wire-contract.md#2-instances.
     """

@@ -44,7 +44,7 @@ def split_url(name: str, url: str, schemes: Collection[str]) -> SplitResult:
 
 
 def is_host(host: str) -> bool:
-    """Tell whether this can be a host: a name that DNS could hold, in ASCII, or an address (IPv6 without brackets)."""
+    """Return whether this can be a host: a name that DNS could hold, in ASCII, or an address (IPv6 in no brackets)."""
     try:
         return bool(ipaddress.ip_address(host))
     except ValueError:
@@ -142,7 +142,7 @@ def redis_url(name: str) -> str:
 
 
 def _redis_takes(url: str) -> bool:
-    """Tell whether redis-py can make a connection of it; nothing is connected."""
+    """Return whether redis-py can make a connection of it; nothing is connected."""
     import redis
 
     try:
@@ -192,7 +192,7 @@ def _check_postgresql(name: str, parts: SplitResult) -> None:
 
 
 def _libpq_knows(option: str) -> bool:
-    """Tell whether an option is one of PostgreSQL's client, which would refuse another at the first connection."""
+    """Return whether an option is one of PostgreSQL's client, which would refuse another at the first connection."""
     import psycopg
     from psycopg.conninfo import make_conninfo
 

@@ -1,4 +1,4 @@
-"""`manage.py restored`: tell the service that its database was put back by other means than `restore`."""
+"""`manage.py restored`: for a database that was put back by other means than `restore`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from instances.audit import Action
 from polling.detection.event_log import skip_ids
 
 _DONE = """\
-Events get ids a billion further on, so that none is taken for one that was told since the backup; everybody has to sign
+Events get ids a billion further on, so that none is taken for one recorded since the backup; everybody has to sign
 in again. What was delivered since the backup is not known here any more: changes made since are found again by the next
 polls, and what waited to be delivered is sent again, so receivers may hear of them twice. Before you start the workers,
-`manage.py verify INSTANCE_ID` tells for each instance what is coming and what is undelivered."""
+`manage.py verify INSTANCE_ID` lists for each instance what is coming and what is undelivered."""
 
 
 class Command(terminal.Command):
@@ -28,7 +28,7 @@ class Command(terminal.Command):
 
     help = (
         "To be run after pg_restore or the like, before web and workers are started: event ids go on beyond all that "
-        "were told since the backup, and everybody has to sign in again."
+        "were recorded since the backup, and everybody has to sign in again."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -173,7 +173,7 @@ def exposed(host: str, public_url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches what listens on `host`; a name other than localhost may be any address."""
+    """Return whether only this machine reaches what listens on `host`; a name but localhost may be any address."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

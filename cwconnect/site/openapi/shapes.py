@@ -123,7 +123,7 @@ COMPONENTS: dict[str, Json] = {
                     "polling": {
                         "type": "object",
                         "additionalProperties": ANYTHING,
-                        "description": "How each resource is polled unless told otherwise, by its name.",
+                        "description": "How each resource is polled by default, by its name.",
                     },
                 }
             ),

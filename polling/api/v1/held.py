@@ -74,18 +74,18 @@ class _DecisionView(InstancePollsView):
 class ReleaseDeletesView(_DecisionView):
     """`…/held-deletes/release`."""
 
-    @described(Operation(POLLS, "Have the held deletes told", DecidedShape, headers=ONCE, errors=POSTED))
+    @described(Operation(POLLS, "Have the held deletes recorded", DecidedShape, headers=ONCE, errors=POSTED))
     @idempotent
     def post(self, request: Request, number: str, poll: str) -> Response:
-        """Have the held deletes told."""
+        """Have the held deletes recorded."""
         return self.decided(release_held, number, poll)
 
 
 class DismissDeletesView(_DecisionView):
     """`…/held-deletes/dismiss`."""
 
-    @described(Operation(POLLS, "Have the held deletes not told", DecidedShape, headers=ONCE, errors=POSTED))
+    @described(Operation(POLLS, "Have the held deletes not recorded", DecidedShape, headers=ONCE, errors=POSTED))
     @idempotent
     def post(self, request: Request, number: str, poll: str) -> Response:
-        """Have the held deletes not told."""
+        """Have the held deletes not recorded."""
         return self.decided(dismiss_held, number, poll)

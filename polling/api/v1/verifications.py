@@ -1,4 +1,4 @@
-"""`/v1/instances/{id}/polls/{poll}/verifications`: ConnectWise compared with what was told, by the workers."""
+"""`/v1/instances/{id}/polls/{poll}/verifications`: ConnectWise compared with what was recorded, by the workers."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ _VERIFIED = {
 class FindingShape(Shape):
     """One poll's resource compared with what is recorded of it: ids of rows that are missing, and counts.
 
-    `missed` was never told, `stale` is newer in ConnectWise than what was told, `deleted` is gone and was last told as
-    living; `coming` the next poll or sweep will tell. `undated` differs from what was told and has no date by which one
-    could say whether it was missed or is coming, or can't be read at all. `whole` says that nothing is missing, nor
-    undated.
+    `missed` was never recorded, `stale` is newer in ConnectWise than what was recorded, `deleted` is gone and was last
+    recorded as living; `coming` the next poll or sweep will record. `undated` differs from what was recorded and has no
+    date by which one could say whether it was missed or is coming, or can't be read at all. `whole` says that nothing
+    is missing, nor undated.
     """
 
     whole: bool
@@ -139,7 +139,7 @@ class VerificationsView(_VerificationsOfPoll):
     @described(
         Operation(
             POLLS,
-            "Have ConnectWise compared with what was told",
+            "Have ConnectWise compared with what was recorded",
             VerificationShape,
             202,
             headers=ONCE,

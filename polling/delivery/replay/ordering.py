@@ -1,4 +1,4 @@
-"""The order in which a replay sends: what tells of a record again goes after what told of it before.
+"""The order in which a replay sends: a record's later events go after its earlier ones.
 
 A notification can wait for one other at a time. Those of a batch are strung into chains. What shares records with
 earlier batches may have to wait for several: it waits for the last of these that is still to be sent, and when that is
@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 
 
 def link_chains(keys: Sequence[int]) -> None:
-    """Have each notification of a batch follow the one before it that tells of the same records."""
+    """Have each notification of a batch follow the one before it that carries events of the same records."""
     chains = Chains()
     events = Event.objects.filter(notification__in=keys).order_by("notification_id")
     for notification, records in _grouped(events.values_list("notification_id", "object_type", "record_id")):
@@ -41,7 +41,7 @@ def _grouped(rows: Iterable[tuple[int | None, str, int]]) -> Iterator[tuple[int,
 
 
 def line_up(replayed: QuerySet[Notification]) -> None:
-    """Have each of these follow the last earlier one of its replay that tells of one of its records, if there is one.
+    """Have each of these follow the last earlier one of its replay that shares a record with it, if there is one.
 
     To be asked before they are made due; by `rearm_stranded` within a minute if the other was over just then.
     """

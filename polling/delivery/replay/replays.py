@@ -4,7 +4,7 @@ A replay is a queued delivery beside the notification's own: what was delivered 
 stays so until its replay arrives, and neither holds up later events or pauses the instance. What is still on its way is
 hurried, with a fresh schedule. No record's events are sent again out of order (see ordering.py).
 
-A replay is asked for, then queued, then sent; `Replay` is the row that tells how far each came. A small selection is
+A replay is asked for, then queued, then sent; `Replay` is the row that shows how far each came. A small selection is
 queued where it is asked for; a large one by the workers, a batch a transaction (`queue_due_replays`, part of each
 delivery task), so that no request waits for it. The row remembers the last notification that is queued: a worker that
 was killed is followed by one that goes on from there. Pages and `/v1` call `start_replay` and then `progress_of`;
@@ -44,7 +44,7 @@ from polling.workers.loop import never
 State = Notification.State
 BATCH = 5000
 AT_ONCE = 500  # so many are queued within a request: 0.1 s, for 5,000 records on SQLite
-COUNTED = 1000  # so many a page looks at to tell how many match
+COUNTED = 1000  # so many a page looks at to say how many match
 LEASE = timedelta(seconds=60)  # a batch takes 3 s, with ten records each
 _UNQUEUED = Replay.objects.filter(queued_at=None)
 _FAILED = Q(state__in=(State.FAILED, State.EXHAUSTED)) | Q(state=PENDING, step__gt=0)
@@ -131,7 +131,7 @@ def count_newest(instance: Instance, selection: Selection) -> tuple[int, bool]:
 
 
 def start_replay(instance: Instance, selection: Selection, now: datetime) -> Replay:
-    """Have the selection sent again; give the row that tells how far it came. For requests: returns soon.
+    """Have the selection sent again; give the row that shows how far it came. For requests: returns soon.
 
     Up to AT_ONCE notifications are queued here and now, more by the workers. While the instance rests (disabled, events
     off, paused) they wait for its release like everything else. What is made after `now` is no part of it.

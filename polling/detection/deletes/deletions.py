@@ -1,8 +1,8 @@
 """Deletes: when they are recorded, when they are held back, and what a person may decide about those held.
 
 ConnectWise leaves no trace of a delete. A row counts as gone when a sweep does not find it, ConnectWise says of its id
-that there is no such record, and an id known to live answers meanwhile. Told are rows that stood there when watching
-began and rows that were recorded since; one that came and went between two polls is not.
+that there is no such record, and an id known to live answers meanwhile. Recorded are deletes of rows that stood there
+when watching began and of rows recorded since; one that came and went between two polls is not.
 
 More than a tenth and more than 20 of all rows gone at once look like a lost security role or a wrong site and not like
 work: nothing is sent, and a person decides. So it is when no row is left that could answer for the others. While some
@@ -84,7 +84,7 @@ def record_deletes(
         NewEvent(poll.name, object_id, number, Event.Kind.DELETED, occurred_at, polled_at=seen, record=text)
         for number, object_id, text in _last_known(poll, plan, gone)
     ]
-    stamp = int(occurred_at.timestamp())  # of the event, so that a later look can tell if it should still be there
+    stamp = int(occurred_at.timestamp())  # of the event, so that a later look can judge if it should still be there
     RecordSnapshot.objects.filter(resource_poll=poll, record_id__in=gone).update(gone=True, stamp=stamp, digest=UNREAD)
     SnapshotBody.objects.filter(resource_poll=poll, record_id__in=gone).delete()
     missing_records(poll.pk).filter(record_id__in=gone).delete()

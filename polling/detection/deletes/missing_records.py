@@ -50,8 +50,8 @@ def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None,
     """Compare the ids of a page with the rows known from beyond `after` to `upto` (None: to the last one known).
 
     Known rows that the page lacks become missing records, tombstones that it has are noted as back, and ids at or below
-    the mark that nobody has read are remembered by their id alone: they stood there, and may be recorded as deleted one
-    day. Those above it are left to the poll, which has to tell of them first.
+    the high-water id that nobody has read are remembered by their id alone: they stood there, and may be recorded as
+    deleted one day. Those above it are left to the poll, which has to record them first.
     """
     seen = set(ids)
     _seen_again(poll_id, ids, after=after, upto=upto)

@@ -152,7 +152,7 @@ class SweepJob(Job):
         return self._write(write)
 
     def _commit_back(self, page: Page) -> bool:
-        """Tell rows that had been recorded as deleted and live."""
+        """Record rows that had been recorded as deleted and live."""
         nulls = self.instance.filter_nulls
         reading = read_records(page.records, self.plan, opening=EVER, closing=None, filter_nulls=nulls)
         watch = watch_of(self.poll, self.plan, self.since, vouched=False)

@@ -39,8 +39,8 @@ class Command(terminal.Command):
         parser.add_argument("--resource", help="only this resource, by its name in the configuration")
         parser.add_argument("--sweep", action="store_true", help="sweep now, in the foreground")
         what = parser.add_mutually_exclusive_group()
-        what.add_argument("--release", action="store_true", help="tell the held deletes that a sweep still finds gone")
-        what.add_argument("--dismiss", action="store_true", help="do not tell the held deletes; keep the rows known")
+        what.add_argument("--release", action="store_true", help="record those held that a sweep still finds gone")
+        what.add_argument("--dismiss", action="store_true", help="do not record the held deletes; keep the rows known")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Decide, sweep, and say what is held."""

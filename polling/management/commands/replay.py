@@ -28,10 +28,10 @@ class Command(terminal.Command):
         parser.add_argument("--failed", action="store_true", help="those given up or failing")
         parser.add_argument("--since", metavar="TIME", help="those made at or after TIME")
         parser.add_argument("--until", metavar="TIME", help="those made before TIME")
-        parser.add_argument("--event", metavar="ID", type=int, help="the one that tells of this event")
+        parser.add_argument("--event", metavar="ID", type=int, help="the one that carries this event")
         parser.add_argument("--resource", default="", help="those of this resource")
         parser.add_argument("--kind", default="", choices=[*Event.Kind.values, ""], help="those with such an event")
-        parser.add_argument("--object", metavar="ID", default="", help="those that tell of this object")
+        parser.add_argument("--object", metavar="ID", default="", help="those with an event of this object")
         parser.add_argument("--count", action="store_true", help="say how many, and send nothing")
         parser.add_argument("--leave", action="store_true", help="queue only; the workers send")
 

@@ -64,8 +64,8 @@ class Command(terminal.Command):
             done = repair(finding)
             if not quiet:
                 self.stdout.write(
-                    f"{finding.poll}: {counted(done.rows, 'row')} read again, {counted(done.events, 'event')} told, "
-                    f"{counted(done.resent, 'event')} sent again."
+                    f"{finding.poll}: {counted(done.rows, 'row')} read again, "
+                    f"{counted(done.events, 'event')} recorded, {counted(done.resent, 'event')} sent again."
                 )
         deliver_these({finding.poll.instance_id for finding in findings})
 
@@ -92,7 +92,7 @@ class Command(terminal.Command):
 def _verdict(findings: Sequence[Finding]) -> str:
     if any(finding.missed or finding.stale or finding.deleted or finding.undelivered for finding in findings):
         return "Something is missing."
-    return "Undated records differ: without a date nobody can tell whether they were missed or come with the next poll."
+    return "Undated records differ: without a date nobody knows whether they were missed or come with the next poll."
 
 
 def _counts(finding: Finding) -> list[str]:
