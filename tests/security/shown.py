@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from django.apps import apps
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
 
 from cwconnect.core.paths import is_page
 from instances.models import Instance
 from tests.conftest import Tenant
+from tests.support.routes import VALUES, filled, templates
 
-_ARGUMENT = re.compile(r"\(\?P<(\w+)>(?:[^()]|\([^()]*(?:\([^()]*\)[^()]*)*\))*\)|<(?:\w+:)?(\w+)>")
-_VALUES = {"element": "connectwisecrmrest", "hub": "crm", "resource": "contacts", "key": "company", "app_label": "auth"}
 _ENDS = re.compile(r"signout|logout|^/static/|^/app/signin")
-
-
-def _patterns(found: Any = None, before: str = "/") -> Iterator[str]:
-    for pattern in get_resolver().url_patterns if found is None else found:
-        text = before + str(pattern.pattern).replace("^", "").replace("/?$", "").replace("$", "")
-        if isinstance(pattern, URLResolver):
-            yield from _patterns(pattern.url_patterns, text)
-        elif isinstance(pattern, URLPattern):
-            yield text
 
 
 def _ids() -> list[int]:
@@ -39,17 +27,16 @@ def every_path() -> list[str]:
     """Return the paths of every route, its arguments filled in with all that they may mean."""
     instance = Instance.objects.get()
     poll = instance.resource_polls.values_list("pk", flat=True)[0]
-    ours = {"poll": str(poll), "name": "contacts", **_VALUES}
+    ours: dict[str, object] = {"poll": poll, "name": "contacts", **VALUES}
     found = set[str]()
-    for pattern in _patterns():
-        of_instance = {"number": str(instance.pk)} if "instances" in pattern else {}
-        for number in _ids():
-            found.add(_ARGUMENT.sub(_filling(ours | of_instance, str(number)), pattern))
+    for template in templates():
+        of_instance = {"number": instance.pk} if "instances" in template else {}
+        found |= {filled(template, _value_of(ours | of_instance, number)) for number in _ids()}
     return sorted(path for path in found if not _ENDS.search(path))
 
 
-def _filling(values: Mapping[str, str], other: str) -> Callable[[re.Match[str]], str]:
-    return lambda argument: values.get(argument[1] or argument[2], other)
+def _value_of(values: Mapping[str, object], other: int) -> Callable[[str], object]:
+    return lambda name: values.get(name, other)
 
 
 def everything_shown(tenant: Tenant, token: str, person: Client) -> dict[tuple[str, str], str]:

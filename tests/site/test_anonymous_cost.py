@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
 
 from cwconnect.core.paths import is_page
+from tests.support.routes import paths
 
 pytestmark = pytest.mark.django_db
 TEXT_PAGE = "/admin/login/"
 MOST = 6  # pages of text: a time varies by a factor of three on a busy machine, the schema built anew is 25 and 50
-ARGUMENT = re.compile(r"\(\?P<(\w+)>(?:[^()]|\([^()]*(?:\([^()]*\)[^()]*)*\))*\)|<(?:(\w+):)?(\w+)>")
 # Its figures are read from the database each time; CWCONNECT_METRICS_TOKEN keeps strangers out.
 PROBES = {"/metrics": 4}
-VALUES = {"element": "connectwisecrmrest", "hub": "crm", "resource": "contacts", "key": "company", "app_label": "auth"}
 FORMS = {"/api/schema": ("application/vnd.oai.openapi", "application/vnd.oai.openapi+json")}
-
-
-def paths(found: Any = None, before: str = "/") -> Iterator[str]:
-    """Return a path for each route of the site, its arguments filled in."""
-    for pattern in get_resolver().url_patterns if found is None else found:
-        text = before + ARGUMENT.sub(value, str(pattern.pattern)).replace("^", "").replace("/?$", "").replace("$", "")
-        if isinstance(pattern, URLResolver):
-            yield from paths(pattern.url_patterns, text)
-        elif isinstance(pattern, URLPattern):
-            yield text
-
-
-def value(argument: re.Match[str]) -> str:
-    """Return something that an argument takes: by its name, else the number 1."""
-    return VALUES.get(argument[1] or argument[3], "1")
 
 
 def cost(client: Client, path: str, accept: str) -> float:

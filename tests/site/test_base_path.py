@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import resolve
 
 from cwconnect.core.middleware import BASE_PATH
-from tests.site.test_anonymous_cost import paths
+from tests.support.routes import paths
 
 pytestmark = pytest.mark.django_db
 WALKED = sorted({path for path in paths() if not re.search(r"[\\(^$]", path)})

@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.urls import URLResolver, get_resolver
 
 from tests.site.conftest import serving
 from tests.site.test_smuggling import _is_up
+from tests.support.routes import filled, templates
 from tests.support.services import ask, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
@@ -214,17 +214,5 @@ def test_every_page_reads_the_form_that_comes_in_chunks(site: Site) -> None:
 def page_paths(site: Site) -> list[str]:
     """Return the paths of people's pages, ids filled in; those that end the session come last."""
     values = {"number": site.ids["instance"], "poll": site.ids["poll"], "name": "contacts"}
-    found = {
-        re.sub(r"<(?:\w+:)?(\w+)>", lambda name: str(values[name[1]]), path)
-        for path in route_texts(get_resolver().url_patterns)
-        if path.startswith("app/")
-    }
-    return sorted((f"/{path}" for path in found), key=lambda path: "sign" in path)
-
-
-def route_texts(patterns: Any, before: str = "") -> Iterator[str]:
-    for pattern in patterns:
-        if isinstance(pattern, URLResolver):
-            yield from route_texts(pattern.url_patterns, before + str(pattern.pattern))
-        else:
-            yield before + str(pattern.pattern)
+    found = {filled(template, values.__getitem__) for template in templates() if template.startswith("/app/")}
+    return sorted(found, key=lambda path: "sign" in path)
