@@ -57,7 +57,8 @@ def delete_old_counts(now: datetime) -> int:
 def delete_dead_heartbeats(now: datetime) -> int:
     """Delete signs of life and places of clusters not seen for a day (a machine that is no more); give how many."""
     before = now - timedelta(days=1)
-    return Heartbeat.objects.filter(seen_at__lt=before).delete()[0] + locks.delete_old_slots(before)
+    places = Lock.objects.filter(kind=Lock.Kind.SLOT, taken_at__lt=before)
+    return Heartbeat.objects.filter(seen_at__lt=before).delete()[0] + places.delete()[0]
 
 
 PERIODIC_JOBS: list[PeriodicJob] = [

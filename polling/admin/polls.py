@@ -86,7 +86,7 @@ class PollRunAdmin(KeysetAdmin):
     @admin.display(description="Poll")
     def of_poll(self, run: PollRun) -> Shown:
         """Link the poll."""
-        return _link_to_poll(run.resource_poll)
+        return link_to(PollState(resource_poll=run.resource_poll), run.resource_poll)
 
     @admin.display(description="Events")
     def found(self, run: PollRun) -> Shown | int:
@@ -97,11 +97,6 @@ class PollRunAdmin(KeysetAdmin):
     def held_back(self, run: PollRun) -> str:
         """Say what a sweep found gone and holds back."""
         return _few(run.held) if run.held else NOTHING
-
-
-def _link_to_poll(poll: ResourcePoll) -> Shown:
-    state = PollState(resource_poll=poll)
-    return link_to(state, poll)
 
 
 def _few(ids: list[int]) -> str:

@@ -106,10 +106,13 @@ class ConcurrencyLimiter:
 
     def take(self, instance_id: int, host: str) -> Batch | None:
         """Take a place for a notification: in a batch of its own while there is room, else in the shortest begun."""
-        batch = self._begin(instance_id, host) or self._shortest(instance_id, host)
-        if batch is not None:
-            batch.length += 1
-            self.slots -= 1
+        batch = self._begin(instance_id, host)
+        if batch is None:
+            batch = min(self._begun[instance_id], key=lambda begun: begun.length, default=None)
+            if batch is None or batch.length >= self._limits.of(host).length:
+                return None
+        batch.length += 1
+        self.slots -= 1
         return batch
 
     def _begin(self, instance_id: int, host: str) -> Batch | None:
@@ -121,10 +124,6 @@ class ConcurrencyLimiter:
         self._instances[instance_id] += 1
         self._hosts[host] += 1
         return batch
-
-    def _shortest(self, instance_id: int, host: str) -> Batch | None:
-        shortest = min(self._begun[instance_id], key=lambda batch: batch.length, default=None)
-        return shortest if shortest is not None and shortest.length < self._limits.of(host).length else None
 
     def _has_capacity(self, instance_id: int, host: str) -> bool:
         mine = self._instances[instance_id] < PER_INSTANCE and self._hosts[host] < self._limits.of(host).batches

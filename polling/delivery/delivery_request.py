@@ -165,13 +165,14 @@ def send(delivery_request: DeliveryRequest, outbound_client: OutboundClient) -> 
         seconds = time.monotonic() - started
         words = delivery_target.mask(str(error))
         return Outcome(seconds=seconds, error_kind=error.kind, error=words, unsent=not error.sent, headers=shown)
+    delivered, note = 200 <= reply.status < 300, ""
+    if delivered and reply.broken:  # the status has decided, this is for people
+        note = delivery_target.mask(f"Delivered; the rest of the answer was not whole: {reply.broken}")
     return Outcome(
         status=reply.status,
         seconds=reply.seconds,
-        error_kind="" if 200 <= reply.status < 300 else "status",
-        error=delivery_target.mask(f"Delivered; the rest of the answer was not whole: {reply.broken}")
-        if _is_noted(reply)
-        else "",
+        error_kind="" if delivered else "status",
+        error=note,
         response=_excerpt(reply, delivery_target),
         retry_after=reply.headers.get("Retry-After", ""),
         headers=shown,
@@ -182,11 +183,6 @@ def _excerpt(reply: Reply, delivery_target: DeliveryTarget) -> str:
     """Return the beginning of an answer's body. It is masked before it is cut, so that no half of a secret is left."""
     masked = delivery_target.mask(reply.text(), cut=reply.truncated or bool(reply.broken))
     return masked[:LONGEST_RESPONSE].replace("\x00", "\N{REPLACEMENT CHARACTER}")
-
-
-def _is_noted(reply: Reply) -> bool:
-    """Whether an attempt says that a 2xx had a body that was not whole: the status has decided, this is for people."""
-    return bool(reply.broken) and 200 <= reply.status < 300
 
 
 def shown_headers(headers: Mapping[str, str], delivery_target: DeliveryTarget) -> dict[str, str]:

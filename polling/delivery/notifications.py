@@ -50,11 +50,6 @@ def _bytes_of(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-def new_webhook_id() -> str:
-    """Make the id that a receiver recognises repeats by."""
-    return f"msg_{uuid.uuid4()}"
-
-
 def body_of(instance: Instance, object_type: str, events: Sequence[Event | NewEvent], created_at: datetime) -> bytes:
     """Return the body of the notification that carries `events`; its id is that of the first of them."""
     first = str(events[0].id)
@@ -114,7 +109,7 @@ def notification_of(
         id=events[0].id,
         instance=instance,
         object_type=object_type,
-        webhook_id=new_webhook_id(),
+        webhook_id=f"msg_{uuid.uuid4()}",  # a receiver recognises repeats by it
         body=body_of(instance, object_type, events, created_at).decode(),
         event_count=len(events),
         next_attempt_at=created_at,

@@ -58,7 +58,9 @@ def read_where(text: str) -> Queued:
     if found:
         names = ", ".join(sorted(found))
         raise DomainError(f"{names} can't be asked for; channel, status, instanceId and config.url can.")
-    return Queued(None if number is None else _instance_id(number), url)
+    if number is not None and not (number.isascii() and number.isdigit() and len(number) <= 18):
+        raise DomainError("instanceId must be the id of an instance.")
+    return Queued(None if number is None else int(number), url)
 
 
 def _comparisons(node: Node) -> Iterator[tuple[str, str]]:
@@ -74,12 +76,6 @@ def _comparisons(node: Node) -> Iterator[tuple[str, str]]:
         yield node.field.lower(), f"{node.value.value:f}"
     else:
         raise DomainError(f"{node.field} must be compared with a text or a number.")
-
-
-def _instance_id(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise DomainError("instanceId must be the id of an instance.")
-    return int(text)
 
 
 def queued_deliveries(instances: QuerySet[Instance]) -> QuerySet[Notification]:

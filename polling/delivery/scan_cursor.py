@@ -22,11 +22,6 @@ AFRESH_EVERY = 1.0  # seconds
 _SHARE = 20
 
 
-def behind(position: Position) -> Position:
-    """Return the next place."""
-    return position[0], position[1] + 1
-
-
 class ScanCursor:
     """What the looks of one loop left behind. By `clock` (monotonic seconds), whatever the time of day does."""
 

@@ -23,7 +23,7 @@ from polling.delivery.adaptive_limits import (
 )
 from polling.delivery.breaker import Target, give_back_probes, hold, open_receivers, take_probe, targets_of
 from polling.delivery.delivery_request import DeliveryRequest
-from polling.delivery.scan_cursor import Position, ScanCursor, behind
+from polling.delivery.scan_cursor import Position, ScanCursor
 from polling.models import Notification
 from polling.workers.leases import free
 
@@ -118,7 +118,8 @@ class Scheduler:
             if len(found) < most:
                 position = end
                 break
-            position = behind(found[-1][0])
+            (due_at, key), _ = found[-1]
+            position = due_at, key + 1  # the next place
         self._scan_cursor.end(min(position, end), full, left)
         self._hold(held, now)
         return held

@@ -25,25 +25,18 @@ def standard_secret(key: str) -> bytes:
     return key.encode()
 
 
-def elements_signature(key: str, body: bytes) -> str:
-    """Return the value of `Elements-Webhook-Signature`: base64(HMAC-SHA256(key, raw body))."""
-    return "sha256=" + _base64_hmac(key.encode(), body)
-
-
-def standard_signature(key: str, webhook_id: str, timestamp: int, body: bytes) -> str:
-    """Return one signature of `webhook-signature`; `timestamp` is of this attempt, in Unix seconds."""
-    return "v1," + _base64_hmac(standard_secret(key), f"{webhook_id}.{timestamp}.".encode() + body)
-
-
 def signature_headers(keys: Sequence[str], webhook_id: str, timestamp: int, body: bytes) -> dict[str, str]:
     """Make the headers of one attempt; `keys` newest first, several while one is being rotated, none to leave unsigned.
 
-    The Elements header has room for one signature: the newest key's.
+    `timestamp` is of this attempt, in Unix seconds. The Elements header is base64(HMAC-SHA256(key, raw body)), with
+    room for one signature: the newest key's.
     """
     headers = {"Elements-Webhook-Id": webhook_id, "webhook-id": webhook_id, "webhook-timestamp": str(timestamp)}
     if keys:
-        headers["Elements-Webhook-Signature"] = elements_signature(keys[0], body)
-        headers["webhook-signature"] = " ".join(standard_signature(key, webhook_id, timestamp, body) for key in keys)
+        headers["Elements-Webhook-Signature"] = "sha256=" + _base64_hmac(keys[0].encode(), body)
+        signed = f"{webhook_id}.{timestamp}.".encode() + body
+        signatures = [_base64_hmac(standard_secret(key), signed) for key in keys]
+        headers["webhook-signature"] = " ".join(f"v1,{signature}" for signature in signatures)
     return headers
 
 

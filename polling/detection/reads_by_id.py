@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from cwconnect.connectwise.client import LARGEST_PAGE, Client, Page, encode_query
 from instances.plans import Plan
@@ -31,17 +32,14 @@ def params_for(
 
 def id_batches(plan: Plan, ids: Sequence[int], *, opening: datetime, filtered: bool) -> Iterator[Sequence[int]]:
     """Cut ids into batches that fit into one request each: its URL must not grow too long."""
+    parameters = partial(params_for, plan, opening=opening, filtered=filtered)
     rest = ids
     while rest:
         size = min(len(rest), MOST_IDS)
-        while size > 1 and _length(plan, rest[:size], opening=opening, filtered=filtered) > LONGEST_QUERY:
+        while size > 1 and len(encode_query(parameters(rest[:size]))) > LONGEST_QUERY:
             size -= max(1, size // 8)
         yield rest[:size]
         rest = rest[size:]
-
-
-def _length(plan: Plan, ids: Sequence[int], *, opening: datetime, filtered: bool) -> int:
-    return len(encode_query(params_for(plan, ids, opening=opening, filtered=filtered)))
 
 
 def rows_answered(ids: Sequence[int], page: Page) -> Sequence[int]:

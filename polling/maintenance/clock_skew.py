@@ -26,9 +26,13 @@ LONGEST_INTERVAL = timedelta(minutes=44_640)
 
 def repair_clock_skew(now: datetime) -> int:
     """Make due what would wait for a time that came from a wrong clock, and free such leases; give how many rows."""
-    signs = Heartbeat.objects.filter(seen_at__gt=now + SLACK).update(seen_at=NEVER)
-    signs += Lock.objects.filter(taken_at__gt=now + SLACK).update(taken_at=NEVER)
-    return signs + _repair_polls(now) + _repair_deliveries(now) + _free_leases(now)
+    count = Heartbeat.objects.filter(seen_at__gt=now + SLACK).update(seen_at=NEVER)
+    count += Lock.objects.filter(taken_at__gt=now + SLACK).update(taken_at=NEVER)
+    count += _repair_polls(now)
+    longest = timedelta(seconds=max(*settings.RETRY_SCHEDULE, LONGEST_RETRY_AFTER) * (1 + JITTER)) + SLACK
+    count += Notification.objects.filter(next_attempt_at__gt=now + longest).update(next_attempt_at=now)
+    count += Receiver.objects.filter(open_until__gt=now + SLACK).update(open_until=now)
+    return count + sum(rows.filter(lease_until__gt=now + SLACK).end_leases() for rows in leased_rows())
 
 
 def _repair_polls(now: datetime) -> int:
@@ -39,13 +43,3 @@ def _repair_polls(now: datetime) -> int:
         count += states.filter(next_poll_at__gt=now + longest).update(next_poll_at=now)
     count += PollState.objects.filter(next_sweep_at__gt=now + LONGEST_INTERVAL + SLACK).update(next_sweep_at=now)
     return count + Site.objects.filter(blocked_until__gt=now + 2 * SLACK).delete()[0]
-
-
-def _repair_deliveries(now: datetime) -> int:
-    longest = timedelta(seconds=max(*settings.RETRY_SCHEDULE, LONGEST_RETRY_AFTER) * (1 + JITTER)) + SLACK
-    late = Notification.objects.filter(next_attempt_at__gt=now + longest)
-    return late.update(next_attempt_at=now) + Receiver.objects.filter(open_until__gt=now + SLACK).update(open_until=now)
-
-
-def _free_leases(now: datetime) -> int:
-    return sum(rows.filter(lease_until__gt=now + SLACK).end_leases() for rows in leased_rows())

@@ -69,15 +69,14 @@ def stop_instance(sender: object, *, instance: Instance, **_: object) -> None:
 
 def purge_deleted(now: datetime) -> int:
     """Delete rows of deleted instances, for a stretch at most; give how many instances are gone for good."""
-    return _purge(silent, until=stretch())
+    return purge(silent, until=stretch())
 
 
-def purge_all_deleted(progress: Progress) -> int:
-    """Delete all rows of deleted instances; `progress` hears of each batch. Give how many instances are gone."""
-    return _purge(progress, until=inf)
+def purge(progress: Progress, *, until: float = inf) -> int:
+    """Delete rows of deleted instances, `until` then (monotonic seconds), else all; `progress` hears of each batch.
 
-
-def _purge(progress: Progress, *, until: float) -> int:
+    Give how many instances are gone.
+    """
     gone = 0
     for instance in Instance.objects.filter(organization=None).order_by("pk"):
         name, rows = str(instance), 0

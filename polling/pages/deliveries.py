@@ -26,7 +26,6 @@ from polling.delivery.pausing import release_delivery
 from polling.delivery.replay.replays import (
     Selection,
     count_newest,
-    progress_of,
     start_replay,
 )
 from polling.delivery.test_notification import SampleResult, send_draft_test, send_test
@@ -211,7 +210,7 @@ def replay_progress(request: PageRequest, number: int) -> HttpResponse:
     )
     if found is None:
         raise Http404
-    context = {"replay": found, "progress": progress_of(found), "instance": found.instance, "here": "deliveries"}
+    context = {"replay": found, "instance": found.instance, "here": "deliveries"}
     context["done"] = found.delivered + found.failed
     part = "polling/parts/replay_progress.html" if request.htmx else "polling/replay_progress.html"
     return render(request, part, context)

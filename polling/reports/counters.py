@@ -9,7 +9,6 @@ after a larger one. So a reading costs the same whether the database holds a tho
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -123,7 +122,9 @@ def _advance(source: Source, now: datetime) -> bool:
     StoredCounter.objects.bulk_create([StoredCounter(name=source.name)], ignore_conflicts=True)
     counter = StoredCounter.objects.select_for_update().get(name=source.name)
     settled = _settled(source, counter.upto, now)
-    upto = min(settled, _a_step_on(source, counter.upto) or settled)
+    # So many rows, not ids: those may have wide gaps (of a billion, after a restore).
+    later = _rows(source).filter(pk__gt=counter.upto).order_by("pk").values_list("pk", flat=True)
+    upto = min(settled, later[STEP - 1 : STEP].first() or settled)
     passed = Q(pk__gt=counter.upto, pk__lte=upto) | Q(pk__in=counter.open)
     reading = Reading.from_json(counter.counts)
     reading.add(_count(source, passed, now))
@@ -142,12 +143,6 @@ def _settled(source: Source, upto: int, now: datetime) -> int:
     return int(later.aggregate(last=Max("pk"))["last"] or upto)
 
 
-def _a_step_on(source: Source, upto: int) -> int | None:
-    """Return the id of the `STEP`th row from there on: ids may have wide gaps (of a billion, after a restore)."""
-    later = _rows(source).filter(pk__gt=upto).order_by("pk").values_list("pk", flat=True)
-    return later[STEP - 1 : STEP].first()
-
-
 def _rows(source: Source) -> QuerySet[Any]:
     return source.model._default_manager.order_by()  # noqa: SLF001  (documented API of models)
 
@@ -161,16 +156,13 @@ def _ended(source: Source, now: datetime) -> Q:
 def _count(source: Source, which: Q, now: datetime) -> Reading:
     rows = _rows(source).filter(which).filter(_ended(source, now))
     reading = Reading()
-    for row in rows.values(*source.labels).annotate(rows=Count("pk"), **_sums(source.sums)):
+    sums = {f"sum_{name}": Coalesce(Sum(name), 0) for name in source.sums}
+    for row in rows.values(*source.labels).annotate(rows=Count("pk"), **sums):
         reading.counts[tuple("" if row[name] is None else str(row[name]) for name in source.labels)] += row["rows"]
         reading.sums.update({name: row[f"sum_{name}"] for name in source.sums})
     if source.seconds:
         _time(rows, source.seconds, reading)
     return reading
-
-
-def _sums(names: Sequence[str]) -> dict[str, Any]:
-    return {f"sum_{name}": Coalesce(Sum(name), 0) for name in names}
 
 
 def _time(rows: QuerySet[Any], column: str, reading: Reading) -> None:

@@ -21,9 +21,9 @@ from datetime import datetime
 from django.db.models import Max
 
 from instances.models import ResourcePoll
-from polling.detection.changes import CONTENT_UNKNOWN, UNREAD
+from polling.detection.changes import UNREAD
 from polling.detection.deletes.missing_records import missing_records
-from polling.detection.snapshots import NewSnapshot, read_snapshots, remember
+from polling.detection.snapshots import read_snapshots
 from polling.models import Event, RecordSnapshot
 
 SLICE = 5000
@@ -69,13 +69,6 @@ def lost_among(poll: ResourcePoll, ids: Sequence[int], *, recorded_from: datetim
         if kind != Event.Kind.DELETED and (swept or unknown):
             found.append(record_id)
     return found
-
-
-def revive(poll: ResourcePoll, ids: Sequence[int]) -> None:
-    """Have these rows known as living again, for a sweep to miss them. In a fenced transaction."""
-    log = Event.objects.filter(resource_poll=poll, record_id__in=ids).order_by("pk")
-    texts = dict(log.values_list("record_id", "record"))
-    remember(poll.pk, [NewSnapshot(record_id, None, CONTENT_UNKNOWN, texts.get(record_id)) for record_id in ids])
 
 
 def _recorded(poll_id: int, after: int, upto: int | None) -> Iterator[list[int]]:

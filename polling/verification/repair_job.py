@@ -75,12 +75,9 @@ class RepairJob(RowRepair, Job):
         if finding is None:
             raise LeaseLostError(f"{repair} has nothing to go by.")
         self.repair, self._finding = repair, finding
-        super().__init__(state, token, finding, after=self._reached())
+        reached = rows_to_read(finding)[repair.done - 1] if repair.done else 0
+        super().__init__(state, token, finding, after=reached)
         self._batch: Sequence[int] = next(self.id_batches, ())
-
-    def _reached(self) -> int:
-        ids = rows_to_read(self._finding)
-        return ids[self.repair.done - 1] if self.repair.done else 0
 
     def open_run(self) -> PollRun:
         """Return the repair's run to carry on, or a new one, not yet stored."""
@@ -126,19 +123,16 @@ class RepairJob(RowRepair, Job):
 
     def _finish(self, now: datetime) -> bool:
         end_lease(PollState, self.key, self.token)
-        resent = self._send_again(now) if self._finding.undelivered else 0
+        resent = 0
+        if self._finding.undelivered:  # those just recorded are sent for the first time
+            resent = undelivered_events(self.poll).filter(polled_at__lt=self.repair.asked_at).count()
+            send_again(self.poll, now, replay=start_replay)
         ended = {"status": Repair.Status.COMPLETE, "finished_at": now, "next_try_at": None}
         self._keep(**ended, resent=resent, events=F("events") + self._swept())
         Verification.objects.get_or_create(
             resource_poll=self.poll, status=Verification.Status.OPEN, defaults={"asked_at": now, "next_try_at": now}
         )
         return False
-
-    def _send_again(self, now: datetime) -> int:
-        """Make what has not arrived due; give how many events, those just recorded excepted."""
-        before = undelivered_events(self.poll).filter(polled_at__lt=self.repair.asked_at).count()
-        send_again(self.poll, now, replay=start_replay)
-        return before
 
     def _swept(self) -> int:
         """Return how many deletes the sweep recorded."""

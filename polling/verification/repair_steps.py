@@ -29,9 +29,9 @@ from polling.detection.jobs import LEASE, Claimed, abandon, more_notes
 from polling.detection.reading import read_records
 from polling.detection.reads_by_id import id_batches, read_rows, rows_answered
 from polling.detection.recording import Recorder, watch_of
-from polling.detection.snapshots import read_snapshots
+from polling.detection.snapshots import NewSnapshot, read_snapshots, remember
 from polling.models import DeliveryState, Event, Notification, PollRun, PollState, Replay
-from polling.verification.lost_deletes import lost_among, revive
+from polling.verification.lost_deletes import lost_among
 from polling.verification.report import Finding, undelivered_events
 from polling.workers.leases import fence
 
@@ -46,13 +46,16 @@ def rows_to_read(finding: Finding) -> Sequence[int]:
 
 
 def revive_lost(state: PollState, token: str, finding: Finding) -> None:
-    """Have the rows known as living again, those recorded meanwhile excepted."""
-    now = timezone.now()
+    """Have the rows known as living again, for a sweep to miss them; those recorded meanwhile excepted."""
+    poll, now = finding.poll, timezone.now()
     with transaction.atomic():
         fence(PollState, state.pk, token, lease_until=now + LEASE)
         # One that is under way may have passed them.
-        abandon(PollRun.objects.filter(resource_poll=finding.poll, kind=SWEEP))
-        revive(finding.poll, lost_among(finding.poll, finding.deleted, recorded_from=EVER))
+        abandon(PollRun.objects.filter(resource_poll=poll, kind=SWEEP))
+        lost = lost_among(poll, finding.deleted, recorded_from=EVER)
+        log = Event.objects.filter(resource_poll=poll, record_id__in=lost).order_by("pk")
+        texts = dict(log.values_list("record_id", "record"))
+        remember(poll.pk, [NewSnapshot(record_id, None, CONTENT_UNKNOWN, texts.get(record_id)) for record_id in lost])
 
 
 class RowRepair(Claimed):

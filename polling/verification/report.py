@@ -150,10 +150,9 @@ def count_repeated(poll: ResourcePoll) -> int:
     """Count events like the one before them of the same record."""
     same = Event.objects.filter(resource_poll=poll).order_by().values("record_id", "kind", "occurred_at")
     suspects = same.annotate(n=Count("pk")).filter(n__gt=1).values_list("record_id", flat=True).distinct()
-    return sum(_repeats(poll, record_id) for record_id in suspects)
-
-
-def _repeats(poll: ResourcePoll, record_id: int) -> int:
-    # Neighbours only: a record may change and change back within one second, and both were recorded rightly.
-    events = Event.objects.filter(resource_poll=poll, record_id=record_id).order_by("pk")
-    return sum(one == next_ for one, next_ in pairwise(events.values_list("kind", "occurred_at", "record")))
+    repeated = 0
+    for record_id in suspects:
+        # Neighbours only: a record may change and change back within one second, and both were recorded rightly.
+        events = Event.objects.filter(resource_poll=poll, record_id=record_id).order_by("pk")
+        repeated += sum(one == next_ for one, next_ in pairwise(events.values_list("kind", "occurred_at", "record")))
+    return repeated

@@ -60,11 +60,6 @@ def wait_for(kind: Lock.Kind, name: str) -> None:
     Lock.objects.select_for_update().get(kind=kind, name=name)
 
 
-def delete_old_slots(before: datetime) -> int:
-    """Remove places that were not taken since (of a machine that is no more, maybe); give how many."""
-    return Lock.objects.filter(kind=Lock.Kind.SLOT, taken_at__lt=before).delete()[0]
-
-
 def _make(kind: Lock.Kind, name: str) -> None:
     """Make the row where it is missing, free."""
     Lock.objects.bulk_create([Lock(kind=kind, name=name, taken_at=NEVER)], ignore_conflicts=True)

@@ -77,13 +77,15 @@ class Loop(ABC, Generic[Job, Answer]):
             while True:
                 if self._open():
                     self._fill(pool)
-                if self._out_of_patience() or not (self._running or self._lingers()):
+                late = self._stopped_at is not None and time.monotonic() > self._stopped_at + GRACE_SECONDS
+                if late or not (self._running or self._lingers()):
                     return ended
                 ended += self._collect(pool)
         finally:
             self.halted = True
             pool.shutdown(wait=False, cancel_futures=True)
-            self._free_running()
+            if self._running:  # so that others need not wait for the leases' ends
+                self.release(self._running.values())
 
     def _open(self) -> bool:
         """Whether more may be begun; from the first refusal on, never again."""
@@ -91,9 +93,6 @@ class Loop(ABC, Generic[Job, Answer]):
             self._stopped_at = time.monotonic()
             self.halted = True
         return self._stopped_at is None and time.monotonic() < self.deadline
-
-    def _out_of_patience(self) -> bool:
-        return self._stopped_at is not None and time.monotonic() > self._stopped_at + GRACE_SECONDS
 
     def _lingers(self) -> bool:
         """Whether to look on, although nothing is under way."""
@@ -154,8 +153,3 @@ class Loop(ABC, Generic[Job, Answer]):
         except Empty:
             pass  # nothing more for now
         return done
-
-    def _free_running(self) -> None:
-        """Free what is still under way, so that others need not wait for the leases' ends."""
-        if self._running:
-            self.release(self._running.values())

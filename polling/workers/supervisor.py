@@ -91,7 +91,9 @@ class Supervisor:
             why = self._watch(cluster)
         finally:
             if self._stop:
-                cluster.stop(self._grace())
+                # An orphan has less time: whoever killed its parent expects everything to be gone soon.
+                grace = self.timings.grace
+                cluster.stop(grace if os.getppid() == self._parent else min(grace, _ORPHANS_GRACE))
             else:
                 cluster.kill()
         self._watchdog.cluster_ended(signature)
@@ -111,10 +113,6 @@ class Supervisor:
                 return why
             time.sleep(_SLICE)
         return "asked to stop"
-
-    def _grace(self) -> float:
-        # An orphan has less time: whoever killed its parent expects everything to be gone soon.
-        return self.timings.grace if os.getppid() == self._parent else min(self.timings.grace, _ORPHANS_GRACE)
 
     def _rest(self, seconds: float) -> None:
         end = time.monotonic() + seconds

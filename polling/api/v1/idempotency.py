@@ -80,7 +80,9 @@ def idempotent(handler: Handler[View, Args]) -> Handler[View, Args]:
 def _claim(caller: Caller, key: str, request: Request, now: datetime) -> tuple[IdempotentAnswer, Response | None]:
     """Return the key's row, and its answer if it has one."""
     IdempotentAnswer.objects.filter(created_at__lt=now - KEPT).delete()
-    fingerprint = _fingerprint(caller, request)
+    asked = [caller.instance and caller.instance.pk, request.path_info, request.query_params.urlencode()]
+    asked.append(_canonical(request.data))
+    fingerprint = _hash(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS).decode())
     row, created = IdempotentAnswer.objects.get_or_create(
         organization=caller.organization,
         key_hash=_hash(f"{caller.user.pk}:{key}"),
@@ -96,11 +98,6 @@ def _claim(caller: Caller, key: str, request: Request, now: datetime) -> tuple[I
     if not lost.update(created_at=now):
         raise ConflictError(f"A request with this {HEADER} is still under way; ask again in a moment.")
     return row, None
-
-
-def _fingerprint(caller: Caller, request: Request) -> str:
-    parts = [caller.instance and caller.instance.pk, request.path_info, request.query_params.urlencode()]
-    return _hash(orjson.dumps([*parts, _canonical(request.data)], option=orjson.OPT_SORT_KEYS).decode())
 
 
 def _canonical(data: Any) -> Any:

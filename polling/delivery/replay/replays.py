@@ -7,7 +7,7 @@ hurried, with a fresh schedule. No record's events are sent again out of order (
 A replay is asked for, then queued, then sent; `Replay` is the row that shows how far each came. A small selection is
 queued where it is asked for; a large one by the workers, a batch a transaction (`queue_due_replays`, part of each
 delivery task), so that no request waits for it. The row remembers the last notification that is queued: a worker that
-was killed is followed by one that goes on from there. Pages and `/v1` call `start_replay` and then `progress_of`;
+was killed is followed by one that goes on from there. Pages and `/v1` call `start_replay` and then read the row;
 what runs in the foreground, and sends at once what it queued, calls `replay_now`.
 """
 
@@ -242,9 +242,3 @@ def _queue(replay: Replay, keys: Sequence[int], now: datetime) -> int:
         waiting = Notification.objects.filter(pk__in=keys).filter(Q(state=PENDING) | REPLAYED)
         waiting.exclude(BLOCKED).update(next_attempt_at=now)
     return count
-
-
-def progress_of(replay: Replay) -> Mapping[str, int]:
-    """Return how far a replay came: `total`, `queued`, `delivered`, `failed`, `left`; ended when none is left."""
-    replay.refresh_from_db()
-    return {name: getattr(replay, name) for name in ("total", "queued", "delivered", "failed", "left")}

@@ -41,11 +41,6 @@ def calm_healths(poll_ids: Collection[int]) -> dict[int, Health]:
     return {poll_id: Health.HELD if poll_id in held else Health.HEALTHY for poll_id in poll_ids}
 
 
-def drop_unfinished(poll_id: int) -> None:
-    """Forget what a sweep that was given up had found, before another begins."""
-    missing_records(poll_id, Status.MISSED, Status.BACK).delete()
-
-
 def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None, high_water_id: int) -> None:
     """Compare the ids of a page with the rows known from beyond `after` to `upto` (None: to the last one known).
 
@@ -54,7 +49,9 @@ def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None,
     deleted one day. Those above it are left to the poll, which has to record them first.
     """
     seen = set(ids)
-    _seen_again(poll_id, ids, after=after, upto=upto)
+    noted = missing_records(poll_id).filter(record_id__gt=after)
+    if ids and (noted if upto is None else noted.filter(record_id__lte=upto)).exists():
+        noted.filter(record_id__in=list(ids)).exclude(status=Status.BACK).delete()
     unknown = {record_id for record_id in seen if record_id <= high_water_id}
     for rows in _known_slices(poll_id, after, upto):
         unknown.difference_update(record_id for record_id, _, _ in rows)
@@ -64,12 +61,6 @@ def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None,
         _note(poll_id, back, Status.BACK)
     met = [(poll_id, record_id, None, UNREAD, False) for record_id in sorted(unknown)]
     insert(RecordSnapshot, ("resource_poll_id", "record_id", "stamp", "digest", "gone"), met)
-
-
-def _seen_again(poll_id: int, ids: Collection[int], *, after: int, upto: int | None) -> None:
-    rows = missing_records(poll_id).filter(record_id__gt=after)
-    if ids and (rows if upto is None else rows.filter(record_id__lte=upto)).exists():
-        rows.filter(record_id__in=list(ids)).exclude(status=Status.BACK).delete()
 
 
 def _was_away(digest: bytes, *, gone: bool) -> bool:

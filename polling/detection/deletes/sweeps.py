@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.client import Client, Page
@@ -36,7 +35,6 @@ from polling.detection.deletes.deletions import judge_missing, record_deletes
 from polling.detection.deletes.missing_records import (
     Status,
     compare,
-    drop_unfinished,
     missing_records,
 )
 from polling.detection.jobs import LEASE, Job, more_notes
@@ -44,7 +42,7 @@ from polling.detection.outcomes import fail_sweep, finish_sweep
 from polling.detection.reading import read_records
 from polling.detection.reads_by_id import id_batches, read_rows, rows_answered
 from polling.detection.recording import Recorder, watch_of
-from polling.models import MissingRecord, PollRun, PollState
+from polling.models import PollRun, PollState
 from polling.workers.leases import end_lease, fence
 
 ROUND = 100
@@ -135,7 +133,8 @@ class SweepJob(Job):
     def _commit_page(self, page: Page) -> bool:
         def write(run: PollRun, now: datetime) -> None:
             if run.page == 0:
-                drop_unfinished(self.poll.pk)
+                # What a sweep that was given up had found.
+                missing_records(self.poll.pk, Status.MISSED, Status.BACK).delete()
             ids = [record["id"] for record in page.records]
             upto = None if page.is_last else page.last_id
             compare(self.poll.pk, ids, after=run.reached_id, upto=upto, high_water_id=self.poll.high_water_id)
@@ -176,7 +175,7 @@ class SweepJob(Job):
             self._round.gone.append(record_id)
         found = missing_records(self.poll.pk, Status.MISSED).filter(record_id=record_id) if answer is True else None
         if found is not None and self._round.empty:
-            return self._write(lambda run, now: _drop(found))
+            return self._write(lambda run, now: found.delete())
         with transaction.atomic():
             fence(PollState, self.key, self.token, lease_until=timezone.now() + LEASE)
             if found is not None:
@@ -196,7 +195,7 @@ class SweepJob(Job):
 
         return self._write(write)
 
-    def _write(self, write: Callable[[PollRun, datetime], None]) -> bool:
+    def _write(self, write: Callable[[PollRun, datetime], object]) -> bool:
         """Write a step in one fenced transaction; end the sweep, step aside for a poll that is due, or go on."""
         now = timezone.now()
         with transaction.atomic():
@@ -215,10 +214,6 @@ class SweepJob(Job):
                 end_lease(PollState, self.key, self.token)
         self.run, self._round = run, following
         return not (ended or steps_aside)
-
-
-def _drop(rows: QuerySet[MissingRecord]) -> None:
-    rows.delete()
 
 
 def _ask(client: Client, path: str, record_id: int, *, patient: bool, whole: bool = False) -> bool | ConnectWiseError:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from cwconnect.core import terminal
 from cwconnect.core.terminal import progress
 from cwconnect.core.text import counted
-from polling.maintenance.purge import purge_all_deleted
+from polling.maintenance.purge import purge
 from polling.maintenance.retention import prune
 
 
@@ -36,7 +36,7 @@ class Command(terminal.Command):
                 display.update(bars[what], done=str(counts[what]))
 
             pruned = prune(timezone.now(), progress=report)
-            gone = purge_all_deleted(report)
+            gone = purge(report)
         self.stdout.write(
             f"Deleted {counted(pruned.notifications, 'notification')} with {counted(pruned.events, 'event')}, "
             f"{counted(pruned.runs, 'run')} and {counted(pruned.bodies, 'kept text')}"

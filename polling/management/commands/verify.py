@@ -26,6 +26,7 @@ from polling.workers.leases import LeaseLostError
 
 COLUMNS = ("source", "known", "missed", "stale", "deleted", "undated", "coming", "undelivered", "repeated", "held")
 IDS_SHOWN = 20
+UNDATED = "Undated records differ: without a date nobody knows whether they were missed or come with the next poll."
 
 
 class Command(terminal.Command):
@@ -54,8 +55,10 @@ class Command(terminal.Command):
         except (ConnectWiseError, BusyError, LeaseLostError) as error:
             raise CommandError(str(error)) from error
         self._report(findings, as_json=options["json"])
-        if not all(finding.whole for finding in findings):
-            raise CommandError(_verdict(findings))
+        if any(finding.missed or finding.stale or finding.deleted or finding.undelivered for finding in findings):
+            raise CommandError("Something is missing.")
+        if any(finding.undated for finding in findings):
+            raise CommandError(UNDATED)
 
     def _repair(self, findings: Sequence[Finding], *, quiet: bool) -> None:
         for finding in findings:
@@ -87,12 +90,6 @@ class Command(terminal.Command):
         if ids:
             shown = ", ".join(str(number) for number in ids[:IDS_SHOWN])
             self.stdout.write(f"{finding.poll.name}, {what}: {shown}{', …' if len(ids) > IDS_SHOWN else ''}")
-
-
-def _verdict(findings: Sequence[Finding]) -> str:
-    if any(finding.missed or finding.stale or finding.deleted or finding.undelivered for finding in findings):
-        return "Something is missing."
-    return "Undated records differ: without a date nobody knows whether they were missed or come with the next poll."
 
 
 def _counts(finding: Finding) -> list[str]:
