@@ -106,7 +106,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_disabled_instance_is_read_and_changed_but_neither_polled_nor_told(
+def test_a_disabled_instance_is_read_and_changed_but_neither_polled_nor_notified(
     api: Api, watched: Watched, route: str
 ) -> None:
     api("DELETE", f"/instances/{watched.instance.pk}/enabled")

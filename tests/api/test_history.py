@@ -200,7 +200,7 @@ def test_each_interval_has_its_buckets(api: Api, watched: Watched, interval: str
     assert sum(row["count"] for row in rows) == 1
 
 
-def test_analytics_tell_the_last_day_by_hour_unless_told_otherwise(api: Api, watched: Watched) -> None:
+def test_analytics_count_the_last_day_by_hour_by_default(api: Api, watched: Watched) -> None:
     assert len(api("GET", "/instances/events/analytics", auth=watched.auth).json()) in (24, 25)
 
 

@@ -81,7 +81,7 @@ def test_too_many_failures_are_429_with_a_time_to_wait(api: Api, base: str, path
 
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("path", ["/instances", "/v1/events", "/api/schema"])
-def test_a_fault_of_ours_is_500_and_tells_nothing_of_it(
+def test_a_fault_of_ours_is_500_and_shows_nothing_of_it(
     api: Api, monkeypatch: pytest.MonkeyPatch, base: str, path: str
 ) -> None:
     def fail(*args: object, **kwargs: object) -> None:

@@ -44,7 +44,7 @@ def test_the_compatible_and_the_modern_part_stand_apart(schema: Any) -> None:
             assert operation["tags"][0].startswith("v1: ") == path.startswith("/v1/")
 
 
-def test_every_operation_tells_of_its_errors_in_the_one_body(schema: Any) -> None:
+def test_every_operation_describes_its_errors_in_the_one_body(schema: Any) -> None:
     for item in schema["paths"].values():
         for operation in item.values():
             failures = {status: each for status, each in operation["responses"].items() if status >= "400"}
@@ -138,7 +138,7 @@ def test_the_examples_of_the_modern_part_have_the_keys_of_their_answers() -> Non
             assert row.answer.model_fields.keys() == row.example.keys(), route
 
 
-def test_bounds_of_pages_are_told(schema: Any) -> None:
+def test_bounds_of_pages_are_described(schema: Any) -> None:
     parameters = schema["paths"]["/v1/events"]["get"]["parameters"]
     limit = next(each["schema"] for each in parameters if each["name"] == "limit")
     assert (limit["minimum"], limit["maximum"]) == (1, 1000)

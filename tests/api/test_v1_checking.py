@@ -34,12 +34,12 @@ def test_held_deletes_are_listed_page_by_page(api: Api, watched: Watched) -> Non
     assert second == {"items": [{"record_id": 7}], "next_cursor": None}
 
 
-@pytest.mark.parametrize(("decision", "standing"), [("release", "released"), ("dismiss", "dismissed")])
-def test_held_deletes_are_decided_on_once(api: Api, watched: Watched, decision: str, standing: str) -> None:
+@pytest.mark.parametrize(("decision", "status"), [("release", "released"), ("dismiss", "dismissed")])
+def test_held_deletes_are_decided_on_once(api: Api, watched: Watched, decision: str, status: str) -> None:
     path = hold(watched, 5, 6)
     assert api("POST", f"{path}/{decision}").json() == {"count": 2}
     assert api("POST", f"{path}/{decision}").json() == {"count": 0}
-    assert set(MissingRecord.objects.values_list("status", flat=True)) == {standing}
+    assert set(MissingRecord.objects.values_list("status", flat=True)) == {status}
     assert api("GET", path).json()["items"] == []
 
 

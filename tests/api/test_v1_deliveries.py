@@ -101,7 +101,7 @@ def test_a_test_notification_goes_out_signed_and_marked_and_is_kept_nowhere(
     assert not DeliveryAttempt.objects.exists()
 
 
-def test_the_sample_is_a_record_that_was_told_of(api: Api, reached: Watched) -> None:
+def test_the_sample_is_a_record_that_has_an_event(api: Api, reached: Watched) -> None:
     reached.changed(17)
     assert send_test(api, reached).json()["request"]["body"]["message"]["raw"]["contacts"] == [{"id": 17}]
 

@@ -1,4 +1,4 @@
-"""An organization where everything that pages can tell of is the case, and one where nothing is: rows alone.
+"""An organization where everything that pages can show is the case, and one where nothing is: rows alone.
 
 Run inside the service under test (`manage.py shell`), which must not poll or deliver any of it: nothing is due.
 """

@@ -87,7 +87,7 @@ def scene() -> Iterator[tuple[Scene, int]]:
             wait_until(lambda: "Change one" in up.output, 90, "the demo", lambda: up.output)
             made = Scene(data, f"http://127.0.0.1:{port}", up)
             number = made.watch("Northwind Service Desk", northwind, well, "production")
-            _tell_every_kind(made, number, northwind)
+            _make_every_kind(made, number, northwind)
             _refuse(made, made.watch("Globex", globex, well), globex)
             _pause(made, made.watch("Initech", initech, gone), initech, gone)
             up.wait_for_news(60)
@@ -95,7 +95,7 @@ def scene() -> Iterator[tuple[Scene, int]]:
             made.api.close()
 
 
-def _tell_every_kind(made: Scene, number: int, sandbox: SandboxServer) -> None:
+def _make_every_kind(made: Scene, number: int, sandbox: SandboxServer) -> None:
     made.run("deletes", number, "--sweep")  # the baseline
     for record_id in range(1, 30, 3):
         sandbox.store.change("contacts", record_id, {"title": "Account Manager"})

@@ -1,4 +1,4 @@
-"""Every page, whatever it has to tell: axe-core finds nothing, nothing sticks out, the console is silent.
+"""Every page, whatever it has to show: axe-core finds nothing, nothing sticks out, the console is silent.
 
 The pages are those of the routes: a new route must be added to `PAGES`, or to `PARTS` if it is none. Those of the
 admin are those of its models. Each is looked at on a phone and on a desktop, in light and in dark.
@@ -165,7 +165,7 @@ def confirm_a_deletion(window: Window, instance: int, check: Check) -> list[str]
     return check(window)
 
 
-def test_pages_with_nothing_to_tell_are_sound(sign_in: Callable[[str], Window], ids: Ids, violations: Check) -> None:
+def test_pages_with_nothing_to_show_are_sound(sign_in: Callable[[str], Window], ids: Ids, violations: Check) -> None:
     window = sign_in(EMPTY)
     paths = ("/", "/app/instances", "/app/events", "/app/deliveries", "/app/nothing")
     wrong = {path: found for path in paths if (found := look_at(window, path, violations))}

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(180)
 _titles = (f"Title {number}" for number in count())
 
 
-def tell(window: Window, site: Site, record: int) -> str:
+def make_event(window: Window, site: Site, record: int) -> str:
     """Change a contact, poll it now, see it come without a reload; give the way to its event."""
     site.change(record, next(_titles))
     window.go(f"/app/instances/{site.instance}")
@@ -28,7 +28,7 @@ def tell(window: Window, site: Site, record: int) -> str:
 
 
 def test_an_event_comes_without_a_reload(window: Window, site: Site) -> None:
-    window.go(tell(window, site, 3))
+    window.go(make_event(window, site, 3))
     window.wait_for("ConnectWise changed")
 
 
@@ -90,7 +90,7 @@ def test_the_skip_link_leads_past_the_bar(window: Window) -> None:
 
 def test_what_is_copied_is_what_is_shown(window: Window, site: Site) -> None:
     window.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    window.go(tell(window, site, 9))
+    window.go(make_event(window, site, 9))
     window.click("Copy the webhook-id")
     window.page.get_by_role("button", name="Copy the webhook-id").get_by_text("Copied").wait_for()
     copied = window.page.evaluate("navigator.clipboard.readText()")
@@ -155,7 +155,7 @@ def test_events_go_off_and_on(window: Window, site: Site, choice: str, words: st
 
 
 def test_an_event_is_replayed(window: Window, site: Site) -> None:
-    way = tell(window, site, 4)
+    way = make_event(window, site, 4)
     window.go(way)
     window.page.get_by_text("delivered").first.wait_for()
     before = len(site.receiver.got)
@@ -169,7 +169,7 @@ def test_an_event_is_replayed(window: Window, site: Site) -> None:
 
 def test_a_paused_delivery_is_released(window: Window, site: Site) -> None:
     site.receiver.answer = lambda got: (410, {})
-    tell(window, site, 5)
+    make_event(window, site, 5)
     window.go("/")
     window.wait_for("Delivery is paused.")
     site.receiver.answer = lambda got: (204, {})
@@ -182,16 +182,16 @@ def test_a_paused_delivery_is_released(window: Window, site: Site) -> None:
     window.wait_for("Everything is well")
 
 
-def test_verify_finds_what_is_missing_and_repair_tells_it(window: Window, site: Site) -> None:
-    tell(window, site, 6)
+def test_verify_finds_what_is_missing_and_repair_records_it(window: Window, site: Site) -> None:
+    make_event(window, site, 6)
     site.sql("from polling.models import Event; Event.objects.filter(record_id=6).delete()")
-    tell(window, site, 7)  # a later poll: what is newer than the last one is not missing yet
+    make_event(window, site, 7)  # a later poll: what is newer than the last one is not missing yet
     window.go(f"/app/instances/{site.instance}/verify")
     window.click("Verify 2 resources")
     window.wait_for("Something is missing.")
     window.click("Repair contacts")
     window.wait_for("1 event was recorded")
-    wait_until(lambda: site.receiver.told().count(("UPDATED", "6")) == 2, 30, "the event that was lost")
+    wait_until(lambda: site.receiver.events().count(("UPDATED", "6")) == 2, 30, "the event that was lost")
     window.click("Verify contacts again")
     window.page.locator("tr", has_text="contacts").get_by_text("complete").wait_for()
 

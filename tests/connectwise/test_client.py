@@ -115,7 +115,7 @@ def test_conditions_hold_on_every_page(client: Client) -> None:
     assert [record["id"] for page in pages for record in page.records] == [*range(6, 9), *range(10, 31)]
 
 
-def test_a_page_tells_connectwises_time(client: Client) -> None:
+def test_a_page_has_connectwises_time(client: Client) -> None:
     date = client.page(CONTACTS, {}).date
 
     assert date is not None
@@ -123,7 +123,7 @@ def test_a_page_tells_connectwises_time(client: Client) -> None:
     assert abs(date - datetime.now(UTC)) < timedelta(minutes=5)
 
 
-def test_the_newest_id_and_the_count_are_told(client: Client) -> None:
+def test_the_newest_id_and_the_count_are_read(client: Client) -> None:
     newest, date = client.newest_id(CONTACTS)
 
     assert (newest, client.count(CONTACTS), client.count(CONTACTS, "id <= 10")) == (30, 30, 10)
@@ -134,7 +134,7 @@ def test_the_newest_id_of_an_empty_list_is_zero(client: Client) -> None:
     assert client.newest_id("/finance/agreements")[0] == 0
 
 
-def test_one_record_is_read_and_one_that_is_gone_is_told_from_a_wrong_path(client: Client) -> None:
+def test_one_record_is_read_and_one_that_is_gone_is_no_wrong_path(client: Client) -> None:
     assert client.get(CONTACTS, 17)["id"] == 17
     with pytest.raises(NotFound, match="57919") as gone:
         client.get(CONTACTS, 57919)
@@ -365,7 +365,7 @@ def test_more_values_than_memory_should_hold_are_a_bad_answer(outbound_client: O
         Client(credentials(server.url()), outbound_client).page(CONTACTS, {})
 
 
-def test_a_large_refusal_is_told_by_its_beginning() -> None:
+def test_a_large_refusal_is_cut_to_its_beginning() -> None:
     page = b"<html><title>Bad Gateway</title>" + b"x" * 2_000_000
     assert str(error_from(Reply(502, {}, page, 0.1), by_id=False, now=NOW)).endswith("“Bad Gateway”")
 
@@ -387,7 +387,7 @@ def test_a_private_site_is_not_asked(sandbox: SandboxServer) -> None:
     outbound_client = OutboundClient()
     with pytest.raises(NoPublicAddress, match="CWCONNECT_PRIVATE_NETWORKS") as caught:
         Client(credentials(sandbox.url), outbound_client).page(CONTACTS, {})
-    assert caught.value.retryable  # like a name without an address, from which it is not told apart
+    assert caught.value.retryable  # like a name without an address, which it could be as well
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""CEQL read into trees, and trees told to ConnectWise."""
+"""CEQL read into trees, and trees translated for ConnectWise."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_what_is_no_ceql_is_refused_with_a_reason(text: str, reason: str) -> Non
         ("a=1 and (b=1 or (a=1 and c=1))", "a = 1 and (b = 1 or a = 1 and c = 1)"),
     ],
 )
-def test_a_where_is_told_as_conditions(text: str, conditions: str) -> None:
+def test_a_where_is_translated_to_conditions(text: str, conditions: str) -> None:
     assert to_conditions(parse_where(text, instant=INSTANT)) == conditions
 
 
@@ -215,12 +215,12 @@ def test_the_fields_type_comes_before_the_literals_form(text: str, kind: str, co
         ("`a//b` is null", "number"),
     ],
 )
-def test_what_connectwise_cannot_be_told_is_refused(text: str, kind: str) -> None:
+def test_what_connectwise_cannot_be_asked_is_refused(text: str, kind: str) -> None:
     with pytest.raises(WhereError, match=r"^Error parsing query: "):
         to_conditions(parse_where(text, instant=INSTANT), field_types={"x": kind})
 
 
-def test_the_last_second_of_the_calendar_is_told_without_an_overflow() -> None:
+def test_the_last_second_of_the_calendar_is_written_without_an_overflow() -> None:
     assert to_conditions(parse_where("d < '9999-12-31T23:59:59.9Z'")) == "d < [9999-12-31T23:59:59Z]"
     assert to_conditions(parse_where("d < '0001-01-01T00:00:00Z'")) == "d < [0001-01-01T00:00:00Z]"
 
@@ -264,8 +264,8 @@ def test_not_selects_no_record_that_the_tree_selects(tree: Node, record: dict[st
     assert parse_where(f"not (not ({spell(tree)}))", instant=INSTANT) == tree
 
 
-def told(text: str, instant: datetime | None = None) -> str:
-    """What ConnectWise is told, or the sentence of the WhereError."""
+def translated(text: str, instant: datetime | None = None) -> str:
+    """What ConnectWise is asked, or the sentence of the WhereError."""
     try:
         return to_conditions(parse_where(text, instant=instant), field_types=FIELDS)
     except WhereError as error:
@@ -273,8 +273,8 @@ def told(text: str, instant: datetime | None = None) -> str:
 
 
 @given(trees())
-def test_every_tree_is_told_or_refused(tree: Node) -> None:
-    assert told(spell(tree), INSTANT)
+def test_every_tree_is_translated_or_refused(tree: Node) -> None:
+    assert translated(spell(tree), INSTANT)
 
 
 PIECES = (
@@ -285,7 +285,7 @@ PIECES = (
 
 @given(st.text() | st.lists(st.sampled_from(PIECES)).map("".join), st.sampled_from([None, INSTANT]))
 def test_no_text_raises_anything_but_a_where_error(text: str, instant: datetime | None) -> None:
-    assert told(text, instant)
+    assert translated(text, instant)
 
 
 @pytest.mark.parametrize(
@@ -301,5 +301,5 @@ def test_no_text_raises_anything_but_a_where_error(text: str, instant: datetime 
 )
 def test_texts_at_the_limit_are_answered_in_time(text: str) -> None:
     started = perf_counter()
-    assert told(text, INSTANT)
+    assert translated(text, INSTANT)
     assert perf_counter() - started < 5

@@ -43,7 +43,7 @@ EVERY_FIELD: dict[str, Any] = {
 
 
 def selected(conditions: str, rows: list[dict[str, Any]]) -> list[bool]:
-    """Tell of each record whether the sandbox's list of contacts selects it."""
+    """Say of each record whether the sandbox's list of contacts selects it."""
     answers = []
     for record in rows:
         table = Table(CONTACTS, seed=1)
@@ -61,7 +61,7 @@ def test_the_sandbox_selects_what_the_tree_selects(tree: Node, rows: list[dict[s
     try:
         conditions = to_conditions(where, field_types=FIELDS)
     except WhereError:
-        return  # a text with both quotes can't be told
+        return  # a text with both quotes can't be written
     assert selected(conditions, rows) == [evaluate(tree, row) for row in rows]
 
 

@@ -168,7 +168,7 @@ def test_a_time_outside_the_calendar_is_not_written() -> None:
         compile_pattern("yyyy").format(datetime.max.replace(tzinfo=UTC), parse_zone("+5:00"))
 
 
-def test_an_iso_time_is_told_by_its_form() -> None:
+def test_an_iso_time_is_known_by_its_form() -> None:
     assert looks_iso("2018-02-31")
     assert not looks_iso("2018-07-31x")
     assert not looks_iso("20180731")

@@ -112,7 +112,7 @@ def test_one_of_many_costs_a_request_for_each_halving_and_three_more(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_of_a_newest_record_that_cannot_be_read_the_id_is_told(
+def test_of_a_newest_record_that_cannot_be_read_the_id_is_known(
     client: Client, sandbox: SandboxServer, way: str
 ) -> None:
     sandbox.store.garble("contacts", [40], WAYS[way])

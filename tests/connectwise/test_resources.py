@@ -1,4 +1,4 @@
-"""The catalogue, and the poll configuration that a resource has unless told otherwise."""
+"""The catalogue, and the poll configuration that a resource has by default."""
 
 from __future__ import annotations
 

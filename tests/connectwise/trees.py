@@ -150,7 +150,7 @@ def _spell_literal(value: Literal) -> str:
 
 
 def evaluate(node: Node, record: Mapping[str, Any]) -> bool:
-    """Tell whether a tree selects a record. A comparison with null is neither true nor false, as in SQL."""
+    """Return whether a tree selects a record. A comparison with null is neither true nor false, as in SQL."""
     return _answer(node, record) is True
 
 

@@ -165,8 +165,8 @@ def test_an_error_of_connectwise_holds_its_words(api: Api, sandbox: SandboxServe
 
 
 @pytest.fixture
-def told(api: Api, sandbox: SandboxServer, receiver: Receiver) -> dict[str, Any]:
-    """An instance whose contact 17 has changed and was told."""
+def notified(api: Api, sandbox: SandboxServer, receiver: Receiver) -> dict[str, Any]:
+    """An instance whose contact 17 has changed and was delivered."""
     created = api.create(sandbox.url, event__notification__callback__url=receiver.url)
     sandbox.store.change("contacts", 17, {"title": "Chief"})
     make_due(PollState.objects.all())
@@ -175,16 +175,16 @@ def told(api: Api, sandbox: SandboxServer, receiver: Receiver) -> dict[str, Any]
     return created | {"auth": f"User {api.tenant.user_secret}, Element {created['token']}"}
 
 
-def test_a_notification_is_as_printed(told: dict[str, Any], receiver: Receiver) -> None:
+def test_a_notification_is_as_printed(notified: dict[str, Any], receiver: Receiver) -> None:
     (got,) = receiver.got
     body = got.json
     record = ".message.raw.contacts[]"
     assert_same_shape(sample("notification"), body, open_at=[record, f"{record}._info"])
     assert body["severity"] == "low"
-    assert body["topic"] == f"instance-{told['id']}-connectwisecrmrest-events"
+    assert body["topic"] == f"instance-{notified['id']}-connectwisecrmrest-events"
     message = body["message"]
-    assert message["instanceId"] == message["instance_id"] == told["id"]
-    assert message["instanceName"] == told["name"]
+    assert message["instanceId"] == message["instance_id"] == notified["id"]
+    assert message["instanceName"] == notified["name"]
     assert message["events"] == message["raw"]["events"]
     assert message["eventId"] == message["raw"]["eventId"]
     (event,) = message["events"]
@@ -193,21 +193,23 @@ def test_a_notification_is_as_printed(told: dict[str, Any], receiver: Receiver) 
 
 
 @pytest.mark.parametrize("path", ["/instances/{id}/events", "/instances/events"])
-def test_the_history_is_as_printed(told: dict[str, Any], api: Api, base: str, path: str, receiver: Receiver) -> None:
-    answered = api("GET", base + path.format(id=told["id"]), auth=told["auth"]).json()
+def test_the_history_is_as_printed(
+    notified: dict[str, Any], api: Api, base: str, path: str, receiver: Receiver
+) -> None:
+    answered = api("GET", base + path.format(id=notified["id"]), auth=notified["auth"]).json()
     assert_same_shape(sample("history"), answered)
     (row,) = answered
     assert row["status"] == "NOTIFIED"
     assert row["notifiedData"] == receiver.got[0].json["message"]["events"]
     assert json.loads(row["providerData"]) == receiver.got[0].json["message"]["raw"]["contacts"][0]
-    one = api("GET", base + path.format(id=told["id"]) + f"/{row['id']}", auth=told["auth"]).json()
+    one = api("GET", base + path.format(id=notified["id"]) + f"/{row['id']}", auth=notified["auth"]).json()
     assert one == row
 
 
 @pytest.mark.parametrize("interval", ["minute", "hour", "day"])
 @pytest.mark.parametrize("path", ["/instances/{id}/events/analytics", "/instances/events/analytics"])
-def test_the_counts_are_as_printed(told: dict[str, Any], api: Api, base: str, path: str, interval: str) -> None:
+def test_the_counts_are_as_printed(notified: dict[str, Any], api: Api, base: str, path: str, interval: str) -> None:
     query = f"?interval={interval}"
-    answered = api("GET", base + path.format(id=told["id"]) + query, auth=told["auth"]).json()
+    answered = api("GET", base + path.format(id=notified["id"]) + query, auth=notified["auth"]).json()
     assert_same_shape(sample("analytics"), answered)
     assert sum(row["count"] for row in answered) == 1

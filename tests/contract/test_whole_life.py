@@ -91,19 +91,19 @@ def test_a_whole_life(program: Program, sandbox: SandboxServer, receiver: Receiv
     )
     assert [contact["id"] for contact in chosen] == [5, 3]
 
-    # A change is told, signed, and stands in the history.
+    # A change is recorded, signed, and stands in the history.
     sandbox.store.change("contacts", 17, {"title": "Chief"})
     work()
-    (told,) = receiver.got
-    assert told.told() == [("UPDATED", "17")]
-    expected = base64.b64encode(hmac.new(KEY.encode(), told.body, hashlib.sha256).digest()).decode()
-    assert told.headers["elements-webhook-signature"] == f"sha256={expected}"
+    (arrived,) = receiver.got
+    assert arrived.events() == [("UPDATED", "17")]
+    expected = base64.b64encode(hmac.new(KEY.encode(), arrived.body, hashlib.sha256).digest()).decode()
+    assert arrived.headers["elements-webhook-signature"] == f"sha256={expected}"
     (event,) = program.json("GET", f"{path}/events")
     assert event["status"] == "NOTIFIED"
     assert program.json("GET", f"/instances/events/{event['id']}", token=token) == event
     assert sum(row["count"] for row in program.json("GET", "/instances/events/analytics", interval="minute")) == 1
 
-    # Disabled, nothing is read or told; enabled, what was missed comes.
+    # Disabled, nothing is read or sent; enabled, what was missed comes.
     assert program.json("DELETE", f"{path}/enabled")["disabled"] is True
     assert program.call("GET", "/hubs/crm/contacts", token=token).status_code == 403
     sandbox.store.change("contacts", 18, {"title": "Chief"})
@@ -111,7 +111,7 @@ def test_a_whole_life(program: Program, sandbox: SandboxServer, receiver: Receiv
     assert len(receiver.got) == 1
     assert program.json("PUT", f"{path}/enabled")["disabled"] is False
     work()
-    assert receiver.told() == [("UPDATED", "17"), ("UPDATED", "18")]
+    assert receiver.events() == [("UPDATED", "17"), ("UPDATED", "18")]
 
     # A receiver that is gone pauses delivery; what waits is listed and released.
     receiver.answer = lambda got: (410, {})
@@ -125,7 +125,7 @@ def test_a_whole_life(program: Program, sandbox: SandboxServer, receiver: Receiv
     assert program.json("PUT", "/notifications/subscriptions/deliveries", where=QUEUED) == {"released": 2}
     work()
     assert program.json("GET", "/notifications/subscriptions/deliveries", where=QUEUED) == []
-    assert sorted(receiver.told()[-2:]) == [("UPDATED", "19"), ("UPDATED", "20")]  # two records: in either order
+    assert sorted(receiver.events()[-2:]) == [("UPDATED", "19"), ("UPDATED", "20")]  # two records: in either order
     history = list(program.pages(f"{path}/events", token=token, pageSize=3))
     assert [[row["notifiedData"][0]["objectId"] for row in page] for page in history] == [["20", "19", "18"], ["17"]]
 

@@ -81,7 +81,7 @@ def test_no_secret_is_on_record(api: Api, sandbox: SandboxServer) -> None:
         assert len(secret) < 4 or secret.strip(",") in ("User", "Organization") or secret not in rows
 
 
-def test_polls_are_told_by_name() -> None:
+def test_polls_are_named() -> None:
     before = InstanceConfig(polls={"contacts": {"url": "/a"}, "incidents": {}})
     after = InstanceConfig(polls={"contacts": {"url": "/b"}, "invoices": {}})
     assert audit.changes(before, after) == {

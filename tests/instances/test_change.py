@@ -139,7 +139,7 @@ def test_credentials_are_not_proven_again_without_need(api: Api, sandbox: Sandbo
     assert len(sandbox.store.requests) == asked
 
 
-def test_an_added_resource_begins_at_its_own_mark(api: Api, sandbox: SandboxServer) -> None:
+def test_an_added_resource_begins_at_its_own_high_water_id(api: Api, sandbox: SandboxServer) -> None:
     created = api.create(sandbox.url)
     first = poll_of(created)
     polls = polls_in(created) | {"incidents": {}}
@@ -171,7 +171,7 @@ def test_a_resource_left_out_is_forgotten(api: Api, sandbox: SandboxServer) -> N
     ids=str,
 )
 def test_the_same_list_keeps_mark_since_and_cursor(api: Api, sandbox: SandboxServer, change: dict[str, Any]) -> None:
-    """A new mark would make what was created since the last poll an UPDATED without a CREATED."""
+    """A new high-water id would make what was created since the last poll an UPDATED without a CREATED."""
     created = api.create(sandbox.url)
     before, cursor = poll_of(created), PollState.objects.get().cursor
     sandbox.store.create("contacts", {"firstName": "New"})
@@ -199,7 +199,7 @@ def test_a_url_of_another_list_begins_afresh(api: Api, sandbox: SandboxServer) -
     assert PollState.objects.get().cursor == after.since
 
 
-def test_another_key_changes_without_a_new_mark(api: Api, sandbox: SandboxServer) -> None:
+def test_another_key_changes_without_a_new_high_water_id(api: Api, sandbox: SandboxServer) -> None:
     created = api.create(sandbox.url)
     sandbox.store.create("contacts", {"firstName": "New"})
     polls = polls_in(created)

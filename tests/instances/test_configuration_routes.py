@@ -74,7 +74,7 @@ def test_the_catalogue_has_the_one_connector(api: Api, base: str, name: str) -> 
     assert api("GET", f"{base}/elements/{name}").json() == listed[0]
 
 
-def test_the_catalogue_tells_types_and_defaults(api: Api) -> None:
+def test_the_catalogue_has_types_and_defaults(api: Api) -> None:
     rows = {row["key"]: row for row in api("GET", "/elements/connectwisecrmrest/configuration").json()}
     assert rows["event.poller.refresh_interval"]["defaultValue"] == "15"
     assert rows["filter.response.nulls"]["defaultValue"] == "true"

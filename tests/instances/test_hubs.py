@@ -55,7 +55,7 @@ def test_page_0_is_the_first_page(hub: Hub) -> None:
     "query",
     [{name: value} for name in ("returnTotalCount", "RETURNTOTALCOUNT", "returnCount") for value in ("true", "True")],
 )
-def test_the_size_of_the_whole_list_is_told_where_asked_for(hub: Hub, query: dict[str, str]) -> None:
+def test_the_size_of_the_whole_list_is_answered_where_asked_for(hub: Hub, query: dict[str, str]) -> None:
     answer = hub.get("contacts", pageSize=4, where="id > 10", **query)
     assert answer.headers["Elements-Total-Count"] == "20"
     assert answer.headers["Elements-Returned-Count"] == "4"
@@ -64,7 +64,7 @@ def test_the_size_of_the_whole_list_is_told_where_asked_for(hub: Hub, query: dic
 
 
 @pytest.mark.parametrize("query", [{}, {"returnTotalCount": "false"}, {"returnCount": ""}])
-def test_the_size_of_the_whole_list_is_not_told_unasked(hub: Hub, query: dict[str, str]) -> None:
+def test_the_size_of_the_whole_list_is_not_answered_unasked(hub: Hub, query: dict[str, str]) -> None:
     assert "Elements-Total-Count" not in hub.get("contacts", **query).headers
 
 

@@ -73,7 +73,7 @@ def outbound_client() -> Iterator[OutboundClient]:
 
 
 @pytest.fixture(scope="module")
-def any_door() -> OutboundClient:
+def any_client() -> OutboundClient:
     """Share one door that is never sent through: hypothesis calls a test many times."""
     return OutboundClient()
 
@@ -285,6 +285,6 @@ def test_a_name_that_does_not_exist_is_reported_as_such(outbound_client: Outboun
 
 
 @given(st.text(max_size=40))
-def test_any_text_as_a_host_is_accepted_or_refused_and_nothing_else(any_door: OutboundClient, host: str) -> None:
+def test_any_text_as_a_host_is_accepted_or_refused_and_nothing_else(any_client: OutboundClient, host: str) -> None:
     with contextlib.suppress(InvalidUrl):
-        any_door.check_url(f"http://{host}.invalid/")
+        any_client.check_url(f"http://{host}.invalid/")

@@ -214,7 +214,7 @@ def test_a_server_that_never_accepts_is_cut_at_the_connect_time(outbound_client:
             send(outbound_client, f"http://127.0.0.1:{listener.getsockname()[1]}/", limits=QUICK)
 
 
-def test_a_refused_connection_is_told_apart(outbound_client: OutboundClient) -> None:
+def test_a_refused_connection_is_an_error_of_its_own(outbound_client: OutboundClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(ConnectFailed, match="refused") as caught:

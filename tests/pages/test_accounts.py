@@ -87,7 +87,7 @@ def test_a_password_that_is_not_the_present_one_changes_nothing(viewer: Client) 
 
 
 @pytest.mark.django_db
-def test_someone_without_an_organization_is_told_what_to_do(client: Client) -> None:
+def test_someone_without_an_organization_reads_what_to_do(client: Client) -> None:
     client.force_login(User.objects.create_superuser("root", password=PASSWORD))
     answer = client.get("/")
     assert answer.status_code == 403

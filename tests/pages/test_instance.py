@@ -98,7 +98,7 @@ def switch_contacts_off(world: PolledInstance, operator: Client) -> str:
     """Switch one of two resources off, have both change; give the way to switch it on."""
     change_instance(world.instance, config=replace(config_of(world.instance), polls={"contacts": {}, "incidents": {}}))
     world.poll()
-    world.told()
+    world.recorded()
     way = url(world, "/resources/edit/contacts")
     assert "contacts is saved." in text_of(operator.post(way, follow=True))
     world.change(3, "While off")
@@ -119,10 +119,10 @@ def test_a_resource_switched_on_from_now_skips_what_changed_meanwhile_and_says_s
     assert "contacts is polled again: what changed before now is not recorded." in answer
     assert PollState.objects.get(resource_poll__name="incidents").cursor == incidents
     changed.poll()
-    assert [kind for kind, _ in changed.told()] == ["CREATED"]  # the incident: what was on goes on where it was
+    assert [kind for kind, _ in changed.recorded()] == ["CREATED"]  # the incident: what was on goes on where it was
     changed.change(3, "After")
     changed.poll()
-    assert changed.told() == [("UPDATED", "3")]
+    assert changed.recorded() == [("UPDATED", "3")]
 
 
 def test_a_resource_switched_on_goes_on_where_it_stopped(changed: PolledInstance, operator: Client) -> None:
@@ -130,7 +130,7 @@ def test_a_resource_switched_on_goes_on_where_it_stopped(changed: PolledInstance
     answer = text_of(operator.post(way, {"enabled": "on", "from": "cursor"}, follow=True))
     assert "contacts is polled again: polling goes on where it stopped." in answer
     changed.poll()
-    assert sorted(kind for kind, _ in changed.told()) == ["CREATED", "CREATED", "UPDATED"]
+    assert sorted(kind for kind, _ in changed.recorded()) == ["CREATED", "CREATED", "UPDATED"]
 
 
 def test_a_resource_that_connectwise_does_not_let_begin_stays_off_and_the_choice_is_kept(
@@ -285,7 +285,7 @@ def receiver() -> Iterator[Receiver]:
         yield server
 
 
-def test_one_event_is_told_from_end_to_end(world: PolledInstance, operator: Client, receiver: Receiver) -> None:
+def test_one_event_is_shown_from_end_to_end(world: PolledInstance, operator: Client, receiver: Receiver) -> None:
     world.watch(callback_url=f"{receiver.url}?code=hush", poll={"trackChanges": True})
     world.poll()
     world.change(3, "Engineer")
@@ -331,9 +331,7 @@ def test_events_are_searched(changed: PolledInstance, operator: Client, query: s
     assert ("contacts/3" in text_of(operator.get(f"/app/events?{query}"))) is found
 
 
-def test_a_webhook_id_leads_to_what_it_tells_of(
-    changed: PolledInstance, operator: Client, other_tenant: Tenant
-) -> None:
+def test_a_webhook_id_leads_to_what_it_carries(changed: PolledInstance, operator: Client, other_tenant: Tenant) -> None:
     changed.change(4, "Engineer")
     changed.change(5, "Engineer")
     changed.poll()

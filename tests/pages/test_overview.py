@@ -165,7 +165,7 @@ def test_a_paused_delivery_is_one_thing_not_two(instance: Instance, operator: Cl
     assert "1 thing needs you" in text_of(operator.get("/"))
 
 
-def test_tries_that_run_out_elsewhere_are_not_told_here(instance: Instance, other_tenant: Tenant) -> None:
+def test_tries_that_run_out_elsewhere_are_not_shown_here(instance: Instance, other_tenant: Tenant) -> None:
     delivery_alerts.warn(Alert.Kind.HALF_USED, instance, "It failed: 500.", timezone.now())
     assert "It failed" not in text_of(sign_in("stranger", other_tenant.organization).get("/"))
 

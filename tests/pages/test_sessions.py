@@ -1,4 +1,4 @@
-"""One's own sessions: listed, told apart, ended."""
+"""One's own sessions: listed, distinguished, ended."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_the_schedule_that_looks_for_due_work_can_not_be_edited(admin_client: Cl
     assert admin_client.post(url(Schedule, "delete", tick.pk), {"post": "yes"}).status_code == 403
 
 
-def test_times_are_told_to_the_second(admin_client: Client) -> None:
+def test_times_are_shown_to_the_second(admin_client: Client) -> None:
     ensure_tick()
     tick = Schedule.objects.get(func="polling.tasks.tick")
     page = admin_client.get(url(Schedule, "change", tick.pk)).content.decode()

@@ -39,21 +39,21 @@ def kinds() -> list[str]:
 
 
 @pytest.fixture
-def paused(telling: PolledInstance, receiver: Receiver) -> PolledInstance:
+def paused(notifying: PolledInstance, receiver: Receiver) -> PolledInstance:
     """A world whose receiver answered 410."""
     receiver.answer = failing(410)
-    change(telling, 1)
+    change(notifying, 1)
     deliver()
     assert kinds() == [Kind.PAUSED]
-    return telling
+    return notifying
 
 
-def test_half_of_the_schedule_the_last_try_and_the_pause_are_told(
-    telling: PolledInstance, receiver: Receiver, settings: Settings
+def test_half_of_the_schedule_the_last_try_and_the_pause_are_sent(
+    notifying: PolledInstance, receiver: Receiver, settings: Settings
 ) -> None:
     settings.RETRY_SCHEDULE = [0, 1, 1, 1]
     receiver.answer = failing(500)
-    change(telling, 1)
+    change(notifying, 1)
     seen = []
     for _ in range(4):
         deliver()
@@ -65,22 +65,22 @@ def test_half_of_the_schedule_the_last_try_and_the_pause_are_told(
 
 
 def test_a_second_notification_in_trouble_is_no_second_episode(
-    telling: PolledInstance, receiver: Receiver, settings: Settings
+    notifying: PolledInstance, receiver: Receiver, settings: Settings
 ) -> None:
     settings.RETRY_SCHEDULE = [0, 1, 1, 1]
     receiver.answer = failing(500)
-    change(telling, 1)
-    telling.store.change("contacts", 2, {"title": "x" * 200_000})
-    change(telling, 3)
+    change(notifying, 1)
+    notifying.store.change("contacts", 2, {"title": "x" * 200_000})
+    change(notifying, 3)
     deliver()
     deliver()
     assert kinds().count(Kind.HALF_USED) == 1
 
 
-def test_a_delivery_ends_the_episode(telling: PolledInstance, receiver: Receiver, settings: Settings) -> None:
+def test_a_delivery_ends_the_episode(notifying: PolledInstance, receiver: Receiver, settings: Settings) -> None:
     settings.RETRY_SCHEDULE = [0, 1, 1, 1]
     receiver.answer = failing(500)
-    change(telling, 1)
+    change(notifying, 1)
     deliver()
     deliver()
     receiver.answer = failing(204)
@@ -94,12 +94,12 @@ def test_a_release_ends_the_pause(paused: PolledInstance) -> None:
 
 
 def test_it_stands_in_the_log(
-    telling: PolledInstance,
+    notifying: PolledInstance,
     caplog: pytest.LogCaptureFixture,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     with caplog.at_level(logging.WARNING), django_capture_on_commit_callbacks(execute=True):
-        delivery_alerts.warn(Kind.PAUSED, telling.instance, "Delivery is paused: a test.", timezone.now())
+        delivery_alerts.warn(Kind.PAUSED, notifying.instance, "Delivery is paused: a test.", timezone.now())
     assert "Delivery is paused: a test." in caplog.text
 
 
@@ -111,7 +111,7 @@ def test_a_mail_says_in_words_what_happened(paused: PolledInstance, mail_server:
     assert "Alpha" in body
 
 
-def test_it_is_told_once(paused: PolledInstance, mail_server: MailServer) -> None:
+def test_it_is_sent_once(paused: PolledInstance, mail_server: MailServer) -> None:
     send_alerts(timezone.now())
     send_alerts(timezone.now())
     assert len(mail_server.mails) == 1
@@ -144,10 +144,10 @@ def test_the_operators_webhook_gets_it_as_json(paused: PolledInstance, settings:
     with start_receiver() as operator:
         settings.OPERATOR_WEBHOOK_URL = operator.url
         assert send_alerts(timezone.now()) == 1
-        told = operator.got[0].json
-    assert told["text"].startswith("Delivery of API_Polling")
-    assert told["alerts"][0]["kind"] == "paused"
-    assert told["alerts"][0]["instanceId"] == paused.instance.pk
+        posted = operator.got[0].json
+    assert posted["text"].startswith("Delivery of API_Polling")
+    assert posted["alerts"][0]["kind"] == "paused"
+    assert posted["alerts"][0]["instanceId"] == paused.instance.pk
 
 
 def test_an_operators_webhook_that_fails_is_tried_again_apart_from_the_mail(
@@ -167,19 +167,19 @@ def test_without_settings_nothing_is_sent(paused: PolledInstance) -> None:
     assert send_alerts(timezone.now()) == 0
 
 
-def test_a_warning_of_long_ago_is_not_told_when_mail_is_set_up(paused: PolledInstance, mail_server: MailServer) -> None:
+def test_a_warning_of_long_ago_is_not_sent_when_mail_is_set_up(paused: PolledInstance, mail_server: MailServer) -> None:
     Alert.objects.update(created_at=timezone.now() - timedelta(days=2))
     assert send_alerts(timezone.now()) == 0
 
 
-def test_telling_is_a_chore_of_each_minute() -> None:
-    assert send_alerts in [chore.run for chore in PERIODIC_JOBS]
+def test_alerts_are_sent_by_a_periodic_job_of_each_minute() -> None:
+    assert send_alerts in [job.run for job in PERIODIC_JOBS]
 
 
-def test_a_notification_knows_its_warnings(telling: PolledInstance, receiver: Receiver, settings: Settings) -> None:
+def test_a_notification_knows_its_warnings(notifying: PolledInstance, receiver: Receiver, settings: Settings) -> None:
     settings.RETRY_SCHEDULE = [0, 1]
     receiver.answer = failing(500)
-    change(telling, 1)
+    change(notifying, 1)
     deliver()
     assert Alert.objects.get().notification == Notification.objects.get()
 

@@ -1,4 +1,4 @@
-"""Keys that ConnectWise refuses are told to the operator once, and once more when it accepts them."""
+"""Keys that ConnectWise refuses are reported to the operator once, and once more when it accepts them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def refused(world: PolledInstance) -> PolledInstance:
 
 
 def look() -> list[tuple[str, bool]]:
-    """Do the chore; give all alerts as kind and whether it is open."""
+    """Do the periodic job; give all alerts as kind and whether it is open."""
     raise_auth_alerts(timezone.now())
     return [(alert.kind, alert.resolved_at is None) for alert in Alert.objects.order_by("pk")]
 
@@ -45,7 +45,7 @@ def test_an_instance_that_is_refused_is_one_alert_whatever_it_polls_and_how_ofte
     assert "Incorrect public/private key" in text
 
 
-def test_keys_accepted_again_are_told_once_and_a_new_refusal_is_a_new_episode(refused: PolledInstance) -> None:
+def test_keys_accepted_again_are_reported_once_and_a_new_refusal_is_a_new_episode(refused: PolledInstance) -> None:
     look()
     refused.store.set_keys("PUB", "PRIV")
     refused.poll()
@@ -65,7 +65,7 @@ def test_a_failure_of_another_sort_does_not_say_that_the_keys_are_accepted(watch
     assert look() == [(Kind.REFUSED, True)]
 
 
-def test_a_resource_that_the_role_may_not_read_is_told_too(refused: PolledInstance) -> None:
+def test_a_resource_that_the_role_may_not_read_is_reported_too(refused: PolledInstance) -> None:
     refused.store.set_keys("PUB", "PRIV")
     refused.store.fail_next(1, status=403, path="/company/contacts")
     refused.poll()
@@ -96,7 +96,7 @@ def test_its_mail_says_what_to_do_and_nothing_of_deliveries(refused: PolledInsta
     assert "release" not in body_of(alerts)
 
 
-def test_it_is_found_before_the_operator_is_told() -> None:
-    runs: list[Any] = [chore.run for chore in PERIODIC_JOBS]
+def test_it_is_found_before_the_operator_is_notified() -> None:
+    runs: list[Any] = [job.run for job in PERIODIC_JOBS]
     assert runs.index(raise_auth_alerts) < runs.index(send_alerts)
     assert PERIODIC_JOBS[runs.index(raise_auth_alerts)].every <= timedelta(minutes=1)

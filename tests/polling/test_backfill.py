@@ -34,7 +34,7 @@ def _too_late(world: PolledInstance, *record_ids: int, title: str = "Late") -> N
     for record_id in record_ids:
         world.change(record_id, title, stamp=_stamp(cursor - timedelta(seconds=1000)))
     world.poll()
-    assert world.told() == []
+    assert world.recorded() == []
 
 
 def _ask(world: PolledInstance, back: timedelta = HOUR) -> PollRun:
@@ -48,29 +48,29 @@ def _claim(world: PolledInstance) -> PollJob:
     return PollJob(PollState.objects.select_related("resource_poll__instance__organization").get(pk=keys[0]), token)
 
 
-def test_what_was_missed_is_told_and_what_is_known_stays_silent(watched: PolledInstance) -> None:
+def test_what_was_missed_is_recorded_and_what_is_known_stays_silent(watched: PolledInstance) -> None:
     watched.change(7, "Chief")
     watched.poll()
-    watched.told()
+    watched.recorded()
     _too_late(watched, 3)
     run = _ask(watched)
     watched.poll()
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]
     run.refresh_from_db()
     assert (run.status, run.records, run.events) == (PollRun.Status.COMPLETE, 2, 1)
     _ask(watched)
     watched.poll()
-    assert watched.told() == []
+    assert watched.recorded() == []
 
 
 def test_a_backfill_reaches_behind_the_beginning_of_watching(world: PolledInstance) -> None:
     world.change(3, "Chief", stamp=_stamp(timezone.now() - timedelta(minutes=30)))
     world.watch()
     world.poll()
-    assert world.told() == []
+    assert world.recorded() == []
     _ask(world)
     world.poll()
-    assert world.told() == [("UPDATED", "3")]
+    assert world.recorded() == [("UPDATED", "3")]
 
 
 def test_the_cursor_stays_and_the_poll_that_waited_follows_at_once(watched: PolledInstance) -> None:
@@ -83,7 +83,7 @@ def test_the_cursor_stays_and_the_poll_that_waited_follows_at_once(watched: Poll
     assert cursor is not None
     assert watched.state.cursor is not None
     assert watched.state.cursor >= cursor
-    assert watched.told() == [("UPDATED", "5")]
+    assert watched.recorded() == [("UPDATED", "5")]
 
 
 def test_an_interrupted_backfill_goes_on_from_the_page_it_had_reached(world: PolledInstance) -> None:
@@ -93,11 +93,11 @@ def test_an_interrupted_backfill_goes_on_from_the_page_it_had_reached(world: Pol
     run = _ask(world)
     world.store.fail_next(1, status=500, skip=1)
     world.poll()
-    assert world.told() == [("UPDATED", "1"), ("UPDATED", "2")]
+    assert world.recorded() == [("UPDATED", "1"), ("UPDATED", "2")]
     world.poll()
     world.store.clear_requests()
     world.poll()
-    assert world.told() == [("UPDATED", "3"), ("UPDATED", "4"), ("UPDATED", "5")]
+    assert world.recorded() == [("UPDATED", "3"), ("UPDATED", "4"), ("UPDATED", "5")]
     assert world.store.requests[0].query["pageId"] == "2"
     run.refresh_from_db()
     assert (run.status, run.error) == (PollRun.Status.COMPLETE, "")
@@ -115,7 +115,7 @@ def test_a_backfill_that_keeps_failing_holds_up_no_news(watched: PolledInstance)
         watched.change(3, title)
         watched.poll()
         watched.poll()
-        assert watched.told() == [("UPDATED", "3")]
+        assert watched.recorded() == [("UPDATED", "3")]
     stop()
     watched.poll()
     assert not PollRun.objects.filter(status=PollRun.Status.OPEN).exists()
@@ -131,7 +131,7 @@ def test_a_worker_with_the_first_page_of_a_narrower_window_writes_nothing_of_it(
         frozen.commit(page)
     PollState.objects.update(lease_until=None)
     watched.poll()
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]
 
 
 def test_a_worker_beneath_whom_the_window_was_widened_lets_the_poll_go(world: PolledInstance) -> None:
@@ -158,7 +158,7 @@ def test_a_backfill_asked_for_while_a_poll_runs_follows_at_once(watched: PolledI
     for _ in loop.settle([(job, page)]):
         loop.settle([(job, answered(job))])
     loop.run()
-    assert watched.told() == [("UPDATED", "5"), ("UPDATED", "3")][not changes :]
+    assert watched.recorded() == [("UPDATED", "5"), ("UPDATED", "3")][not changes :]
 
 
 def test_a_failure_under_way_keeps_what_the_window_was_widened_to(world: PolledInstance) -> None:
@@ -171,7 +171,7 @@ def test_a_failure_under_way_keeps_what_the_window_was_widened_to(world: PolledI
     job.fail(ValueError("a fault"))
     world.poll()
     world.poll()
-    assert world.told() == [("UPDATED", "1"), ("UPDATED", "2"), ("UPDATED", "3")]
+    assert world.recorded() == [("UPDATED", "1"), ("UPDATED", "2"), ("UPDATED", "3")]
 
 
 def test_a_narrower_request_does_not_narrow_an_open_backfill(watched: PolledInstance) -> None:
@@ -183,7 +183,7 @@ def test_the_command_polls_a_window_again(watched: PolledInstance) -> None:
     _too_late(watched, 3)
     since = _stamp(timezone.now() - HOUR)
     call_command("poll", str(watched.instance.pk), "--resource", "contacts", "--since", since, verbosity=0)
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]
 
 
 def test_the_command_says_which_poll_failed(watched: PolledInstance) -> None:

@@ -53,7 +53,7 @@ def test_the_others_of_its_page_are_recorded_and_it_is_noted(
 
     run = run_of_a_poll(watched)
 
-    assert watched.told() == [("UPDATED", str(number)) for number in others]
+    assert watched.recorded() == [("UPDATED", str(number)) for number in others]
     assert (run.status, run.skipped) == (PollRun.Status.COMPLETE, 1)
     assert f"record {broken} can't be read" in run.notes
     assert watched.state.health == Health.HEALTHY
@@ -66,7 +66,7 @@ def test_what_can_be_read_all_the_same_is_recorded_and_noted(watched: PolledInst
 
     run = run_of_a_poll(watched)
 
-    assert watched.told() == [("UPDATED", "4")]
+    assert watched.recorded() == [("UPDATED", "4")]
     assert "record 4 is no clean JSON" in run.notes
     assert json.loads(Event.objects.get().record)["id"] == 4
 
@@ -77,7 +77,7 @@ def test_an_empty_page_by_another_name_ends_the_run(watched: PolledInstance, sta
 
     run = run_of_a_poll(watched)
 
-    assert (run.status, run.error, watched.told()) == (PollRun.Status.COMPLETE, "", [])
+    assert (run.status, run.error, watched.recorded()) == (PollRun.Status.COMPLETE, "", [])
 
 
 def test_a_record_that_cannot_be_read_by_its_id_is_no_delete(world: PolledInstance) -> None:
@@ -87,7 +87,7 @@ def test_a_record_that_cannot_be_read_by_its_id_is_no_delete(world: PolledInstan
 
     sweep(world)
 
-    assert world.told() == [("DELETED", "5")]
+    assert world.recorded() == [("DELETED", "5")]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -101,12 +101,12 @@ def test_a_record_that_makes_its_page_unreadable_holds_up_no_other(
 
     run = run_of_a_poll(watched)
 
-    assert watched.told() == [("UPDATED", str(number)) for number in others]
+    assert watched.recorded() == [("UPDATED", str(number)) for number in others]
     assert (run.status, run.skipped, watched.state.health) == (PollRun.Status.COMPLETE, 1, Health.HEALTHY)
     assert "record 4 can't be read" in run.notes or "a record without an id can't be read" in run.notes
     watched.store.garble("contacts", [4], None)
     watched.poll()
-    assert watched.told() == [("UPDATED", "4")]  # it is still within the look-back
+    assert watched.recorded() == [("UPDATED", "4")]  # it is still within the look-back
 
 
 def test_so_many_that_a_poll_had_too_many_requests_are_left_to_the_next_polls(watched: PolledInstance) -> None:
@@ -130,12 +130,12 @@ def test_so_many_that_a_poll_had_too_many_requests_are_left_to_the_next_polls(wa
             assert state.next_poll_at > timezone.now()
 
     assert polls > 1
-    assert watched.told() == [("UPDATED", str(everyone[-1]))]
+    assert watched.recorded() == [("UPDATED", str(everyone[-1]))]
     assert (run.status, run.skipped) == (PollRun.Status.COMPLETE, len(everyone) - 1)
     watched.change(3, "Owner")  # a change meanwhile, or later, is in the next window
     watched.store.garble("contacts", everyone, None)
     watched.poll()
-    assert ("UPDATED", "3") in watched.told()
+    assert ("UPDATED", "3") in watched.recorded()
 
 
 def test_a_backfill_that_a_person_asked_for_does_not_rest(watched: PolledInstance) -> None:
@@ -157,7 +157,7 @@ def test_a_sweep_whose_last_row_cannot_be_read_is_not_held_up(world: PolledInsta
 
     sweep(world)
 
-    assert world.told() == [("DELETED", "5")]
+    assert world.recorded() == [("DELETED", "5")]
     assert world.state.sweep_error == ""
 
 
@@ -166,18 +166,18 @@ def test_of_rows_that_are_back_those_behind_a_broken_one_are_read_as_well(world:
     watch_deletes(world)
     world.store.hide("contacts", [5, 6, 7])
     sweep(world)
-    assert len(world.told()) == 3
+    assert len(world.recorded()) == 3
     world.store.garble("contacts", [6], WAYS[way])
     world.store.show("contacts")
 
     run = sweep(world)
 
-    assert world.told() == [("UPDATED", "5"), ("UPDATED", "7")]
+    assert world.recorded() == [("UPDATED", "5"), ("UPDATED", "7")]
     assert run.skipped == 1
     assert "record 6 can't be read" in run.notes
     world.store.garble("contacts", [6], None)
     sweep(world)
-    assert world.told() == [("UPDATED", "6")]
+    assert world.recorded() == [("UPDATED", "6")]
 
 
 @pytest.mark.parametrize("way", ["a quote within a text", "NaN"])
@@ -188,7 +188,7 @@ def test_of_missing_rows_those_behind_a_broken_one_are_repaired_as_well(
     for number in (3, 4, 5):
         watched.change(number, "Chief")
     watched.poll()
-    watched.told()
+    watched.recorded()
     watched.store.clock_offset = 5
     watched.poll()
     Event.objects.all().delete()
@@ -209,7 +209,7 @@ def test_of_missing_rows_those_behind_a_broken_one_are_repaired_as_well(
         watched.store.garble("contacts", [4], WAYS[way])
         repair(found)
 
-    assert watched.told() == [("UPDATED", "3"), ("UPDATED", "5")]
+    assert watched.recorded() == [("UPDATED", "3"), ("UPDATED", "5")]
     run = PollRun.objects.get(kind=PollRun.Kind.REPAIR)
     assert (run.status, run.skipped) == (PollRun.Status.COMPLETE, 1)
 
@@ -218,7 +218,7 @@ def test_a_site_that_caps_its_pages_has_every_missing_row_read(watched: PolledIn
     for number in (3, 4, 5):
         watched.change(number, "Chief")
     watched.poll()
-    watched.told()
+    watched.recorded()
     watched.store.clock_offset = 5
     watched.poll()
     Event.objects.all().delete()
@@ -229,7 +229,7 @@ def test_a_site_that_caps_its_pages_has_every_missing_row_read(watched: PolledIn
     repair(found)
 
     assert found.missed == (3, 4, 5)
-    assert watched.told() == [("UPDATED", "3"), ("UPDATED", "4"), ("UPDATED", "5")]
+    assert watched.recorded() == [("UPDATED", "3"), ("UPDATED", "4"), ("UPDATED", "5")]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -267,4 +267,4 @@ def test_watching_begins_where_the_newest_record_can_not_be_read(world: PolledIn
     assert (poll.high_water_id, poll.missing_fields) == (newest, [])
     world.store.create("contacts")
     world.poll()
-    assert world.told() == [("CREATED", str(newest + 1))]
+    assert world.recorded() == [("CREATED", str(newest + 1))]

@@ -65,8 +65,8 @@ def notification(world: PolledInstance, number: int) -> Notification:
 
 
 def test_an_update_writes_each_row_its_own_values(watched: PolledInstance) -> None:
-    told = notification(watched, 1)
-    made = [DeliveryAttempt.objects.create(notification=told, started_at=AT) for _ in TEXTS]
+    delivered = notification(watched, 1)
+    made = [DeliveryAttempt.objects.create(notification=delivered, started_at=AT) for _ in TEXTS]
     columns = ("finished_at", "seconds", "status", "request_headers", "response")
     rows: list[Any] = [
         (db_timestamp(AT), 0.25, None if number else 204, '{"a":"b"}', TEXTS[number], attempt.pk)

@@ -12,10 +12,10 @@ from polling.delivery.replay.chains import Chains
 HISTORIES = st.lists(st.sets(st.integers(0, 6), max_size=3), max_size=12)
 
 
-def chained(told: Sequence[set[int]]) -> dict[int, int]:
+def chained(carried: Sequence[set[int]]) -> dict[int, int]:
     """Return what each notification follows; the number of a notification is its place."""
     chains = Chains()
-    for notification, records in enumerate(told):
+    for notification, records in enumerate(carried):
         chains.add(notification, records)
     return chains.follows
 
@@ -31,17 +31,17 @@ def line_before(notification: int, follows: dict[int, int]) -> list[int]:
 
 
 @given(HISTORIES)
-def test_what_shares_a_record_goes_in_its_order(told: list[set[int]]) -> None:
-    follows = chained(told)
-    for later, records in enumerate(told):
+def test_what_shares_a_record_goes_in_its_order(carried: list[set[int]]) -> None:
+    follows = chained(carried)
+    for later, records in enumerate(carried):
         line = line_before(later, follows)
         for earlier in range(later):
-            assert not records & told[earlier] or earlier in line
+            assert not records & carried[earlier] or earlier in line
 
 
 @given(HISTORIES)
-def test_no_two_follow_the_same(told: list[set[int]]) -> None:
-    follows = chained(told)
+def test_no_two_follow_the_same(carried: list[set[int]]) -> None:
+    follows = chained(carried)
     assert len(set(follows.values())) == len(follows)
 
 

@@ -79,7 +79,7 @@ def test_a_record_is_judged_by_the_table(record: Seen, before: Snapshot | None, 
     ("record", "verdict"),
     [(seen(100, None), REMEMBER), (seen(100, None, deleted=True), TOMBSTONE), (seen(100, BEFORE), REMEMBER)],
 )
-def test_without_a_stamp_only_connectwises_condition_can_tell_that_a_record_changed(
+def test_without_a_stamp_only_connectwises_condition_can_show_that_a_record_changed(
     record: Seen, verdict: Verdict
 ) -> None:
     assert judge(record, None, replace(WATCH, vouched=False)) == verdict
@@ -88,7 +88,7 @@ def test_without_a_stamp_only_connectwises_condition_can_tell_that_a_record_chan
 @pytest.mark.parametrize(
     ("record", "before", "verdict"),
     [
-        (seen(101, deleted=True), None, SILENCE),  # never told of
+        (seen(101, deleted=True), None, SILENCE),  # never recorded
         (seen(101, deleted=True), Snapshot(None, UNREAD), SILENCE),
         (seen(100, BEFORE, deleted=True), None, TOMBSTONE),
         (seen(100, None, deleted=True), None, DELETED),
@@ -100,10 +100,12 @@ def test_without_a_stamp_only_connectwises_condition_can_tell_that_a_record_chan
         (seen(deleted=True), Snapshot(None, CONTENT_UNKNOWN), DELETED),
         (seen(deleted=True), known(gone=True), STAYS_TOMBSTONE),
         (seen(deleted=True), known(BEFORE, content=OTHER, gone=True), STAYS_TOMBSTONE),
-        (seen(deleted=True), Snapshot(5, UNREAD, gone=True), TOMBSTONE),  # told by a sweep before
+        (seen(deleted=True), Snapshot(5, UNREAD, gone=True), TOMBSTONE),  # recorded by a sweep before
     ],
 )
-def test_a_record_with_the_deleted_flag_is_told_once(record: Seen, before: Snapshot | None, verdict: Verdict) -> None:
+def test_a_record_with_the_deleted_flag_is_recorded_once(
+    record: Seen, before: Snapshot | None, verdict: Verdict
+) -> None:
     assert judge(record, before, WATCH) == verdict
 
 
@@ -169,7 +171,7 @@ def test_nulls_are_left_out_at_every_depth_on_demand() -> None:
     assert record_text(record) == b'{"a":null,"b":{"c":null,"d":[{"e":null}]}}'
 
 
-def test_changed_fields_are_told_by_dotted_name() -> None:
+def test_changed_fields_are_named_by_dotted_name() -> None:
     before = {"name": "Ada", "company": {"id": 1, "name": "Old"}, "types": [1], "gone": 5, "_info": {"a": 1}}
     after = {"name": "Ada", "company": {"id": 1, "name": "New"}, "types": [1, 2], "new": 6, "_info": {"a": 2}}
     assert field_changes(before, after) == [

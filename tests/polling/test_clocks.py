@@ -39,10 +39,10 @@ def test_without_a_date_watching_begins_with_the_newest_stamp_whatever_our_clock
         world.store.clock_offset += 2
         world.change(3, "Chief")
         world.poll()
-        # What has the newest stamp may have been changed again within its second, and is told.
-        assert world.told() == [("UPDATED", "3"), ("UPDATED", "7")]
+        # What has the newest stamp may have been changed again within its second, and is recorded.
+        assert world.recorded() == [("UPDATED", "3"), ("UPDATED", "7")]
         world.poll()
-        assert world.told() == []
+        assert world.recorded() == []
 
 
 def test_without_a_date_an_empty_list_is_watched_from_ever(world: PolledInstance) -> None:
@@ -54,11 +54,11 @@ def test_without_a_date_an_empty_list_is_watched_from_ever(world: PolledInstance
         world.watch()
         made = world.store.create("contacts")["id"]
         world.poll()
-    assert world.told() == [("CREATED", str(made))]
+    assert world.recorded() == [("CREATED", str(made))]
 
 
 @pytest.mark.parametrize(("back", "passed"), [(3, 1), (299, 60), (301, 60), (3000, 600)])
-def test_what_was_written_while_their_clock_was_set_back_is_told(
+def test_what_was_written_while_their_clock_was_set_back_is_recorded(
     watched: PolledInstance, back: int, passed: int
 ) -> None:
     """Written behind the window, it is read by the poll after the one that learns of the clock."""
@@ -68,28 +68,28 @@ def test_what_was_written_while_their_clock_was_set_back_is_told(
     with time_machine.travel(datetime.now(UTC) + timedelta(seconds=passed)):
         watched.poll()
         watched.poll()
-    assert watched.told() == [("UPDATED", "3"), ("CREATED", str(made))]
+    assert watched.recorded() == [("UPDATED", "3"), ("CREATED", str(made))]
 
 
-def test_a_site_whose_servers_disagree_by_a_second_tells_nothing_from_before(world: PolledInstance) -> None:
-    """Their clocks differ: the first poll is answered by one that is behind that which told when watching began."""
+def test_a_site_whose_servers_disagree_by_a_second_gives_nothing_from_before(world: PolledInstance) -> None:
+    """Their clocks differ: the first poll is answered by one that is behind that which said when watching began."""
     world.change(3, "Chief", stamp=world.store.now() - 5)
     world.store.date_offset = 2
     world.watch()
     world.store.date_offset = 0
     world.poll()
     world.poll()
-    assert world.told() == []
+    assert world.recorded() == []
 
 
 def test_a_clock_set_back_by_less_than_the_look_back_loses_nothing_at_once(watched: PolledInstance) -> None:
     watched.change(3, "Chief")
     watched.poll()
-    watched.told()
+    watched.recorded()
     watched.store.clock_offset = -200
     watched.change(3, "Clerk")
     watched.poll()
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]
 
 
 def test_a_date_that_was_wrong_once_hides_nothing(watched: PolledInstance) -> None:
@@ -101,10 +101,10 @@ def test_a_date_that_was_wrong_once_hides_nothing(watched: PolledInstance) -> No
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=10)):
         watched.poll()
         watched.poll()
-    assert watched.told() == [("CREATED", str(made))]
+    assert watched.recorded() == [("CREATED", str(made))]
 
 
-def test_a_date_from_before_watching_began_tells_nothing_old(watched: PolledInstance) -> None:
+def test_a_date_from_before_watching_began_gives_nothing_old(watched: PolledInstance) -> None:
     """A server whose battery is empty believes that it is 1970, and answers one poll."""
     cursor = watched.state.cursor
     watched.store.date_offset = -watched.store.now()
@@ -114,7 +114,7 @@ def test_a_date_from_before_watching_began_tells_nothing_old(watched: PolledInst
     watched.store.date_offset = 0
     watched.poll()
     watched.poll()
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]
 
 
 @pytest.mark.parametrize("far", ["2062-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
@@ -131,7 +131,7 @@ def test_without_a_date_a_stamp_from_the_far_future_moves_no_cursor(watched: Pol
     assert timedelta(seconds=55) < moved - cursor < timedelta(seconds=70)
     made = watched.store.create("contacts")["id"]
     watched.poll()
-    assert watched.told() == [("UPDATED", "3"), ("UPDATED", "4"), ("CREATED", str(made))]
+    assert watched.recorded() == [("UPDATED", "3"), ("UPDATED", "4"), ("CREATED", str(made))]
 
 
 def test_without_a_date_watching_does_not_begin_in_the_far_future(world: PolledInstance) -> None:
@@ -142,7 +142,7 @@ def test_without_a_date_watching_does_not_begin_in_the_far_future(world: PolledI
     assert since(world) == datetime.fromisoformat(newest)
     world.change(3, "Chief")
     world.poll()
-    assert world.told() == [("UPDATED", "3"), ("UPDATED", "5"), ("UPDATED", "7")]
+    assert world.recorded() == [("UPDATED", "3"), ("UPDATED", "5"), ("UPDATED", "7")]
 
 
 @pytest.mark.parametrize(("ahead", "moves"), [(3590, True), (3700, False)])
@@ -200,6 +200,6 @@ def test_ordinary_waits_are_left_alone(watched: PolledInstance) -> None:
     assert repair_clock_skew(now) == 0
 
 
-def test_the_chores_mend_times(in_the_future: PolledInstance) -> None:
+def test_a_periodic_job_repairs_clock_skew(in_the_future: PolledInstance) -> None:
     assert "repair clock skew" in run_due_jobs(timezone.now())
     assert in_the_future.state.lease_token is None

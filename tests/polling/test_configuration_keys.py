@@ -41,14 +41,14 @@ def watch_url(world: PolledInstance, url: str, **poll: Any) -> None:
 # -- url ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_url_without_a_where_reads_all_and_tells_only_what_changes(world: PolledInstance) -> None:
+def test_a_url_without_a_where_reads_all_and_records_only_what_changes(world: PolledInstance) -> None:
     watch_url(world, EVERYTHING)
     poll_asking(world)
-    assert (world.told(), world.run.records, set(asked(world, "conditions"))) == ([], 30, {None})
+    assert (world.recorded(), world.run.records, set(asked(world, "conditions"))) == ([], 30, {None})
     world.change(3, "Chief")
     world.poll()
     world.poll()
-    assert world.told() == [("UPDATED", "3")]
+    assert world.recorded() == [("UPDATED", "3")]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_order_by_and_page_in_a_url_are_dropped(world: PolledInstance) -> None:
     watch_url(world, f"{EVERYTHING}?{WINDOW}&orderBy=lastUpdated desc&page=3")
     world.change(3, "Chief")
     poll_asking(world)
-    assert world.told() == [("UPDATED", "3")]
+    assert world.recorded() == [("UPDATED", "3")]
     assert set(asked(world, "orderBy")) | set(asked(world, "page")) == {None}
 
 
@@ -86,7 +86,7 @@ def test_fields_gain_what_the_poll_needs_and_content_is_compared_within_them(wor
     record = world.store.change("contacts", 3, {"title": "Chief"})
     poll_asking(world)
     assert set(asked(world, "fields")) == {"firstName,title,id,company,_info"}
-    assert world.told() == [("UPDATED", record["company"]["identifier"])]
+    assert world.recorded() == [("UPDATED", record["company"]["identifier"])]
     assert set(json.loads(Event.objects.get().record)) == {"id", "firstName", "title", "company", "_info"}
 
 
@@ -140,32 +140,32 @@ def test_filter_by_updated_date_drops_what_is_older_than_the_window(
 ) -> None:
     watch_url(world, EVERYTHING, **{key: value})
     world.poll()
-    assert (world.told(), RecordSnapshot.objects.count()) == ([], known)
+    assert (world.recorded(), RecordSnapshot.objects.count()) == ([], known)
 
 
-def test_without_filter_by_updated_date_an_old_stamp_with_new_content_is_told(world: PolledInstance) -> None:
+def test_without_filter_by_updated_date_an_old_stamp_with_new_content_is_recorded(world: PolledInstance) -> None:
     watch_url(world, EVERYTHING, filterByUpdatedDate=False)
     world.poll()
     world.change(3, "Chief", stamp="2020-01-01T00:00:00Z")
     world.poll()
-    assert world.told() == [("UPDATED", "3")]
+    assert world.recorded() == [("UPDATED", "3")]
 
 
 def test_filter_by_current_date_leaves_what_is_newer_than_the_poll_to_the_next(world: PolledInstance) -> None:
     world.watch(poll={"filterByCurrentDate": True})
     world.change(3, "Chief", stamp=(timezone.now() + timedelta(seconds=60)).strftime(UTC_TEXT))
     world.poll()
-    assert world.told() == []
+    assert world.recorded() == []
     world.store.clock_offset = 120
     world.poll()
     world.poll()
-    assert world.told() == [("UPDATED", "3")]
+    assert world.recorded() == [("UPDATED", "3")]
 
 
-def test_without_filter_by_current_date_it_is_told_at_once(watched: PolledInstance) -> None:
+def test_without_filter_by_current_date_it_is_recorded_at_once(watched: PolledInstance) -> None:
     watched.change(3, "Chief", stamp=(timezone.now() + timedelta(seconds=60)).strftime(UTC_TEXT))
     watched.poll()
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]
 
 
 # -- dates -------------------------------------------------------------------------------------------------------------
@@ -194,11 +194,11 @@ def test_created_check_tolerance_calls_a_row_created_that_changed_soon_after(
     world.poll()
     world.store.change("incidents", ticket, {"summary": "Again"})
     world.poll()
-    assert world.told() == [(kind, str(ticket)), ("UPDATED", str(ticket))]
+    assert world.recorded() == [(kind, str(ticket)), ("UPDATED", str(ticket))]
 
 
 @pytest.mark.parametrize(("resource", "kind"), [("incidents", "CREATED"), ("contacts", "UPDATED")])
-def test_the_catalogues_created_field_tells_a_row_that_got_its_id_before_the_mark(
+def test_the_catalogues_created_field_finds_a_row_that_got_its_id_before_the_high_water_id(
     world: PolledInstance, resource: str, kind: str
 ) -> None:
     late = world.store.create(resource, stamp=timezone.now() + timedelta(seconds=2), visible_after=timedelta(hours=1))
@@ -206,7 +206,7 @@ def test_the_catalogues_created_field_tells_a_row_that_got_its_id_before_the_mar
     world.watch(event__poller__configuration=default_polls())
     world.store.reveal()
     world.poll()
-    assert world.told() == [(kind, str(late["id"]))]
+    assert world.recorded() == [(kind, str(late["id"]))]
 
 
 def test_the_default_plan_of_a_resource_has_the_catalogues_created_field() -> None:
@@ -235,7 +235,7 @@ def test_a_date_is_read_in_the_zone_that_is_configured(
     local = moment.astimezone(ZoneInfo("America/Denver")).strftime(written)
     world.store.change("contacts", 3, {"modified": {"at": local}, "title": "Chief"})
     world.poll()
-    assert world.told() == [("UPDATED", "3")]
+    assert world.recorded() == [("UPDATED", "3")]
     assert Event.objects.get().occurred_at == moment
 
 
@@ -255,20 +255,20 @@ def test_a_dotted_id_field_names_the_object(world: PolledInstance) -> None:
     world.watch(poll={"idField": "company.identifier"})
     record = world.store.change("contacts", 3, {"title": "Chief"})
     world.poll()
-    assert world.told() == [("UPDATED", record["company"]["identifier"])]
+    assert world.recorded() == [("UPDATED", record["company"]["identifier"])]
 
 
-def test_a_record_without_the_id_field_is_told_by_its_id_and_reported(world: PolledInstance) -> None:
+def test_a_record_without_the_id_field_goes_by_its_id_and_is_reported(world: PolledInstance) -> None:
     world.watch(poll={"idField": "company.identifier"})
     world.store.change("contacts", 3, {"title": "Chief"}, remove=["company"])
     whole = world.store.change("contacts", 4, {"title": "Chief"})
     world.poll()
-    assert world.told() == [("UPDATED", "3"), ("UPDATED", whole["company"]["identifier"])]
+    assert world.recorded() == [("UPDATED", "3"), ("UPDATED", whole["company"]["identifier"])]
     assert (world.state.health, world.run.skipped) == (Health.HEALTHY, 0)
     assert "Record 3: its id is its objectId in place of 'company.identifier': it has none." in world.run.notes
     whole = world.store.change("contacts", 3, {"company": {"id": 1, "identifier": "Back"}})
     world.poll()
-    assert world.told() == [("UPDATED", "Back")]
+    assert world.recorded() == [("UPDATED", "Back")]
 
 
 @pytest.mark.parametrize("remove", ["_info", "_info/lastUpdated"])
@@ -281,7 +281,7 @@ def test_a_record_without_a_date_is_compared_by_its_content(world: PolledInstanc
     born = world.store.create("contacts", remove=[remove])["id"]
     world.poll()
     world.poll()
-    assert world.told() == [("UPDATED", "3"), ("CREATED", str(born))]
+    assert world.recorded() == [("UPDATED", "3"), ("CREATED", str(born))]
     assert world.state.health == Health.HEALTHY
 
 
@@ -297,7 +297,7 @@ def test_a_record_without_an_id_among_others_is_reported(watched: PolledInstance
     rows = [{"firstName": "Nobody"}, watched.store.change("contacts", 3, {"title": "Chief"})]
     watched.store.fail_next(1, status=200, body=rows)
     watched.poll()
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]
     assert (watched.state.health, watched.run.skipped) == (Health.HEALTHY, 1)
     assert "a record has no usable integer id" in watched.run.notes
 
@@ -309,13 +309,13 @@ def test_a_page_without_any_id_is_a_failure_in_words_and_loses_nothing(watched: 
     assert watched.state.health == Health.RETRYING
     assert "no element of the page has a usable id" in watched.state.last_error
     watched.poll()
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]
 
 
-# -- what is told of a change ------------------------------------------------------------------------------------------
+# -- what is recorded of a change --------------------------------------------------------------------------------------
 
 
-def test_track_changes_tells_which_fields_changed(world: PolledInstance) -> None:
+def test_track_changes_says_which_fields_changed(world: PolledInstance) -> None:
     world.watch(poll={"trackChanges": True})
     for title in ("Chief", "Owner"):
         world.change(3, title)
@@ -326,17 +326,17 @@ def test_track_changes_tells_which_fields_changed(world: PolledInstance) -> None
     assert list(found) == ["null", '[{"field":"title","from":"Chief","to":"Owner"}]', "[]"]
 
 
-@pytest.mark.parametrize(("ignore", "told"), [(False, [("UPDATED", "3")]), ("true", [])])
+@pytest.mark.parametrize(("ignore", "expected"), [(False, [("UPDATED", "3")]), ("true", [])])
 def test_ignore_empty_changes_keeps_silent_where_only_the_stamp_moved(
-    world: PolledInstance, ignore: object, told: list[tuple[str, str]]
+    world: PolledInstance, ignore: object, expected: list[tuple[str, str]]
 ) -> None:
     world.watch(poll={"ignoreEmptyChanges": ignore})
     world.change(3, "Chief")
     world.poll()
-    world.told()
+    world.recorded()
     world.store.touch("contacts", 3, stamp=timezone.now() + timedelta(seconds=2))
     world.poll()
-    assert world.told() == told
+    assert world.recorded() == expected
 
 
 def test_a_path_that_the_catalogue_lacks_is_polled_under_its_key(world: PolledInstance) -> None:

@@ -42,5 +42,5 @@ def test_a_poll_goes_on_as_soon_as_the_database_is_back(watched: PolledInstance,
     assert watched.state.lease_until > timezone.now()
     make_due(mine)
     PollLoop(mine, deadline=float("inf")).run()
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]
     assert watched.state.lease_token is None

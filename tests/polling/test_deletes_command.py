@@ -25,16 +25,16 @@ def test_it_sweeps_now(world: PolledInstance) -> None:
     watch_deletes(world)
     delete(world, 5)
     assert "29 rows, 1 event; no deletes are held" in run(world, "--sweep")
-    assert world.told() == [("DELETED", "5")]
+    assert world.recorded() == [("DELETED", "5")]
 
 
 def test_it_shows_what_is_held_and_releases_it(world: PolledInstance) -> None:
     watch_deletes(world)
     delete(world, *range(1, 25))
     assert "24 deletes are held: 1, 2, 3" in run(world, "--sweep")
-    assert world.told() == []
+    assert world.recorded() == []
     assert "24 deletes are released" in run(world, "--release")
-    assert len(world.told()) == 24
+    assert len(world.recorded()) == 24
 
 
 def test_it_dismisses_what_is_held(world: PolledInstance) -> None:
@@ -43,7 +43,7 @@ def test_it_dismisses_what_is_held(world: PolledInstance) -> None:
     run(world, "--sweep")
     assert "24 deletes are dismissed" in run(world, "--dismiss")
     assert "no deletes are held" in run(world, "--sweep")
-    assert (world.told(), world.state.health) == ([], Health.HEALTHY)
+    assert (world.recorded(), world.state.health) == ([], Health.HEALTHY)
 
 
 def test_a_failed_sweep_is_an_error(world: PolledInstance) -> None:
@@ -81,7 +81,7 @@ def test_what_is_asked_for_begins_after_it_was_asked(world: PolledInstance) -> N
     delete(world, 2)  # the open sweep has passed it
 
     assert "2 events" in run(world, "--sweep")
-    assert world.told() == [("DELETED", "2"), ("DELETED", "5")]
+    assert world.recorded() == [("DELETED", "2"), ("DELETED", "5")]
     assert PollRun.objects.filter(status=PollRun.Status.ABANDONED).count() == 1
 
 

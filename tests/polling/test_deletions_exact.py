@@ -17,7 +17,7 @@ from tests.support.polled_instance import PolledInstance
 from tests.support.sweeps import sweep, watch_deletes
 
 STOOD = 6
-WITNESS = 1  # is never deleted: without any row left a person decides
+CANARY = 1  # is never deleted: without any row left a person decides
 FAULTS = ({"status": 500}, {"status": 429}, {"status": 404}, {"status": 403}, {"broken_json": True}, {"drop": True})
 STEPS = st.tuples(
     st.sampled_from(
@@ -42,7 +42,7 @@ def test_every_record_s_story_is_right_in_the_end(world: PolledInstance, steps: 
 
 
 class Story:
-    """The steps of one schedule, and what may be told of them."""
+    """The steps of one schedule, and what may be recorded of them."""
 
     def __init__(self, world: PolledInstance) -> None:
         self._world, self._store = world, world.store
@@ -51,7 +51,7 @@ class Story:
 
     def take(self, step: str, pick: int) -> None:
         """Take a step; `pick` chooses a record, or a fault and the request that it befalls."""
-        ids = [record_id for record_id in self._store.ids("contacts") if record_id != WITNESS]
+        ids = [record_id for record_id in self._store.ids("contacts") if record_id != CANARY]
         if step in ("change", "delete", "hide", "blink"):
             if ids:
                 getattr(self, f"_{step}")(ids[pick % len(ids)])
@@ -101,20 +101,20 @@ class Story:
             sweep(self._world)
 
     def check(self, record_id: int) -> None:
-        """Look at what was told of one record."""
-        told = list(Event.objects.filter(record_id=record_id).order_by("pk").values_list("kind", flat=True))
+        """Look at what was recorded of one record."""
+        kinds = list(Event.objects.filter(record_id=record_id).order_by("pk").values_list("kind", flat=True))
         lives = record_id in self._store.ids("contacts")
         if record_id > STOOD:
-            assert told.count("CREATED") == (1 if lives else min(len(told), 1)), told
-            assert not told or told[0] == "CREATED", told
+            assert kinds.count("CREATED") == (1 if lives else min(len(kinds), 1)), kinds
+            assert not kinds or kinds[0] == "CREATED", kinds
         else:
-            assert "CREATED" not in told, told
-            assert lives or told, told
-        if told:
-            assert lives == (told[-1] != "DELETED"), told
-        deletes = told.count("DELETED")
-        assert ("DELETED", "DELETED") not in pairwise(told), told
-        assert deletes <= self._vanished.get(record_id, 0), told
-        assert told.count("UPDATED") <= self._written.get(record_id, 0) + deletes, told
+            assert "CREATED" not in kinds, kinds
+            assert lives or kinds, kinds
+        if kinds:
+            assert lives == (kinds[-1] != "DELETED"), kinds
+        deletes = kinds.count("DELETED")
+        assert ("DELETED", "DELETED") not in pairwise(kinds), kinds
+        assert deletes <= self._vanished.get(record_id, 0), kinds
+        assert kinds.count("UPDATED") <= self._written.get(record_id, 0) + deletes, kinds
         if lives and self._written.get(record_id) and record_id <= STOOD:
-            assert "UPDATED" in told
+            assert "UPDATED" in kinds

@@ -39,7 +39,7 @@ def held(world: PolledInstance) -> PolledInstance:
 
 
 def test_a_mass_delete_is_held_and_nobody_is_asked_for_by_id(held: PolledInstance) -> None:
-    assert held.told() == []
+    assert held.recorded() == []
     assert held.state.health == Health.HELD
     run = PollRun.objects.filter(kind=PollRun.Kind.SWEEP).latest("id")
     assert (run.status, run.held) == (PollRun.Status.COMPLETE, list(GONE))
@@ -54,19 +54,19 @@ def test_a_good_poll_does_not_hide_that_deletes_are_held(held: PolledInstance) -
 def test_the_next_sweep_holds_them_again_with_what_is_missed_meanwhile(held: PolledInstance) -> None:
     delete(held, 30)
     run = sweep(held)
-    assert (held.told(), run.held) == ([], [*GONE, 30])
+    assert (held.recorded(), run.held) == ([], [*GONE, 30])
     assert PollRun.objects.exclude(held=[]).count() == 1
 
 
-def test_released_they_are_told_by_a_sweep_that_does_not_find_them_either(held: PolledInstance) -> None:
+def test_released_they_are_recorded_by_a_sweep_that_does_not_find_them_either(held: PolledInstance) -> None:
     held.store.create("contacts")
     assert release_held(held.state) == 24
     assert held.state.health == Health.HEALTHY
     sweep(held)
-    assert held.told() == [("DELETED", str(number)) for number in GONE]
+    assert held.recorded() == [("DELETED", str(number)) for number in GONE]
     assert status(held) == {}
     sweep(held)
-    assert held.told() == []
+    assert held.recorded() == []
 
 
 @pytest.mark.parametrize("decide", [release_held, dismiss_held])
@@ -93,17 +93,17 @@ def test_a_sweep_asked_for_while_one_runs_follows_it(held: PolledInstance) -> No
     assert held.state.next_sweep_at <= timezone.now()
 
 
-def test_a_released_row_that_lives_is_not_told(held: PolledInstance) -> None:
+def test_a_released_row_that_lives_is_not_recorded(held: PolledInstance) -> None:
     held.store.table("contacts").put({"id": 3, "firstName": "Back"})
     release_held(held.state)
     sweep(held)
-    assert held.told() == [("DELETED", str(number)) for number in GONE if number != 3]
+    assert held.recorded() == [("DELETED", str(number)) for number in GONE if number != 3]
 
 
 def test_dismissed_they_stay_known_and_are_not_held_again(held: PolledInstance) -> None:
     assert dismiss_held(held.state) == 24
     run = sweep(held)
-    assert (held.told(), run.held, held.state.health) == ([], [], Health.HEALTHY)
+    assert (held.recorded(), run.held, held.state.health) == ([], [], Health.HEALTHY)
     assert RecordSnapshot.objects.filter(gone=False).count() == 30
 
 
@@ -117,7 +117,7 @@ def test_a_dismissed_row_seen_again_is_watched_as_before(world: PolledInstance) 
     assert status(world) == {}
     delete(world, 5)
     sweep(world)
-    assert world.told() == [("DELETED", "5")]
+    assert world.recorded() == [("DELETED", "5")]
 
 
 def test_held_rows_seen_again_need_no_decision(world: PolledInstance) -> None:
@@ -126,7 +126,7 @@ def test_held_rows_seen_again_need_no_decision(world: PolledInstance) -> None:
     sweep(world)
     world.store.show("contacts")
     sweep(world)
-    assert (world.told(), world.state.health, status(world)) == ([], Health.HEALTHY, {})
+    assert (world.recorded(), world.state.health, status(world)) == ([], Health.HEALTHY, {})
 
 
 def test_a_poll_that_sees_a_held_row_clears_it(world: PolledInstance) -> None:
@@ -137,17 +137,17 @@ def test_a_poll_that_sees_a_held_row_clears_it(world: PolledInstance) -> None:
     world.change(5, "Chief")
     world.poll()
     assert 5 not in status(world)
-    assert world.told() == [("UPDATED", "5")]
+    assert world.recorded() == [("UPDATED", "5")]
 
 
 def test_when_no_row_is_left_to_answer_for_the_others_a_person_decides(world: PolledInstance) -> None:
     watch_deletes(world)
     delete(world, *range(1, 31))
     sweep(world)
-    assert (world.told(), world.state.health) == ([], Health.HELD)
+    assert (world.recorded(), world.state.health) == ([], Health.HELD)
     release_held(world.state)
     sweep(world)
-    assert len(world.told()) == 30
+    assert len(world.recorded()) == 30
 
 
 def test_deletes_of_a_poll_that_no_longer_wants_them_are_forgotten(held: PolledInstance) -> None:

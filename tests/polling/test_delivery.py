@@ -33,12 +33,12 @@ from tests.support.receivers import Got, Receiver, start_receiver
 State = Notification.State
 
 
-def test_a_change_arrives_in_the_shape_of_the_contract(telling: PolledInstance, receiver: Receiver) -> None:
-    change(telling, 17)
+def test_a_change_arrives_in_the_shape_of_the_contract(notifying: PolledInstance, receiver: Receiver) -> None:
+    change(notifying, 17)
     deliver()
     body = receiver.got[0].json
     message, record = body["message"], body["message"]["raw"]["contacts"][0]
-    instance = telling.instance
+    instance = notifying.instance
     event = {
         "objectType": "contacts",
         "objectId": "17",
@@ -77,8 +77,8 @@ def test_a_change_arrives_in_the_shape_of_the_contract(telling: PolledInstance, 
     }
 
 
-def test_both_signatures_verify(telling: PolledInstance, receiver: Receiver) -> None:
-    change(telling, 17)
+def test_both_signatures_verify(notifying: PolledInstance, receiver: Receiver) -> None:
+    change(notifying, 17)
     deliver()
     got = receiver.got[0]
     Webhook(KEY).verify(got.body.decode(), got.headers)
@@ -88,19 +88,19 @@ def test_both_signatures_verify(telling: PolledInstance, receiver: Receiver) -> 
     assert got.headers["content-type"] == "application/json"
 
 
-def test_a_notification_carries_ten_events_at_most(telling: PolledInstance, receiver: Receiver) -> None:
-    change(telling, *range(1, 26))
+def test_a_notification_carries_ten_events_at_most(notifying: PolledInstance, receiver: Receiver) -> None:
+    change(notifying, *range(1, 26))
     deliver()
-    assert sorted(len(got.told()) for got in receiver.got) == [5, 10, 10]
-    assert sorted(int(object_id) for _, object_id in receiver.told()) == list(range(1, 26))
+    assert sorted(len(got.events()) for got in receiver.got) == [5, 10, 10]
+    assert sorted(int(object_id) for _, object_id in receiver.events()) == list(range(1, 26))
 
 
-def test_a_large_record_travels_alone(telling: PolledInstance, receiver: Receiver) -> None:
+def test_a_large_record_travels_alone(notifying: PolledInstance, receiver: Receiver) -> None:
     for record_id in (1, 2, 3):
-        telling.store.change("contacts", record_id, {"title": "x" * 200_000})
-    telling.poll()
+        notifying.store.change("contacts", record_id, {"title": "x" * 200_000})
+    notifying.poll()
     deliver()
-    assert [len(got.told()) for got in receiver.got] == [1, 1, 1]
+    assert [len(got.events()) for got in receiver.got] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(("value", "kept"), [("yes", False), ("TRUE", False), ("no", True), ("", False)])
@@ -114,8 +114,8 @@ def test_nulls_are_filtered_as_the_instance_wants(
     assert ("title" in receiver.got[0].json["message"]["raw"]["contacts"][0]) is kept
 
 
-def test_a_retry_has_the_same_id_and_bytes_and_a_fresh_signature(telling: PolledInstance, receiver: Receiver) -> None:
-    change(telling, 17)
+def test_a_retry_has_the_same_id_and_bytes_and_a_fresh_signature(notifying: PolledInstance, receiver: Receiver) -> None:
+    change(notifying, 17)
     receiver.answer = failing(500)
     deliver()
     receiver.answer = failing(204)
@@ -127,10 +127,10 @@ def test_a_retry_has_the_same_id_and_bytes_and_a_fresh_signature(telling: Polled
     assert list(DeliveryAttempt.objects.order_by("id").values_list("status", flat=True)) == [500, 204]
 
 
-def test_every_attempt_verifies_at_its_own_time(telling: PolledInstance, receiver: Receiver) -> None:
+def test_every_attempt_verifies_at_its_own_time(notifying: PolledInstance, receiver: Receiver) -> None:
     statuses = [500, 429, 302, 204]
     receiver.answer = lambda got: (statuses[len(receiver.got) - 1], {})
-    change(telling, 17)
+    change(notifying, 17)
     now = timezone.now()
     for hours in range(len(statuses)):
         with time_machine.travel(now + timedelta(hours=hours), tick=True):
@@ -145,9 +145,9 @@ def test_every_attempt_verifies_at_its_own_time(telling: PolledInstance, receive
 
 
 def test_a_retry_due_in_five_seconds_is_claimed_when_its_time_has_come(
-    telling: PolledInstance, receiver: Receiver
+    notifying: PolledInstance, receiver: Receiver
 ) -> None:
-    change(telling, 17)
+    change(notifying, 17)
     receiver.answer = failing(500)
     deliver()
     waiting = Notification.objects.get()
@@ -179,15 +179,15 @@ def test_what_falls_due_is_sent_while_another_receiver_hangs(world: PolledInstan
     assert set(Notification.objects.values_list("state", flat=True)) == {State.DELIVERED}
 
 
-def test_a_page_that_tells_changes_calls_for_their_delivery(
-    telling: PolledInstance, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+def test_a_page_with_changes_calls_for_their_delivery(
+    notifying: PolledInstance, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
-    called = [call.args for call in _calls(telling, django_capture_on_commit_callbacks)]
+    called = [call.args for call in _calls(notifying, django_capture_on_commit_callbacks)]
     assert called == [(Kind.DELIVER,)]
-    assert _calls(telling, django_capture_on_commit_callbacks, title="Second") == []  # it waits for the first
-    pause_delivery(telling.instance, "a test", timezone.now())
+    assert _calls(notifying, django_capture_on_commit_callbacks, title="Second") == []  # it waits for the first
+    pause_delivery(notifying.instance, "a test", timezone.now())
     with django_capture_on_commit_callbacks() as callbacks:
-        release_delivery(telling.instance, timezone.now())
+        release_delivery(notifying.instance, timezone.now())
     assert [call.args for call in callbacks if isinstance(call, partial)] == [(Kind.DELIVER,)]
 
 
@@ -197,7 +197,7 @@ def _calls(world: PolledInstance, capture: DjangoCaptureOnCommitCallbacks, title
     return [call for call in callbacks if isinstance(call, partial)]
 
 
-def test_a_loop_that_lingers_sends_what_comes_meanwhile(telling: PolledInstance, receiver: Receiver) -> None:
+def test_a_loop_that_lingers_sends_what_comes_meanwhile(notifying: PolledInstance, receiver: Receiver) -> None:
     loop = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
     loop.linger = 30
     loop.stopping = lambda: bool(receiver.got)
@@ -206,16 +206,16 @@ def test_a_loop_that_lingers_sends_what_comes_meanwhile(telling: PolledInstance,
     def claim(capacity: int, running: Collection[DeliveryRequest]) -> list[DeliveryRequest]:
         looks.append(capacity)
         if len(looks) == 3:
-            change(telling, 17)
+            change(notifying, 17)
         return DeliveryLoop.claim(loop, capacity, running)
 
     loop.claim = claim  # type: ignore[method-assign]  # what another process would do between two looks
     loop.run()
-    assert receiver.told() == [("UPDATED", "17")]
+    assert receiver.events() == [("UPDATED", "17")]
 
 
-def test_a_failure_is_tried_again_by_the_schedule(telling: PolledInstance, receiver: Receiver) -> None:
-    change(telling, 17)
+def test_a_failure_is_tried_again_by_the_schedule(notifying: PolledInstance, receiver: Receiver) -> None:
+    change(notifying, 17)
     receiver.answer = failing(500)
     deliver()
     waiting = Notification.objects.get()
@@ -225,8 +225,8 @@ def test_a_failure_is_tried_again_by_the_schedule(telling: PolledInstance, recei
     assert deliver(now_due=False) == 0
 
 
-def test_retry_after_is_honoured(telling: PolledInstance, receiver: Receiver) -> None:
-    change(telling, 17)
+def test_retry_after_is_honoured(notifying: PolledInstance, receiver: Receiver) -> None:
+    change(notifying, 17)
     receiver.answer = failing(503, {"Retry-After": "120"})
     deliver()
     waiting = Notification.objects.get()
@@ -234,8 +234,8 @@ def test_retry_after_is_honoured(telling: PolledInstance, receiver: Receiver) ->
     assert timedelta(seconds=110) < waiting.next_attempt_at - timezone.now() <= timedelta(seconds=120)
 
 
-def test_a_redirect_is_a_failure_and_is_not_followed(telling: PolledInstance, receiver: Receiver) -> None:
-    change(telling, 17)
+def test_a_redirect_is_a_failure_and_is_not_followed(notifying: PolledInstance, receiver: Receiver) -> None:
+    change(notifying, 17)
     receiver.answer = failing(302, {"Location": receiver.url})
     deliver()
     assert len(receiver.got) == 1
@@ -243,46 +243,46 @@ def test_a_redirect_is_a_failure_and_is_not_followed(telling: PolledInstance, re
 
 
 def test_later_events_of_a_record_wait_for_earlier_ones_and_others_do_not(
-    telling: PolledInstance, receiver: Receiver
+    notifying: PolledInstance, receiver: Receiver
 ) -> None:
-    change(telling, 1, 2)
+    change(notifying, 1, 2)
     receiver.answer = failing(500)
     deliver()
     receiver.answer = failing(204)
     receiver.got.clear()
-    change(telling, 2, title="Second")
-    change(telling, 3)
-    change(telling, 2, title="Third")
+    change(notifying, 2, title="Second")
+    change(notifying, 3)
+    change(notifying, 2, title="Third")
     deliver(now_due=False)
-    assert receiver.told() == [("UPDATED", "3")]
+    assert receiver.events() == [("UPDATED", "3")]
     receiver.got.clear()
     deliver()
-    assert receiver.told() == [("UPDATED", "1"), ("UPDATED", "2"), ("UPDATED", "2"), ("UPDATED", "2")]
+    assert receiver.events() == [("UPDATED", "1"), ("UPDATED", "2"), ("UPDATED", "2"), ("UPDATED", "2")]
     titles = [got.json["message"]["raw"]["contacts"][-1]["title"] for got in receiver.got]
     assert titles == ["Chief", "Second", "Third"]
 
 
 def test_410_pauses_the_instances_delivery_and_a_release_sends_what_waited(
-    telling: PolledInstance, receiver: Receiver
+    notifying: PolledInstance, receiver: Receiver
 ) -> None:
-    change(telling, 1)
+    change(notifying, 1)
     receiver.answer = failing(410)
     deliver()
-    change(telling, 2)
+    change(notifying, 2)
     assert deliver() == 0
     assert "410" in DeliveryState.objects.get().pause_reason
     receiver.got.clear()
     receiver.answer = failing(204)
-    assert release_delivery(telling.instance, timezone.now()) == 2
+    assert release_delivery(notifying.instance, timezone.now()) == 2
     deliver()
-    assert sorted(receiver.told()) == [("UPDATED", "1"), ("UPDATED", "2")]
+    assert sorted(receiver.events()) == [("UPDATED", "1"), ("UPDATED", "2")]
 
 
 def test_an_exhausted_schedule_pauses_when_nothing_got_through(
-    telling: PolledInstance, receiver: Receiver, settings: Settings
+    notifying: PolledInstance, receiver: Receiver, settings: Settings
 ) -> None:
     settings.RETRY_SCHEDULE = [0, 5]
-    change(telling, 1)
+    change(notifying, 1)
     receiver.answer = failing(500)
     deliver()
     deliver()
@@ -291,12 +291,12 @@ def test_an_exhausted_schedule_pauses_when_nothing_got_through(
 
 
 def test_a_notification_always_refused_is_given_up_and_its_followers_go(
-    telling: PolledInstance, receiver: Receiver, settings: Settings
+    notifying: PolledInstance, receiver: Receiver, settings: Settings
 ) -> None:
     settings.RETRY_SCHEDULE = [0, 5]
-    change(telling, 1)
-    change(telling, 1, title="Second")
-    change(telling, 2)
+    change(notifying, 1)
+    change(notifying, 1, title="Second")
+    change(notifying, 2)
     receiver.answer = lambda got: (500 if b'"Chief"' in got.body and b'"objectId":"1"' in got.body else 204, {})
     deliver()
     deliver()
@@ -304,8 +304,8 @@ def test_a_notification_always_refused_is_given_up_and_its_followers_go(
     assert list(states) == [State.FAILED, State.DELIVERED, State.DELIVERED]
 
 
-def test_an_attempt_cut_off_uses_up_no_step(telling: PolledInstance, receiver: Receiver) -> None:
-    change(telling, 1)
+def test_an_attempt_cut_off_uses_up_no_step(notifying: PolledInstance, receiver: Receiver) -> None:
+    change(notifying, 1)
     cut_off = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
     assert len(cut_off.claim(1, [])) == 1
     Notification.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
@@ -315,8 +315,8 @@ def test_an_attempt_cut_off_uses_up_no_step(telling: PolledInstance, receiver: R
     assert (first.finished_at, second.status) == (None, 204)
 
 
-def test_a_worker_overtaken_writes_no_result(telling: PolledInstance, receiver: Receiver) -> None:
-    change(telling, 1)
+def test_a_worker_overtaken_writes_no_result(notifying: PolledInstance, receiver: Receiver) -> None:
+    change(notifying, 1)
     frozen = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
     (delivery_request,) = frozen.claim(1, [])
     Notification.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
@@ -328,8 +328,8 @@ def test_a_worker_overtaken_writes_no_result(telling: PolledInstance, receiver: 
     assert DeliveryAttempt.objects.get(pk=delivery_request.attempt_id).finished_at is None
 
 
-def test_no_post_begins_after_the_lease(telling: PolledInstance, receiver: Receiver) -> None:
-    change(telling, 1)
+def test_no_post_begins_after_the_lease(notifying: PolledInstance, receiver: Receiver) -> None:
+    change(notifying, 1)
     loop = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
     (delivery_request,) = loop.claim(1, [])
     assert not send(replace(delivery_request, lease_end=0), outbound_client()).sent
@@ -354,20 +354,20 @@ def test_credentials_of_the_receiver_are_sent_and_not_kept(world: PolledInstance
 
 
 def test_while_the_instance_is_disabled_nothing_is_sent_and_nothing_is_lost(
-    telling: PolledInstance, receiver: Receiver
+    notifying: PolledInstance, receiver: Receiver
 ) -> None:
-    change(telling, 1)
-    set_enabled(telling.instance, enabled=False)
+    change(notifying, 1)
+    set_enabled(notifying.instance, enabled=False)
     assert deliver() == 0
-    set_enabled(telling.instance, enabled=True)
+    set_enabled(notifying.instance, enabled=True)
     deliver()
-    assert receiver.told() == [("UPDATED", "1")]
+    assert receiver.events() == [("UPDATED", "1")]
 
 
 def test_a_private_receiver_is_refused_where_its_network_is_not_open(
-    telling: PolledInstance, receiver: Receiver, settings: Settings
+    notifying: PolledInstance, receiver: Receiver, settings: Settings
 ) -> None:
-    change(telling, 1)
+    change(notifying, 1)
     settings.PRIVATE_NETWORKS = []
     deliver()
     assert receiver.got == []

@@ -141,9 +141,9 @@ def test_what_a_failure_leaves_of_its_turn_was_never_tried(loop: DeliveryLoop, r
     loop.run()
     assert DeliveryAttempt.objects.count() == len(receiver.got) <= 60 + 2 * PER_INSTANCE
     assert not DeliveryAttempt.objects.filter(finished_at=None).exists()
-    untold = Notification.objects.exclude(state=State.DELIVERED)
-    assert sum(untold.values_list("step", flat=True)) == len(receiver.got) - 60
-    assert not untold.filter(lease_until__isnull=False).exists()
+    undelivered = Notification.objects.exclude(state=State.DELIVERED)
+    assert sum(undelivered.values_list("step", flat=True)) == len(receiver.got) - 60
+    assert not undelivered.filter(lease_until__isnull=False).exists()
 
 
 def test_each_arrives_once_where_a_receiver_grows_slow(loop: DeliveryLoop, receiver: Receiver) -> None:

@@ -27,7 +27,7 @@ ROUNDS = st.lists(st.lists(st.integers(1, 12), min_size=1, max_size=25, unique=T
 
 
 class Story:
-    """Pages of changes told to a receiver that answers at random."""
+    """Pages of changes sent to a receiver that answers at random."""
 
     def __init__(self, poll: ResourcePoll, receiver: receivers.Receiver, seed: int) -> None:
         self.poll, self.receiver, self.chance = poll, receiver, random.Random(seed)
@@ -43,7 +43,7 @@ class Story:
                 self.arrived.setdefault(str(event["id"]), []).append(event["version"])
         return status, {}
 
-    def tell(self, records: list[int], version: int) -> None:
+    def record(self, records: list[int], version: int) -> None:
         """Remember one page's records, and write their events."""
         remember(self.poll.pk, [NewSnapshot(record, None, bytes(16), None) for record in records])
         self.write(records, version)
@@ -79,7 +79,7 @@ def test_a_change_of_a_record_that_is_not_remembered_is_refused(
     poll: ResourcePoll, receiver: receivers.Receiver
 ) -> None:
     story = Story(poll, receiver, 0)
-    story.tell([1], 0)
+    story.record([1], 0)
     with pytest.raises(ValueError, match="not remembered"):
         story.write([1, 2], 1)
 
@@ -94,7 +94,7 @@ def test_no_records_events_arrive_out_of_order_or_not_at_all(
     story = Story(poll, receiver, seed)
     with override_settings(RETRY_SCHEDULE=[0.0] * tries):
         for version, records in enumerate(rounds):
-            story.tell(records, version)
+            story.record(records, version)
             story.deliver(poll.instance)
         for _ in range(6):
             story.deliver(poll.instance)
@@ -107,8 +107,8 @@ def test_no_records_events_arrive_out_of_order_or_not_at_all(
     for record in {str(record) for records in rounds for record in records}:
         arrived = story.arrived.get(record, [])
         assert arrived == sorted(arrived)
-        told = [version for version, records in enumerate(rounds) if int(record) in records]
-        missing = [version for version in told if version not in arrived]
+        recorded = [version for version, records in enumerate(rounds) if int(record) in records]
+        missing = [version for version in recorded if version not in arrived]
         assert {(record, f'{{"id":{record},"version":{version}}}') for version in missing} <= given_up
         if tries == 40:
-            assert arrived == told
+            assert arrived == recorded

@@ -35,7 +35,7 @@ A, B, C = 1, 2, 3
 
 
 class Clock:
-    """A monotonic clock that moves when told to."""
+    """A monotonic clock that moves when it is set."""
 
     now = 100.0
 

@@ -1,4 +1,4 @@
-"""The promise itself: whatever happens, after a last good poll the events tell exactly what a poll could see.
+"""The promise itself: whatever happens, after a last good poll the events are exactly what a poll could see.
 
 A hypothesis state machine drives the real poller, the real database and the sandbox through random schedules of
 writes, polls, failures, crashes and overtaken workers; `model.py` knows the truth. Time stands still but for the steps
@@ -49,7 +49,7 @@ from polling.workers.leases import LeaseLostError, claim
 from tests.conftest import Tenant
 from tests.garbled import WAYS
 from tests.seed import example_body
-from tests.support.exactness_model import LOOK_BACK, Rules, Told, Truth
+from tests.support.exactness_model import LOOK_BACK, RecordedEvent, Rules, Truth
 from tests.support.sandboxes import start_sandbox
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -301,7 +301,7 @@ class Exactness(RuleBasedStateMachine):
     @rule(back=st.sampled_from((1, 200, 400, 5000)), seconds=st.sampled_from((0, 0.4, 60)), pick=PICKS)
     def set_their_clock_back(self, back: int, seconds: float, pick: int) -> None:
         """Between two good polls, not so far that time makes good for it, and while ours is right; what is written
-        then is told by the second poll that follows."""
+        then is recorded by the second poll that follows."""
         self._store.send_date_header = self._was_set_back = True
         self.mend()
         self._make_good()
@@ -482,14 +482,14 @@ class Exactness(RuleBasedStateMachine):
     # -- the promise -----------------------------------------------------------------------------------------------
 
     @rule(backfill=st.sampled_from((None, None, 400, 5000)))
-    def a_good_poll_tells_exactly_the_truth(self, backfill: int | None) -> None:
+    def a_good_poll_records_exactly_the_truth(self, backfill: int | None) -> None:
         if backfill is not None:
             self.ask_for_a_backfill(backfill)
         self._make_good()
         if self._rules.detect_deletes:
             self._go_through(PollRun.Kind.SWEEP)
         self._truth.check(
-            self._told(), self._rules, reread_from=None if backfill is None else int(self._now) - backfill
+            self._recorded(), self._rules, reread_from=None if backfill is None else int(self._now) - backfill
         )
         self._check_notifications()
 
@@ -517,20 +517,20 @@ class Exactness(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             if hasattr(self, "_instance"):
-                self.a_good_poll_tells_exactly_the_truth(None)
+                self.a_good_poll_records_exactly_the_truth(None)
         finally:
             self._clock.stop()
             Instance.objects.all().delete()
             Site.objects.all().delete()
             LogPosition.objects.all().delete()
 
-    def _told(self) -> dict[int, list[Told]]:
-        told: dict[int, list[Told]] = {}
+    def _recorded(self) -> dict[int, list[RecordedEvent]]:
+        recorded: dict[int, list[RecordedEvent]] = {}
         for event in Event.objects.order_by("pk"):
             changes = None if event.changes is None else json.loads(event.changes)
-            one = Told(event.kind, json.loads(event.record), changes, tracked=event.changes is not None)
-            told.setdefault(event.record_id, []).append(one)
-        return told
+            one = RecordedEvent(event.kind, json.loads(event.record), changes, tracked=event.changes is not None)
+            recorded.setdefault(event.record_id, []).append(one)
+        return recorded
 
     @staticmethod
     def _check_notifications() -> None:
@@ -581,7 +581,7 @@ def _quiet() -> Iterator[None]:
 
 @pytest.mark.timeout(7200 if LONG else 300)
 @pytest.mark.usefixtures("_quiet")
-def test_events_tell_exactly_what_happened(transactional_db: None, tenant: Tenant, settings: Settings) -> None:
+def test_events_are_exactly_what_happened(transactional_db: None, tenant: Tenant, settings: Settings) -> None:
     settings.CONNECTWISE_CLIENT_ID = "a-client-id"
     with start_sandbox(records={}) as server:
         machine = type("Exactness", (Exactness,), {"server": server, "tenant": tenant})

@@ -158,7 +158,7 @@ def test_a_poll_recovers_by_itself_once_the_cause_is_gone(watched: PolledInstanc
     assert run_due() == 0
     with time_machine.travel(datetime.now(UTC) + timedelta(seconds=40)):
         assert run_due() == 1
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]
     assert watched.state.health == Health.HEALTHY
 
 
@@ -318,10 +318,10 @@ def test_a_poll_between_two_pages_waits_as_well(world: PolledInstance) -> None:
     assert loop.settle([(job, answered(job))]) == []
     assert loop.run() == 0
     assert (world.state.lease_token, world.run.status, world.run.page) == (None, PollRun.Status.OPEN, 1)
-    assert world.told() == [("UPDATED", "3")]
+    assert world.recorded() == [("UPDATED", "3")]
     with time_machine.travel(until + timedelta(seconds=1)):
         loop.run()
-    assert world.told() == [("UPDATED", "4")]
+    assert world.recorded() == [("UPDATED", "4")]
 
 
 @pytest.mark.parametrize("seconds", ["1", "90"])

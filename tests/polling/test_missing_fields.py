@@ -31,7 +31,7 @@ def look(world: PolledInstance) -> Finding:
 
 
 def arrived(world: PolledInstance) -> Finding:
-    """Return the finding once all that was told has arrived."""
+    """Return the finding once all that was recorded has arrived."""
     Notification.objects.update(state=Notification.State.DELIVERED)
     return look(world)
 
@@ -54,52 +54,52 @@ def conceal_all(world: PolledInstance) -> None:
 def test_a_wrong_updated_field_hides_no_change(world: PolledInstance, field: str) -> None:
     world.watch(poll={"datesConfiguration": {"updatedDateField": field}})
     world.poll()
-    assert world.told() == []
+    assert world.recorded() == []
     record = world.store.change("contacts", 3, {"title": "Chief"})
     made = world.store.create("contacts")["id"]
     world.poll()
     world.poll()
-    assert world.told() == [("UPDATED", "3"), ("CREATED", str(made))]
+    assert world.recorded() == [("UPDATED", "3"), ("CREATED", str(made))]
     assert Event.objects.earliest("pk").occurred_at.isoformat()[:19] == record["_info"]["lastUpdated"][:19]
     assert (world.state.health, arrived(world).whole) == (Health.HEALTHY, True)
 
 
 def test_the_seeds_created_field_does_not_make_old_records_created(world: PolledInstance) -> None:
-    """It names `_info.lastUpdated` twice; with a slip in one, a single field still can't tell new from changed."""
+    """It names `_info.lastUpdated` twice; with a slip in one, a single field still can't show what is new."""
     dates = {"updatedDateField": "lastUpdated", "createdDateField": "_info.lastUpdated"}
     world.watch(poll={"datesConfiguration": dates})
     world.change(3, "Chief")
     world.poll()
-    assert world.told() == [("UPDATED", "3")]
+    assert world.recorded() == [("UPDATED", "3")]
 
 
 def test_a_date_in_another_form_than_configured_is_read_from_connectwises_own_stamp(world: PolledInstance) -> None:
     world.watch(poll={"datesConfiguration": {"updatedDateFormat": "dd.MM.yyyy"}})
     world.change(3, "Chief")
     world.poll()
-    assert world.told() == [("UPDATED", "3")]
+    assert world.recorded() == [("UPDATED", "3")]
 
 
-def test_without_any_stamp_what_the_condition_selects_is_told_once(world: PolledInstance) -> None:
+def test_without_any_stamp_what_the_condition_selects_is_recorded_once(world: PolledInstance) -> None:
     world.watch()
     conceal_all(world)
     world.change(3, "Chief")
     world.poll()
     world.poll()
-    assert world.told() == [("UPDATED", "3")]
+    assert world.recorded() == [("UPDATED", "3")]
     world.change(3, "Owner")
     world.poll()
-    assert world.told() == [("UPDATED", "3")]
+    assert world.recorded() == [("UPDATED", "3")]
 
 
-def test_without_any_stamp_and_condition_the_first_reading_tells_nothing(world: PolledInstance) -> None:
+def test_without_any_stamp_and_condition_the_first_reading_records_nothing(world: PolledInstance) -> None:
     conceal_all(world)
     world.watch(poll={"url": "/hubs/crm/contacts"})
     world.poll()
-    assert world.told() == []
+    assert world.recorded() == []
     world.change(3, "Chief")
     world.poll()
-    assert world.told() == [("UPDATED", "3")]
+    assert world.recorded() == [("UPDATED", "3")]
 
 
 def test_fields_that_leave_the_stamp_out_get_it_added(world: PolledInstance) -> None:
@@ -107,7 +107,7 @@ def test_fields_that_leave_the_stamp_out_get_it_added(world: PolledInstance) -> 
     world.watch(poll={"url": url, "datesConfiguration": {"updatedDateField": "lastUpdated"}})
     world.change(3, "Chief")
     world.poll()
-    assert world.told() == [("UPDATED", "3")]
+    assert world.recorded() == [("UPDATED", "3")]
 
 
 # -- the warning -------------------------------------------------------------------------------------------------------
@@ -191,14 +191,14 @@ def test_commands_api_and_pages_show_the_warning(world: PolledInstance, auth: di
 
 
 def test_verify_says_of_undated_rows_that_it_cannot_know(world: PolledInstance) -> None:
-    """Changed and not polled, or missed: without a stamp nobody can tell, and nothing is said to be whole."""
+    """Changed and not polled, or missed: without a stamp nobody can know, and nothing is said to be whole."""
     world.watch()
     conceal_all(world)
     world.change(3, "Chief")
     found = look(world)
     assert (found.undated, found.missed, found.stale, found.whole) == ((3,), (), (), False)
     world.poll()
-    assert (world.told(), arrived(world).whole) == ([("UPDATED", "3")], True)
+    assert (world.recorded(), arrived(world).whole) == ([("UPDATED", "3")], True)
     world.change(3, "Owner")
     assert (look(world).undated, look(world).whole) == ((3,), False)
     out = StringIO()
@@ -207,14 +207,14 @@ def test_verify_says_of_undated_rows_that_it_cannot_know(world: PolledInstance) 
     assert "contacts, undated: 3" in out.getvalue()
 
 
-def test_repair_tells_undated_rows_that_differ(world: PolledInstance) -> None:
+def test_repair_records_undated_rows_that_differ(world: PolledInstance) -> None:
     world.watch()
     conceal_all(world)
     world.change(3, "Chief")
     repair(look(world))
-    assert (world.told(), arrived(world).whole) == ([("UPDATED", "3")], True)
+    assert (world.recorded(), arrived(world).whole) == ([("UPDATED", "3")], True)
     world.poll()
-    assert world.told() == []
+    assert world.recorded() == []
 
 
 def test_a_row_from_the_far_future_is_not_for_ever_coming(watched: PolledInstance) -> None:

@@ -1,4 +1,4 @@
-"""Polls of the sandbox: what is told, what is not, and every way in which others lose or repeat a change."""
+"""Polls of the sandbox: what is recorded, what is not, and every way in which others lose or repeat a change."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from polling.workers.leases import LeaseLostError, claim
 from tests.support.polled_instance import PolledInstance
 
 
-def test_a_change_is_told_once(watched: PolledInstance) -> None:
+def test_a_change_is_recorded_once(watched: PolledInstance) -> None:
     watched.change(3, "Chief")
     watched.poll()
     watched.poll()
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]
 
 
-def test_a_record_created_right_after_watching_began_is_told_as_created(world: PolledInstance) -> None:
+def test_a_record_created_right_after_watching_began_is_recorded_as_created(world: PolledInstance) -> None:
     world.watch()
     made = world.store.create("contacts")
     world.poll()
     world.poll()
-    assert world.told() == [("CREATED", str(made["id"]))]
+    assert world.recorded() == [("CREATED", str(made["id"]))]
 
 
 def test_a_new_record_changed_before_it_was_seen_is_created_and_then_updated(watched: PolledInstance) -> None:
@@ -36,13 +36,13 @@ def test_a_new_record_changed_before_it_was_seen_is_created_and_then_updated(wat
     watched.poll()
     watched.change(int(made), "Second")
     watched.poll()
-    assert watched.told() == [("CREATED", made), ("UPDATED", made)]
+    assert watched.recorded() == [("CREATED", made), ("UPDATED", made)]
 
 
-def test_what_stood_there_before_is_not_told(world: PolledInstance) -> None:
+def test_what_stood_there_before_is_not_recorded(world: PolledInstance) -> None:
     world.watch()
     world.poll()
-    assert world.told() == []
+    assert world.recorded() == []
     assert (world.state.health, world.run.records) == (Health.HEALTHY, 0)
 
 
@@ -52,9 +52,9 @@ def test_a_failed_run_loses_nothing(watched: PolledInstance) -> None:
     watched.store.fail_next(1, status=500)
     state = watched.poll()
     assert (state.health, state.cursor, state.failures) == (Health.RETRYING, cursor, 1)
-    assert watched.told() == []
+    assert watched.recorded() == []
     assert watched.poll().health == Health.HEALTHY
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]
 
 
 def test_a_429_in_the_middle_loses_and_repeats_nothing(world: PolledInstance) -> None:
@@ -65,11 +65,11 @@ def test_a_429_in_the_middle_loses_and_repeats_nothing(world: PolledInstance) ->
     state = world.poll()
     assert state.health == Health.RATE_LIMITED
     assert world.run.page == 2
-    assert len(world.told()) == 4
+    assert len(world.recorded()) == 4
     world.poll()
-    assert world.told() == [("UPDATED", "5"), ("UPDATED", "6"), ("UPDATED", "7")]
+    assert world.recorded() == [("UPDATED", "5"), ("UPDATED", "6"), ("UPDATED", "7")]
     world.poll()
-    assert world.told() == []
+    assert world.recorded() == []
 
 
 def test_a_429_holds_all_polls_of_the_company_until_it_may_go_on(watched: PolledInstance) -> None:
@@ -83,23 +83,23 @@ def test_a_429_holds_all_polls_of_the_company_until_it_may_go_on(watched: Polled
     assert watched.store.requests == []
 
 
-def test_two_writes_in_one_second_are_both_told(watched: PolledInstance) -> None:
+def test_two_writes_in_one_second_are_both_recorded(watched: PolledInstance) -> None:
     stamp = watched.store.change("contacts", 3, {"title": "One"})["_info"]["lastUpdated"]
     watched.poll()
     watched.change(3, "Two", stamp=stamp)
     watched.change(4, "Two", stamp=stamp)
     watched.poll()
-    assert watched.told() == [("UPDATED", "3"), ("UPDATED", "3"), ("UPDATED", "4")]
+    assert watched.recorded() == [("UPDATED", "3"), ("UPDATED", "3"), ("UPDATED", "4")]
 
 
-def test_a_row_that_becomes_visible_behind_the_cursor_is_told(watched: PolledInstance) -> None:
+def test_a_row_that_becomes_visible_behind_the_cursor_is_recorded(watched: PolledInstance) -> None:
     watched.store.clock_offset = 600
     cursor = watched.poll().cursor
     assert cursor is not None
     watched.change(3, "Late", stamp=(cursor - timedelta(seconds=299)).strftime("%Y-%m-%dT%H:%M:%SZ"))
     watched.poll()
     watched.poll()
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]
 
 
 def test_rows_that_move_while_paging_are_neither_skipped_nor_repeated(world: PolledInstance) -> None:
@@ -117,10 +117,10 @@ def test_rows_that_move_while_paging_are_neither_skipped_nor_repeated(world: Pol
     stop = world.store.on_request(disturb)
     world.poll()
     stop()
-    told = world.told()
-    assert told == [("UPDATED", str(number)) for number in range(1, 9)] + [("CREATED", "31")]
+    recorded = world.recorded()
+    assert recorded == [("UPDATED", str(number)) for number in range(1, 9)] + [("CREATED", "31")]
     world.poll()
-    assert world.told() == []
+    assert world.recorded() == []
 
 
 def test_a_row_edited_behind_the_reader_falls_into_the_next_window(world: PolledInstance) -> None:
@@ -137,9 +137,9 @@ def test_a_row_edited_behind_the_reader_falls_into_the_next_window(world: Polled
     stop = world.store.on_request(edit)
     world.poll()
     stop()
-    world.told()
+    world.recorded()
     world.poll()
-    assert world.told() == [("UPDATED", "1")]
+    assert world.recorded() == [("UPDATED", "1")]
 
 
 def test_every_page_carries_the_conditions(world: PolledInstance) -> None:
@@ -173,10 +173,10 @@ def test_an_answer_that_is_no_list_of_records_is_never_read_as_one(
     watched.store.fail_next(2, **fault)
     state = watched.poll()
     assert state.health in (Health.RETRYING, Health.RATE_LIMITED)
-    assert watched.told() == []
+    assert watched.recorded() == []
     watched.store.clear_faults()
     watched.poll()
-    assert watched.told() == [("UPDATED", "5")]
+    assert watched.recorded() == [("UPDATED", "5")]
 
 
 def test_a_run_that_died_between_pages_goes_on_from_the_page_committed(world: PolledInstance) -> None:
@@ -188,7 +188,7 @@ def test_a_run_that_died_between_pages_goes_on_from_the_page_committed(world: Po
     PollState.objects.update(lease_until=world.state.cursor)
     world.store.clear_requests()
     world.poll()
-    assert world.told() == [("UPDATED", str(number)) for number in range(1, 6)]
+    assert world.recorded() == [("UPDATED", str(number)) for number in range(1, 6)]
     assert world.store.requests[0].query["pageId"] == "2"
     assert PollRun.objects.count() == 1
 
@@ -200,13 +200,13 @@ def test_a_worker_overtaken_with_a_page_in_hand_writes_nothing(world: PolledInst
     page = frozen.request()()
     PollState.objects.update(lease_until=world.state.cursor)
     world.poll()
-    assert world.told() == [("UPDATED", "1")]
+    assert world.recorded() == [("UPDATED", "1")]
     cursor, runs = world.state.cursor, PollRun.objects.count()
     with pytest.raises(LeaseLostError):
         frozen.commit(page)
     with pytest.raises(LeaseLostError):
         frozen.fail(ValueError())
-    assert world.told() == []
+    assert world.recorded() == []
     assert (world.state.cursor, PollRun.objects.count()) == (cursor, runs)
 
 
@@ -228,7 +228,7 @@ def test_without_a_date_header_the_cursor_moves_to_the_newest_stamp_or_stays(wat
     assert before is not None
     assert timedelta(seconds=55) < moved - before < timedelta(seconds=70)
     watched.poll()
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]
 
 
 def test_unauthorized_stops_the_instances_polls_and_a_good_poll_starts_them_again(world: PolledInstance) -> None:

@@ -1,4 +1,4 @@
-"""A deleted instance: gone for everybody at once, however much it told; its rows go by and by."""
+"""A deleted instance: gone for everybody at once, however many its events; its rows go by and by."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ OF_POLL = (PollRun, RecordSnapshot, PollState)
 
 @pytest.fixture
 def filled(tenant: Tenant) -> Filled:
-    """Ten instances that told 600 events; the first, which told a fifth of them, is deleted."""
+    """Ten instances with 600 events; the first, which has a fifth of them, is deleted."""
     made = fill(tenant.organization, instances=10, events=600, now=timezone.now())
     delete_instance(made.busiest)
     return made
@@ -100,10 +100,10 @@ def test_its_secrets_go_at_once(watched: PolledInstance) -> None:
     assert not row.signature_key
 
 
-def test_nothing_is_polled_or_sent_for_it(telling: PolledInstance, receiver: Receiver) -> None:
-    change(telling, 3)
+def test_nothing_is_polled_or_sent_for_it(notifying: PolledInstance, receiver: Receiver) -> None:
+    change(notifying, 3)
     make_due(PollState.objects.all())
-    delete_instance(telling.instance)
+    delete_instance(notifying.instance)
     assert poll_due_at(timezone.now()) is None
     assert delivery_due_at(timezone.now()) is None
     Notification.objects.update(next_attempt_at=timezone.now())  # as an attempt in flight may have it
@@ -111,22 +111,22 @@ def test_nothing_is_polled_or_sent_for_it(telling: PolledInstance, receiver: Rec
     assert receiver.got == []
 
 
-def test_a_poll_in_flight_can_commit_nothing(telling: PolledInstance) -> None:
-    telling.change(3, "Chief")
+def test_a_poll_in_flight_can_commit_nothing(notifying: PolledInstance) -> None:
+    notifying.change(3, "Chief")
     make_due(PollState.objects.all())
     loop = PollLoop(PollState.objects.filter(next_poll_at__isnull=False), deadline=float("inf"))
     (job,) = loop.claim(1, [])
     assert isinstance(job, Job)
-    delete_instance(telling.instance)
+    delete_instance(notifying.instance)
     loop.settle([(job, answered(job))])
     assert not Event.objects.exists()
 
 
-def test_an_attempt_in_flight_warns_nobody_and_is_waited_for(telling: PolledInstance) -> None:
-    change(telling, 3)
+def test_an_attempt_in_flight_warns_nobody_and_is_waited_for(notifying: PolledInstance) -> None:
+    change(notifying, 3)
     loop = DeliveryLoop(Notification.objects.all(), deadline=float("inf"))
     (delivery_request,) = loop.claim(1, [])
-    delete_instance(telling.instance)
+    delete_instance(notifying.instance)
     assert purge_deleted(timezone.now()) == 0
     gone: Future[Outcome] = Future()
     gone.set_result(Outcome(status=410))

@@ -41,10 +41,10 @@ SCANS = {
 
 
 @pytest.fixture
-def busy(telling: PolledInstance) -> PolledInstance:
+def busy(notifying: PolledInstance) -> PolledInstance:
     """A watched world in the middle of 4,000 other polls and 5,000 notifications of the past."""
-    fill(telling.tenant.organization, polls=4000, told=5000)
-    return telling
+    fill(notifying.tenant.organization, polls=4000, notifications=5000)
+    return notifying
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def test_an_idle_poll(busy: PolledInstance) -> None:
         busy.poll()
 
 
-def test_a_poll_that_tells_changes(busy: PolledInstance) -> None:
+def test_a_poll_that_finds_changes(busy: PolledInstance) -> None:
     for record_id in (3, 4, 5):
         busy.change(record_id, "Chief")
     busy.poll()  # so that the next one has something to wait for
@@ -86,14 +86,14 @@ def test_a_poll_that_tells_changes(busy: PolledInstance) -> None:
 
 
 def test_what_a_change_waits_for_is_asked_record_by_record_while_there_are_no_statistics(
-    telling: PolledInstance,
+    notifying: PolledInstance,
 ) -> None:
-    make_notifications(telling.instance, [range(first, first + 10) for first in range(1, 2001, 10)])
+    make_notifications(notifying.instance, [range(first, first + 10) for first in range(1, 2001, 10)])
     LogPosition.objects.update_or_create(pk=1, defaults={"last": 2000})  # those ids are taken
     Event.objects.update(resource_poll=ResourcePoll.objects.get())
-    telling.change(3, "Chief")
+    notifying.change(3, "Chief")
     with CaptureQueriesContext(connection) as captured:
-        telling.poll()
+        notifying.poll()
     asked = [query["sql"] for query in captured.captured_queries if query["sql"].startswith("SELECT")]
     plans = [plan_of(sql) for sql in asked if "recordsnapshot" in sql and "polling_event" in sql]
     assert len(plans) == 1

@@ -32,7 +32,7 @@ LOST = [("DELETED", "9"), ("UPDATED", "2"), ("UPDATED", "3")]
 
 @pytest.fixture
 def lossy(world: PolledInstance, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> PolledInstance:
-    """Contacts changed and 9 was deleted, all told; the events of 2, 3 and 9 were lost, the rest was given up.
+    """Contacts changed and 9 was deleted, all recorded; the events of 2, 3 and 9 were lost, the rest was given up.
 
     It was compared. A lot of rows to be read again is one row.
     """
@@ -45,7 +45,7 @@ def lossy(world: PolledInstance, receiver: Receiver, monkeypatch: pytest.MonkeyP
     world.store.clock_offset = 5
     world.poll()
     deliver_these([world.instance.pk])
-    world.told()
+    world.recorded()
     Event.objects.filter(record_id__in=(2, 3, 9)).delete()
     RecordSnapshot.objects.filter(record_id=2).delete()
     Notification.objects.update(state=Notification.State.FAILED)
@@ -102,11 +102,11 @@ def forget_lease() -> None:
 
 
 def assert_whole(world: PolledInstance, receiver: Receiver) -> None:
-    """What was lost is told once, what had been given up is sent again, and nothing is missing any more."""
-    assert sorted(world.told()) == LOST
+    """What was lost is recorded once, what had been given up is sent again, and nothing is missing any more."""
+    assert sorted(world.recorded()) == LOST
     deliver_these([world.instance.pk])
     before = [("DELETED", "9"), *(("UPDATED", str(number)) for number in range(1, 7))]  # the very bytes, once more
-    assert sorted(receiver.told()) == sorted([*LOST, *before])
+    assert sorted(receiver.events()) == sorted([*LOST, *before])
     assert verify(world.state.resource_poll, timezone.now()).whole
 
 
@@ -160,7 +160,7 @@ def test_another_worker_goes_on_after_the_step_kept(lossy: PolledInstance) -> No
     step()
     (asked,) = lossy.store.requests
     assert "3" in str(asked)
-    assert sorted(lossy.told()) == [("UPDATED", "2"), ("UPDATED", "3")]
+    assert sorted(lossy.recorded()) == [("UPDATED", "2"), ("UPDATED", "3")]
 
 
 def test_a_worker_that_was_overtaken_writes_nothing(lossy: PolledInstance, receiver: Receiver) -> None:
@@ -218,7 +218,7 @@ def test_a_fault_that_stays_ends_it(lossy: PolledInstance) -> None:
     assert (failed.status, failed.failures, failed.next_try_at) == (Status.FAILED, MOST_FAILURES, None)
 
 
-def test_what_connectwise_refuses_ends_it_at_once_and_what_was_told_stays(lossy: PolledInstance) -> None:
+def test_what_connectwise_refuses_ends_it_at_once_and_what_was_recorded_stays(lossy: PolledInstance) -> None:
     ask(lossy)
     step()
     forget_lease()
@@ -227,7 +227,7 @@ def test_what_connectwise_refuses_ends_it_at_once_and_what_was_told_stays(lossy:
     assert (failed.status, failed.failures, failed.done) == (Status.FAILED, 1, 1)
     assert "400" in failed.error
     assert PollRun.objects.get(kind=PollRun.Kind.REPAIR).status == PollRun.Status.FAILED
-    assert lossy.told() == [("UPDATED", "2")]
+    assert lossy.recorded() == [("UPDATED", "2")]
     again = ask(lossy)
     assert again.pk != failed.pk
 

@@ -1,4 +1,4 @@
-"""Whole notifications sent again: marked, counted, in order, and without touching what was told before."""
+"""Whole notifications sent again: marked, counted, in order, and without touching what was sent before."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def replay(world: PolledInstance, **selection: Any) -> Replay:
 
 
 @pytest.fixture
-def told(telling: PolledInstance, receiver: Receiver) -> PolledInstance:
-    """A world that has told of contact 1."""
-    change(telling, 1)
+def delivered(notifying: PolledInstance, receiver: Receiver) -> PolledInstance:
+    """A world with a delivered event of contact 1."""
+    change(notifying, 1)
     deliver()
-    return telling
+    return notifying
 
 
-def test_a_replay_has_the_same_id_and_bytes_and_is_marked(told: PolledInstance, receiver: Receiver) -> None:
-    replay(told, event_id=Event.objects.get().pk)
+def test_a_replay_has_the_same_id_and_bytes_and_is_marked(delivered: PolledInstance, receiver: Receiver) -> None:
+    replay(delivered, event_id=Event.objects.get().pk)
     deliver(now_due=False)
     first, again = receiver.got
     assert (first.webhook_id, first.body) == (again.webhook_id, again.body)
@@ -54,31 +54,33 @@ def test_a_replay_has_the_same_id_and_bytes_and_is_marked(told: PolledInstance, 
     assert list(DeliveryAttempt.objects.order_by("id").values_list("replay", flat=True)) == [False, True]
 
 
-def test_progress_is_counted(told: PolledInstance) -> None:
-    started = replay(told, since=timezone.now() - timedelta(hours=1))
+def test_progress_is_counted(delivered: PolledInstance) -> None:
+    started = replay(delivered, since=timezone.now() - timedelta(hours=1))
     assert (started.total, started.left) == (1, 1)
     deliver(now_due=False)
     started.refresh_from_db()
     assert (started.delivered, started.failed, started.left) == (1, 0, 0)
 
 
-def test_what_was_delivered_stays_delivered_while_its_replay_fails(told: PolledInstance, receiver: Receiver) -> None:
+def test_what_was_delivered_stays_delivered_while_its_replay_fails(
+    delivered: PolledInstance, receiver: Receiver
+) -> None:
     receiver.answer = failing(500)
-    replay(told, event_id=Event.objects.get().pk)
+    replay(delivered, event_id=Event.objects.get().pk)
     deliver(now_due=False)
     waiting = Notification.objects.get()
     assert (waiting.state, waiting.step) == (State.DELIVERED, 1)
     assert waiting.next_attempt_at is not None
     receiver.answer = failing(204)
-    change(told, 1, title="Second")
+    change(delivered, 1, title="Second")
     deliver(now_due=False)
     assert receiver.got[-1].json["message"]["raw"]["contacts"][0]["title"] == "Second"
 
 
-def test_a_replay_given_up_pauses_nothing(told: PolledInstance, receiver: Receiver, settings: Settings) -> None:
+def test_a_replay_given_up_pauses_nothing(delivered: PolledInstance, receiver: Receiver, settings: Settings) -> None:
     settings.RETRY_SCHEDULE = [0, 5]
     receiver.answer = failing(500)
-    started = replay(told, event_id=Event.objects.get().pk)
+    started = replay(delivered, event_id=Event.objects.get().pk)
     deliver()
     deliver()
     started.refresh_from_db()
@@ -88,15 +90,15 @@ def test_a_replay_given_up_pauses_nothing(told: PolledInstance, receiver: Receiv
     assert deliver() == 0
 
 
-def test_a_notification_given_up_is_delivered_by_its_replay(told: PolledInstance, receiver: Receiver) -> None:
+def test_a_notification_given_up_is_delivered_by_its_replay(delivered: PolledInstance, receiver: Receiver) -> None:
     Notification.objects.update(state=State.FAILED, delivered_at=None)
-    replay(told, failed=True)
+    replay(delivered, failed=True)
     deliver(now_due=False)
     assert Notification.objects.get().state == State.DELIVERED
 
 
-def test_a_replay_cut_off_by_a_crash_is_sent_all_the_same(told: PolledInstance, receiver: Receiver) -> None:
-    started = replay(told, event_id=Event.objects.get().pk)
+def test_a_replay_cut_off_by_a_crash_is_sent_all_the_same(delivered: PolledInstance, receiver: Receiver) -> None:
+    started = replay(delivered, event_id=Event.objects.get().pk)
     assert len(DeliveryLoop(Notification.objects.all(), deadline=float("inf")).claim(1, [])) == 1
     Notification.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     deliver(now_due=False)
@@ -104,28 +106,28 @@ def test_a_replay_cut_off_by_a_crash_is_sent_all_the_same(told: PolledInstance, 
     assert started.left == 0
 
 
-def test_replays_wait_while_delivery_is_paused(told: PolledInstance, receiver: Receiver) -> None:
+def test_replays_wait_while_delivery_is_paused(delivered: PolledInstance, receiver: Receiver) -> None:
     receiver.answer = failing(410)
-    change(told, 2)
+    change(delivered, 2)
     deliver()
-    replay(told, since=timezone.now() - timedelta(hours=1))
+    replay(delivered, since=timezone.now() - timedelta(hours=1))
     assert deliver() == 0
     receiver.answer = failing(204)
     receiver.got.clear()
-    release_delivery(told.instance, timezone.now())
+    release_delivery(delivered.instance, timezone.now())
     deliver(now_due=False)
-    assert sorted(receiver.told()) == [("UPDATED", "1"), ("UPDATED", "2")]
+    assert sorted(receiver.events()) == [("UPDATED", "1"), ("UPDATED", "2")]
 
 
-def test_what_is_asked_for_twice_is_sent_once(told: PolledInstance, receiver: Receiver) -> None:
-    first, second = replay(told, since=timezone.now() - timedelta(hours=1)), replay(told, object_id="1")
+def test_what_is_asked_for_twice_is_sent_once(delivered: PolledInstance, receiver: Receiver) -> None:
+    first, second = replay(delivered, since=timezone.now() - timedelta(hours=1)), replay(delivered, object_id="1")
     deliver(now_due=False)
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.left, second.delivered, len(receiver.got)) == (0, 1, 2)
 
 
-def test_a_record_is_told_again_in_order(tenant: Tenant, receiver: Receiver) -> None:
+def test_a_record_is_replayed_in_order(tenant: Tenant, receiver: Receiver) -> None:
     instance = make_instance(tenant.organization, receiver.url)
     made = make_notifications(
         instance, [[1], [2], [1, 2], [3], [2, 3], [1]], state=State.DELIVERED, next_attempt_at=None
@@ -135,7 +137,7 @@ def test_a_record_is_told_again_in_order(tenant: Tenant, receiver: Receiver) -> 
     came = [got.webhook_id for got in receiver.got]
     assert sorted(came) == sorted(row.webhook_id for row in made)
     for record in ("1", "2", "3"):
-        ids = [got.json["id"] for got in receiver.got if ("UPDATED", record) in got.told()]
+        ids = [got.json["id"] for got in receiver.got if ("UPDATED", record) in got.events()]
         assert ids == sorted(ids)
 
 
@@ -176,7 +178,7 @@ def test_since_and_until_bound_a_window(tenant: Tenant) -> None:
 
 
 def test_the_admins_action_sends_the_chosen_ones_again(
-    told: PolledInstance, receiver: Receiver, admin_client: Client
+    delivered: PolledInstance, receiver: Receiver, admin_client: Client
 ) -> None:
     chosen = {"action": "replay_selected", "_selected_action": [Notification.objects.get().pk]}
     answer = admin_client.post(reverse("admin:polling_notification_changelist"), chosen, follow=True)
@@ -186,21 +188,21 @@ def test_the_admins_action_sends_the_chosen_ones_again(
 
 
 @pytest.mark.parametrize("model", ["replay", "receiver", "alert", "notification"])
-def test_the_admin_shows(told: PolledInstance, admin_client: Client, model: str) -> None:
-    replay(told, object_id="1")
+def test_the_admin_shows(delivered: PolledInstance, admin_client: Client, model: str) -> None:
+    replay(delivered, object_id="1")
     assert admin_client.get(reverse(f"admin:polling_{model}_changelist")).status_code == 200
 
 
-def test_the_command_counts_sends_and_tells(told: PolledInstance, receiver: Receiver) -> None:
+def test_the_command_counts_sends_and_reports(delivered: PolledInstance, receiver: Receiver) -> None:
     out = io.StringIO()
-    call_command("replay", told.instance.pk, "--since", "2000-01-01", stdout=out, verbosity=0)
+    call_command("replay", delivered.instance.pk, "--since", "2000-01-01", stdout=out, verbosity=0)
     assert "notifications since 2000-01-01T00:00:00Z: 1, sent again." in out.getvalue()
     assert "1 of 1 delivered, 0 given up." in out.getvalue()
     assert len(receiver.got) == 2
 
 
-def test_the_command_sends_nothing_when_it_only_counts(told: PolledInstance, receiver: Receiver) -> None:
-    call_command("replay", told.instance.pk, "--failed", "--count", stdout=io.StringIO(), verbosity=0)
+def test_the_command_sends_nothing_when_it_only_counts(delivered: PolledInstance, receiver: Receiver) -> None:
+    call_command("replay", delivered.instance.pk, "--failed", "--count", stdout=io.StringIO(), verbosity=0)
     assert len(receiver.got) == 1
 
 
@@ -216,18 +218,18 @@ def test_all_failed_since_a_time_arrive_once(tenant: Tenant, receiver: Receiver)
     assert Notification.objects.get(state=State.FAILED).webhook_id == before[0].webhook_id
 
 
-def test_the_command_wants_to_be_told_what(told: PolledInstance) -> None:
+def test_the_command_wants_a_selection(delivered: PolledInstance) -> None:
     with pytest.raises(CommandError, match="Say what is to be sent again"):
-        call_command("replay", told.instance.pk, verbosity=0)
+        call_command("replay", delivered.instance.pk, verbosity=0)
 
 
 @given(st.lists(st.sets(st.integers(0, 8), min_size=1, max_size=4), max_size=30))
-def test_whatever_shares_a_record_stands_in_one_chain_in_order(told: list[set[int]]) -> None:
+def test_whatever_shares_a_record_stands_in_one_chain_in_order(delivered: list[set[int]]) -> None:
     chains = Chains()
-    for notification, records in enumerate(told):
+    for notification, records in enumerate(delivered):
         chains.add(notification, records)
     for record in range(9):
-        with_it = [notification for notification, records in enumerate(told) if record in records]
+        with_it = [notification for notification, records in enumerate(delivered) if record in records]
         for earlier, later in itertools.pairwise(with_it):
             at = later
             while at != earlier:

@@ -68,11 +68,11 @@ ARRIVED: dict[str, Handler] = {
 
 
 @pytest.fixture
-def first(telling: PolledInstance, monkeypatch: pytest.MonkeyPatch) -> PolledInstance:
+def first(notifying: PolledInstance, monkeypatch: pytest.MonkeyPatch) -> PolledInstance:
     """A world whose contact 1 has changed, and nothing was sent yet."""
     monkeypatch.setattr(delivery_request, "NOTIFICATION_LIMITS", QUICK)
-    change(telling, 1)
-    return telling
+    change(notifying, 1)
+    return notifying
 
 
 def send_to(instance: Instance, url: str) -> DeliveryAttempt:

@@ -37,7 +37,7 @@ DONE: dict[str, Any] = {"state": Notification.State.DELIVERED, "next_attempt_at"
 
 
 @pytest.fixture
-def told(tenant: Tenant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Instance:
+def delivered(tenant: Tenant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Instance:
     """An instance with five delivered notifications, where three are too many for a request, and two make a batch."""
     monkeypatch.setattr(replays, "AT_ONCE", 2)
     monkeypatch.setattr(replays, "BATCH", 2)
@@ -64,26 +64,26 @@ def after(count: int) -> Callable[[], bool]:
     return lambda: next(answers, True)
 
 
-def test_a_request_queues_few_and_leaves_many_to_the_workers(told: Instance) -> None:
-    assert (ask(told, object_id="1").stage, Replay.objects.get().queued) == ("sending", 1)
-    many = ask(told, resource="contacts")
+def test_a_request_queues_few_and_leaves_many_to_the_workers(delivered: Instance) -> None:
+    assert (ask(delivered, object_id="1").stage, Replay.objects.get().queued) == ("sending", 1)
+    many = ask(delivered, resource="contacts")
     assert (many.stage, many.total, many.queued, many.left) == ("queueing", 5, 0, 5)
     due = delivery_due_at(timezone.now())
     assert due is not None
     assert due <= timezone.now()
 
 
-def test_the_delivery_task_queues_and_sends_them(told: Instance, receiver: Receiver) -> None:
-    started = ask(told, resource="contacts")
+def test_the_delivery_task_queues_and_sends_them(delivered: Instance, receiver: Receiver) -> None:
+    started = ask(delivered, resource="contacts")
     deliver_due(deadline=time.monotonic() + 60)
     started.refresh_from_db()
     assert (started.stage, started.queued, started.delivered, started.left) == ("ended", 5, 5, 0)
-    assert sorted(object_id for _, object_id in receiver.told()) == ["1", "2", "3", "4", "5"]
+    assert sorted(object_id for _, object_id in receiver.events()) == ["1", "2", "3", "4", "5"]
     assert delivery_due_at(timezone.now()) is None
 
 
-def test_after_a_kill_another_worker_goes_on_where_it_ended(told: Instance, receiver: Receiver) -> None:
-    started = ask(told, resource="contacts")
+def test_after_a_kill_another_worker_goes_on_where_it_ended(delivered: Instance, receiver: Receiver) -> None:
+    started = ask(delivered, resource="contacts")
     killed(started)
     assert queue_due_replays(deadline=EVER) == 0
     Replay.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
@@ -93,8 +93,8 @@ def test_after_a_kill_another_worker_goes_on_where_it_ended(told: Instance, rece
     assert len(receiver.got) == 5
 
 
-def test_a_worker_that_is_told_to_stop_leaves_the_rest_to_the_next(told: Instance) -> None:
-    started = ask(told, resource="contacts")
+def test_a_worker_that_is_to_stop_leaves_the_rest_to_the_next(delivered: Instance) -> None:
+    started = ask(delivered, resource="contacts")
     assert queue_due_replays(deadline=EVER, stopping=after(2)) == 0
     started.refresh_from_db()
     assert (started.stage, started.queued, started.lease_token) == ("queueing", 2, None)
@@ -102,8 +102,8 @@ def test_a_worker_that_is_told_to_stop_leaves_the_rest_to_the_next(told: Instanc
     assert Replay.objects.get().queued == 5
 
 
-def test_a_worker_that_was_overtaken_queues_nothing(told: Instance) -> None:
-    started = ask(told, resource="contacts")
+def test_a_worker_that_was_overtaken_queues_nothing(delivered: Instance) -> None:
+    started = ask(delivered, resource="contacts")
     token = killed(started)
     Replay.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     queue_due_replays(deadline=EVER)
@@ -114,15 +114,15 @@ def test_a_worker_that_was_overtaken_queues_nothing(told: Instance) -> None:
     assert Replay.objects.get().queued == 5
 
 
-def test_what_is_made_later_is_no_part_of_it(told: Instance) -> None:
-    ask(told, resource="contacts")
-    made = make_notifications(told, [[9]], **DONE)
+def test_what_is_made_later_is_no_part_of_it(delivered: Instance) -> None:
+    ask(delivered, resource="contacts")
+    made = make_notifications(delivered, [[9]], **DONE)
     queue_due_replays(deadline=EVER)
     assert Replay.objects.get().queued == 5
     assert Notification.objects.get(pk=made[0].pk).replay_id is None
 
 
-def test_very_notifications_are_chosen_by_their_ids(told: Instance) -> None:
+def test_very_notifications_are_chosen_by_their_ids(delivered: Instance) -> None:
     chosen = Notification.objects.order_by("-pk")[:3]
     (started,) = replays.replay_notifications(Notification.objects.filter(pk__in=[row.pk for row in chosen]), NOW)
     assert (started.stage, started.what) == ("queueing", "chosen notifications")
@@ -161,25 +161,25 @@ class Arrivals:
     seed=st.integers(0, 2**32),
 )
 def test_no_records_events_are_sent_again_out_of_order(
-    told: Instance, receiver: Receiver, records: list[set[int]], seed: int
+    delivered: Instance, receiver: Receiver, records: list[set[int]], seed: int
 ) -> None:
     for model in (Event, Notification, Replay):
         model.objects.all().delete()
-    made = make_notifications(told, [sorted(each) for each in records], **DONE)
+    made = make_notifications(delivered, [sorted(each) for each in records], **DONE)
     arrivals = Arrivals(receiver, seed)
-    ask(told, resource="contacts")
+    ask(delivered, resource="contacts")
     with override_settings(RETRY_SCHEDULE=[0.0] * 60):
         arrivals.deliver()
     for record in range(1, 6):
         assert arrivals.of[record] == [row.pk for row, each in zip(made, records, strict=True) if record in each]
 
 
-def test_what_waits_for_two_earlier_ones_goes_after_both(told: Instance, receiver: Receiver) -> None:
+def test_what_waits_for_two_earlier_ones_goes_after_both(delivered: Instance, receiver: Receiver) -> None:
     Notification.objects.all().delete()
-    first, second, both = make_notifications(told, [[1], [2], [1, 2]], **DONE)
+    first, second, both = make_notifications(delivered, [[1], [2], [1, 2]], **DONE)
     refused = {first.pk}
     receiver.answer = lambda got: (500 if got.json["id"] in refused else 204, {})
-    ask(told, resource="contacts")
+    ask(delivered, resource="contacts")
     deliver_due(deadline=EVER)
     assert {got.json["id"] for got in receiver.got} == {first.pk, second.pk}
     refused.clear()
@@ -188,10 +188,10 @@ def test_what_waits_for_two_earlier_ones_goes_after_both(told: Instance, receive
     assert [got.json["id"] for got in receiver.got[2:]] == [first.pk, both.pk]
 
 
-def test_what_another_replay_sends_is_not_waited_for(told: Instance) -> None:
-    first, second = make_notifications(told, [[9], [9]], **DONE)
+def test_what_another_replay_sends_is_not_waited_for(delivered: Instance) -> None:
+    first, second = make_notifications(delivered, [[9], [9]], **DONE)
     for notification in (first, second):
-        ask(told, ids=(notification.pk,))
+        ask(delivered, ids=(notification.pk,))
     assert Notification.objects.get(pk=second.pk).follows_id is None
 
 

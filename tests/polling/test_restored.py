@@ -1,4 +1,4 @@
-"""After a restore by the database's own tools: no new event has the id of one that was told since the backup."""
+"""After a restore by the database's own tools: no new event has the id of one that was recorded since the backup."""
 
 from __future__ import annotations
 

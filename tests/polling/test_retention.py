@@ -20,8 +20,8 @@ LATER = timedelta(days=31)
 State = Notification.State
 
 
-def told(world: PolledInstance, state: str) -> Notification:
-    """Have one event told by a notification in that state."""
+def notify(world: PolledInstance, state: str) -> Notification:
+    """Have one event carried by a notification in that state."""
     world.change(3, f"Chief {Notification.objects.count()}")
     world.poll()
     notification = Notification.objects.latest("pk")
@@ -31,7 +31,7 @@ def told(world: PolledInstance, state: str) -> Notification:
 
 
 def test_what_was_delivered_goes_with_its_events_attempts_and_runs(watched: PolledInstance) -> None:
-    told(watched, State.DELIVERED)
+    notify(watched, State.DELIVERED)
     pruned = prune(timezone.now() + LATER)
     assert (pruned.notifications, pruned.events) == (1, 1)
     assert not Event.objects.exists()
@@ -41,7 +41,7 @@ def test_what_was_delivered_goes_with_its_events_attempts_and_runs(watched: Poll
 
 @pytest.mark.parametrize("state", [State.PENDING, State.EXHAUSTED, State.FAILED])
 def test_what_was_not_delivered_stays_with_the_run_that_found_it(watched: PolledInstance, state: str) -> None:
-    notification = told(watched, state)
+    notification = notify(watched, state)
     prune(timezone.now() + LATER)
     event = notification.events.get()
     assert event.run is not None
@@ -49,7 +49,7 @@ def test_what_was_not_delivered_stays_with_the_run_that_found_it(watched: Polled
 
 
 def test_what_is_being_sent_again_stays_until_it_was(watched: PolledInstance) -> None:
-    notification = told(watched, State.DELIVERED)
+    notification = notify(watched, State.DELIVERED)
     replay = Replay.objects.create(instance=watched.instance, asked_at=timezone.now(), what="all")
     Notification.objects.update(replay=replay)
     prune(timezone.now() + LATER)
@@ -60,13 +60,13 @@ def test_what_is_being_sent_again_stays_until_it_was(watched: PolledInstance) ->
 
 
 def test_before_its_time_nothing_goes(watched: PolledInstance) -> None:
-    told(watched, State.DELIVERED)
+    notify(watched, State.DELIVERED)
     prune(timezone.now() + timedelta(days=29))
     assert Event.objects.count() == 1
 
 
-def test_known_rows_stay_and_nothing_is_told_again(watched: PolledInstance) -> None:
-    told(watched, State.DELIVERED)
+def test_known_rows_stay_and_nothing_is_recorded_again(watched: PolledInstance) -> None:
+    notify(watched, State.DELIVERED)
     prune(timezone.now() + LATER)
     assert RecordSnapshot.objects.filter(record_id=3).exists()
     watched.poll()
@@ -74,8 +74,8 @@ def test_known_rows_stay_and_nothing_is_told_again(watched: PolledInstance) -> N
 
 
 def test_a_notification_that_waits_for_a_pruned_one_stays(watched: PolledInstance) -> None:
-    first = told(watched, State.PENDING)
-    follower = told(watched, State.PENDING)
+    first = notify(watched, State.PENDING)
+    follower = notify(watched, State.PENDING)
     assert follower.follows_id == first.pk
     Notification.objects.filter(pk=first.pk).update(state=State.DELIVERED)
     prune(timezone.now() + LATER)
@@ -84,7 +84,7 @@ def test_a_notification_that_waits_for_a_pruned_one_stays(watched: PolledInstanc
 
 def test_texts_go_when_no_poll_asks_for_them_any_more(world: PolledInstance) -> None:
     world.watch(poll={"trackChanges": True})
-    told(world, State.DELIVERED)
+    notify(world, State.DELIVERED)
     prune(timezone.now())
     assert SnapshotBody.objects.count() == 1
     world.instance.resource_polls.update(configuration={})
@@ -104,7 +104,7 @@ def test_open_runs_and_held_deletes_stay(watched: PolledInstance) -> None:
 
 
 def test_the_worker_prunes_each_minute(watched: PolledInstance) -> None:
-    told(watched, State.DELIVERED)
+    notify(watched, State.DELIVERED)
     run_due_jobs(timezone.now() + LATER)
     assert not Event.objects.exists()
 
@@ -112,7 +112,7 @@ def test_the_worker_prunes_each_minute(watched: PolledInstance) -> None:
 def test_the_worker_prunes_for_a_while_and_goes_on_the_next_time(
     watched: PolledInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told(watched, State.DELIVERED)
+    notify(watched, State.DELIVERED)
     monkeypatch.setattr("polling.maintenance.retention.STRETCH", timedelta(0))
     assert prune_delivered(timezone.now() + LATER).notifications == 0
     monkeypatch.undo()
@@ -124,7 +124,7 @@ def test_what_stays_is_walked_past_once(watched: PolledInstance, monkeypatch: py
     ages = [(State.FAILED, 50), *[(State.DELIVERED, age) for age in (49, 48, 48, 47, 46)]]
     now = timezone.now()
     for state, days in ages:
-        Notification.objects.filter(pk=told(watched, state).pk).update(created_at=now - timedelta(days=days))
+        Notification.objects.filter(pk=notify(watched, state).pk).update(created_at=now - timedelta(days=days))
     with CaptureQueriesContext(connection) as captured:
         assert prune_delivered(now).notifications == 5
     looks = [query["sql"] for query in captured.captured_queries if '"created_at" >=' in query["sql"]]
@@ -136,7 +136,7 @@ def test_a_worker_that_is_asked_to_stop_ends_with_the_batch_under_way(
 ) -> None:
     monkeypatch.setattr("polling.maintenance.retention.BATCH", 1)
     for _ in range(3):
-        told(watched, State.DELIVERED)
+        notify(watched, State.DELIVERED)
     asked = iter([False, True, True])
     monkeypatch.setattr("polling.maintenance.retention.stopping", lambda: next(asked))
     assert prune_delivered(timezone.now() + LATER).notifications == 1
@@ -145,7 +145,7 @@ def test_a_worker_that_is_asked_to_stop_ends_with_the_batch_under_way(
 def test_each_batch_leaves_others_as_much_time_as_it_took(
     watched: PolledInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told(watched, State.DELIVERED)
+    notify(watched, State.DELIVERED)
     pauses: list[float] = []
     monkeypatch.setattr("polling.maintenance.retention.time.sleep", pauses.append)
     began = time.monotonic()
@@ -155,7 +155,7 @@ def test_each_batch_leaves_others_as_much_time_as_it_took(
 
 
 def test_the_command_says_what_went(watched: PolledInstance, capsys: pytest.CaptureFixture[str]) -> None:
-    told(watched, State.DELIVERED)
+    notify(watched, State.DELIVERED)
     Notification.objects.update(created_at=timezone.now() - LATER)
     call_command("prune", verbosity=0)
     assert "Deleted 1 notification with 1 event" in capsys.readouterr().out

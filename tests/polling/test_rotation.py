@@ -41,9 +41,9 @@ def test_a_key_made_for_the_user_has_the_form_that_standard_webhooks_knows() -> 
     assert key != new_signature_key()
 
 
-def test_both_keys_verify_until_the_old_one_ends(telling: PolledInstance, receiver: Receiver) -> None:
-    new = rotate_signature_key(telling.instance, timezone.now())
-    change(telling, 1)
+def test_both_keys_verify_until_the_old_one_ends(notifying: PolledInstance, receiver: Receiver) -> None:
+    new = rotate_signature_key(notifying.instance, timezone.now())
+    change(notifying, 1)
     deliver()
     assert verifies(KEY, receiver)
     assert verifies(new, receiver)
@@ -52,50 +52,50 @@ def test_both_keys_verify_until_the_old_one_ends(telling: PolledInstance, receiv
     assert got.headers["elements-webhook-signature"] == f"sha256={by_new}"
 
 
-def test_a_day_later_only_the_new_key_verifies(telling: PolledInstance, receiver: Receiver) -> None:
-    new = rotate_signature_key(telling.instance, timezone.now() - timedelta(hours=24, seconds=1))
-    change(telling, 1)
+def test_a_day_later_only_the_new_key_verifies(notifying: PolledInstance, receiver: Receiver) -> None:
+    new = rotate_signature_key(notifying.instance, timezone.now() - timedelta(hours=24, seconds=1))
+    change(notifying, 1)
     deliver()
     assert verifies(new, receiver)
     assert not verifies(KEY, receiver)
 
 
-def test_the_time_at_which_the_old_key_ends_can_be_given(telling: PolledInstance, receiver: Receiver) -> None:
+def test_the_time_at_which_the_old_key_ends_can_be_given(notifying: PolledInstance, receiver: Receiver) -> None:
     now = timezone.now()
-    rotate_signature_key(telling.instance, now, until=now)
-    change(telling, 1)
+    rotate_signature_key(notifying.instance, now, until=now)
+    change(notifying, 1)
     deliver()
     assert not verifies(KEY, receiver)
 
 
-def test_a_key_changed_through_the_configuration_rotates_too(telling: PolledInstance, receiver: Receiver) -> None:
+def test_a_key_changed_through_the_configuration_rotates_too(notifying: PolledInstance, receiver: Receiver) -> None:
     new = new_signature_key()
-    change_instance(telling.instance, config=replace(config_of(current(telling)), signature_key=new))
-    change(telling, 1)
+    change_instance(notifying.instance, config=replace(config_of(current(notifying)), signature_key=new))
+    change(notifying, 1)
     deliver()
     assert verifies(KEY, receiver)
     assert verifies(new, receiver)
 
 
-def test_other_changes_rotate_nothing(telling: PolledInstance) -> None:
-    change_instance(telling.instance, config=config_of(current(telling)), name="Another")
-    assert current(telling).previous_signature_key is None
+def test_other_changes_rotate_nothing(notifying: PolledInstance) -> None:
+    change_instance(notifying.instance, config=config_of(current(notifying)), name="Another")
+    assert current(notifying).previous_signature_key is None
 
 
-def test_a_key_that_is_taken_away_signs_no_more(telling: PolledInstance, receiver: Receiver) -> None:
-    change_instance(telling.instance, config=replace(config_of(current(telling)), signature_key=""))
-    change(telling, 1)
+def test_a_key_that_is_taken_away_signs_no_more(notifying: PolledInstance, receiver: Receiver) -> None:
+    change_instance(notifying.instance, config=replace(config_of(current(notifying)), signature_key=""))
+    change(notifying, 1)
     deliver()
     assert "webhook-signature" not in receiver.got[-1].headers
-    assert current(telling).previous_signature_key is None
+    assert current(notifying).previous_signature_key is None
 
 
 @pytest.mark.parametrize("hours", [0, 23])
-def test_a_retry_signs_with_the_keys_of_its_own_time(telling: PolledInstance, receiver: Receiver, hours: int) -> None:
+def test_a_retry_signs_with_the_keys_of_its_own_time(notifying: PolledInstance, receiver: Receiver, hours: int) -> None:
     receiver.answer = lambda got: (500, {})
-    change(telling, 1)
+    change(notifying, 1)
     deliver()
-    new = rotate_signature_key(telling.instance, timezone.now())
+    new = rotate_signature_key(notifying.instance, timezone.now())
     with time_machine.travel(timezone.now() + timedelta(hours=hours), tick=True):
         deliver()
         got = receiver.got[-1]

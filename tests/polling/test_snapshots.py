@@ -56,12 +56,12 @@ def test_few_deletes_among_many_rows_are_found_cheaply_and_a_fifth_gone_is_held(
     run = sweep(crowded)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert crowded.told() == [("DELETED", str(number)) for number in gone]
+    assert crowded.recorded() == [("DELETED", str(number)) for number in gone]
     assert len(crowded.store.requests) == run.page + 5 + 1
     assert peak < SOME_MB * 2**20
 
     crowded.store.clear_requests()
     delete(crowded, *range(2001, 6001))
     run = sweep(crowded)
-    assert (crowded.told(), len(run.held), crowded.state.health) == ([], MANY // 5, Health.HELD)
+    assert (crowded.recorded(), len(run.held), crowded.state.health) == ([], MANY // 5, Health.HELD)
     assert len(crowded.store.requests) == run.page

@@ -69,10 +69,10 @@ def test_the_vendors_vector_holds() -> None:
 
 
 def test_every_attempt_of_a_retried_notification_verifies_by_all_three(
-    telling: PolledInstance, receiver: Receiver
+    notifying: PolledInstance, receiver: Receiver
 ) -> None:
     receiver.answer = lambda got: (STATUSES[len(receiver.got) - 1], {})
-    change(telling, 17)
+    change(notifying, 17)
     now = timezone.now()
     for hours in range(len(STATUSES)):
         with time_machine.travel(now + timedelta(hours=hours), tick=True):
@@ -86,8 +86,8 @@ def test_every_attempt_of_a_retried_notification_verifies_by_all_three(
         assert got.headers["elements-webhook-signature"] == vendors_signature(KEY, got.body)
 
 
-def test_an_altered_notification_verifies_by_none(telling: PolledInstance, receiver: Receiver) -> None:
-    change(telling, 17)
+def test_an_altered_notification_verifies_by_none(notifying: PolledInstance, receiver: Receiver) -> None:
+    change(notifying, 17)
     deliver()
     (got,) = receiver.got
     altered = Got(got.headers, got.body.replace(b'"17"', b'"18"'))

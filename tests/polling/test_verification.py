@@ -30,7 +30,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def history(world: PolledInstance, receiver: Receiver) -> PolledInstance:
-    """Contacts 1 to 6 changed, 31 and 32 created, all told and delivered; ConnectWise's clock has gone on since."""
+    """Contacts 1 to 6 changed, 31 and 32 created, all recorded and delivered; ConnectWise's clock has gone on since."""
     world.watch(callback_url=receiver.url)
     for record_id in range(1, 7):
         world.change(record_id, "Chief")
@@ -40,7 +40,7 @@ def history(world: PolledInstance, receiver: Receiver) -> PolledInstance:
     world.store.clock_offset = 5
     world.poll()
     deliver_these([world.instance.pk])
-    assert len(world.told()) == 8
+    assert len(world.recorded()) == 8
     receiver.got.clear()
     return world
 
@@ -63,13 +63,13 @@ def test_rows_lost_on_purpose_are_found_and_repaired_exactly(history: PolledInst
     assert (found.missed, found.stale) == ((2, 3, 31), (4,))
     repaired = repair(found)
     deliver_these([history.instance.pk])
-    # 2 and 31 were told by lost events, 4 was not told as it is now; of 3 the log says that it was told.
-    assert sorted(receiver.told()) == [("CREATED", "31"), ("UPDATED", "2"), ("UPDATED", "4")]
+    # The events of 2 and 31 were lost, 4 was not recorded as it is now; of 3 the log says that it was.
+    assert sorted(receiver.events()) == [("CREATED", "31"), ("UPDATED", "2"), ("UPDATED", "4")]
     assert (repaired.rows, repaired.events) == (4, 3)
     assert look(history).whole
-    history.told()
+    history.recorded()
     history.poll()
-    assert history.told() == []
+    assert history.recorded() == []
 
 
 def test_a_repair_is_a_run_that_people_can_see(history: PolledInstance) -> None:
@@ -116,7 +116,7 @@ def test_events_older_than_the_retention_are_not_missed(history: PolledInstance)
     assert verify(history.state.resource_poll, long_after).missed == ()
 
 
-def test_an_event_told_twice_is_counted(history: PolledInstance) -> None:
+def test_an_event_recorded_twice_is_counted(history: PolledInstance) -> None:
     first = Event.objects.get(record_id=2)
     first.pk = Event.objects.latest("pk").pk + 1
     first.save(force_insert=True)
@@ -132,7 +132,7 @@ def test_two_states_of_one_second_are_no_repeat(history: PolledInstance) -> None
     history.poll()
     history.change(9, "A", stamp=stamp)
     history.poll()
-    assert len(history.told()) == 3
+    assert len(history.recorded()) == 3
     assert look(history).repeated == 0
 
 
@@ -147,7 +147,7 @@ def test_what_was_given_up_is_undelivered_and_sent_again(
     assert (found.undelivered, found.whole) == (8, False)
     assert repair(found).resent == 8
     deliver_these([history.instance.pk])
-    assert len(receiver.told()) == 8
+    assert len(receiver.events()) == 8
     assert look(history).whole
 
 
@@ -157,7 +157,7 @@ def test_events_whose_notification_is_lost_get_another(history: PolledInstance, 
     assert found.undelivered == 8
     repair(found)
     deliver_these([history.instance.pk])
-    assert len(receiver.told()) == 8
+    assert len(receiver.events()) == 8
     assert look(history).whole
 
 
@@ -178,7 +178,7 @@ def test_the_command_finds_repairs_and_delivers(history: PolledInstance, receive
     assert found["missed"] == [2]
     out = StringIO()
     call_command("verify", history.instance.pk, "--repair", "--resource", "contacts", stdout=out, verbosity=0)
-    assert receiver.told() == [("UPDATED", "2")]
+    assert receiver.events() == [("UPDATED", "2")]
     assert "contacts, missed: 2" in out.getvalue()
     call_command("verify", history.instance.pk, stdout=StringIO(), verbosity=0)
 
@@ -192,6 +192,6 @@ def test_the_command_says_why_it_can_not_look(history: PolledInstance) -> None:
 
 
 def lose(events: Any) -> None:
-    """Delete events as if they had never been, with their notifications once these tell of nothing else."""
+    """Delete events as if they had never been, with their notifications once these carry nothing else."""
     events.delete()
     Notification.objects.filter(events=None).delete()

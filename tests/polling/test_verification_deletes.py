@@ -1,4 +1,4 @@
-"""The reconciliation report on deletes: what was told as deleted, or should have been, and was lost on purpose."""
+"""The reconciliation report on deletes: what was recorded as deleted, or should have been, and was lost on purpose."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def look(world: PolledInstance) -> Finding:
 
 @pytest.fixture
 def deletes(world: PolledInstance, receiver: Receiver) -> PolledInstance:
-    """As `history`, with deletes asked for: 2 and 31 were deleted, told and delivered."""
+    """As `history`, with deletes asked for: 2 and 31 were deleted, recorded and delivered."""
     watch_deletes(world, callback_url=receiver.url)
     for record_id in range(1, 7):
         world.change(record_id, "Chief")
@@ -40,28 +40,30 @@ def deletes(world: PolledInstance, receiver: Receiver) -> PolledInstance:
     world.store.clock_offset = 5
     world.poll()
     deliver_these([world.instance.pk])
-    assert world.told()[-2:] == [("DELETED", "2"), ("DELETED", "31")]
+    assert world.recorded()[-2:] == [("DELETED", "2"), ("DELETED", "31")]
     receiver.got.clear()
     assert look(world).whole
     return world
 
 
 @pytest.mark.parametrize("kinds", [["DELETED"], ["CREATED", "UPDATED", "DELETED"]])
-def test_a_lost_delete_is_found_and_told_again(deletes: PolledInstance, receiver: Receiver, kinds: list[str]) -> None:
+def test_a_lost_delete_is_found_and_recorded_again(
+    deletes: PolledInstance, receiver: Receiver, kinds: list[str]
+) -> None:
     lose(Event.objects.filter(record_id__in=[2, 31], kind__in=kinds))
     found = look(deletes)
     assert (found.missed, found.stale, found.deleted, found.whole) == ((), (), (2, 31), False)
     assert repair(found).events == 2
     deliver_these([deletes.instance.pk])
-    assert sorted(receiver.told()) == [("DELETED", "2"), ("DELETED", "31")]
+    assert sorted(receiver.events()) == [("DELETED", "2"), ("DELETED", "31")]
     assert look(deletes).whole
-    deletes.told()
+    deletes.recorded()
     sweep(deletes)
     deletes.poll()
-    assert deletes.told() == []
+    assert deletes.recorded() == []
 
 
-def test_a_delete_that_was_told_again_carries_the_last_record_of_the_log(deletes: PolledInstance) -> None:
+def test_a_delete_that_was_recorded_again_carries_the_last_record_of_the_log(deletes: PolledInstance) -> None:
     lose(Event.objects.filter(record_id=2, kind="DELETED"))
     repair(look(deletes))
     assert json.loads(Event.objects.get(record_id=2, kind="DELETED").record)["title"] == "Chief"
@@ -71,12 +73,12 @@ def test_a_row_that_no_sweep_can_miss_is_found_by_the_log(deletes: PolledInstanc
     RecordSnapshot.objects.filter(record_id=3).delete()
     delete(deletes, 3)
     sweep(deletes)
-    assert deletes.told() == []
+    assert deletes.recorded() == []
     found = look(deletes)
     assert found.deleted == (3,)
     repair(found)
     deliver_these([deletes.instance.pk])
-    assert receiver.told() == [("DELETED", "3")]
+    assert receiver.events() == [("DELETED", "3")]
     assert look(deletes).whole
 
 
@@ -86,7 +88,7 @@ def test_a_row_deleted_since_the_last_sweep_is_coming(deletes: PolledInstance) -
     assert (found.deleted, found.coming, found.whole) == ((), 2, True)
 
 
-def test_what_was_told_before_watching_began_anew_is_not_missed(deletes: PolledInstance) -> None:
+def test_what_was_recorded_before_watching_began_anew_is_not_missed(deletes: PolledInstance) -> None:
     stored = config_of(deletes.instance)
     off = read_configuration({"event.notification.enabled": False}, base=stored, stored=stored)
     deletes.instance = change_instance(deletes.instance, config=off)
@@ -121,19 +123,19 @@ def test_a_delete_older_than_the_retention_is_not_missed(deletes: PolledInstance
     assert verify(deletes.state.resource_poll, long_after).deleted == ()
 
 
-def test_a_row_that_is_back_before_the_repair_is_told_as_living(deletes: PolledInstance) -> None:
+def test_a_row_that_is_back_before_the_repair_is_recorded_as_living(deletes: PolledInstance) -> None:
     deletes.store.hide("contacts", [4])
     sweep(deletes)
     lose(Event.objects.filter(record_id=4, kind="DELETED"))
-    deletes.told()
+    deletes.recorded()
     found = look(deletes)
     deletes.store.show("contacts")
     repair(found)
-    assert deletes.told() == [("UPDATED", "4")]
+    assert deletes.recorded() == [("UPDATED", "4")]
     assert RecordSnapshot.objects.get(record_id=4).digest[0] == DIGEST_VERSION
     sweep(deletes)
     deletes.poll()
-    assert deletes.told() == []
+    assert deletes.recorded() == []
 
 
 def test_every_table_may_lose_rows(deletes: PolledInstance, receiver: Receiver) -> None:
@@ -154,7 +156,7 @@ def test_every_table_may_lose_rows(deletes: PolledInstance, receiver: Receiver) 
 
 @pytest.fixture
 def companies(world: PolledInstance, receiver: Receiver) -> PolledInstance:
-    """Companies watched with their deleted flag: 1 was flagged and told, a new one was flagged before it was told."""
+    """Companies watched with their deleted flag: 1 was flagged and recorded, a new one was flagged before that."""
     watch_companies(world, callback_url=receiver.url)
     world.store.change("organizations", 1, {"deletedFlag": True})
     new = world.store.create("organizations")
@@ -163,7 +165,7 @@ def companies(world: PolledInstance, receiver: Receiver) -> PolledInstance:
     world.store.clock_offset = 5
     world.poll()
     deliver_these([world.instance.pk])
-    assert world.told() == [("DELETED", "1")]
+    assert world.recorded() == [("DELETED", "1")]
     receiver.got.clear()
     return world
 
@@ -172,24 +174,26 @@ def test_flagged_companies_are_not_missed(companies: PolledInstance) -> None:
     assert look(companies).whole
 
 
-def test_the_lost_delete_of_a_flagged_company_is_told_again_once(companies: PolledInstance, receiver: Receiver) -> None:
+def test_the_lost_delete_of_a_flagged_company_is_recorded_again_once(
+    companies: PolledInstance, receiver: Receiver
+) -> None:
     lose(Event.objects.all())
     found = look(companies)
     assert found.missed == (1,)
     repair(found)
     deliver_these([companies.instance.pk])
-    assert receiver.told() == [("DELETED", "1")]
+    assert receiver.events() == [("DELETED", "1")]
     assert look(companies).whole
 
 
-def test_a_flagged_company_whose_known_row_is_lost_is_told_no_second_time(companies: PolledInstance) -> None:
+def test_a_flagged_company_whose_known_row_is_lost_is_recorded_no_second_time(companies: PolledInstance) -> None:
     RecordSnapshot.objects.filter(record_id=1).delete()
     found = look(companies)
     assert found.missed == (1,)
     repair(found)
     companies.store.clock_offset = 10
     companies.poll()
-    assert companies.told() == []
+    assert companies.recorded() == []
     assert look(companies).whole
 
 
@@ -200,7 +204,7 @@ def test_a_company_that_lost_its_flag_unseen_is_stale(companies: PolledInstance)
     found = look(companies)
     assert found.stale == (1,)
     repair(found)
-    assert companies.told() == [("UPDATED", "1")]
+    assert companies.recorded() == [("UPDATED", "1")]
 
 
 def test_our_clock_being_behind_makes_no_delete_look_lost(world: PolledInstance) -> None:
@@ -209,5 +213,5 @@ def test_our_clock_being_behind_makes_no_delete_look_lost(world: PolledInstance)
         watch_deletes(world)
         delete(world, 4)
         sweep(world)
-        assert world.told() == [("DELETED", "4")]
+        assert world.recorded() == [("DELETED", "4")]
         assert look(world).deleted == ()

@@ -30,7 +30,7 @@ Status = Verification.Status
 
 @pytest.fixture
 def lossy(world: PolledInstance, monkeypatch: pytest.MonkeyPatch) -> PolledInstance:
-    """Contacts 1 to 6 changed and were told, then 2 and 3 were lost; ConnectWise answers ten rows a page."""
+    """Contacts 1 to 6 changed and were recorded, then 2 and 3 were lost; ConnectWise answers ten rows a page."""
     world.watch()
     for record_id in range(1, 7):
         world.change(record_id, "Chief")
@@ -116,7 +116,7 @@ def test_a_worker_that_was_overtaken_writes_nothing(lossy: PolledInstance) -> No
     assert Verification.objects.values().get() == before
 
 
-def test_a_worker_told_to_stop_frees_it(lossy: PolledInstance) -> None:
+def test_a_worker_that_is_to_stop_frees_it(lossy: PolledInstance) -> None:
     ask(lossy)
     answers = iter([False] * 2)
     stopped = work(lambda: next(answers, True))
@@ -207,7 +207,7 @@ def test_polls_go_on_beside_it(lossy: PolledInstance) -> None:
     lossy.change(9, "Chief")
     PollState.objects.update(next_poll_at=timezone.now())
     assert work().status == Status.COMPLETE
-    assert ("UPDATED", "9") in lossy.told()
+    assert ("UPDATED", "9") in lossy.recorded()
 
 
 def test_two_at_a_time_of_one_worker_and_one_of_a_poll(lossy: PolledInstance) -> None:

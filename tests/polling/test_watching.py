@@ -57,7 +57,7 @@ def test_a_resource_added_begins_with_what_comes_then(watched: PolledInstance) -
     assert watched.instance.resource_polls.get(name="incidents").high_water_id == ticket
     new = watched.store.create("incidents")["id"]
     watched.poll()
-    assert sorted(watched.told()) == [("CREATED", str(new)), ("UPDATED", "3")]
+    assert sorted(watched.recorded()) == [("CREATED", str(new)), ("UPDATED", "3")]
 
 
 def test_a_resource_removed_is_forgotten_but_for_its_events(watched: PolledInstance) -> None:
@@ -77,12 +77,12 @@ def test_a_resource_added_again_begins_anew(watched: PolledInstance) -> None:
     born = watched.store.create("contacts")["id"]
     watched.store.clock_offset = 1
     change(watched, {"contacts": {}, "incidents": {}})
-    watched.told()
+    watched.recorded()
     watched.poll()
-    assert watched.told() == []
+    assert watched.recorded() == []
     watched.change(born, "Now")
     watched.poll()
-    assert watched.told() == [("UPDATED", str(born))]
+    assert watched.recorded() == [("UPDATED", str(born))]
 
 
 # -- another url or idField --------------------------------------------------------------------------------------------
@@ -97,11 +97,11 @@ def test_another_url_of_the_list_keeps_mark_and_cursor_and_what_is_known(watched
     change(watched, {"contacts": {"url": FILTERED}})
     assert (watched.state.cursor, known(watched)) == (cursor, known_before)
     assert contacts_poll(watched).high_water_id == born - 1
-    watched.told()
+    watched.recorded()
     watched.poll()
-    assert watched.told() == [("UPDATED", "3"), ("CREATED", str(born))]
+    assert watched.recorded() == [("UPDATED", "3"), ("CREATED", str(born))]
     assert watched.poll().health == "healthy"
-    assert watched.told() == []
+    assert watched.recorded() == []
 
 
 def test_another_url_abandons_the_open_run(world: PolledInstance) -> None:
@@ -110,23 +110,23 @@ def test_another_url_abandons_the_open_run(world: PolledInstance) -> None:
         world.change(record_id, "Chief")
     world.store.fail_next(1, status=500, skip=1)
     world.poll()
-    assert world.told() == [("UPDATED", "1"), ("UPDATED", "2")]
+    assert world.recorded() == [("UPDATED", "1"), ("UPDATED", "2")]
     change(world, {"contacts": {"url": FILTERED, "pageSize": 2}})
     assert world.run.status == PollRun.Status.ABANDONED
     world.poll()
-    assert world.told() == [("UPDATED", "3"), ("UPDATED", "4"), ("UPDATED", "5")]
+    assert world.recorded() == [("UPDATED", "3"), ("UPDATED", "4"), ("UPDATED", "5")]
 
 
 def test_another_id_field_names_later_events(watched: PolledInstance) -> None:
     watched.change(3, "Chief")
     watched.poll()
-    watched.told()
+    watched.recorded()
     change(watched, {"contacts": {"idField": "company.identifier"}})
     watched.poll()
-    assert watched.told() == []
+    assert watched.recorded() == []
     record = watched.store.change("contacts", 3, {"title": "Owner"})
     watched.poll()
-    assert watched.told() == [("UPDATED", record["company"]["identifier"])]
+    assert watched.recorded() == [("UPDATED", record["company"]["identifier"])]
 
 
 def test_another_resource_under_the_same_key_begins_anew(watched: PolledInstance) -> None:
@@ -134,15 +134,15 @@ def test_another_resource_under_the_same_key_begins_anew(watched: PolledInstance
         watched.store.create("incidents")
     watched.change(3, "Chief")
     watched.poll()
-    watched.told()
+    watched.recorded()
     watched.store.clock_offset = 1
     change(watched, {"contacts": {"url": "/hubs/crm/incidents?where=lastUpdated>'${date}'"}})
     assert (known(watched), contacts_poll(watched).high_water_id) == (0, 3)
     watched.poll()
-    assert watched.told() == []
+    assert watched.recorded() == []
     watched.store.change("incidents", 2, {"summary": "Help"})
     watched.poll()
-    assert watched.told() == [("UPDATED", "2")]
+    assert watched.recorded() == [("UPDATED", "2")]
 
 
 def test_a_worker_under_way_with_the_old_settings_writes_nothing(watched: PolledInstance) -> None:
@@ -156,7 +156,7 @@ def test_a_worker_under_way_with_the_old_settings_writes_nothing(watched: Polled
     with pytest.raises(LeaseLostError):
         job.commit(page)
     watched.poll()
-    assert watched.told() == []
+    assert watched.recorded() == []
 
 
 # -- moved to another company ------------------------------------------------------------------------------------------
@@ -165,21 +165,21 @@ def test_a_worker_under_way_with_the_old_settings_writes_nothing(watched: Polled
 def test_moved_to_another_company_it_begins_afresh_there(watched: PolledInstance, elsewhere: SandboxServer) -> None:
     watched.change(3, "Chief")
     watched.poll()
-    watched.told()
+    watched.recorded()
     site = watched.state.site
     elsewhere.store.change("contacts", 7, {"title": "Before"}, stamp="2020-01-01T00:00:00Z")
     change(watched, baseUrl=elsewhere.url, company="globex", public__key="PUB", private__key="PRIV")
     assert (known(watched), contacts_poll(watched).high_water_id) == (0, 50)
     assert watched.state.site != site
     watched.poll()
-    assert watched.told() == []
+    assert watched.recorded() == []
     new = elsewhere.store.create("contacts")["id"]
     elsewhere.store.change("contacts", 3, {"title": "Owner"})
     watched.poll()
-    assert watched.told() == [("UPDATED", "3"), ("CREATED", str(new))]
+    assert watched.recorded() == [("UPDATED", "3"), ("CREATED", str(new))]
 
 
-def test_what_was_told_of_the_old_company_says_nothing_of_the_new_one(
+def test_what_was_recorded_of_the_old_company_says_nothing_of_the_new_one(
     watched: PolledInstance, elsewhere: SandboxServer
 ) -> None:
     """Ids mean other rows there: none of them waits for, or is repaired by, an event of a row with its id."""
@@ -202,7 +202,7 @@ def test_a_move_that_is_refused_changes_nothing(watched: PolledInstance, elsewhe
         change(watched, baseUrl=elsewhere.url, company="globex", public__key="PUB", private__key="wrong")
     assert PollState.objects.values().get() == before
     watched.poll()
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]
 
 
 # -- off and on --------------------------------------------------------------------------------------------------------
@@ -225,17 +225,17 @@ def test_off_and_on_goes_on_from_the_cursor(watched: PolledInstance, how: str) -
     new = watched.store.create("contacts")["id"]
     watched.store.clock_offset = 7200
     watched.poll()
-    assert (watched.told(), watched.store.requests) == ([], [])
+    assert (watched.recorded(), watched.store.requests) == ([], [])
     switch(on=True)
     assert watched.state.cursor == cursor
     watched.poll()
-    assert watched.told() == [("UPDATED", "3"), ("CREATED", str(new))]
+    assert watched.recorded() == [("UPDATED", "3"), ("CREATED", str(new))]
 
 
-def test_on_again_from_now_tells_what_changes_from_then_on(watched: PolledInstance) -> None:
-    watched.change(5, "Told before")
+def test_on_again_from_now_records_what_changes_from_then_on(watched: PolledInstance) -> None:
+    watched.change(5, "Changed before")
     watched.poll()
-    watched.told()
+    watched.recorded()
     change(watched, event__notification__enabled=False)
     for record_id in (3, 5):
         watched.change(record_id, "While off")
@@ -244,12 +244,12 @@ def test_on_again_from_now_tells_what_changes_from_then_on(watched: PolledInstan
     change(watched, event__notification__enabled=True, from_now=True)
     assert (contacts_poll(watched).high_water_id, contacts_poll(watched).since) == (born, watched.state.cursor)
     watched.poll()
-    assert watched.told() == []
+    assert watched.recorded() == []
     watched.change(5, "After")
     watched.change(born, "After")
     new = watched.store.create("contacts")["id"]
     watched.poll()
-    assert watched.told() == [("UPDATED", "5"), ("UPDATED", str(born)), ("CREATED", str(new))]
+    assert watched.recorded() == [("UPDATED", "5"), ("UPDATED", str(born)), ("CREATED", str(new))]
 
 
 def test_from_now_asks_nothing_about_a_resource_that_is_off(watched: PolledInstance) -> None:
@@ -281,10 +281,10 @@ def test_watching_that_never_began_begins_when_it_is_switched_on(world: PolledIn
     world.store.clock_offset = 1
     change(world, event__notification__enabled=True)
     world.poll()
-    assert world.told() == []
+    assert world.recorded() == []
     world.change(3, "After")
     world.poll()
-    assert world.told() == [("UPDATED", "3")]
+    assert world.recorded() == [("UPDATED", "3")]
 
 
 def test_a_change_of_something_else_disturbs_nothing(watched: PolledInstance) -> None:
@@ -293,4 +293,4 @@ def test_a_change_of_something_else_disturbs_nothing(watched: PolledInstance) ->
     assert (watched.state.cursor, contacts_poll(watched).high_water_id) == (before.cursor, 30)
     watched.change(3, "Chief")
     watched.poll()
-    assert watched.told() == [("UPDATED", "3")]
+    assert watched.recorded() == [("UPDATED", "3")]

@@ -87,8 +87,8 @@ def test_what_changes_while_the_service_is_down_arrives_once(world: RunningServi
         poll_now(world.data)
         time.sleep(3)
         stop(service)
-    told = sorted((arrival.kind, arrival.object_id) for arrival in world.arrivals)
-    assert told == [("CREATED", "31"), ("UPDATED", "3"), ("UPDATED", "4")]
+    delivered = sorted((arrival.kind, arrival.object_id) for arrival in world.arrivals)
+    assert delivered == [("CREATED", "31"), ("UPDATED", "3"), ("UPDATED", "4")]
     assert all(arrival.verified for arrival in world.arrivals)
 
 
@@ -113,7 +113,7 @@ def test_workers_replaced_one_by_one_lose_nothing(data: Path) -> None:
     arrivals: list[Arrival] = []
 
     def take(arrival: Arrival) -> None:
-        time.sleep(0.3)  # so that some are on their way whenever a worker is told to end
+        time.sleep(0.3)  # so that some are on their way whenever a worker is to end
         arrivals.append(arrival)
 
     with start_sandbox() as sandbox, Receiver(KEY, take) as receiver, ExitStack() as running:
@@ -137,10 +137,10 @@ def test_workers_replaced_one_by_one_lose_nothing(data: Path) -> None:
         wait_until(lambda: len(once(arrivals)) >= 20, 60, "all of it", lambda: old.output)
         poll_now(data)
         time.sleep(3)
-    told = Counter(object_id for _, object_id in once(arrivals))
-    assert told == {str(contact): 2 for contact in range(1, 11)}
+    delivered = Counter(object_id for _, object_id in once(arrivals))
+    assert delivered == {str(contact): 2 for contact in range(1, 11)}
 
 
 def once(arrivals: list[Arrival]) -> set[tuple[str, str]]:
-    """List what was told, without repeats of a notification: a result can be lost with the worker that waits for it."""
+    """List what was delivered, without repeats of a notification: a result can be lost with its worker."""
     return {(arrival.webhook_id, arrival.object_id) for arrival in arrivals}

@@ -30,8 +30,8 @@ def test_all_arrive_and_repeats_are_no_more_than_were_in_flight_at_the_kills(dat
         timeout=220,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["kills"] == KILLS
-    assert told["missing"] == 0
-    assert told["repeats"] <= told["in flight at kills"]
-    assert told["changed bytes"] == 0
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert figures["kills"] == KILLS
+    assert figures["missing"] == 0
+    assert figures["repeats"] <= figures["in flight at kills"]
+    assert figures["changed bytes"] == 0

@@ -114,7 +114,7 @@ def test_the_receiver_refuses_what_was_tampered_with(name: str) -> None:
     assert not verify(KEY, signature_headers([KEY], "msg_1", now - 301, body), body)
 
 
-def test_the_receiver_tells_each_event_and_answers_204() -> None:
+def test_the_receiver_shows_each_event_and_answers_204() -> None:
     arrivals: list[Arrival] = []
     body = notification(17, 18)
     headers = signature_headers([KEY], "msg_1", int(datetime.now(UTC).timestamp()), body)

@@ -202,7 +202,7 @@ def look_at_pages(browser: Browser) -> None:
 
 
 @contextmanager
-def told() -> Iterator[tuple[dict[str, str], MailServer, Receiver]]:
+def alert_receivers() -> Iterator[tuple[dict[str, str], MailServer, Receiver]]:
     """Run whom the operator hears from; give the settings that name them, and both."""
     mail = MailServer()
     with RawServer(mail.handle) as server, start_receiver() as chat:
@@ -224,7 +224,7 @@ from instances.models import Membership, Organization, Role
 account = User.objects.create_superuser("admin", password="{PASSWORD}")
 Membership.objects.create(account=account, organization=Organization.objects.get(), role=Role.OPERATOR)
 """
-TELL = """
+RAISE_ALERT = """
 from django.utils import timezone
 from polling.alerts.auth_alerts import raise_auth_alerts
 from cwconnect.site.healthcheck_ping import ping_healthcheck
@@ -263,7 +263,7 @@ def test_no_secret_of_a_run_is_found_in_the_clear(data: Path, receiver: Receiver
     temporary.mkdir()
     keys = {"public_key": CONFIGURED["public.key"], "private_key": CONFIGURED["private.key"]}
     receiver.answer, receiver.body = lambda got: (503 if len(receiver.got) == 2 else 200, {}), echo  # 1 is a test
-    with told() as (operator, mail, chat), ExitStack() as running:
+    with alert_receivers() as (operator, mail, chat), ExitStack() as running:
         environment = EMBEDDED | {"CWCONNECT_METRICS_TOKEN": METRICS, "CWCONNECT_LOG_FORMAT": form} | operator
         environment |= {"TMPDIR": str(temporary)}
         sandbox = running.enter_context(start_sandbox(records=dict.fromkeys(RESOURCES, 5), **keys))
@@ -280,8 +280,8 @@ def test_no_secret_of_a_run_is_found_in_the_clear(data: Path, receiver: Receiver
         sandbox.store.fail_next(50, status=401)
         poll_now(data)
         wait_until(lambda: " failed: " in service.output, 30, "a failed poll in the log", lambda: service.output)
-        printed += ask(data, "shell", "-v0", "-c", TELL, environment=environment)
-        wait_until(lambda: mail.mails and chat.got, 90, "the operator told", lambda: service.output)
+        printed += ask(data, "shell", "-v0", "-c", RAISE_ALERT, environment=environment)
+        wait_until(lambda: mail.mails and chat.got, 90, "the operator notified", lambda: service.output)
         look_at_pages(browser)
         look_at_every_route(browser, data, f"User {made['user']}, Organization {made['organization']}")
         export(browser)

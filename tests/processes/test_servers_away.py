@@ -1,4 +1,4 @@
-"""What can't be reached is told with its address and without its password, whole tracebacks included."""
+"""What can't be reached is named with its address and without its password, whole tracebacks included."""
 
 from __future__ import annotations
 

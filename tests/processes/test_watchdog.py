@@ -110,7 +110,7 @@ def test_the_schedule_is_made_once_and_mended(transactional_db: None) -> None:
 
 
 @pytest.mark.parametrize("started_anew", [False, True])
-def test_a_clock_that_was_ahead_stops_neither_the_schedule_nor_the_chores(
+def test_a_clock_that_was_ahead_stops_neither_the_schedule_nor_the_periodic_jobs(
     watchdog: Watchdog, clock: Clock, *, started_anew: bool
 ) -> None:
     with time_machine.travel(timezone.now() + timedelta(days=3650)):
@@ -119,15 +119,15 @@ def test_a_clock_that_was_ahead_stops_neither_the_schedule_nor_the_chores(
         assert run_due_jobs(timezone.now())
     (Watchdog("here", repair_clock_skew, clock=clock) if started_anew else watchdog).look()
     assert Schedule.objects.get().next_run <= timezone.now()
-    assert run_due_jobs(timezone.now()) == [chore.name for chore in PERIODIC_JOBS]
+    assert run_due_jobs(timezone.now()) == [job.name for job in PERIODIC_JOBS]
 
 
-def test_chores_are_done_once_in_their_time() -> None:
+def test_jobs_are_done_once_in_their_time() -> None:
     now = timezone.now()
-    every_minute = [chore.name for chore in PERIODIC_JOBS if chore.every < timedelta(minutes=1)]
-    assert run_due_jobs(now) == [chore.name for chore in PERIODIC_JOBS]
+    every_minute = [job.name for job in PERIODIC_JOBS if job.every < timedelta(minutes=1)]
+    assert run_due_jobs(now) == [job.name for job in PERIODIC_JOBS]
     assert run_due_jobs(now + timedelta(minutes=1)) == every_minute
-    assert run_due_jobs(now + timedelta(hours=24)) == [chore.name for chore in PERIODIC_JOBS]
+    assert run_due_jobs(now + timedelta(hours=24)) == [job.name for job in PERIODIC_JOBS]
 
 
 def test_the_signs_of_life_of_machines_that_are_no_more_are_forgotten() -> None:

@@ -109,7 +109,7 @@ def test_a_body_without_a_type_is_read_of_programs_alone(server: SandboxServer) 
     assert ask(server, {"Host": "localhost:PORT", "Content-Type": "Application/JSON; charset=utf-8"}) == 200
 
 
-def test_the_address_that_it_was_told_to_listen_on_is_its_own() -> None:
+def test_the_address_that_it_listens_on_is_its_own() -> None:
     with SandboxServer(host="::1", records={"contacts": 1}) as server:
         connection = http.client.HTTPConnection("::1", server.port, timeout=10)
         connection.request("GET", "/_sandbox/")

@@ -97,7 +97,7 @@ def test_hidden_rows_vanish_from_lists_counts_and_ids(caller: Caller, store: Sto
     assert caller.get("/company/contacts/count").json == {"count": 30}
 
 
-def test_the_log_tells_what_was_asked_but_no_credentials(caller: Caller, store: Store) -> None:
+def test_the_log_says_what_was_asked_but_no_credentials(caller: Caller, store: Store) -> None:
     caller.get(pageSize=3, conditions="id = 1")
     (seen,) = store.requests
     assert (seen.method, seen.path) == ("GET", BASE + CONTACTS)

@@ -161,7 +161,7 @@ def test_changes_are_mostly_edits_that_change_the_content() -> None:
     assert edited > created > deleted > 0
 
 
-def test_tickets_are_told_of_troubles_and_people_get_titles() -> None:
+def test_tickets_have_summaries_and_people_have_titles() -> None:
     with start_sandbox(records={"contacts": 20, "incidents": 20}) as server:
         for _ in range(100):
             server.changer.change_something()
@@ -193,7 +193,7 @@ def test_records_are_read_from_the_command_line() -> None:
 
 @pytest.mark.processes
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_it_is_told_to_stop(ending: signal.Signals) -> None:
+def test_the_command_serves_until_a_signal_ends_it(ending: signal.Signals) -> None:
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "manage.py", "sandbox", "--port", "0", "--records", "contacts=7", "--client-id", "me"]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}

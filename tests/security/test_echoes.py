@@ -39,7 +39,7 @@ KEYS: dict[str, Any] = {
 
 
 class Echo:
-    """A server that answers each request with the request, and all that it was told, in every encoding."""
+    """A server that answers each request with the request, and all that it was sent, in every encoding."""
 
     def __init__(self) -> None:
         self.status, self.times, self.before, self.length = "500 No", 1, "", 0
@@ -47,8 +47,8 @@ class Echo:
     def __call__(self, connection: socket.socket) -> None:
         for request in requests_of(connection):
             head = request.partition(b"\r\n\r\n")[0].decode("latin-1")
-            told = (encode(secret) for secret in (*SECRETS, PRIVATE) for encode in ENCODINGS.values())
-            body = f"{self.before}{head}\n" + "\n".join(told)
+            encoded = (encode(secret) for secret in (*SECRETS, PRIVATE) for encode in ENCODINGS.values())
+            body = f"{self.before}{head}\n" + "\n".join(encoded)
             body = json.dumps({"code": "Echo", "message": body}) if self.before == "JSON" else body
             content = body.encode("utf-8", "surrogatepass")[: self.length or None]
             connection.sendall(answer(content, self.status))

@@ -25,7 +25,7 @@ from instances.sign_ins import delete_old_sign_ins
 
 PASSWORD = "a long enough password"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-DOORS = ("signin", "admin:login")
+ROUTES = ("signin", "admin:login")
 pytestmark = pytest.mark.django_db
 
 
@@ -40,15 +40,17 @@ def olga() -> User:
     return User.objects.create_superuser("olga", password=PASSWORD)
 
 
-def attempt(client: Client, address: str, *, door: str = "signin", name: str = "olga", password: str = PASSWORD) -> int:
+def attempt(
+    client: Client, address: str, *, route: str = "signin", name: str = "olga", password: str = PASSWORD
+) -> int:
     """Try to sign in; give the status: 302 lets in."""
     form = {"username": name, "password": password}
-    return client.post(reverse(door), form, REMOTE_ADDR=address).status_code
+    return client.post(reverse(route), form, REMOTE_ADDR=address).status_code
 
 
-def guess(addresses: list[str], *, door: str = "signin", name: str = "olga") -> list[int]:
+def guess(addresses: list[str], *, route: str = "signin", name: str = "olga") -> list[int]:
     """Guess once from each address, each time in a new browser."""
-    return [attempt(Client(), each, door=door, name=name, password=f"guess {each}") for each in addresses]
+    return [attempt(Client(), each, route=route, name=name, password=f"guess {each}") for each in addresses]
 
 
 def one_network() -> list[str]:
@@ -59,12 +61,12 @@ def many_networks() -> list[str]:
     return [f"198.51.100.{number}" for number in range(1, 14)] + [f"2001:db8:0:{n:x}::1" for n in range(1, 13)]
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_guesses_from_one_network_of_ipv6_count_together(olga: User, door: str) -> None:
-    statuses = guess(one_network(), door=door)
+@pytest.mark.parametrize("route", ROUTES)
+def test_guesses_from_one_network_of_ipv6_count_together(olga: User, route: str) -> None:
+    statuses = guess(one_network(), route=route)
     assert statuses == [200] * 9 + [429] * 16
-    assert attempt(Client(), "2001:db8:0:7:ffff::1", door=door) == 429
-    assert attempt(Client(), "2001:db8:0:8::1", door=door) == 302
+    assert attempt(Client(), "2001:db8:0:7:ffff::1", route=route) == 429
+    assert attempt(Client(), "2001:db8:0:8::1", route=route) == 302
 
 
 def test_names_make_no_difference_to_a_network(olga: User) -> None:
@@ -73,12 +75,12 @@ def test_names_make_no_difference_to_a_network(olga: User) -> None:
     assert attempt(Client(), "2001:db8:0:7::1") == 429
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("name", ["olga", "nobody"])
-def test_guesses_at_one_account_from_many_networks_meet_a_delay(olga: User, door: str, name: str) -> None:
-    statuses = guess(many_networks(), door=door, name=name)
+def test_guesses_at_one_account_from_many_networks_meet_a_delay(olga: User, route: str, name: str) -> None:
+    statuses = guess(many_networks(), route=route, name=name)
     assert statuses == [200] * 14 + [429] * 11
-    assert attempt(Client(), "203.0.113.9", door=door, name=name) == 429
+    assert attempt(Client(), "203.0.113.9", route=route, name=name) == 429
 
 
 def test_the_delay_grows_and_each_time_one_guess_is_let_through(olga: User, clock: Any) -> None:
@@ -90,7 +92,7 @@ def test_the_delay_grows_and_each_time_one_guess_is_let_through(olga: User, cloc
         refused = client.post(reverse("signin"), form, REMOTE_ADDR=f"203.0.113.{number}")
         waits.append(int(refused.headers["Retry-After"]))
         clock.shift(timedelta(seconds=waits[-1]))
-        assert attempt(Client(), f"192.0.2.{number}", password="wrong") == 429  # looked at, wrong, and told to wait
+        assert attempt(Client(), f"192.0.2.{number}", password="wrong") == 429  # looked at, wrong, and has to wait
     assert waits == [60, 120, 240, 480, 900, 900, 900]
     clock.shift(timedelta(minutes=15))
     assert attempt(Client(), "192.0.2.99") == 302

@@ -171,7 +171,7 @@ def test_a_log_line_stays_one(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [*LINES, "[red]a[/red]", "[/x]", "\x1b]52;c;ZXZpbA==\x07"])
-def test_a_terminal_is_told_words_alone(text: str) -> None:
+def test_a_terminal_gets_words_alone(text: str) -> None:
     stream = io.StringIO()
     LiteralOutput(stream).write(text, ending="")
     shown = stream.getvalue().replace("\n", "")

@@ -78,13 +78,13 @@ def columns(model: type[models.Model]) -> list[models.Field[Any, Any]]:
 def poison(first: int) -> list[str]:
     """Write payloads in turn into every text that is stored, past all that checks it; return the columns."""
     payloads = [*PAYLOADS.values()]
-    turns = cycle(payloads[first:] + payloads[:first])
+    cycled = cycle(payloads[first:] + payloads[:first])
     found = [model for app in ("instances", "polling") for model in apps.get_app_config(app).get_models()]
     return [
         f"{model.__name__}.{column.name}"
         for model in found
         for column in columns(model)
-        if _write(model, column.name, column.max_length, next(turns))
+        if _write(model, column.name, column.max_length, next(cycled))
     ]
 
 

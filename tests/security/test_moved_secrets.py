@@ -135,7 +135,7 @@ def test_altered_it_opens_nothing(model: type[models.Model], column: str, rows: 
 
 
 @PLACES
-def test_one_of_another_key_is_told_from_one_that_was_moved(
+def test_one_of_another_key_is_not_taken_for_one_that_was_moved(
     model: type[models.Model], column: str, rows: list[models.Model]
 ) -> None:
     target = next(row for row in rows if type(row) is model)
@@ -247,15 +247,15 @@ def test_no_request_goes_to_connectwise(
 
 @pytest.mark.parametrize("column", SENT_TO_RECEIVERS)
 @pytest.mark.parametrize("source", ["its own column of another row", "another column of its row"])
-def test_no_request_goes_to_a_receiver(telling: PolledInstance, receiver: Receiver, column: str, source: str) -> None:
-    mine = telling.instance
+def test_no_request_goes_to_a_receiver(notifying: PolledInstance, receiver: Receiver, column: str, source: str) -> None:
+    mine = notifying.instance
     for name in SENT_TO_RECEIVERS:
         setattr(mine, name, Secret.of('{"X-Key": "k"}'))
     mine.basic_username, mine.previous_key_until = "bob", timezone.now() + timedelta(hours=1)
     mine.save()
-    row, name = (mine, "public_key") if source.startswith("another") else (twin_of(telling), column)
+    row, name = (mine, "public_key") if source.startswith("another") else (twin_of(notifying), column)
     put(mine, column, stored(row, name))
-    change(telling, 7)
+    change(notifying, 7)
     deliver()
     assert receiver.got == []
     assert column in DeliveryState.objects.get(instance=mine).pause_reason

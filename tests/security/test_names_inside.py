@@ -116,7 +116,7 @@ def asked(world: PolledInstance, tenant: Tenant, person: Client) -> dict[str, st
 
 
 def said(text: str) -> set[str]:
-    """Return what is said of the name, without numbers, which tell of times and ids."""
+    """Return what is said of the name, without numbers, which are times and ids."""
     return {re.sub(r"\d+(\.\d+)?", "0", found) for found in _SAID.findall(text)}
 
 

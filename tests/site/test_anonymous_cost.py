@@ -34,11 +34,11 @@ def cost(client: Client, path: str, accept: str) -> float:
 def test_no_route_costs_more_without_credentials_than_a_few_pages_of_text() -> None:
     client = Client()
     bound = MOST * cost(client, TEXT_PAGE, "text/html")
-    walked = sorted(set(paths()))
-    assert {"/", "/healthz", "/metrics", "/api/docs", "/instances/1", "/contacts", "/v1/events"} <= set(walked)
+    visited = sorted(set(paths()))
+    assert {"/", "/healthz", "/metrics", "/api/docs", "/instances/1", "/contacts", "/v1/events"} <= set(visited)
     costs = {
         (path, accept): cost(client, path, accept)
-        for path in walked
+        for path in visited
         for accept in FORMS.get(path, ("text/html" if is_page(path) or path == "/api/docs" else "application/json",))
     }
     assert {route: spent for route, spent in costs.items() if spent > bound * PROBES.get(route[0], 1)} == {}

@@ -14,7 +14,7 @@ from cwconnect.core.middleware import BASE_PATH
 from tests.support.routes import paths
 
 pytestmark = pytest.mark.django_db
-WALKED = sorted({path for path in paths() if not re.search(r"[\\(^$]", path)})
+PATHS = sorted({path for path in paths() if not re.search(r"[\\(^$]", path)})
 
 
 def is_api(path: str) -> bool:
@@ -24,14 +24,14 @@ def is_api(path: str) -> bool:
 
 
 def test_the_walk_finds_pages_admin_probes_and_the_api() -> None:
-    assert {"/", "/app/signin", "/admin/login/", "/metrics", "/healthz", "/api/docs"} <= set(WALKED)
-    api = {path for path in WALKED if is_api(path)}
+    assert {"/", "/app/signin", "/admin/login/", "/metrics", "/healthz", "/api/docs"} <= set(PATHS)
+    api = {path for path in PATHS if is_api(path)}
     assert {"/instances", "/v1/events", "/api/schema", "/hubs/crm/contacts", "/contacts"} <= api
 
 
 def test_every_api_route_answers_under_the_base_path() -> None:
     missing = []
-    for path in filter(is_api, WALKED):
+    for path in filter(is_api, PATHS):
         cache.clear()  # failures of authentication would have the next one refused early
         if Client().options(BASE_PATH + path).status_code != (200 if path == "/api/schema" else 401):
             missing.append(path)
@@ -41,7 +41,7 @@ def test_every_api_route_answers_under_the_base_path() -> None:
 def test_nothing_else_does_whoever_asks() -> None:
     client = Client()
     client.force_login(User.objects.create_superuser("olga", password="a long enough password"))
-    for path in (path for path in WALKED if not is_api(path)):
+    for path in (path for path in PATHS if not is_api(path)):
         for prefix in (BASE_PATH, BASE_PATH + "/", BASE_PATH * (1 if path == "/" else 2)):
             for method in ("get", "post", "options"):
                 answer = getattr(client, method)(prefix + path)

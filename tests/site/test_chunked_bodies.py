@@ -123,9 +123,9 @@ def routes_with_a_body(site: Site) -> list[tuple[str, str]]:
 
 
 def test_every_api_route_reads_what_comes_in_chunks_and_no_more_than_it_may(site: Site) -> None:
-    walked = routes_with_a_body(site)
-    assert len(walked) >= 18
-    for method, path in walked:
+    routes = routes_with_a_body(site)
+    assert len(routes) >= 18
+    for method, path in routes:
         for base in ("", "/elements/api-v2"):
             status, body = site.call(method, base + path, b'{"name": "cut short')
             assert (status, body["message"][:26]) == (400, "The body is no valid JSON:"), (method, path, body)
@@ -181,7 +181,7 @@ def token_of(page: str) -> str:
     return found[1]
 
 
-def test_a_sign_in_by_chunks_is_let_in_and_a_wrong_one_is_told_what_is_wrong(site: Site) -> None:
+def test_a_sign_in_by_chunks_is_let_in_and_a_wrong_one_reads_what_is_wrong(site: Site) -> None:
     status, _, headers = sign_in(site, PASSWORD)
     assert (status, headers["Location"]) == (302, "/")
     assert "sessionid" in str(headers)
@@ -200,15 +200,15 @@ def session_of(site: Site) -> tuple[str, str]:
 
 def test_every_page_reads_the_form_that_comes_in_chunks(site: Site) -> None:
     cookies, token = session_of(site)
-    walked = 0
+    answered = 0
     for path in page_paths(site):
         form = urlencode({"csrfmiddlewaretoken": token}).encode()
         status, text, _ = site.send("POST", path, form, FORM, Cookie=cookies)
         assert status != 403, (path, "the token in the body was not read")
         assert status < 500, (path, text)
-        walked += status != 405
+        answered += status != 405
         assert site.send("POST", path, b"", FORM, Cookie=cookies)[0] in (403, 405), (path, "and without it")
-    assert walked >= 15
+    assert answered >= 15
 
 
 def page_paths(site: Site) -> list[str]:

@@ -1,4 +1,4 @@
-"""While the database is away, callers are told to come again, in the form that they expect."""
+"""While the database is away, callers are asked to come again, in the form that they expect."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_a_worker_not_seen_for_two_minutes_counts_as_gone() -> None:
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_poll_that_nobody_runs_is_told(organization: Organization) -> None:
+def test_a_poll_that_nobody_runs_is_reported(organization: Organization) -> None:
     make_poll(make_instance(organization), due_at=timezone.now() - timedelta(minutes=6))
     status, body = ready()
     assert (status, body["failing"]) == (503, ["poll lag"])
@@ -72,14 +72,14 @@ def test_a_poll_due_for_a_moment_is_no_lag(organization: Organization) -> None:
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_delivery_that_nobody_makes_is_told(organization: Organization) -> None:
+def test_a_delivery_that_nobody_makes_is_reported(organization: Organization) -> None:
     now = timezone.now()
     make_notification(make_instance(organization), 1, now, next_attempt_at=now - timedelta(minutes=6))
     assert ready()[1]["failing"] == ["delivery lag"]
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_broker_that_refuses_is_told_without_its_address(settings: Settings) -> None:
+def test_a_broker_that_refuses_is_reported_without_its_address(settings: Settings) -> None:
     pytest.importorskip("redis")
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
@@ -127,7 +127,7 @@ CANT_WRITE = "It can be read and not written; the log says more."
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_takes_no_writes_is_told() -> None:
+def test_a_database_that_takes_no_writes_is_reported() -> None:
     beat(Part.CLUSTER, "a-machine-1", at=timezone.now() - timedelta(seconds=20))
     with read_only():
         status, body = ready()
@@ -137,7 +137,7 @@ def test_a_database_that_takes_no_writes_is_told() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_full_disk_is_told() -> None:
+def test_a_full_disk_is_reported() -> None:
     if connection.vendor != "sqlite":
         pytest.skip("PostgreSQL ends on a full disk, and can't be reached then")
     beat(Part.CLUSTER, "a-machine-1", at=timezone.now() - timedelta(seconds=20))
@@ -162,7 +162,7 @@ def test_without_a_worker_one_write_serves_whoever_asks_next() -> None:
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_database_that_fails_is_told_and_what_depends_on_it_is_not_known() -> None:
+def test_a_database_that_fails_is_reported_and_what_depends_on_it_is_not_known() -> None:
     def refuse(*_: object) -> None:
         raise OperationalError("connection to 10.1.2.3 failed")
 

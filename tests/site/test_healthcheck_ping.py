@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 PATH = "/ping/a-token-in-the-path"
 
 
-def test_it_is_called_with_the_chores_of_each_minute(settings: Settings) -> None:
+def test_it_is_called_with_the_periodic_jobs_of_each_minute(settings: Settings) -> None:
     beat(Part.CLUSTER, "a-machine-1")
     calls: list[bytes] = []
 

@@ -89,7 +89,7 @@ def test_runs_are_counted_and_timed(poll: ResourcePoll) -> None:
     assert found["cwconnect_poll_seconds_sum",] == pytest.approx(20.2)
 
 
-def test_attempts_are_told_apart_by_outcome(notification: Notification) -> None:
+def test_attempts_are_counted_by_outcome(notification: Notification) -> None:
     now = timezone.now()
     for status, kind in ((204, ""), (200, ""), (503, ""), (410, ""), (None, "timed out")):
         make_attempt(notification, now, finished_at=now, seconds=0.3, status=status, error_kind=kind)
@@ -136,7 +136,7 @@ def test_what_retention_deletes_stays_counted(poll: ResourcePoll) -> None:
     assert complete(later) == 4
 
 
-def test_a_run_that_ends_after_the_tally_passed_it_is_counted_once(poll: ResourcePoll) -> None:
+def test_a_run_that_ends_after_the_counter_passed_it_is_counted_once(poll: ResourcePoll) -> None:
     now = timezone.now()
     slow = make_run(poll, now, seconds=None)
     make_run(poll, now)
@@ -172,7 +172,7 @@ def test_a_fresh_row_is_not_passed_for_a_smaller_id_may_still_appear(poll: Resou
     assert StoredCounter.objects.get(name="runs").upto == old.pk
 
 
-def test_counts_never_shrink_while_tallies_move_on(poll: ResourcePoll, notification: Notification) -> None:
+def test_counts_never_shrink_while_counters_move_on(poll: ResourcePoll, notification: Notification) -> None:
     start = timezone.now()
     seen = 0
     for minute in range(12):

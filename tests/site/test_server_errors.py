@@ -69,12 +69,12 @@ def send(port: int, request: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 def assert_contract(headers: dict[str, str], body: bytes) -> None:
-    told = json.loads(body)
+    error = json.loads(body)
     assert headers["content-type"] == "application/json"
-    assert set(told) == {"requestId", "message"}
-    assert re.fullmatch(r"[0-9a-f]{24}", told["requestId"])
-    assert told["requestId"] == headers["elements-request-id"]
-    assert re.fullmatch(r"[A-Z].*\.", told["message"])
+    assert set(error) == {"requestId", "message"}
+    assert re.fullmatch(r"[0-9a-f]{24}", error["requestId"])
+    assert error["requestId"] == headers["elements-request-id"]
+    assert re.fullmatch(r"[A-Z].*\.", error["message"])
 
 
 def test_every_refusal_is_the_contracts_on_api_routes_and_text_for_pages(port: int) -> None:
@@ -101,7 +101,7 @@ def test_a_refusal_reaches_a_client_that_is_still_sending(port: int) -> None:
     assert_contract(headers, body)
 
 
-def test_who_asks_before_sending_a_body_is_told_to_go_on_only_where_it_will_be_read(port: int) -> None:
+def test_who_asks_before_sending_a_body_goes_on_only_where_it_will_be_read(port: int) -> None:
     head = f"POST /instances HTTP/1.1\r\n{HOST}Expect: 100-continue\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
     assert send(port, (head % 60_000_000).encode())[0] == 413
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:

@@ -1,4 +1,4 @@
-"""What the tests of deliveries share: a world that tells a receiver, and ways to have things sent."""
+"""What the tests of deliveries share: a world that notifies a receiver, and ways to have things sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A log of some size that is nobody's concern here: other polls, their known rows, and what they told long ago."""
+"""A log of some size that is nobody's concern here: other polls, their known rows, and their events of long ago."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FIRST_ID = 10_000_000  # beyond what the events of a test take
 EVENTS_EACH = 4
 
 
-def fill(organization: Organization, *, polls: int, told: int, now: datetime | None = None) -> None:
-    """Write `polls` polls, not due, each with a run; and `told` delivered notifications of four events each."""
+def fill(organization: Organization, *, polls: int, notifications: int, now: datetime | None = None) -> None:
+    """Write `polls` polls, not due, each with a run; and `notifications` delivered ones of four events."""
     at = (now or timezone.now()) - timedelta(hours=1)
     with transaction.atomic():
         keys = _poll(organization, polls, at)
-    for first in range(0, told, 10_000):
+    for first in range(0, notifications, 10_000):
         with transaction.atomic():
-            _tell(keys, range(first, min(first + 10_000, told)), db_timestamp(at))
+            _notify(keys, range(first, min(first + 10_000, notifications)), db_timestamp(at))
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
@@ -55,7 +55,7 @@ def _poll(organization: Organization, polls: int, at: datetime) -> list[int]:
     return keys
 
 
-def _tell(keys: list[int], numbers: range, at: object) -> None:
+def _notify(keys: list[int], numbers: range, at: object) -> None:
     instance_id = ResourcePoll.objects.values_list("instance_id", flat=True).get(pk=keys[0])
     known = [(keys[number % len(keys)], number, 1, bytes(16), False) for number in numbers]
     insert(RecordSnapshot, ("resource_poll_id", "record_id", "stamp", "digest", "gone"), known)
@@ -65,13 +65,13 @@ def _tell(keys: list[int], numbers: range, at: object) -> None:
         (key, instance_id, "r", f"past {key}", "{}", EVENTS_EACH, "delivered", 1, "", at, at) for key in ids.values()
     ]
     insert(Notification, (*columns, "last_error", "created_at", "delivered_at"), sent)
-    told = ("id", "notification_id", "instance_id", "resource_poll_id", "record_id", "object_type", "object_id")
+    of_event = ("id", "notification_id", "instance_id", "resource_poll_id", "record_id", "object_type", "object_id")
     events = [
         (key + offset, key, instance_id, keys[number % len(keys)], number, "r", str(number), "UPDATED", at, at, "{}")
         for number, key in ids.items()
         for offset in range(EVENTS_EACH)
     ]
-    insert(Event, (*told, "kind", "occurred_at", "polled_at", "record"), events)
+    insert(Event, (*of_event, "kind", "occurred_at", "polled_at", "record"), events)
     tried = ("notification_id", "url", "started_at", "finished_at", "seconds", "status", "replay")
     rest = {"error_kind": "", "error": "", "request_headers": "{}", "response": ""}
     attempts = [(key, "http://127.0.0.1:9/", at, at, 0.1, 204, False, *rest.values()) for key in ids.values()]

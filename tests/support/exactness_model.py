@@ -60,7 +60,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Told:
+class RecordedEvent:
     """One event."""
 
     kind: str
@@ -88,7 +88,7 @@ class History:
 
 @dataclass
 class Rules:
-    """What was asked for: from when on, above which id a record is new, and how much is to be told."""
+    """What was asked for: from when on, above which id a record is new, and how much is to be recorded."""
 
     since: int
     high_water_id: int
@@ -104,10 +104,10 @@ class Rules:
     def __post_init__(self) -> None:
         self.recorded_from = self.since
 
-    def same(self, told: Told, version: Version) -> bool:
-        """Whether an event tells all that is to be told of a state."""
+    def same(self, event: RecordedEvent, version: Version) -> bool:
+        """Whether an event has all that is to be recorded of a state."""
         seen = content if self.ignore_empty_changes else bare
-        return bool(told.kind != "DELETED" and seen(self.asked(told.record)) == seen(self.asked(version.record)))
+        return bool(event.kind != "DELETED" and seen(self.asked(event.record)) == seen(self.asked(version.record)))
 
     def asked(self, record: dict[str, Any]) -> dict[str, Any]:
         """Return what was asked for of a record, where it was not asked for whole all the time."""
@@ -159,30 +159,30 @@ class Truth:
         info = {key: value for key, value in record["_info"].items() if key != "lastUpdated"}
         return record, record | {"_info": info}
 
-    def check(self, told: dict[int, list[Told]], rules: Rules, *, reread_from: int | None) -> None:
-        """Hold all that was told against the truth, after a complete poll that began after the last change.
+    def check(self, recorded: dict[int, list[RecordedEvent]], rules: Rules, *, reread_from: int | None) -> None:
+        """Hold all that was recorded against the truth, after a complete poll that began after the last change.
 
-        `reread_from` is the opening of a backfill that was complete by now: what it could see must be told as well.
+        `reread_from` is the opening of a backfill that was complete by now: what it could see must be recorded as well.
         Where deletes are asked for, a complete sweep has followed.
         """
-        assert told.keys() <= self.histories.keys(), "a record that never was"
+        assert recorded.keys() <= self.histories.keys(), "a record that never was"
         there = (history for history in self.histories.values() if history.states)
         anyone_left = any(history.states[-1] or history.garbled for history in there)
         for record_id, history in self.histories.items():
-            events = told.get(record_id, [])
+            events = recorded.get(record_id, [])
             _check_states(record_id, history, events, rules)
             _check_kinds(record_id, events, rules)
             if not history.states:
                 continue
             if history.garbled:
-                pass  # what can't be read need not be told, and what was there before may have come and gone
+                pass  # what can't be read need not be recorded, and what was there before may have come and gone
             elif (last := history.states[-1]) is not None:
                 # Stamped by a clock that was set back since, it may be left out until the clock has passed it again.
                 if not rules.filter_by_current_date or last.stamp <= self._store.exact_now():
                     _check_nothing_is_missing(record_id, last, history, events, rules, reread_from)
             elif rules.detect_deletes and anyone_left and (events or history.swept):
                 assert events, f"{record_id}: it was there at a sweep and is gone"
-                assert events[-1].kind == "DELETED", f"{record_id}: gone, and last told was {events[-1]}"
+                assert events[-1].kind == "DELETED", f"{record_id}: gone, and last recorded was {events[-1]}"
             history.swept |= (
                 rules.detect_deletes and record_id <= rules.high_water_id and history.states[-1] is not None
             )
@@ -195,40 +195,40 @@ def _version(record: dict[str, Any], shown: dict[str, Any], visible_at: float) -
     return Version(bare(shown), stamp, visible_at // 1 - stamp, "lastUpdated" not in shown["_info"])
 
 
-def _check_states(record_id: int, history: History, events: list[Told], rules: Rules) -> None:
-    """Each event tells a state that was, later than the one before, and another one."""
+def _check_states(record_id: int, history: History, events: list[RecordedEvent], rules: Rules) -> None:
+    """Each event is a state that was, later than the one before, and another one."""
     at, last = -1, None
     for event in events:
         # With other fields asked for than before, the same state is another record.
         later = range(at if last and _reshaped(last, event) else at + 1, len(history.states))
         last = event
-        at = next((place for place in later if _tells(event, history.states[place], rules)), -2)
-        assert at >= 0, f"{record_id}: a state that was not, or not after the one told before: {event}"
+        at = next((place for place in later if _shows(event, history.states[place], rules)), -2)
+        assert at >= 0, f"{record_id}: a state that was not, or not after the one recorded before: {event}"
         if event.kind == "DELETED":
             known = [content(rules.asked(version.record)) for version in history.versions]
             assert content(rules.asked(event.record)) in [*known, {"id": record_id}]
     if events and record_id <= rules.high_water_id and events[0].kind != "DELETED":
         first = history.versions[0]
-        # Where no stamp is shown nobody can tell, and what ConnectWise's condition selects is told.
+        # Where no stamp is shown nobody can know, and what ConnectWise's condition selects is recorded.
         from_before = first.record == events[0].record and first.stamp < rules.recorded_from and not first.unstamped
-        assert not from_before, f"{record_id}: a state from before watching began was told"
+        assert not from_before, f"{record_id}: a state from before watching began was recorded"
     for before, after in pairwise(events):
         version = Version(after.record, 0, 0)
         again = rules.same(before, version) and not _reshaped(before, after)
-        assert not again or after.kind == "DELETED", f"{record_id}: told twice: {after}"
+        assert not again or after.kind == "DELETED", f"{record_id}: recorded twice: {after}"
 
 
-def _reshaped(before: Told, after: Told) -> bool:
+def _reshaped(before: RecordedEvent, after: RecordedEvent) -> bool:
     return after.kind != "DELETED" and before.record.keys() != after.record.keys()
 
 
-def _tells(event: Told, state: Version | None, rules: Rules) -> bool:
+def _shows(event: RecordedEvent, state: Version | None, rules: Rules) -> bool:
     if state is None or event.kind == "DELETED":
         return state is None and event.kind == "DELETED"
     return rules.asked(state.record) == rules.asked(event.record)
 
 
-def _check_kinds(record_id: int, events: list[Told], rules: Rules) -> None:
+def _check_kinds(record_id: int, events: list[RecordedEvent], rules: Rules) -> None:
     kinds = [event.kind for event in events]
     if record_id > rules.high_water_id and kinds:
         assert kinds[0] == "CREATED", f"{record_id}: {kinds}"
@@ -237,24 +237,24 @@ def _check_kinds(record_id: int, events: list[Told], rules: Rules) -> None:
 
 
 def _check_nothing_is_missing(
-    record_id: int, now: Version, history: History, events: list[Told], rules: Rules, reread_from: int | None
+    record_id: int, now: Version, history: History, events: list[RecordedEvent], rules: Rules, reread_from: int | None
 ) -> None:
     if events:
         if rules.same(events[-1], now):
             return
-        assert events[-1].kind != "DELETED", f"{record_id}: it is back, and was told as deleted"
+        assert events[-1].kind != "DELETED", f"{record_id}: it is back, and was recorded as deleted"
     elif (
         record_id <= rules.high_water_id
         and now.stamp < rules.since
         and record_id not in rules.written_by_a_clock_set_back
     ):
-        return  # from before watching began, or not to be told from it
+        return  # from before watching began, or not to be recorded from it
     elif record_id <= rules.high_water_id and rules.ignore_empty_changes and _was_there_before(now, history, rules):
         return
     in_window = now.seconds_late <= rules.look_back
     reread = reread_from is not None and now.stamp > reread_from
     could_be_seen = in_window or reread
-    assert not could_be_seen, f"{record_id}: missed {now}; told were {events}"
+    assert not could_be_seen, f"{record_id}: missed {now}; recorded were {events}"
 
 
 def _was_there_before(now: Version, history: History, rules: Rules) -> bool:
@@ -263,14 +263,14 @@ def _was_there_before(now: Version, history: History, rules: Rules) -> bool:
     return any(content(version.record) == content(now.record) for version in earlier)
 
 
-def _check_changes(record_id: int, history: History, events: list[Told], rules: Rules) -> None:
+def _check_changes(record_id: int, history: History, events: list[RecordedEvent], rules: Rules) -> None:
     for number, event in enumerate(events):
         assert event.tracked == (event.kind == "UPDATED"), f"{record_id}: changes belong to UPDATED"
         if not event.tracked:
             continue
         unknown_before = number == 0 or events[number - 1].kind == "DELETED"
         if event.changes is None:
-            assert unknown_before, f"{record_id}: the earlier content was told, so it is known"
+            assert unknown_before, f"{record_id}: the earlier content was recorded, so it is known"
             continue
         before = [version.record for version in history.versions] if unknown_before else [events[number - 1].record]
         found = {change["field"]: (change["from"], change["to"]) for change in event.changes}

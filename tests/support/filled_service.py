@@ -39,7 +39,7 @@ DAYS = 30
 PER_NOTIFICATION = 4
 HELD = 30
 PAUSED, FAILING, OFF = 4, 5, 6  # the places of such instances in each hundred
-_TROUBLES = (Health.UNAUTHORIZED, Health.REJECTED, Health.HELD)
+_NEEDING_A_PERSON = (Health.UNAUTHORIZED, Health.REJECTED, Health.HELD)
 _BATCH = 20_000
 _RECORD = '{"id":%d,"firstName":"Ada","lastName":"Lovelace","title":"Engineer","_info":{"lastUpdated":"…"}}'
 
@@ -63,9 +63,9 @@ def fill(organization: Organization, *, instances: int, events: int, now: dateti
     with transaction.atomic():
         made = _instances(organization, instances)
         polls = _polls(made, now)
-        _standing(organization, made, polls, now)
+        _states(organization, made, polls, now)
         runs = _runs(polls, events // PER_NOTIFICATION, now)
-        _told(made, polls, runs, events, now)
+        _events_and_notifications(made, polls, runs, events, now)
         _beside(organization, made, events, now)
     beat(Part.CLUSTER, "here", at=now)
     with connection.cursor() as cursor:
@@ -100,12 +100,12 @@ def _polls(instances: Sequence[Instance], now: datetime) -> list[ResourcePoll]:
     )
 
 
-def _standing(
+def _states(
     organization: Organization, instances: Sequence[Instance], polls: Sequence[ResourcePoll], now: datetime
 ) -> None:
     healths = {
         polls[number * len(RESOURCES)].pk: health
-        for place, health in enumerate(_TROUBLES, 1)
+        for place, health in enumerate(_NEEDING_A_PERSON, 1)
         for number in range(place, len(instances), 100)
     }
     PollState.objects.bulk_create(
@@ -171,26 +171,26 @@ def _whose(number: int, polls: int) -> int:
     return 0 if number % 5 == 0 else number % polls
 
 
-def _told(
+def _events_and_notifications(
     instances: Sequence[Instance], polls: Sequence[ResourcePoll], runs: Sequence[int], events: int, now: datetime
 ) -> None:
     paused = {instance.pk for number, instance in enumerate(instances) if number % 100 == PAUSED}
     records = max(20, events // 200)  # a page full of events of one object, in a small log too
     step = timedelta(days=DAYS) / max(len(runs), 1)
     sent: list[Row] = []
-    told: list[Row] = []
+    recorded: list[Row] = []
     tried: list[Row] = []
     for number, run in enumerate(runs, 1):
         poll = polls[_whose(number, len(polls))]
         key, at = 1 + (number - 1) * PER_NOTIFICATION, db_timestamp(now - (len(runs) - number) * step)
         state = _state(number, len(runs), waits=poll.instance_id in paused)
         sent.append(_notification(key, poll, state, at))
-        told += [_event(key + place, key, run, poll, at, records) for place in range(PER_NOTIFICATION)]
+        recorded += [_event(key + place, key, run, poll, at, records) for place in range(PER_NOTIFICATION)]
         tried.append((key, "https://example.com/hooks?code=hush", at, at, 0.05, *_answer(state), "{}", "", False))
         if len(sent) * PER_NOTIFICATION >= _BATCH:
-            _write(sent, told, tried)
-            sent, told, tried = [], [], []
-    _write(sent, told, tried)
+            _write(sent, recorded, tried)
+            sent, recorded, tried = [], [], []
+    _write(sent, recorded, tried)
     LogPosition.objects.update_or_create(pk=1, defaults={"last": events})
 
 
@@ -217,17 +217,17 @@ def _event(key: int, notification: int, run: int, poll: ResourcePoll, at: object
     return (*ids, kind, at, at, _RECORD % record)
 
 
-def _write(sent: list[Row], told: list[Row], tried: list[Row]) -> None:
+def _write(sent: list[Row], recorded: list[Row], tried: list[Row]) -> None:
     columns = ("id", "instance_id", "object_type", "webhook_id", "body", "event_count", "state", "step", "last_error")
     insert(Notification, (*columns, "created_at", "delivered_at"), sent)
     ids = ("id", "instance_id", "resource_poll_id", "run_id", "notification_id", "object_type", "object_id")
-    insert(Event, (*ids, "record_id", "kind", "occurred_at", "polled_at", "record"), told)
+    insert(Event, (*ids, "record_id", "kind", "occurred_at", "polled_at", "record"), recorded)
     answer = ("seconds", "status", "error_kind", "error", "request_headers", "response", "replay")
     insert(DeliveryAttempt, ("notification_id", "url", "started_at", "finished_at", *answer), tried)
 
 
 def _beside(organization: Organization, instances: Sequence[Instance], events: int, now: datetime) -> None:
-    """Write what people did, and what they were told."""
+    """Write what people did, and what they were answered."""
     count = max(events // 1000, 3)
     Replay.objects.bulk_create(
         Replay(instance=instances[n % len(instances)], asked_at=now, what="chosen notifications", total=4, delivered=4)

@@ -17,7 +17,7 @@ Records = Sequence[int]
 
 
 def make_instance(organization: Organization, url: str, name: str = "API_Polling", key: str = "") -> Instance:
-    """Make an instance that tells `url`, without asking any ConnectWise."""
+    """Make an instance that notifies `url`, without asking any ConnectWise."""
     instance = Instance(
         organization=organization,
         name=name,
@@ -35,7 +35,7 @@ def make_instance(organization: Organization, url: str, name: str = "API_Polling
 
 def make_notifications(
     instance: Instance,
-    told: Sequence[Records],
+    batches: Sequence[Records],
     now: datetime | None = None,
     *,
     due: Callable[[int], datetime] | None = None,
@@ -45,7 +45,7 @@ def make_notifications(
     at = now or timezone.now()
     last = Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     events, notifications = [], []
-    for position, records in enumerate(told):
+    for position, records in enumerate(batches):
         carried = []
         for record in records:
             last += 1

@@ -66,12 +66,12 @@ class PolledInstance:
         PollLoop(mine, deadline=float("inf")).run()
         return self.state
 
-    def told(self) -> list[tuple[str, str]]:
-        """What was told since the last call: kind and object id, in order."""
-        start = getattr(self, "_told", 0)
+    def recorded(self) -> list[tuple[str, str]]:
+        """What was recorded since the last call: kind and object id, in order."""
+        start = getattr(self, "_recorded_upto", 0)
         events = Event.objects.filter(instance=self.instance, pk__gt=start).order_by("pk")
         found = list(events.values_list("pk", "kind", "object_id"))
-        self._told = found[-1][0] if found else start
+        self._recorded_upto = found[-1][0] if found else start
         return [(kind, object_id) for _, kind, object_id in found]
 
     def change(self, record_id: int, title: str, **options: Any) -> None:
@@ -103,7 +103,7 @@ def watched(world: PolledInstance) -> PolledInstance:
     """A world whose contacts are watched, and were polled once."""
     world.watch()
     world.poll()
-    assert world.told() == []
+    assert world.recorded() == []
     return world
 
 
@@ -114,7 +114,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def telling(world: PolledInstance, receiver: Receiver) -> PolledInstance:
+def notifying(world: PolledInstance, receiver: Receiver) -> PolledInstance:
     """A watched world whose events go to the receiver, signed."""
     world.watch(callback_url=receiver.url, event__notification__signature__key=SIGNATURE_KEY)
     world.poll()

@@ -28,7 +28,7 @@ class Got:
         """The id by which repeats are known."""
         return self.headers["webhook-id"]
 
-    def told(self) -> list[tuple[str, str]]:
+    def events(self) -> list[tuple[str, str]]:
         """Kind and object id of the events it carries."""
         return [(event["eventType"], event["objectId"]) for event in self.json["message"]["events"]]
 
@@ -42,9 +42,9 @@ class Receiver:
     answer: Callable[[Got], tuple[int, dict[str, str]]] = lambda got: (204, {})
     body: Callable[[Got], bytes] = lambda got: b""
 
-    def told(self) -> list[tuple[str, str]]:
+    def events(self) -> list[tuple[str, str]]:
         """Kind and object id of all events that came, in order."""
-        return [event for got in self.got for event in got.told()]
+        return [event for got in self.got for event in got.events()]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Rows as the service would have written them, for tests of what is told about them."""
+"""Rows as the service would have written them, for tests of what is shown of them."""
 
 from __future__ import annotations
 

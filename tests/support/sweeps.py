@@ -16,7 +16,7 @@ def watch_deletes(world: PolledInstance, *, poll: dict[str, Any] | None = None, 
     world.watch(poll={"detectDeletes": True, **(poll or {})}, **keys)
     world.poll()
     sweep(world)
-    assert world.told() == []
+    assert world.recorded() == []
     world.store.clear_requests()
     return world
 
@@ -29,7 +29,7 @@ def watch_companies(world: PolledInstance, *, callback_url: str = "http://127.0.
     world.poll()
     if poll.get("detectDeletes", True):
         sweep(world)
-    assert world.told() == []
+    assert world.recorded() == []
 
 
 def sweep(world: PolledInstance) -> PollRun:

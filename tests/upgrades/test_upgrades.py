@@ -1,4 +1,4 @@
-"""A database that a released version left is migrated, and goes on: nothing lost, nothing told again."""
+"""A database that a released version left is migrated, and goes on: nothing lost, nothing sent again."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Upgrade:
         return subprocess.run(program, cwd=ROOT, env=self.environment, timeout=150, check=False).returncode
 
     def settle(self) -> None:
-        """Poll and deliver until all is told: a record's events follow one another, and so do a cut-off poll's."""
+        """Poll and deliver until all is delivered: a record's events follow one another, and so do a cut-off poll's."""
         self.manage(*["poll -v0"] * 2, *["deliver -v0"] * 3)
 
 
@@ -119,10 +119,10 @@ def test_there_is_a_dump() -> None:
 
 
 @pytest.mark.skipif(ON_POSTGRESQL, reason="backup and restore are of the embedded database")
-def test_after_a_restore_verify_tells_what_comes_twice(upgrade: Upgrade, tmp_path: Path) -> None:
+def test_after_a_restore_verify_lists_what_comes_twice(upgrade: Upgrade, tmp_path: Path) -> None:
     upgrade.manage("migrate -v0")
     upgrade.settle()
-    upgrade.site.write(1, "before the backup, told after it", datetime.now(UTC))
+    upgrade.site.write(1, "before the backup, sent after it", datetime.now(UTC))
     upgrade.manage("poll -v0", f"backup {tmp_path}/backup -v0")
     upgrade.receiver.got.clear()
     upgrade.site.write(4, "since the backup", datetime.now(UTC))
@@ -136,10 +136,10 @@ def test_after_a_restore_verify_tells_what_comes_twice(upgrade: Upgrade, tmp_pat
     upgrade.settle()
 
     assert (found["coming"], found["undelivered"], found["missed"], found["stale"]) == (2, 1, [], [])
-    told = [("CREATED", "6"), ("UPDATED", "1"), ("UPDATED", "4")]
+    expected = [("CREATED", "6"), ("UPDATED", "1"), ("UPDATED", "4")]
     twice = list(upgrade.receiver.got)
-    assert sorted(event for got in twice for event in got.told()) == told
-    assert sorted(event for got in before for event in got.told()) == told
+    assert sorted(event for got in twice for event in got.events()) == expected
+    assert sorted(event for got in before for event in got.events()) == expected
     ids = {got.webhook_id: got.json["message"]["raw"]["eventId"] for got in [*before, *twice]}
     assert len(ids) == len(set(ids.values())), "an id was given to two events"
     assert len({got.webhook_id for got in before} & {got.webhook_id for got in twice}) == 1, "what was undelivered"
@@ -153,9 +153,9 @@ def test_a_database_of_an_earlier_version_goes_on(upgrade: Upgrade) -> None:
     upgrade.manage(*["poll -v0"] * 2)
     del upgrade.site.records[2]
     upgrade.manage("deletes 1 --sweep -v0", *["deliver -v0"] * 3)
-    told = sorted(upgrade.receiver.told())
+    expected = sorted(upgrade.receiver.events())
     updated = [("UPDATED", number) for number in ("1", "3", "3", "4", "5")]
-    assert told == [("CREATED", "6"), ("DELETED", "2"), *updated]
+    assert expected == [("CREATED", "6"), ("DELETED", "2"), *updated]
     assert not set(upgrade.delivered) & {got.webhook_id for got in upgrade.receiver.got}
     assert json.loads(upgrade.manage("verify 1 --json"))
 
@@ -167,7 +167,7 @@ def test_killed_while_it_seals_secrets_it_goes_on_from_there(upgrade: Upgrade) -
     now = datetime.now(UTC)
     upgrade.site.write(6, "new", now)
     upgrade.settle()
-    assert ("CREATED", "6") in upgrade.receiver.told()
+    assert ("CREATED", "6") in upgrade.receiver.events()
 
 
 def test_periodic_jobs_keep_their_hour_and_what_ran_is_forgotten(upgrade: Upgrade, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs contestants and servers in processes of their own, and tells what came of it."""
+"""Runs contestants and servers in processes of their own, and reports what came of it."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def sandbox(records: str, *arguments: str) -> Iterator[str]:
         yield url
 
 
-def tell(
+def report(
     title: str, unit: str, figures: Sequence[Figure], bars: Sequence[Bar], *, as_json: bool, notes: str = ""
 ) -> None:
     """Print the figures side by side, then the bars with whether they are met."""

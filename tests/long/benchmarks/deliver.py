@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.long.benchmarks.contest import Bar, contend, options, serving, side_by_side, tell
+from tests.long.benchmarks.contest import Bar, contend, options, report, serving, side_by_side
 from tests.long.benchmarks.measure import Figure
 from tests.long.benchmarks.storage import NO_SERVER, SERVER, postgresql, sqlite
 
@@ -29,7 +29,7 @@ def main() -> None:
         bars.append(Bar("rate, times django-webhook's", ours[0].rate / peer.rate, 5))
     notes = ["" if SERVER else NO_SERVER, "" if peer else "django-webhook was left out: it is not installed."]
     figures = [*ours, bare, *([peer] if peer else [])]
-    tell("deliver", "notifications", figures, bars, as_json=chosen.json, notes="\n".join(filter(None, notes)))
+    report("deliver", "notifications", figures, bars, as_json=chosen.json, notes="\n".join(filter(None, notes)))
 
 
 def _ours(url: str, count: int, processes: int, *, on_server: bool) -> Figure:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tests.long.benchmarks.contest import Bar, contend, options, tell
+from tests.long.benchmarks.contest import Bar, contend, options, report
 from tests.long.benchmarks.measure import Figure
 from tests.long.benchmarks.storage import NO_SERVER, SERVER, postgresql, sqlite
 
@@ -32,7 +32,7 @@ def main() -> None:
                 crowded = list(_crowd(name, chosen.backlog, environment, chosen.under))
             figures += grown + crowded
             bars += [*_bars(name, grown), _crowd_bar(name, *crowded)]
-    tell("growth", "claims", figures, bars, as_json=chosen.json, notes="" if SERVER else NO_SERVER)
+    report("growth", "claims", figures, bars, as_json=chosen.json, notes="" if SERVER else NO_SERVER)
 
 
 def _grow(name: str, polls: Sequence[int], events: int, environment: Mapping[str, str], under: str) -> Iterator[Figure]:

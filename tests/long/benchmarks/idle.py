@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from tests.long.benchmarks.contest import Bar, contend, options, sandbox, tell
+from tests.long.benchmarks.contest import Bar, contend, options, report, sandbox
 from tests.long.benchmarks.measure import Figure
 from tests.long.benchmarks.storage import NO_SERVER, SERVER, postgresql, sqlite
 
@@ -27,7 +27,7 @@ def main() -> None:
     references = [figure for figure in bare if figure is not None]
     bars = [Bar("CPU per poll, times the bare loop's", ours[0].cpu_each / references[0].cpu_each, 2, at_least=False)]
     notes = "" if SERVER else NO_SERVER
-    tell("idle", "polls", [*ours, *references], bars, as_json=chosen.json, notes=notes)
+    report("idle", "polls", [*ours, *references], bars, as_json=chosen.json, notes=notes)
 
 
 def _ours(url: str, instances: int, rounds: int, *, on_server: bool) -> Figure:

@@ -1,13 +1,13 @@
 """100,000 changed contacts, from the sandbox to committed events: `python -m tests.long.benchmarks.ingest [--json]`.
 
-Every contact is known and has changed, so each is read, looked up, compared, told and remembered. References: a bare
-loop (fetch, parse, insert into SQLite), dlt (rest_api source to files) and django-connectwise (its contacts sync).
+Every contact is known and has changed, so each is read, looked up, compared, recorded and remembered. References: a
+bare loop (fetch, parse, insert into SQLite), dlt (rest_api source to files) and django-connectwise (its contacts sync).
 `--peers PYTHON` names an interpreter that has the latter two.
 """
 
 from __future__ import annotations
 
-from tests.long.benchmarks.contest import Bar, contend, options, sandbox, tell
+from tests.long.benchmarks.contest import Bar, contend, options, report, sandbox
 from tests.long.benchmarks.measure import Figure
 from tests.long.benchmarks.storage import NO_SERVER, SERVER, postgresql, sqlite
 
@@ -34,7 +34,7 @@ def main() -> None:
     missing = [f"{name} was left out: it is not installed." for name, peer in peers.items() if peer is None]
     notes = "\n".join(missing + ([] if SERVER else [NO_SERVER]))
     bars = _bars(ours[0], few, bare, peers)
-    tell("ingest", "records", figures, bars, as_json=chosen.json, notes=notes)
+    report("ingest", "records", figures, bars, as_json=chosen.json, notes=notes)
 
 
 def _ours(url: str, records: int) -> list[Figure]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import socket
 
-from tests.long.benchmarks.contest import Bar, contend, options, serving, tell
+from tests.long.benchmarks.contest import Bar, contend, options, report, serving
 from tests.long.benchmarks.measure import Figure
 from tests.long.benchmarks.storage import SERVER, postgresql, sqlite
 
@@ -25,7 +25,7 @@ def main() -> None:
     ]
     alone, beside = (figure.more["p99 ms"] for figure in figures)
     bar = Bar("p99 beside : alone (or 50 ms more)", beside / max(alone, 1e-9), max(1.5, (alone + 50) / alone), False)
-    tell("isolation", "notifications", figures, [bar], as_json=chosen.json)
+    report("isolation", "notifications", figures, [bar], as_json=chosen.json)
 
 
 def _run(name: str, count: int, rate: float, *, issue: bool) -> Figure:

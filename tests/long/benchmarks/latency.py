@@ -5,7 +5,7 @@ Notifications are committed one at a time at an even rate, by default a tenth of
 
 from __future__ import annotations
 
-from tests.long.benchmarks.contest import contend, options, serving, tell
+from tests.long.benchmarks.contest import contend, options, report, serving
 from tests.long.benchmarks.measure import Figure
 from tests.long.benchmarks.storage import NO_SERVER, SERVER, postgresql, sqlite
 
@@ -17,7 +17,7 @@ def main() -> None:
     chosen = parser.parse_args()
     with serving("-m", "tests.long.benchmarks.sink") as url:
         figures = [_measure(name, url, chosen.rate, chosen.seconds) for name in _storages()]
-    tell("latency", "notifications", figures, [], as_json=chosen.json, notes="" if SERVER else NO_SERVER)
+    report("latency", "notifications", figures, [], as_json=chosen.json, notes="" if SERVER else NO_SERVER)
 
 
 def _storages() -> list[str]:

@@ -28,7 +28,7 @@ def fill(url: str, count: int) -> Figure:
     with Stopwatch() as watch:
         instances = [make_instance(organization, url, f"Instance {n}", SIGNATURE_KEY) for n in range(INSTANCES)]
         for number in range(0, count, 1000):
-            tell_changes(instances, number + 1, min(1000, count - number))
+            record_changes(instances, number + 1, min(1000, count - number))
     return watch.figure("filling", count)
 
 
@@ -57,7 +57,7 @@ def count_sent() -> Figure:
     return watch.figure("counting", sent)
 
 
-def tell_changes(instances: list[Instance], first_id: int, count: int) -> None:
+def record_changes(instances: list[Instance], first_id: int, count: int) -> None:
     """Put notifications of one event each into the log, spread over the instances, due now."""
     from django.utils import timezone
 

@@ -30,13 +30,13 @@ def fill(polls: int, events: int) -> Figure:
 
     organization, is_new = Organization.objects.get_or_create(name="Growing")
     with Stopwatch() as watch:
-        volume.fill(organization, polls=polls, told=events // volume.EVENTS_EACH)
+        volume.fill(organization, polls=polls, notifications=events // volume.EVENTS_EACH)
     if is_new:
         first = PollState.objects.order_by("pk").values_list("pk", flat=True)[:DUE]
         late = timezone.now() - timedelta(minutes=1)
         PollState.objects.filter(pk__in=list(first)).update(next_poll_at=late)
         for port in PORTS:
-            instance = make_instance(organization, f"http://127.0.0.1:{port}/", f"Telling {port}")
+            instance = make_instance(organization, f"http://127.0.0.1:{port}/", f"Notifying {port}")
             make_notifications(instance, [[number] for number in range(DUE // len(PORTS))])
     return watch.figure("filling", polls + events)
 

@@ -24,9 +24,9 @@ def ingest(url: str, records: int, name: str) -> Figure:
     before = held_mb()
     with Stopwatch() as watch:
         poll_all()
-    told = Event.objects.filter(kind="UPDATED").count()
-    if told != records:
-        raise SystemExit(f"{told} events of {records}: {PollState.objects.get().last_error}")
+    recorded = Event.objects.filter(kind="UPDATED").count()
+    if recorded != records:
+        raise SystemExit(f"{recorded} events of {records}: {PollState.objects.get().last_error}")
     return watch.figure(name, records, **{"MB at start": before, "kB stored/record": _size() / records / 1000})
 
 

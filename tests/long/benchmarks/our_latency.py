@@ -21,7 +21,7 @@ def measure(url: str, rate: float, seconds: float, name: str) -> Figure:
     from instances.models import Instance
     from tests.support.notifications import make_instance
 
-    instance: Instance = make_instance(Tenants().organization, url, "Telling", SIGNATURE_KEY)
+    instance: Instance = make_instance(Tenants().organization, url, "Notifying", SIGNATURE_KEY)
     with working():
         for _ in range(WARM_UP):
             commit(instance)

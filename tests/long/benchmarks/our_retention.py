@@ -44,7 +44,7 @@ def write(events: int, seconds: float, name: str) -> Figure:
 
     organization = Organization.objects.create(name="Old")
     old = timezone.now() - timedelta(days=40)
-    volume.fill(organization, polls=100, told=events // volume.EVENTS_EACH, now=old)
+    volume.fill(organization, polls=100, notifications=events // volume.EVENTS_EACH, now=old)
     poll = ResourcePoll.objects.select_related("instance").first()
     assert poll is not None
     end = time.perf_counter() + seconds

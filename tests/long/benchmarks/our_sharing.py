@@ -66,7 +66,7 @@ def _prepare(url: str, polls: int, notifications: int) -> None:
     organization = Organization.objects.get()
     for number in range(RECEIVERS):
         receiver = f"{url.replace('127.0.0.1', f'127.0.0.{1 + number % HOSTS}')}/{number}"
-        instance = make_instance(organization, receiver, f"Telling {number}", "x" * 32)
+        instance = make_instance(organization, receiver, f"Notifying {number}", "x" * 32)
         make_notifications(instance, [[record] for record in range(number, notifications, RECEIVERS)])
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
@@ -136,17 +136,17 @@ def _findings(url: str, in_flight: set[str]) -> dict[str, float]:
     from polling.models import Notification, PollRun
 
     with urlopen(f"{url}/_asked", timeout=60) as answer:  # noqa: S310  # our own server
-        told: dict[str, Any] = json.load(answer)
+        counts: dict[str, Any] = json.load(answer)
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*), count(DISTINCT due) FROM firings")
         fired, due_times = cursor.fetchone()
     runs = PollRun.objects.values("resource_poll").annotate(n=Count("pk")).filter(n__gt=1).count()
     return {
         "in flight at the kill": len(in_flight),
-        "asked or sent twice": len(told["repeated"]),
-        "of these not in flight": len(told["repeated"].keys() - in_flight),
-        "with other bytes": len(told["changed"]),
-        "never asked or sent": Notification.objects.count() + PollRun.objects.count() - runs - told["asked"],
+        "asked or sent twice": len(counts["repeated"]),
+        "of these not in flight": len(counts["repeated"].keys() - in_flight),
+        "with other bytes": len(counts["changed"]),
+        "never asked or sent": Notification.objects.count() + PollRun.objects.count() - runs - counts["asked"],
         "polls with two runs": runs,
         "not delivered": Notification.objects.exclude(state="delivered").count(),
         "schedule fired": fired,

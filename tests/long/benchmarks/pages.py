@@ -53,7 +53,7 @@ def main() -> None:
     for database in ["SQLite", *(["PostgreSQL"] if SERVER else [])]:
         few, many = [_looks(database, size, chosen.looks) for size in (chosen.few, chosen.many)]
         rows += [_row(database, page, few, many, chosen.queries) for page in _pages(few) if page in _pages(many)]
-    _tell(rows, as_json=chosen.json)
+    _report(rows, as_json=chosen.json)
     raise SystemExit(not all(row.holds for row in rows))
 
 
@@ -84,7 +84,7 @@ def _row(database: str, page: str, few: dict[str, float], many: dict[str, float]
     )
 
 
-def _tell(rows: list[Row], *, as_json: bool) -> None:
+def _report(rows: list[Row], *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps([asdict(row) | {"times": row.times} for row in rows], indent=2) + "\n")
         return

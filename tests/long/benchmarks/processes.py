@@ -43,7 +43,7 @@ def _usage(pids: list[int]) -> Usage:
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the ids of all that a process has started and that lives, by age as far as ids tell it."""
+    """Return the ids of all that a process has started and that lives, by age as far as ids show it."""
     parents = {child: int(stat[1]) for child in _all() if (stat := _stat(child))}
     found = {pid}
     while more := {child for child, parent in parents.items() if parent in found} - found:

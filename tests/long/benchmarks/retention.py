@@ -6,7 +6,7 @@ A process writes 1,000 events/s by pages of 100, as polls do: first alone, then 
 
 from __future__ import annotations
 
-from tests.long.benchmarks.contest import Bar, contend, options, tell
+from tests.long.benchmarks.contest import Bar, contend, options, report
 from tests.long.benchmarks.measure import Figure
 from tests.long.benchmarks.storage import NO_SERVER, SERVER, postgresql, sqlite
 
@@ -29,7 +29,7 @@ def main() -> None:
             figures.append(figure)
             bars += _bars(figure)
     notes = "" if SERVER else NO_SERVER
-    tell("retention", "events", figures, bars, as_json=chosen.json, notes=notes)
+    report("retention", "events", figures, bars, as_json=chosen.json, notes=notes)
 
 
 def _bars(figure: Figure) -> list[Bar]:

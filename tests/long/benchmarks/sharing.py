@@ -7,7 +7,7 @@ same bytes; a schedule fires once, however many machines there are.
 
 from __future__ import annotations
 
-from tests.long.benchmarks.contest import Bar, contend, options, serving, tell
+from tests.long.benchmarks.contest import Bar, contend, options, report, serving
 from tests.long.benchmarks.storage import NO_SERVER, QUEUE, SERVER, postgresql
 
 NEVER = 10**9
@@ -39,7 +39,7 @@ def main() -> None:
     assert figure is not None
     bars = [Bar(what, figure.more[what], 0, at_least=False) for what in WRONG]
     bars.append(Bar("in flight at the kill", figure.more["in flight at the kill"], 1))
-    tell("sharing", "jobs", [figure], bars, as_json=chosen.json)
+    report("sharing", "jobs", [figure], bars, as_json=chosen.json)
 
 
 if __name__ == "__main__":

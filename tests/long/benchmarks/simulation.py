@@ -1,15 +1,15 @@
 """A day at work: `python -m tests.long.benchmarks.simulation [--instances 20000] [--minutes 20] [--json]`.
 
 `manage.py work` polls three resources of each instance every 15 minutes, evenly spread. The sites are virtual: they
-answer in 200 ± 100 ms, mostly that nothing has changed; each 50th poll finds a change, which is delivered. Told are the
-lag (from when a poll was due to when it began) and the CPU of all processes; beside a bare loop of the same GETs.
+answer in 200 ± 100 ms, mostly that nothing has changed; each 50th poll finds a change, which is delivered. Printed are
+the lag (from when a poll was due to when it began) and the CPU of all processes; beside a bare loop of the same GETs.
 
 On SQLite, or with `--server` on the PostgreSQL and Redis of CWCONNECT_DATABASE_URL and CWCONNECT_REDIS_URL.
 """
 
 from __future__ import annotations
 
-from tests.long.benchmarks.contest import Bar, contend, options, serving, tell
+from tests.long.benchmarks.contest import Bar, contend, options, report, serving
 from tests.long.benchmarks.storage import NO_SERVER, SERVER, postgresql, sqlite
 
 LOW, HIGH, CHANGED = 100, 300, 50
@@ -36,7 +36,7 @@ def main() -> None:
     assert ours is not None
     assert bare is not None
     made = ours.units / ours.more["due"]
-    tell(
+    report(
         "simulation",
         "polls",
         [ours, bare],

@@ -1,7 +1,7 @@
 """Many virtual ConnectWise sites and receivers in one process: `python -m tests.long.benchmarks.sites EVERY LOW HIGH`.
 
 A GET of a list is answered after LOW to HIGH ms: by no record, but each EVERY-th first page by one just changed (below
-/quiet nothing changes). A POST is a notification, and answered by 204 at once. Prints its URL; below it, /_asked tells
+/quiet nothing changes). A POST is a notification, and answered by 204 at once. Prints its URL; below it, /_asked shows
 which polls and notifications came more than once, and whether with other bytes.
 """
 

@@ -56,7 +56,7 @@ def _measure(rows: int, environment: Mapping[str, str]) -> None:
 
 
 def serve(base_url: str) -> None:
-    """Sweep whenever told to on standard input; then measure known rows."""
+    """Sweep whenever asked on standard input; then measure known rows."""
     from tests.long.benchmarks.service import Tenants, set_up
 
     set_up()
@@ -74,10 +74,10 @@ def serve(base_url: str) -> None:
             begun = peak_mb()
             sweep_these([state.pk for state in PollState.objects.all()])
         run = PollRun.objects.latest("pk")
-        told, held = Event.objects.filter(run=run).count(), len(run.held)
+        recorded, held = Event.objects.filter(run=run).count(), len(run.held)
         sys.stdout.write(
             f"  {what}: {watch.seconds:.1f} s, CPU {watch.cpu:.1f} s, memory {begun:.0f} → {peak_mb():.0f} MB, "
-            f"{run.page} pages, {told} told, {held} held, health {PollState.objects.get().health}\n"
+            f"{run.page} pages, {recorded} recorded, {held} held, health {PollState.objects.get().health}\n"
         )
         sys.stdout.flush()
         if what != "a fifth deleted":

@@ -53,7 +53,7 @@ def report(console: Console, world: BesiegedService, outcome: Outcome) -> None:
     table = Table("figure", "")
     rows = {
         "changes written": figures.writes,
-        "states told": figures.states_told,
+        "states delivered": figures.states_delivered,
         "notifications taken": figures.notifications,
         "requests refused by the receiver": figures.refused,
         "sent again with the same id": figures.sent_again,

@@ -32,7 +32,7 @@ class Figures:
     """How much there was. `sent_again`: takings of a notification that had been taken before, with the same id."""
 
     writes: int
-    states_told: int
+    states_delivered: int
     notifications: int
     refused: int
     sent_again: int
@@ -49,7 +49,7 @@ def compare(source: Source, taken: Taken, storage: Storage, watched: dict[int, s
     takings = sum(arrival.status == 204 for arrival in taken.arrivals)
     figures = Figures(
         writes=source.writes,
-        states_told=sum(len(arrival.events) for arrival in first),
+        states_delivered=sum(len(arrival.events) for arrival in first),
         notifications=len(first),
         refused=len(taken.arrivals) - takings,
         sent_again=takings - len(first),
@@ -58,14 +58,14 @@ def compare(source: Source, taken: Taken, storage: Storage, watched: dict[int, s
 
 
 def _compare_with_source(findings: Findings, source: Source, taken: Taken, watched: dict[int, str]) -> None:
-    """The newest state of every record was told to every instance that watches it, and no state that never was."""
+    """The newest state of every record was delivered to every instance that watches it, and no state that never was."""
     for (name, number), version in source.newest.items():
         for instance in (instance for instance, watches in watched.items() if watches == name):
-            told = taken.newest.get((instance, name, number), 0)
-            if told < version:
-                findings.lost.append(f"{name}/{number} for {instance}: told up to {told} of {version}")
-            elif told > version:
-                findings.wrong.append(f"{name}/{number} for {instance}: told {told}, never written")
+            delivered = taken.newest.get((instance, name, number), 0)
+            if delivered < version:
+                findings.lost.append(f"{name}/{number} for {instance}: delivered up to {delivered} of {version}")
+            elif delivered > version:
+                findings.wrong.append(f"{name}/{number} for {instance}: delivered {delivered}, never written")
 
 
 def _look_at_order(findings: Findings, source: Source, first: list[Arrival]) -> None:
@@ -73,17 +73,17 @@ def _look_at_order(findings: Findings, source: Source, first: list[Arrival]) -> 
     newest: dict[tuple[int, str, int], int] = {}
     ids: dict[tuple[int, str, int, int], str] = {}
     for arrival in first:
-        for told in arrival.events:
-            key = (told.instance, told.list, told.id)
-            if (before := ids.get((*key, told.version))) is not None:
-                findings.repeated.append(f"{told} in {before} and {arrival.webhook_id}")
-            elif told.version < newest.get(key, 0):
-                findings.out_of_order.append(f"{told} after {newest[key]}")
-            is_new = (told.list, told.id) in source.created and key not in newest
-            if (told.kind == "CREATED") != is_new:
-                findings.wrong.append(f"{told}, which is {'new' if is_new else 'not new'}")
-            ids[*key, told.version] = arrival.webhook_id
-            newest[key] = max(told.version, newest.get(key, 0))
+        for event in arrival.events:
+            key = (event.instance, event.list, event.id)
+            if (before := ids.get((*key, event.version))) is not None:
+                findings.repeated.append(f"{event} in {before} and {arrival.webhook_id}")
+            elif event.version < newest.get(key, 0):
+                findings.out_of_order.append(f"{event} after {newest[key]}")
+            is_new = (event.list, event.id) in source.created and key not in newest
+            if (event.kind == "CREATED") != is_new:
+                findings.wrong.append(f"{event}, which is {'new' if is_new else 'not new'}")
+            ids[*key, event.version] = arrival.webhook_id
+            newest[key] = max(event.version, newest.get(key, 0))
 
 
 def _look_at_repeats(findings: Findings, taken: Taken) -> None:
@@ -97,7 +97,7 @@ def _look_at_repeats(findings: Findings, taken: Taken) -> None:
 
 
 def _compare_with_log(findings: Findings, first: list[Arrival], storage: Storage) -> None:
-    """What the log says was told is what came, event for event."""
+    """What the log says was delivered is what came, event for event."""
     query = "SELECT webhook_id, state FROM polling_notification"
     states = dict(storage.rows(query))
     arrived = {arrival.webhook_id for arrival in first}
@@ -113,9 +113,9 @@ def _compare_with_log(findings: Findings, first: list[Arrival], storage: Storage
     """
     log = Counter(storage.rows(query))
     came = Counter(
-        (arrival.webhook_id, told.instance, told.list, told.id, told.kind)
+        (arrival.webhook_id, event.instance, event.list, event.id, event.kind)
         for arrival in first
-        for told in arrival.events
+        for event in arrival.events
     )
     findings.lost += [f"{row} is in the log, and never came" for row in log - came]
     findings.wrong += [f"{row} came, and is not in the log" for row in came - log]

@@ -1,4 +1,4 @@
-"""All that runs: the service, what it stands on, the ConnectWise it watches, the receiver it tells, and the load."""
+"""All that runs: the service, what it stands on, the ConnectWise it watches, the receiver it notifies, and the load."""
 
 from __future__ import annotations
 

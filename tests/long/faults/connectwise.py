@@ -33,7 +33,7 @@ _BEFORE = 3600
 class Source:
     """The harness's side: writes what changes, and knows the newest version of each record.
 
-    A version is a number no other write has; it stands in the record, so that every state told can be recognized.
+    A version is a number no other write has; it stands in the record, so that every state delivered can be recognized.
     """
 
     def __init__(self, journal: Path, lists: int, records: int) -> None:

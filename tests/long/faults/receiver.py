@@ -25,7 +25,7 @@ from tests.long.faults.line_reader import Tail
 
 
 @dataclass(frozen=True)
-class Told:
+class DeliveredEvent:
     """One event as the receiver took it."""
 
     instance: int
@@ -44,7 +44,7 @@ class Arrival:
     digest: str
     status: int
     verified: bool
-    events: tuple[Told, ...]
+    events: tuple[DeliveredEvent, ...]
 
 
 class Taken:
@@ -60,12 +60,12 @@ class Taken:
         """Read what was added."""
         for line in self._tail.lines():
             at, webhook_id, digest, status, verified, events = json.loads(line)
-            told_events = tuple(Told(*told) for told in events)
-            arrival = Arrival(at, webhook_id, digest, status, verified, told_events)
+            delivered = tuple(DeliveredEvent(*event) for event in events)
+            arrival = Arrival(at, webhook_id, digest, status, verified, delivered)
             self.arrivals.append(arrival)
-            for told in arrival.events if arrival.status == 204 else ():
-                key = (told.instance, told.list, told.id)
-                self.newest[key] = max(told.version, self.newest.get(key, 0))
+            for event in arrival.events if arrival.status == 204 else ():
+                key = (event.instance, event.list, event.id)
+                self.newest[key] = max(event.version, self.newest.get(key, 0))
 
     def first(self) -> Iterator[Arrival]:
         """Return each notification as it was taken first, in that order."""
@@ -116,7 +116,7 @@ def _handler(log: int, mode: Path, key: str) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the base class's name)
-            """Stay silent: the log tells."""
+            """Stay silent: the log has it."""
 
     return Handler
 

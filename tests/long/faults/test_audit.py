@@ -43,9 +43,9 @@ class Case:
 
     def arrive(self, webhook_id: str, *events: tuple[int, str, int], digest: str = "d", status: int = 204) -> None:
         """Have contacts arrive: id, kind, version."""
-        told = [(1, "contacts", number, kind, version) for number, kind, version in events]
+        delivered = [(1, "contacts", number, kind, version) for number, kind, version in events]
         with self.taken_log.open("a") as log:
-            log.write(json.dumps([0.0, webhook_id, digest, status, True, told]) + "\n")
+            log.write(json.dumps([0.0, webhook_id, digest, status, True, delivered]) + "\n")
         if webhook_id not in self.log.notifications:
             self.log.notifications[webhook_id] = "delivered"
             self.log.events += [(webhook_id, 1, "contacts", number, kind) for number, kind, _ in events]
@@ -75,7 +75,7 @@ def test_what_arrived_in_order_is_well_though_it_was_sent_twice(case: Case) -> N
 
 def test_a_state_that_never_came_is_lost(case: Case) -> None:
     case.arrive("a", (1, "UPDATED", 1))
-    assert case.findings().lost == ["contacts/3 for 1: told up to 0 of 2"]
+    assert case.findings().lost == ["contacts/3 for 1: delivered up to 0 of 2"]
 
 
 def test_a_state_that_was_refused_is_lost(case: Case) -> None:

@@ -54,7 +54,7 @@ from tests.support.raw_servers import LOOPBACK, RawServer, read_request
 Target = Callable[[bytes], None]
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _SECRET = "a-private-key-0815"
-_DOOR = OutboundClient(LOOPBACK)
+_CLIENT = OutboundClient(LOOPBACK)
 _LIMITS = Limits(connect=1, read=0.3, total=0.6, body=64 * 1024)
 _PLAN = plan_of("contacts", {})
 
@@ -180,7 +180,7 @@ def reply(data: bytes) -> None:
         connection.sendall(data)
 
     with RawServer(handle) as server, suppress(OutboundError):
-        got = _DOOR.request("POST", server.url(), headers={}, body=b"{}", limits=_LIMITS, truncate=True)
+        got = _CLIENT.request("POST", server.url(), headers={}, body=b"{}", limits=_LIMITS, truncate=True)
         assert len(got.body) <= _LIMITS.body
         assert 100 <= got.status < 1000
         retry_after_seconds(got.headers.get("Retry-After", ""), NOW)
