@@ -5,7 +5,6 @@ A connection is proven and its high-water ids are taken before it is stored (pro
 
 from __future__ import annotations
 
-import json
 from typing import Any, ClassVar
 
 from axes.admin import AccessAttemptAdmin
@@ -16,35 +15,20 @@ from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.forms import BaseInlineFormSet, CharField, ModelForm
 from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from cwconnect.core.form_fields import check_name
 from cwconnect.outbound.display import bare_url
 from instances import audit
+from instances.admin.base import LookedAt, ReadOnlyMixin, UneditedMixin, as_key, json_column
 from instances.audit import Action
 from instances.models import ApiUser, AuditEntry, Instance, Membership, Organization, ResourcePoll
 from instances.provisioning import delete_instance, delete_organization
-from instances.templatetags.cw import pretty_json
 
 _ORGANIZATIONS = 25
 
 admin.site.site_header = admin.site.site_title = "cwconnect"
 admin.site.index_title = "What is watched, and who is notified"
 admin.site.enable_nav_sidebar = False  # lists need its width; every page links home
-
-
-def indented(text: str | None) -> SafeString | str:
-    """Return JSON text for reading; what is none stays as it is."""
-    return format_html('<pre tabindex="0">{}</pre>', pretty_json(text)) if text else "–"
-
-
-class LookedAt:
-    """How tables are looked at: few rows a page, nothing counted that may be a million."""
-
-    list_per_page = 25
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter
 
 
 class OrganizationFilter(admin.SimpleListFilter):
@@ -66,11 +50,6 @@ class OrganizationFilter(admin.SimpleListFilter):
         return queryset.none() if key is None else queryset.filter(organization=key)
 
 
-def as_key(text: str) -> int | None:
-    """Read a row's id, as an address or a search holds it; None if it is none."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
-
-
 class ActionFilter(admin.SimpleListFilter):
     """By what was done: the words there are, not those that a long table holds."""
 
@@ -83,18 +62,6 @@ class ActionFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow to it."""
         return queryset.filter(action=self.value()) if self.value() else queryset
-
-
-class ReadOnlyMixin:
-    """Rows that only the service itself writes."""
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:  # Django's signature
-        """Nobody adds one by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # Django's signature
-        """Nobody edits one by hand."""
-        return False
 
 
 class AuditedMixin:
@@ -155,11 +122,17 @@ class MembershipInline(admin.TabularInline[Membership, Organization]):
     autocomplete_fields = ("account",)
 
 
+@admin.display(boolean=True, description="Has a secret")
+def has_secret(caller: Organization | ApiUser) -> bool:
+    """Say whether it can call the API (manage.py issue_secrets)."""
+    return caller.secret_hash is not None
+
+
 @admin.register(Organization)
 class OrganizationAdmin(LookedAt, SeenNamesMixin, AuditedMixin, admin.ModelAdmin[Organization]):
     """Tenants."""
 
-    list_display = ("name", "has_secret", "created_at")
+    list_display = ("name", has_secret, "created_at")
     search_fields = ("name",)
     inlines = (MembershipInline,)
 
@@ -172,17 +145,12 @@ class OrganizationAdmin(LookedAt, SeenNamesMixin, AuditedMixin, admin.ModelAdmin
         for organization in queryset:
             delete_organization(organization)
 
-    @admin.display(boolean=True, description="Has a secret")
-    def has_secret(self, organization: Organization) -> bool:
-        """Whether its users can call the API (manage.py issue_secrets)."""
-        return organization.secret_hash is not None
-
 
 @admin.register(ApiUser)
 class ApiUserAdmin(LookedAt, SeenNamesMixin, AuditedMixin, admin.ModelAdmin[ApiUser]):
     """Callers of the REST API."""
 
-    list_display = ("name", "organization", "has_secret", "created_at")
+    list_display = ("name", "organization", has_secret, "created_at")
     list_select_related = ("organization",)
     list_filter = (OrganizationFilter,)
     search_fields = ("name", "organization__name")
@@ -192,13 +160,8 @@ class ApiUserAdmin(LookedAt, SeenNamesMixin, AuditedMixin, admin.ModelAdmin[ApiU
         """Fix the organization once there is a user: moved, its secret would open another tenant's instances."""
         return () if obj is None else ("organization",)
 
-    @admin.display(boolean=True, description="Has a secret")
-    def has_secret(self, user: ApiUser) -> bool:
-        """Whether the user can call the API (manage.py issue_secrets)."""
-        return user.secret_hash is not None
 
-
-class ResourcePollInline(ReadOnlyMixin, admin.StackedInline[ResourcePoll, Instance]):
+class ResourcePollInline(UneditedMixin, admin.StackedInline[ResourcePoll, Instance]):
     """What an instance watches, as its configuration says."""
 
     model = ResourcePoll
@@ -206,15 +169,11 @@ class ResourcePollInline(ReadOnlyMixin, admin.StackedInline[ResourcePoll, Instan
     can_delete = False
     fields = ("name", "enabled", "since", "high_water_id", "settings_text")
     readonly_fields = fields
-
-    @admin.display(description="Configuration")
-    def settings_text(self, poll: ResourcePoll) -> SafeString | str:
-        """The configuration as it was given, for reading."""
-        return indented(json.dumps(poll.configuration))
+    settings_text = json_column("configuration", "Configuration")
 
 
 @admin.register(Instance)
-class InstanceAdmin(LookedAt, AuditedMixin, ReadOnlyMixin, admin.ModelAdmin[Instance]):
+class InstanceAdmin(LookedAt, AuditedMixin, UneditedMixin, admin.ModelAdmin[Instance]):
     """Connections to ConnectWise companies: to look at, and to delete."""
 
     list_display = ("name", "id", "organization", "company", "events_enabled", "disabled", "created_at")
@@ -286,12 +245,4 @@ class AuditEntryAdmin(LookedAt, ReadOnlyMixin, admin.ModelAdmin[AuditEntry]):
     search_fields = ("actor", "subject", "=request_id")
     fields = ("at", "actor", "action", "subject", "details_text", "organization", "request_id")
     readonly_fields = fields
-
-    @admin.display(description="Details")
-    def details_text(self, entry: AuditEntry) -> SafeString | str:
-        """Which fields changed, for reading."""
-        return indented(json.dumps(entry.details))
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # Django's signature
-        """Nobody deletes one."""
-        return False
+    details_text = json_column("details", "Details")

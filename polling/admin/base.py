@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,11 +15,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from cwconnect.core.text import counted
-from instances.admin import LookedAt, as_key
-from instances.models import Instance, ResourcePoll
+from instances.admin.base import NOTHING, Column, LookedAt, ReadOnlyMixin, as_key
+from instances.models import ResourcePoll
 from polling.models import Replay
 
-NOTHING = "–"
 _NAMED = 5
 _CHOICES = 100
 
@@ -41,23 +41,32 @@ def link_to_those(model: type[Model], text: str, **query: object) -> SafeString:
     return format_html('<a href="{}?{}">{}</a>', page_of(model, "changelist"), urlencode(query), text)
 
 
-class ReadOnlyAdmin(LookedAt, admin.ModelAdmin[Any]):
+def link_column(path: str, description: str) -> Column:
+    """Return a column that links the row at a dotted path, or shows a dash where there is none."""
+
+    @admin.display(description=description)
+    def column(site: object, row: Model) -> SafeString | str:
+        return link_to(attrgetter(path)(row))
+
+    return column
+
+
+def list_column(description: str, model: type[Model], text: str, **query: str) -> Column:
+    """Return a column that links a model's list, narrowed by `parameter=field of the row`; a dash where one is None."""
+
+    @admin.display(description=description)
+    def column(site: object, row: Model) -> SafeString | str:
+        given = {name: getattr(row, field) for name, field in query.items()}
+        return NOTHING if None in given.values() else link_to_those(model, text, **given)
+
+    return column
+
+
+class ReadOnlyAdmin(LookedAt, ReadOnlyMixin, admin.ModelAdmin[Any]):
     """A table to look at: nothing is added, changed or deleted here.
 
     What a person may do is an action, for those who have Django's permission to change these rows.
     """
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Rows are written by the service alone."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Shown, not edited."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Retention deletes, and the instance's own deletion."""
-        return False
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Return whether somebody may use the actions that do something."""
@@ -89,35 +98,38 @@ def sent_again(made: Iterable[Replay]) -> str:
     return f"{counted(sum(replay.total for replay in made), 'notification is', 'notifications are')} sent again."
 
 
-class Chosen(admin.SimpleListFilter):
-    """A filter that a link sets and that offers its end alone: there may be thousands to choose from."""
+class ChosenFilter(admin.FieldListFilter):
+    """The row that a link chose, as `?instance=5`: offered alone, since there may be thousands to choose from."""
 
-    path = ""
-    model: type[Model] = Instance
+    def expected_parameters(self) -> list[str | None]:
+        """Take the relation's own name, however long the path to it."""
+        return [self.field.name]
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Offer the one that is chosen."""
-        chosen = self.value()
-        if not chosen:
-            return []
-        key = as_key(chosen)
-        row = None if key is None else self.model._default_manager.filter(pk=key).first()  # noqa: SLF001  (documented API of models)
-        return [(chosen, str(row or "there is none"))]
+    @property
+    def key(self) -> int | None:
+        """The id that is given; None if it is none."""
+        given: Any = self.used_parameters[self.field.name]
+        return as_key(given[-1])
+
+    def has_output(self) -> bool:
+        """Stand beside the list while a row is chosen."""
+        return bool(self.used_parameters)
+
+    def choices(self, changelist: Any) -> Iterator[Mapping[str, object]]:  # type: ignore[override]  # any mapping does
+        """Offer the one that is chosen, and to leave it."""
+        row = self.field.related_model._default_manager.filter(pk=self.key).first()  # type: ignore[union-attr]  # noqa: SLF001  (a relation; documented API of models)
+        yield {
+            "selected": False,
+            "query_string": changelist.get_query_string(remove=[self.field.name]),
+            "display": "All",
+        }
+        yield {"selected": True, "query_string": changelist.get_query_string(), "display": row or "there is none"}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow to it."""
-        chosen = self.value()
-        if not chosen:
+        if not self.used_parameters:
             return queryset
-        key = as_key(chosen)
-        return queryset.none() if key is None else queryset.filter(**{self.path: key})
-
-
-def chosen_by(path: str, model: type[Model] = Instance, *, name: str = "") -> type[Chosen]:
-    """Make the filter `?instance=5` (or of whatever model) on the column `path`."""
-    label = name or str(model._meta.verbose_name)  # noqa: SLF001  (documented API of models)
-    attributes = {"path": path, "model": model, "title": label, "parameter_name": label.replace(" ", "_")}
-    return type("ChosenBy", (Chosen,), attributes)
+        return queryset.none() if self.key is None else queryset.filter(**{self.field_path: self.key})
 
 
 class ResourceFilter(admin.SimpleListFilter):

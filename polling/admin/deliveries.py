@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.contrib import admin
@@ -12,59 +11,29 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 
 from cwconnect.outbound.display import bare_url
-from instances.admin import as_key, indented
-from polling.admin.base import NOTHING, ResourceFilter, chosen_by, link_to, link_to_those, say, sent_again
-from polling.admin.keyset_admin import (
-    KeysetAdmin,
-    Shown,
-    Sought,
-    named,
-)
+from instances.admin.base import NOTHING, ReadOnlyMixin, as_key, json_column
+from polling.admin.base import ChosenFilter, ResourceFilter, link_column, link_to, list_column, say, sent_again
+from polling.admin.keyset_admin import KeysetAdmin, Sought, named
 from polling.delivery.replay.replays import replay_notifications
-from polling.models import DeliveryAttempt, Event, Notification, Replay
+from polling.models import DeliveryAttempt, Event, Notification
 
 
-class _Inline:
-    """Rows below another, to be read: Django's own table is for editing, and has a head without words."""
-
-    template = "admin/rows_below.html"
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The service alone adds them."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody edits them."""
-        return False
-
-
-class _Attempts:
-    """What a list and a table of attempts both show."""
-
-    @admin.display(description="As a replay")
-    def as_replay(self, attempt: DeliveryAttempt) -> str:
-        """Return whether it was marked as a replay."""
-        return "yes" if attempt.replay else NOTHING
-
-
-class AttemptInline(_Inline, _Attempts, admin.TabularInline[DeliveryAttempt, Notification]):
+class AttemptInline(ReadOnlyMixin, admin.TabularInline[DeliveryAttempt, Notification]):
     """The attempts of a notification, in order."""
 
     model = DeliveryAttempt
-    fields = ("started_at", "seconds", "status", "error_kind", "error", "as_replay")
-    readonly_fields = fields
+    fields = ("started_at", "seconds", "status", "error_kind", "error", "replay")
     ordering = ("id",)
+    show_change_link = True
 
 
-class EventInline(_Inline, admin.TabularInline[Event, Notification]):
+class EventInline(ReadOnlyMixin, admin.TabularInline[Event, Notification]):
     """The events that a notification carries: ten at most."""
 
     model = Event
     fields = ("kind", "object_type", "object_id", "occurred_at", "polled_at")
-    readonly_fields = fields
     ordering = ("id",)
+    show_change_link = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         """Leave the records where they are."""
@@ -79,16 +48,16 @@ class NotificationAdmin(KeysetAdmin):
         *("webhook_id", "created_at", "state", "object_type", "event_count", "of_instance"),
         *("step", "next_attempt_at", "last_error"),
     )
-    list_filter = ("state", ResourceFilter, chosen_by("instance"), chosen_by("replay", Replay))
+    list_filter = ("created_at", "state", ResourceFilter, ("instance", ChosenFilter), ("replay", ChosenFilter))
     list_select_related = ("instance",)
     deferred = ("body",)
     search_fields = ("webhook_id",)
     search_help_text = "A webhook-id, a notification's or an event's id, or an instance's name."
-    date_hierarchy = "created_at"
+    time = "created_at"
     anchors = ("replay",)
     own_index = "instance"
     inlines = (EventInline, AttemptInline)
-    actions = ("replay_selected", "export_selected")
+    actions = ("replay_selected",)
     fieldsets = (
         (None, {"fields": ("webhook_id", "state", "instance", "object_type", "event_count")}),
         (
@@ -96,13 +65,16 @@ class NotificationAdmin(KeysetAdmin):
             {
                 "fields": (
                     *("created_at", "first_attempt_at", "delivered_at", "step", "next_attempt_at", "last_error"),
-                    *("waits_for", "followed_by", "replay", "warnings", "tried"),
+                    *("follows", "followed_by", "replay", "warnings", "attempts"),
                 )
             },
         ),
         ("What is sent, indented for reading", {"fields": ("as_sent",), "classes": ("collapse",)}),
     )
-    readonly_fields = ("waits_for", "followed_by", "warnings", "tried", "as_sent")
+    readonly_fields = ("followed_by", "warnings", "attempts", "as_sent")
+    of_instance = link_column("instance", "Instance")
+    attempts = list_column("Attempts", DeliveryAttempt, "All attempts", notification="pk")
+    as_sent = json_column("body", "Body")
     csv_columns = {
         "webhook-id": lambda sent: sent.webhook_id,
         "id": lambda sent: sent.pk,
@@ -139,38 +111,18 @@ class NotificationAdmin(KeysetAdmin):
             discarded=notifications.filter(state=Notification.State.DISCARDED),
         )
 
-    @admin.display(description="Instance")
-    def of_instance(self, notification: Notification) -> Shown:
-        """Link the instance."""
-        return link_to(notification.instance, notification.instance.name)
-
-    @admin.display(description="Waits for")
-    def waits_for(self, notification: Notification) -> Shown:
-        """Link the notification that has to go first."""
-        return link_to(notification.follows)
-
     @admin.display(description="Followed by")
-    def followed_by(self, notification: Notification) -> Shown:
+    def followed_by(self, notification: Notification) -> str:
         """Link those that wait for it."""
         return _links(notification.followers.order_by("pk")[:5])
 
     @admin.display(description="Warnings")
-    def warnings(self, notification: Notification) -> Shown:
+    def warnings(self, notification: Notification) -> str:
         """Link the alerts about it."""
         return _links(notification.alerts.order_by("-pk")[:5])
 
-    @admin.display(description="Attempts")
-    def tried(self, notification: Notification) -> Shown:
-        """Link the list of its attempts."""
-        return link_to_those(DeliveryAttempt, "All attempts", notification=notification.pk)
 
-    @admin.display(description="Body")
-    def as_sent(self, notification: Notification) -> Shown:
-        """Show the body, indented."""
-        return indented(notification.body)
-
-
-def _links(rows: QuerySet[Any]) -> Shown:
+def _links(rows: QuerySet[Any]) -> str:
     return format_html_join(", ", "{}", ((link_to(row),) for row in rows)) or NOTHING
 
 
@@ -195,37 +147,32 @@ class OutcomeFilter(admin.SimpleListFilter):
 
 
 @admin.register(DeliveryAttempt)
-class DeliveryAttemptAdmin(_Attempts, KeysetAdmin):
+class DeliveryAttemptAdmin(KeysetAdmin):
     """Every POST made."""
 
     list_display = (
-        "id",
-        "started_at",
-        "status",
-        "error_kind",
-        "seconds",
-        "of_instance",
-        "of_notification",
-        "as_replay",
+        *("id", "started_at", "status", "error_kind", "seconds"),
+        *("of_instance", "of_notification", "replay"),
     )
     list_filter = (
-        OutcomeFilter,
-        "replay",
-        chosen_by("notification__instance"),
-        chosen_by("notification", Notification),
+        *("started_at", OutcomeFilter, "replay"),
+        *(("notification__instance", ChosenFilter), ("notification", ChosenFilter)),
     )
     list_select_related = ("notification__instance",)
     deferred = ("response", "request_headers", "notification__body", "notification__last_error")
     search_fields = ("notification__webhook_id",)
     search_help_text = "A webhook-id, a notification's id, or an instance's name."
-    date_hierarchy = "started_at"
+    time = "started_at"
     anchors = ("notification",)
     fieldsets = (
-        (None, {"fields": ("notification", "of_instance", "as_replay")}),
+        (None, {"fields": ("notification", "of_instance", "replay")}),
         ("Request", {"fields": ("started_at", "receiver", "headers")}),
         ("Answer", {"fields": ("finished_at", "seconds", "status", "error_kind", "error", "response")}),
     )
-    readonly_fields = ("of_instance", "receiver", "headers", "as_replay")
+    readonly_fields = ("of_instance", "receiver", "headers")
+    of_instance = link_column("notification.instance", "Instance")
+    of_notification = link_column("notification", "Notification")
+    headers = json_column("request_headers", "Headers")  # as stored: without those that hold secrets
     csv_columns = {
         "id": lambda attempt: attempt.pk,
         "began": lambda attempt: attempt.started_at,
@@ -247,22 +194,7 @@ class DeliveryAttemptAdmin(_Attempts, KeysetAdmin):
         keys = list(Notification.objects.filter(own).values_list("pk", flat=True))
         return Sought(Q(notification__in=keys)) if keys else Sought(named(text, "notification__instance"), False)
 
-    @admin.display(description="Instance")
-    def of_instance(self, attempt: DeliveryAttempt) -> Shown:
-        """Link the instance."""
-        return link_to(attempt.notification.instance, attempt.notification.instance.name)
-
-    @admin.display(description="Notification")
-    def of_notification(self, attempt: DeliveryAttempt) -> Shown:
-        """Link the notification."""
-        return link_to(attempt.notification)
-
     @admin.display(description="URL")
     def receiver(self, attempt: DeliveryAttempt) -> str:
         """Show where it went, without the query: that may hold a secret."""
         return bare_url(attempt.url)
-
-    @admin.display(description="Headers")
-    def headers(self, attempt: DeliveryAttempt) -> Shown:
-        """Show the headers sent, without those that hold secrets."""
-        return indented(json.dumps(attempt.request_headers))

@@ -7,24 +7,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from instances.admin import as_key, indented
-from polling.admin.base import (
-    NOTHING,
-    ResourceFilter,
-    chosen_by,
-    link_to,
-    link_to_those,
-    say,
-    sent_again,
-)
-from polling.admin.keyset_admin import (
-    KeysetAdmin,
-    Shown,
-    Sought,
-    named,
-)
+from instances.admin.base import NOTHING, as_key, json_column
+from polling.admin.base import ChosenFilter, ResourceFilter, link_column, link_to, list_column, say, sent_again
+from polling.admin.keyset_admin import KeysetAdmin, Sought, named
 from polling.delivery.replay.replays import replay_notifications
-from polling.models import DeliveryAttempt, Event, Notification, PollRun
+from polling.models import DeliveryAttempt, Event, Notification
 from polling.reports.event_search import keys_of_object
 
 MOST_FOUND = 1000
@@ -43,27 +30,30 @@ class EventAdmin(KeysetAdmin):
 
     list_display = ("id", "polled_at", "kind", "object_type", "object_id", "of_instance", "delivery")
     list_filter = (
-        "kind",
-        ResourceFilter,
-        "notification__state",
-        chosen_by("instance"),
-        chosen_by("run", PollRun, name="run"),
-        chosen_by("notification", Notification),
+        *("polled_at", "kind", ResourceFilter, "notification__state"),
+        *(("instance", ChosenFilter), ("run", ChosenFilter), ("notification", ChosenFilter)),
     )
     list_select_related = ("instance", "notification")
     deferred = ("record", "changes", "notification__body", "notification__last_error")
     search_fields = ("object_id",)
     search_help_text = "An object id, an event's id, or an instance's name."
-    date_hierarchy = "polled_at"
+    time = "polled_at"
     anchors = ("run", "notification")
     own_index = "instance"
-    actions = ("replay_selected", "export_selected")
+    actions = ("replay_selected",)
     fieldsets = (
         (None, {"fields": ("kind", "object_type", "object_id", "record_id", "instance")}),
-        ("What happened, in its order", {"fields": ("occurred_at", "polled_at", "found_by", "carried_by", "tried")}),
+        (
+            "What happened, in its order",
+            {"fields": ("occurred_at", "polled_at", "run", "notification", "delivery", "attempts")},
+        ),
         ("What was recorded", {"fields": ("changed_fields", "as_recorded")}),
     )
-    readonly_fields = ("found_by", "carried_by", "tried", "changed_fields", "as_recorded")
+    readonly_fields = ("delivery", "attempts", "changed_fields", "as_recorded")
+    of_instance = link_column("instance", "Instance")
+    attempts = list_column("Attempts", DeliveryAttempt, "All attempts", notification="notification_id")
+    changed_fields = json_column("changes", "Changed fields")
+    as_recorded = json_column("record", "Record")
     csv_columns = {
         "id": lambda event: event.pk,
         "seen": lambda event: event.polled_at,
@@ -100,39 +90,7 @@ class EventAdmin(KeysetAdmin):
             for_their_notification_was_discarded=events.filter(DISCARDED),
         )
 
-    @admin.display(description="Instance")
-    def of_instance(self, event: Event) -> Shown:
-        """Link the instance."""
-        return link_to(event.instance, event.instance.name)
-
     @admin.display(description="Delivery")
-    def delivery(self, event: Event) -> Shown:
+    def delivery(self, event: Event) -> str:
         """Link the notification by how far it got."""
         return link_to(event.notification, delivery_of(event))
-
-    @admin.display(description="Found by")
-    def found_by(self, event: Event) -> Shown:
-        """Link the run that found it."""
-        return link_to(event.run)
-
-    @admin.display(description="Notification")
-    def carried_by(self, event: Event) -> Shown:
-        """Link the notification that carries it."""
-        return link_to(event.notification, f"{event.notification} · {delivery_of(event)}")
-
-    @admin.display(description="Attempts")
-    def tried(self, event: Event) -> Shown:
-        """Link the attempts to deliver it."""
-        if event.notification_id is None:
-            return NOTHING
-        return link_to_those(DeliveryAttempt, "All attempts", notification=event.notification_id)
-
-    @admin.display(description="Changed fields")
-    def changed_fields(self, event: Event) -> Shown:
-        """Show which fields changed, where they are tracked."""
-        return indented(event.changes)
-
-    @admin.display(description="Record")
-    def as_recorded(self, event: Event) -> Shown:
-        """Show the record as ConnectWise gave it."""
-        return indented(event.record)

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, SEARCH_VAR, ChangeList
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, StreamingHttpResponse
+from django.db.models import DateTimeField, Q, QuerySet
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from instances.models import Instance
 from polling.admin.base import ReadOnlyAdmin, page_of
 from polling.admin.export import Columns, csv_response
-from polling.admin.periods import LEVELS, Step, drill_down, period_of
-from polling.reports.keyset_walk import (
-    KeysetWalk,
-    Stretch,
-    walk,
-    walk_all,
-)
+from polling.reports.keyset_walk import KeysetWalk, Stretch, walk, walk_all
 
 
 @dataclass(frozen=True)
@@ -41,7 +33,7 @@ class Sought:
 
 
 class KeysetChangeList(ChangeList):
-    """A page of the walk, with the way to the next, and the drill-down by date."""
+    """A page of the walk, with the way to the next."""
 
     stretch: Stretch[Any]
     model_admin: KeysetAdmin
@@ -50,7 +42,10 @@ class KeysetChangeList(ChangeList):
         """Read one page; nothing is counted."""
         page = request.GET.get(PAGE_VAR, "")
         before = int(page) if page.isascii() and page.isdecimal() and len(page) < 19 else None
-        self.stretch = walk(self.matching(), self.how(), before=before, size=self.list_per_page)
+        try:
+            self.stretch = walk(self.matching(), self.how(), before=before, size=self.list_per_page)
+        except OverflowError as error:  # an id or a time by URL that no database holds
+            raise IncorrectLookupParameters from error
         self.result_list = self.stretch.rows
         self.result_count = self.full_result_count = len(self.stretch.rows)
         self.show_full_result_count = self.can_show_all = self.multi_page = False
@@ -65,22 +60,25 @@ class KeysetChangeList(ChangeList):
         return rows.filter(sought.condition) if sought else rows
 
     def how(self) -> KeysetWalk:
-        """Tell how they are read: from and to the times of the period, in slices unless an index finds them."""
-        since, until = period_of(self.period) if self.period else (None, None)
-        return KeysetWalk(str(self.date_hierarchy), since=since, until=until, sliced=self._is_sliced())
+        """Say how they are read: within the times of the date's filter, and in slices unless an index finds them."""
+        time = self.model_admin.time
+        since, until = self._times(f"{time}__gte"), self._times(f"{time}__lt")
+        sliced = self._is_sliced()
+        return KeysetWalk(time, since=min(since, default=None), until=max(until, default=None), sliced=sliced)
 
-    @property
-    def period(self) -> dict[str, int]:
-        """The period chosen: `year`, then `month`, then `day`."""
-        texts = {level: str(self.params.get(f"{self.date_hierarchy}__{level}", "")) for level in LEVELS}
-        chosen = {level: int(text) for level, text in texts.items() if text.isascii() and text.isdecimal()}
-        return chosen if "year" in chosen else {}
+    def _times(self, parameter: str) -> list[datetime]:
+        """Read a bound as Django does: more than one is any of them, and one without a zone is of the default one."""
+        to_python = DateTimeField().to_python
+        times = [to_python(text) for text in self.filter_params.get(parameter, ())]
+        zone = timezone.get_default_timezone()
+        return [time if timezone.is_aware(time) else timezone.make_aware(time, zone) for time in times]
 
     def _sought(self) -> Sought | None:
         return self.model_admin.find(self.query.replace("\x00", "").strip()) if self.query.strip() else None
 
     def _is_sliced(self) -> bool:
-        given = {key for key in self.params if not key.startswith(f"{self.date_hierarchy}__")} - {SEARCH_VAR, ORDER_VAR}
+        time = self.model_admin.time
+        given = set(self.params) - {SEARCH_VAR, ORDER_VAR, f"{time}__gte", f"{time}__lt"}
         sought = self._sought()
         if given & set(self.model_admin.anchors) or (sought and sought.indexed):
             return False
@@ -104,36 +102,22 @@ class KeysetChangeList(ChangeList):
         """Where all that match are had as CSV."""
         return page_of(self.model, "export") + self.get_query_string(remove=[PAGE_VAR])
 
-    @property
-    def drilldown(self) -> Mapping[str, Any]:
-        """The links of the drill-down, as Django's template wants them."""
-        found = drill_down(self.model, str(self.date_hierarchy), self.period)
-        if found is None:
-            return {"show": False}
-        choices = [self._link(step) for step in found.choices]
-        return {"show": bool(choices), "back": found.back and self._link(found.back), "choices": choices}
-
-    def _link(self, step: Step) -> dict[str, Any]:
-        if step.query is None:
-            return {"title": step.title}
-        wanted = {f"{self.date_hierarchy}__{level}": value for level, value in step.query.items()}
-        return {"title": step.title, "link": self.get_query_string(wanted, [f"{self.date_hierarchy}__"])}
-
 
 class KeysetAdmin(ReadOnlyAdmin):
     """A table with millions of rows, newest first.
 
-    `anchors` are the parameters whose rows an index finds, `own_index` one whose rows an index finds in the order of
-    ids while nothing else narrows them. `csv_columns` are those of the export.
+    `time` is the column of its time: it grows with the ids, and is filtered by. `anchors` are the parameters whose rows
+    an index finds, `own_index` one whose rows an index finds in the order of ids while only the time narrows them too.
+    `csv_columns` are those of the export.
     """
 
-    change_list_template = "admin/walked_list.html"
+    change_list_template = "admin/keyset_list.html"
     ordering = ("-pk",)
     sortable_by = ()  # by anything but the id, a million rows would be sorted
+    time = ""
     anchors: tuple[str, ...] = ()
     own_index = ""
     csv_columns: Columns = {}
-    actions: Any = ("export_selected",)
 
     def find(self, text: str) -> Sought:
         """Say what a search means."""
@@ -166,14 +150,7 @@ class KeysetAdmin(ReadOnlyAdmin):
         except IncorrectLookupParameters:
             return redirect(page_of(self.model, "changelist"))
         assert isinstance(matching, KeysetChangeList)  # noqa: S101  (get_changelist gives no other)
-        return self._csv(walk_all(matching.matching(), matching.how()))
-
-    @admin.action(description="Export the selected as CSV", permissions=["view"])
-    def export_selected(self, request: HttpRequest, rows: QuerySet[Any]) -> StreamingHttpResponse:
-        """Stream the selected rows, newest first."""
-        return self._csv(walk_all(rows, KeysetWalk(str(self.date_hierarchy), sliced=False)))
-
-    def _csv(self, rows: Iterator[Model]) -> StreamingHttpResponse:
+        rows = walk_all(matching.matching(), matching.how())
         return csv_response(f"{self.opts.verbose_name_plural}-{timezone.localdate():%Y-%m-%d}", self.csv_columns, rows)
 
 
@@ -181,6 +158,3 @@ def named(text: str, path: str = "instance") -> Q:
     """Find what belongs to instances of this name."""
     keys = Instance.objects.filter(name__iexact=text).values_list("pk", flat=True)[:25]
     return Q(**{f"{path}__in": list(keys)})
-
-
-Shown = SafeString | str

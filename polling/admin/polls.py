@@ -7,15 +7,19 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
 from cwconnect.core.text import counted
-from instances.admin import as_key
+from instances.admin.base import NOTHING, as_key
 from instances.models import ResourcePoll
-from polling.admin.base import NOTHING, PollNameFilter, ReadOnlyAdmin, chosen_by, link_to, link_to_those, say
-from polling.admin.keyset_admin import (
-    KeysetAdmin,
-    Shown,
-    Sought,
-    named,
+from polling.admin.base import (
+    ChosenFilter,
+    PollNameFilter,
+    ReadOnlyAdmin,
+    link_column,
+    link_to,
+    link_to_those,
+    list_column,
+    say,
 )
+from polling.admin.keyset_admin import KeysetAdmin, Sought, named
 from polling.detection.deletes.deletions import (
     LOOKS_FOR_DELETES,
     dismiss_held,
@@ -33,23 +37,17 @@ _SHOWN = 20
 class PollRunAdmin(KeysetAdmin):
     """Runs of polls: what they read, and why one failed."""
 
-    list_display = (
-        *("id", "started_at", "kind", "status", "of_poll", "page", "records", "found", "skipped"),
-        "error",
-    )
+    list_display = ("id", "started_at", "kind", "status", "of_poll", "page", "records", "found", "skipped", "error")
     list_filter = (
-        "status",
-        "kind",
-        PollNameFilter,
-        chosen_by("resource_poll__instance"),
-        chosen_by("resource_poll", ResourcePoll, name="poll"),
+        *("started_at", "status", "kind", PollNameFilter),
+        *(("resource_poll__instance", ChosenFilter), ("resource_poll", ChosenFilter)),
     )
     list_select_related = ("resource_poll__instance",)
     deferred = ("held", "notes")
     search_fields = ("resource_poll__instance__name",)
     search_help_text = "A run's id, or an instance's name."
-    date_hierarchy = "started_at"
-    anchors = ("poll", "instance")
+    time = "started_at"
+    anchors = ("resource_poll", "instance")
     fieldsets = (
         (None, {"fields": ("kind", "status", "of_poll", "started_at", "finished_at")}),
         ("Window", {"fields": ("opening", "first_date", "newest_stamp", "listed_at")}),
@@ -84,12 +82,12 @@ class PollRunAdmin(KeysetAdmin):
         return Sought(named(text, "resource_poll__instance"))
 
     @admin.display(description="Poll")
-    def of_poll(self, run: PollRun) -> Shown:
-        """Link the poll."""
-        return link_to(PollState(resource_poll=run.resource_poll), run.resource_poll)
+    def of_poll(self, run: PollRun) -> str:
+        """Link the poll, by the key that it shares with what is polled: whether it is there, is not asked."""
+        return link_to(PollState(pk=run.resource_poll_id), run.resource_poll)
 
     @admin.display(description="Events")
-    def found(self, run: PollRun) -> Shown | int:
+    def found(self, run: PollRun) -> str | int:
         """Link the events that it found."""
         return link_to_those(Event, f"{run.events:,}", run=run.pk) if run.events else 0
 
@@ -109,11 +107,10 @@ class PollStateAdmin(ReadOnlyAdmin):
     """Where each resource poll stands."""
 
     list_display = (
-        *("of_poll", "health", "last_good_at", "next_poll_at", "failures", "last_error"),
+        *("resource_poll", "health", "last_good_at", "next_poll_at", "failures", "last_error"),
         *("next_sweep_at", "sweep_error"),
     )
-    list_display_links = None
-    list_filter = ("health", PollNameFilter, chosen_by("resource_poll__instance"))
+    list_filter = ("health", PollNameFilter, ("resource_poll__instance", ChosenFilter))
     list_select_related = ("resource_poll__instance",)
     search_fields = ("=resource_poll__name", "=resource_poll__instance__name")
     search_help_text = "A resource's or an instance's name."
@@ -124,6 +121,8 @@ class PollStateAdmin(ReadOnlyAdmin):
         ("Deletes", {"fields": ("baseline_at", "next_sweep_at", "held", "sweep_failures", "sweep_error")}),
     )
     readonly_fields = ("of_instance", "runs", "held")
+    of_instance = link_column("resource_poll.instance", "Instance")
+    runs = list_column("Runs", PollRun, "All runs", resource_poll="pk")
 
     @admin.action(description="Poll now", permissions=["operate"])
     def poll_selected_now(self, request: HttpRequest, polls: QuerySet[PollState]) -> None:
@@ -155,21 +154,6 @@ class PollStateAdmin(ReadOnlyAdmin):
         done = f"{counted(count, 'delete is', 'deletes are')} dismissed: nothing is recorded."
         say(self, request, done, since_they_hold_none=others)
 
-    @admin.display(description="Poll")
-    def of_poll(self, state: PollState) -> Shown:
-        """Link this state by its poll."""
-        return link_to(state, state.resource_poll)
-
-    @admin.display(description="Instance")
-    def of_instance(self, state: PollState) -> Shown:
-        """Link the instance."""
-        return link_to(state.resource_poll.instance)
-
-    @admin.display(description="Runs")
-    def runs(self, state: PollState) -> Shown:
-        """Link the poll's runs."""
-        return link_to_those(PollRun, "All runs", poll=state.pk)
-
     @admin.display(description="Held deletes")
     def held(self, state: PollState) -> str:
         """Say which records' deletes are held back."""
@@ -181,7 +165,7 @@ class VerificationAdmin(ReadOnlyAdmin):
     """Comparisons with ConnectWise, how far they came and what they found."""
 
     list_display = ("id", "asked_at", "resource_poll", "status", "source", "error", "finished_at")
-    list_filter = ("status", chosen_by("resource_poll__instance"))
+    list_filter = ("status", ("resource_poll__instance", ChosenFilter))
     list_select_related = ("resource_poll__instance",)
     ordering = ("-pk",)
     search_fields = ("=resource_poll__instance__name",)
@@ -194,7 +178,7 @@ class RepairAdmin(ReadOnlyAdmin):
     """Repairs of what a verification found, and how far they came."""
 
     list_display = ("id", "asked_at", "resource_poll", "status", "done", "total", "events", "resent", "error")
-    list_filter = ("status", chosen_by("resource_poll__instance"))
+    list_filter = ("status", ("resource_poll__instance", ChosenFilter))
     list_select_related = ("resource_poll__instance",)
     ordering = ("-pk",)
     search_fields = ("=resource_poll__instance__name",)

@@ -10,8 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from cwconnect.core.text import counted
-from polling.admin.base import ReadOnlyAdmin, chosen_by, link_to, link_to_those, say
-from polling.admin.keyset_admin import Shown
+from polling.admin.base import ChosenFilter, ReadOnlyAdmin, link_column, list_column, say
 from polling.delivery.pausing import pause_by_hand, release_delivery
 from polling.models import Alert, DeliveryState, Notification, Receiver, Replay
 
@@ -20,14 +19,15 @@ from polling.models import Alert, DeliveryState, Notification, Receiver, Replay
 class DeliveryStateAdmin(ReadOnlyAdmin):
     """Which instances' delivery is paused, and why."""
 
-    list_display = ("of_instance", "paused_at", "pause_reason", "last_delivered_at")
-    list_display_links = None
-    list_filter = (("paused_at", admin.EmptyFieldListFilter), chosen_by("receiver", Receiver))
+    list_display = ("instance", "paused_at", "pause_reason", "last_delivered_at")
+    list_filter = (("paused_at", admin.EmptyFieldListFilter), ("receiver", ChosenFilter))
     list_select_related = ("instance", "receiver")
     search_fields = ("instance__name",)
     search_help_text = "An instance's name."
-    fields = ("instance", "of_receiver", "paused_at", "pause_reason", "last_delivered_at", "notifications", "replays")
-    readonly_fields = ("of_receiver", "notifications", "replays")
+    fields = ("instance", "receiver", "paused_at", "pause_reason", "last_delivered_at", "notifications", "replays")
+    readonly_fields = ("notifications", "replays")
+    notifications = list_column("Notifications", Notification, "All of this instance", instance="pk")
+    replays = list_column("Replays", Replay, "All of this instance", instance="pk")
     actions = ("pause_selected", "release_selected")
 
     @admin.action(description="Pause the delivery", permissions=["operate"])
@@ -39,26 +39,6 @@ class DeliveryStateAdmin(ReadOnlyAdmin):
     def release_selected(self, request: HttpRequest, states: QuerySet[DeliveryState]) -> None:
         """Go on delivering, the exhausted notifications first."""
         release_all(self, request, states.select_related("instance__organization"))
-
-    @admin.display(description="Instance")
-    def of_instance(self, state: DeliveryState) -> Shown:
-        """Link this state by its instance."""
-        return link_to(state, state.instance)
-
-    @admin.display(description="Receiver")
-    def of_receiver(self, state: DeliveryState) -> Shown:
-        """Link the receiver."""
-        return link_to(state.receiver)
-
-    @admin.display(description="Notifications")
-    def notifications(self, state: DeliveryState) -> Shown:
-        """Link the instance's notifications."""
-        return link_to_those(Notification, "All of this instance", instance=state.pk)
-
-    @admin.display(description="Replays")
-    def replays(self, state: DeliveryState) -> Shown:
-        """Link the instance's replays."""
-        return link_to_those(Replay, "All of this instance", instance=state.pk)
 
 
 def pause_all(site: admin.ModelAdmin[Any], request: HttpRequest, instances: list[Any]) -> None:
@@ -83,27 +63,19 @@ class ReplayAdmin(ReadOnlyAdmin):
     """What was sent again, and how far it came."""
 
     list_display = ("id", "asked_at", "of_instance", "what", "stage", "total", "delivered", "failed", "left")
-    list_filter = (chosen_by("instance"),)
+    list_filter = (("instance", ChosenFilter),)
     list_select_related = ("instance",)
     ordering = ("-pk",)
     search_fields = ("=instance__name",)
     search_help_text = "An instance's name."
     readonly_fields = ("left", "waiting")
-
-    @admin.display(description="Instance")
-    def of_instance(self, replay: Replay) -> Shown:
-        """Link the instance."""
-        return link_to(replay.instance, replay.instance.name)
+    of_instance = link_column("instance", "Instance")
+    waiting = list_column("Notifications", Notification, "Those still to be sent", replay="pk")
 
     @admin.display(description="Left")
     def left(self, replay: Replay) -> int:
         """Say how many are still to be sent."""
         return replay.left
-
-    @admin.display(description="Notifications")
-    def waiting(self, replay: Replay) -> Shown:
-        """Link those that are still to be sent."""
-        return link_to_those(Notification, "Those still to be sent", replay=replay.pk)
 
 
 @admin.register(Receiver)
@@ -117,16 +89,12 @@ class ReceiverAdmin(ReadOnlyAdmin):
     search_help_text = "An organization's or an instance's name."
     fields = ("place", "organization", "failures", "probes", "opened_at", "open_until", "holds", "used_by")
     readonly_fields = ("place", "used_by")
+    used_by = list_column("Deliveries", DeliveryState, "Those that go there", receiver="pk")
 
     @admin.display(description="URL")
     def place(self, receiver: Receiver) -> str:
         """Show where it is, without the query: that may hold a secret."""
         return str(receiver)
-
-    @admin.display(description="Deliveries")
-    def used_by(self, receiver: Receiver) -> Shown:
-        """Link the deliveries that go there."""
-        return link_to_those(DeliveryState, "Those that go there", receiver=receiver.pk)
 
 
 @admin.register(Alert)
@@ -134,13 +102,9 @@ class AlertAdmin(ReadOnlyAdmin):
     """Warnings to the operator."""
 
     list_display = ("kind", "created_at", "resolved_at", "of_instance", "text")
-    list_filter = ("kind", ("resolved_at", admin.EmptyFieldListFilter), chosen_by("instance"))
+    list_filter = ("kind", ("resolved_at", admin.EmptyFieldListFilter), ("instance", ChosenFilter))
     list_select_related = ("organization", "instance")
     ordering = ("-pk",)
     search_fields = ("=instance__name", "=organization__name")
     search_help_text = "An instance's or an organization's name."
-
-    @admin.display(description="Instance")
-    def of_instance(self, alert: Alert) -> Shown:
-        """Link the instance."""
-        return link_to(alert.instance, alert.instance and alert.instance.name)
+    of_instance = link_column("instance", "Instance")

@@ -37,7 +37,8 @@ class Stretch(Generic[Row]):
 class KeysetWalk:
     """How a table is walked: the column of its time, from when to when, and whether slices keep a page short.
 
-    `sliced` is for conditions that no index of ids answers. The rows themselves must be narrowed to the times too.
+    `sliced` is for conditions that no index of ids answers. The rows themselves must be narrowed to the times too: here
+    these only say at which ids to begin and to end.
     """
 
     time: str
@@ -52,11 +53,11 @@ def walk(rows: QuerySet[Row], how: KeysetWalk, *, before: int | None, size: int)
     top = before if before is not None else _upper(table, how)
     if top is None:
         return Stretch([], None)
-    bottom = max(0, top - SLICE) if how.sliced else 0
+    bottom = max(0, top - SLICE) if how.sliced else _lower(table, how, top)
     found = list(rows.filter(pk__lt=top, pk__gte=bottom).order_by("-pk")[: size + 1])
     if len(found) > size:
         return Stretch(found[:size], found[size - 1].pk)
-    if bottom == 0 or _is_past(table, how, bottom):
+    if not how.sliced or bottom == 0 or _is_past(table, how, bottom):
         return Stretch(found, None)
     return Stretch(found, bottom, bottom)
 
@@ -83,6 +84,19 @@ def _upper(table: QuerySet[Any], how: KeysetWalk) -> int | None:
     near = table.filter(**{f"{how.time}__lt": shifted(how.until, _DISORDER)}).order_by(f"-{how.time}")
     newest = near.values_list("pk", flat=True).first()
     return None if newest is None else newest + _MARGIN + 1
+
+
+def _lower(table: QuerySet[Any], how: KeysetWalk, top: int) -> int:
+    """Return an id below every row from `since` on; `top` if there is none.
+
+    Without it a page that `since` leaves short would read on through all that is older. Of many rows that were written
+    at one moment any may be the first, so it lies further below than they are many.
+    """
+    if how.since is None:
+        return 0
+    near = table.filter(**{f"{how.time}__gte": shifted(how.since, -_DISORDER)}).order_by(how.time)
+    oldest = near.values_list("pk", flat=True).first()
+    return top if oldest is None else max(0, oldest - SLICE)
 
 
 def _is_past(table: QuerySet[Any], how: KeysetWalk, bottom: int) -> bool:

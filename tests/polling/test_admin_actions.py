@@ -174,7 +174,7 @@ def test_rows_link_to_one_another(admin_client: Client, filled: Filled) -> None:
         ],
         f"deliveryattempt/{attempt.pk}": [f"notification/{event.notification_id}/change"],
         f"alert/{alert.pk}": [f"notification/{event.notification_id}/change", f"instance/{alert.instance_id}/change"],
-        f"pollstate/{event.resource_poll_id}": [f"pollrun/?poll={event.resource_poll_id}"],
+        f"pollstate/{event.resource_poll_id}": [f"pollrun/?resource_poll={event.resource_poll_id}"],
     }
     for page, links in ways.items():
         html = admin_client.get(f"/admin/polling/{page}/change/").content.decode()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import quote_plus
 
 from django.contrib import admin
 from django.db.models import Model
@@ -22,14 +24,33 @@ MORE: Mapping[str, tuple[str, ...]] = {
     "replay": ("failed=on", "kind=DELETED"),
     "poll-progress": ("asked=2026-01-01T00:00:00%2B00:00",),
 }
+
+
+def _within(time: str, *narrowed: str) -> Iterator[str]:
+    """Give the queries of a date's filter: from soon on, with no row; 25 days, alone and narrowed; what is older."""
+    yield f"{time}__gte={{soon}}"
+    span = f"{time}__gte={{long_ago}}&{time}__lt={{tomorrow}}"
+    yield from (span, *(f"{query}&{span}" for query in narrowed))
+    yield f"{time}__lt={{long_ago}}"
+
+
 MORE_OF_ADMIN: Mapping[type[Model], tuple[str, ...]] = {
     Event: (
         *("kind__exact=DELETED", "notification__state__exact=failed", "resource=contacts", "instance={busiest}"),
-        "polled_at__year={year}",
+        *_within("polled_at", "kind__exact=DELETED", "instance={busiest}", "instance={last}"),
     ),
-    Notification: ("state__exact=failed", "instance={busiest}", "resource=contacts", "created_at__year={year}"),
-    DeliveryAttempt: ("outcome=failed", "instance={busiest}", "started_at__year={year}"),
-    PollRun: ("status__exact=failed", "instance={busiest}", "resource=contacts", "started_at__year={year}"),
+    Notification: (
+        *("state__exact=failed", "instance={busiest}", "resource=contacts"),
+        *_within("created_at", "state__exact=failed", "instance={busiest}", "instance={last}"),
+    ),
+    DeliveryAttempt: (
+        *("outcome=failed", "instance={busiest}"),
+        *_within("started_at", "outcome=failed", "instance={busiest}"),
+    ),
+    PollRun: (
+        *("status__exact=failed", "instance={busiest}", "resource=contacts"),
+        *_within("started_at", "status__exact=failed", "instance={busiest}"),
+    ),
 }
 SEARCHED = "q=11"
 SEARCHED_ELSE: Mapping[type[Model], str] = {Instance: "q=Company+000"}  # ten, among ten or a thousand
@@ -53,8 +74,14 @@ def every_page(filled: Filled) -> Iterator[Page]:
 
 def _with_queries(name: str, path: str, queries: tuple[str, ...], filled: Filled) -> Iterator[Page]:
     for query in queries:
-        asked = query.format(busiest=filled.busiest.pk, year=filled.now.year)
+        asked = query.format(busiest=filled.busiest.pk, last=filled.instances[-1].pk, **_times(filled.now))
         yield Page(f"{name} {query}".strip(), f"{path}?{asked}" if asked else path)
+
+
+def _times(now: datetime) -> dict[str, str]:
+    """Return the times that queries name, as they stand in a URL."""
+    times = {"soon": timedelta(minutes=10), "tomorrow": timedelta(days=1), "long_ago": -timedelta(days=25)}
+    return {name: quote_plus(str(now + ahead)) for name, ahead in times.items()}
 
 
 def _arguments(pattern: URLPattern, filled: Filled) -> dict[str, object]:
