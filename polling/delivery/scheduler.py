@@ -106,7 +106,9 @@ class Scheduler:
         full, held, left = limiter.full_instances(), set[int](), dict[int, Position]()
         position, end = self._scan_cursor.begin(full), (now - LATE_COMMIT, 0)
         while limiter.capacity > 0 and (most := limiter.slots) > 0:
-            found = self._due_now(now, full, position, most)
+            look = self.due.filter(_from(position), free(now), next_attempt_at__lte=now).exclude(instance_id__in=full)
+            rows = look.order_by("next_attempt_at", "pk").values_list("next_attempt_at", "pk", "instance_id")
+            found = [((at, key), instance_id) for at, key, instance_id in rows[:most] if at is not None]
             for at, target in self._with_targets(found):
                 if target.receiver_id in opened:
                     held.add(target.receiver_id)
@@ -123,14 +125,6 @@ class Scheduler:
         self._scan_cursor.end(min(position, end), full, left)
         self._hold(held, now)
         return held
-
-    def _due_now(
-        self, now: datetime, full: Collection[int], position: Position, most: int
-    ) -> list[tuple[Position, int]]:
-        """Return place and instance of what is due from a place on, in order."""
-        look = self.due.filter(_from(position), free(now), next_attempt_at__lte=now).exclude(instance_id__in=full)
-        rows = look.order_by("next_attempt_at", "pk").values_list("next_attempt_at", "pk", "instance_id")
-        return [((at, key), instance_id) for at, key, instance_id in rows[:most] if at is not None]
 
     def _hold(self, receiver_ids: Collection[int], now: datetime) -> None:
         """Hold what is due for open receivers, those excepted for which that was done just now."""

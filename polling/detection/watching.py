@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -89,17 +88,16 @@ def _schedule(instance: Instance, poll: ResourcePoll) -> None:
     deletes = bool(poll.configuration.get("detectDeletes"))
     if not deletes:
         missing_records(poll.pk).delete()  # nobody wants to hear of them any more
+    next_sweep = None
+    if active and deletes:
+        # The time that was set, if there is one: a change of something else is no reason to sweep.
+        planned = PollState.objects.values_list("next_sweep_at", flat=True).get(resource_poll=poll)
+        latest = now + plan_of(poll.name, poll.configuration).sweep_interval
+        next_sweep = now if planned is None else min(planned, latest)
     PollState.objects.filter(resource_poll=poll).end_leases(
         site=site_key(instance),
         host=urlsplit(instance.base_url).netloc.lower()[:255],
         next_poll_at=now if active else None,
-        next_sweep_at=_next_sweep(poll, now) if active and deletes else None,
+        next_sweep_at=next_sweep,
         health=calm_health(poll.pk) if active else Health.PAUSED,
     )
-
-
-def _next_sweep(poll: ResourcePoll, now: datetime) -> datetime:
-    """Return the time that was set, if there is one: a change of something else is no reason to sweep."""
-    planned = PollState.objects.values_list("next_sweep_at", flat=True).get(resource_poll=poll)
-    interval = plan_of(poll.name, poll.configuration).sweep_interval
-    return now if planned is None else min(planned, now + interval)

@@ -49,7 +49,7 @@ def main(name: str, signature: str) -> None:
 
         def reincarnate(self, process: BaseProcess) -> None:
             """Replace a process that ended by itself; for any other, end the cluster."""
-            if was_killed(process) or hangs(process):
+            if is_past_help(process):
                 log.critical("A process of the cluster was killed or hangs; the cluster ends, to be started anew.")
                 os.killpg(os.getpgrp(), signal.SIGKILL)
             super().reincarnate(process)
@@ -64,15 +64,13 @@ def main(name: str, signature: str) -> None:
     django_q_cluster.Cluster().start()
 
 
-def was_killed(process: BaseProcess) -> bool:
-    """Whether a signal ended it. (Ended by an exception, it has given back its locks, and can be replaced.)"""
-    return process.exitcode is not None and process.exitcode < 0
-
-
-def hangs(process: BaseProcess) -> bool:
-    """Whether it is a worker whose task ran past the time-out: django-q2 counts its timer down to nought."""
-    timer = getattr(process, "timer", None)
-    return timer is not None and timer.value == 0
+def is_past_help(process: BaseProcess) -> bool:
+    """Whether a signal ended it, or it is a worker whose task ran past the time-out: neither may be replaced."""
+    # Ended by an exception, it has given back its locks, and can be replaced.
+    killed = process.exitcode is not None and process.exitcode < 0
+    timer = getattr(process, "timer", None)  # that django-q2 counts down to nought
+    hangs = timer is not None and timer.value == 0
+    return killed or hangs
 
 
 if __name__ == "__main__":

@@ -109,8 +109,12 @@ class Watchdog:
             close_old_connections()
             self.tidy()
             self._mind_the_clock()
-            self._read_signs()
-            self._send_beat()
+            seen = heartbeats.seen(self.name)
+            for sign in (self._alive, self._answered):
+                sign.note(seen.get(sign.part), self.clock())
+            if self.clock() - self._last_beat >= self.timings.beat:
+                queue.queue_beat(self.name)
+                self._last_beat = self.clock()
             queue.enqueue_wakeups()
         except Exception as error:  # noqa: BLE001  (the clients of database and queue have many trees of errors)
             self._bear(error)
@@ -126,16 +130,6 @@ class Watchdog:
             queue.ensure_tick()
             self.repair_clock_skew(now)
         self._scanned_at = now
-
-    def _read_signs(self) -> None:
-        seen = heartbeats.seen(self.name)
-        for sign in (self._alive, self._answered):
-            sign.note(seen.get(sign.part), self.clock())
-
-    def _send_beat(self) -> None:
-        if self.clock() - self._last_beat >= self.timings.beat:
-            queue.queue_beat(self.name)
-            self._last_beat = self.clock()
 
     def _bear(self, error: Exception) -> None:
         if not self._outage:

@@ -56,16 +56,12 @@ def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None,
     for rows in _known_slices(poll_id, after, upto):
         unknown.difference_update(record_id for record_id, _, _ in rows)
         missed = [record_id for record_id, gone, _ in rows if not gone and record_id not in seen]
-        back = [record_id for record_id, gone, digest in rows if _was_away(digest, gone=gone) and record_id in seen]
+        # Recorded as deleted by a sweep: it has its tombstone, or was to be recorded once more.
+        away = {number for number, gone, digest in rows if digest == CONTENT_UNKNOWN or (gone and digest == UNREAD)}
         _note(poll_id, missed, Status.MISSED)
-        _note(poll_id, back, Status.BACK)
+        _note(poll_id, sorted(away & seen), Status.BACK)
     met = [(poll_id, record_id, None, UNREAD, False) for record_id in sorted(unknown)]
     insert(RecordSnapshot, ("resource_poll_id", "record_id", "stamp", "digest", "gone"), met)
-
-
-def _was_away(digest: bytes, *, gone: bool) -> bool:
-    """Whether the row was recorded as deleted by a sweep: it has its tombstone, or was to be recorded once more."""
-    return digest == CONTENT_UNKNOWN or (gone and digest == UNREAD)
 
 
 def _known_slices(poll_id: int, after: int, upto: int | None) -> Iterator[Sequence[tuple[int, bool, bytes]]]:
