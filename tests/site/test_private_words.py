@@ -1,19 +1,29 @@
 """Words that the code once had for itself, and what the field calls them: none comes back (docs/glossary.md).
 
-Each is looked for in names and docstrings, as a word of its own. Those that are English besides (`door`, `shares`) are
-looked for in names alone, where they could only mean ours.
+`EVERYWHERE` are words that nobody needs: not in a name, docstring, comment or test, nor in the product's strings, which
+are its pages, help, logs and errors, nor in templates, style sheets, scripts and documents. `IN_NAMES` are English
+besides, and looked for where they could only mean ours: in names of code, templates and classes of style, though not in
+the names of tests, which are sentences. `IDENTIFIERS` are too common in parts, and looked for whole.
+
+Migrations and dumps of earlier versions keep the words that they were written with, and tests what they are given.
 """
 
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # The private word: what it is called.
-WORDS = {
+EVERYWHERE = {
+    "told": "recorded (an event), delivered (a notification), sent (an alert), notified (whoever hears of it)",
+    "telling": "recording, delivering, sending",
+    "untold": "not recorded, undelivered, unsent",
     "parcel": "delivery request",
     "parcels": "delivery requests",
     "chooser": "scheduler",
@@ -23,55 +33,90 @@ WORDS = {
     "absence": "missing record",
     "absences": "missing records",
     "witness": "canary",
+    "witnesses": "canaries",
     "setback": "retry decision",
+    "setbacks": "retry decisions",
     "tally": "counter",
     "tallies": "counters",
     "dealings": "sales records",
-    "earned": "host stats",
     "bury": "release a dead cluster; remember as gone",
+    "buried": "released; remembered as gone",
 }
-IN_NAMES = WORDS | {
-    "door": "client",
-    "flight": "request state",
+IN_NAMES = EVERYWHERE | {
+    "door": "outbound client",
     "envelope": "delivery target",
     "packing": "prepare",
+    "earned": "host stats",
     "shares": "concurrency limiter",
     "turns": "batches",
     "backlogs": "scan cursor",
-    "telling": "alert sender",
-    "trials": "test notification",
+    "tells": "records, notifies",
+    "trial": "test notification",
+    "trials": "test notifications",
+    "pulse": "healthcheck ping",
     "forgetting": "purge",
     "standing": "status",
     "fate": "retry decision",
+    "walked": "keyset",
+    "trouble": "delivery issue",
     "troubles": "delivery issues",
     "presence": "database lock",
     "lots": "batches",
 }
-ALLOWED = {
-    ("instances/secrets/__init__.py", "standing_at"): "where a secret stands: a place, no status",
+# As names of templates and classes of style alone: as words of names they are English.
+IN_STYLE = IN_NAMES | {"need": "action item", "needs": "action items", "mend": "edit"}
+IDENTIFIERS = {
+    "front_door": "client_ip",
+    "Trust": "AdaptiveLimits",
+    "Turn": "Batch",
+    "Post": "SupervisorSlot",
+    "Wanted": "InstanceConfig",
+    "Refusal": "DomainError",
+    "mend_times": "repair_clock_skew",
+    "kept_keys": "key_backup",
+    "let_go": "stop_instance",
+    "Flight": "RequestState",
 }
+# Where one stands for something else: the place and the word, and for what.
+ALLOWED = {
+    ("instances/secrets/__init__.py", "standing"): "where a secret stands: a place, no status",
+    ("polling/api/v1/sending.py", "trial"): "TrialShape is a name on the wire: generated clients call a class by it",
+}
+Found = dict[tuple[str, str], str]  # place and word: where exactly, and what it is called
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for room in ("cwconnect", "instances", "polling"):
+def modules(*rooms: str) -> Iterator[tuple[str, str]]:
+    """Return path and text of every module, but for migrations and this one, which has the words."""
+    for room in rooms:
         for path in sorted((ROOT / room).rglob("*.py")):
-            if "migrations" not in path.parts:
-                yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+            if "migrations" not in path.parts and path != Path(__file__):
+                yield str(path.relative_to(ROOT)), path.read_text()
+
+
+def texts(*patterns: str) -> Iterator[tuple[str, str]]:
+    for pattern in patterns:
+        for path in sorted(ROOT.glob(pattern)):
+            yield str(path.relative_to(ROOT)), path.read_text()
 
 
 def words_of(name: str) -> set[str]:
-    """Return the words that a name is made of, in snake or camel case."""
+    """Return the words that a text or name is made of, in snake or camel case."""
     return set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()))
 
 
 def names_of(tree: ast.Module) -> Iterator[str]:
+    """Return whatever somebody called something: functions, classes, arguments, variables, attributes, keywords."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
         elif isinstance(node, ast.arg):
             yield node.arg
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        elif isinstance(node, ast.Name):
             yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.keyword | ast.alias):
+            yield from filter(None, (getattr(node, "arg", None), getattr(node, "asname", None)))
 
 
 def docstrings_of(tree: ast.Module) -> Iterator[str]:
@@ -80,32 +125,84 @@ def docstrings_of(tree: ast.Module) -> Iterator[str]:
             yield ast.get_docstring(node) or ""
 
 
-def test_no_name_holds_a_private_word() -> None:
-    found = {
-        f"{path}: {name}": IN_NAMES[word]
-        for path, tree in modules()
-        for name in names_of(tree)
-        for word in words_of(name) & IN_NAMES.keys()
-        if (path, name) not in ALLOWED
-    }
-    assert found == {}
+def comments_of(text: str) -> Iterator[str]:
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    yield from (token.string for token in tokens if token.type == tokenize.COMMENT)
 
 
-def test_no_module_is_called_by_one() -> None:
-    found = {path: word for path, _ in modules() for word in words_of(Path(path).stem) & IN_NAMES.keys()}
-    assert found == {}
+def strings_of(tree: ast.Module) -> Iterator[str]:
+    """Return every string, the parts of f-strings included: help, labels, log lines, errors, keys of what is stored."""
+    yield from (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
-def test_no_docstring_holds_one() -> None:
-    found = {
-        f"{path}: {word}": WORDS[word]
-        for path, tree in modules()
-        for text in docstrings_of(tree)
-        for word in set(re.findall(r"[a-z]+", text.lower())) & WORDS.keys()
-    }
-    assert found == {}
+def found_in(path: str, what: str, text: str, words: dict[str, str]) -> Found:
+    return {(path, word): f"{what} {text[:80]!r}: {words[word]}" for word in words_of(text) & words.keys()}
+
+
+def found_in_names(path: str, tree: ast.Module) -> Found:
+    found = found_in(path, "the module", Path(path).stem.removeprefix("test_"), IN_NAMES)
+    for name in names_of(tree):
+        found |= found_in(path, "the name", name, EVERYWHERE if name.startswith("test_") else IN_NAMES)
+        if name in IDENTIFIERS:
+            found[path, name] = f"the name {name!r}: {IDENTIFIERS[name]}"
+    return found
+
+
+def found_in_code() -> Found:
+    """Look through names, docstrings and comments of product and tests, and through the strings of the product."""
+    found: Found = {}
+    for path, text in modules("cwconnect", "instances", "polling", "tests"):
+        tree = ast.parse(text)
+        found |= found_in_names(path, tree)
+        prose = [*docstrings_of(tree), *comments_of(text)]
+        for piece in prose if path.startswith("tests") else [*prose, *strings_of(tree)]:
+            found |= found_in(path, "the text", piece, EVERYWHERE)
+    return found
+
+
+def found_in_pages() -> Found:
+    """Look through templates, style sheets and scripts: their names, their classes and ids, and all that they say."""
+    found: Found = {}
+    for path, text in texts("templates/**/*.html", "cwconnect/static/cwconnect/*.*s*"):
+        found |= found_in(path, "the file", Path(path).stem, IN_STYLE)
+        named = re.findall(r'(?:class|id|hx-target)="([^"]*)"', text)
+        if path.endswith(".css"):
+            named = re.findall(r"[.#]([A-Za-z][\w-]*)", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))
+        for name in named:
+            found |= found_in(path, "the class or id", name, IN_STYLE)
+        for line in text.splitlines():
+            found |= found_in(path, "the line", line.strip(), EVERYWHERE)
+    return found
+
+
+def found_in_documents() -> Found:
+    found: Found = {}
+    for path, text in texts("*.md", "docs/**/*.md", "pyproject.toml"):
+        for line in text.splitlines():
+            found |= found_in(path, "the line", line, EVERYWHERE)
+    return found
+
+
+@cache
+def everything_found() -> Found:
+    return found_in_code() | found_in_pages() | found_in_documents()
+
+
+def not_allowed(found: Found) -> Found:
+    return {key: where for key, where in found.items() if key not in ALLOWED}
+
+
+def test_no_code_holds_a_private_word() -> None:
+    assert not_allowed(found_in_code()) == {}
+
+
+def test_no_page_holds_one() -> None:
+    assert not_allowed(found_in_pages()) == {}
+
+
+def test_no_document_holds_one() -> None:
+    assert not_allowed(found_in_documents()) == {}
 
 
 def test_what_is_allowed_is_there() -> None:
-    there = {(path, name) for path, tree in modules() for name in names_of(tree)}
-    assert ALLOWED.keys() <= there
+    assert ALLOWED.keys() <= everything_found().keys()
