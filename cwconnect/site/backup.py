@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from instances.secrets.ciphertexts import Place
-from polling.detection.event_log import IDS_SKIPPED
+from polling.detection.event_ids import IDS_SKIPPED
 
 PAGES_A_STEP = 2000
 _MARK = "cwconnect_backup"  # a table that only copies have: it says when they were taken

@@ -23,8 +23,8 @@ from cwconnect.core.logs import about
 from polling.detection.deletes.sweeps import SweepJob
 from polling.detection.jobs import LEASE, Job, Work, read_open_runs
 from polling.detection.outcomes import fail_run, fail_sweep
-from polling.detection.polls.idle_polls import Idle, end_idle, is_idle
 from polling.detection.polls.runs import PollJob
+from polling.detection.polls.whole_polls import WholePoll, batches, end_polls, is_whole
 from polling.models import PollRun, PollState, Site
 from polling.workers.due import may_sweep
 from polling.workers.leases import (
@@ -148,9 +148,9 @@ class PollLoop(Loop[Work, Any]):
         return job.request()
 
     def settle(self, done: list[tuple[Work, Future[Any]]]) -> list[Work]:
-        """Commit each page that came in: those of idle polls together, each of the others by itself."""
-        idle = [] if self._report is not None else _idle(done)
-        ended = _end_together(idle)
+        """Commit what came in: polls that one page is all of together, each other page by itself."""
+        whole = [] if self._report is not None else _whole(done)
+        ended = {job for batch in batches(whole) for job in _end_together(batch)}
         going_on = [job for job, future in done if job not in ended and self._settle(job, future)]
         held = _at_blocked_sites(going_on)
         self.release(held)
@@ -174,28 +174,28 @@ class PollLoop(Loop[Work, Any]):
         return goes_on
 
 
-def _idle(done: list[tuple[Work, Future[Any]]]) -> list[Idle]:
+def _whole(done: list[tuple[Work, Future[Any]]]) -> list[WholePoll]:
     return [
         (job, future.result())
         for job, future in done
-        if isinstance(job, PollJob) and future.exception() is None and is_idle(job, future.result())
+        if isinstance(job, PollJob) and future.exception() is None and is_whole(job, future.result())
     ]
 
 
-def _end_together(idle: list[Idle]) -> Collection[Work]:
-    """End idle polls; give the jobs that are done with. After a fault of ours each is to be tried by itself."""
-    if not idle:
-        return []
+def _end_together(polls: list[WholePoll]) -> Collection[Work]:
+    """End these polls; return the jobs that are done with. After a fault of ours each is to be tried by itself."""
     try:
-        lost = end_idle(idle)
+        lost = end_polls(polls)
     except DATABASE_DOWN:
         raise
     except Exception:  # one that can't be written must not stop the others
-        log.exception("%s idle polls could not be ended together", len(idle))
+        log.exception("%s polls could not be ended together", len(polls))
+        for job, _ in polls:
+            job.begin_anew()
         return []
     for job in lost:
         log.info("PollState %s was taken over.", job.key)
-    return [job for job, _ in idle]
+    return [job for job, _ in polls]
 
 
 def _at_blocked_sites(jobs: Collection[Work]) -> list[Work]:

@@ -1,12 +1,13 @@
 """Records read → judged, recorded and remembered: the one way into the event log for what a read has shown.
 
-Polls, backfills, repairs and the return of deleted rows all pass here, inside the transaction of their page.
+Polls, backfills, repairs and the return of deleted rows all pass here, inside the transaction of their page; what many
+polls have read goes through together, each statement once for all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import orjson
@@ -15,14 +16,9 @@ from instances.missing_fields import FieldsFound, still_missing
 from instances.models import ResourcePoll
 from instances.plans import Plan
 from polling.detection.changes import Snapshot, Verdict, Watch, field_changes, judge
-from polling.detection.event_log import record_events
+from polling.detection.event_log import PollEvents, record_events
 from polling.detection.reading import Reading, RecordRead
-from polling.detection.snapshots import (
-    NewSnapshot,
-    read_snapshot_bodies,
-    read_snapshots,
-    remember,
-)
+from polling.detection.snapshots import NewSnapshot, of_records, read_bodies, read_known, remember_all
 from polling.models import MissingRecord, NewEvent, PollRun
 
 
@@ -40,71 +36,115 @@ def note_missing_fields(poll: ResourcePoll, found: FieldsFound) -> None:
 
 
 @dataclass(frozen=True)
-class Recorder:
-    """Writes what reads of one poll have shown."""
+class ReadPage:
+    """What one read has shown of a poll's records, and by what they are judged. `seen`: when, by ConnectWise's clock.
+
+    `known` stands in for what is remembered: a repair's better knowledge. What it holds is remembered in any case.
+    """
 
     poll: ResourcePoll
     plan: Plan
     watch: Watch
+    reading: Reading
+    seen: datetime
+    known: Mapping[int, Snapshot] | None = None
 
-    def record(
-        self,
-        reading: Reading,
-        run: PollRun,
-        *,
-        now: datetime,
-        seen: datetime,
-        known: Mapping[int, Snapshot] | None = None,
-    ) -> int:
-        """Judge each record against what is known of it; remember, and give the number of events.
+    @property
+    def ids(self) -> list[int]:
+        """The ids of the records read."""
+        return [read.seen.record_id for read in self.reading.records]
 
-        `known` stands in for what is remembered: a repair's better knowledge. What it holds is remembered in any case.
-        """
-        ids = [read.seen.record_id for read in reading.records]
-        before = read_snapshots(self.poll.pk, ids) if known is None else known
-        judged = [(read, judge(read.seen, before.get(read.seen.record_id), self.watch)) for read in reading.records]
-        events = self._events(judged, seen)
-        better = known or {}
-        remembered = [
-            self._remembered(read, verdict)
-            for read, verdict in judged
-            if verdict.remember or read.seen.record_id in better
-        ]
-        remember(self.poll.pk, remembered)
-        if self.plan.detect_deletes and ids:
-            MissingRecord.objects.filter(resource_poll=self.poll, record_id__in=ids).delete()
-        return record_events(poll=self.poll, run=run, events=events, now=now)
 
-    def _events(self, judged: list[tuple[RecordRead, Verdict]], seen: datetime) -> list[NewEvent]:
-        changed = [(read, verdict) for read, verdict in judged if verdict.kind is not None]
-        earlier: Mapping[int, str] = {}
-        if self.plan.track_changes:
-            earlier = read_snapshot_bodies(self.poll.pk, [read.seen.record_id for read, verdict in changed])
-        return [
-            NewEvent(
-                object_type=self.poll.name,
-                object_id=read.object_id,
-                record_id=read.seen.record_id,
-                kind=verdict.kind or "",
-                occurred_at=read.seen.updated or seen,
-                polled_at=seen,
-                record=read.text.decode(),
-                changes=self._field_changes(read, verdict, earlier.get(read.seen.record_id)),
-            )
-            for read, verdict in changed
-        ]
+@dataclass
+class JudgedPage:
+    """A page with what its records mean: what to remember, and the events to record."""
 
-    def _field_changes(self, read: RecordRead, verdict: Verdict, earlier: str | None) -> str | None:
-        if not self.plan.track_changes or verdict.kind != "UPDATED":
-            return None
-        if verdict.same_content:
-            return "[]"
-        if earlier is None:
-            return "null"
-        return orjson.dumps(field_changes(orjson.loads(earlier), read.record)).decode()
+    page: ReadPage
+    judged: list[tuple[RecordRead, Verdict]]
+    events: list[NewEvent] = field(default_factory=list)
 
-    def _remembered(self, read: RecordRead, verdict: Verdict) -> NewSnapshot:
-        body = read.text.decode() if self.plan.track_changes or self.plan.detect_deletes else None
-        gone_in_silence = verdict.gone and verdict.kind is None
-        stamp = None if gone_in_silence else read.seen.stamp
-        return NewSnapshot(read.seen.record_id, stamp, read.seen.digest, body, verdict.gone)
+    @property
+    def changed(self) -> list[tuple[RecordRead, Verdict]]:
+        """Those of which an event is recorded."""
+        return [(read, verdict) for read, verdict in self.judged if verdict.kind is not None]
+
+
+def record_page(page: ReadPage, run: PollRun, *, now: datetime) -> int:
+    """Judge, record and remember what a page has shown; return the number of events. Inside its transaction."""
+    judged = judge_pages([page])
+    write_pages([(judged[0], run)], now=now)
+    return len(judged[0].events)
+
+
+def judge_pages(pages: Sequence[ReadPage]) -> list[JudgedPage]:
+    """Judge each record of these pages, one page a poll, against what is known of it. Reads, and writes nothing."""
+    before = read_known({page.poll.pk: page.ids for page in pages if page.known is None})
+    found = [_judge(page, before[page.poll.pk] if page.known is None else page.known) for page in pages]
+    tracked = [page for page in found if page.page.plan.track_changes]
+    earlier = read_bodies({page.page.poll.pk: [read.seen.record_id for read, _ in page.changed] for page in tracked})
+    for page in found:
+        page.events = _events(page, earlier.get(page.page.poll.pk, {}))
+    return found
+
+
+def write_pages(pages: Sequence[tuple[JudgedPage, PollRun]], *, now: datetime) -> None:
+    """Remember and record what these pages mean, each as of its run, which is stored by now if it has events."""
+    remember_all([(page.page.poll.pk, row) for page, _ in pages for row in _remembered(page)])
+    _drop_missing({page.page.poll.pk: page.page.ids for page, _ in pages if page.page.plan.detect_deletes})
+    record_events([PollEvents(page.page.poll, run, page.events) for page, run in pages if page.events], now=now)
+
+
+def _judge(page: ReadPage, known: Mapping[int, Snapshot]) -> JudgedPage:
+    records = page.reading.records
+    return JudgedPage(page, [(read, judge(read.seen, known.get(read.seen.record_id), page.watch)) for read in records])
+
+
+def _drop_missing(seen: Mapping[int, Collection[int]]) -> None:
+    """Take it that these records are there, whatever a sweep did not find."""
+    ids = {poll_id: record_ids for poll_id, record_ids in seen.items() if record_ids}
+    if ids:
+        MissingRecord.objects.filter(of_records(ids)).delete()
+
+
+def _events(page: JudgedPage, earlier: Mapping[int, str]) -> list[NewEvent]:
+    poll, seen, tracks = page.page.poll, page.page.seen, page.page.plan.track_changes
+    return [
+        NewEvent(
+            object_type=poll.name,
+            object_id=read.object_id,
+            record_id=read.seen.record_id,
+            kind=verdict.kind or "",
+            occurred_at=read.seen.updated or seen,
+            polled_at=seen,
+            record=read.text.decode(),
+            changes=_field_changes(read, verdict, earlier.get(read.seen.record_id)) if tracks else None,
+        )
+        for read, verdict in page.changed
+    ]
+
+
+def _field_changes(read: RecordRead, verdict: Verdict, earlier: str | None) -> str | None:
+    if verdict.kind != "UPDATED":
+        return None
+    if verdict.same_content:
+        return "[]"
+    if earlier is None:
+        return "null"
+    return orjson.dumps(field_changes(orjson.loads(earlier), read.record)).decode()
+
+
+def _remembered(page: JudgedPage) -> list[NewSnapshot]:
+    better = page.page.known or {}
+    keeps_body = page.page.plan.track_changes or page.page.plan.detect_deletes
+    return [
+        _snapshot(read, verdict, keeps_body=keeps_body)
+        for read, verdict in page.judged
+        if verdict.remember or read.seen.record_id in better
+    ]
+
+
+def _snapshot(read: RecordRead, verdict: Verdict, *, keeps_body: bool) -> NewSnapshot:
+    gone_in_silence = verdict.gone and verdict.kind is None
+    stamp = None if gone_in_silence else read.seen.stamp
+    body = read.text.decode() if keeps_body else None
+    return NewSnapshot(read.seen.record_id, stamp, read.seen.digest, body, verdict.gone)

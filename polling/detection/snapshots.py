@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from cwconnect.core.bulk_sql import upsert
+from django.db.models import Q
+
+from cwconnect.core.bulk_sql import any_of, upsert
 from polling.detection.changes import Snapshot
 from polling.models import RecordSnapshot, SnapshotBody
 
+FEW = 20  # ids that may be parameters each
 KEY = ("resource_poll_id", "record_id")
 
 
@@ -25,26 +28,50 @@ class NewSnapshot:
 
 def read_snapshots(poll_id: int, record_ids: Collection[int]) -> dict[int, Snapshot]:
     """Return what is known of those of `record_ids` that were ever read or counted."""
-    rows = RecordSnapshot.objects.filter(resource_poll_id=poll_id, record_id__in=record_ids)
-    return {
-        record_id: Snapshot(stamp, bytes(digest), gone)
-        for record_id, stamp, digest, gone in rows.values_list("record_id", "stamp", "digest", "gone")
-    }
+    return read_known({poll_id: record_ids})[poll_id]
+
+
+def read_known(ids: Mapping[int, Collection[int]]) -> dict[int, dict[int, Snapshot]]:
+    """Return what is known of these records of many polls, by poll and record id, of each poll given."""
+    found: dict[int, dict[int, Snapshot]] = {poll_id: {} for poll_id in ids}
+    rows = RecordSnapshot.objects.filter(of_records(ids)).values_list(*KEY, "stamp", "digest", "gone")
+    for poll_id, record_id, stamp, digest, gone in rows:
+        found[poll_id][record_id] = Snapshot(stamp, bytes(digest), gone)
+    return found
 
 
 def read_snapshot_bodies(poll_id: int, record_ids: Collection[int]) -> Mapping[int, str]:
     """Return the last text of those of `record_ids` whose text was kept."""
-    if not record_ids:
-        return {}
-    rows = SnapshotBody.objects.filter(resource_poll_id=poll_id, record_id__in=record_ids)
-    return dict(rows.values_list("record_id", "body"))
+    return read_bodies({poll_id: record_ids}).get(poll_id, {})
+
+
+def read_bodies(ids: Mapping[int, Collection[int]]) -> dict[int, dict[int, str]]:
+    """Return the last texts of these records of many polls, by poll and record id, as far as they were kept."""
+    found: dict[int, dict[int, str]] = {}
+    if any(ids.values()):
+        for poll_id, record_id, body in SnapshotBody.objects.filter(of_records(ids)).values_list(*KEY, "body"):
+            found.setdefault(poll_id, {})[record_id] = body
+    return found
+
+
+def of_records(ids: Mapping[int, Collection[int]]) -> Q:
+    """Return the condition of rows that belong to these records of polls."""
+    if len(ids) == 1:
+        ((poll_id, record_ids),) = ids.items()
+        return Q(resource_poll_id=poll_id, record_id__in=any_of(record_ids) if len(record_ids) > FEW else record_ids)
+    return Q(pk__in=[(poll_id, record_id) for poll_id, record_ids in ids.items() for record_id in record_ids])
 
 
 def remember(poll_id: int, rows: Sequence[NewSnapshot]) -> None:
     """Write what was read; a row remembered before is overwritten, a tombstone lives again unless `gone`."""
+    remember_all([(poll_id, row) for row in rows])
+
+
+def remember_all(rows: Sequence[tuple[int, NewSnapshot]]) -> None:
+    """Write what was read of many polls: their ids beside the rows."""
     if not rows:
         return
-    records = [(poll_id, row.record_id, row.stamp, row.digest, row.gone) for row in rows]
+    records = [(poll_id, row.record_id, row.stamp, row.digest, row.gone) for poll_id, row in rows]
     upsert(RecordSnapshot, (*KEY, "stamp", "digest", "gone"), records, key=KEY)
-    bodies = [(poll_id, row.record_id, row.body) for row in rows if row.body is not None]
+    bodies = [(poll_id, row.record_id, row.body) for poll_id, row in rows if row.body is not None]
     upsert(SnapshotBody, (*KEY, "body"), bodies, key=KEY)

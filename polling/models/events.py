@@ -13,11 +13,7 @@ from polling.models.polls import PollRun
 
 
 class LogPosition(models.Model):
-    """The one row from which events take their ids.
-
-    Its row lock is held from the taking to the commit, so ids become visible in their order: a reader that asks for
-    what is after an id never overtakes a transaction still open.
-    """
+    """The one row from which events take their ids on SQLite, which has one writer (see event_ids.py)."""
 
     last = models.BigIntegerField(default=0)
 

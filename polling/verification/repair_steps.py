@@ -28,7 +28,7 @@ from polling.detection.deletes.sweeps import EVER
 from polling.detection.jobs import LEASE, Claimed, abandon, more_notes
 from polling.detection.reading import read_records
 from polling.detection.reads_by_id import id_batches, read_rows, rows_answered
-from polling.detection.recording import Recorder, watch_of
+from polling.detection.recording import ReadPage, record_page, watch_of
 from polling.detection.snapshots import NewSnapshot, read_snapshots, remember
 from polling.models import DeliveryState, Event, Notification, PollRun, PollState, Replay
 from polling.verification.lost_deletes import lost_among
@@ -106,8 +106,8 @@ class RowRepair(Claimed):
         run.skipped += reading.skipped + len(page.skipped)
         run.notes = more_notes(run.notes, [*page.skipped, *page.notes, *reading.problems])
         known = self._known([read.seen.record_id for read in reading.records])
-        recorder = Recorder(self.poll, self.plan, watch)
-        run.events += recorder.record(reading, run, now=now, seen=page.date or now, known=known)
+        read = ReadPage(self.poll, self.plan, watch, reading, page.date or now, known)
+        run.events += record_page(read, run, now=now)
         if answered[-1] == self._ids[-1]:
             run.status, run.finished_at = PollRun.Status.COMPLETE, now
         run.save()

@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError
 from django.db.models import Q, QuerySet
 
+from cwconnect.core.bulk_sql import update_returning
 from polling.models import Leased
 from polling.models.leased import LeasedQuerySet
 from polling.workers.heartbeats import lease_signature
@@ -48,16 +49,7 @@ def claim(
     """
     token = lease_signature() + secrets.token_hex(10)
     wanted = rows.filter(free(now), pk__in=list(keys))
-    lease = {"lease_token": token, "lease_until": now + length, **changes}
-    with transaction.atomic():
-        if connection.features.has_select_for_update_skip_locked:
-            locked = wanted.select_for_update(skip_locked=True, of=("self",))  # and no row that `rows` joins
-            ours = list(locked.values_list("pk", flat=True))
-            LeasedQuerySet(rows.model).filter(pk__in=ours).update(**lease)
-            return token, ours
-        if not wanted.update(**lease):
-            return token, []
-        return token, list(LeasedQuerySet(rows.model).filter(lease_token=token).values_list("pk", flat=True))
+    return token, update_returning(wanted, {"lease_token": token, "lease_until": now + length, **changes})
 
 
 def fence(row: type[Row], key: Any, token: str, **changes: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from cwconnect.sandbox import SandboxServer
 from instances.models import Instance, ResourcePoll
 from instances.secrets import Secret, hash_token, new_token
-from polling.detection.event_log import record_events
+from polling.detection.event_log import PollEvents, record_events
 from polling.detection.snapshots import NewSnapshot, remember
 from polling.models import Event, NewEvent, PollRun, PollState
 from tests.conftest import Tenant
@@ -54,7 +54,7 @@ class Watched:
             for record in record_ids
         ]
         remember(self.poll.pk, [NewSnapshot(record, None, bytes(16), None) for record in record_ids])
-        record_events(poll=self.poll, run=run, events=events, now=at)
+        record_events([PollEvents(self.poll, run, events)], now=at)
         return list(Event.objects.filter(run=run).order_by("pk"))
 
 

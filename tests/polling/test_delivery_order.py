@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from instances.models import Instance, ResourcePoll
 from polling.delivery.delivery_loop import deliver_due
 from polling.delivery.pausing import release_delivery
-from polling.detection.event_log import record_events
+from polling.detection.event_log import PollEvents, record_events
 from polling.detection.snapshots import NewSnapshot, remember
 from polling.models import DeliveryState, Event, NewEvent, Notification, PollRun, Receiver
 from tests.conftest import Tenant
@@ -56,7 +56,7 @@ class Story:
             NewEvent("contacts", str(record), record, "UPDATED", now, now, f'{{"id":{record},"version":{version}}}')
             for record in records
         ]
-        record_events(poll=self.poll, run=run, events=events, now=now)
+        record_events([PollEvents(self.poll, run, events)], now=now)
 
     def deliver(self, instance: Instance) -> None:
         """Let time pass: everything that waits for a time is due, a pause is released by chance."""

@@ -20,10 +20,11 @@ from instances.models import ResourcePoll
 from instances.provisioning import delete_instance
 from polling.delivery.delivery_loop import deliver_due
 from polling.delivery.replay.replays import Selection, start_replay
+from polling.detection.event_ids import go_on_after
 from polling.detection.poll_loop import PollLoop
 from polling.maintenance.purge import purge_deleted
 from polling.maintenance.retention import prune
-from polling.models import Event, LogPosition, PollState
+from polling.models import Event, PollState
 from polling.reports.event_search import DELIVERY_STATES, Search, search_events
 from polling.workers.due import delivery_due_at, poll_due_at
 from polling.workers.heartbeats import release_dead_cluster
@@ -89,7 +90,7 @@ def test_what_a_change_waits_for_is_asked_record_by_record_while_there_are_no_st
     notifying: PolledInstance,
 ) -> None:
     make_notifications(notifying.instance, [range(first, first + 10) for first in range(1, 2001, 10)])
-    LogPosition.objects.update_or_create(pk=1, defaults={"last": 2000})  # those ids are taken
+    go_on_after(2000)  # those ids are taken
     Event.objects.update(resource_poll=ResourcePoll.objects.get())
     notifying.change(3, "Chief")
     with CaptureQueriesContext(connection) as captured:

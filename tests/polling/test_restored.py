@@ -8,8 +8,8 @@ from django.core.management import call_command
 from django.test import Client
 
 from instances.models import AuditEntry
-from polling.detection.event_log import IDS_SKIPPED
-from polling.models import Event, LogPosition
+from polling.detection.event_ids import IDS_SKIPPED, go_on_after, take_ids
+from polling.models import Event
 from tests.support.deliveries import change
 from tests.support.polled_instance import PolledInstance
 
@@ -28,9 +28,17 @@ def test_event_ids_go_on_a_billion_further(watched: PolledInstance, capsys: pyte
 
 
 def test_a_backup_from_before_the_first_event_will_do(db: None) -> None:
-    LogPosition.objects.all().delete()
+    go_on_after(0)
     call_command("restored", verbosity=0)
-    assert LogPosition.objects.get().last == IDS_SKIPPED
+    assert take_ids(1) == [IDS_SKIPPED + 1]
+
+
+def test_ids_go_on_beyond_those_that_are_there_whatever_the_position_says(watched: PolledInstance) -> None:
+    change(watched, 3)
+    there = newest()
+    go_on_after(0)
+    call_command("restored", verbosity=0)
+    assert take_ids(2) == [there + IDS_SKIPPED + 1, there + IDS_SKIPPED + 2]
 
 
 def test_who_was_signed_out_since_stays_so_and_it_is_on_record(admin_client: Client) -> None:

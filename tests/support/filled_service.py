@@ -17,13 +17,13 @@ from django.db import connection, transaction
 from cwconnect.core.bulk_sql import Row, db_timestamp, insert
 from instances.models import AuditEntry, Instance, Organization, ResourcePoll
 from instances.secrets import Secret
+from polling.detection.event_ids import go_on_after
 from polling.models import (
     Alert,
     DeliveryAttempt,
     DeliveryState,
     Event,
     Health,
-    LogPosition,
     MissingRecord,
     Notification,
     PollRun,
@@ -191,7 +191,7 @@ def _events_and_notifications(
             _write(sent, recorded, tried)
             sent, recorded, tried = [], [], []
     _write(sent, recorded, tried)
-    LogPosition.objects.update_or_create(pk=1, defaults={"last": events})
+    go_on_after(events)
 
 
 def _state(number: int, count: int, *, waits: bool) -> str:

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from instances.models import Instance, Organization, ResourcePoll
 from instances.secrets import Secret
-from polling.models import Event, Health, LogPosition, Notification, PollState
+from polling.detection.event_ids import go_on_after
+from polling.models import Event, Health, Notification, PollState
 
 
 def add_instances(organization: Organization, count: int, *, health: Health = Health.HEALTHY) -> list[Instance]:
@@ -72,4 +73,4 @@ def add_events(instance: Instance, count: int, *, at: datetime | None = None, de
         )
         for number in range(first, first + count)
     )
-    LogPosition.objects.update_or_create(pk=1, defaults={"last": first + count - 1})
+    go_on_after(first + count - 1)

@@ -10,7 +10,7 @@ from django.db import transaction
 from cwconnect.core import terminal
 from instances import audit
 from instances.audit import Action
-from polling.detection.event_log import skip_ids
+from polling.detection.event_ids import skip_ids
 
 _DONE = """\
 Events get ids a billion further on, so that none is taken for one recorded since the backup; everybody has to sign

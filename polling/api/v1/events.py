@@ -1,7 +1,7 @@
 """`/v1/events`: pull beside push. Ascending by id, so that a receiver that was away catches up by itself.
 
-Ids become visible in their order (see `LogPosition`), so whoever asks for what is after the last id it holds misses
-nothing.
+What is listed is complete up to its last id (see event_ids.py), so whoever asks for what is after the last id it holds
+misses nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from polling.api.v1.base import (
     answer,
     read_query,
 )
+from polling.detection.event_ids import complete_upto
 from polling.models import Event
 
 Kind = Literal["CREATED", "UPDATED", "DELETED"]
@@ -76,13 +77,16 @@ class EventsView(V1View):
             EventPage,
             query=EventQuery,
             errors=(404,),
-            description="Ask again with next_after: ids become visible in their order, so nothing is missed.",
+            description="Ask again with next_after: the list is complete up to its last id, so nothing is missed.",
         )
     )
     def get(self, request: Request) -> Response:
         """List what came after an id."""
         query = read_query(EventQuery, request.query_params)
+        upto = complete_upto()  # before any event is read
         found = Event.objects.filter(**self.ours(), **self.asked_instance(query.instance), pk__gt=query.after)
+        if upto is not None:
+            found = found.filter(pk__lte=upto)
         wanted = {"kind": query.kind, "object_type": query.resource, "object_id": query.object_id}
         found = found.filter(**{column: value for column, value in wanted.items() if value is not None})
         rows = list(found.order_by("pk")[: query.limit + 1])

@@ -35,7 +35,7 @@ from polling.detection.deletes.missing_records import (
     counts,
     missing_records,
 )
-from polling.detection.event_log import record_events
+from polling.detection.event_log import PollEvents, record_events
 from polling.detection.jobs import abandon
 from polling.detection.reading import object_id_of
 from polling.detection.snapshots import read_snapshot_bodies
@@ -88,7 +88,7 @@ def record_deletes(
     RecordSnapshot.objects.filter(resource_poll=poll, record_id__in=gone).update(gone=True, stamp=stamp, digest=UNREAD)
     SnapshotBody.objects.filter(resource_poll=poll, record_id__in=gone).delete()
     missing_records(poll.pk).filter(record_id__in=gone).delete()
-    return record_events(poll=poll, run=run, events=deletes, now=now)
+    return record_events([PollEvents(poll, run, deletes)], now=now)
 
 
 def _last_known(poll: ResourcePoll, plan: Plan, ids: Sequence[int]) -> list[tuple[int, str, str]]:

@@ -41,7 +41,7 @@ from polling.detection.jobs import LEASE, Job, more_notes
 from polling.detection.outcomes import fail_sweep, finish_sweep
 from polling.detection.reading import read_records
 from polling.detection.reads_by_id import id_batches, read_rows, rows_answered
-from polling.detection.recording import Recorder, watch_of
+from polling.detection.recording import ReadPage, record_page, watch_of
 from polling.models import PollRun, PollState
 from polling.workers.leases import end_lease, fence
 
@@ -159,7 +159,8 @@ class SweepJob(Job):
         def write(run: PollRun, now: datetime) -> None:
             run.skipped += reading.skipped + len(page.skipped)
             run.notes = more_notes(run.notes, [*page.skipped, *page.notes, *reading.problems])
-            run.events += Recorder(self.poll, self.plan, watch).record(reading, run, now=now, seen=page.date or now)
+            read = ReadPage(self.poll, self.plan, watch, reading, page.date or now)
+            run.events += record_page(read, run, now=now)
             answered = rows_answered(self._round.back, page)
             missing_records(self.poll.pk, Status.BACK).filter(record_id__in=answered).delete()
 

@@ -19,7 +19,7 @@ from polling.detection.changes import Watch
 from polling.detection.jobs import LEASE, Job, more_notes, open_runs
 from polling.detection.outcomes import fail_run, finish_run, latest_stamp, next_cursor, rest_run, usable_date
 from polling.detection.reading import Reading, read_records
-from polling.detection.recording import Recorder, note_missing_fields, watch_of
+from polling.detection.recording import ReadPage, note_missing_fields, record_page, watch_of
 from polling.models import PollRun, PollState
 from polling.workers.leases import LeaseLostError, fence
 
@@ -76,28 +76,26 @@ class PollJob(Job):
 
         return PageRequest(client, read)
 
+    def begin_anew(self) -> None:
+        """Forget the run that was to be stored, after what was to store it was rolled back."""
+        self.run = self.open_run()
+
     def commit(self, page: Page) -> bool:
         """Write what a page brought; give whether the run goes on."""
         now = timezone.now()
-        run = self.run
-        first_date = usable_date(page.date, now) if run.page == 0 else run.first_date
-        opening = run.opening or self.since
-        reading = read_records(
-            page.records,
-            self.plan,
-            opening=opening,
-            closing=first_date,
-            filter_nulls=self.instance.filter_nulls,
-            latest=latest_stamp(now),
-        )
+        reading = self.read(page, now)
         ended = page.is_last
         self._extra_requests += page.requests - 1
-        rests = not ended and run.kind == PollRun.Kind.POLL and self._extra_requests > MOST_EXTRA_REQUESTS
+        rests = not ended and self.run.kind == PollRun.Kind.POLL and self._extra_requests > MOST_EXTRA_REQUESTS
         with transaction.atomic():
             fence(PollState, self.key, self.token, lease_until=now + LEASE)
-            advanced = self._advance(page, reading, first_date)
-            recorder = Recorder(self.poll, self.plan, self._watch(advanced))
-            advanced.events += recorder.record(reading, advanced, now=now, seen=page.date or now)
+            advanced = self.current_run()
+            if advanced.opening != self.run.opening:
+                raise LeaseLostError(
+                    f"Run {advanced.pk} was widened; what was read of its old window does not begin it."
+                )
+            self.count_in(advanced, page, reading, now)
+            advanced.events += record_page(self.read_page(advanced, page, reading, now), advanced, now=now)
             if ended:
                 advanced.status, advanced.finished_at, advanced.error = PollRun.Status.COMPLETE, now, ""
             if rests:
@@ -111,20 +109,32 @@ class PollJob(Job):
         self.run = advanced
         return not (ended or rests)
 
-    def _advance(self, page: Page, reading: Reading, first_date: datetime | None) -> PollRun:
-        """Count the page in, if it is the next one of the run as stored."""
-        run = self.current_run()
-        if run.opening != self.run.opening:
-            raise LeaseLostError(f"Run {run.pk} was widened; what was read of its old window does not begin it.")
+    def read(self, page: Page, now: datetime) -> Reading:
+        """Read the records of the next page of the run."""
+        run = self.run
+        return read_records(
+            page.records,
+            self.plan,
+            opening=run.opening or self.since,
+            closing=usable_date(page.date, now) if run.page == 0 else run.first_date,
+            filter_nulls=self.instance.filter_nulls,
+            latest=latest_stamp(now),
+        )
+
+    def count_in(self, run: PollRun, page: Page, reading: Reading, now: datetime) -> None:
+        """Have the run say what the page, its next one, brought."""
         if run.page == 0:
             # Of the first page alone: what is edited behind the reader later on has a stamp after it.
-            run.first_date, run.newest_stamp = first_date, reading.newest
+            run.first_date, run.newest_stamp = usable_date(page.date, now), reading.newest
         run.page += 1
         run.reached_id = max(run.reached_id, page.last_id)
         run.records += len(page.records)
         run.skipped += reading.skipped + len(page.skipped)
         run.notes = more_notes(run.notes, [*page.skipped, *page.notes, *reading.problems])
-        return run
+
+    def read_page(self, run: PollRun, page: Page, reading: Reading, now: datetime) -> ReadPage:
+        """Return what a page has shown, to be judged as of the run that it is counted in."""
+        return ReadPage(self.poll, self.plan, self._watch(run), reading, page.date or now)
 
     def _watch(self, run: PollRun) -> Watch:
         # Once ConnectWise's clock was set back, what is written after watching began can have a stamp before it.

@@ -84,7 +84,7 @@ def _write_page(poll: ResourcePoll, number: int) -> None:
     from django.db import transaction
     from django.utils import timezone
 
-    from polling.detection.event_log import record_events
+    from polling.detection.event_log import PollEvents, record_events
     from polling.detection.snapshots import NewSnapshot, remember
     from polling.models import NewEvent, PollRun
 
@@ -94,7 +94,7 @@ def _write_page(poll: ResourcePoll, number: int) -> None:
     with transaction.atomic():
         run = PollRun.objects.create(resource_poll=poll, status="complete", started_at=now, finished_at=now)
         remember(poll.pk, [NewSnapshot(record, None, bytes(16), None) for record in ids])
-        record_events(poll=poll, run=run, events=events, now=now)
+        record_events([PollEvents(poll, run, events)], now=now)
 
 
 def _percentile(values: list[float], which: int) -> float:

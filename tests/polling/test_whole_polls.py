@@ -1,4 +1,4 @@
-"""Idle polls end together, each as it would have ended by itself."""
+"""Polls that one page is all of end together, each as it would have ended by itself."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from django.utils import timezone
 from polling.detection.deletes.missing_records import Status, missing_records
 from polling.detection.jobs import LEASE
 from polling.detection.poll_loop import PollLoop
-from polling.detection.polls.idle_polls import end_idle, is_idle
 from polling.detection.polls.runs import PollJob
+from polling.detection.polls.whole_polls import end_polls, is_whole
 from polling.models import Event, Health, MissingRecord, PollRun, PollState
 from polling.workers.leases import claim
 from tests.support.polled_instance import PolledInstance
@@ -38,8 +38,8 @@ def test_an_end_of_a_batch_is_written_as_an_end_by_itself(watched: PolledInstanc
     single, state = watched.run, watched.state
     job = claimed(watched)
     page = job.request()()
-    assert is_idle(job, page)
-    assert end_idle([(job, page)]) == []
+    assert is_whole(job, page)
+    assert end_polls([(job, page)]) == []
     assert watched.run.pk != single.pk
     assert fields_of(watched.run) == fields_of(single)
     assert (watched.run.first_date, watched.state.cursor) == (page.date, page.date)
@@ -56,23 +56,26 @@ def test_a_poll_that_was_taken_over_writes_nothing(watched: PolledInstance) -> N
     page = job.request()()
     runs = PollRun.objects.count()
     PollState.objects.update(lease_token="another's")
-    assert end_idle([(job, page)]) == [job]
+    assert end_polls([(job, page)]) == [job]
     assert (watched.state.lease_token, PollRun.objects.count()) == ("another's", runs)
 
 
-def test_a_page_with_records_is_not_idle(watched: PolledInstance) -> None:
-    watched.change(3, "Chief")
-    job = claimed(watched)
-    assert not is_idle(job, job.request()())
+def test_a_page_that_another_follows_is_not_whole(world: PolledInstance) -> None:
+    world.watch(poll={"pageSize": 2})
+    world.poll()
+    for record_id in (3, 4, 5):
+        world.change(record_id, "Chief")
+    job = claimed(world)
+    assert not is_whole(job, job.request()())
 
 
 def test_a_poll_that_failed_before_takes_the_way_of_all_others(watched: PolledInstance) -> None:
     PollState.objects.update(failures=1)
     job = claimed(watched)
-    assert not is_idle(job, job.request()())
+    assert not is_whole(job, job.request()())
 
 
-def test_the_loop_ends_idle_polls_together(watched: PolledInstance, django_assert_max_num_queries: Any) -> None:
+def test_the_loop_ends_such_polls_together(watched: PolledInstance, django_assert_max_num_queries: Any) -> None:
     with django_assert_max_num_queries(18):
         watched.poll()
     assert (watched.run.status, watched.run.records, Event.objects.count()) == ("complete", 0, 0)
@@ -82,7 +85,7 @@ def test_deletes_held_back_keep_their_poll_held(watched: PolledInstance) -> None
     poll_id = watched.state.pk
     MissingRecord.objects.create(resource_poll_id=poll_id, record_id=1, status=Status.HELD)
     job = claimed(watched)
-    end_idle([(job, job.request()())])
+    end_polls([(job, job.request()())])
     assert missing_records(poll_id, Status.HELD).exists()
     assert watched.state.health == Health.HELD
 
@@ -91,7 +94,7 @@ def test_a_fault_of_ours_in_a_batch_leaves_each_to_itself(watched: PolledInstanc
     def fail(_: object) -> None:
         raise ValueError("a fault")
 
-    monkeypatch.setattr("polling.detection.polls.idle_polls.insert_new", fail)
+    monkeypatch.setattr("polling.detection.polls.whole_polls.insert_new", fail)
     watched.poll()
     assert (watched.run.status, watched.state.health) == ("complete", Health.HEALTHY)
 
