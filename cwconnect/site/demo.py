@@ -1,7 +1,7 @@
 """What `manage.py up --demo` adds: a sandbox, a receiver, and an instance between them, made as an integrator would.
 
 The sandbox is made anew at each start, with the same records, and forgets its changes. So the instance of the demo
-before is deleted and a new one made: its known rows would describe a ConnectWise that is no more.
+before is deleted and a new one made: its snapshots would describe a ConnectWise that is no more.
 """
 
 from __future__ import annotations

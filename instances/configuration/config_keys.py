@@ -48,7 +48,7 @@ class InstanceConfig:
 
     @property
     def site(self) -> tuple[str, str]:
-        """Which company on which site, in one spelling: when it changes, all known records are another company's."""
+        """Which company on which site, in one spelling: when it changes, all snapshots are another company's."""
         return self.base_url.lower(), self.company.lower()
 
 

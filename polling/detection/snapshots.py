@@ -1,4 +1,4 @@
-"""Known records: what was last read of each row, looked up and written by the page, in the caller's transaction."""
+"""Snapshots: what was last read of each row, looked up and written by the page, in the caller's transaction."""
 
 from __future__ import annotations
 

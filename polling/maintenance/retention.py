@@ -2,7 +2,7 @@
 
 Deleted are delivered or discarded notifications with their events and attempts, those that are being sent again
 excepted, ended runs that hold nothing back, and ended verifications.
-Kept for as long as their resource is polled are known rows, and their texts where the poll asks for texts: the next
+Kept for as long as their resource is polled are snapshots, and their texts where the poll asks for texts: the next
 change is recorded by them.
 
 Work goes in short transactions, each followed by a pause as long as it took: what polls write meanwhile comes between

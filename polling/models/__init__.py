@@ -1,4 +1,4 @@
-"""What changed, and who was notified: polls and their runs, known records, events, notifications, attempts."""
+"""What changed, and who was notified: polls and their runs, snapshots, events, notifications, attempts."""
 
 from polling.models.counters import StoredCounter
 from polling.models.deliveries import Alert, DeliveryAttempt, DeliveryState, Notification, Receiver, Replay

@@ -129,7 +129,7 @@ class RecordSnapshot(models.Model):
 
 
 class SnapshotBody(models.Model):
-    """The last text of a known record, kept only where deletes or field changes are asked for."""
+    """The last text of a snapshot's record, kept only where deletes or field changes are asked for."""
 
     pk = models.CompositePrimaryKey("resource_poll_id", "record_id")
     resource_poll = models.ForeignKey(ResourcePoll, on_delete=models.CASCADE, db_index=False, related_name="+")
@@ -137,7 +137,7 @@ class SnapshotBody(models.Model):
     body = models.TextField()
 
     class Meta:
-        verbose_name_plural = "known bodies"
+        verbose_name_plural = "snapshot bodies"
 
     def __str__(self) -> str:
         return f"body of record {self.record_id}"

@@ -3,7 +3,7 @@
 | What is there | What was lost |
 |---|---|
 | a row recorded as deleted by a sweep, of which no delete is the last event | its DELETED event |
-| a row recorded and not known, of which no delete is the last event | its known row, by which a sweep would miss it |
+| a row recorded and not known, of which no delete is the last event | its snapshot, by which a sweep would miss it |
 
 A row that is known to live and gone is none of them: the next sweep records it. Nor is what was recorded before
 watching began, maybe anew; and events older than the retention may have been pruned, a delete among them.
@@ -72,7 +72,7 @@ def lost_among(poll: ResourcePoll, ids: Sequence[int], *, recorded_from: datetim
 
 
 def _recorded(poll_id: int, after: int, upto: int | None) -> Iterator[list[int]]:
-    """Return the ids of known rows and of rows recorded, in their order, at most 10,000 at a time."""
+    """Return the ids of snapshots and of rows recorded, in their order, at most 10,000 at a time."""
     while True:
         known = RecordSnapshot.objects.filter(resource_poll_id=poll_id, record_id__gt=after)
         events = Event.objects.filter(resource_poll_id=poll_id, record_id__gt=after)

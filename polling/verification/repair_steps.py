@@ -1,7 +1,7 @@
 """The steps of a repair: missing rows read again, lost deletes left to a sweep, and what has not arrived sent again.
 
 Rows pass the same judgement and the same commit as a poll's, under the poll's lease. What was known of a missed row is
-taken from the event log, since its known row is lost or says more than was recorded: so what was recorded is not
+taken from the event log, since its snapshot is lost or says more than was recorded: so what was recorded is not
 recorded again. A delete that was lost is recorded by a sweep, which begins at once (see lost_deletes.py). Done twice,
 none does harm.
 """

@@ -1,4 +1,4 @@
-"""The reconciliation report: ConnectWise's ids and stamps against known rows, the event log and what was delivered.
+"""The reconciliation report: ConnectWise's ids and stamps against snapshots, the event log and what was delivered.
 
 | Finding | Means |
 |---|---|

@@ -118,7 +118,7 @@ def sweep_now(states: QuerySet[PollState]) -> int:
 
 
 def held_deletes(poll: ResourcePoll) -> QuerySet[RecordSnapshot]:
-    """Return the known rows whose deletes are held back, by id."""
+    """Return the rows whose deletes are held back, by id."""
     held = missing_records(poll.pk, Status.HELD).values("record_id")
     return RecordSnapshot.objects.filter(resource_poll=poll, record_id__in=held).order_by("record_id")
 

@@ -1,6 +1,6 @@
 """Rows that sweeps did not find: the comparison of a page of ids with what is known, and how many wait for what.
 
-Everything here runs in the caller's transaction. Known rows are compared slice by slice, so that memory stays bounded
+Everything here runs in the caller's transaction. Snapshots are compared slice by slice, so that memory stays bounded
 however many there are; what is found lives in the table, so that a sweep cut off goes on from its page.
 """
 
@@ -44,7 +44,7 @@ def calm_healths(poll_ids: Collection[int]) -> dict[int, Health]:
 def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None, high_water_id: int) -> None:
     """Compare the ids of a page with the rows known from beyond `after` to `upto` (None: to the last one known).
 
-    Known rows that the page lacks become missing records, tombstones that it has are noted as back, and ids at or below
+    Snapshots that the page lacks become missing records, tombstones that it has are noted as back, and ids at or below
     the high-water id that nobody has read are remembered by their id alone: they stood there, and may be recorded as
     deleted one day. Those above it are left to the poll, which has to record them first.
     """
@@ -65,7 +65,7 @@ def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None,
 
 
 def _known_slices(poll_id: int, after: int, upto: int | None) -> Iterator[Sequence[tuple[int, bool, bytes]]]:
-    """Return id, whether it is gone, and the digest, of at most 5,000 known rows at a time."""
+    """Return id, whether it is gone, and the digest, of at most 5,000 snapshots at a time."""
     rows = RecordSnapshot.objects.filter(resource_poll_id=poll_id).order_by("record_id")
     if upto is not None:
         rows = rows.filter(record_id__lte=upto)

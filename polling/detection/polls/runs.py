@@ -1,6 +1,6 @@
 """One run of a poll, from window to commit: what to ask next, and what each answer leads to.
 
-A page is one transaction: events, notifications, known records and the page reached are there together or not at all.
+A page is one transaction: events, notifications, snapshots and the page reached are there together or not at all.
 The cursor moves in the transaction that ends the run.
 """
 
