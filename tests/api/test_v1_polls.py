@@ -203,9 +203,11 @@ def test_a_copied_url_names_the_new_resource(url: str, copied: str) -> None:
 
 
 _JSON = st.recursive(
-    st.none() | st.integers() | st.text(max_size=3), lambda inner: st.dictionaries(st.text(max_size=2), inner)
+    st.none() | st.integers() | st.text(max_size=3),
+    lambda inner: st.dictionaries(st.text(max_size=2), inner, max_size=4),
+    max_leaves=12,  # three deep; with the usual hundred, making them up takes ten times as long as the test
 )
-_OBJECT = st.dictionaries(st.text(max_size=2), _JSON)
+_OBJECT = st.dictionaries(st.text(max_size=2), _JSON, max_size=6)
 
 
 def without_nulls(value: Any) -> Any:

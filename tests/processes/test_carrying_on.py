@@ -21,11 +21,12 @@ from cwconnect.site.demo import (
     instance_body,
 )
 from cwconnect.site.demo_receiver import Arrival, Receiver
+from polling.workers.watchdog import Timings
 from tests.support.required import lengthy
 from tests.support.sandboxes import start_sandbox
 from tests.support.services import Service, ask, manage, poll_now, wait_until
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 KEY = "a signature key"
 LOCAL = {"CWCONNECT_PRIVATE_NETWORKS": "127.0.0.0/8"}
@@ -40,7 +41,7 @@ class RunningService:
 
     def up(self) -> Service:
         service = manage(self.data, "up", "--port", str(self.port), environment=LOCAL)
-        wait_until(lambda: "cwconnect is up" in service.output, 90, "up", lambda: service.output)
+        wait_until(lambda: "cwconnect is up" in service.output, 150, "up", lambda: service.output)
         return service
 
     def watch_contacts(self) -> None:
@@ -54,7 +55,7 @@ class RunningService:
             api.ask("POST", "/instances", body)
 
     def wait_for_arrivals(self, count: int) -> None:
-        wait_until(lambda: len(self.arrivals) >= count, 60, f"{count} arrivals", lambda: self.arrivals)
+        wait_until(lambda: len(self.arrivals) >= count, 150, f"{count} arrivals", lambda: self.arrivals)
 
 
 @pytest.fixture
@@ -64,9 +65,12 @@ def world(data: Path) -> Iterator[RunningService]:
         yield RunningService(data, sandbox, receiver, arrivals)
 
 
-def stop(service: Service) -> None:
+def stop(service: Service) -> float:
+    """Ask the service to end; return the seconds that it took."""
+    begun = time.monotonic()
     service.process.send_signal(signal.SIGTERM)
-    assert service.ends_within(10.5) == 0
+    assert service.ends_within(100) == 0
+    return time.monotonic() - begun
 
 
 @lengthy
@@ -97,15 +101,20 @@ def test_requests_in_flight_do_not_hold_up_the_end(world: RunningService) -> Non
     with world.up() as service:
         world.watch_contacts()
         service.wait_for_roles()
-        world.sandbox.store.fail_next(2, delay=60.0)
+        idle = stop(service)
+    with world.up() as service:
+        service.wait_for_roles()
+        world.sandbox.store.fail_next(2, delay=600.0)
+        asked = len(world.sandbox.store.requests)
         poll_now(world.data)
-        wait_until(service.busy_workers, 20, "a busy worker")
-        time.sleep(2)
-        begun = time.monotonic()
+        wait_until(lambda: len(world.sandbox.store.requests) > asked, 100, "a request", lambda: service.output)
+        wait_until(service.busy_workers, 100, "a busy worker")
 
-        stop(service)
+        took = stop(service)
 
-        assert time.monotonic() - begun > 5  # it gave them time
+    assert took > 5  # it gave them time
+    # The end itself takes this machine as long as it took it with nothing in flight.
+    assert took < max(10.5, Timings().grace + 4 * idle)
 
 
 @lengthy
@@ -125,16 +134,16 @@ def test_workers_replaced_one_by_one_lose_nothing(data: Path) -> None:
         old.wait_for_roles()
         for generation in range(2):
             new = running.enter_context(manage(data, "work", environment=LOCAL))
-            wait_until(lambda: len(new.those("polling.workers.cluster")) == 12, 60, "both", lambda: new.output)  # noqa: B023
+            wait_until(lambda: len(new.those("polling.workers.cluster")) == 12, 150, "both", lambda: new.output)  # noqa: B023
             for contact in range(1, 11):
                 sandbox.store.change("contacts", contact, {"title": f"generation {generation}"})
             before = len(arrivals)
             poll_now(data)
-            wait_until(lambda: len(arrivals) > before, 60, "deliveries under way", lambda: new.output)  # noqa: B023
+            wait_until(lambda: len(arrivals) > before, 150, "deliveries under way", lambda: new.output)  # noqa: B023
             old.process.send_signal(signal.SIGTERM)
-            assert old.process.wait(20) == 0
+            assert old.process.wait(100) == 0
             old = new
-        wait_until(lambda: len(once(arrivals)) >= 20, 60, "all of it", lambda: old.output)
+        wait_until(lambda: len(once(arrivals)) >= 20, 150, "all of it", lambda: old.output)
         poll_now(data)
         time.sleep(3)
     delivered = Counter(object_id for _, object_id in once(arrivals))

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.support.required import lengthy
 from tests.support.services import Seen, Service, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
@@ -44,6 +45,7 @@ def test_polls_go_on_after_the_death_of_an_idle_worker(demo: Service) -> None:
     replaced(demo, old)
 
 
+@lengthy
 def test_polls_go_on_after_the_death_of_a_busy_worker(demo: Service) -> None:
     demo.wait_for_roles()
     demo.fail_next(n=1, delay=20, path="contacts")

@@ -28,10 +28,10 @@ def every_path() -> list[str]:
     instance = Instance.objects.get()
     poll = instance.resource_polls.values_list("pk", flat=True)[0]
     ours: dict[str, object] = {"poll": poll, "name": "contacts", **VALUES}
-    found = set[str]()
+    found, numbers = set[str](), _ids()
     for template in templates():
         of_instance = {"number": instance.pk} if "instances" in template else {}
-        found |= {filled(template, _value_of(ours | of_instance, number)) for number in _ids()}
+        found |= {filled(template, _value_of(ours | of_instance, number)) for number in numbers}
     return sorted(path for path in found if not _ENDS.search(path))
 
 

@@ -35,16 +35,26 @@ class Traffic:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.came: dict[str, list[bytes]] = defaultdict(list)
-        self.in_flight = 0
+        self.answered = threading.Event()
+        self.hold_from(None)
+
+    def hold_from(self, count: int | None) -> None:
+        """Answer what is held; hold anew what comes once `count` have come, so that it is in flight until then."""
+        with self.lock:
+            self.answered.set()
+            self.count, self.held, self.answered = count, threading.Event(), threading.Event()
 
     def answer(self, got: Got) -> tuple[int, dict[str, str]]:
-        """Take 100 ms."""
+        """Take 100 ms, or as long as it is held."""
         with self.lock:
             self.came[got.webhook_id].append(got.body)
-            self.in_flight += 1
-        time.sleep(0.1)
-        with self.lock:
-            self.in_flight -= 1
+            holds = self.count is not None and len(self.came) >= self.count
+            held, answered = self.held, self.answered
+        if holds:
+            held.set()
+            answered.wait()
+        else:
+            time.sleep(0.1)
         return 204, {}
 
 
@@ -96,12 +106,12 @@ def _live_and_die(traffic: Traffic, count: int, number: int, kills: int) -> int:
     from polling.models import Notification
     from polling.workers.heartbeats import release_dead_cluster
 
+    traffic.hold_from((number + 1) * count // (kills + 2))
     worker = _start(number)
-    until = (number + 1) * count // (kills + 2)
-    while len(traffic.came) < until or not traffic.in_flight:
-        time.sleep(0.005)
+    traffic.held.wait()
     worker.kill()
     worker.wait()
+    traffic.hold_from(None)
     held = Notification.objects.filter(lease_token__startswith=f"{number:012x}").count()
     release_dead_cluster("killed", f"{number:012x}")
     return held

@@ -112,7 +112,7 @@ class Service:
         names = ("worker 1", "worker 2", "monitor", "pusher")
         return {"cluster": main[0], "sentinel": sentinel} | dict(zip(names, rest, strict=True))
 
-    def wait_for_roles(self, seconds: float = 30) -> dict[str, Seen]:
+    def wait_for_roles(self, seconds: float = 150) -> dict[str, Seen]:
         wait_until(self.roles, seconds, "a complete cluster", lambda: self.output)
         return self.roles()
 

@@ -10,7 +10,7 @@ from tests.long.faults.besieged_service import BesiegedService, Load
 from tests.long.faults.kinds import kinds_for
 from tests.long.faults.siege import Plan, Siege
 from tests.long.faults.storage import servers_found
-from tests.support.required import SERVICES_REQUIRED
+from tests.support.required import SERVICES_REQUIRED, lengthy
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(420)]
 
@@ -19,6 +19,7 @@ PLAN = Plan(faults=7, burst=20, patience=5, quiet=20, normal_lag=90)
 WANTED = bool(os.environ.get("CWCONNECT_DATABASE_URL")) and bool(os.environ.get("CWCONNECT_REDIS_URL"))
 
 
+@lengthy
 @pytest.mark.parametrize("embedded", [True, False], ids=["SQLite", "PostgreSQL and Redis"])
 def test_nothing_is_lost_or_silently_repeated_whatever_breaks(embedded: bool) -> None:
     if not embedded:
