@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -61,14 +62,40 @@ def test_the_seeds_first_body_is_refused_until_the_connection_is_given(
     assert [row["id"] for row in program.json("GET", "/instances")] == [created["id"]]
 
 
+@dataclass(frozen=True)
+class Life:
+    """An instance, and those whom it has to do with."""
+
+    program: Program
+    sandbox: SandboxServer
+    receiver: Receiver
+    created: dict[str, Any]
+
+    @property
+    def path(self) -> str:
+        return f"/instances/{self.created['id']}"
+
+    @property
+    def token(self) -> str:
+        return str(self.created["token"])
+
+
 def test_a_whole_life(program: Program, sandbox: SandboxServer, receiver: Receiver) -> None:
     created = program.json("POST", "/instances", json.loads(example_for(sandbox.url, receiver.url)))
-    number, token = created["id"], created["token"]
-    path = f"/instances/{number}"
+    life = Life(program, sandbox, receiver, created)
+    look_and_change(life)
+    read_connectwise(life)
+    be_notified(life)
+    be_disabled_and_enabled(life)
+    be_paused_and_released(life)
+    end(life)
 
-    # What it is, and a few changes of it.
-    assert program.json("GET", path) == {key: value for key, value in created.items() if key != "token"}
-    assert [row["id"] for row in program.json("GET", "/instances", **{"tags[]": "Test"})] == [number]
+
+def look_and_change(life: Life) -> None:
+    """Look at what it is, and change it a few times."""
+    program, path = life.program, life.path
+    assert program.json("GET", path) == {key: value for key, value in life.created.items() if key != "token"}
+    assert [row["id"] for row in program.json("GET", "/instances", **{"tags[]": "Test"})] == [life.created["id"]]
     assert program.json("GET", "/instances", searchText="nothing of the kind") == []
     change = {"configuration": {"event.notification.signature.key": KEY}, "tags": ["Test", "live"]}
     assert program.json("PATCH", path, change)["tags"] == ["Test", "live"]
@@ -79,7 +106,10 @@ def test_a_whole_life(program: Program, sandbox: SandboxServer, receiver: Receiv
     got = program.json("GET", path)
     assert program.json("PUT", path, got) == got
 
-    # ConnectWise, live.
+
+def read_connectwise(life: Life) -> None:
+    """Read ConnectWise's records, live."""
+    program, token = life.program, life.token
     contacts = list(program.pages("/hubs/crm/contacts", token=token, pageSize=8, where="id > 4"))
     assert [len(page) for page in contacts] == [8, 8, 8, 2]
     assert [contact["id"] for page in contacts for contact in page] == list(range(5, 31))
@@ -91,7 +121,10 @@ def test_a_whole_life(program: Program, sandbox: SandboxServer, receiver: Receiv
     )
     assert [contact["id"] for contact in chosen] == [5, 3]
 
-    # A change is recorded, signed, and stands in the history.
+
+def be_notified(life: Life) -> None:
+    """A change is recorded, signed, and stands in the history."""
+    program, sandbox, receiver, path, token = life.program, life.sandbox, life.receiver, life.path, life.token
     sandbox.store.change("contacts", 17, {"title": "Chief"})
     work()
     (arrived,) = receiver.got
@@ -103,7 +136,10 @@ def test_a_whole_life(program: Program, sandbox: SandboxServer, receiver: Receiv
     assert program.json("GET", f"/instances/events/{event['id']}", token=token) == event
     assert sum(row["count"] for row in program.json("GET", "/instances/events/analytics", interval="minute")) == 1
 
-    # Disabled, nothing is read or sent; enabled, what was missed comes.
+
+def be_disabled_and_enabled(life: Life) -> None:
+    """Disabled, nothing is read or sent; enabled, what was missed comes."""
+    program, sandbox, receiver, path, token = life.program, life.sandbox, life.receiver, life.path, life.token
     assert program.json("DELETE", f"{path}/enabled")["disabled"] is True
     assert program.call("GET", "/hubs/crm/contacts", token=token).status_code == 403
     sandbox.store.change("contacts", 18, {"title": "Chief"})
@@ -113,7 +149,10 @@ def test_a_whole_life(program: Program, sandbox: SandboxServer, receiver: Receiv
     work()
     assert receiver.events() == [("UPDATED", "17"), ("UPDATED", "18")]
 
-    # A receiver that is gone pauses delivery; what waits is listed and released.
+
+def be_paused_and_released(life: Life) -> None:
+    """A receiver that is gone pauses delivery; what waits is listed and released."""
+    program, sandbox, receiver, path, token = life.program, life.sandbox, life.receiver, life.path, life.token
     receiver.answer = lambda got: (410, {})
     sandbox.store.change("contacts", 19, {"title": "Chief"})
     work()
@@ -129,7 +168,10 @@ def test_a_whole_life(program: Program, sandbox: SandboxServer, receiver: Receiv
     history = list(program.pages(f"{path}/events", token=token, pageSize=3))
     assert [[row["notifiedData"][0]["objectId"] for row in page] for page in history] == [["20", "19", "18"], ["17"]]
 
-    # The end.
+
+def end(life: Life) -> None:
+    """Delete it."""
+    program, path, token = life.program, life.path, life.token
     program.json("DELETE", "/instances", token=token)
     assert program.call("GET", path).status_code == 404
     assert program.call("GET", "/instances", token=token).status_code == 401

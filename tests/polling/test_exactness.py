@@ -2,7 +2,7 @@
 
 A hypothesis state machine drives the real poller, the real database and the sandbox through random schedules of
 writes, polls, failures, crashes and overtaken workers; `model.py` knows the truth. Time stands still but for the steps
-that move it. `HYPOTHESIS_PROFILE=long` runs 2,000 longer schedules.
+that move it. 50 schedules run, in CI 100; `HYPOTHESIS_PROFILE=long` runs 2,000 longer ones.
 """
 
 from __future__ import annotations
@@ -50,11 +50,12 @@ from tests.conftest import Tenant
 from tests.garbled import WAYS
 from tests.seed import example_body
 from tests.support.exactness_model import LOOK_BACK, RecordedEvent, Rules, Truth
+from tests.support.required import SERVICES_REQUIRED
 from tests.support.sandboxes import start_sandbox
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SETTINGS = settings(
-    max_examples=2000 if LONG else 100,
+    max_examples=2000 if LONG else 100 if SERVICES_REQUIRED else 50,
     stateful_step_count=25 if LONG else 18,
     deadline=None,
     database=None,
@@ -154,22 +155,10 @@ class Exactness(RuleBasedStateMachine):
         by_updated: bool,
         by_current: bool,
     ) -> None:
-        self._list, self._field = resource, "title" if resource == "contacts" else "summary"
-        self._store = Store({resource: 5}, clock=lambda: datetime.fromtimestamp(self._now, UTC))
-        self._store.send_date_header = dates
-        self.server.store = self._store
-        self.set_our_clock(our_offset)
-        self._truth = Truth(self._store, resource)
-        for record_id, age in enumerate(ages, 1):
-            self._store.touch(resource, record_id, stamp=self._now - age)
-        if far is not None:
-            self._store.touch(resource, 4, stamp=far)  # an old one, so that the newest stamp is as it was
-        self._truth.observe()
-        created = "_info.dateEntered" if resource == "incidents" else "_info.lastUpdated"
-        body = example_body(self.server.url)["configuration"]
-        body["event.poller.configuration"] = {
-            resource: {
-                "url": f"/hubs/crm/{resource}?where=lastUpdated>'${{date}}'",
+        self._open_store(resource, our_offset, dates=dates)
+        self._age_records(ages, far)
+        self._watch(
+            {
                 "pageSize": page_size,
                 "pollDelay": poll_delay,
                 "trackChanges": track,
@@ -177,17 +166,49 @@ class Exactness(RuleBasedStateMachine):
                 "detectDeletes": deletes,
                 "filterByUpdatedDate": by_updated,
                 "filterByCurrentDate": by_current,
+            },
+            date_field,
+        )
+        since = int(self._now) if dates else self._newest_stamp()
+        self._rules = Rules(since, 5, max(poll_delay, LOOK_BACK), ignore, track, deletes, by_current)
+
+    def _open_store(self, resource: str, our_offset: int, *, dates: bool) -> None:
+        """Have ConnectWise hold five records, which may not say its time; our clock is `our_offset` seconds off."""
+        self._list, self._field = resource, "title" if resource == "contacts" else "summary"
+        self._store = Store({resource: 5}, clock=lambda: datetime.fromtimestamp(self._now, UTC))
+        self._store.send_date_header = dates
+        self.server.store = self._store
+        self.set_our_clock(our_offset)
+        self._truth = Truth(self._store, resource)
+
+    def _age_records(self, ages: list[int], far: datetime | None) -> None:
+        """Have the first records be so many seconds old, and one of a `far` time."""
+        for record_id, age in enumerate(ages, 1):
+            self._store.touch(self._list, record_id, stamp=self._now - age)
+        if far is not None:
+            self._store.touch(self._list, 4, stamp=far)  # an old one, so that the newest stamp is as it was
+        self._truth.observe()
+
+    def _watch(self, options: dict[str, object], date_field: str | None) -> None:
+        """Create the instance, its one poll with these options."""
+        created = "_info.dateEntered" if self._list == "incidents" else "_info.lastUpdated"
+        body = example_body(self.server.url)["configuration"]
+        body["event.poller.configuration"] = {
+            self._list: {
+                "url": f"/hubs/crm/{self._list}?where=lastUpdated>'${{date}}'",
                 "datesConfiguration": {"createdDateField": created, **self._dated_by(date_field)},
             }
+            | options
         }
         config = read_configuration(body, base=InstanceConfig())
-        stamps = (self._truth.histories[record_id].versions[-1].stamp for record_id in range(1, 6))
-        newest = max(stamp for stamp in stamps if stamp <= self._our_time().timestamp() + 3600)
         self._instance, _ = create_instance(
             organization=self.tenant.organization, user=self.tenant.user, name="Exact", tags=[], config=config
         )
-        since = int(self._now) if dates else newest
-        self._rules = Rules(since, 5, max(poll_delay, LOOK_BACK), ignore, track, deletes, by_current)
+
+    def _newest_stamp(self) -> int:
+        """Return the newest stamp that is not far ahead of our clock."""
+        stamps = (self._truth.histories[record_id].versions[-1].stamp for record_id in range(1, 6))
+        return max(stamp for stamp in stamps if stamp <= self._our_time().timestamp() + 3600)
 
     def _dated_by(self, field: str | None) -> dict[str, str]:
         """Name the date field, as it is or as people mistake it."""

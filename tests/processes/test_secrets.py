@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 import pytest
 
 from cwconnect.core.paths import is_page
+from cwconnect.sandbox import SandboxServer
 from cwconnect.site.demo import free_port
 from tests.security.test_redaction import holds
 from tests.seed import example_body
@@ -30,7 +31,7 @@ from tests.support.raw_servers import RawServer
 from tests.support.receivers import Got, Receiver, start_receiver
 from tests.support.required import lengthy
 from tests.support.sandboxes import start_sandbox
-from tests.support.services import ask, manage, poll_now, wait_until
+from tests.support.services import Service, ask, manage, poll_now, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
@@ -273,13 +274,9 @@ def test_no_secret_of_a_run_is_found_in_the_clear(data: Path, receiver: Receiver
         ask(data, "shell", "-v0", "-c", PERSON)
         browser = Browser(port)
         token = work_through(browser, made, sandbox.url, receiver)
-        sandbox.store.change("contacts", 3, {"title": "Chief"})
-        poll_now(data)
-        wait_until(lambda: len(receiver.got) > 2, 60, "a second try", lambda: service.output)
+        deliver_after_a_failure(data, sandbox, receiver, service)
         printed = ask(data, "verify", "1", "--json", check=False) + ask(data, "licences")
-        sandbox.store.fail_next(50, status=401)
-        poll_now(data)
-        wait_until(lambda: " failed: " in service.output, 30, "a failed poll in the log", lambda: service.output)
+        have_polls_refused(data, sandbox, service)
         printed += ask(data, "shell", "-v0", "-c", RAISE_ALERT, environment=environment)
         wait_until(lambda: mail.mails and chat.got, 90, "the operator notified", lambda: service.output)
         look_at_pages(browser)
@@ -296,21 +293,44 @@ def test_no_secret_of_a_run_is_found_in_the_clear(data: Path, receiver: Receiver
     places = {"the log": service.output, "answers and pages": "\n".join(browser.said), "commands": printed}
     places |= {"mails": "\n".join(mail.mails), "the chat": "\n".join(got.body.decode() for got in chat.got)}
     places |= {"the process list": processes} | stored | kept
-    assert "acme" in places["answers and pages"], "what is no secret is found"
     assert any("acme" in places[name] for name in kept), "what is no secret is found"
+    check_that_what_is_there_is_found(places, receiver)
+    secrets = secrets_of(made, browser, token, data)
+    found = {(what, where): holds(places[where], secrets[what]) for what in secrets for where in places}
+    assert {place: names for place, names in found.items() if names} == {}
+    if form == "json":
+        check_lines(service)
+
+
+def deliver_after_a_failure(data: Path, sandbox: SandboxServer, receiver: Receiver, service: Service) -> None:
+    """Have a change delivered that the receiver refuses at first."""
+    sandbox.store.change("contacts", 3, {"title": "Chief"})
+    poll_now(data)
+    wait_until(lambda: len(receiver.got) > 2, 60, "a second try", lambda: service.output)
+
+
+def have_polls_refused(data: Path, sandbox: SandboxServer, service: Service) -> None:
+    """Have ConnectWise refuse the keys."""
+    sandbox.store.fail_next(50, status=401)
+    poll_now(data)
+    wait_until(lambda: " failed: " in service.output, 30, "a failed poll in the log", lambda: service.output)
+
+
+def check_that_what_is_there_is_found(places: dict[str, str], receiver: Receiver) -> None:
+    """See that the places hold what the run had to leave there, an echo of the receiver's among it."""
+    assert "acme" in places["answers and pages"], "what is no secret is found"
     assert "refuses the keys" in places["mails"]
     assert "refuses the keys" in places["the chat"]
     assert "Traceback" in places["the log"]
     echoed = "\n".join(echo(got).decode() for got in receiver.got)
     assert holds(echoed, str(CONFIGURED["event.notification.basic.password"])), "what is there is found"
-    (responses,) = (text for name, text in stored.items() if name.endswith("polling_deliveryattempt.response"))
+    (responses,) = (text for name, text in places.items() if name.endswith("polling_deliveryattempt.response"))
     assert '"webhook-id"' in responses, "the echo was kept"
     assert "********" in responses
-    secrets = secrets_of(made, browser, token, data)
-    found = {(what, where): holds(places[where], secrets[what]) for what in secrets for where in places}
-    assert {place: names for place, names in found.items() if names} == {}
-    if form == "line":
-        return
+
+
+def check_lines(service: Service) -> None:
+    """See that the log's lines are JSON."""
     lines = [json.loads(line) for line in service.lines if line.startswith("{")]
     assert {"time", "level", "logger", "message"} <= set(lines[0])
     assert any("instance_id" in line for line in lines)

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,17 @@ from tests.support.services import Service, manage, wait_until
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 
+STARTS_IN = 5  # seconds that a start takes on two cores with nothing else to do
+
+
 @pytest.fixture
 def up(data: Path) -> Service:
     """A running service without a demo; the test ends it."""
+    began = time.monotonic()
     service = manage(data, "up", "--port", str(free_port()))
     wait_until(lambda: "cwconnect is up" in service.output, 150, "up", lambda: service.output)
     service.wait_for_roles()
+    service.slower = max(1.0, (time.monotonic() - began) / STARTS_IN)
     return service
 
 
@@ -43,19 +49,13 @@ def test_a_port_that_there_is_not_is_said_in_a_sentence(data: Path, command: str
     assert "Traceback" not in service.output
 
 
-def test_a_service_that_is_well_writes_no_error_and_no_warning(up: Service) -> None:
-    with up:
-        up.process.send_signal(signal.SIGTERM)
-        assert up.ends_within(60) == 0
-    assert [line for line in up.output.splitlines() if '"error"' in line or '"warning"' in line] == []
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_everything_within_ten_seconds(up: Service, number: int) -> None:
+def test_a_signal_ends_everything_within_ten_seconds_without_an_error_or_a_warning(up: Service, number: int) -> None:
     with up:
         up.process.send_signal(number)
 
-        assert up.ends_within(10) == 0
+        assert up.ends_within(10 * up.slower) == 0
+    assert [line for line in up.output.splitlines() if '"error"' in line or '"warning"' in line] == []
 
 
 @pytest.mark.parametrize(

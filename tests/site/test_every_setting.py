@@ -29,6 +29,7 @@ from cwconnect.outbound import OutboundClient
 from cwconnect.site.checks import check_encryption_keys, check_queue, check_urls
 from tests.site.bad_values import FILES, SECRET, VALUES
 from tests.site.test_checks import manage
+from tests.support.required import lengthy
 
 ROOT = Path(ours.BASE_DIR)
 KEYS = {
@@ -116,6 +117,7 @@ def _served(host: str) -> str:
     return "" if all(status in (200, 301, 302, 401) for status in statuses.values()) else f"{statuses} at {name}"
 
 
+@lengthy
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", NAMES)
 def test_whatever_a_setting_holds_it_is_taken_or_refused_by_name(name: str, tmp_path: Path) -> None:
