@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.db.models import QuerySet
@@ -20,8 +18,9 @@ from django.utils import timezone
 
 from cwconnect.connectwise.errors import ConnectWiseError
 from cwconnect.core.logs import about
+from polling.detection.claiming import claim_due
 from polling.detection.deletes.sweeps import SweepJob
-from polling.detection.jobs import LEASE, Job, Work, read_open_runs
+from polling.detection.jobs import Job, Work, read_open_runs
 from polling.detection.outcomes import fail_run, fail_sweep
 from polling.detection.polls.runs import PollJob
 from polling.detection.polls.whole_polls import WholePoll, batches, end_polls, is_whole
@@ -30,8 +29,6 @@ from polling.workers.due import may_sweep
 from polling.workers.leases import (
     DATABASE_DOWN,
     LeaseLostError,
-    claim,
-    free,
     release,
     release_or_owe,
 )
@@ -41,8 +38,6 @@ log = logging.getLogger(__name__)
 
 THREADS = 32  # a claim and an end cost much the same for one poll as for many, so many are under way at a time
 SCAN_EVERY = 0.2  # seconds, while polls are under way: so that what comes due one by one is claimed together
-PER_SITE = 3
-PER_HOST = 16
 
 Report = Callable[[Job, PollRun], None]
 JobSource = Callable[[int, Collection[Work]], list[Work]]  # at most so many, beside those under way → claimed jobs
@@ -131,16 +126,15 @@ class PollLoop(Loop[Work, Any]):
         due = self._due.filter(**{f"{kind}__lte": now})
         if kind == "next_sweep_at":
             due = may_sweep(due)
-        choice = _choose(due, kind, capacity, running)
-        if not choice.drained:
+        claim = claim_due(due, kind, capacity, running, now=now)
+        if not claim.drained:
             self._scan_at = 0.0
-        if not choice.keys:
+        if not claim.keys:
             return []
-        token, keys = claim(due, choice.keys, now=now, length=LEASE)
         try:
-            return _jobs(keys, token, kind)
+            return _jobs(claim.keys, claim.token, kind)
         except DATABASE_DOWN:
-            release_or_owe(PollState, keys, token)
+            release_or_owe(PollState, claim.keys, claim.token)
             raise
 
     def request(self, job: Work) -> Callable[[], Any]:
@@ -219,32 +213,6 @@ def _commit(job: Work, future: Future[Any]) -> bool:
         log.exception("%s failed", job.poll)
         job.fail(error)
     return False
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """The polls to claim; `drained`: no other was due, whoever has room."""
-
-    keys: list[int]
-    drained: bool
-
-
-def _choose(due: QuerySet[PollState], kind: Due, capacity: int, running: Collection[Work]) -> _Choice:
-    now = timezone.now()
-    sites = Counter(job.site for job in running)
-    hosts = Counter(job.host for job in running)
-    blocked = Site.objects.filter(blocked_until__gt=now).values("key")
-    full_sites = [site for site, count in sites.items() if count >= PER_SITE]
-    full_hosts = [host for host, count in hosts.items() if count >= PER_HOST]
-    look = due.filter(free(now)).exclude(site__in=blocked).exclude(site__in=full_sites).exclude(host__in=full_hosts)
-    found = list(look.order_by(kind).values_list("pk", "site", "host")[: 4 * capacity])
-    chosen: list[int] = []
-    for key, site, host in found:
-        if len(chosen) < capacity and sites[site] < PER_SITE and hosts[host] < PER_HOST:
-            chosen.append(key)
-            sites[site] += 1
-            hosts[host] += 1
-    return _Choice(chosen, drained=len(chosen) == len(found) < 4 * capacity and not (full_sites or full_hosts))
 
 
 def _jobs(keys: list[int], token: str, kind: Due) -> list[Job]:

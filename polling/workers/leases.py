@@ -39,6 +39,11 @@ def free(now: datetime) -> Q:
     return Q(lease_until=None) | Q(lease_until__lt=now)
 
 
+def new_token() -> str:
+    """Return a new lease's token, which names the cluster that takes it."""
+    return lease_signature() + secrets.token_hex(10)
+
+
 def claim(
     rows: QuerySet[Row], keys: Iterable[Any], *, now: datetime, length: timedelta, **changes: Any
 ) -> tuple[str, list[Any]]:
@@ -47,7 +52,7 @@ def claim(
     `rows` states again what made them due, so that a row which changed between look and claim is left alone. `changes`
     are written along with the lease.
     """
-    token = lease_signature() + secrets.token_hex(10)
+    token = new_token()
     wanted = rows.filter(free(now), pk__in=list(keys))
     return token, update_returning(wanted, {"lease_token": token, "lease_until": now + length, **changes})
 

@@ -118,8 +118,8 @@ def test_a_loop_with_polls_under_way_that_has_claimed_all_looks_again_after_a_wh
 
 def test_a_loop_that_left_due_polls_for_want_of_room_looks_at_once(watched: PolledInstance, monkeypatch: Any) -> None:
     other: Any = SimpleNamespace(site="another", host="another")
-    monkeypatch.setattr("polling.detection.poll_loop.PER_SITE", 0)
+    monkeypatch.setattr("polling.detection.claiming.PER_SITE", 0)
     loop = due_loop()
     assert loop.claim(8, [other]) == []
-    monkeypatch.setattr("polling.detection.poll_loop.PER_SITE", 3)
+    monkeypatch.setattr("polling.detection.claiming.PER_SITE", 3)
     assert len(loop.claim(8, [other])) == 1

@@ -219,7 +219,7 @@ def test_statements_of_a_batch_do_not_grow_with_it(world: PolledInstance) -> Non
 def test_sixteen_polls_with_a_change_each_take_less_than_three_statements_each(
     world: PolledInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("polling.detection.poll_loop.PER_SITE", 16)
+    monkeypatch.setattr("polling.detection.claiming.PER_SITE", 16)
     for _ in range(8):
         two(world, {})
     found = {}

@@ -12,11 +12,11 @@ def idle(url: str, instances: int, rounds: int, name: str) -> Figure:
     """Poll every instance that often; the poller's share of a site is lifted, since all share one here."""
     set_up()
     from instances import connections
-    from polling.detection import poll_loop
+    from polling.detection import claiming
     from polling.models import PollRun, PollState
     from polling.workers.due import make_due
 
-    poll_loop.PER_SITE = poll_loop.PER_HOST = connections._CONNECTIONS_PER_HOST
+    claiming.PER_SITE = claiming.PER_HOST = connections._CONNECTIONS_PER_HOST
     tenants = Tenants()
     for number in range(instances):
         tenants.watch(url, name=f"Instance {number}", pageSize=1000)

@@ -66,7 +66,7 @@ def watch(url: str, instances: int, begin: datetime) -> None:
     from polling.models import PollState
     from tests.seed import example_body
 
-    organization = Organization.objects.create(name="Simulated")
+    organization = Organization.objects.get_or_create(name="Simulated")[0]
     asked = example_body(url)["configuration"]["event.poller.configuration"]
     keys = {"public_key": Secret.of("PUB"), "private_key": Secret.of("PRIV"), "signature_key": Secret.of("x" * 32)}
     for first in range(0, instances, BATCH):
@@ -75,12 +75,12 @@ def watch(url: str, instances: int, begin: datetime) -> None:
                 organization=organization,
                 name=f"Instance {number}",
                 token_hash=secrets.token_hex(32),
-                base_url=_base_url(url, number),
+                base_url=base_url(url, number),
                 company=f"company{number}",
                 client_id="any",
                 events_enabled=True,
                 refresh_interval=int(EVERY.total_seconds() // 60),
-                callback_url=f"{_base_url(url, number)}/events",
+                callback_url=f"{base_url(url, number)}/events",
                 **keys,
             )
             for number in range(first, min(first + BATCH, instances))
@@ -109,7 +109,8 @@ def watch(url: str, instances: int, begin: datetime) -> None:
         )
 
 
-def _base_url(url: str, number: int) -> str:
+def base_url(url: str, number: int) -> str:
+    """Return the base URL of an instance: of one of four hosts."""
     return url.replace("127.0.0.1", f"127.0.0.{1 + number % HOSTS}") + "/v4_6_release/apis/3.0"
 
 

@@ -1,0 +1,64 @@
+"""One process or many, and the database is far: `python -m tests.long.benchmarks.spread [--delay 10] [--json]`.
+
+1, 2, 4, 8 and 16 worker processes poll and deliver from one PostgreSQL, with each statement, and each beginning and end
+of a transaction, that many ms longer: what rows do they wait for each other? Each poll finds a change. All run on this
+machine's cores beside the database and the sites, so `cores` says how much of them the workers had: where that
+is all there is, the figure is the machine's and not the design's, and a longer delay shows the latter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.long.benchmarks.contest import Bar, contend, options, report, serving, side_by_side
+from tests.long.benchmarks.measure import Figure
+from tests.long.benchmarks.storage import NO_SERVER, SERVER, postgresql
+
+PROCESSES = (1, 2, 4, 8, 16)
+BARS = {8: 6, 16: 10}  # processes: how many times one of them
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--delay", type=float, default=10, metavar="MS", help="what each statement takes longer")
+    parser.add_argument("--polls", type=int, default=600, help="of each process")
+    parser.add_argument("--notifications", type=int, default=600, help="of each process")
+    parser.add_argument("--processes", type=int, nargs="+", default=PROCESSES)
+    chosen = parser.parse_args()
+    if not SERVER:
+        raise SystemExit(NO_SERVER)
+    polled, sent = [], []
+    for processes in chosen.processes:
+        poll, send = _spread(processes, chosen.delay, chosen.polls, chosen.notifications)
+        polled.append(poll)
+        sent.append(send)
+    figures = [_compared(figure, of[0]) for of in (polled, sent) for figure in of]
+    bars = [
+        Bar(f"polls/s of {processes}, of one's", figure.rate / polled[0].rate, BARS[processes])
+        for processes, figure in zip(chosen.processes, polled, strict=True)
+        if processes in BARS
+    ]
+    report("spread", "units", figures, bars, as_json=chosen.json)
+
+
+def _spread(processes: int, delay: float, polls: int, notifications: int) -> tuple[Figure, Figure]:
+    with (
+        serving("-m", "tests.long.benchmarks.sites", "1", "0", "0") as url,
+        serving("-m", "tests.long.benchmarks.sink") as receiver,
+        postgresql() as environment,
+    ):
+        count = processes * notifications
+        contend("our_spread", "fill", url, processes * polls, receiver, count, environment=environment)
+        found = []
+        for what, unit in (("deliver", "notifications"), ("poll", "polls")):
+            name = f"{processes} × {unit}"
+            found.append(side_by_side(processes, "our_spread", what, delay, name=name, environment=environment))
+    return found[1], found[0]
+
+
+def _compared(figure: Figure, one: Figure) -> Figure:
+    return replace(figure, more={"of one": figure.rate / one.rate, "cores": figure.cpu / figure.seconds})
+
+
+if __name__ == "__main__":
+    main()
