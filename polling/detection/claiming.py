@@ -15,7 +15,7 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from polling.detection.jobs import LEASE, Work
 from polling.models import PollState, Site
@@ -51,9 +51,12 @@ def claim_due(due: QuerySet[PollState], kind: str, capacity: int, running: Colle
     sites, hosts = Counter(job.site for job in running), Counter(job.host for job in running)
     full_sites = [site for site, count in sites.items() if count >= PER_SITE]
     full_hosts = [host for host, count in hosts.items() if count >= PER_HOST]
-    blocked = Site.objects.filter(blocked_until__gt=now).values("key")
-    look = due.filter(free(now)).exclude(site__in=blocked).exclude(site__in=full_sites).exclude(host__in=full_hosts)
-    first = look.order_by(kind, "pk").values_list("pk", "site", "host", kind)[: LOOKED_AT * capacity]
+    # One condition, and none of nothing: each costs as much as a poll's share of the claim.
+    allowed = free(now) & ~Q(site__in=Site.objects.filter(blocked_until__gt=now).values("key"))
+    for column, full in (("site", full_sites), ("host", full_hosts)):
+        if full:
+            allowed &= ~Q(**{f"{column}__in": full})
+    first = due.filter(allowed).order_by(kind, "pk").values_list("pk", "site", "host", kind)[: LOOKED_AT * capacity]
     token = new_token()
     found = _execute(first, sites, hosts, [capacity, token, now + LEASE]) if capacity > 0 else []
     seen = found[0][1] if found else 0

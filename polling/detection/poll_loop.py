@@ -103,23 +103,30 @@ class PollLoop(Loop[Work, Any]):
     ) -> None:
         super().__init__(deadline=deadline, stopping=stopping)
         self._due, self._report, self._kinds, self._sources = due, report, kinds, sources
-        self._scan_at = 0.0
+        self._scan_at: dict[str, float] = {}
 
     def claim(self, capacity: int, running: Collection[Work]) -> list[Work]:
         """Claim due polls, then due sweeps, that have room at their company and host, the longest due first."""
-        if running and time.monotonic() < self._scan_at:
-            return []
-        self._scan_at = time.monotonic() + SCAN_EVERY
         jobs: list[Work] = []
         try:
             for kind in self._kinds:
-                jobs += self._claim(kind, capacity - len(jobs), [*running, *jobs])
-            for source in self._sources:
-                jobs += source(capacity - len(jobs), [*running, *jobs])
+                if self._is_time(kind, [*running, *jobs]):
+                    jobs += self._claim(kind, capacity - len(jobs), [*running, *jobs])
+            if self._is_time("sources", [*running, *jobs]):
+                for source in self._sources:
+                    jobs += source(capacity - len(jobs), [*running, *jobs])
         except DATABASE_DOWN:
             self.release(jobs)
             raise
         return jobs
+
+    def _is_time(self, what: str, running: Collection[Work]) -> bool:
+        """Whether to look for this now: not so often while other work is under way."""
+        now = time.monotonic()
+        if running and now < self._scan_at.get(what, 0.0):
+            return False
+        self._scan_at[what] = now + SCAN_EVERY
+        return True
 
     def _claim(self, kind: Due, capacity: int, running: Collection[Work]) -> list[Job]:
         now = timezone.now()
@@ -128,7 +135,7 @@ class PollLoop(Loop[Work, Any]):
             due = may_sweep(due)
         claim = claim_due(due, kind, capacity, running, now=now)
         if not claim.drained:
-            self._scan_at = 0.0
+            del self._scan_at[kind]
         if not claim.keys:
             return []
         try:
@@ -216,7 +223,7 @@ def _commit(job: Work, future: Future[Any]) -> bool:
 
 
 def _jobs(keys: list[int], token: str, kind: Due) -> list[Job]:
-    states = PollState.objects.filter(pk__in=keys).select_related("resource_poll__instance__organization")
+    states = PollState.objects.filter(pk__in=keys).select_related("resource_poll__instance")
     read_open_runs([state.resource_poll for state in states])
     return [job for state in states if (job := _start(state, token, kind)) is not None]
 

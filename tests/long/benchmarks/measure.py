@@ -39,7 +39,7 @@ class Figure:
 
 
 class Stopwatch:
-    """Measures what happens within `with`: wall seconds, and CPU seconds of all threads of this process."""
+    """Measures what happens within `with`, however often: wall seconds, and CPU seconds of all threads in here."""
 
     seconds = cpu = 0.0
 
@@ -48,11 +48,13 @@ class Stopwatch:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.seconds, self.cpu = time.perf_counter() - self._began, time.process_time() - self._cpu
+        self._ended = time.perf_counter()
+        self.seconds += self._ended - self._began
+        self.cpu += time.process_time() - self._cpu
 
     def figure(self, name: str, units: int, **more: float) -> Figure:
         """Return what was measured."""
-        return Figure(name, units, self.seconds, self.cpu, peak_mb(), more, self._began + self.seconds)
+        return Figure(name, units, self.seconds, self.cpu, peak_mb(), more, self._ended)
 
 
 def peak_mb() -> float:

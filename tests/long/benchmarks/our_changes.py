@@ -24,8 +24,8 @@ class Side:
         self.polls = PollState.objects.filter(resource_poll__instance__base_url__in=_base_urls(url))
         self.keys = list(self.polls.values_list("pk", flat=True))
         self.statements = Statements()
+        self.stopwatch = Stopwatch()
         self.ended = self.requests = 0
-        self.seconds = self.cpu = 0.0
 
     def poll(self) -> None:
         """Poll all of them once."""
@@ -41,14 +41,13 @@ class Side:
             self.requests += 1  # as good as exact: a thread may be interrupted between reading and writing
             return request(*arguments, **options)
 
-        with patch.object(OutboundClient, "request", counted), self.statements.watched(), Stopwatch() as stopwatch:
+        with patch.object(OutboundClient, "request", counted), self.statements.watched(), self.stopwatch:
             self.ended += poll_all()
-        self.seconds, self.cpu = self.seconds + stopwatch.seconds, self.cpu + stopwatch.cpu
 
     @property
     def rate(self) -> float:
         """Polls per second."""
-        return self.ended / self.seconds
+        return self.ended / self.stopwatch.seconds
 
 
 def changes(url: str, instances: int, rounds: int, name: str) -> Figure:
@@ -60,7 +59,7 @@ def changes(url: str, instances: int, rounds: int, name: str) -> Figure:
     for side in (idle, changed):
         side.poll()
     for side in (idle, changed):
-        side.statements.count, side.ended, side.requests, side.seconds, side.cpu = 0, 0, 0, 0.0, 0.0
+        side.statements, side.stopwatch, side.ended, side.requests = Statements(), Stopwatch(), 0, 0
     before = Event.objects.count()
     for _ in range(rounds):
         idle.poll()
@@ -71,14 +70,12 @@ def changes(url: str, instances: int, rounds: int, name: str) -> Figure:
     more = {
         "idle/s": idle.rate,
         "of idle": changed.rate / idle.rate,
-        "idle CPU µs": idle.cpu / idle.ended * 1e6,
+        "idle CPU µs": idle.stopwatch.cpu / idle.ended * 1e6,
         "statements": changed.statements.count / changed.ended,
         "idle statements": idle.statements.count / idle.ended,
         "requests": changed.requests / changed.ended,
     }
-    last = Stopwatch()
-    last.seconds, last.cpu, last._began = changed.seconds, changed.cpu, 0.0
-    return last.figure(name, changed.ended, **more)
+    return changed.stopwatch.figure(name, changed.ended, **more)
 
 
 def _base_urls(url: str) -> list[str]:

@@ -1,0 +1,57 @@
+"""The service at the benchmark *requests*: the sandbox's base URL, changes a poll, polls, name → a figure."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from unittest.mock import patch
+
+import requests
+
+from tests.long.benchmarks.measure import Figure, Stopwatch, hand_over
+from tests.long.benchmarks.service import Tenants, poll_all, set_up
+
+LOGIN = ("acme+PUB", "PRIV")
+
+
+def count_requests(url: str, changes: int, polls: int, name: str) -> Figure:
+    """Poll the contacts so often, each time after so many of them have changed, and count what ConnectWise is asked."""
+    set_up()
+    from cwconnect.outbound import OutboundClient
+    from polling.models import Event, PollState
+    from polling.workers.due import make_due
+
+    Tenants().watch(url, pageSize=1000)
+    poll_all()
+    asked = 0
+    request = OutboundClient.request
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return request(*arguments, **options)
+
+    stopwatch = Stopwatch()
+    for number in range(polls):
+        change(url, changes, f"Chief {number}")
+        make_due(PollState.objects.all())
+        with patch.object(OutboundClient, "request", counted), stopwatch:
+            poll_all()
+    events = Event.objects.count()
+    if events != changes * polls:
+        raise SystemExit(f"{events} events of {changes * polls} changes")
+    more = {"requests": asked, "a poll": asked / polls} | ({"a change": asked / events} if events else {})
+    return stopwatch.figure(name, polls, **more)
+
+
+def change(url: str, count: int, title: str) -> None:
+    """Change the first `count` contacts of the sandbox."""
+    step = [{"op": "replace", "path": "title", "value": title}]
+    with requests.Session() as session:
+        for record_id in range(1, count + 1):
+            path = f"{url}/company/contacts/{record_id}"
+            session.patch(path, json=step, auth=LOGIN, headers={"clientId": "any"}, timeout=60).raise_for_status()
+
+
+if __name__ == "__main__":
+    hand_over(count_requests(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))
