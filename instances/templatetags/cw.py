@@ -59,7 +59,15 @@ def ago(moment: datetime | None) -> SafeString | str:
         return NOTHING
     seconds = (timezone.now() - moment).total_seconds()
     text = f"{in_words(seconds)} ago" if seconds >= 1 else f"in {in_words(-seconds)}" if seconds <= -1 else "now"
-    return _time(moment, text)
+    return _time(moment, text, "ago")
+
+
+@register.filter
+def age(moment: datetime | None) -> SafeString | str:
+    """Write how long ago a time is, `3 h`, with the exact local time and UTC in its title."""
+    if not moment:  # templates give "" for what hangs on nothing
+        return NOTHING
+    return _time(moment, in_words((timezone.now() - moment).total_seconds()), "age")
 
 
 @register.filter
@@ -72,10 +80,13 @@ def exactly(moment: datetime | None) -> SafeString | str:
     return _time(moment, local.strftime(form))
 
 
-def _time(moment: datetime, text: str) -> SafeString:
+def _time(moment: datetime, text: str, passing: str = "") -> SafeString:
+    """Write a time; `passing` names the form of words that the page's script keeps true as time goes on."""
     local, utc = timezone.localtime(moment), moment.astimezone(UTC)
     title = f"{local:%a %d %b %Y, %H:%M:%S} {local:%Z} · {utc:%Y-%m-%d %H:%M:%S} UTC"
-    return format_html('<time datetime="{}" title="{}">{}</time>', utc.isoformat(timespec="seconds"), title, text)
+    kept = format_html('data-passing="{}" ', passing) if passing else ""
+    form = '<time {}datetime="{}" title="{}">{}</time>'
+    return format_html(form, kept, utc.isoformat(timespec="seconds"), title, text)
 
 
 @register.filter

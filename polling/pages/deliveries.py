@@ -32,6 +32,7 @@ from polling.delivery.test_notification import SampleResult, send_draft_test, se
 from polling.detection.deletes.deletions import dismiss_held, held_deletes, release_held
 from polling.models import DeliveryState, Notification, PollState, Replay
 from polling.pages.paging import page_of
+from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import moment_of, own_poll
 from polling.reports.instance_status import instance_status_of
 from polling.reports.waiting import failed_attempts, undelivered_of, waiting_rows
@@ -47,7 +48,7 @@ def deliveries(request: PageRequest) -> HttpResponse:
     """Show where delivery waits or fails, and the attempts of a day that failed."""
     organization, now = request.person.organization, timezone.now()
     if request.htmx:
-        return render(request, "polling/parts/waits.html", {"rows": waiting_rows(organization)})
+        return refreshed_part(request, "polling/parts/waits.html", {"rows": waiting_rows(organization)})
     replays = Replay.objects.filter(instance__organization=organization).select_related("instance").order_by("-pk")[:5]
     context = {
         "rows": waiting_rows(organization),
@@ -175,8 +176,9 @@ def release_progress(request: PageRequest, number: int) -> HttpResponse:
         "delivery": DeliveryState.objects.filter(instance=instance).first(),
         "here": "deliveries",
     }
-    part = "polling/parts/release_progress.html" if request.htmx else "polling/release_progress.html"
-    return render(request, part, context)
+    if request.htmx:
+        return refreshed_part(request, "polling/parts/release_progress.html", context)
+    return render(request, "polling/release_progress.html", context)
 
 
 @operator_page
@@ -212,8 +214,9 @@ def replay_progress(request: PageRequest, number: int) -> HttpResponse:
         raise Http404
     context = {"replay": found, "instance": found.instance, "here": "deliveries"}
     context["done"] = found.delivered + found.failed
-    part = "polling/parts/replay_progress.html" if request.htmx else "polling/replay_progress.html"
-    return render(request, part, context)
+    if request.htmx:
+        return refreshed_part(request, "polling/parts/replay_progress.html", context)
+    return render(request, "polling/replay_progress.html", context)
 
 
 @operator_page

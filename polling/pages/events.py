@@ -19,6 +19,7 @@ from instances.models import Instance
 from instances.pages.access import PageRequest, page
 from polling.delivery.replay.replays import Selection, start_replay
 from polling.models import DeliveryAttempt, Event, Notification
+from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import moment_of
 from polling.reports.event_search import DELIVERY_STATES, Search, search_events
 
@@ -100,9 +101,7 @@ def event_page(request: PageRequest, number: int) -> HttpResponse:
     context = _context(_event(request, number)) | {"here": "events"}
     if not request.htmx:
         return render(request, "polling/event.html", context)
-    if request.GET.get("seen") == context["version"]:
-        return HttpResponse(status=204)  # htmx leaves the page alone, and what a reader unfolded stays so
-    return render(request, "polling/parts/attempts.html", context)
+    return refreshed_part(request, "polling/parts/attempts.html", context)
 
 
 @require_POST
@@ -150,19 +149,10 @@ def _context(event: Event) -> dict[str, Any]:
         "changes": _changes(event),
         "beside": _beside(event),
         "who": _who(event),
-        "version": _version(notification, [attempt for attempt, _ in attempts]),
         "seen_after": event.polled_at - event.occurred_at,
         "live": notification is not None and (notification.state == "pending" or notification.replay_id or recent),
         "resting": not event.instance.watching,
     }
-
-
-def _version(notification: Notification | None, attempts: list[DeliveryAttempt]) -> str:
-    """Return what differs when there is something new about the delivery."""
-    if notification is None:
-        return ""
-    ended = sum(attempt.finished_at is not None for attempt in attempts)
-    return f"{notification.state} {len(attempts)} {ended} {notification.next_attempt_at} {notification.replay_id}"
 
 
 def _beside(event: Event) -> list[Event]:

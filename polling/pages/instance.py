@@ -17,6 +17,7 @@ from instances.pages.access import PageRequest, page
 from polling.detection.polls.backfill import request_backfill
 from polling.models import Event, PollRun, PollState
 from polling.pages.paging import page_of
+from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import moment_of, own_poll
 from polling.reports.instance_status import instance_status_of
 from polling.reports.overview import engine
@@ -38,7 +39,9 @@ def instance_page(request: PageRequest, number: int) -> HttpResponse:
         "engine": engine(request.person.organization, now) if instance.watching else None,
         "tab": "resources",
     }
-    return render(request, _part(request, "polling/instance.html", "polling/parts/resources.html"), _here(context))
+    if request.htmx:
+        return refreshed_part(request, "polling/parts/resources.html", context)
+    return render(request, "polling/instance.html", _here(context))
 
 
 @page
@@ -54,7 +57,7 @@ def instance_stream(request: PageRequest, number: int) -> HttpResponse:
     seen = int(after) if after.isdecimal() and len(after) < 19 else last
     new = sum(event.pk > seen for event in newest)
     context = {"instance": instance, "events": newest, "seen": seen, "newest": last, "new": new}
-    return render(request, "polling/parts/stream.html", context)
+    return refreshed_part(request, "polling/parts/stream.html", context)
 
 
 @page
@@ -82,8 +85,9 @@ def _show_poll(request: PageRequest, poll: ResourcePoll, *, error: str = "", sin
         "backfill_since": since,
         "tab": "resources",
     }
-    template = _part(request, "polling/poll.html", "polling/parts/poll_body.html")
-    return render(request, template, _here(context), status=422 if error else 200)
+    if request.htmx and not error:
+        return refreshed_part(request, "polling/parts/poll_body.html", context)
+    return render(request, "polling/poll.html", _here(context), status=422 if error else 200)
 
 
 @require_POST
@@ -149,11 +153,7 @@ def _progress(request: PageRequest, poll: ResourcePoll, asked_at: datetime) -> H
         "failed": failed and (state.next_poll_at is None or state.next_poll_at > timezone.now()),
         "nobody_came": state.lease_token is None and timezone.now() - asked_at > _PATIENCE,
     }
-    return render(request, "polling/parts/progress.html", context)
-
-
-def _part(request: PageRequest, whole: str, part: str) -> str:
-    return part if request.htmx else whole
+    return refreshed_part(request, "polling/parts/progress.html", context)
 
 
 def _here(context: Mapping[str, object]) -> dict[str, object]:

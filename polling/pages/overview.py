@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from instances.models import Instance, ResourcePoll
 from instances.pages.access import PageRequest, page
+from polling.pages.refreshing import refreshed_part
 from polling.reports.hours import chart_of, hours_of
 from polling.reports.overview import ActionItem, action_items, engine, instance_rows
 
@@ -20,8 +21,9 @@ SHOWN = 20
 @page
 def overview(request: PageRequest) -> HttpResponse:
     """Show how the organization's instances fare; htmx asks for its changing part every few seconds."""
-    template = "polling/parts/overview.html" if request.htmx else "polling/overview.html"
-    return render(request, template, _context(request))
+    if request.htmx:
+        return refreshed_part(request, "polling/parts/overview.html", _context(request))
+    return render(request, "polling/overview.html", _context(request))
 
 
 def _context(request: PageRequest) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from cwconnect.core.text import counted
 from instances.models import ResourcePoll
 from instances.pages.access import PageRequest, page
 from polling.models import RecordSnapshot, Repair, Verification
+from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import own_poll
 from polling.reports.instance_status import instance_status_of
 from polling.verification.repair_job import start_repair
@@ -100,7 +101,7 @@ def verify_poll(request: PageRequest, number: int, poll: int) -> HttpResponse:
     found = own_poll(request, number, poll)
     if request.method != "POST":
         context = {"instance": found.instance, "row": _rows([found])[0]}
-        return render(request, "polling/parts/verified.html", context)
+        return refreshed_part(request, "polling/parts/verified.html", context)
     if "repair" in request.POST:
         _repair(request, found)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Count, Q, Sum
 
@@ -21,7 +21,7 @@ class ResourceRow:
     poll: ResourcePoll
     state: PollState | None
     word: str
-    lag: timedelta | None
+    known_to: datetime | None
     records: int
     events: int
     held: int
@@ -48,7 +48,7 @@ def instance_status_of(instance: Instance, now: datetime) -> InstanceStatus:
     read = _runs_of_a_day(polls, now)
     held = _held(instance)
     delivery = DeliveryState.objects.filter(instance=instance).select_related("receiver").first()
-    rows = tuple(_row(poll, read.get(poll.pk, (0, 0)), held.get(poll.pk, 0), now) for poll in polls)
+    rows = tuple(_row(poll, read.get(poll.pk, (0, 0)), held.get(poll.pk, 0)) for poll in polls)
     healths = [row.state.health for row in rows if row.state]
     issue = delivery_issues([instance.pk]).get(instance.pk)
     return InstanceStatus(state_of(instance, healths, issue), delivery, issue, rows)
@@ -71,8 +71,8 @@ def _held(instance: Instance) -> dict[int, int]:
     return dict(held.values_list("resource_poll_id").annotate(n=Count("record_id")).order_by())
 
 
-def _row(poll: ResourcePoll, read: tuple[int, int], held: int, now: datetime) -> ResourceRow:
+def _row(poll: ResourcePoll, read: tuple[int, int], held: int) -> ResourceRow:
     state: PollState | None = getattr(poll, "state", None)
-    lag = now - state.cursor if state and state.cursor and state.health != Health.PAUSED else None
+    known = state.cursor if state and state.health != Health.PAUSED else None
     word = str(state.health) if state else "not begun"
-    return ResourceRow(poll, state, word if poll.enabled else "off", lag, read[0], read[1], held)
+    return ResourceRow(poll, state, word if poll.enabled else "off", known, read[0], read[1], held)

@@ -37,12 +37,12 @@ _NEEDING_A_PERSON = (Health.UNAUTHORIZED, Health.REJECTED, Health.HELD)
 
 @dataclass(frozen=True)
 class InstanceRow:
-    """One instance in a table. `lag` is how far what is known lies behind ConnectWise's clock."""
+    """One instance in a table. `known_to` is the time of ConnectWise's clock up to which its changes are known."""
 
     instance: Instance
     state: str
     last_good_at: datetime | None
-    lag: timedelta | None
+    known_to: datetime | None
     undelivered: int
     next_retry_at: datetime | None
     events: int
@@ -81,7 +81,7 @@ def instance_rows(instances: Sequence[Instance], now: datetime) -> list[Instance
     waiting = _undelivered(keys)
     events = _events_of_a_day(keys, now)
     return [
-        _row(instance, states[instance.pk], issues.get(instance.pk), waiting.get(instance.pk), events, now)
+        _row(instance, states[instance.pk], issues.get(instance.pk), waiting.get(instance.pk), events)
         for instance in instances
     ]
 
@@ -235,7 +235,6 @@ def _row(
     issue: DeliveryIssue | None,
     waiting: tuple[int, datetime | None] | None,
     events: Mapping[int, int],
-    now: datetime,
 ) -> InstanceRow:
     cursors = [state["cursor"] for state in states if state["cursor"] and state["health"] != Health.PAUSED]
     good = [state["last_good_at"] for state in states if state["last_good_at"]]
@@ -244,7 +243,7 @@ def _row(
         instance=instance,
         state=state_of(instance, [state["health"] for state in states], issue),
         last_good_at=max(good, default=None),
-        lag=now - min(cursors) if cursors else None,
+        known_to=min(cursors, default=None),
         undelivered=count,
         next_retry_at=first,
         events=events.get(instance.pk, 0),
