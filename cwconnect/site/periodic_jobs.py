@@ -24,7 +24,7 @@ from polling.maintenance.clock_skew import repair_clock_skew
 from polling.maintenance.purge import purge_deleted
 from polling.maintenance.retention import prune_delivered, prune_the_rest
 from polling.models import Heartbeat, Lock
-from polling.reports import counters
+from polling.reports import counters, event_hours
 from polling.workers import locks
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ def delete_dead_heartbeats(now: datetime) -> int:
 
 PERIODIC_JOBS: list[PeriodicJob] = [
     PeriodicJob("counters", timedelta(0), counters.advance),
+    PeriodicJob("counts of hours", timedelta(0), event_hours.advance),
     PeriodicJob("auth alerts", timedelta(0), raise_auth_alerts),
     PeriodicJob("send alerts", timedelta(0), send_alerts),
     PeriodicJob("rearm stranded notifications", timedelta(0), rearm_stranded),

@@ -1,6 +1,6 @@
 """What changed, and who was notified: polls and their runs, snapshots, events, notifications, attempts."""
 
-from polling.models.counters import StoredCounter
+from polling.models.counters import InstanceHour, OrganizationHour, StoredCounter
 from polling.models.deliveries import Alert, DeliveryAttempt, DeliveryState, Notification, Receiver, Replay
 from polling.models.events import Event, LogPosition, NewEvent
 from polling.models.heartbeats import Heartbeat
@@ -18,12 +18,14 @@ __all__ = [
     "Health",
     "Heartbeat",
     "IdempotentAnswer",
+    "InstanceHour",
     "Leased",
     "Lock",
     "LogPosition",
     "MissingRecord",
     "NewEvent",
     "Notification",
+    "OrganizationHour",
     "PollRun",
     "PollState",
     "Receiver",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from instances.models import Instance, Organization
+
 
 class StoredCounter(models.Model):
     """The counts of one table's rows up to the id `upto`; `open` lists those among them that had not ended yet."""
@@ -18,3 +20,43 @@ class StoredCounter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} up to {self.upto}"
+
+
+class InstanceHour(models.Model):
+    """How many events of an instance were seen in one hour of the last day (see polling/reports/event_hours.py).
+
+    The database holds no foreign key, here and below: to check it would lock the instance against who works on it.
+    """
+
+    pk = models.CompositePrimaryKey("instance_id", "hour")
+    instance = models.ForeignKey(
+        Instance, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="+"
+    )
+    hour = models.DateTimeField(help_text="When it began.")
+    events = models.PositiveIntegerField()
+
+    class Meta:
+        app_label = "polling"
+        indexes = [models.Index(fields=["hour"], name="instance_hour_oldest")]
+
+    def __str__(self) -> str:
+        return f"{self.events} events of {self.hour:%d %b %H}h"
+
+
+class OrganizationHour(models.Model):
+    """How many events of each kind an organization's instances had in one hour of the last day."""
+
+    pk = models.CompositePrimaryKey("organization_id", "hour")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="+"
+    )
+    hour = models.DateTimeField(help_text="When it began.")
+    created = models.PositiveIntegerField()
+    updated = models.PositiveIntegerField()
+    deleted = models.PositiveIntegerField()
+
+    class Meta:
+        app_label = "polling"
+
+    def __str__(self) -> str:
+        return f"{self.created + self.updated + self.deleted} events of {self.hour:%d %b %H}h"

@@ -42,6 +42,11 @@ class PollState(Leased):
             leased("poll_leased"),
             models.Index(fields=["next_poll_at"], name="poll_due", condition=models.Q(next_poll_at__isnull=False)),
             models.Index(fields=["next_sweep_at"], name="sweep_due", condition=models.Q(next_sweep_at__isnull=False)),
+            models.Index(  # few: so the overview finds what needs a person without reading all polls
+                fields=["resource_poll"],
+                name="poll_needing_a_person",
+                condition=models.Q(health__in=["unauthorized", "rejected", "held"]),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -19,8 +19,8 @@ from polling.models import Event, PollRun, PollState
 from polling.pages.paging import page_of
 from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import moment_of, own_poll
+from polling.reports.engine import engine
 from polling.reports.instance_status import instance_status_of
-from polling.reports.overview import engine
 from polling.workers.due import make_due
 
 STREAM = 15

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from instances.pages.access import PageRequest, page
 from polling.pages.paging import page_of
-from polling.reports.overview import instance_rows
+from polling.reports.instance_rows import instance_rows
 
 PER_PAGE = 25
 
@@ -23,5 +23,5 @@ def instances(request: PageRequest) -> HttpResponse:
         by_id = Q(pk=int(text)) if text.isdecimal() and len(text) < 19 else Q()
         found = found.filter(Q(name__icontains=text) | Q(company__icontains=text) | by_id)
     shown = page_of(found, request.GET, PER_PAGE)
-    rows = instance_rows(shown.rows, timezone.now())
+    rows = instance_rows([instance.pk for instance in shown.rows], timezone.now())
     return render(request, "polling/instances.html", {"rows": rows, "shown": shown, "text": text, "here": "instances"})

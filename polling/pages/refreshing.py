@@ -17,13 +17,13 @@ from django.template.loader import render_to_string
 from django.utils.http import parse_etags
 
 # What differs with every look: the words of a length of time, and the masks of one and the same CSRF secret.
-_PASSING = re.compile(r'(?<=<time data-passing=")([^>]*)>[^<]*|(?<=name="csrfmiddlewaretoken" value=")[^"]*')
+PASSING = re.compile(r'(?<=<time data-passing=")([^>]*)>[^<]*|(?<=name="csrfmiddlewaretoken" value=")[^"]*')
 
 
 def refreshed_part(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
     """Return a part as the page's script asks for it; 304 if the script shows just that already."""
     text = render_to_string(template, dict(context), request)
-    tag = tag_of(request.META.get("CSRF_COOKIE"), _PASSING.sub(r"\1", text))
+    tag = tag_of(request.META.get("CSRF_COOKIE"), PASSING.sub(r"\1", text))
     return not_modified(request, tag) or tagged(HttpResponse(text), tag)
 
 

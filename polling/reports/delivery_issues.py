@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Q
 
+from cwconnect.core.one_statement import Question, Questions, Row
 from cwconnect.core.text import counted
 from polling.models import Alert, DeliveryState
 
@@ -25,19 +26,34 @@ class DeliveryIssue:
 
 
 def delivery_issues(keys: Collection[int]) -> dict[int, DeliveryIssue]:
-    """Return those of these instances whose delivery needs a person, with what the matter is: two queries."""
-    # The kinds' order is that of their urgency: the last try, written last, stands.
-    alerts = Alert.objects.filter(RUNNING_OUT, instance__in=keys).order_by("kind")
-    found = {
-        key: DeliveryIssue("delivery failing", text) for key, text in alerts.values_list("instance_id", "text") if key
+    """Return those of these instances whose delivery needs a person, with what the matter is: one query."""
+    return issues_of(_ISSUES.ask(keys=list(keys)))
+
+
+def issue_questions(keys: Collection[int]) -> dict[str, Question]:
+    """Return the queries that `issues_of` reads."""
+    alerts = Alert.objects.filter(RUNNING_OUT, instance__in=keys)
+    stopped = DeliveryState.objects.filter(PAUSED | RECEIVER_FAILS, instance__in=keys)
+    return {
+        "running_out": (alerts, ("instance_id", "kind", "text")),
+        "stopped": (stopped, ("instance_id", "paused_at", "pause_reason", "receiver__failures")),
     }
-    states = DeliveryState.objects.filter(PAUSED | RECEIVER_FAILS, instance__in=keys).select_related("receiver")
-    return found | {state.instance_id: _issue(state) for state in states}
 
 
-def _issue(state: DeliveryState) -> DeliveryIssue:
-    if state.paused_at or state.receiver is None:
-        return DeliveryIssue("delivery paused", state.pause_reason, paused=True)
+def issues_of(found: Mapping[str, Sequence[Row]]) -> dict[int, DeliveryIssue]:
+    """Return what the matter is, by instance."""
+    # The kinds' order is that of their urgency: the last try stands.
+    alerts = sorted(found["running_out"], key=lambda row: str(row["kind"]))
+    failing = {row["instance_id"]: DeliveryIssue("delivery failing", row["text"]) for row in alerts}
+    return failing | {row["instance_id"]: _issue(row) for row in found["stopped"]}
+
+
+_ISSUES = Questions(issue_questions)
+
+
+def _issue(row: Row) -> DeliveryIssue:
+    if row["paused_at"]:
+        return DeliveryIssue("delivery paused", row["pause_reason"], paused=True)
     return DeliveryIssue(
-        "delivery failing", f"The receiver failed {counted(state.receiver.failures, 'time')} in a row."
+        "delivery failing", f"The receiver failed {counted(row['receiver__failures'], 'time')} in a row."
     )

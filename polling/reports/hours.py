@@ -1,7 +1,7 @@
 """Events per hour of the last day, by kind: what the overview draws.
 
-Hours that are over don't change, so each process counts them once and remembers; the hour under way is counted anew
-every few seconds at most, however many people look.
+Until they are counted as they come (event_hours.py), they are counted from the log: hours that are over don't change,
+so each process counts them once and remembers.
 """
 
 from __future__ import annotations
@@ -10,54 +10,29 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.core.cache import cache
-from django.db.models import Count
-from django.db.models.functions import TruncHour
 
 from cwconnect.core.plain_cache import RedisError
 from instances.models import Organization
 from polling.models import Event
+from polling.reports.event_hours import HOUR, HOURS, KINDS, HourCount, by_hour, hours_until, start_of
 
-HOURS = 24
-HOUR = timedelta(hours=1)
 _SETTLED = timedelta(minutes=5)  # a page committed late carries the time at which the poll saw it
-_FRESH_SECONDS = 5
 _KEPT_SECONDS = 26 * 3600
-KINDS = tuple(Event.Kind.values)
 _COUNTS = re.compile(rf"[0-9]{{1,12}}(?:,[0-9]{{1,12}}){{{len(KINDS) - 1}}}")
 
 
-@dataclass(frozen=True)
-class HourCount:
-    """The events of one hour, in the order of `KINDS`."""
-
-    start: datetime
-    counts: tuple[int, ...]
-
-    @property
-    def total(self) -> int:
-        """Of all kinds."""
-        return sum(self.counts)
-
-
 def hours_of(organization: Organization, now: datetime) -> list[HourCount]:
-    """Return the last 24 hours, the one under way last: at most one query."""
-    current = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    starts = [current - number * HOUR for number in reversed(range(HOURS))]
-    keys = {start: _key(organization, start) for start in starts}
+    """Count the last 24 hours from the log: one query, of few events from the second time on."""
+    keys = {start: _key(organization, start) for start in hours_until(now)}
     known = _known(keys)
-    missing = [start for start in starts if start not in known]
-    if missing:
-        counted = _count(organization, missing[0], now)
-        found = {start: counted.get(start, (0,) * len(KINDS)) for start in missing}
-        _keep({keys[start]: counts for start, counts in found.items() if start + HOUR + _SETTLED < now}, _KEPT_SECONDS)
-        _keep(
-            {keys[start]: counts for start, counts in found.items() if start + HOUR + _SETTLED >= now}, _FRESH_SECONDS
-        )
-        known |= found
-    return [HourCount(start, known[start]) for start in starts]
+    missing = [start for start in keys if start not in known]
+    counted = _count(organization, missing[0], now)
+    found = {start: counted.get(start, (0,) * len(KINDS)) for start in missing}
+    _keep({keys[start]: counts for start, counts in found.items() if start + HOUR + _SETTLED < now})
+    return [HourCount(start, (known | found)[start]) for start in keys]
 
 
 def _known(keys: Mapping[datetime, str]) -> dict[datetime, tuple[int, ...]]:
@@ -70,9 +45,9 @@ def _known(keys: Mapping[datetime, str]) -> dict[datetime, tuple[int, ...]]:
     return {start: tuple(map(int, text.split(","))) for start, text in sound.items()}
 
 
-def _keep(counts: Mapping[str, Sequence[int]], seconds: int) -> None:
+def _keep(counts: Mapping[str, Sequence[int]]) -> None:
     with suppress(RedisError):  # it is away: counted anew next time
-        cache.set_many({key: ",".join(map(str, of_kinds)) for key, of_kinds in counts.items()}, seconds)
+        cache.set_many({key: ",".join(map(str, of_kinds)) for key, of_kinds in counts.items()}, _KEPT_SECONDS)
 
 
 def _key(organization: Organization, start: datetime) -> str:
@@ -81,10 +56,9 @@ def _key(organization: Organization, start: datetime) -> str:
 
 def _count(organization: Organization, first: datetime, now: datetime) -> dict[datetime, tuple[int, ...]]:
     events = Event.objects.filter(instance__organization=organization, polled_at__gte=first, polled_at__lte=now)
-    rows = events.annotate(hour=TruncHour("polled_at", tzinfo=UTC)).values_list("hour", "kind").annotate(n=Count("pk"))
     found: dict[datetime, list[int]] = {}
-    for hour, kind, count in rows.order_by():
-        found.setdefault(hour, [0] * len(KINDS))[KINDS.index(kind)] = count
+    for hour, kind, count in by_hour(events):
+        found.setdefault(start_of(hour), [0] * len(KINDS))[KINDS.index(kind)] = count
     return {hour: tuple(counts) for hour, counts in found.items()}
 
 

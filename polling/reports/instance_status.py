@@ -11,7 +11,7 @@ from django.db.models import Count, Q, Sum
 from instances.models import Instance, ResourcePoll
 from polling.models import DeliveryState, Health, MissingRecord, PollRun, PollState
 from polling.reports.delivery_issues import DeliveryIssue, delivery_issues
-from polling.reports.overview import DAY, state_of
+from polling.reports.instance_rows import DAY, state_of
 
 
 @dataclass(frozen=True)

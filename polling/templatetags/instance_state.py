@@ -8,7 +8,7 @@ from instances.missing_fields import warnings_of
 from instances.models import Instance, ResourcePoll
 from polling.models import PollState
 from polling.reports.delivery_issues import delivery_issues
-from polling.reports.overview import state_of
+from polling.reports.instance_rows import state_of
 from polling.reports.waiting import undelivered_of
 
 register = template.Library()

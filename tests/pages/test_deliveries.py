@@ -268,7 +268,7 @@ def test_a_backfill_without_a_time_in_the_past_says_so_beside_its_field(
 
 
 def test_what_waits_refreshes_itself(delivered: PolledInstance, operator: Client, receiver: Receiver) -> None:
-    assert 'hx-trigger="every 5s"' in text_of(operator.get("/app/deliveries"))
+    assert 'hx-trigger="every 5s, refresh"' in text_of(operator.get("/app/deliveries"))
     receiver.answer = lambda got: (500, {})
     delivered.change(4, "Engineer")
     delivered.poll()

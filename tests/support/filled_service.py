@@ -32,6 +32,7 @@ from polling.models import (
     RecordSnapshot,
     Replay,
 )
+from polling.reports import event_hours
 from polling.workers.heartbeats import Part, beat
 
 RESOURCES = ("contacts", "incidents", "organizations")
@@ -68,6 +69,7 @@ def fill(organization: Organization, *, instances: int, events: int, now: dateti
         _events_and_notifications(made, polls, runs, events, now)
         _beside(organization, made, events, now)
     beat(Part.CLUSTER, "here", at=now)
+    event_hours.advance(now)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return Filled(made, polls, now)

@@ -16,6 +16,7 @@ from tests.support.every_page import Page
 # Not shown to somebody signed in, and addresses that only take what is sent.
 ELSEWHERE = ("signin", "first-start")
 SENT_TO = 405
+NOTHING_NEW = 304
 LACKING = ("poll-progress",)  # without its query
 
 
@@ -47,6 +48,27 @@ def look(client: Client, page: Page, *, times: int = 1) -> Look | None:
     queries = len(captured)
     taken = [taken for _ in range(times) if (taken := _get(client, page)) is not None]
     return Look(page, queries, first, min([first, *taken]))
+
+
+def look_again(client: Client, page: Page, *, times: int = 1) -> Look | None:
+    """Ask for what refreshes itself on a page as a tab does that shows it already; None if nothing does."""
+    headers = {"HX-Request": "true"}
+    tag = client.get(page.path, headers=headers).headers.get("ETag")
+    if tag is None:
+        return None
+    known = headers | {"If-None-Match": tag}
+    with CaptureQueriesContext(connection) as captured:
+        first = _timed(client, page, NOTHING_NEW, known)
+    queries = len(captured)
+    taken = [_timed(client, page, NOTHING_NEW, known) for _ in range(times)]
+    return Look(Page(f"{page.name}, nothing new", page.path), queries, first, min([first, *taken]))
+
+
+def _timed(client: Client, page: Page, expected: int, headers: dict[str, str]) -> float:
+    began = time.perf_counter()
+    status = client.get(page.path, headers=headers).status_code
+    assert status == expected, f"{page.path} answered {status}"
+    return (time.perf_counter() - began) * 1000
 
 
 def _get(client: Client, page: Page) -> float | None:

@@ -17,23 +17,25 @@ def show(instances: int, events: int, name: str, times: int) -> Figure:
 
     from tests.support.every_page import every_page
     from tests.support.filled_service import fill
-    from tests.support.page_views import look, onlooker
+    from tests.support.page_views import look, look_again, onlooker
 
     logging.disable(logging.WARNING)
     settings.ALLOWED_HOSTS = ["*"]
     organization = Tenants().organization
     filled = fill(organization, instances=instances, events=events, now=timezone.now())
     client = onlooker(organization)
+    client.get("/signin")  # what a process does once, whichever page is asked for first
     more: dict[str, float] = {}
     with Stopwatch() as watch:
-        for page in every_page(filled):
-            seen = look(client, page, times=times)
-            if seen is not None:
-                more |= {
-                    f"{page.name}|queries": seen.queries,
-                    f"{page.name}|first": seen.first_ms,
-                    f"{page.name}|ms": seen.ms,
-                }
+        # The overview before all others, so that its first answer owes nothing to them.
+        for page in sorted(every_page(filled), key=lambda page: page.path != "/"):
+            for seen in (look(client, page, times=times), look_again(client, page, times=times)):
+                if seen is not None:
+                    more |= {
+                        f"{seen.page.name}|queries": seen.queries,
+                        f"{seen.page.name}|first": seen.first_ms,
+                        f"{seen.page.name}|ms": seen.ms,
+                    }
     return watch.figure(name, len(more) // 3 * (times + 1), **more)
 
 
