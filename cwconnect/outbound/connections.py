@@ -30,6 +30,8 @@ from cwconnect.outbound.headers import basic
 
 log = logging.getLogger(__name__)
 
+SLACK = 0.05  # seconds
+
 
 @dataclass
 class RequestState:
@@ -55,20 +57,28 @@ current_request_state: ContextVar[RequestState] = ContextVar("current_request_st
 
 
 class _DeadlineMixin:
-    """Socket methods that wait no longer than the request's deadline, and count the bytes received."""
+    """Socket methods that wait no longer than the request's deadline, and count the bytes received.
+
+    To set a socket's time-out is a system call, and a thread that makes one gives the interpreter to the others. So one
+    that is at most `SLACK` seconds too long stays as it is, from one request of a connection to the next too.
+    """
 
     _patience: float | None = None
 
     def settimeout(self, value: float | None) -> None:
         self._patience = value
-        super().settimeout(value)  # type: ignore[misc]  # mixed into socket.socket
+        if self.gettimeout() is None:  # type: ignore[attr-defined]  # mixed into socket.socket
+            super().settimeout(value)  # type: ignore[misc]  # as above; from then on, what comes next sets it
 
     def _hurry(self) -> RequestState:
         request_state = current_request_state.get()
         left = request_state.seconds_left
         if left <= 0:
             raise TimeoutError("the total time is used up")
-        super().settimeout(left if self._patience is None else min(left, self._patience))  # type: ignore[misc]  # as above
+        wait = left if self._patience is None else min(left, self._patience)
+        stands: float | None = self.gettimeout()  # type: ignore[attr-defined]  # as above
+        if stands is None or not wait <= stands <= wait + SLACK:
+            super().settimeout(wait + SLACK / 2)  # type: ignore[misc]  # as above
         return request_state
 
     def _hurry_to_send(self) -> None:
@@ -114,6 +124,7 @@ class _GuardedMixin:
     def __init__(self, *args: Any, guard: AddressPolicy, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._guard = guard
+        self._parts: list[bytes] | None = None  # of a request that is being put together
 
     @property
     def is_connected(self) -> bool:
@@ -121,6 +132,21 @@ class _GuardedMixin:
         if request_state and request_state.must_connect_anew and not request_state.connected_anew:
             return False  # urllib3 then closes this connection and opens it anew
         return bool(super().is_connected)  # type: ignore[misc]  # mixed into HTTPConnection
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Send head and body by one system call, where urllib3 makes one for each."""
+        self._parts = []
+        try:
+            super().request(*args, **kwargs)  # type: ignore[misc]  # as above
+        finally:
+            whole, self._parts = b"".join(self._parts), None
+        self.send(whole)
+
+    def send(self, data: Any) -> None:
+        if self._parts is None:
+            super().send(data)  # type: ignore[misc]  # as above
+        else:
+            self._parts.append(data)
 
     def connect(self) -> None:
         request_state = current_request_state.get()
