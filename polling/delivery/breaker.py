@@ -24,12 +24,15 @@ from cwconnect.outbound.origin import origin_of
 from instances.models import Instance
 from polling.alerts import delivery_alerts
 from polling.delivery.pausing import BLOCKED, ON_ITS_WAY, rearm, take_due_times
+from polling.delivery.statements import rows_of, time_of
 from polling.models import Alert, DeliveryState, Notification, Receiver
 from polling.workers.leases import free
 
 OPEN_AFTER = 5
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=5)
+
+_OPEN = "SELECT id, CAST(open_until AS text), holds FROM polling_receiver WHERE open_until IS NOT NULL"
 
 
 @dataclass(frozen=True)
@@ -137,8 +140,7 @@ def _link(targets: Sequence[Target]) -> None:
 
 def open_receivers() -> dict[int, Opened]:
     """Return the receivers whose breaker is open."""
-    rows = Receiver.objects.filter(open_until__isnull=False).values_list("pk", "open_until", "holds")
-    return {pk: Opened(until, holds) for pk, until, holds in rows if until is not None}
+    return {pk: Opened(time_of(until), bool(holds)) for pk, until, holds in rows_of(_OPEN, ())}
 
 
 def hold(receiver_ids: Collection[int], now: datetime) -> None:
@@ -178,16 +180,15 @@ def give_back_probes(receiver_ids: Iterable[int], now: datetime) -> None:
     Receiver.objects.filter(pk__in=list(receiver_ids), open_until__isnull=False).update(open_until=now)
 
 
-def note_results(results_of_receivers: Iterable[ReceiverResults], now: datetime) -> None:
-    """Open and close breakers by what attempts came to; inside the transaction that writes their results."""
-    ordered = sorted(results_of_receivers, key=lambda results: results.receiver_id)
-    _close([results.receiver_id for results in ordered if results.delivered], now)
-    for results in ordered:
+def count_failures(results_of_receivers: Iterable[ReceiverResults], now: datetime) -> None:
+    """Open breakers by what attempts came to; inside the transaction that writes their results."""
+    for results in sorted(results_of_receivers, key=lambda results: results.receiver_id):
         if not results.delivered and results.failures:
             _count_failures(results, now)
 
 
-def _close(receiver_ids: Sequence[int], now: datetime) -> None:
+def close(receiver_ids: Collection[int], now: datetime) -> None:
+    """Close the breakers of these receivers, which took something, and count their failures from none again."""
     failing = Receiver.objects.filter(pk__in=receiver_ids, failures__gt=0).order_by("pk").select_for_update()
     for receiver in list(failing):
         held = receiver.holds

@@ -14,9 +14,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 
-from django.db import OperationalError, transaction
-from django.db.models import QuerySet, Value
-from django.db.models.functions import Coalesce
+from django.db import OperationalError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from cwconnect.outbound import NOTIFICATION_LIMITS
@@ -27,8 +26,9 @@ from polling.delivery.prepare import prepare
 from polling.delivery.replay.replays import queue_due_replays
 from polling.delivery.results import write_results
 from polling.delivery.scheduler import Choice, Scheduler
+from polling.delivery.targets import Targets
 from polling.models import Notification
-from polling.workers.leases import claim, release_or_owe
+from polling.workers.leases import release_or_owe
 from polling.workers.loop import Loop, never
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ class DeliveryLoop(Loop[DeliveryRequest, Outcome]):
 
     threads = THREADS
     scan_every = 0.05
+    scan_first = 0.005  # after something was claimed or answered: more often follows soon than not
 
     def __init__(
         self,
@@ -79,7 +80,13 @@ class DeliveryLoop(Loop[DeliveryRequest, Outcome]):
         super().__init__(deadline=deadline, stopping=stopping)
         self.limits = AdaptiveLimits()
         self._scheduler = Scheduler(among, self.limits, probe_length=LEASE)
+        self._targets = Targets()
         self._report = report
+        self._active_at = time.monotonic()
+
+    def scan_wait(self) -> float:
+        """Return a wait that grows with the time since something was claimed or answered."""
+        return min(self.scan_every, max(self.scan_first, (time.monotonic() - self._active_at) / 2))
 
     def claim(self, capacity: int, running: Collection[DeliveryRequest]) -> list[DeliveryRequest]:
         """Claim due notifications that have room at their instance and host, and write their attempts."""
@@ -89,14 +96,13 @@ class DeliveryLoop(Loop[DeliveryRequest, Outcome]):
 
     def _claim(self, choice: Choice) -> list[DeliveryRequest]:
         now = timezone.now()
-        with transaction.atomic():
-            lease_end = time.monotonic() + LEASE.total_seconds()
-            due = self._scheduler.due.filter(next_attempt_at__lte=now)
-            began = {"first_attempt_at": Coalesce("first_attempt_at", Value(now))}
-            token, keys = claim(due, choice.batches, now=now, length=LEASE, **began)
-            rows = Notification.objects.filter(pk__in=keys).order_by("next_attempt_at", "pk")
-            delivery_requests = prepare(list(rows), choice, token=token, lease_end=lease_end, now=now)
+        lease_end = time.monotonic() + LEASE.total_seconds()
+        delivery_requests = prepare(
+            choice, self._targets, self._scheduler.among, length=LEASE, lease_end=lease_end, now=now
+        )
         self._scheduler.settle_claim(choice, delivery_requests, now)
+        if delivery_requests:
+            self._active_at = time.monotonic()
         return delivery_requests
 
     def batches(self, jobs: Iterable[DeliveryRequest]) -> Iterable[Sequence[DeliveryRequest]]:
@@ -114,6 +120,7 @@ class DeliveryLoop(Loop[DeliveryRequest, Outcome]):
         """Write what came of the attempts; an attempt has no further request."""
         results = [(delivery_request, _outcome(delivery_request, future)) for delivery_request, future in done]
         _write(results)
+        self._active_at = time.monotonic()
         self._scheduler.put_back(delivery_request for delivery_request, outcome in results if not outcome.sent)
         for delivery_request, outcome in results:
             if not outcome.sent:

@@ -26,8 +26,8 @@ from instances.credentials.signature_keys import signing_keys
 from instances.models import Instance
 from instances.secrets import MASK
 from polling.delivery.adaptive_limits import Batch
+from polling.delivery.claims import Claimed
 from polling.delivery.signing import signature_headers
-from polling.models import Notification
 
 LONGEST_RESPONSE = 20_000
 USER_AGENT = "cwconnect"
@@ -55,13 +55,12 @@ class DeliveryRequest:
     """A claimed notification, ready to be sent. `lease_end` is in monotonic seconds: no POST begins after it.
 
     `receiver_id` names the breaker that counts the attempt; a `probe` is sent while that is open. `batch` is the one
-    that a thread sends it in. A `replay` is marked as one: it was asked for, and may have arrived before.
+    that a thread sends it in.
     """
 
-    notification: Notification
+    notification: Claimed
+    instance: Instance
     delivery_target: DeliveryTarget
-    attempt_id: int
-    started_at: datetime
     token: str
     lease_end: float
     body: bytes
@@ -69,12 +68,16 @@ class DeliveryRequest:
     host: str = ""
     receiver_id: int | None = None
     probe: bool = False
-    replay: bool = False
+
+    @property
+    def attempt_id(self) -> int:
+        """The row of the attempt, which was written before this came to be."""
+        return self.notification.attempt_id
 
     def headers(self, timestamp: int) -> dict[str, str]:
         """Return the headers of an attempt at `timestamp` (Unix seconds); InvalidHeader if the user's can't be sent."""
         ours = {"Content-Type": "application/json", "User-Agent": USER_AGENT}
-        if self.replay:
+        if self.notification.repeated:  # asked for again, and it may have arrived before
             ours[REPLAY_HEADER] = "true"
         ours |= signature_headers(self.delivery_target.keys, self.notification.webhook_id, timestamp, self.body)
         return merge_headers(ours, self.delivery_target.extra_headers)

@@ -9,27 +9,25 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-import orjson
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Value
-from django.db.models.functions import Coalesce
+from django.db.models import F, QuerySet
 
 from cwconnect.core.bulk_sql import db_timestamp, update
 from polling.alerts.delivery_alerts import resolve, warn_of_tries
-from polling.delivery.breaker import ReceiverResults, note_results
+from polling.delivery.breaker import ReceiverResults, close, count_failures
 from polling.delivery.delivery_request import DeliveryRequest, Outcome
+from polling.delivery.ends import Pair, end_attempts, pass_on
 from polling.delivery.pausing import REPLAYED, let_followers_go, pause_delivery
 from polling.delivery.replay.ordering import line_up
 from polling.delivery.retry_schedule import next_wait, retry_after_seconds
-from polling.models import Alert, DeliveryAttempt, DeliveryState, Notification, Replay
-from polling.models.leased import LeasedQuerySet
+from polling.models import Alert, DeliveryState, Notification, Replay
 
 State = Notification.State
 GONE = 410
-Pair = tuple[DeliveryRequest, Outcome]
 
 
 @dataclass(frozen=True)
@@ -54,90 +52,43 @@ class Result:
 def write_results(results: Sequence[Pair], now: datetime) -> None:
     """Write what came of these attempts; those whose notification was taken over meanwhile write nothing."""
     with transaction.atomic():
-        ours = _still_ours(results)
-        _write_attempts(ours, now)
-        _write_unsent(ours)
+        held = end_attempts(results, now)
+        ours = [
+            Result(request, outcome, held[request.notification.pk, request.token])
+            for request, outcome in results
+            if (request.notification.pk, request.token) in held
+        ]
         _write_delivered([result for result in ours if result.outcome.delivered], now)
-        for result in ours:
-            if result.outcome.sent and not result.outcome.delivered:
-                _write_failure(result, now)
-        note_results(_results_by_receiver(ours, now), now)
-
-
-def _still_ours(results: Sequence[Pair]) -> list[Result]:
-    """The fence: lock the rows that still carry our tokens."""
-    keys = [delivery_request.notification.pk for delivery_request, _ in results]
-    rows = Notification.objects.filter(
-        pk__in=keys, lease_token__in={delivery_request.token for delivery_request, _ in results}
-    )
-    locked = rows.order_by("pk").select_for_update().values_list("pk", "lease_token", "replay_id")
-    held = {(pk, token): replay_id for pk, token, replay_id in locked}
-    return [
-        Result(delivery_request, outcome, held[delivery_request.notification.pk, delivery_request.token])
-        for delivery_request, outcome in results
-        if (delivery_request.notification.pk, delivery_request.token) in held
-    ]
-
-
-def _write_attempts(results: Sequence[Result], now: datetime) -> None:
-    """Complete the rows of the attempts."""
-    at = db_timestamp(now)
-    rows = [
-        (at, *_ended(result.outcome), result.delivery_request.attempt_id) for result in results if result.outcome.sent
-    ]
-    columns = ("finished_at", "seconds", "status", "error_kind", "error", "request_headers", "response", "unsent")
-    update(DeliveryAttempt, columns, rows, key="id")
-
-
-def _ended(outcome: Outcome) -> tuple[float, int | None, str, str, str, str, bool]:
-    headers = orjson.dumps(dict(outcome.headers)).decode()
-    return (
-        outcome.seconds,
-        outcome.status,
-        outcome.error_kind,
-        outcome.error,
-        headers,
-        outcome.response,
-        outcome.unsent,
-    )
-
-
-def _write_unsent(results: Sequence[Result]) -> None:
-    """An attempt that never began is no attempt: the notification is due again at once."""
-    unsent = [result for result in results if not result.outcome.sent]
-    if unsent:
-        DeliveryAttempt.objects.filter(pk__in=[result.delivery_request.attempt_id for result in unsent]).delete()
-        _of(unsent).end_leases()
+        _write_failures([result for result in ours if result.outcome.sent and not result.outcome.delivered], now)
+        count_failures(_results_by_receiver(ours, now), now)
 
 
 def _write_delivered(results: Sequence[Result], now: datetime) -> None:
+    """Write what follows from deliveries that are written already."""
     if not results:
         return
-    _of(results).end_leases(
-        state=State.DELIVERED,
-        delivered_at=Coalesce("delivered_at", Value(now)),
-        step=F("step") + 1,
-        next_attempt_at=None,
-        last_error="",
-        replay=None,
-    )
-    _let_followers_go(results, now)
+    _line_up_replays(results)
+    requests = [result.delivery_request for result in results]
+    instances = {request.instance.pk for request in requests}
+    receivers = {request.receiver_id for request in requests if request.receiver_id is not None}
+    passed_on = pass_on([result.key for result in results], instances, receivers, now)
+    _note_first_delivery(instances.difference(passed_on.noted), now)
+    if passed_on.failing:
+        close(passed_on.failing, now)
     _count_replays(results, "delivered")
-    tried_before = [result.key for result in results if result.delivery_request.notification.step]
-    if tried_before:
+    if tried_before := [request.notification.pk for request in requests if request.notification.step]:
         resolve(Alert.objects.filter(notification__in=tried_before), now)
-    _note_delivery({result.delivery_request.delivery_target.instance_id for result in results}, now)
 
 
-def _let_followers_go(results: Sequence[Result], now: datetime) -> None:
-    """Make due what waited for these, replays excepted that have others to wait for."""
+def _line_up_replays(results: Sequence[Result]) -> None:
+    """Have replays that waited for these, and have others to wait for, wait on for those."""
     if replays := [result.key for result in results if result.replay_id is not None]:
         line_up(Notification.objects.filter(REPLAYED, follows__in=replays, next_attempt_at=None))
-    let_followers_go([result.key for result in results], now)
 
 
-def _note_delivery(instance_ids: Collection[int], now: datetime) -> None:
-    if DeliveryState.objects.filter(instance_id__in=instance_ids).update(last_delivered_at=now) == len(instance_ids):
+def _note_first_delivery(instance_ids: Collection[int], now: datetime) -> None:
+    """Note when something was delivered for instances that have no row for it yet."""
+    if not instance_ids:
         return
     DeliveryState.objects.bulk_create(
         [DeliveryState(instance_id=instance_id, last_delivered_at=now) for instance_id in sorted(instance_ids)],
@@ -147,9 +98,34 @@ def _note_delivery(instance_ids: Collection[int], now: datetime) -> None:
     )
 
 
-def _write_failure(result: Result, now: datetime) -> None:
-    notification, outcome = result.delivery_request.notification, result.outcome
-    step = notification.step + 1
+@dataclass(frozen=True)
+class _Failure:
+    """A failed attempt: the step of the schedule that it used up, and the wait that follows, if any is left."""
+
+    result: Result
+    step: int
+    wait: timedelta | None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is not tried again by itself."""
+        return self.wait is None or self.result.outcome.status == GONE
+
+
+def _write_failures(results: Sequence[Result], now: datetime) -> None:
+    """Free what failed, due again when its schedule says, and say what follows from that."""
+    if not results:
+        return
+    failures = [_failure(result, now) for result in results]
+    paused = _paused({result.delivery_request.instance.pk for result in results})
+    columns = ("lease_token", "lease_until", "step", "last_error", "next_attempt_at")
+    update(Notification, columns, [_tried(failure, paused, now) for failure in failures], key="id")
+    for failure in failures:
+        _follow_up(failure, now)
+
+
+def _failure(result: Result, now: datetime) -> _Failure:
+    outcome, step = result.outcome, result.delivery_request.notification.step + 1
     wait = next_wait(
         settings.RETRY_SCHEDULE,
         step,
@@ -157,49 +133,59 @@ def _write_failure(result: Result, now: datetime) -> None:
         timed_out=outcome.timed_out,
         retry_after=retry_after_seconds(outcome.retry_after, now),
     )
-    row = _of([result])
-    row.end_leases(step=step, last_error=outcome.sentence(), next_attempt_at=None)
-    if outcome.status == GONE:
+    return _Failure(result, step, wait)
+
+
+def _tried(failure: _Failure, paused: Collection[int], now: datetime) -> tuple[Any, ...]:
+    """Return the columns of a notification that is free again, and its key."""
+    due = None
+    if failure.wait is not None and not failure.is_final and failure.result.delivery_request.instance.pk not in paused:
+        due = db_timestamp(now + failure.wait)
+    return (None, None, failure.step, failure.result.outcome.sentence(), due, failure.result.key)
+
+
+def _follow_up(failure: _Failure, now: datetime) -> None:
+    result, instance = failure.result, failure.result.delivery_request.instance
+    if result.outcome.status == GONE:
         if not result.is_over:
-            row.update(state=State.EXHAUSTED)
-        pause_delivery(notification.instance, "The receiver answered 410: it wants no more notifications.", now)
-    elif wait is not None:
-        if not _is_paused(notification):
-            row.update(next_attempt_at=now + wait)
-        if not result.is_over:
-            warn_of_tries(notification, settings.RETRY_SCHEDULE, step, outcome.sentence(), now)
-    else:
-        _give_up(result, step, now)
+            _of(result).update(state=State.EXHAUSTED)
+        pause_delivery(instance, "The receiver answered 410: it wants no more notifications.", now)
+    elif failure.wait is None:
+        _give_up(result, failure.step, now)
+    elif not result.is_over:
+        warn_of_tries(_model_of(result), settings.RETRY_SCHEDULE, failure.step, result.outcome.sentence(), now)
 
 
 def _give_up(result: Result, step: int, now: datetime) -> None:
-    notification, row = result.delivery_request.notification, _of([result])
-    if result.is_over or _anything_got_through(notification):
+    request, row = result.delivery_request, _of(result)
+    if result.is_over or _anything_got_through(result):
         if not result.is_over:
             row.update(state=State.FAILED)
         row.update(replay=None)
         _count_replays([result], "failed")
-        resolve(Alert.objects.filter(notification=notification.pk), now)
-        _let_followers_go([result], now)
+        resolve(Alert.objects.filter(notification=result.key), now)
+        _line_up_replays([result])
+        let_followers_go([result.key], now)
         return
     row.update(state=State.EXHAUSTED)
     reason = (
-        f"All {step} tries of notification {notification.webhook_id} failed, and nothing else got through. "
+        f"All {step} tries of notification {request.notification.webhook_id} failed, and nothing else got through. "
         f"Last: {result.outcome.sentence()}"
     )
-    pause_delivery(notification.instance, reason, now)
+    pause_delivery(request.instance, reason, now)
 
 
-def _is_paused(notification: Notification) -> bool:
-    # Locked: a release that comes now waits, and then finds the notification that is about to lose its due time.
-    states = DeliveryState.objects.filter(instance_id=notification.instance_id).select_for_update(of=("self",))
-    return any(paused_at is not None for paused_at in states.values_list("paused_at", flat=True))
+def _paused(instance_ids: Collection[int]) -> Collection[int]:
+    """Return those of these instances whose delivery is paused."""
+    # Locked: a release that comes now waits, and then finds the notifications that are about to lose their due times.
+    states = DeliveryState.objects.filter(instance_id__in=instance_ids).order_by("pk").select_for_update(of=("self",))
+    return {key for key, paused_at in states.values_list("pk", "paused_at") if paused_at is not None}
 
 
-def _anything_got_through(notification: Notification) -> bool:
-    since = notification.first_attempt_at
-    state = DeliveryState.objects.filter(instance_id=notification.instance_id, last_delivered_at__isnull=False)
-    return since is not None and state.filter(last_delivered_at__gte=since).exists()
+def _anything_got_through(result: Result) -> bool:
+    request = result.delivery_request
+    since = request.notification.first_attempt_at
+    return DeliveryState.objects.filter(instance_id=request.instance.pk, last_delivered_at__gte=since).exists()
 
 
 def _count_replays(results: Sequence[Result], field: str) -> None:
@@ -233,5 +219,11 @@ def _results_of(receiver_id: int, group: Sequence[Result], now: datetime) -> Rec
     )
 
 
-def _of(results: Sequence[Result]) -> LeasedQuerySet[Notification]:
-    return Notification.objects.filter(pk__in=[result.key for result in results])
+def _of(result: Result) -> QuerySet[Notification]:
+    return Notification.objects.filter(pk=result.key)
+
+
+def _model_of(result: Result) -> Notification:
+    """Return the notification as far as a warning tells of it."""
+    request = result.delivery_request
+    return Notification(pk=result.key, webhook_id=request.notification.webhook_id, instance=request.instance)

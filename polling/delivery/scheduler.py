@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from django.db.models import BooleanField, DateTimeField, F, Func, QuerySet, Value
-from django.db.models.lookups import GreaterThanOrEqual
+from django.db.models import QuerySet
 
 from polling.delivery.adaptive_limits import (
     PROBES,
@@ -22,10 +21,11 @@ from polling.delivery.adaptive_limits import (
     ConcurrencyLimiter,
 )
 from polling.delivery.breaker import Target, give_back_probes, hold, open_receivers, take_probe, targets_of
+from polling.delivery.claims import find_due
 from polling.delivery.delivery_request import DeliveryRequest
 from polling.delivery.scan_cursor import Position, ScanCursor
+from polling.delivery.statements import condition_of, time_of
 from polling.models import Notification
-from polling.workers.leases import free
 
 Key = TypeVar("Key")
 
@@ -47,7 +47,7 @@ class Scheduler:
 
     def __init__(self, among: QuerySet[Notification], limits: AdaptiveLimits, *, probe_length: timedelta) -> None:
         self._among = among
-        self.due = among.filter(next_attempt_at__isnull=False)
+        self.among = condition_of(among)
         self._limits = limits
         self._probe_length = probe_length
         self._targets: dict[int, Target] = {}
@@ -106,22 +106,21 @@ class Scheduler:
         full, held, left = limiter.full_instances(), set[int](), dict[int, Position]()
         position, end = self._scan_cursor.begin(full), (now - LATE_COMMIT, 0)
         while limiter.capacity > 0 and (most := limiter.slots) > 0:
-            look = self.due.filter(_from(position), free(now), next_attempt_at__lte=now).exclude(instance_id__in=full)
-            rows = look.order_by("next_attempt_at", "pk").values_list("next_attempt_at", "pk", "instance_id")
-            found = [((at, key), instance_id) for at, key, instance_id in rows[:most] if at is not None]
-            for at, target in self._with_targets(found):
+            found = find_due(self.among, now, beginning=position, without=full, most=most)
+            for (due_text, key), target in self._with_targets(((row[0], row[1]), row[2]) for row in found):
                 if target.receiver_id in opened:
                     held.add(target.receiver_id)
                 elif (batch := limiter.take(target.instance_id, target.host)) is not None:
-                    batches[at[1]] = batch
+                    batches[key] = batch
                     continue
                 full.add(target.instance_id)
-                left.setdefault(target.instance_id, at)
+                if target.instance_id not in left:
+                    left[target.instance_id] = (time_of(due_text), key)
             if len(found) < most:
                 position = end
                 break
-            (due_at, key), _ = found[-1]
-            position = due_at, key + 1  # the next place
+            last_due, last_key, _ = found[-1]
+            position = time_of(last_due), last_key + 1  # the next place
         self._scan_cursor.end(min(position, end), full, left)
         self._hold(held, now)
         return held
@@ -143,10 +142,3 @@ class Scheduler:
         if missing:
             self._targets |= targets_of(missing)
         return [(key, self._targets[instance_id]) for key, instance_id in pairs if instance_id in self._targets]
-
-
-def _from(position: Position) -> GreaterThanOrEqual:
-    """Return the condition of rows at a place or behind it, as a row value: only so does the index lead there."""
-    row = Func(F("next_attempt_at"), F("pk"), function="", output_field=BooleanField())
-    at = Func(Value(position[0], DateTimeField()), Value(position[1]), function="", output_field=BooleanField())
-    return GreaterThanOrEqual(row, at)

@@ -18,6 +18,7 @@ from instances.models import Instance, ResourcePoll
 from instances.secrets import SecretUnreadableError
 from polling.delivery.adaptive_limits import Batch
 from polling.delivery.breaker import host_of
+from polling.delivery.claims import Claimed
 from polling.delivery.delivery_request import (
     DeliveryRequest,
     DeliveryTarget,
@@ -75,10 +76,19 @@ def send_draft_test(draft: Instance, resource: str, now: datetime) -> SampleResu
 def _send(instance: Instance, sample: Event, now: datetime) -> SampleResult:
     notification = notification_of(instance, sample.object_type, [sample], now)
     delivery_request = SampleDeliveryRequest(
-        notification=notification,
+        notification=Claimed(
+            pk=notification.pk,
+            instance_id=instance.pk,
+            webhook_id=notification.webhook_id,
+            body=notification.body,
+            state=notification.state,
+            step=0,
+            due_text=now.isoformat(),
+            first_text=now.isoformat(),
+            replay_id=None,
+        ),
+        instance=instance,
         delivery_target=_delivery_target(instance, now),
-        attempt_id=0,
-        started_at=now,
         token="",
         lease_end=time.monotonic() + _LONGEST_LEASE,
         body=notification.body.encode(),

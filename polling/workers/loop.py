@@ -48,6 +48,10 @@ class Loop(ABC, Generic[Job, Answer]):
         self._stopped_at: float | None = None
         self._idle_since: float | None = None
 
+    def scan_wait(self) -> float:
+        """Return for how many seconds an answer is waited for before the next look at what is due."""
+        return self.scan_every
+
     @abstractmethod
     def claim(self, capacity: int, running: Collection[Job]) -> list[Job]:
         """Claim jobs for at most `capacity` batches, minding who is under way already."""
@@ -144,7 +148,7 @@ class Loop(ABC, Generic[Job, Answer]):
     def _wait(self) -> list[Future[Answer]]:
         """Wait for an answer, and a little longer for more; give those that came."""
         done: list[Future[Answer]] = []
-        until = time.monotonic() + self.scan_every
+        until = time.monotonic() + self.scan_wait()
         try:
             while not done or len(done) < len(self._running):
                 done.append(self._answered.get(timeout=max(0.0, until - time.monotonic())))
