@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, OuterRef, Subquery
 
 from cwconnect.core.one_statement import Question, Questions, Row, time_of
-from instances.models import Organization
+from instances.models import Organization, ResourcePoll
 from polling.models import Heartbeat, PollState
 
 WORKER_SILENT = timedelta(seconds=60)  # a worker shows itself every 10 s
@@ -32,9 +32,10 @@ def engine(organization: Organization, now: datetime) -> Engine:
 def engine_question(organization: int, late: datetime) -> dict[str, Question]:
     """Return the query of what `engine_of` judges by, one row. Polls that were due at the time `late` are late."""
     seen = Heartbeat.objects.filter(part=Heartbeat.Part.CLUSTER).order_by("-seen_at").values("seen_at")[:1]
-    polls = PollState.objects.filter(resource_poll__instance__organization=OuterRef("pk"))
-    overdue = polls.filter(next_poll_at__lt=late, lease_until=None)
-    lately = polls.filter(last_good_at__gt=late)
+    polls = ResourcePoll.objects.filter(instance__organization=OuterRef("pk"))
+    # What is due of anyone, mostly nothing, and of that what is theirs: not the other way round.
+    overdue = polls.filter(pk__in=PollState.objects.filter(next_poll_at__lt=late, lease_until=None).values("pk"))
+    lately = polls.filter(state__last_good_at__gt=late)
     rows = Organization.objects.filter(pk=organization)
     asked = rows.annotate(seen=Subquery(seen), late=Exists(overdue), lately=Exists(lately))
     return {"engine": (asked, ("seen", "late", "lately"))}
