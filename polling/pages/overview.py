@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from instances.pages.access import PageRequest, page
-from polling.pages.refreshing import not_modified, tag_of, tagged
+from polling.pages.refreshing import not_modified, tag_of, tag_of_page, tagged
 from polling.reports.hours import chart_of
 from polling.reports.overview import Overview, overview_of
 
@@ -19,10 +19,9 @@ def overview(request: PageRequest) -> HttpResponse:
     Nothing is rendered for whoever shows the newest already.
     """
     shown = overview_of(request.person.organization, timezone.now())
-    tag = _tag(request, shown)
-    if not request.htmx:
-        return _rendered(request, "polling/overview.html", shown, tag)
-    return not_modified(request, tag) or tagged(_rendered(request, "polling/parts/overview.html", shown, tag), tag)
+    part = _tag(request, shown)
+    tag = part if request.htmx else tag_of_page(request, part)
+    return not_modified(request, tag) or tagged(_rendered(request, shown, part), tag)
 
 
 def _tag(request: PageRequest, shown: Overview) -> str:
@@ -31,6 +30,7 @@ def _tag(request: PageRequest, shown: Overview) -> str:
     return tag_of(shown, request.person.organization.name, request.person.operates, zone, timezone.localdate())
 
 
-def _rendered(request: PageRequest, template: str, shown: Overview, tag: str) -> HttpResponse:
+def _rendered(request: PageRequest, shown: Overview, tag: str) -> HttpResponse:
+    template = "polling/parts/overview.html" if request.htmx else "polling/overview.html"
     context = {**vars(shown), "chart": chart_of(shown.hours), "tag": tag, "here": "overview"}
     return render(request, template, context)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import DjangoAssertNumQueries
 
@@ -215,6 +216,41 @@ def test_the_whole_page_says_which_tag_its_part_has(busy: Organization, operator
     found = re.search(r'data-tag="W/&quot;(\w+)&quot;"', operator.get("/").content.decode())
     assert found
     assert ask(operator, f'W/"{found[1]}"')[0] == 304
+
+
+def around(client: Client, tag: str) -> int:
+    """Ask for the whole page; give the status."""
+    return client.get("/", headers={"If-None-Match": tag}).status_code
+
+
+def test_the_whole_page_is_news_when_what_stands_around_its_part_is(
+    busy: Organization, operator: Client, other_tenant: Tenant
+) -> None:
+    tag = operator.get("/")["ETag"]
+    assert around(operator, tag) == 304
+    assert ask(operator, tag)[0] == 304, "whoever has the page has its part"
+    assert around(operator, ask(operator)[1]) == 200, "but not the other way round"
+    operator.cookies["cwconnect_theme"] = "dark"
+    assert around(operator, tag) == 200
+    del operator.cookies["cwconnect_theme"]
+    assert around(operator, tag) == 304
+    operator.cookies["csrftoken"] = "b" * 32
+    assert around(operator, tag) == 200
+    tag = operator.get("/")["ETag"]
+    membership = Membership.objects.get()
+    Membership.objects.create(account=membership.account, organization=other_tenant.organization, role=Role.VIEWER)
+    assert around(operator, tag) == 200
+    User.objects.update(username="oskar")
+    assert around(operator, operator.get("/")["ETag"]) == 304
+
+
+def test_a_message_is_shown_once_and_is_news(busy: Organization, operator: Client) -> None:
+    tag = operator.get("/")["ETag"]
+    operator.post(f"/app/instances/{nth(6).pk}/polls/{nth(6).resource_polls.get().pk}/run")
+    whole = operator.get("/", headers={"If-None-Match": tag})
+    assert whole.status_code == 200
+    assert "is polled now" in whole.content.decode()
+    assert "is polled now" not in operator.get("/").content.decode()
 
 
 def test_what_is_paused_beyond_the_rows_shown_has_its_count(organization: Organization) -> None:
