@@ -18,22 +18,22 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 
 Question = tuple[QuerySet[Any, Any], Sequence[str]]
 """A query, and the names of the fields and annotations that are asked of it."""
 Row = dict[str, Any]
 Value = int | datetime | Sequence[int] | None
-_Place = tuple[str, int]
-_NOBODY = 0  # fills lists of ids up, so that few lengths are compiled
+_LIST = "/* {} */"  # stands for a list of ids
 
 
 @dataclass(frozen=True)
 class _Statement:
-    """A statement, its values, some of which stand for those of a call, and what it asks."""
+    """A statement, its values, of which some stand for those of a call, and what it asks."""
 
     sql: str
     values: Sequence[Any]
-    places: Mapping[Any, _Place]
+    names: Mapping[Any, str]
     fields: Mapping[str, Sequence[str]]
 
 
@@ -41,7 +41,7 @@ class Questions:
     """Queries that are asked together; `build` makes them of the values that `ask` is given.
 
     `build` must use each value as it is: what is reckoned from one would be that of the first call for ever. A list of
-    ids is for `in`; where a value is None, the queries may be others.
+    ids comes as an expression for `in`; where a value is None, the queries may be others.
     """
 
     def __init__(self, build: Callable[..., Mapping[str, Question]]) -> None:
@@ -50,16 +50,17 @@ class Questions:
 
     def ask(self, **values: Value) -> dict[str, list[Row]]:
         """Return the rows of each query by its name: one statement on Django's connection."""
-        given = {name: _filled_up(value) for name, value in values.items()}
-        shape = connection.vendor, *((name, _shape(value)) for name, value in given.items())
-        statement = self._statements.get(shape) or self._statements.setdefault(shape, _compile(self._build, given))
-        found: dict[str, list[Row]] = {name: [] for name in statement.fields}
+        shape = connection.vendor, *((name, type(value)) for name, value in values.items())
+        statement = self._statements.get(shape) or self._statements.setdefault(shape, _compile(self._build, values))
+        names = statement.names
+        given = [_adapted(values[names[each]]) if each in names else each for each in statement.values]
         with connection.cursor() as cursor:
-            cursor.execute(statement.sql, [_value(each, statement.places, given) for each in statement.values])
-            for name, columns in cursor.fetchall():
-                read = json.loads(columns) if isinstance(columns, str) else columns
-                found[name].append(dict(zip(statement.fields[name], read, strict=True)))
-        return found
+            cursor.execute(_with_lists(statement.sql, values), given)
+            answers = {name: json.loads(rows or "[]") for name, rows in cursor.fetchall()}
+        return {
+            name: [dict(zip(fields, row, strict=True)) for row in answers.get(name, [])]
+            for name, fields in statement.fields.items()
+        }
 
 
 def time_of(text: str | None) -> datetime | None:
@@ -70,20 +71,10 @@ def time_of(text: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _filled_up(value: Value) -> Value:
-    if value is None or isinstance(value, int | datetime):
-        return value
-    return [*value, *[_NOBODY] * ((1 << len(value).bit_length()) - len(value))]
-
-
-def _shape(value: Value) -> object:
-    return len(value) if isinstance(value, Sequence) else type(value)
-
-
 def _compile(build: Callable[..., Mapping[str, Question]], given: Mapping[str, Value]) -> _Statement:
-    places: dict[Any, _Place] = {}
-    questions = build(**{name: _marked(name, value, places) for name, value in given.items()})
-    array = "jsonb_build_array" if connection.vendor == "postgresql" else "json_array"
+    names: dict[Any, str] = {}
+    questions = build(**{name: _marked(name, value, names) for name, value in given.items()})
+    rows_of = "json_agg(json_build_array({}))::text" if _on_postgresql() else "json_group_array(json_array({}))"
     queries, rows, values = list[str](), list[str](), list[Any]()
     for name, (asked, fields) in questions.items():
         try:
@@ -92,35 +83,39 @@ def _compile(build: Callable[..., Mapping[str, Question]], given: Mapping[str, V
             continue
         columns = ", ".join(f"c{number}" for number in range(len(fields)))
         queries.append(f"{name} ({columns}) AS ({sql})")
-        rows.append(f"SELECT '{name}', {array}({columns}) FROM {name}")  # noqa: S608  (the program's own names)
+        rows.append(f"SELECT '{name}', {rows_of.format(columns)} FROM {name}")  # noqa: S608  (the program's own names)
         values += of_query
     of_questions = {name: fields for name, (_, fields) in questions.items()}
-    return _Statement(f"WITH {', '.join(queries)} {' UNION ALL '.join(rows)}", values, places, of_questions)
+    return _Statement(f"WITH {', '.join(queries)} {' UNION ALL '.join(rows)}", values, names, of_questions)
 
 
-def _marked(name: str, value: Value, places: dict[Any, _Place]) -> Value:
-    """Return what stands for a value while a statement is compiled, and note where its markers lead."""
+def _marked(name: str, value: Value, names: dict[Any, str]) -> Any:
+    """Return what stands for a value while a statement is compiled, and note which is meant by it."""
     if value is None:
         return None
     if isinstance(value, datetime):
-        moment = datetime(1900, 1, 1, tzinfo=UTC) + timedelta(days=len(places))
-        places[_adapted(moment)] = (name, 0)
+        moment = datetime(1900, 1, 1, tzinfo=UTC) + timedelta(days=len(names))
+        names[_adapted(moment)] = name
         return moment
-    markers = [-(10**12) - len(places) - number for number in range(len(value) if isinstance(value, Sequence) else 1)]
-    places |= {marker: (name, number) for number, marker in enumerate(markers)}
-    return markers if isinstance(value, Sequence) else markers[0]
+    if isinstance(value, int):
+        marker = -(10**12) - len(names)
+        names[marker] = name
+        return marker
+    return RawSQL(_LIST.format(name), [])  # noqa: S611  (the name of an argument)
 
 
-def _value(value: Any, places: Mapping[Any, _Place], given: Mapping[str, Value]) -> Any:
-    """Return what a statement is given in the place of one of its values."""
-    name, number = places.get(value, ("", 0))
-    if not name:
-        return value
-    chosen = given[name]
-    if isinstance(chosen, datetime):
-        return _adapted(chosen)
-    return chosen[number] if isinstance(chosen, Sequence) else chosen
+def _with_lists(sql: str, values: Mapping[str, Value]) -> str:
+    """Return the statement with its lists of ids written out, by which planners know how few there are."""
+    for name, value in values.items():
+        if isinstance(value, Sequence):
+            sql = sql.replace(_LIST.format(name), ", ".join(str(int(each)) for each in value) or "NULL")
+    return sql
 
 
-def _adapted(moment: datetime) -> Any:
-    return connection.ops.adapt_datetimefield_value(moment)
+def _adapted(value: Value) -> Any:
+    """Return a value as the statement is given it."""
+    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+
+
+def _on_postgresql() -> bool:
+    return connection.vendor == "postgresql"
