@@ -115,9 +115,6 @@ def changes(before: InstanceConfig, after: InstanceConfig) -> dict[str, Any]:
             found[key.field] = [old, new] if key.audited else "changed"
     for poll in sorted({*before.polls, *after.polls}):
         if before.polls.get(poll) != after.polls.get(poll):
-            found[f"polls.{poll}"] = _kind_of_change(poll, before, after)
+            kind = "added" if poll not in before.polls else "removed" if poll not in after.polls else "changed"
+            found[f"polls.{poll}"] = kind
     return found
-
-
-def _kind_of_change(poll: str, before: InstanceConfig, after: InstanceConfig) -> str:
-    return "added" if poll not in before.polls else "removed" if poll not in after.polls else "changed"

@@ -79,8 +79,12 @@ def read_list(instance: Instance, path: str, query: Mapping[str, str]) -> HubPag
     client = _client(instance)
     with interactive(instance.organization_id):
         listing = client.list(path, params)
-        total = _count(client, path, params) if _wants_total(query) else None
-    token = _write_token(listing.next_params) if listing.next_params is not None else None
+        # In any case, as docs/wire-contract.md#live-reads has it.
+        asked = any(name.lower() in _TOTALS and text.strip().lower() == "true" for name, text in query.items())
+        total = _count(client, path, params) if asked else None
+    following = listing.next_params
+    written = None if following is None else base64.urlsafe_b64encode(json.dumps(dict(following)).encode())
+    token = None if written is None else written.decode().rstrip("=")
     return HubPage([_shown(instance, record) for record in listing.records], token, total)
 
 
@@ -109,11 +113,6 @@ def parse_path(text: str) -> HubPath:
 
 def _count(client: Client, path: str, params: Mapping[str, str]) -> int:
     return client.count(path, params.get("conditions"), params.get("childConditions"))
-
-
-def _wants_total(query: Mapping[str, str]) -> bool:
-    """Return whether the size of the list is asked for, in any case (docs/wire-contract.md#live-reads)."""
-    return any(name.lower() in _TOTALS and text.strip().lower() == "true" for name, text in query.items())
 
 
 def _client(instance: Instance) -> Client:
@@ -156,10 +155,6 @@ def _field_names(name: str, text: str) -> str:
     if not all(_NAMES.fullmatch(part) for part in names):
         raise DomainError(f"{name} must hold names of fields, separated by commas.")
     return ",".join(" ".join(part.replace("`", "").replace(".", "/").split()) for part in names)
-
-
-def _write_token(params: Mapping[str, str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(dict(params)).encode()).decode().rstrip("=")
 
 
 def _next_params(token: str) -> dict[str, str]:

@@ -110,13 +110,10 @@ def _write_use(request: HttpRequest, key: str) -> None:
 def live_sign_ins(account: User) -> list[SignIn]:
     """Return the sign-ins whose sessions are good still, those in use first."""
     found = SignIn.objects.filter(account_id=account.pk).order_by("-last_seen_at", "-pk")
-    sessions = _sessions(found.values("session_key"))
+    keys = found.values("session_key")
+    sessions = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
     live = {row.session_key for row in sessions if _is_good(row, account)}
     return [each for each in found if each.session_key in live]
-
-
-def _sessions(keys: Any) -> Any:
-    return Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
 
 
 def _is_good(row: Session, account: User) -> bool:

@@ -8,7 +8,6 @@ a blank elsewhere; `%2B` is always a plus.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from urllib.parse import unquote
 
 from cwconnect.connectwise.java_dates import (
@@ -69,11 +68,7 @@ def _decode(value: str, sources: list[str]) -> str:
         part.replace(_PLUS, "+") if index % 2 else re.sub(f"{_PLUS}(?!\\d)", " ", part).replace(_PLUS, "+")
         for index, part in enumerate(_QUOTED.split("".join(pieces)))
     )
-    return _MARKED.sub(_restore(sources), spaced)
-
-
-def _restore(sources: list[str]) -> Callable[[re.Match[str]], str]:
-    return lambda match: sources[int(match[1])]
+    return _MARKED.sub(lambda match: sources[int(match[1])], spaced)
 
 
 def _unquoted(text: str) -> str:

@@ -74,19 +74,16 @@ def _read_around(read: ReadPiece, broken: BrokenList, *, after_id: int, size: in
     """
     listed = read(Piece(after_id, size, ids_alone=True))
     ids = [record["id"] for record in listed.records]
-    if ids and broken.guess is not None and _is_right(broken.guess, ids):
-        return broken.guess
+    guess = broken.guess
+    # Its ids are those that the page was taken apart into, which none of its elements could vouch for.
+    if ids and guess is not None and len(guess.skipped) == len(ids) and guess.last_id == ids[-1]:
+        return guess
     pages, rest = _halve(read, after_id, ids)
     if len(rest) == 1:
         pages.append(_read_alone(read, rest[0]))
     if not any(page.last_id > after_id for page in pages):
         raise broken
     return _joined(pages, listed)
-
-
-def _is_right(guess: Page, ids: Sequence[int]) -> bool:
-    """Whether the list's ids are those that a page was taken apart into, which none of its elements could vouch for."""
-    return len(guess.skipped) == len(ids) and guess.last_id == ids[-1]
 
 
 def _halve(read: ReadPiece, after_id: int, ids: Sequence[int]) -> tuple[list[Page], Sequence[int]]:

@@ -140,12 +140,8 @@ def _execute(statement: str, model: Model, columns: Sequence[str], rows: Sequenc
             cursor.executemany(statement, cast(Any, rows))  # Django's stubs leave out the bytes of a BLOB
         else:
             cursor.execute(
-                statement, [_array(*pair) for pair in zip(_types(model, columns), _turned(rows), strict=True)]
+                statement, [_array(*pair) for pair in zip(_types(model, columns), zip(*rows, strict=True), strict=True)]
             )
-
-
-def _turned(rows: Sequence[Row]) -> list[Row]:
-    return list(zip(*rows, strict=True))
 
 
 def _array(kind: str, values: Row) -> list[Any]:

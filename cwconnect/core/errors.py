@@ -118,12 +118,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer after a fault of ours (handler500), or of the database's; its traceback is in the log."""
     if isinstance(sys.exc_info()[1], _AWAY):
-        response = _unavailable() if wants_page(request) else error_response(503)
+        # Rendered without the request: what the page would show of it is in the database.
+        page = HttpResponse(loader.get_template("503.html").render(), status=503) if wants_page(request) else None
+        response = page or error_response(503)
         response.headers["Retry-After"] = _AWAY_SECONDS
         return response
     return defaults.server_error(request) if wants_page(request) else error_response(500)
-
-
-def _unavailable() -> HttpResponse:
-    # Without the request: what the page would show of it is in the database.
-    return HttpResponse(loader.get_template("503.html").render(), status=503)

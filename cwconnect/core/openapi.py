@@ -75,25 +75,25 @@ class Operation:
     def build(self, method: str, path: str, refer: Refer) -> Json:
         """Return the operation as OpenAPI writes it."""
         built: Json = {
-            "operationId": _identifier(method, path),
+            "operationId": "_".join([method.lower(), *re.findall(r"[A-Za-z0-9]+", path)]),
             "summary": self.summary,
             "tags": [self.tag],
             "security": [{"secrets": []}],
         }
         built["description"] = self.description or f"{self.summary}."
-        if parameters := [*_path_parameters(path), *self._parameters()]:
+        asked = _query_parameters(self.query) if isinstance(self.query, type) else self.query
+        given = [parameter.build() for parameter in (*asked, *self.headers)]
+        if parameters := [*_path_parameters(path), *given]:
             built["parameters"] = parameters
         if self.body is not None:
-            content = {"schema": _schema(self.body, refer, "validation")} | _examples(self.body_examples)
+            content = {"schema": _schema(self.body, refer, "validation")}
+            if self.body_examples:
+                content["examples"] = {name: {"value": value} for name, value in self.body_examples.items()}
             built["requestBody"] = {"required": self.body_required, "content": {"application/json": content}}
         good = {self.status: self.summary, **self.also}
         built["responses"] = {str(status): self._success(words, refer) for status, words in good.items()}
         built["responses"] |= self._failures(path)
         return built
-
-    def _parameters(self) -> list[Json]:
-        query = _query_parameters(self.query) if isinstance(self.query, type) else self.query
-        return [parameter.build() for parameter in (*query, *self.headers)]
 
     def _success(self, words: str, refer: Refer) -> Json:
         built: Json = {"description": words, "headers": dict(_HEADERS)}
@@ -142,11 +142,6 @@ def failure(status: int) -> Json:
         "content": {"application/json": {"schema": ERROR, "example": example}},
     }
     return built
-
-
-def _identifier(method: str, path: str) -> str:
-    words = re.findall(r"[A-Za-z0-9]+", path)
-    return "_".join([method.lower(), *words])
 
 
 def _path_parameters(path: str) -> list[Json]:
@@ -202,7 +197,3 @@ def _left_out(part: Json) -> Json:
 
 def _schema(schema: Schema, refer: Refer, mode: str) -> Json:
     return refer(schema, mode) if isinstance(schema, type) else schema
-
-
-def _examples(examples: Mapping[str, Any]) -> Json:
-    return {"examples": {name: {"value": value} for name, value in examples.items()}} if examples else {}

@@ -84,14 +84,10 @@ def _company_info(login: Login, company: str) -> Response:
     )
 
 
-def _system_info() -> Response:
-    zone = "UTC"
-    return answer({"version": VERSION, "isCloud": True, "serverTimeZone": zone, "licenseBits": [], "cloudRegion": "NA"})
-
-
 def _route(store: Store, request: Request, path: str) -> Response:
     if path.lower() == "/system/info" and request.method == "GET":
-        return _system_info()
+        about = {"version": VERSION, "isCloud": True, "serverTimeZone": "UTC", "licenseBits": [], "cloudRegion": "NA"}
+        return answer(about)
     table, last = store.find_table(path), ""
     if table is None:
         above, _, last = path.rpartition("/")
@@ -132,7 +128,7 @@ class _Call:
         self._only("GET", "PATCH", "PUT", "DELETE")
         row = self.table.row(number)
         if row is None or number in self.table.hidden:
-            raise errors.not_found(self.spec.entity, number)
+            raise errors.refusal(404, "NotFound", f"{self.spec.entity} {number} not found")
         if self.request.method == "GET":
             return Response(200, query.project_body(self.table, row, self._ask().params.get("fields", "")))
         if self.request.method == "DELETE":

@@ -38,16 +38,14 @@ class Changer:
     def _run(self) -> None:
         due = time.monotonic()
         while not self._stopping:
-            due = max(due + self._pause(), time.monotonic()) if self.rate > 0 else 0.0
+            # Between nothing and twice the mean.
+            pause = 60 / self.rate * self._draw.below(1000) / 500 if self.rate > 0 else 0.0
+            due = max(due + pause, time.monotonic()) if self.rate > 0 else 0.0
             if self._wake.wait(due - time.monotonic() if self.rate > 0 else None):
                 self._wake.clear()
                 due = time.monotonic()
             else:
                 self.change_something()
-
-    def _pause(self) -> float:
-        """Between nothing and twice the mean."""
-        return 60 / self.rate * self._draw.below(1000) / 500
 
     def change_something(self) -> None:
         """Edit, create or delete one record: 80, 15 and 5 times in a hundred."""

@@ -154,7 +154,8 @@ class _Parser:
     def _literal(self) -> Value:
         token = self._next()
         if token.sort == "text":
-            return Value("text", _unquote(token.text), token.text)
+            quote, inner = token.text[0], token.text[1:-1]
+            return Value("text", inner.replace(f"\\{quote}", quote).replace(quote * 2, quote), token.text)
         if token.sort == "number":
             return Value("number", float(token.text) if "." in token.text else int(token.text), token.text)
         if token.sort == "date":
@@ -163,11 +164,6 @@ class _Parser:
             constant = _CONSTANTS[token.word()]
             return Value("null" if constant is None else "boolean", constant, token.text)
         raise bad_condition(f"Expected a value in the conditions, found {token.text}.")
-
-
-def _unquote(text: str) -> str:
-    quote, inner = text[0], text[1:-1]
-    return inner.replace(f"\\{quote}", quote).replace(quote * 2, quote)
 
 
 def _date(text: str) -> Value:

@@ -54,11 +54,6 @@ def unknown_name(name: str) -> Refused:
     return bad_condition(f"{name} is not a recognized name.")
 
 
-def not_found(entity: str, record_id: int) -> Refused:
-    """404: no such record."""
-    return refusal(404, "NotFound", f"{entity} {record_id} not found")
-
-
 def no_endpoint() -> Refused:
     """404: no such path."""
     return refusal(404, "ConnectWiseApi", "The endpoint does not exist.")

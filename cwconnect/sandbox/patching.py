@@ -29,7 +29,7 @@ def _apply(record: Record, step: dict[str, Any], resource: str) -> None:
     target: Any = record
     try:
         for key in keys[:-1]:
-            target = _step_into(target, key)
+            target = target[int(key)] if isinstance(target, list) else target.setdefault(_spelled(target, key), {})
         _change(target, keys[-1], operation, step.get("value"))
     except (LookupError, TypeError, ValueError):
         raise invalid_object(resource, f"The path {path} was not found.") from None
@@ -38,10 +38,6 @@ def _apply(record: Record, step: dict[str, Any], resource: str) -> None:
 def _spelled(holder: dict[str, Any], key: str) -> str:
     """Names stand in any case."""
     return next((known for known in holder if known.lower() == key.lower()), key)
-
-
-def _step_into(target: Any, key: str) -> Any:
-    return target[int(key)] if isinstance(target, list) else target.setdefault(_spelled(target, key), {})
 
 
 def _change(target: Any, key: str, operation: str, value: object) -> None:

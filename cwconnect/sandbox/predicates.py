@@ -61,7 +61,7 @@ def compare(field: Field, sign: str, literal: Value, load: Load) -> Predicate:
     if literal.sort == "null":
         return _null_test(get, sign)
     literal = _fitted(field, literal)
-    test, value = _OPERATORS[sign], _fold(literal.value)
+    test, value = _OPERATORS[sign], literal.value.casefold() if isinstance(literal.value, str) else literal.value
     if field.keys in {("id",), STAMP_KEYS} and isinstance(value, int | float):
         return lambda row: None if (found := get(row)) is None else test(found, value)
     adapt = _ADAPTERS[literal.sort]
@@ -150,10 +150,6 @@ def _fitted(field: Field, literal: Value) -> Value:
     ):
         raise bad_condition(f"{literal.written} can't be compared with {'/'.join(field.keys)}.")
     return Value("number", number, literal.written) if literal.sort == "text" and number is not None else literal
-
-
-def _fold(value: str | float | bool | None) -> str | float | bool | None:
-    return value.casefold() if isinstance(value, str) else value
 
 
 def _as_text(value: object) -> str | None:

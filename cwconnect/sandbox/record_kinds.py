@@ -9,6 +9,14 @@ from cwconnect.sandbox.jsontext import Record
 from cwconnect.sandbox.parts import Draw, choose, member_ref, ref
 from cwconnect.sandbox.timestamps import to_text
 
+_CUSTOMER_NUMBER = {
+    "id": 1,
+    "caption": "Customer Number",
+    "type": "Text",
+    "entryMethod": "EntryField",
+    "numberOfDecimals": 0,
+}
+
 Kind = Callable[[int, Draw, int], Record]
 
 
@@ -36,7 +44,7 @@ def _contact(number: int, draw: Draw, _stamp: int) -> Record:
             _communication(number * 2 + 1, 1, "Email", mail, "Email") | {"domain": "@example.com"},
         ],
         "types": [{"id": 1, "name": "End User"}],
-        "customFields": _custom_fields(draw),
+        "customFields": [_CUSTOMER_NUMBER | {"value": f"C{draw.below(100000):05d}"}],
     }
 
 
@@ -48,11 +56,6 @@ def _communication(number: int, kind: int, name: str, value: str, medium: str) -
         "defaultFlag": True,
         "communicationType": medium,
     }
-
-
-def _custom_fields(draw: Draw) -> list[Record]:
-    field = {"id": 1, "caption": "Customer Number", "type": "Text", "entryMethod": "EntryField", "numberOfDecimals": 0}
-    return [field | {"value": f"C{draw.below(100000):05d}"}]
 
 
 def _organization(number: int, draw: Draw, _stamp: int) -> Record:

@@ -7,7 +7,7 @@ Not thread-safe: the store's lock guards it.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 from cwconnect.sandbox.catalogue import ListSpec
@@ -128,7 +128,4 @@ class Table:
         rows: Iterable[Row] = self.rows
         if after is not None:
             rows = islice(self.rows, bisect_right(self.ids, after), None)
-        return self._unhidden(rows) if self.hidden else rows
-
-    def _unhidden(self, rows: Iterable[Row]) -> Iterator[Row]:
-        return (row for row in rows if row.id not in self.hidden)
+        return (row for row in rows if row.id not in self.hidden) if self.hidden else rows

@@ -143,21 +143,18 @@ def check_database_modes(**_: object) -> list[CheckMessage]:
     """Warn of files of the embedded default that others on this machine can read: database, log, copies, keys."""
     if not settings.EMBEDDED:
         return []
+    database = Path(settings.DATABASES["default"]["NAME"])
+    # Its log and what `restore` kept aside of earlier ones are named after it.
+    kept = sorted(database.parent.glob(f"{database.stem}*{database.suffix}*"))
     return [
         Warning(
             f"Others on this machine can read {path}, which holds records or keys of customers.",
             hint=f"chmod 600 {path}",
             id="cwconnect.W005",
         )
-        for path in _private_files(Path(settings.DATABASES["default"]["NAME"]))
+        for path in [*kept, *(settings.DATA_DIR / name for name in key_backup.NAMES)]
         if path.is_file() and path.stat().st_mode & 0o077
     ]
-
-
-def _private_files(database: Path) -> list[Path]:
-    """Return the database, its log, what `restore` kept aside of earlier ones, and the keys."""
-    kept = sorted(database.parent.glob(f"{database.stem}*{database.suffix}*"))
-    return kept + [settings.DATA_DIR / name for name in key_backup.NAMES]
 
 
 @register()

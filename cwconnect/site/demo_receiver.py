@@ -45,7 +45,7 @@ def verify(key: str, headers: Mapping[str, str], body: bytes) -> bool:
 
     That also sees to it that the attempt is at most five minutes old.
     """
-    elements = "sha256=" + _hmac(key.encode(), body)
+    elements = "sha256=" + base64.b64encode(hmac.digest(key.encode(), body, hashlib.sha256)).decode()
     if not hmac.compare_digest(elements.encode(), headers.get("Elements-Webhook-Signature", "").encode()):
         return False
     try:
@@ -53,10 +53,6 @@ def verify(key: str, headers: Mapping[str, str], body: bytes) -> bool:
     except (WebhookVerificationError, ValueError):
         return False
     return True
-
-
-def _hmac(secret: bytes, message: bytes) -> str:
-    return base64.b64encode(hmac.digest(secret, message, hashlib.sha256)).decode()
 
 
 def _standard_secret(key: str) -> bytes:
@@ -71,17 +67,13 @@ def read_arrivals(body: bytes, *, webhook_id: str, verified: bool) -> list[Arriv
     try:
         message = json.loads(body)["message"]
         records = message["raw"][message["raw"]["objectType"]]
-        pairs = list(zip(message["events"], records, strict=True))
+        titles = [" ".join(str(record[name]) for name in _NAMES if record.get(name)) for record in records]
         return [
-            Arrival(webhook_id, event["eventType"], event["objectType"], event["objectId"], _title(record), verified)
-            for event, record in pairs
+            Arrival(webhook_id, event["eventType"], event["objectType"], event["objectId"], title, verified)
+            for event, title in list(zip(message["events"], titles, strict=True))
         ]
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a notification: {error}") from error
-
-
-def _title(record: Mapping[str, Any]) -> str:
-    return " ".join(str(record[name]) for name in _NAMES if record.get(name))
 
 
 class Receiver:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
@@ -52,12 +52,9 @@ def packages(pyproject: Path) -> list[Package]:
 def _required_by(installed: Distribution, extras: set[str]) -> Iterator[Requirement]:
     for line in installed.requires or ():
         requirement = Requirement(line)
-        if _applies(requirement, ["", *extras]):
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
             yield requirement
-
-
-def _applies(requirement: Requirement, extras: Sequence[str]) -> bool:
-    return requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras)
 
 
 def licence_of(installed: Distribution) -> str:

@@ -74,8 +74,11 @@ class DatabaseCollector(Collector):
         """Return the families; counters first."""
         yield from _polls(counters.read(counters.RUNS, self._now))
         yield from _deliveries(counters.read(counters.ATTEMPTS, self._now))
-        yield _counter("cwconnect_events", "Events written, by kind.", ("kind",), _by_kind(self._now))
-        yield _labelled("cwconnect_resources", "Resources watched, by health.", "health", _healths())
+        by_kind = counters.read(counters.EVENTS, self._now).counts
+        yield _counter("cwconnect_events", "Events written, by kind.", ("kind",), by_kind)
+        found = dict(PollState.objects.order_by().values_list("health").annotate(rows=Count("pk")))
+        healths = {health.replace(" ", "_"): found.get(health, 0) for health in Health.values}
+        yield _labelled("cwconnect_resources", "Resources watched, by health.", "health", healths)
         yield _labelled("cwconnect_undelivered", "Notifications not delivered yet, by state.", "state", _waiting())
         yield from self._plain()
         well = {part.name.replace(" ", "_"): int(part.ok) for part in examine(self._now)}
@@ -119,15 +122,6 @@ def outcome(status: str, error_kind: str) -> str:
     if status:
         return "delivered" if status.startswith("2") else f"status_{status[:1]}xx"
     return error_kind.replace(" ", "_") or "cut_off"
-
-
-def _by_kind(now: datetime) -> Counter[tuple[str, ...]]:
-    return counters.read(counters.EVENTS, now).counts
-
-
-def _healths() -> dict[str, int]:
-    found = dict(PollState.objects.order_by().values_list("health").annotate(rows=Count("pk")))
-    return {health.replace(" ", "_"): found.get(health, 0) for health in Health.values}
 
 
 def _waiting() -> dict[str, int]:

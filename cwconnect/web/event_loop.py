@@ -138,7 +138,8 @@ class EventLoop:
             connection.outgoing.flush()
             self._go_on(connection)
         elif connection.state is State.GOODBYE:
-            self._discard(connection)
+            if _receive(connection.socket) == b"":  # what still comes is thrown away
+                self._close(connection)
         elif connection.state in READING:
             self._receive(connection)
 
@@ -215,10 +216,6 @@ class EventLoop:
         self._watch(connection)
         if rest:
             self._read(connection)
-
-    def _discard(self, connection: Connection) -> None:
-        if _receive(connection.socket) == b"":
-            self._close(connection)
 
     def _give_up_late(self) -> None:
         now = time.monotonic()

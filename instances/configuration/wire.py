@@ -41,7 +41,8 @@ def read_configuration(
     """
     found: dict[str, Any] = {}
     anew: set[str] = set()
-    problems = _nearly_keys(given)
+    # Of keys that may look like one of the table; other unknown ones are ignored.
+    problems = {name: f"is no key: it holds {unseen}" for name in given if (unseen := find_unseen(name))}
     for key, value in _known(given):
         try:
             found[key.field] = _read(key, value, base=base, stored=stored)
@@ -58,12 +59,6 @@ def read_configuration(
     if problems:
         raise ConfigurationError(problems)
     return config
-
-
-def _nearly_keys(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is wrong with keys that may look like one of the table; other unknown keys are ignored."""
-    unseen = {name: find_unseen(name) for name in given}
-    return {name: f"is no key: it holds {found}" for name, found in unseen.items() if found}
 
 
 def _known(given: Mapping[str, Any]) -> list[tuple[Key, Any]]:

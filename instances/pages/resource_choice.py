@@ -51,7 +51,10 @@ class Choice:
 
 def blank_choices() -> list[Choice]:
     """Return the catalogue with the usual resources chosen."""
-    return [_choice(resource, chosen=resource.name in DEFAULT_RESOURCES) for resource in all_resources()]
+    return [
+        Choice(resource.name, resource.path, _words(resource), resource.name in DEFAULT_RESOURCES)
+        for resource in all_resources()
+    ]
 
 
 def posted_choices(data: QueryDict, problems: Mapping[str, str] | None = None) -> list[Choice]:
@@ -133,10 +136,6 @@ def chosen_polls(choices: list[Choice]) -> dict[str, Any]:
 def written(configuration: Mapping[str, Any]) -> str:
     """Write a configuration as JSON for people."""
     return json.dumps(configuration, indent=2, ensure_ascii=False)
-
-
-def _choice(resource: Resource, *, chosen: bool) -> Choice:
-    return Choice(resource.name, resource.path, _words(resource), chosen)
 
 
 def _words(resource: Resource) -> str:

@@ -109,12 +109,9 @@ def add_resource(request: PageRequest, number: int) -> HttpResponse:
             messages.success(request, f"{name} is watched from now on.")
             return redirect("instance-page", number)
     catalogue = [resource for resource in all_resources() if resource.name not in polls]
-    context = {"name": name, "url": request.POST.get("url", ""), "copy_of": _copy_of(request), "catalogue": catalogue}
+    copy_of = request.POST.get("copy_of") or request.GET.get("copy_of") or ""
+    context = {"name": name, "url": request.POST.get("url", ""), "copy_of": copy_of, "catalogue": catalogue}
     return _show(request, instance, "instances/add_resource.html", error=error, polls=polls, **context)
-
-
-def _copy_of(request: PageRequest) -> str:
-    return request.POST.get("copy_of") or request.GET.get("copy_of") or ""
 
 
 def _show(request: PageRequest, instance: Instance, template: str, **context: Any) -> HttpResponse:

@@ -116,7 +116,8 @@ def switch_events(request: PageRequest, number: int) -> HttpResponse:
         change_instance(instance, config=config, from_now=config.polls.keys() if from_now else ())
     except DomainError as error:
         return _ask_from_when(request, instance, error=words_of(error), from_now=from_now)
-    messages.success(request, _switched(on=on, from_now=from_now))
+    words = f"on: {from_when(from_now=from_now)}" if on else "off: nothing is polled or sent, and nothing is lost"
+    messages.success(request, f"Events are {words}.")
     return redirect("instance-page", number)
 
 
@@ -126,12 +127,6 @@ def _ask_from_when(
     begun = instance.resource_polls.filter(since__isnull=False).exists()
     context = {"instance": instance, "begun": begun, "error": error, "from_now": from_now, "here": "instances"}
     return render(request, "instances/switch.html", context, status=422 if error else 200)
-
-
-def _switched(*, on: bool, from_now: bool) -> str:
-    if not on:
-        return "Events are off: nothing is polled or sent, and nothing is lost."
-    return f"Events are on: {from_when(from_now=from_now)}."
 
 
 def from_when(*, from_now: bool) -> str:

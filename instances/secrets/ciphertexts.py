@@ -109,13 +109,12 @@ def _parts(ciphertext: str) -> tuple[str, str, str]:
 @lru_cache(maxsize=8)
 def _ciphers(keys: tuple[str, ...]) -> Mapping[str, AESGCM]:
     """Return the ciphers by their names, in the keys' order."""
-    derived = (_derived(base64.urlsafe_b64decode(key)) for key in keys)
+    # Derived, each with its name: a Fernet key must not serve a second algorithm as it is.
+    derived = (
+        HKDF(SHA256(), _KEY_BYTES + _NAME_BYTES, salt=None, info=_PURPOSE).derive(base64.urlsafe_b64decode(key))
+        for key in keys
+    )
     return {made[_KEY_BYTES:].hex(): AESGCM(made[:_KEY_BYTES]) for made in derived}
-
-
-def _derived(key: bytes) -> bytes:
-    """Derive a key and its name: a Fernet key must not serve a second algorithm as it is."""
-    return HKDF(algorithm=SHA256(), length=_KEY_BYTES + _NAME_BYTES, salt=None, info=_PURPOSE).derive(key)
 
 
 @lru_cache(maxsize=8)

@@ -126,12 +126,11 @@ def _judge_new(seen: Seen, watch: Watch) -> Verdict:
         return Verdict("CREATED", remember=True)
     if watch.from_before(seen):
         return REMEMBER
-    created = seen.created is not None and (seen.created >= watch.since or _at_once(seen, watch.created_tolerance))
-    return Verdict("CREATED" if created else "UPDATED", remember=True)
-
-
-def _at_once(seen: Seen, tolerance: timedelta) -> bool:
-    return seen.updated is not None and seen.created is not None and abs(seen.updated - seen.created) <= tolerance
+    created = seen.created
+    if created is None:
+        return Verdict("UPDATED", remember=True)
+    at_once = seen.updated is not None and abs(seen.updated - created) <= watch.created_tolerance
+    return Verdict("CREATED" if created >= watch.since or at_once else "UPDATED", remember=True)
 
 
 def _judge_deleted(seen: Seen, snapshot: Snapshot | None, watch: Watch) -> Verdict:

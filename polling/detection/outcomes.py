@@ -13,7 +13,6 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.errors import ConnectWiseError
-from instances.plans import AHEAD
 from instances.secrets import SecretUnreadableError
 from polling.detection.deletes.missing_records import calm_health
 from polling.detection.failures import RetryDecision, decide_retry
@@ -89,11 +88,6 @@ def finish_sweep(state: PollState, token: str, *, next_at: datetime) -> None:
     calm.update(health=calm_health(state.pk))
 
 
-def latest_stamp(now: datetime) -> datetime:
-    """Return the latest stamp that can be ConnectWise's clock, by ours: one beyond it is an error of one record."""
-    return now + AHEAD
-
-
 def usable_date(date: datetime | None, now: datetime) -> datetime | None:
     """Return ConnectWise's `Date` if it can be a clock; None if it is more than a day from ours.
 
@@ -107,7 +101,7 @@ def next_cursor(state: PollState, run: PollRun) -> datetime | None:
     """Return ConnectWise's clock when the run began; without it the newest stamp of its first page, or no move.
 
     Of the first page alone, since what is edited behind the reader later on has a stamp after it. Our own clock is no
-    source, but bounds both (`usable_date`, `latest_stamp`): nobody vouches for what a single header or record says.
+    source, but bounds both (`usable_date`, `AHEAD`): nobody vouches for what a single header or record says.
 
     A clock that was set back has left stamps behind the window that was read: the next one opens as far back as the run
     before it began. How long ago that was our clock is asked as well, for no stamp shows it.
@@ -175,7 +169,9 @@ def _fail(
     now = timezone.now()
     with transaction.atomic():
         if decision.stops_instance or decision.login_accepted:
-            _lock_instance(state)
+            # All polls of the instance in one order: two that fail at a time would wait for each other's rows.
+            polls = PollState.objects.filter(resource_poll__instance_id=state.resource_poll.instance_id)
+            list(polls.order_by("pk").select_for_update(of=("self",)).values_list("pk"))
         end_lease(PollState, state.pk, token, **changes)
         if run is not None:
             _note_failure(run, sentence, now)
@@ -216,12 +212,6 @@ def block_site(key: str, until: datetime) -> None:
     """Hold all polls of a company; a longer wait that another poll met stands."""
     Site.objects.bulk_create([Site(key=key, blocked_until=until)], ignore_conflicts=True)
     Site.objects.filter(key=key, blocked_until__lt=until).update(blocked_until=until)
-
-
-def _lock_instance(state: PollState) -> None:
-    """Lock all polls of the instance in one order: two that fail at a time would wait for each other's rows."""
-    polls = PollState.objects.filter(resource_poll__instance_id=state.resource_poll.instance_id)
-    list(polls.order_by("pk").select_for_update(of=("self",)).values_list("pk"))
 
 
 def _siblings(state: PollState) -> QuerySet[PollState]:

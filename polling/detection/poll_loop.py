@@ -139,7 +139,9 @@ class PollLoop(Loop[Work, Any]):
         if not claim.keys:
             return []
         try:
-            return _jobs(claim.keys, claim.token, kind)
+            states = PollState.objects.filter(pk__in=claim.keys).select_related("resource_poll__instance")
+            read_open_runs([state.resource_poll for state in states])
+            return [job for state in states if (job := _start(state, claim.token, kind)) is not None]
         except DATABASE_DOWN:
             release_or_owe(PollState, claim.keys, claim.token)
             raise
@@ -192,7 +194,7 @@ def _end_together(polls: list[WholePoll]) -> Collection[Work]:
     except Exception:  # one that can't be written must not stop the others
         log.exception("%s polls could not be ended together", len(polls))
         for job, _ in polls:
-            job.begin_anew()
+            job.run = job.open_run()  # anew: what stored it was rolled back
         return []
     for job in lost:
         log.info("PollState %s was taken over.", job.key)
@@ -220,12 +222,6 @@ def _commit(job: Work, future: Future[Any]) -> bool:
         log.exception("%s failed", job.poll)
         job.fail(error)
     return False
-
-
-def _jobs(keys: list[int], token: str, kind: Due) -> list[Job]:
-    states = PollState.objects.filter(pk__in=keys).select_related("resource_poll__instance")
-    read_open_runs([state.resource_poll for state in states])
-    return [job for state in states if (job := _start(state, token, kind)) is not None]
 
 
 def _start(state: PollState, token: str, kind: Due) -> Job | None:

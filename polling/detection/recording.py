@@ -6,7 +6,7 @@ polls have read goes through together, each statement once for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -90,20 +90,16 @@ def judge_pages(pages: Sequence[ReadPage]) -> list[JudgedPage]:
 def write_pages(pages: Sequence[tuple[JudgedPage, PollRun]], *, now: datetime) -> None:
     """Remember and record what these pages mean, each as of its run, which is stored by now if it has events."""
     remember_all([(page.page.poll.pk, row) for page, _ in pages for row in _remembered(page)])
-    _drop_missing({page.page.poll.pk: page.page.ids for page, _ in pages if page.page.plan.detect_deletes})
+    # They are there, whatever a sweep did not find.
+    seen = {page.page.poll.pk: page.page.ids for page, _ in pages if page.page.plan.detect_deletes and page.page.ids}
+    if seen:
+        MissingRecord.objects.filter(of_records(seen)).delete()
     record_events([PollEvents(page.page.poll, run, page.events) for page, run in pages if page.events], now=now)
 
 
 def _judge(page: ReadPage, known: Mapping[int, Snapshot]) -> JudgedPage:
     records = page.reading.records
     return JudgedPage(page, [(read, judge(read.seen, known.get(read.seen.record_id), page.watch)) for read in records])
-
-
-def _drop_missing(seen: Mapping[int, Collection[int]]) -> None:
-    """Take it that these records are there, whatever a sweep did not find."""
-    ids = {poll_id: record_ids for poll_id, record_ids in seen.items() if record_ids}
-    if ids:
-        MissingRecord.objects.filter(of_records(ids)).delete()
 
 
 def _events(page: JudgedPage, earlier: Mapping[int, str]) -> list[NewEvent]:

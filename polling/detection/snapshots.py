@@ -40,11 +40,6 @@ def read_known(ids: Mapping[int, Collection[int]]) -> dict[int, dict[int, Snapsh
     return found
 
 
-def read_snapshot_bodies(poll_id: int, record_ids: Collection[int]) -> Mapping[int, str]:
-    """Return the last text of those of `record_ids` whose text was kept."""
-    return read_bodies({poll_id: record_ids}).get(poll_id, {})
-
-
 def read_bodies(ids: Mapping[int, Collection[int]]) -> dict[int, dict[int, str]]:
     """Return the last texts of these records of many polls, by poll and record id, as far as they were kept."""
     found: dict[int, dict[int, str]] = {}

@@ -121,7 +121,7 @@ def hour_questions(organization: int, day: datetime, upto: int) -> dict[str, Que
 
 
 def by_hour(events: QuerySet[Event], *more: str) -> QuerySet[Any, Any]:
-    """Return how many events (`n`) of each kind each hour has, told apart by `more` fields too: as tuples."""
+    """Return how many events (`n`) of each kind each hour has, kept apart by `more` fields too: as tuples."""
     hours = events.annotate(hour=HourText(F("polled_at"))).values_list(*more, "hour", "kind")
     return hours.annotate(n=Count("pk")).order_by()
 

@@ -1,4 +1,4 @@
-"""Parts of pages that refresh themselves: whoever shows the newest is told so without a body, and any news comes."""
+"""Parts of pages that refresh themselves: who shows the newest is answered without a body, and any news comes."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_a_list_of_any_length_selects_what_it_names(organization: Organization, 
     assert sorted(row["pk"] for row in found["chosen"]) == keys
 
 
-def test_what_was_compiled_for_one_is_not_told_to_another(organization: Organization) -> None:
+def test_what_was_compiled_for_one_is_not_given_to_another(organization: Organization) -> None:
     add_instances(organization, 2)
     questions = Questions(build)
     assert questions.ask(organization=organization.pk, since=timezone.now(), keys=[])["newest"]

@@ -45,10 +45,6 @@ def _week(day: date) -> int:
     return (day.timetuple().tm_yday - 1 + first) // 7 + 1
 
 
-def _week_of_month(day: date) -> int:
-    return (day.day - 1 + _sunday_based(day.replace(day=1))) // 7 + 1
-
-
 NUMBERS: Final[dict[str, Callable[[datetime], int]]] = {
     "y": lambda local: local.year,
     "Y": lambda local: _week_year(local.date()),
@@ -59,7 +55,7 @@ NUMBERS: Final[dict[str, Callable[[datetime], int]]] = {
     "u": lambda local: local.isoweekday(),
     "F": lambda local: (local.day - 1) // 7 + 1,
     "w": lambda local: _week(local.date()),
-    "W": lambda local: _week_of_month(local.date()),
+    "W": lambda local: (local.day - 1 + _sunday_based(local.date().replace(day=1))) // 7 + 1,
     "a": lambda local: int(local.hour >= 12),
     "H": lambda local: local.hour,
     "k": lambda local: local.hour or 24,
@@ -89,7 +85,7 @@ def local_time(numbers: Mapping[str, int], microsecond: int = 0) -> datetime:
     wrong: set[str] = set()
     for day in _days(numbers):
         candidate = datetime(day.year, day.month, day.day) + time  # noqa: DTZ001  (a local time, its zone unknown here)
-        letter = _disagreeing(candidate, numbers)
+        letter = next((each for each, value in numbers.items() if NUMBERS[each](candidate) != value), None)
         if letter is None:
             return candidate.replace(microsecond=microsecond)
         wrong.add(letter)
@@ -113,10 +109,6 @@ def _hour(numbers: Mapping[str, int]) -> int:
         return numbers["k"] % 24
     half = 12 * numbers.get("a", 0)
     return numbers.get("K", numbers.get("h", 0)) % 12 + half
-
-
-def _disagreeing(local: datetime, numbers: Mapping[str, int]) -> str | None:
-    return next((letter for letter, value in numbers.items() if NUMBERS[letter](local) != value), None)
 
 
 def _days(numbers: Mapping[str, int]) -> Iterator[date]:

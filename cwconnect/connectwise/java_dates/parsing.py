@@ -134,8 +134,9 @@ def _read_all(reading: _Reading, tokens: tuple[Token, ...]) -> None:
             _read_field(reading, token)
         elif not _literal(reading, token, last=index + 1 == len(tokens)):
             raise _Mismatch
-        if token.letter == "s" and not after.startswith((".", ",")):
-            _fraction_not_asked_for(reading)
+        # A fraction that was not asked for.
+        if token.letter == "s" and not after.startswith((".", ",")) and (match := reading.take(_FRACTION)):
+            reading.microsecond = _microseconds(match[1])
     if reading.named is None:
         _offset_not_asked_for(reading)
     if reading.text[reading.position :].strip():
@@ -148,11 +149,6 @@ def _literal(reading: _Reading, token: Token, *, last: bool) -> bool:
         reading.position += len(token.literal)
         return True
     return last and token.literal == "Z"
-
-
-def _fraction_not_asked_for(reading: _Reading) -> None:
-    if match := reading.take(_FRACTION):
-        reading.microsecond = _microseconds(match[1])
 
 
 def _offset_not_asked_for(reading: _Reading) -> None:

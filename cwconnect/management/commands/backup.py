@@ -63,9 +63,6 @@ class Command(terminal.Command):
         if keys:
             self.stdout.write(f"{keys}: the keys. Whoever has both files can read every secret.")
         else:
-            self.stdout.write(_KEYS_NEEDED.format(where=_where_keys_are()))
-
-
-def _where_keys_are() -> str:
-    file = settings.DATA_DIR / "encryption_keys"
-    return str(file) if file.exists() else "CWCONNECT_ENCRYPTION_KEYS"
+            file = settings.DATA_DIR / "encryption_keys"
+            where = str(file) if file.exists() else "CWCONNECT_ENCRYPTION_KEYS"
+            self.stdout.write(_KEYS_NEEDED.format(where=where))

@@ -32,7 +32,8 @@ class SchemaView(SpectacularAPIView):
 
     def _get_schema_response(self, request: Request) -> HttpResponse:
         renderer: Any = request.accepted_renderer
-        document = _document(renderer.media_type)
+        with _BUILDING:  # of many that ask at once one builds it
+            document = _built(renderer.media_type)
         packed = "gzip" in request.headers.get("Accept-Encoding", "")
         response = HttpResponse(document.compressed if packed else document.plain, content_type=renderer.media_type)
         response.headers["Content-Disposition"] = f'inline; filename="cwconnect.{renderer.format}"'
@@ -43,12 +44,6 @@ class SchemaView(SpectacularAPIView):
         response.headers["Cache-Control"] = "no-cache"  # kept, and asked about by its ETag
         patch_vary_headers(response, ("Accept", "Accept-Encoding"))
         return get_conditional_response(request, etag=etag, response=response)  # type: ignore[return-value]  # never None when a response is given
-
-
-def _document(media_type: str) -> Document:
-    """Return the description in that form; of many that ask at once one builds it."""
-    with _BUILDING:
-        return _built(media_type)
 
 
 @cache

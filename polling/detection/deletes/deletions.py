@@ -38,7 +38,7 @@ from polling.detection.deletes.missing_records import (
 from polling.detection.event_log import PollEvents, record_events
 from polling.detection.jobs import abandon
 from polling.detection.reading import object_id_of
-from polling.detection.snapshots import read_snapshot_bodies
+from polling.detection.snapshots import read_bodies
 from polling.models import Event, Health, NewEvent, PollRun, PollState, RecordSnapshot, SnapshotBody
 from polling.workers.due import PAUSED
 
@@ -93,7 +93,7 @@ def record_deletes(
 
 def _last_known(poll: ResourcePoll, plan: Plan, ids: Sequence[int]) -> list[tuple[int, str, str]]:
     """Return each row's objectId and last text: as read last, or `{"id":17}` if its text was never kept."""
-    bodies = read_snapshot_bodies(poll.pk, ids)
+    bodies = read_bodies({poll.pk: ids}).get(poll.pk, {})
     events = Event.objects.filter(resource_poll=poll, record_id__in=ids).order_by("pk")
     names = dict(events.values_list("record_id", "object_id")) if plan.id_field != "id" else {}
     found = []

@@ -15,9 +15,10 @@ from django.utils import timezone
 
 from cwconnect.connectwise.client import Client, Page
 from cwconnect.connectwise.hub_url import read_page
+from instances.plans import AHEAD
 from polling.detection.changes import Watch
 from polling.detection.jobs import LEASE, Job, more_notes, open_runs
-from polling.detection.outcomes import fail_run, finish_run, latest_stamp, next_cursor, rest_run, usable_date
+from polling.detection.outcomes import fail_run, finish_run, next_cursor, rest_run, usable_date
 from polling.detection.reading import Reading, read_records
 from polling.detection.recording import ReadPage, note_missing_fields, record_page, watch_of
 from polling.models import PollRun, PollState
@@ -76,10 +77,6 @@ class PollJob(Job):
 
         return PageRequest(client, read)
 
-    def begin_anew(self) -> None:
-        """Forget the run that was to be stored, after what was to store it was rolled back."""
-        self.run = self.open_run()
-
     def commit(self, page: Page) -> bool:
         """Write what a page brought; give whether the run goes on."""
         now = timezone.now()
@@ -118,7 +115,7 @@ class PollJob(Job):
             opening=run.opening or self.since,
             closing=usable_date(page.date, now) if run.page == 0 else run.first_date,
             filter_nulls=self.instance.filter_nulls,
-            latest=latest_stamp(now),
+            latest=now + AHEAD,  # a later stamp is an error of one record, and no clock
         )
 
     def count_in(self, run: PollRun, page: Page, reading: Reading, now: datetime) -> None:
