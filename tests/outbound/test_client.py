@@ -191,6 +191,38 @@ def test_a_silent_server_is_cut_at_the_read_time(outbound_client: OutboundClient
         send(outbound_client, server.url(), limits=replace(QUICK, read=0.3))
 
 
+def test_a_kept_alive_connection_keeps_to_the_limits_of_its_next_request(outbound_client: OutboundClient) -> None:
+    def handle(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(answer(b"ok"))
+        read_request(connection)
+        time.sleep(2)
+
+    with RawServer(handle) as server:
+        send(outbound_client, server.url())
+        started = time.monotonic()
+        with pytest.raises(TimedOut, match=r"sent nothing for 0\.3 s"):
+            send(outbound_client, server.url(), limits=replace(QUICK, read=0.3))
+        assert 0.3 <= time.monotonic() - started < 2
+
+    assert len(server.connections) == 1
+
+
+def test_head_and_body_go_out_together(outbound_client: OutboundClient) -> None:
+    pieces = []
+
+    def handle(connection: socket.socket) -> None:
+        for _ in range(3):
+            pieces.append(connection.recv(65536))
+            connection.sendall(answer(b"ok"))
+
+    with RawServer(handle) as server:
+        for _ in range(3):
+            send(outbound_client, server.url())
+
+    assert [piece[-6:] for piece in pieces] == [b"\r\n\r\n{}"] * 3
+
+
 def test_a_server_that_reads_nothing_is_cut(outbound_client: OutboundClient) -> None:
     stop = threading.Event()
 
