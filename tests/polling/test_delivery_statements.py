@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -116,3 +117,12 @@ def test_a_pause_is_seen_although_the_instance_has_not_changed(loop: DeliveryLoo
     make_notifications(instance, [[1]])
     assert loop.claim(32, []) == []
     assert Notification.objects.filter(next_attempt_at__isnull=False).count() == 0
+
+
+def test_looks_grow_rarer_with_the_time_since_something_came_where_no_commit_waits_for_another(
+    loop: DeliveryLoop,
+) -> None:
+    first = loop.scan_wait()
+    time.sleep(2 * loop.scan_every)
+    assert loop.scan_wait() == loop.scan_every
+    assert (first < loop.scan_every) == (connection.vendor != "sqlite")
