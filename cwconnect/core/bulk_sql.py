@@ -25,6 +25,7 @@ from django.db.models.sql import UpdateQuery
 Model = type[models.Model]
 Row = Sequence[Any]
 TEXTS = ("text", "jsonb")
+# Columns whose values are as the database takes them: texts and numbers.
 AS_THEY_ARE = {
     *(models.BigAutoField, models.BigIntegerField, models.PositiveIntegerField, models.PositiveSmallIntegerField),
     *(models.BooleanField, models.FloatField, models.CharField, models.TextField, models.ForeignKey),
@@ -73,15 +74,12 @@ def insert_new(rows: Sequence[models.Model]) -> None:
     model = type(rows[0])
     written = model._meta.concrete_fields  # noqa: SLF001  (documented: Django's model API)
     fields = [field for field in written if not (field.primary_key and rows[0].pk is None)]
-    columns = [_prepared(field, [getattr(row, field.attname) for row in rows]) for field in fields]
+    columns = []
+    for field in fields:
+        values = [getattr(row, field.attname) for row in rows]
+        prepare = None if type(field) in AS_THEY_ARE else field.get_db_prep_save
+        columns.append(values if prepare is None else [prepare(value, connection) for value in values])
     insert(model, [field.attname for field in fields], list(zip(*columns, strict=True)))
-
-
-def _prepared(field: models.Field[Any, Any], values: list[Any]) -> list[Any]:
-    """Return a column's values as the database takes them; texts and numbers are that already."""
-    if type(field) in AS_THEY_ARE:
-        return values
-    return [field.get_db_prep_save(value, connection) for value in values]
 
 
 def upsert(model: Model, columns: Sequence[str], rows: Sequence[Row], *, key: Sequence[str]) -> None:

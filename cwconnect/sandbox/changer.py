@@ -56,13 +56,11 @@ class Changer:
             name, dice = self._draw.pick(filled), self._draw.below(100)
             number = self._draw.pick(self._store.ids(name))
             if dice < 80:
-                self._edit(name, number)
+                key, record = self._store.table(name).spec.edit, self._store.get(name, number) or {}
+                phrases = TITLES if key == "title" else PROBLEMS
+                others = [phrase for phrase in phrases if phrase != record.get(key)]
+                self._store.change(name, number, {key: self._draw.pick(others)})
             elif dice < 95:
                 self._store.create(name)
             else:
                 self._store.delete(name, number)
-
-    def _edit(self, name: str, number: int) -> None:
-        key, record = self._store.table(name).spec.edit, self._store.get(name, number) or {}
-        choices = [phrase for phrase in (TITLES if key == "title" else PROBLEMS) if phrase != record.get(key)]
-        self._store.change(name, number, {key: self._draw.pick(choices)})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -19,7 +17,6 @@ from instances.configuration.wire import read_configuration
 from instances.connection_test import check_connection, count_resources
 from instances.credentials.issuing import issue_secrets
 from instances.credentials.signature_keys import new_signature_key
-from instances.models import ApiUser
 from instances.pages.access import PageRequest, operator_page
 from instances.pages.forms import ConnectionForm, NewInstanceForm
 from instances.pages.resource_choice import (
@@ -46,7 +43,10 @@ def new_instance(request: PageRequest) -> HttpResponse:
     config, problems = _read(request, form)
     if config is None or form.errors:
         return _show(request, form, posted_choices(request.POST, problems), problems)
-    user, secrets = _api_user(request)
+    # The person's own caller of the REST API, and its secrets where it had none yet.
+    person = request.person
+    secrets = issue_secrets(organization_name=person.organization.name, user_name=person.account.get_username())
+    user = person.organization.api_users.get(name=person.account.get_username())
     try:
         instance, token = create_instance(
             organization=request.person.organization,
@@ -77,13 +77,6 @@ def _read(request: PageRequest, form: NewInstanceForm) -> tuple[InstanceConfig |
     except ConfigurationError as error:
         problems |= error.problems
     return (None, form.blame(ConfigurationError(problems))) if problems else (config, {})
-
-
-def _api_user(request: PageRequest) -> tuple[ApiUser, Any]:
-    """Return the person's own caller of the REST API, and its secret where it had none yet."""
-    person = request.person
-    secrets = issue_secrets(organization_name=person.organization.name, user_name=person.account.get_username())
-    return person.organization.api_users.get(name=person.account.get_username()), secrets
 
 
 def _show(

@@ -45,8 +45,8 @@ def edit_resource(request: PageRequest, number: int, name: str) -> HttpResponse:
         enabled, remove = "enabled" in request.POST, "remove" in request.POST
         error = _changed(instance, polls, choice, remove=remove, enabled=enabled, from_now=from_now)
         if not error:
-            again = enabled and not stored and not remove
-            messages.success(request, _done(name, remove=remove, again=again, from_now=from_now))
+            again = f"is polled again: {from_when(from_now=from_now)}" if enabled and not stored else "is saved"
+            messages.success(request, f"{name} {'is no longer watched' if remove else again}.")
             return redirect("instance-page", number)
     # Where all events are off, the switch of the instance asks the same for all of it.
     asks = not stored and instance.events_enabled and _begun(instance, name)
@@ -56,12 +56,6 @@ def edit_resource(request: PageRequest, number: int, name: str) -> HttpResponse:
 
 def _begun(instance: Instance, name: str) -> bool:
     return instance.resource_polls.filter(name=name, since__isnull=False).exists()
-
-
-def _done(name: str, *, remove: bool, again: bool, from_now: bool) -> str:
-    if again:
-        return f"{name} is polled again: {from_when(from_now=from_now)}."
-    return f"{name} is no longer watched." if remove else f"{name} is saved."
 
 
 def _changed(instance: Instance, polls: Polls, choice: Choice, *, remove: bool, enabled: bool, from_now: bool) -> str:

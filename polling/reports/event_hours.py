@@ -162,7 +162,9 @@ def _oldest(now: datetime) -> datetime:
 def _advance(now: datetime) -> bool:
     """Count `STEP` events at most, so that other writers never wait long; give whether there are more."""
     if counted_upto() is None:
-        StoredCounter.objects.bulk_create([StoredCounter(name=_NAME, upto=_before(now))], ignore_conflicts=True)
+        of_the_day = Event.objects.filter(polled_at__gte=_oldest(now)).aggregate(first=Min("pk"))["first"]
+        before = int(of_the_day) - 1 if of_the_day else _last_event()
+        StoredCounter.objects.bulk_create([StoredCounter(name=_NAME, upto=before)], ignore_conflicts=True)
     counter = StoredCounter.objects.select_for_update().get(name=_NAME)
     complete = complete_upto()
     last = max(counter.upto, _last_event() if complete is None else complete)
@@ -173,12 +175,6 @@ def _advance(now: datetime) -> bool:
     counter.upto = upto
     counter.save()
     return upto < last
-
-
-def _before(now: datetime) -> int:
-    """Return the last event before those of the day: where the counting begins."""
-    of_the_day = Event.objects.filter(polled_at__gte=_oldest(now)).aggregate(first=Min("pk"))["first"]
-    return int(of_the_day) - 1 if of_the_day else _last_event()
 
 
 def _last_event() -> int:

@@ -51,7 +51,7 @@ CLASSES = {node.name: node for tree in TREES.values() for node in ast.walk(tree)
 
 
 def _of_bases(of: ast.ClassDef) -> set[str]:
-    """Return the names that the bases of a class define, those of ours and of the libraries'."""
+    """Return the names that the bases of a class define, as far as those are ours."""
     names: set[str] = set()
     for base in of.bases:
         name = ast.unparse(base).partition("[")[0].rpartition(".")[2]
