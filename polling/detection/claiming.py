@@ -24,8 +24,7 @@ from polling.workers.leases import free, new_token
 PER_SITE = 3
 PER_HOST = 16
 LOOKED_AT = 4  # times as many as are wanted, since not all may have room
-_CLAIM = """
-WITH due (id, site, host, at) AS MATERIALIZED ({due}),
+_CLAIM = """WITH due (id, site, host, at) AS MATERIALIZED ({due}),
 by_site AS (
     SELECT id, site, host, at, row_number() OVER (PARTITION BY site ORDER BY at, id) AS place FROM due
 ), by_host AS (
@@ -56,7 +55,7 @@ def claim_due(due: QuerySet[PollState], kind: str, capacity: int, running: Colle
     for column, full in (("site", full_sites), ("host", full_hosts)):
         if full:
             allowed &= ~Q(**{f"{column}__in": full})
-    first = due.filter(allowed).order_by(kind, "pk").values_list("pk", "site", "host", kind)[: LOOKED_AT * capacity]
+    first = due.filter(allowed).order_by(kind).values_list("pk", "site", "host", kind)[: LOOKED_AT * capacity]
     token = new_token()
     found = _execute(first, sites, hosts, [capacity, token, now + LEASE]) if capacity > 0 else []
     seen = found[0][1] if found else 0

@@ -24,7 +24,7 @@ class Away:
         self.left = after
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith(("UPDATE", "INSERT", "DELETE")):
+        if sql.lstrip().startswith(("UPDATE", "INSERT", "DELETE", "WITH")):  # the first of these is the claim
             self.left -= 1
             if self.left < 0:
                 raise OperationalError("database or disk is full")
