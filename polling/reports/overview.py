@@ -6,7 +6,7 @@ whatever the number of instances, and a value that says all that the page shows:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -41,7 +41,7 @@ def overview_of(organization: Organization, now: datetime) -> Overview:
     items = action_items(found)
     shown = _shown(items, found["newest"])
     paused = [item.instance_id for item in items if item.action == "paused"]
-    upto, day = next((row["upto"] for row in found["counter"]), None), hours_until(now)[0]
+    upto, day = _upto(found), hours_until(now)[0]
     more = _THEN.ask(organization=organization.pk, keys=list({*shown, *paused}), day=day, upto=upto)
     waiting = {row["instance_id"]: row["n"] for row in more["waiting"]}
     return Overview(
@@ -52,6 +52,10 @@ def overview_of(organization: Organization, now: datetime) -> Overview:
         instances=found["counts"][0]["instances_there"] or 0,
         resources=found["counts"][0]["resources_there"] or 0,
     )
+
+
+def _upto(found: Mapping[str, Sequence[Row]]) -> int | None:
+    return next((row["upto"] for row in found["counter"]), None)
 
 
 def _first_questions(organization: int, late: datetime) -> dict[str, Question]:
