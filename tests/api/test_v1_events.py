@@ -112,4 +112,5 @@ def test_a_page_takes_the_same_few_queries(api: Api, watched: Watched, count: in
     watched.changed(*range(count))
     with CaptureQueriesContext(connection) as queries:
         events(api)
-    assert len(queries) <= 2
+    asked_how_far = connection.vendor == "postgresql"  # up to which id the log is complete
+    assert len(queries) <= 2 + asked_how_far

@@ -1,4 +1,4 @@
-"""The service at the benchmark *requests*: the sandbox's base URL, changes a poll, polls, name → a figure."""
+"""The service at the benchmark *requests*: the sandbox's base URL, changes, polls, every, name → a figure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.long.benchmarks.service import Tenants, poll_all, set_up
 LOGIN = ("acme+PUB", "PRIV")
 
 
-def count_requests(url: str, changes: int, polls: int, name: str) -> Figure:
-    """Poll the contacts so often, each time after so many of them have changed, and count what ConnectWise is asked."""
+def count_requests(url: str, changes: int, polls: int, every: int, name: str) -> Figure:
+    """Poll the contacts so often, so many of them changed before each `every`-th; count what ConnectWise is asked."""
     set_up()
     from cwconnect.outbound import OutboundClient
     from polling.models import Event, PollState
@@ -33,13 +33,14 @@ def count_requests(url: str, changes: int, polls: int, name: str) -> Figure:
 
     stopwatch = Stopwatch()
     for number in range(polls):
-        change(url, changes, f"Chief {number}")
+        if number % every == 0:
+            change(url, changes, f"Chief {number}")
         make_due(PollState.objects.all())
         with patch.object(OutboundClient, "request", counted), stopwatch:
             poll_all()
-    events = Event.objects.count()
-    if events != changes * polls:
-        raise SystemExit(f"{events} events of {changes * polls} changes")
+    events, made = Event.objects.count(), changes * -(-polls // every)
+    if events != made:
+        raise SystemExit(f"{events} events of {made} changes")
     more = {"requests": asked, "a poll": asked / polls} | ({"a change": asked / events} if events else {})
     return stopwatch.figure(name, polls, **more)
 
@@ -54,4 +55,4 @@ def change(url: str, count: int, title: str) -> None:
 
 
 if __name__ == "__main__":
-    hand_over(count_requests(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))
+    hand_over(count_requests(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]))

@@ -8,6 +8,7 @@ is all there is, the figure is the machine's and not the design's, and a longer 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from tests.long.benchmarks.contest import Bar, contend, options, report, serving, side_by_side
@@ -49,11 +50,17 @@ def _spread(processes: int, delay: float, polls: int, notifications: int) -> tup
     ):
         count = processes * notifications
         contend("our_spread", "fill", url, processes * polls, receiver, count, environment=environment)
-        found = []
-        for what, unit in (("deliver", "notifications"), ("poll", "polls")):
-            name = f"{processes} × {unit}"
-            found.append(side_by_side(processes, "our_spread", what, delay, name=name, environment=environment))
-    return found[1], found[0]
+        send = _race(processes, "deliver", "notifications", delay, environment)
+        sent = contend("our_deliver", "count", environment=environment)
+        if sent is None or sent.units != count:
+            raise SystemExit(f"Not each of {count} was sent: {sent}")
+        poll = _race(processes, "poll", "polls", delay, environment)
+    return poll, replace(send, units=count)  # some are looked at twice, and sent once
+
+
+def _race(processes: int, what: str, unit: str, delay: float, environment: Mapping[str, str]) -> Figure:
+    name = f"{processes} × {unit}"
+    return side_by_side(processes, "our_spread", what, delay, name=name, environment=environment)
 
 
 def _compared(figure: Figure, one: Figure) -> Figure:
