@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any, cast
 
-import orjson
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, models
 from django.db.models.expressions import RawSQL
@@ -48,11 +47,17 @@ def _as_text(value: datetime) -> str:
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")  # as Django's own adapter writes it
 
 
+def keys(values: Iterable[int]) -> str:
+    """Return keys as the one value that `= ANY(%s)` takes on PostgreSQL, and `json_each(%s)` on SQLite."""
+    listed = ",".join(map(str, values))
+    return f"[{listed}]" if connection.vendor == "sqlite" else f"{{{listed}}}"
+
+
 def any_of(numbers: Iterable[int]) -> RawSQL:
     """Return the right side of an `__in` lookup for many numbers: one parameter, where Django prepares each of them."""
     if connection.vendor == "sqlite":
-        return RawSQL("SELECT value FROM json_each(%s)", [orjson.dumps(list(numbers)).decode()])
-    return RawSQL("SELECT unnest(%s::bigint[])", [list(numbers)])
+        return RawSQL("SELECT value FROM json_each(%s)", [keys(numbers)])
+    return RawSQL("SELECT unnest(%s::bigint[])", [keys(numbers)])
 
 
 def insert(model: Model, columns: Sequence[str], rows: Sequence[Row]) -> None:

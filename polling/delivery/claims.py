@@ -13,27 +13,19 @@ from typing import Any
 import orjson
 from django.db import connection, transaction
 
-from cwconnect.core.bulk_sql import db_timestamp
-from polling.delivery.statements import Condition, Rows, keys, rows_of, time_of
+from cwconnect.core.bulk_sql import db_timestamp, keys
+from cwconnect.core.one_statement import time_of
+from polling.delivery.statements import Condition, Rows, rows_of
 
-_DUE = {
-    "postgresql": """SELECT CAST(polling_notification.next_attempt_at AS text), polling_notification.id, instance_id
+_DUE = """SELECT CAST(polling_notification.next_attempt_at AS text), polling_notification.id, instance_id
 FROM polling_notification
 WHERE polling_notification.next_attempt_at IS NOT NULL
     AND (polling_notification.next_attempt_at, polling_notification.id) >= (%s, %s)
     AND polling_notification.next_attempt_at <= %s AND (lease_until IS NULL OR lease_until < %s)
-    AND instance_id <> ALL(%s){among}
+    AND instance_id {without}{among}
 ORDER BY polling_notification.next_attempt_at, polling_notification.id LIMIT %s
-""",
-    "sqlite": """SELECT CAST(polling_notification.next_attempt_at AS text), polling_notification.id, instance_id
-FROM polling_notification
-WHERE polling_notification.next_attempt_at IS NOT NULL
-    AND (polling_notification.next_attempt_at, polling_notification.id) >= (%s, %s)
-    AND polling_notification.next_attempt_at <= %s AND (lease_until IS NULL OR lease_until < %s)
-    AND instance_id NOT IN (SELECT value FROM json_each(%s)){among}
-ORDER BY polling_notification.next_attempt_at, polling_notification.id LIMIT %s
-""",
-}
+"""
+_WITHOUT = {"postgresql": "<> ALL(%s)", "sqlite": "NOT IN (SELECT value FROM json_each(%s))"}
 
 _CLAIM = """UPDATE polling_notification
 SET lease_token = %s, lease_until = %s, first_attempt_at = COALESCE(first_attempt_at, %s)
@@ -122,7 +114,7 @@ def find_due(
 ) -> Rows:
     """Return due time (as text), key and instance of what is due and free `beginning` at a place, in order."""
     condition, values = among
-    statement = _DUE[connection.vendor].replace("{among}", condition)
+    statement = _DUE.replace("{without}", _WITHOUT[connection.vendor]).replace("{among}", condition)
     at = db_timestamp(now)
     return rows_of(statement, [db_timestamp(beginning[0]), beginning[1], at, at, keys(without), *values, most])
 

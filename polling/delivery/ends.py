@@ -16,9 +16,9 @@ from typing import Any
 import orjson
 from django.db import connection
 
-from cwconnect.core.bulk_sql import db_timestamp, update
+from cwconnect.core.bulk_sql import db_timestamp, keys, update
 from polling.delivery.delivery_request import DeliveryRequest, Outcome
-from polling.delivery.statements import keys, rows_of
+from polling.delivery.statements import rows_of
 from polling.models import DeliveryAttempt
 
 Pair = tuple[DeliveryRequest, Outcome]

@@ -10,8 +10,7 @@ trip and a transaction are what costs, so steps that need no newer view of the r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
@@ -30,18 +29,6 @@ def rows_of(statement: str | Mapping[str, str], parameters: Sequence[Any]) -> Ro
     with connection.cursor() as cursor:
         cursor.execute(text, parameters)
         return list(cursor.fetchall())
-
-
-def keys(values: Iterable[int]) -> str:
-    """Return keys as the one value that `= ANY(%s)` takes on PostgreSQL, and `json_each(%s)` on SQLite."""
-    listed = ",".join(map(str, values))
-    return f"[{listed}]" if connection.vendor == "sqlite" else f"{{{listed}}}"
-
-
-def time_of(text: str) -> datetime:
-    """Read a time that a statement gave as text, which costs a tenth of what Django's own reading does."""
-    read = datetime.fromisoformat(text)
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def condition_of(among: QuerySet[Notification]) -> Condition:

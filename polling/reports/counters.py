@@ -122,9 +122,7 @@ def _advance(source: Source, now: datetime) -> bool:
     StoredCounter.objects.bulk_create([StoredCounter(name=source.name)], ignore_conflicts=True)
     counter = StoredCounter.objects.select_for_update().get(name=source.name)
     settled = _settled(source, counter.upto, now)
-    # So many rows, not ids: those may have wide gaps (of a billion, after a restore).
-    later = _rows(source).filter(pk__gt=counter.upto).order_by("pk").values_list("pk", flat=True)
-    upto = min(settled, later[STEP - 1 : STEP].first() or settled)
+    upto = step_on(_rows(source), counter.upto, settled, STEP)
     passed = Q(pk__gt=counter.upto, pk__lte=upto) | Q(pk__in=counter.open)
     reading = Reading.from_json(counter.counts)
     reading.add(_count(source, passed, now))
@@ -132,6 +130,15 @@ def _advance(source: Source, now: datetime) -> bool:
     counter.upto, counter.counts = upto, reading.as_json()
     counter.save()
     return upto < settled
+
+
+def step_on(rows: QuerySet[Any], after: int, last: int, step: int) -> int:
+    """Return the id up to which there are `step` rows after that one, `last` at most.
+
+    So many rows, not ids: those may have wide gaps (of a billion, after a restore).
+    """
+    later = rows.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)
+    return min(last, later[step - 1 : step].first() or last)
 
 
 def _settled(source: Source, upto: int, now: datetime) -> int:

@@ -24,6 +24,7 @@ from cwconnect.core.bulk_sql import db_timestamp, upsert
 from cwconnect.core.one_statement import Question, Row, time_of
 from polling.detection.event_ids import complete_upto
 from polling.models import Event, InstanceHour, OrganizationHour, StoredCounter
+from polling.reports.counters import step_on
 
 HOURS = 24
 HOUR = timedelta(hours=1)
@@ -168,9 +169,7 @@ def _advance(now: datetime) -> bool:
     counter = StoredCounter.objects.select_for_update().get(name=_NAME)
     complete = complete_upto()
     last = max(counter.upto, _last_event() if complete is None else complete)
-    # So many rows, not ids: those may have wide gaps (of a billion, after a restore).
-    later = Event.objects.filter(pk__gt=counter.upto).order_by("pk").values_list("pk", flat=True)
-    upto = min(last, later[STEP - 1 : STEP].first() or last)
+    upto = step_on(Event.objects.all(), counter.upto, last, STEP)
     _count(Event.objects.filter(pk__gt=counter.upto, pk__lte=upto, polled_at__gte=_oldest(now)))
     counter.upto = upto
     counter.save()

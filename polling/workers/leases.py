@@ -44,17 +44,14 @@ def new_token() -> str:
     return lease_signature() + secrets.token_hex(10)
 
 
-def claim(
-    rows: QuerySet[Row], keys: Iterable[Any], *, now: datetime, length: timedelta, **changes: Any
-) -> tuple[str, list[Any]]:
+def claim(rows: QuerySet[Row], keys: Iterable[Any], *, now: datetime, length: timedelta) -> tuple[str, list[Any]]:
     """Claim those of `keys` that still are in `rows` and free; give the token and the keys that are ours now.
 
-    `rows` states again what made them due, so that a row which changed between look and claim is left alone. `changes`
-    are written along with the lease.
+    `rows` states again what made them due, so that a row which changed between look and claim is left alone.
     """
     token = new_token()
     wanted = rows.filter(free(now), pk__in=list(keys))
-    return token, update_returning(wanted, {"lease_token": token, "lease_until": now + length, **changes})
+    return token, update_returning(wanted, {"lease_token": token, "lease_until": now + length})
 
 
 def fence(row: type[Row], key: Any, token: str, **changes: Any) -> None:

@@ -12,11 +12,11 @@ from django.utils import timezone
 from cwconnect.sandbox import SeenRequest
 from polling.detection.poll_loop import PollLoop
 from polling.detection.polls.backfill import request_backfill
-from polling.detection.polls.runs import LEASE, PollJob
+from polling.detection.polls.runs import PollJob
 from polling.models import PollRun, PollState
 from polling.workers.due import make_due
-from polling.workers.leases import LeaseLostError, claim
-from tests.support.polled_instance import PolledInstance, answered
+from polling.workers.leases import LeaseLostError
+from tests.support.polled_instance import PolledInstance, answered, claimed_state
 
 HOUR = timedelta(hours=1)
 
@@ -44,8 +44,7 @@ def _ask(world: PolledInstance, back: timedelta = HOUR) -> PollRun:
 
 def _claim(world: PolledInstance) -> PollJob:
     PollState.objects.update(next_poll_at=timezone.now(), lease_until=None)
-    token, keys = claim(PollState.objects.all(), [world.state.pk], now=timezone.now(), length=LEASE)
-    return PollJob(PollState.objects.select_related("resource_poll__instance__organization").get(pk=keys[0]), token)
+    return PollJob(*claimed_state(world))
 
 
 def test_what_was_missed_is_recorded_and_what_is_known_stays_silent(watched: PolledInstance) -> None:

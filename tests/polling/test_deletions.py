@@ -13,12 +13,11 @@ from cwconnect.sandbox.store import SeenRequest
 from polling.detection.deletes.deletions import is_mass_delete
 from polling.detection.deletes.missing_records import Status
 from polling.detection.deletes.sweeps import SweepJob
-from polling.detection.jobs import LEASE
 from polling.detection.poll_loop import POLLS_AND_SWEEPS, PollLoop
 from polling.models import Event, Health, MissingRecord, PollRun, PollState, RecordSnapshot, SnapshotBody
 from polling.workers.due import poll_due_at
-from polling.workers.leases import LeaseLostError, claim
-from tests.support.polled_instance import PolledInstance
+from polling.workers.leases import LeaseLostError
+from tests.support.polled_instance import PolledInstance, claimed_state
 from tests.support.sweeps import delete, known, status, sweep, watch_companies, watch_deletes
 
 
@@ -309,9 +308,7 @@ def test_candidates_of_a_sweep_given_up_are_forgotten(world: PolledInstance) -> 
 
 def _claimed(world: PolledInstance) -> SweepJob:
     PollState.objects.update(next_sweep_at=timezone.now())
-    token, keys = claim(PollState.objects.all(), [world.state.pk], now=timezone.now(), length=LEASE)
-    assert keys == [world.state.pk]
-    return SweepJob(PollState.objects.select_related("resource_poll__instance__organization").get(pk=keys[0]), token)
+    return SweepJob(*claimed_state(world))
 
 
 @pytest.mark.parametrize(("status", "words"), [(403, "security permission"), (400, "invalid"), (405, "Fault on order")])

@@ -9,10 +9,10 @@ import pytest
 from django.utils import timezone
 
 from polling.detection.poll_loop import PollLoop
-from polling.detection.polls.runs import LEASE, PollJob
+from polling.detection.polls.runs import PollJob
 from polling.models import Health, PollRun, PollState, Site
-from polling.workers.leases import LeaseLostError, claim
-from tests.support.polled_instance import PolledInstance
+from polling.workers.leases import LeaseLostError
+from tests.support.polled_instance import PolledInstance, claimed_state
 
 
 def test_a_change_is_recorded_once(watched: PolledInstance) -> None:
@@ -212,9 +212,7 @@ def test_a_worker_overtaken_with_a_page_in_hand_writes_nothing(world: PolledInst
 
 def _claimed(world: PolledInstance) -> PollJob:
     PollState.objects.update(next_poll_at=timezone.now())
-    token, keys = claim(PollState.objects.all(), [world.state.pk], now=timezone.now(), length=LEASE)
-    assert keys == [world.state.pk]
-    return PollJob(PollState.objects.select_related("resource_poll__instance__organization").get(pk=keys[0]), token)
+    return PollJob(*claimed_state(world))
 
 
 def test_without_a_date_header_the_cursor_moves_to_the_newest_stamp_or_stays(watched: PolledInstance) -> None:

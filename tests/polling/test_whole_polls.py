@@ -10,22 +10,18 @@ from django.forms import model_to_dict
 from django.utils import timezone
 
 from polling.detection.deletes.missing_records import Status, missing_records
-from polling.detection.jobs import LEASE
 from polling.detection.poll_loop import PollLoop
 from polling.detection.polls.runs import PollJob
 from polling.detection.polls.whole_polls import end_polls, is_whole
 from polling.models import Event, Health, MissingRecord, PollRun, PollState
-from polling.workers.leases import claim
-from tests.support.polled_instance import PolledInstance
+from tests.support.polled_instance import PolledInstance, claimed_state
 
 CLOCKS = ("id", "started_at", "finished_at", "first_date", "opening")
 
 
 def claimed(world: PolledInstance) -> PollJob:
     """Claim the contacts' poll, due or not."""
-    rows = PollState.objects.all()
-    token, keys = claim(rows, [world.state.pk], now=timezone.now(), length=LEASE)
-    return PollJob(PollState.objects.select_related("resource_poll__instance__organization").get(pk=keys[0]), token)
+    return PollJob(*claimed_state(world))
 
 
 def fields_of(run: PollRun) -> dict[str, Any]:

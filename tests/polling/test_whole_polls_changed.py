@@ -11,10 +11,8 @@ from django.db import connection
 from django.db.models import Model
 from django.forms import model_to_dict
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from cwconnect.connectwise.client import Page
-from polling.detection.jobs import LEASE
 from polling.detection.poll_loop import POLLS_AND_SWEEPS, PollLoop
 from polling.detection.polls import whole_polls
 from polling.detection.polls.runs import PollJob
@@ -31,8 +29,7 @@ from polling.models import (
     SnapshotBody,
 )
 from polling.workers.due import make_due
-from polling.workers.leases import claim
-from tests.support.polled_instance import PolledInstance
+from tests.support.polled_instance import PolledInstance, claimed_state
 
 # What differs from run to run, and from instance to instance.
 OF_ITS_OWN = {
@@ -60,11 +57,7 @@ def two(world: PolledInstance, poll: dict[str, Any]) -> list[PolledInstance]:
 
 def claimed(*worlds: PolledInstance) -> list[tuple[PollJob, Page]]:
     """Claim the contacts' polls of these instances, due or not, and read their pages."""
-    keys = [world.state.pk for world in worlds]
-    token, ours = claim(PollState.objects.all(), keys, now=timezone.now(), length=LEASE)
-    assert sorted(ours) == sorted(keys)
-    states = PollState.objects.select_related("resource_poll__instance__organization").in_bulk(keys)
-    jobs = [PollJob(states[key], token) for key in keys]
+    jobs = [PollJob(*claimed_state(world)) for world in worlds]
     return [(job, job.request()()) for job in jobs]
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
 from cwconnect.sandbox import SandboxServer
@@ -14,10 +15,11 @@ from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.wire import read_configuration
 from instances.models import Instance
 from instances.provisioning import create_instance
-from polling.detection.jobs import Job
+from polling.detection.jobs import LEASE, Job
 from polling.detection.poll_loop import PollLoop
 from polling.models import Event, PollRun, PollState, Site
 from polling.workers.due import make_due
+from polling.workers.leases import claim
 from tests.conftest import Tenant
 from tests.seed import example_body
 from tests.support.receivers import Receiver, start_receiver
@@ -77,6 +79,13 @@ class PolledInstance:
     def change(self, record_id: int, title: str, **options: Any) -> None:
         """Change a contact's title."""
         self.store.change("contacts", record_id, {"title": title}, **options)
+
+
+def claimed_state(world: PolledInstance) -> tuple[PollState, str]:
+    """Claim the contacts' poll of a world, due or not; return its state, as a job wants it, and the lease's token."""
+    token, keys = claim(PollState.objects.all(), [world.state.pk], now=timezone.now(), length=LEASE)
+    assert keys == [world.state.pk]
+    return PollState.objects.select_related("resource_poll__instance").get(pk=keys[0]), token
 
 
 def answered(job: Job) -> Future[Any]:

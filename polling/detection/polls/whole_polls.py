@@ -88,13 +88,13 @@ def _end(job: PollJob, page: Page, now: datetime) -> _End:
 def _write(ends: Sequence[_End], now: datetime) -> None:
     """Store the runs, and what they found: judged first, for a run holds the number of its events."""
     changed = [end for end in ends if end.read.reading.records]
-    judged = judge_pages([end.read for end in changed])
-    for end, page in zip(changed, judged, strict=True):
-        end.run.events = len(page.events)
+    pages = list(zip(judge_pages([end.read for end in changed]), [end.run for end in changed], strict=True))
+    for page, run in pages:
+        run.events = len(page.events)
     # Events name their run, so the database has to tell its key; that costs, and most polls have none.
     PollRun.objects.bulk_create([end.run for end in ends if end.run.events])
     insert_new([end.run for end in ends if not end.run.events])
-    write_pages([(page, end.run) for end, page in zip(changed, judged, strict=True)], now=now)
+    write_pages(pages, now=now)
     for end in changed:
         note_missing_fields(end.job.poll, end.read.reading.fields)
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
-from unittest.mock import patch
 
 from tests.long.benchmarks.measure import Figure, Stopwatch, hand_over
 from tests.long.benchmarks.our_simulation import RESOURCES, watch
 from tests.long.benchmarks.service import poll_all, set_up
-from tests.long.benchmarks.statements import Statements
+from tests.long.benchmarks.statements import Requests, Statements
 
 
 class Side:
@@ -25,23 +23,16 @@ class Side:
         self.keys = list(self.polls.values_list("pk", flat=True))
         self.statements = Statements()
         self.stopwatch = Stopwatch()
-        self.ended = self.requests = 0
+        self.requests, self.ended = Requests(), 0
 
     def poll(self) -> None:
         """Poll all of them once."""
-        from cwconnect.outbound import OutboundClient
         from polling.models import PollState
         from polling.workers.due import make_due
 
         PollState.objects.update(next_poll_at=None)
         make_due(PollState.objects.filter(pk__in=self.keys))
-        request = OutboundClient.request
-
-        def counted(*arguments: Any, **options: Any) -> Any:
-            self.requests += 1  # as good as exact: a thread may be interrupted between reading and writing
-            return request(*arguments, **options)
-
-        with patch.object(OutboundClient, "request", counted), self.statements.watched(), self.stopwatch:
+        with self.requests.watched(), self.statements.watched(), self.stopwatch:
             self.ended += poll_all()
 
     @property
@@ -59,7 +50,7 @@ def changes(url: str, instances: int, rounds: int, name: str) -> Figure:
     for side in (idle, changed):
         side.poll()
     for side in (idle, changed):
-        side.statements, side.stopwatch, side.ended, side.requests = Statements(), Stopwatch(), 0, 0
+        side.statements, side.stopwatch, side.requests, side.ended = Statements(), Stopwatch(), Requests(), 0
     before = Event.objects.count()
     for _ in range(rounds):
         idle.poll()
@@ -73,7 +64,7 @@ def changes(url: str, instances: int, rounds: int, name: str) -> Figure:
         "idle CPU µs": idle.stopwatch.cpu / idle.ended * 1e6,
         "statements": changed.statements.count / changed.ended,
         "idle statements": idle.statements.count / idle.ended,
-        "requests": changed.requests / changed.ended,
+        "requests": changed.requests.count / changed.ended,
     }
     return changed.stopwatch.figure(name, changed.ended, **more)
 

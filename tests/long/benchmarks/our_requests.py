@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
-from unittest.mock import patch
 
 import requests
 
 from tests.long.benchmarks.measure import Figure, Stopwatch, hand_over
 from tests.long.benchmarks.service import Tenants, poll_all, set_up
+from tests.long.benchmarks.statements import Requests
 
 LOGIN = ("acme+PUB", "PRIV")
 
@@ -17,31 +16,24 @@ LOGIN = ("acme+PUB", "PRIV")
 def count_requests(url: str, changes: int, polls: int, every: int, name: str) -> Figure:
     """Poll the contacts so often, so many of them changed before each `every`-th; count what ConnectWise is asked."""
     set_up()
-    from cwconnect.outbound import OutboundClient
     from polling.models import Event, PollState
     from polling.workers.due import make_due
 
     Tenants().watch(url, pageSize=1000)
     poll_all()
-    asked = 0
-    request = OutboundClient.request
-
-    def counted(*arguments: Any, **options: Any) -> Any:
-        nonlocal asked
-        asked += 1
-        return request(*arguments, **options)
-
-    stopwatch = Stopwatch()
+    asked, stopwatch = Requests(), Stopwatch()
     for number in range(polls):
         if number % every == 0:
             change(url, changes, f"Chief {number}")
         make_due(PollState.objects.all())
-        with patch.object(OutboundClient, "request", counted), stopwatch:
+        with asked.watched(), stopwatch:
             poll_all()
     events, made = Event.objects.count(), changes * -(-polls // every)
     if events != made:
         raise SystemExit(f"{events} events of {made} changes")
-    more = {"requests": asked, "a poll": asked / polls} | ({"a change": asked / events} if events else {})
+    more = {"requests": asked.count, "a poll": asked.count / polls} | (
+        {"a change": asked.count / events} if events else {}
+    )
     return stopwatch.figure(name, polls, **more)
 
 

@@ -9,6 +9,26 @@ from typing import Any
 from unittest.mock import patch
 
 
+class Requests:
+    """Counts what the outbound client is asked to send, as good as exactly: a thread may be interrupted in between."""
+
+    count = 0
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Watch the client of all threads."""
+        from cwconnect.outbound import OutboundClient
+
+        request = OutboundClient.request
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            self.count += 1
+            return request(*arguments, **options)
+
+        with patch.object(OutboundClient, "request", counted):
+            yield
+
+
 class Statements:
     """Counts what this thread's connection sends, and lets each wait for `delay` seconds before it is sent.
 
