@@ -89,6 +89,9 @@ class Instance(HoldsSecrets):
     callback_headers = SecretField(null=True, blank=True, help_text="A JSON object; values may be credentials.")
     basic_username = models.CharField(max_length=200, blank=True)
     basic_password = SecretField(null=True, blank=True)
+    callbacks_enabled = models.BooleanField(
+        db_default=False, help_text="ConnectWise's callbacks have resources polled at once."
+    )
     refresh_interval = models.PositiveIntegerField(default=15, help_text="Minutes between polls.")
 
     created_at = models.DateTimeField(auto_now_add=True)

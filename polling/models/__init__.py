@@ -1,5 +1,12 @@
 """What changed, and who was notified: polls and their runs, snapshots, events, notifications, attempts."""
 
+from polling.models.callbacks import (
+    AnnouncedRecord,
+    CallbackCount,
+    CallbackEndpoint,
+    CallbackHint,
+    CallbackRegistration,
+)
 from polling.models.counters import InstanceHour, OrganizationHour, StoredCounter
 from polling.models.deliveries import Alert, DeliveryAttempt, DeliveryState, Notification, Receiver, Replay
 from polling.models.events import Event, LogPosition, NewEvent
@@ -12,6 +19,11 @@ from polling.models.verifications import Repair, Verification
 
 __all__ = [
     "Alert",
+    "AnnouncedRecord",
+    "CallbackCount",
+    "CallbackEndpoint",
+    "CallbackHint",
+    "CallbackRegistration",
     "DeliveryAttempt",
     "DeliveryState",
     "Event",

@@ -28,6 +28,7 @@ class PollState(Leased):
     host = models.CharField(max_length=255, help_text="The host that its requests go to.")
     next_poll_at = models.DateTimeField(null=True, help_text="Empty while the poll is paused or stopped.")
     next_sweep_at = models.DateTimeField(null=True, help_text="When deletes are looked for next.")
+    woken_at = models.DateTimeField(null=True, help_text="When a callback last made it due.")
     cursor = models.DateTimeField(null=True, help_text="ConnectWise's clock when the last complete run began.")
     health = models.CharField(max_length=20, choices=Health.choices, default=Health.HEALTHY)
     failures = models.PositiveIntegerField(default=0, help_text="Failed runs since the last good one.")
@@ -73,6 +74,7 @@ class PollRun(models.Model):
         BACKFILL = "backfill", "Backfill"
         SWEEP = "sweep", "Sweep for deletes"
         REPAIR = "repair", "Repair"
+        ANNOUNCED = "announced", "Records that callbacks announced"
 
     class Status(models.TextChoices):
         """How far it got."""

@@ -1,0 +1,1 @@
+"""ConnectWise's callbacks: registered, received, judged, and turned into polls that are due."""
