@@ -103,7 +103,7 @@ class Migration(migrations.Migration):
                 ("announced_at", models.DateTimeField(help_text="When the last callback about it arrived.")),
                 ("deleted", models.BooleanField(default=False, help_text="Whether that one said that it was deleted.")),
                 (
-                    "absences",
+                    "not_found",
                     models.PositiveSmallIntegerField(default=0, help_text="How often it was asked for and not found."),
                 ),
                 ("tries", models.PositiveSmallIntegerField(default=0, help_text="How often it was asked for.")),

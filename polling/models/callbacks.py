@@ -114,7 +114,7 @@ class AnnouncedRecord(models.Model):
     record_id = models.BigIntegerField()
     announced_at = models.DateTimeField(help_text="When the last callback about it arrived.")
     deleted = models.BooleanField(default=False, help_text="Whether that one said that it was deleted.")
-    absences = models.PositiveSmallIntegerField(default=0, help_text="How often it was asked for and not found.")
+    not_found = models.PositiveSmallIntegerField(default=0, help_text="How often it was asked for and not found.")
     tries = models.PositiveSmallIntegerField(default=0, help_text="How often it was asked for.")
     next_read_at = models.DateTimeField()
 
