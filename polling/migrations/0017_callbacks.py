@@ -168,6 +168,10 @@ class Migration(migrations.Migration):
                 ),
                 ("body", models.BinaryField(help_text="As it arrived; empty once it is judged.", null=True)),
                 (
+                    "judge_at",
+                    models.DateTimeField(help_text="When it is judged; later again where a signing key is asked for."),
+                ),
+                (
                     "status",
                     models.CharField(
                         choices=[
@@ -180,12 +184,19 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("reason", models.CharField(blank=True, help_text="Why it was refused.", max_length=40)),
+                (
+                    "digest",
+                    models.CharField(
+                        blank=True, help_text="The SHA-256 of a verified body, to know it again.", max_length=64
+                    ),
+                ),
                 ("type", models.CharField(blank=True, max_length=40)),
-                ("action", models.CharField(blank=True, max_length=20)),
+                ("action", models.CharField(blank=True, max_length=40)),
                 ("record_id", models.BigIntegerField(null=True)),
                 (
                     "instance",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="callback_hints",
@@ -195,13 +206,15 @@ class Migration(migrations.Migration):
             ],
             options={
                 "indexes": [
-                    models.Index(
-                        condition=models.Q(("status", "waiting")), fields=["instance", "id"], name="hint_waiting"
-                    ),
+                    models.Index(condition=models.Q(("status", "waiting")), fields=["judge_at"], name="hint_due"),
+                    models.Index(condition=models.Q(("status", "waiting")), fields=["instance"], name="hint_waiting"),
                     models.Index(
                         condition=models.Q(("status", "verified")),
                         fields=["instance", "type", "record_id", "received_at"],
                         name="hint_of_record",
+                    ),
+                    models.Index(
+                        condition=models.Q(("status", "verified")), fields=["instance", "digest"], name="hint_by_digest"
                     ),
                     models.Index(fields=["received_at"], name="hint_oldest"),
                 ],

@@ -81,24 +81,30 @@ class CallbackHint(models.Model):
         VERIFIED = "verified", "Signed by ConnectWise"
         REFUSED = "refused", "Refused"
 
-    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, db_index=False, related_name="callback_hints")
+    instance = models.ForeignKey(
+        Instance, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="callback_hints"
+    )  # no foreign key in the database, which would lock the instance against who works on it
     received_at = models.DateTimeField()
     signature = models.CharField(max_length=100, blank=True, help_text="The header x-content-signature.")
     body = models.BinaryField(null=True, help_text="As it arrived; empty once it is judged.")
+    judge_at = models.DateTimeField(help_text="When it is judged; later again where a signing key is asked for.")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.WAITING)
     reason = models.CharField(max_length=40, blank=True, help_text="Why it was refused.")
+    digest = models.CharField(max_length=64, blank=True, help_text="The SHA-256 of a verified body, to know it again.")
     type = models.CharField(max_length=40, blank=True)
-    action = models.CharField(max_length=20, blank=True)
+    action = models.CharField(max_length=40, blank=True)
     record_id = models.BigIntegerField(null=True)
 
     class Meta:
         indexes = [
-            models.Index(fields=["instance", "id"], name="hint_waiting", condition=models.Q(status="waiting")),
+            models.Index(fields=["judge_at"], name="hint_due", condition=models.Q(status="waiting")),
+            models.Index(fields=["instance"], name="hint_waiting", condition=models.Q(status="waiting")),
             models.Index(
                 fields=["instance", "type", "record_id", "received_at"],
                 name="hint_of_record",
                 condition=models.Q(status="verified"),
             ),
+            models.Index(fields=["instance", "digest"], name="hint_by_digest", condition=models.Q(status="verified")),
             models.Index(fields=["received_at"], name="hint_oldest"),
         ]
 
