@@ -89,10 +89,9 @@ class Redactor:
         spans: list[tuple[int, int]] = []
         end = len(text)
         for needles, view, reach in self._searches(text):
-            for needle in needles:
-                spans += (view.span(*reach(view, *found)) for found in _found(needle, view.text))
-                if cut and (start := _beginning(needle, view.text)) is not None:
-                    end = min(end, view.starts[start])
+            spans += (view.span(*reach(view, *found)) for needle in needles for found in _found(needle, view.text))
+            if cut:
+                end = min((end, *(view.starts[start] for start in _beginnings(needles, view.text))))
         return _masked(text, spans, end)
 
     def _searches(self, text: str) -> Iterator[tuple[tuple[str, ...], _View, _Reach]]:
@@ -259,18 +258,27 @@ def _found(needle: str, text: str) -> Iterator[tuple[int, int]]:
         start = text.find(needle, start + 1)
 
 
-def _beginning(needle: str, text: str) -> int | None:
-    """Return where, at the end of a text that was cut, a secret begins; None where none does.
+def _beginnings(needles: tuple[str, ...], text: str) -> Iterator[int]:
+    """Return where, at the end of a text that was cut, one of these may begin, or an escape did that was cut itself."""
+    if escape := _CUT_ESCAPE.search(text):
+        yield escape.start()
+    yield from (start for needle in needles if (start := _beginning(needle, text)) is not None)
 
-    A few characters after it may be what is left of an escape that was cut itself. So a text may lose a few characters
-    that only look like a beginning: it was cut anyway.
+
+def _beginning(needle: str, text: str) -> int | None:
+    """Return where, at the end of a text that was cut, a secret may begin, the first such place; None where none does.
+
+    A few characters after it may be what is left of an escape that was cut itself, and may look like another, shorter
+    beginning. So a text may lose a few characters that only look like one: it was cut anyway.
     """
-    for after in range(min(_LONGEST_REST, len(text))):
-        head = text[: len(text) - after]
-        longest = min(len(needle) - 1, len(head))
-        if length := next((n for n in range(longest, 0, -1) if head.endswith(needle[:n])), 0):
-            return len(head) - length
-    return None
+    ends = range(len(text), max(0, len(text) - _LONGEST_REST), -1)
+    return min((end - length for end in ends if (length := _longest_beginning(needle, text[:end]))), default=None)
+
+
+def _longest_beginning(needle: str, head: str) -> int:
+    """Return how many characters of a secret, though not all of them, this text ends with."""
+    lengths = range(min(len(needle) - 1, len(head)), 0, -1)
+    return next((length for length in lengths if head.endswith(needle[:length])), 0)
 
 
 def _masked(text: str, spans: list[tuple[int, int]], end: int) -> str:

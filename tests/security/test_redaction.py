@@ -117,6 +117,30 @@ def test_the_beginning_of_one_at_a_cut_is_left_out(secret: str, encoding: str, k
     assert "base64" in encoding or len(rest) < 4 or rest not in encoded, (text, masked)
 
 
+# Of each, what is left of a character that was cut looks like the secret's own beginning in some encoding.
+LIKE_THEIR_BEGINNING = [
+    "ò0:\U00088e51xyz",
+    "â‘‘耀c",
+    "%İҳ3˺ÿÃ",
+    "a‘😀&&",
+    ">xâ&4ƭ‰²",
+    "\\\\u00\\u",
+    "&amp;a",
+    "%C3%B2ò",
+    SECRET,
+]
+
+
+@pytest.mark.parametrize("encoding", [name for name in ENCODINGS if "base64" not in name])
+def test_wherever_one_is_cut_nothing_of_it_is_left(encoding: str) -> None:
+    before = 'ZZZ: \\"'  # JSON in JSON adds a quote
+    for secret in LIKE_THEIR_BEGINNING:
+        encoded = "ZZZ: " + ENCODINGS[encoding](secret)
+        texts = [encoded[:kept] for kept in range(6, len(encoded))]
+        masked = {text: redactor((secret,))(text, cut=True) for text in texts}
+        assert {text: left for text, left in masked.items() if not before.startswith(left)} == {}
+
+
 @pytest.mark.parametrize("length", range(1, len("Authorization: Basic dXNlcjpodW50ZXIyMg==") + 1))
 def test_a_cut_login_shows_nothing(length: int) -> None:
     masked = redactor(("hunter22", "user:hunter22"))("Authorization: Basic dXNlcjpodW50ZXIyMg=="[:length], cut=True)
