@@ -37,7 +37,9 @@ ENCRYPTION_KEYS = [
 DEBUG = env.boolean("CWCONNECT_DEBUG", default=False)
 READABLE_TOKENS = env.boolean("CWCONNECT_READABLE_TOKENS", default=False)
 PUBLIC_URL = env.site_url("CWCONNECT_PUBLIC_URL")
-ALLOWED_HOSTS = env.hosts("CWCONNECT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]") + env.host_of(PUBLIC_URL)
+CALLBACK_URL = env.called_url("CWCONNECT_CALLBACK_URL")
+ALLOWED_HOSTS = env.hosts("CWCONNECT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+ALLOWED_HOSTS += env.host_of(PUBLIC_URL) + env.host_of(CALLBACK_URL)
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 TRUSTED_PROXIES = env.networks("CWCONNECT_TRUSTED_PROXIES")
 _https = PUBLIC_URL.startswith("https://")
@@ -46,7 +48,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _https
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 PROBES = ("healthz", "readyz", "metrics")  # asked by machines inside: by address, and without the proxy
-SECURE_REDIRECT_EXEMPT = [rf"^({'|'.join(PROBES)})$"]
+# ConnectWise follows no redirect, and its way in may be another than people's, without the proxy's header.
+SECURE_REDIRECT_EXEMPT = [rf"^({'|'.join(PROBES)})$", "^callbacks/connectwise/"]
 X_FRAME_OPTIONS = "DENY"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "cwconnect.core.debug_pages.ReporterFilter"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024

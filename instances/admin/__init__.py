@@ -187,7 +187,10 @@ class InstanceAdmin(LookedAt, AuditedMixin, UneditedMixin, admin.ModelAdmin[Inst
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "tags", "organization", "created_by", "disabled")}),
         ("ConnectWise", {"fields": ("base_url", "company", "client_id", "filter_nulls")}),
-        ("Events", {"fields": ("events_enabled", "callback", "basic_username", "refresh_interval")}),
+        (
+            "Events",
+            {"fields": ("events_enabled", "callback", "basic_username", "refresh_interval", "callbacks_enabled")},
+        ),
         ("Times", {"fields": ("created_at", "updated_at")}),
     )
 

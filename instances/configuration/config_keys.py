@@ -18,6 +18,7 @@ from instances.configuration.values import ConfigurationError
 
 POLLS = "event.poller.configuration"
 CALLBACK_URL = "event.notification.callback.url"
+CALLBACKS = "event.callbacks.enabled"
 MOST_RESOURCES = 100
 
 
@@ -39,6 +40,7 @@ class InstanceConfig:
     basic_password: str = field(default="", repr=False)
     vendor_type: str = "polling"
     refresh_interval: int = 15
+    callbacks_enabled: bool = False
     polls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -58,7 +60,8 @@ class Key:
 
     `field` is what it fills: of `InstanceConfig`, of the row unless it is not `stored`, and of a form. `kind` is its
     type in the catalogue of keys. `audited`: the audit log shows its values, and else only that it changed. `sent_to`:
-    the key of the URL that a secret is sent to, and stays with (destinations.py).
+    the key of the URL that a secret is sent to, and stays with (destinations.py). `ours`: the product does not have it,
+    so instances without it are shown as the product shows them.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Key:
     stored: bool = True
     audited: bool = False
     sent_to: str = ""
+    ours: bool = False
 
     @property
     def default(self) -> Any:
@@ -137,6 +141,10 @@ _EVENTS = (
         audited=True),
     Key(POLLS, "polls", "json", _read_polls, "Configure Polling",
         "The resources to poll, each with its url, idField and datesConfiguration.", stored=False),
+    # The last, since a key's place in the table is its id.
+    Key(CALLBACKS, "callbacks_enabled", "boolean", values.boolean, "ConnectWise's callbacks",
+        "Whether ConnectWise announces changes, so that resources are polled at once. Polls go on all the same.",
+        audited=True, ours=True),
 )
 # fmt: on
 KEYS: tuple[Key, ...] = (*_CONNECTION, *_EVENTS)

@@ -16,7 +16,9 @@ from typing import Any
 from cwconnect.connectwise.catalogue import DEFAULT_RESOURCES, default_configuration, find_resource
 from cwconnect.core.unseen import find_unseen
 from instances.configuration import values
+from instances.configuration.callback_address import NEEDED, callback_base
 from instances.configuration.config_keys import (
+    CALLBACKS,
     KEYS,
     POLLS,
     STORED_KEYS,
@@ -53,7 +55,7 @@ def read_configuration(
     config = replace(base, **found)
     if not config.polls:
         config = replace(config, polls=default_polls())
-    problems = secrets_to_give_anew(config, stored, given=anew) | problems
+    problems = secrets_to_give_anew(config, stored, given=anew) | _not_callable(config, stored) | problems
     lacking = {name: text for name, text in _lacking(config).items() if whole or name in given}
     problems |= {name: text for name, text in lacking.items() if name not in problems}
     if problems:
@@ -110,6 +112,12 @@ def _lacking(config: InstanceConfig) -> dict[str, str]:
     return lacking
 
 
+def _not_callable(config: InstanceConfig, stored: InstanceConfig | None) -> dict[str, str]:
+    """Refuse callbacks that ConnectWise could not send; where they are on already, nothing else is held up by it."""
+    switched_on = config.callbacks_enabled and not (stored and stored.callbacks_enabled)
+    return {CALLBACKS: NEEDED} if switched_on and not callback_base() else {}
+
+
 def default_polls() -> dict[str, dict[str, Any]]:
     """Return the configuration of the resources that are polled when none are named."""
     return {
@@ -155,7 +163,7 @@ def to_wire(instance: Instance) -> dict[str, str]:
             value: Any = polls_of(instance)
         else:
             value = getattr(instance, key.field) if key.stored else key.default
-        if value not in (None, ""):
+        if value not in (None, "") and not (key.ours and value == key.default):
             wire[key.name] = _wire_value(key, value)
     return wire
 

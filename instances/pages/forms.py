@@ -122,6 +122,13 @@ class NotifyForm(WireForm):
     refresh_interval = forms.CharField(
         label="Poll every … minutes", initial="15", widget=forms.NumberInput(attrs={"min": 1})
     )
+    callbacks_enabled = forms.BooleanField(
+        label="ConnectWise's callbacks on: hear of most changes within seconds",
+        required=False,
+        help_text="ConnectWise then calls this service, which polls at once. That needs an https address that "
+        "ConnectWise can reach, and an API member whose role may create callbacks (System › Table Setup). Polls go on "
+        "all the same, so nothing is lost where no callback comes.",
+    )
     callback_headers = _text(
         "Further headers",
         longest=20_000,
@@ -206,7 +213,7 @@ class EditNotifyForm(EditForm, NotifyForm):
     drop_signature_key = forms.BooleanField(label="Remove the signature key: sign nothing", required=False)
 
     def __init__(self, *args: Any, stored: InstanceConfig, **kwargs: Any) -> None:
-        columns = ("callback_url", "refresh_interval", "basic_username")
+        columns = ("callback_url", "refresh_interval", "callbacks_enabled", "basic_username")
         initial: dict[str, Any] = {column: getattr(stored, column) for column in columns}
         initial["callback_headers"] = "\n".join(f"{name}: {MASK}" for name in stored.callback_headers)
         super().__init__(*args, stored=stored, initial=initial, **kwargs)
@@ -225,7 +232,7 @@ class EditNotifyForm(EditForm, NotifyForm):
 
     def sent_otherwise(self, config: InstanceConfig) -> list[str]:
         """Name the fields by which a notification is sent otherwise, as `config` was read from them, than is stored."""
-        fields = [key.field for key in self.keys() if key.field != "refresh_interval"]
+        fields = [key.field for key in self.keys() if key.field not in ("refresh_interval", "callbacks_enabled")]
         return [str(self.fields[each].label) for each in fields if getattr(config, each) != getattr(self.stored, each)]
 
 

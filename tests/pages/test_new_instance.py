@@ -54,6 +54,25 @@ def typed(sandbox: SandboxServer) -> dict[str, Any]:
     }
 
 
+def test_callbacks_without_an_address_are_refused_beside_their_switch(
+    operator: Client, typed: dict[str, Any], settings: Settings
+) -> None:
+    settings.CALLBACK_URL = settings.PUBLIC_URL = ""
+    answer = operator.post(NEW, typed | {"callbacks_enabled": "on"})
+    assert answer.status_code == 422
+    assert 'id="id_callbacks_enabled_error">This needs an https address' in text_of(answer)
+    assert "CWCONNECT_CALLBACK_URL" in text_of(answer)
+    assert not Instance.objects.exists()
+    settings.CALLBACK_URL = "https://in.example.com"
+    assert operator.post(NEW, typed | {"callbacks_enabled": "on"}).status_code == 200
+    assert Instance.objects.get().callbacks_enabled
+    settings_page = f"/app/instances/{Instance.objects.get().pk}/settings"
+    assert 'id="id_callbacks_enabled" checked' in text_of(operator.get(settings_page))
+    sent = {"part": "notify", "callback_url": "http://127.0.0.1:9/", "refresh_interval": "5"}
+    operator.post(settings_page, sent)
+    assert not Instance.objects.get().callbacks_enabled
+
+
 def test_the_form_has_what_the_product_asked_for(operator: Client) -> None:
     html = text_of(operator.get(NEW))
     for words in ("North America", "Europe", "Australia", "Staging", "Test connection", "/company/contacts"):

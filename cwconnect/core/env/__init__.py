@@ -6,7 +6,18 @@ What may be a secret is never shown: no URL, no key, no token, and nothing of a 
 """
 
 from cwconnect.core.env.keys import key, make_encryption_key, make_secret_key, replace_file
-from cwconnect.core.env.urls import database, host_of, hosts, proxy_hosts, proxy_url, redis_url, secrets_in, site_url
+from cwconnect.core.env.urls import (
+    called_url,
+    database,
+    host_of,
+    hosts,
+    is_https_or_local,
+    proxy_hosts,
+    proxy_url,
+    redis_url,
+    secrets_in,
+    site_url,
+)
 from cwconnect.core.env.values import (
     Network,
     boolean,
@@ -27,6 +38,7 @@ from cwconnect.core.env.values import (
 __all__ = (
     "Network",
     "boolean",
+    "called_url",
     "certificates",
     "choice",
     "database",
@@ -35,6 +47,7 @@ __all__ = (
     "host_of",
     "hosts",
     "integer",
+    "is_https_or_local",
     "items",
     "key",
     "make_encryption_key",

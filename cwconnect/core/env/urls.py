@@ -64,6 +64,26 @@ def site_url(name: str) -> str:
     return f"{parts.scheme}://{host}{plain}"
 
 
+def called_url(name: str) -> str:
+    """Read the URL of a site that is called from elsewhere: https, or http for this machine alone; may be empty."""
+    url = site_url(name)
+    if url and not is_https_or_local(url):
+        raise ImproperlyConfigured(
+            f"{name} must begin with https://; http:// is for this machine alone, such as http://127.0.0.1:8000."
+        )
+    return url
+
+
+def is_https_or_local(url: str) -> bool:
+    """Whether what `site_url` read is https, or leads to this very machine, where nobody else listens in."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        return parts.scheme == "https" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def host_of(url: str) -> list[str]:
     """Return the host of what `site_url` read, as `hosts` gives it; nothing for an empty one."""
     return [host for host in [_served(urlsplit(url).hostname or "")] if host]
