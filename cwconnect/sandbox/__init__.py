@@ -8,6 +8,7 @@
         sandbox.store.change("contacts", 17, {"title": "Owner"})
         sandbox.store.fail_next(2, status=429, path="contacts")
 
+It sends callbacks to those who register for them; `cwconnect.sandbox.callbacks` says how to have them go wrong.
 What can be done through `sandbox.store` can be done by JSON under `sandbox.control_url` too; the table of operations
 is in `cwconnect.sandbox.control`.
 """

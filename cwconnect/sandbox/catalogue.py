@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 Created = Literal["none", "info", "top"]
+API_MEMBER = "api"
+"""The member that all callers of the REST API are."""
 
 
 @dataclass(frozen=True)
 class ListSpec:
     """One list. `created` says where a record keeps its creation date; `edit` is the field that moves by itself.
+
+    `aside` keeps a list out of the counts, and so from changes by themselves.
 
     `also` names fields that conditions may call though the made-up records leave them out, as newer sites leave out
     what is null.
@@ -23,6 +27,7 @@ class ListSpec:
     created: Created = "info"
     edit: str = "name"
     also: tuple[str, ...] = ()
+    aside: bool = False
 
     @property
     def resource(self) -> str:
@@ -72,6 +77,15 @@ CATALOGUE = (
     ListSpec("purchase-orders", "/procurement/purchaseorders", "PurchaseOrder", ("vendorCompany",), edit="poNumber"),
     ListSpec("products", "/procurement/products", "Product", ("catalogItem", "quantity"), edit="description"),
     ListSpec("campaigns", "/marketing/campaigns", "Campaign", ("name", "type")),
+    ListSpec(
+        "callbacks",
+        "/system/callbacks",
+        "CallbackEntry",
+        ("url", "objectId", "type", "level"),
+        "none",
+        also=("description",),
+        aside=True,
+    ),
 )
 DEFAULT_RECORDS = {"contacts": 1000, "incidents": 500}
 _ALIASES = {"accounts": "organizations", "tickets": "incidents"}

@@ -1,6 +1,7 @@
 """The control API: the store's operations as JSON over HTTP, under `/_sandbox/`, without a login (see callers.py).
 
-`GET /_sandbox/` gives the lists with their counts, the clock and the settings; `GET /_sandbox/requests` the log.
+`GET /_sandbox/` gives the lists with their counts, the clock and the settings; `GET /_sandbox/requests` the log,
+`GET /_sandbox/callbacks` what became of the callbacks.
 `POST /_sandbox/{operation}` takes a JSON object and answers `{"result": …}`:
 
 | Operation | Members |
@@ -10,15 +11,21 @@
 | touch | list, id, stamp |
 | delete, get | list, id |
 | ids | list |
-| fail_next | n, status, body, headers, delay, drop (true or "midway"), broken_json, path, skip |
+| fail_next | n, status, body, headers, delay, drop (true, "midway" or "after"), broken_json, path, method, skip |
 | clear_faults, clear_requests, reveal | – |
-| forbid, allow | list |
+| forbid, allow, withdraw, restore | list |
+| add_note | list, id, text |
+| fail_callbacks | n, share, skip, type, action, and what goes wrong (cwconnect.sandbox.callbacks) |
+| clear_callback_faults, release_callbacks | – |
+| rotate_signing_key | same_id |
 | hide, show | list, ids |
 | conceal_stamps | list, ids, concealed (true unless said) |
 | garble | list, ids, text (NaN unless said, null for none) |
 | set_keys | public, private |
 | settings | clock_offset, date_offset, send_date_header, link_host, send_links, raw_controls |
 | settings | largest_page, requests_per_minute, changes_per_minute |
+| settings | callback_timeout, callback_repeat_after, callback_switch_off_after, callback_most_waiting, callback_via |
+| settings | callback_site, callback_hold, callback_key_needs_login, callback_fresh_message_ids |
 
 Of the settings those given are set. Stamps are texts (`2018-07-31T19:39:46Z`); `visible_after` is a stamp or a number
 of seconds. What an operation can't do answers 400 with a `message`, a record or list that is not there 404.
@@ -27,6 +34,7 @@ of seconds. What an operation can't do answers 400 with a `message`, a record or
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from cwconnect.sandbox.changer import Changer
@@ -40,9 +48,26 @@ PREFIX = "/_sandbox"
 _RENAMED = {"list": "list_name", "id": "record_id"}
 _OPERATIONS = (
     *("create", "change", "touch", "delete", "get", "ids", "reveal"),
-    *("forbid", "allow", "hide", "show", "conceal_stamps", "garble", "set_keys"),
+    *("forbid", "allow", "withdraw", "restore", "hide", "show", "conceal_stamps", "garble", "set_keys", "add_note"),
     *("fail_next", "clear_faults", "clear_requests"),
 )
+_OF_CALLBACKS = {
+    "fail_callbacks": "fail",
+    "clear_callback_faults": "clear_faults",
+    "release_callbacks": "release_held",
+    "rotate_signing_key": "rotate_key",
+}
+_CALLBACK_SETTINGS: dict[str, tuple[type, ...]] = {
+    "callback_timeout": (int, float),
+    "callback_repeat_after": (list,),
+    "callback_switch_off_after": (int, type(None)),
+    "callback_most_waiting": (int,),
+    "callback_via": (str, type(None)),
+    "callback_site": (str, type(None)),
+    "callback_hold": (bool,),
+    "callback_key_needs_login": (bool,),
+    "callback_fresh_message_ids": (bool,),
+}
 _STORE_SETTINGS: dict[str, tuple[type, ...]] = {
     "clock_offset": (int, float),
     "date_offset": (int, float),
@@ -73,9 +98,12 @@ def respond(store: Store, changer: Changer, request: Request) -> Response:
 def _look(store: Store, changer: Changer, operation: str) -> Response:
     if operation == "requests":
         return answer([{"method": r.method, "path": r.path, "query": r.query} for r in store.requests])
+    if operation == "callbacks":
+        return answer(store.callbacks.summary())
     if operation:
         raise LookupError(f"There is nothing at {PREFIX}/{operation}.")
     settings = {name: getattr(store, name) for name in _STORE_SETTINGS} | {"changes_per_minute": changer.rate}
+    settings |= {f"callback_{name}": value for name, value in asdict(store.callbacks.settings).items()}
     return answer({"lists": store.lists(), "now": to_text(store.now()), "settings": settings})
 
 
@@ -90,19 +118,22 @@ def _run(store: Store, changer: Changer, operation: str, members: dict[str, Any]
     if operation == "settings":
         _set(store, changer, members)
         return None
-    if operation not in _OPERATIONS:
+    if operation not in _OPERATIONS and operation not in _OF_CALLBACKS:
         raise LookupError(f"There is no operation {operation!r}.")
-    call: Callable[..., object] = getattr(store, operation)
+    holder = store.callbacks if operation in _OF_CALLBACKS else store
+    call: Callable[..., object] = getattr(holder, _OF_CALLBACKS.get(operation, operation))
     return call(**{_RENAMED.get(name, name): value for name, value in members.items()})
 
 
 def _set(store: Store, changer: Changer, members: dict[str, Any]) -> None:
     for name, value in members.items():
-        kinds = (int, float) if name == "changes_per_minute" else _STORE_SETTINGS.get(name)
+        kinds = (int, float) if name == "changes_per_minute" else (_STORE_SETTINGS | _CALLBACK_SETTINGS).get(name)
         if kinds is None or not isinstance(value, kinds):
             raise ValueError(f"{name} can't be set to {value!r}.")
     for name, value in members.items():
         if name == "changes_per_minute":
             changer.set_rate(float(value))
+        elif name in _CALLBACK_SETTINGS:
+            setattr(store.callbacks.settings, name.removeprefix("callback_"), value)
         else:
             setattr(store, name, value)

@@ -7,6 +7,7 @@ Every public method may be called from any thread. Lists are named by hub name (
 from __future__ import annotations
 
 import heapq
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,9 @@ from cwconnect.sandbox.timestamps import (
     to_seconds,
     to_text,
 )
+from cwconnect.sandbox.watcher import Watcher
+
+_NOTES = re.compile(r"/?(?P<list>(?:service|project)/tickets)/(?P<ticket>\d{1,18})/notes", re.IGNORECASE)
 
 
 class Data:
@@ -52,6 +56,7 @@ class Data:
         """Whether lists show U+0001 as it is and not escaped, which is no JSON."""
         self.largest_page = 1000
         """The rows that a page has at most, whatever is asked for."""
+        self.watcher: Watcher | None = None
         self._clock = clock or (lambda: datetime.now(UTC))
         self._pending: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = count()
@@ -90,7 +95,16 @@ class Data:
     def lists(self) -> dict[str, int]:
         """Return the number of records of every list, by hub name (or path, if it has none)."""
         with self.lock:
-            return {table.spec.name: len(table.ids) for table in self._tables.values()}
+            return {table.spec.name: len(table.ids) for table in self._tables.values() if not table.spec.aside}
+
+    def notes_at(self, path: str) -> Table | None:
+        """Return the list of a ticket's notes by its path, new if need be; None for other paths and no such ticket."""
+        found = _NOTES.fullmatch(path)
+        if found is None:
+            return None
+        with self.lock:
+            tickets = self.table(found["list"])
+            return self._table_or_new(path) if tickets.row(int(found["ticket"])) else None
 
     # -- the clock -------------------------------------------------------------------------------------------------
 
@@ -126,7 +140,7 @@ class Data:
             table, at = self.table(list_name), self._stamp(stamp)
             record = make_record(table.spec, self.seed, table.take_id(), at, at)
             _overlay(record, fields or {}, remove)
-            self._when(visible_after, lambda: table.put(record))
+            self.publish(table, record["id"], lambda: record, after=visible_after)
             return dict(record)
 
     def change(
@@ -150,14 +164,15 @@ class Data:
             table, at, remove = self.table(list_name), self._stamp(stamp), tuple(remove)
             record = self._existing(table, record_id)
 
-            def apply() -> None:
-                if table.row(record_id) is not None:
-                    fresh = self._existing(table, record_id)
-                    _overlay(fresh, {"_info": {"lastUpdated": to_text(at)}})
-                    _overlay(fresh, fields, remove)
-                    table.put(fresh)
+            def changed() -> Record | None:
+                if table.row(record_id) is None:
+                    return None
+                fresh = self._existing(table, record_id)
+                _overlay(fresh, {"_info": {"lastUpdated": to_text(at)}})
+                _overlay(fresh, fields, remove)
+                return fresh
 
-            self._when(visible_after, apply)
+            self.publish(table, record_id, changed, after=visible_after)
             return self._existing(table, record_id) if visible_after is None else record
 
     def touch(self, list_name: str, record_id: int, *, stamp: Moment | None = None) -> Record:
@@ -169,7 +184,58 @@ class Data:
         with self.lock:
             table = self.table(list_name)
             self._existing(table, record_id)
-            table.drop(record_id)
+            self.retract(table, record_id)
+
+    def add_note(self, list_name: str, record_id: int, text: str = "A note") -> Record:
+        """Write a note beneath a ticket, which stands still, its stamp too; give the note."""
+        with self.lock:
+            ticket = self._existing(self.table(list_name), record_id)
+            notes = self._table_or_new(f"{self.table(list_name).spec.path}/{record_id}/notes")
+            return self.create(notes.spec.path, {"ticketId": ticket["id"], "text": text})
+
+    def publish(
+        self,
+        table: Table,
+        record_id: int,
+        make: Callable[[], Record | None],
+        *,
+        by: str = "",
+        after: Moment | timedelta | None = None,
+    ) -> None:
+        """Store what `make` returns, if anything, now or once it is to be visible, and tell the watcher."""
+        action = self._action(table, record_id)
+        early = self.watcher.early(table, action) if self.watcher else None
+        if early is not None:
+            self._tell(table, action, make(), by)
+
+        def store() -> None:
+            record, action = make(), self._action(table, record_id)
+            if record is not None:
+                table.put(record)
+                if early is None:
+                    self._tell(table, action, record, by)
+
+        self._when(early if after is None else after, store)
+
+    def retract(self, table: Table, record_id: int, *, by: str = "") -> None:
+        """Remove a record that is there, and tell the watcher."""
+        last = self._existing(table, record_id)
+        early = self.watcher.early(table, "deleted") if self.watcher else None
+
+        def drop() -> None:
+            if table.row(record_id) is not None:
+                table.drop(record_id)
+
+        self._when(early, drop)
+        self._tell(table, "deleted", last, by)
+
+    def _tell(self, table: Table, action: str, record: Record | None, by: str) -> None:
+        if self.watcher is not None and record is not None:
+            self.watcher.changed(table, action, record, by)
+
+    @staticmethod
+    def _action(table: Table, record_id: int) -> str:
+        return "added" if table.row(record_id) is None else "updated"
 
     def get(self, list_name: str, record_id: int) -> Record | None:
         """Return a record, hidden or not; None if there is none."""
@@ -202,6 +268,8 @@ class Data:
         else:
             due = due_seconds(after, self.exact_now())
             heapq.heappush(self._pending, (due, next(self._sequence), action))
+            if self.watcher is not None:
+                self.watcher.will_settle(due - self.exact_now())
 
     def _stamp(self, stamp: Moment | None) -> int:
         return self.now() if stamp is None else to_seconds(stamp)

@@ -88,7 +88,7 @@ def missing_fields(resource: str, fields: list[str]) -> Refused:
     return refusal(400, "InvalidObject", f"{resource} object is invalid", errors=errors)
 
 
-def invalid_object(resource: str, message: str) -> Refused:
-    """400: a body that is not a record or not a JSON Patch."""
-    errors = [{"code": "InvalidField", "message": message, "resource": resource, "field": ""}]
+def invalid_object(resource: str, message: str, *, field: str = "", code: str = "InvalidField") -> Refused:
+    """400: a body that is not a record or not a JSON Patch, or a `field` of it that can't be taken."""
+    errors = [{"code": code, "message": message, "resource": resource, "field": field}]
     return refusal(400, "InvalidObject", f"{resource} object is invalid", errors=errors)

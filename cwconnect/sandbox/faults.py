@@ -9,7 +9,7 @@ from typing import Literal
 from cwconnect.sandbox.errors import JSON_TYPE, Response
 from cwconnect.sandbox.jsontext import dumps
 
-Drop = bool | Literal["midway"]
+Drop = bool | Literal["midway", "after"]
 _BODIES: dict[int, object] = {
     400: {"code": "InvalidRequest", "message": "The request is invalid.", "errors": None},
     401: {"code": "Unauthorized", "message": "Incorrect public/private key"},
@@ -47,8 +47,10 @@ class Fault:
         return Response(status, text, self._headers(status), kind)
 
     def spoil(self, response: Response) -> Response:
-        """Break a good answer: half its JSON, or half its bytes and then silence."""
+        """Break a good answer: half its JSON, or half its bytes and then silence, or none of them."""
         half = len(response.body) // 2
+        if self.drop == "after":
+            return Response(0, drop=True)
         if self.broken_json:
             response = replace(response, body=response.body[: max(half, 1)])
         return replace(response, cut=len(response.body) // 2) if self.drop == "midway" else response
@@ -73,6 +75,7 @@ class _Order:
     left: int
     skip: int
     path: str
+    method: str
 
 
 class Faults:
@@ -82,21 +85,21 @@ class Faults:
         self._orders: list[_Order] = []
         self._lock = threading.Lock()
 
-    def order(self, fault: Fault, *, times: int, skip: int, path: str) -> None:
-        """Ask for `fault` in the next `times` requests whose path contains `path`, after `skip` of them."""
+    def order(self, fault: Fault, *, times: int, skip: int, path: str, method: str = "") -> None:
+        """Ask for `fault` in the next `times` requests (by `method`) whose path contains `path`, after `skip`."""
         with self._lock:
-            self._orders.append(_Order(fault, times, skip, path.lower()))
+            self._orders.append(_Order(fault, times, skip, path.lower(), method.upper()))
 
     def clear(self) -> None:
         """Forget all that were asked for."""
         with self._lock:
             self._orders.clear()
 
-    def take(self, path: str) -> Fault | None:
+    def take(self, path: str, method: str = "") -> Fault | None:
         """Return the fault for a request to `path`, None for a good answer."""
         with self._lock:
             for order in self._orders:
-                if order.path not in path.lower():
+                if order.path not in path.lower() or order.method not in ("", method):
                     continue
                 if order.skip > 0:
                     order.skip -= 1

@@ -159,6 +159,22 @@ def _member(number: int, draw: Draw, _stamp: int) -> Record:
     }
 
 
+def _callback(number: int, _draw: Draw, _stamp: int) -> Record:
+    """Return what somebody else has registered, which is switched off and so calls nobody."""
+    return {
+        "url": f"https://other.example/hooks/{number}?recordId=",
+        "objectId": 1,
+        "type": "contact",
+        "level": "owner",
+        "memberId": 243,
+        "payloadVersion": "3.0.0",
+        "inactiveFlag": True,
+        "isSoapCallbackFlag": False,
+        "isSelfSuppressedFlag": False,
+        "connectWiseID": f"5eed0000-0000-4000-8000-{number:012X}",
+    }
+
+
 def generic(number: int, draw: Draw, _stamp: int) -> Record:
     """Return a record of a list that the catalogue does not know."""
     return {"name": f"Record {number}", "description": draw.pick(parts.PROBLEMS), "inactiveFlag": False}
@@ -182,4 +198,5 @@ KINDS: dict[str, Kind] = {
     "purchase-orders": sales_records.purchase_order,
     "products": sales_records.product,
     "campaigns": sales_records.campaign,
+    "callbacks": _callback,
 }

@@ -26,7 +26,8 @@ class SandboxServer:
 
     `records` gives the number of records by hub name or path (1,000 contacts and 500 incidents, if left out);
     `extra_paths` adds empty lists that the catalogue does not know. With `client_id` None any clientId will do but
-    none at all. `clock` gives ConnectWise's time as an aware datetime.
+    none at all. `clock` gives ConnectWise's time as an aware datetime. `callbacks_via` is the origin that callbacks
+    are sent to in place of the one registered.
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class SandboxServer:
         port: int = 0,
         clock: Callable[[], datetime] | None = None,
         extra_paths: Iterable[str] = (),
+        callbacks_via: str | None = None,
     ) -> None:
         login = Login(company, public_key, private_key, client_id)
         self.store = Store(records, login=login, seed=seed, clock=clock, extra_paths=extra_paths)
+        self.store.callbacks.settings.via = callbacks_via
         self.changer = Changer(self.store, changes_per_minute)
         self.host, self.port = host, port
         self._stopping = threading.Event()
@@ -83,6 +86,7 @@ class SandboxServer:
         self._listener = socket.create_server((self.host, self.port), family=family, backlog=128)
         self._listener.settimeout(_ACCEPT_SECONDS)
         self.port = self._listener.getsockname()[1]
+        self.store.callbacks.site = self.root_url
         self._acceptor.start()
         self.changer.start()
         return self
@@ -97,6 +101,7 @@ class SandboxServer:
         self._acceptor.join(_STOP_SECONDS)
         self._listener.close()
         self.changer.stop()
+        self.store.callbacks.stop()
         with self._open_lock:
             waiting = [*self._open.items()]
         for connection, _ in waiting:
@@ -157,7 +162,7 @@ class SandboxServer:
         refused = self.store.limit.refusal(time.monotonic())
         if refused is not None:
             return refused
-        fault = self.store.take_fault(request.path) or Fault()
+        fault = self.store.take_fault(request.path, request.method) or Fault()
         if fault.delay and self._stopping.wait(fault.delay):
             return Response(0, drop=True)
         if fault.replaces():

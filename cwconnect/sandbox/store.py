@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from cwconnect.sandbox.callbacks import Callbacks
 from cwconnect.sandbox.catalogue import list_key
 from cwconnect.sandbox.data import Data
 from cwconnect.sandbox.faults import Drop, Fault, Faults
@@ -56,6 +57,7 @@ class Store(Data):
     ) -> None:
         super().__init__(records, seed=seed, clock=clock, extra_paths=extra_paths)
         self.login = login or Login()
+        self.watcher = self.callbacks = Callbacks(self, self.login.company)
         self.link_host: str | None = None
         """The host named in `Link`, if not the one the request named."""
         self.limit = RateLimit()
@@ -76,6 +78,14 @@ class Store(Data):
     def allow(self, list_name: str) -> None:
         """Return the list back."""
         self.table(list_name).forbidden = False
+
+    def withdraw(self, list_name: str) -> None:
+        """Serve the list no longer, as a site that never had it: its path answers 404."""
+        self.table(list_name).withdrawn = True
+
+    def restore(self, list_name: str) -> None:
+        """Serve the list again."""
+        self.table(list_name).withdrawn = False
 
     def hide(self, list_name: str, ids: Iterable[int]) -> None:
         """Let rows vanish without a word, as a narrower role does: lists lack them, their ids answer 404."""
@@ -120,26 +130,29 @@ class Store(Data):
         drop: Drop = False,
         broken_json: bool = False,
         path: str | None = None,
+        method: str = "",
         skip: int = 0,
     ) -> None:
         """Spoil the next `n` requests; only those whose path contains `path` (or the path of that list), after `skip`.
 
+        `method` names the only one concerned, such as POST.
+
         `status` answers in place of the list, with ConnectWise's own body unless `body` (text, bytes or JSON) is
         given; 429 carries `Retry-After: 30` unless `headers` says otherwise. `delay` (seconds) waits before the
-        answer, good or bad. `drop` hangs up without a byte, `"midway"` after half the body. `broken_json` sends half
-        of the JSON as if it were all.
+        answer, good or bad. `drop` hangs up without a byte and without effect, `"midway"` after half the body,
+        `"after"` without a byte when all is done. `broken_json` sends half of the JSON as if it were all.
         """
         fault = Fault(status, body, tuple((headers or {}).items()), delay, drop, broken_json)
         table = self._tables.get(list_key(path or ""))
-        self._faults.order(fault, times=n, skip=skip, path=table.spec.path if table else path or "")
+        self._faults.order(fault, times=n, skip=skip, path=table.spec.path if table else path or "", method=method)
 
     def clear_faults(self) -> None:
         """Forget the faults still to come."""
         self._faults.clear()
 
-    def take_fault(self, path: str) -> Fault | None:
+    def take_fault(self, path: str, method: str = "") -> Fault | None:
         """Return the fault due for a request to `path`; the server asks."""
-        return self._faults.take(path)
+        return self._faults.take(path, method)
 
     @property
     def requests_per_minute(self) -> int | None:

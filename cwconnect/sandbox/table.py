@@ -46,6 +46,10 @@ class Table:
         self.garbled: dict[int, bytes] = {}
         """Rows whose answers hold this in place of a value, by id: what makes of them no JSON, as a rule."""
         self.forbidden = False
+        self.withdrawn = False
+        """Whether the site has no such list, as those that are older than it."""
+        self.version = 0
+        """Moves with each record that is stored or removed."""
         self.next_id = 1
         self.compiled: dict[str, Callable[[Row], bool | None]] = {}
         """Conditions read so far, by text; a poll sends the same with each page."""
@@ -80,6 +84,7 @@ class Table:
         info = record.get("_info")
         row = Row(number, read_stamp(info.get("lastUpdated")) if isinstance(info, dict) else None, dumps(record))
         self._learn(record)
+        self.version += 1
         at = bisect_left(self.ids, number)
         if at < len(self.ids) and self.ids[at] == number:
             self.rows[at] = row
@@ -97,6 +102,7 @@ class Table:
     def drop(self, number: int) -> None:
         """Remove a record that is there."""
         at = bisect_left(self.ids, number)
+        self.version += 1
         del self.ids[at], self.rows[at]
 
     def row(self, number: int) -> Row | None:

@@ -8,6 +8,7 @@ import pytest
 
 from cwconnect.sandbox import SandboxServer, Store
 from tests.sandbox.caller import Caller
+from tests.support.receivers import Receiver, start_receiver
 from tests.support.sandboxes import start_sandbox
 
 
@@ -26,3 +27,11 @@ def store(sandbox: SandboxServer) -> Store:
 def caller(sandbox: SandboxServer) -> Iterator[Caller]:
     with Caller(sandbox) as caller:
         yield caller
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Where callbacks go."""
+    with start_receiver() as receiver:
+        receiver.url = receiver.url.removesuffix("/events")
+        yield receiver

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,6 +17,9 @@ class Got:
 
     headers: dict[str, str]
     body: bytes
+    target: str = "/events"
+    peer: int = 0
+    """The port it came from: the same for what came over one connection."""
 
     @property
     def json(self) -> Any:
@@ -60,11 +63,15 @@ def start_receiver() -> Iterator[Receiver]:
             body = self.rfile.read(length)
             if len(body) < length:
                 return  # the sender died in the middle of it: nothing came
-            got = Got({name.lower(): value for name, value in self.headers.items()}, body)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            got = Got(headers, body, self.path, self.client_address[1])
             receiver.got.append(got)
-            status, headers = receiver.answer(got)
+            status, more = receiver.answer(got)
+            with suppress(ConnectionError):  # the sender waits for no answer
+                self._answer(status, more, receiver.body(got))
+
+        def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
             self.send_response(status)
-            content = receiver.body(got)
             for name, value in ({"Content-Length": str(len(content))} | headers).items():
                 self.send_header(name, value)
             self.end_headers()

@@ -16,7 +16,7 @@ from cwconnect.sandbox.errors import UnknownListError
 
 _OPTIONS = (
     *("host", "port", "company", "public_key", "private_key", "client_id"),
-    *("records", "changes_per_minute", "seed"),
+    *("records", "changes_per_minute", "seed", "callbacks_via"),
 )
 
 
@@ -68,6 +68,11 @@ class Command(terminal.Command):
         )
         parser.add_argument(
             "--changes-per-minute", type=float, default=30.0, help="changes by themselves (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--callbacks-via",
+            metavar="URL",
+            help="send callbacks to this origin, such as http://127.0.0.1:8000, in place of the one registered",
         )
         parser.add_argument("--seed", type=int, default=1, help="same seed, same records (default: %(default)s)")
 

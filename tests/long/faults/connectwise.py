@@ -115,8 +115,8 @@ def _count_faults(server: SandboxServer, spoilt: Path) -> None:
     take = server.store.take_fault
     counter = os.open(spoilt, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
-    def counted(path: str) -> Fault | None:
-        fault = take(path)
+    def counted(path: str, method: str = "") -> Fault | None:
+        fault = take(path, method)
         if fault is not None:
             os.write(counter, f"{dict(fault.headers)[ORDER]}\n".encode())
         return fault
