@@ -31,10 +31,11 @@ class _BoundedClient(OutboundClient):
         limits: Limits,
         auth: tuple[str, str] | None = None,
         truncate: bool = False,
+        once: bool = False,
     ) -> Reply:
         """Send one request, as OutboundClient does; TooManyCallsError where too many are under way."""
         return super().request(
-            method, url, headers=headers, body=body, limits=bounded(limits), auth=auth, truncate=truncate
+            method, url, headers=headers, body=body, limits=bounded(limits), auth=auth, truncate=truncate, once=once
         )
 
 

@@ -1,93 +1,47 @@
-"""One ConnectWise site: lists by id, records, counts. Knows the login, the errors and the paging, and no hub URLs."""
+"""One ConnectWise site: lists by id, records, counts, and single writes. Knows the paging, and no hub URLs.
+
+How a request is sent, answered and refused is `site_requests`.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl
 
 from requests.utils import parse_header_links
 
 from cwconnect import outbound
 from cwconnect.connectwise.answers import (
-    BrokenListError,
-    JsonError,
     Listing,
     NoUsableIdError,
     Page,
     Record,
-    TooManyValuesError,
     make_page,
-    parse_json,
-    parse_list,
     read_date,
 )
-from cwconnect.connectwise.credentials import Credentials
-from cwconnect.connectwise.errors import (
-    LONGEST_REFUSAL,
-    LOOKED_AT,
-    BadAnswer,
-    BrokenList,
-    BrokenRecord,
-    ConnectWiseError,
-    NoPublicAddress,
-    NotFound,
-    Rejected,
-    Unreachable,
-    error_from,
-    words_of,
-)
+from cwconnect.connectwise.errors import BadAnswer, BrokenList, BrokenRecord, NotFound
 from cwconnect.connectwise.iso8601 import read_iso
 from cwconnect.connectwise.isolation import Piece, Pieces
-from cwconnect.connectwise.json_lists import Mended, Unreadable, as_utf8
+from cwconnect.connectwise.json_lists import Mended, Unreadable
+from cwconnect.connectwise.site_requests import LONGEST_URL, Elements, SiteRequests, encode_query
 
 __all__ = ["LARGEST_PAGE", "LONGEST_URL", "Client", "Listing", "Page", "Record", "encode_query"]
 
 LARGEST_PAGE = 1000
-NO_CONTENT = 204
-LONGEST_URL = 2000  # docs/connectwise.md#asking
-_PATH = re.compile(r"(/[A-Za-z0-9_-]+)+")
-_SAFE = "/:,()*'!="  # legal in a query as they stand; a URL is short, and each escape costs three characters
 
 
-Elements = list[Any]  # named here, since a method of the client is called `list`
-
-
-def encode_query(params: Mapping[str, str]) -> str:
-    """Write a query with `%20` for blanks and `%2B` for `+`, which ConnectWise would read as a blank."""
-    return urlencode(params, quote_via=quote, safe=_SAFE)
-
-
-class Client:
+class Client(SiteRequests):
     """Reads from one site through an outbound client, whose connections stay open; threads may share it.
 
     `path` is a list's path below the base URL, like `/company/contacts`; `params` are ConnectWise's own
-    (`conditions`, `fields`, …), not yet encoded. Every method raises `ConnectWiseError`. The login goes to the
-    site of the base URL only: links in answers are read for their parameters, never followed.
+    (`conditions`, `fields`, …), not yet encoded. Every method raises `ConnectWiseError`. Links in answers are read for
+    their parameters, never followed.
     """
-
-    def __init__(
-        self,
-        credentials: Credentials,
-        outbound_client: outbound.OutboundClient,
-        *,
-        limits: outbound.Limits = outbound.CONNECTWISE_LIMITS,
-    ) -> None:
-        self._credentials = credentials
-        self._outbound_client = outbound_client
-        self._limits = limits
-        self._headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip, deflate",
-            "Authorization": credentials.authorization,
-        }
-        if credentials.client_id:
-            self._headers["clientId"] = credentials.client_id
 
     def page(self, path: str, params: Mapping[str, str], *, after_id: int = 0, page_size: int = LARGEST_PAGE) -> Page:
         """Read the page of a list that follows the record `after_id`, in the order of ids ("forward-only").
@@ -190,85 +144,21 @@ class Client:
         """Read version and place of the site. It may answer without a login: no proof of credentials."""
         return self._object_of(self._get("/system/info", {}))
 
-    def _get(
-        self,
-        path: str,
-        params: Mapping[str, str],
-        headers: Mapping[str, str] | None = None,
-        *,
-        by_id: bool = False,
-        seconds: float | None = None,
-    ) -> outbound.Reply:
-        url = self._url(path, params)
-        limits = self._limits if seconds is None else replace(self._limits, total=seconds)
-        try:
-            reply = self._outbound_client.request(
-                "GET", url, headers={**self._headers, **(headers or {})}, limits=limits
-            )
-        except outbound.OutboundError as error:
-            raise self._failure(error) from error
-        if not 200 <= reply.status < 300:
-            raise error_from(self._masked(reply), by_id=by_id, now=datetime.now(UTC))
-        return reply
+    def create(self, path: str, record: Record) -> Record:
+        """Add a record to a list, and return it as ConnectWise has it now.
 
-    def _url(self, path: str, params: Mapping[str, str]) -> str:
-        if not _PATH.fullmatch(path):
-            raise Rejected(f"{path!r} is no path of a ConnectWise list.")
-        try:
-            query = encode_query(params)
-        except UnicodeEncodeError:
-            raise Rejected(f"The request for {path} holds half of a surrogate pair, which no URL can.") from None
-        url = f"{self._credentials.base_url.rstrip('/')}{path}" + (f"?{query}" if query else "")
-        if len(url) > LONGEST_URL:
-            raise Rejected(f"The request for {path} is {len(url)} characters long; ConnectWise takes {LONGEST_URL}.")
-        return url
+        Sent once, whatever comes of it: after an error nobody knows if it is there, unless it is one of ConnectWise's.
+        """
+        return self._object_of(self._send("POST", path, body=record, by_id=True))
 
-    def _failure(self, error: outbound.OutboundError) -> ConnectWiseError:
-        message = self._credentials.mask(str(error))
-        if isinstance(error, outbound.AddressNotAllowed | outbound.NameNotFound):
-            return NoPublicAddress(message, code=error.kind)
-        if isinstance(error, outbound.InvalidUrl):
-            return Rejected(message, code=error.kind)
-        if isinstance(error, outbound.TooLarge):
-            return BadAnswer(f"{message} A smaller pageSize helps.", code=error.kind)
-        return Unreachable(f"ConnectWise can't be reached: {message}", code=error.kind)
+    def change(self, path: str, record_id: int, **members: Any) -> Record:
+        """Set members of a record, and return it as it is now; NotFound as by `get`."""
+        operations = [{"op": "replace", "path": name, "value": value} for name, value in members.items()]
+        return self._object_of(self._send("PATCH", f"{path}/{record_id}", body=operations, by_id=True))
 
-    def _masked(self, reply: outbound.Reply) -> outbound.Reply:
-        """Return an answer without the login that it may echo, before its words are taken from it and cut."""
-        cut = len(reply.body) > LONGEST_REFUSAL
-        body = reply.body[: 2 * LOOKED_AT] if cut else reply.body
-        with suppress(JsonError):  # JSON in another form of Unicode
-            body = as_utf8(body)
-        return replace(reply, body=self._credentials.mask(body.decode("utf-8", "replace"), cut=cut).encode())
-
-    def _list_of(self, reply: outbound.Reply) -> Elements:
-        body = [] if reply.status == NO_CONTENT else self._json_of(reply, parse_list)
-        if not isinstance(body, list):
-            raise self._bad(reply, "no list of records")
-        return body
-
-    def _object_of(self, reply: outbound.Reply) -> Record:
-        body = self._json_of(reply)
-        if not isinstance(body, dict):
-            raise self._bad(reply, "no record")
-        return body
-
-    def _json_of(self, reply: outbound.Reply, parse: Callable[[bytes], Any] = parse_json) -> Any:
-        try:
-            return parse(reply.body)
-        except TooManyValuesError as error:
-            raise BadAnswer(f"ConnectWise's answer can't be used: {error} A smaller pageSize helps.") from None
-        except BrokenListError as error:
-            bad = self._bad(reply, "no readable JSON")
-            if not error.ends:
-                raise bad from None
-            raise BrokenList(bad.message, status=bad.status, why=str(error)) from None
-        except JsonError:
-            raise self._bad(reply, "no readable JSON") from None
-
-    def _bad(self, reply: outbound.Reply, what: str) -> BadAnswer:
-        words = words_of(self._masked(reply))
-        return BadAnswer(f"ConnectWise answered {reply.status} with {what}: {words}", status=reply.status)
+    def delete(self, path: str, record_id: int) -> None:
+        """Delete a record; NotFound where there is none of that id."""
+        self._send("DELETE", f"{path}/{record_id}", by_id=True)
 
 
 def _value_of(element: Any) -> Any:

@@ -10,13 +10,17 @@ from cwconnect.core.redact import redactor
 
 @dataclass(frozen=True)
 class Credentials:
-    """A login (docs/connectwise.md#where-and-as-whom). `base_url` ends with the path; the keys stay out of repr."""
+    """A login (docs/connectwise.md#where-and-as-whom). `base_url` ends with the path; the keys stay out of repr.
+
+    `hidden` are further secrets that requests of it carry: they are masked as the keys are.
+    """
 
     base_url: str
     company: str
     public_key: str = field(repr=False)
     private_key: str = field(repr=False)
     client_id: str = field(default="", repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def authorization(self) -> str:
@@ -25,7 +29,7 @@ class Credentials:
 
     def mask(self, text: str, *, cut: bool = False) -> str:
         """Return the text with every form of a secret that it may quote replaced by asterisks (core/redact.py)."""
-        return redactor((self._login, self.private_key, self.public_key, self.client_id))(text, cut=cut)
+        return redactor((self._login, self.private_key, self.public_key, self.client_id, *self.hidden))(text, cut=cut)
 
     @property
     def _login(self) -> str:

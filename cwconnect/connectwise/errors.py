@@ -5,6 +5,7 @@
 | – | `Unreachable` | no answer: back off and retry |
 | – | `NoPublicAddress` | no address, or one that is not public: back off and retry; open its network, or mend the URL |
 | 400, other 4xx | `Rejected` | the request is wrong: stop that resource, show ConnectWise's words |
+| 400 `ObjectExists` | `AlreadyExists` | what was to be made is there: find it |
 | 401, and a 400 or 403 about the clientId or the company | `Unauthorized` | stop the instance, ask the operator |
 | 403 | `Forbidden` | the security role lacks a right: stop that resource |
 | 404 | `NotFound` | of a record: it is gone; of a list: wrong site, codebase or login |
@@ -107,6 +108,10 @@ class Rejected(ConnectWiseError):  # noqa: N818
     """The request is wrong and stays wrong."""
 
 
+class AlreadyExists(Rejected):
+    """What was to be made matches something that is there."""
+
+
 class Unauthorized(ConnectWiseError):  # noqa: N818
     """Keys, company or clientId are refused."""
 
@@ -126,6 +131,8 @@ def error_from(reply: Reply, *, by_id: bool, now: datetime) -> ConnectWiseError:
     code, words = _words(reply)
     status, retry_after = reply.status, parse_retry_after(reply.headers.get("Retry-After"), now=now)
     kind, hint = _kind(status, code, words, by_id=by_id)
+    if kind is Rejected and b"ObjectExists" in reply.body[:LOOKED_AT]:
+        kind = AlreadyExists
     if kind is RateLimited and retry_after is None:
         retry_after = DEFAULT_RETRY_AFTER
     sentence = f"ConnectWise answered {status}: {words}" + (f" {hint}" if hint else "")

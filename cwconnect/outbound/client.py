@@ -91,18 +91,18 @@ class OutboundClient:
         limits: Limits,
         auth: tuple[str, str] | None = None,
         truncate: bool = False,
+        once: bool = False,
     ) -> Reply:
-        """Send one request and read the whole answer.
+        """Send one request and read the whole answer; `auth` is a Basic user and password.
 
-        `auth` is a Basic user and password. With `truncate` the status decides and the body is for people to look at:
-        one beyond the limit is cut, one that can't be read is as long as it came, and the reply says so. Without it
-        they are `TooLarge` and errors. Raises `OutboundError`, whatever goes wrong outside, and `InvalidHeader`. A
-        kept-alive connection that turns out dead before any byte of an answer gets one second try on a new one.
+        With `truncate` the status decides and the body is for people to look at: one beyond the limit is cut, one that
+        can't be read is as long as it came, and the reply says so; else they are `TooLarge` and errors. Raises
+        `OutboundError`, and `InvalidHeader`. A kept-alive connection that turns out dead before any byte of an answer
+        gets one second try on a new one; with `once` the first try is on a new one, and there is no second.
         """
-        target = parse(url)
-        call = _Call(method, spell(url), _headers(headers, auth), body, limits)
+        target, call = parse(url), _Call(method, spell(url), _headers(headers, auth), body, limits)
         started = time.monotonic()
-        request_state = RequestState(deadline=started + limits.total)
+        request_state = RequestState(deadline=started + limits.total, must_connect_anew=once)
         token = current_request_state.set(request_state)
         try:
             response = self._send(call, request_state)

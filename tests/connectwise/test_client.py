@@ -42,7 +42,12 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 def credentials(url: str, **changes: str) -> Credentials:
-    values = {"company": "acme", "public_key": "PUB+KEY", "private_key": "PRIV/KEY", "client_id": CLIENT_ID}
+    values: dict[str, Any] = {
+        "company": "acme",
+        "public_key": "PUB+KEY",
+        "private_key": "PRIV/KEY",
+        "client_id": CLIENT_ID,
+    }
     return Credentials(base_url=url, **(values | changes))
 
 
