@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -128,6 +129,7 @@ def _check_size(body: bytes) -> None:
         raise TooManyValuesError(f"It holds more than {MOST_VALUES:,} values.")
 
 
+@lru_cache(maxsize=1024)  # all answers of a second have the same
 def read_date(header: str | None) -> datetime | None:
     """Read a `Date` header as an aware UTC time; None if there is none that can be read."""
     try:

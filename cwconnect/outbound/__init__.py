@@ -2,8 +2,9 @@
 
 It connects to public addresses and opened networks only, and to the very address it judged; keeps connect, read and
 total time limits and a size limit; follows no redirect; takes nothing from the environment. `client` sends,
-`urls` reads and spells, `addresses` judges, `connections` holds the sockets and pools, `proxied` those through a proxy,
-`headers` merges, `failures` explains, `errors` names what went wrong.
+`urls` reads and spells, `addresses` judges, `connections` holds the sockets and pools, `kept_alive` uses those that
+stand, `proxied` those through a proxy, `answers` reads heads, `headers` merges, `failures` explains, `errors` names
+what went wrong.
 """
 
 from cwconnect.outbound.addresses import AddressPolicy

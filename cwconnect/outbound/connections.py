@@ -12,6 +12,7 @@ import logging
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +22,15 @@ from requests.utils import get_auth_from_url
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import PoolManager, ProxyManager
+from urllib3.response import BaseHTTPResponse
 from urllib3.util.ssl_ import create_urllib3_context
 
 from cwconnect.outbound.addresses import AddressPolicy, Endpoint, resolve
 from cwconnect.outbound.answers import FinalAnswer
 from cwconnect.outbound.errors import ConnectFailed, OutboundError, TimedOut
 from cwconnect.outbound.headers import basic
+from cwconnect.outbound.kept_alive import KeptAlivePool
+from cwconnect.outbound.urls import host_header, parse
 
 log = logging.getLogger(__name__)
 
@@ -186,13 +190,13 @@ class GuardedHTTPSConnection(_GuardedMixin, HTTPSConnection):
     response_class = FinalAnswer
 
 
-class GuardedHTTPPool(HTTPConnectionPool):
+class GuardedHTTPPool(KeptAlivePool):
     """A pool of guarded `http` connections."""
 
     ConnectionCls = GuardedHTTPConnection
 
 
-class GuardedHTTPSPool(HTTPSConnectionPool):
+class GuardedHTTPSPool(KeptAlivePool, HTTPSConnectionPool):
     """A pool of guarded `https` connections."""
 
     ConnectionCls = GuardedHTTPSConnection
@@ -216,6 +220,15 @@ class _GuardedManagerMixin:
 
 class GuardedPoolManager(_GuardedManagerMixin, PoolManager):
     """Pools by host, of guarded connections."""
+
+    def urlopen(  # type: ignore[override]  # always with headers
+        self, method: str, url: str, redirect: bool = False, *, headers: Mapping[str, str], **options: Any
+    ) -> BaseHTTPResponse:
+        """Send a request to the pool of a URL, which is spelt as it is sent."""
+        target = parse(url)
+        pool = self.connection_from_host(target.host, target.port, target.scheme)
+        sent = {"Host": host_header(target), **headers}
+        return pool.urlopen(method, target.request_uri, redirect=redirect, headers=sent, **options)
 
 
 class GuardedProxyManager(_GuardedManagerMixin, ProxyManager):

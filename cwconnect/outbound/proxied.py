@@ -34,9 +34,8 @@ from cwconnect.outbound.connections import (
 )
 from cwconnect.outbound.errors import AddressNotAllowed, NameNotFound
 from cwconnect.outbound.failures import is_time_out, refusal_of_proxy
-from cwconnect.outbound.urls import parse
+from cwconnect.outbound.urls import PORTS, host_header, parse
 
-_PORTS = {"http": 80, "https": 443}
 _MOST_REMEMBERED = 1000
 
 
@@ -64,7 +63,7 @@ class Tunnels:
         """Send a request, as urllib3's pools do, to the first vetted address that the proxy reaches."""
         target = parse(url)
         *others, last = self._vetted(target, timeout.connect_timeout)
-        sent = {"headers": {"Host": _host_header(target), **headers}, "timeout": timeout, **options}
+        sent = {"headers": {"Host": host_header(target), **headers}, "timeout": timeout, **options}
         for address in others:
             try:
                 return self._ask(target, address, method, sent)
@@ -153,12 +152,7 @@ def _may_reach_another(error: Exception) -> bool:
 
 
 def _place(target: Url) -> tuple[str, int]:
-    return (target.host or "").strip("[]"), target.port or _PORTS[target.scheme or "http"]
-
-
-def _host_header(target: Url) -> str:
-    host, (_, port) = (target.host or "").rstrip("."), _place(target)
-    return host if port == _PORTS[target.scheme or "http"] else f"{host}:{port}"
+    return (target.host or "").strip("[]"), target.port or PORTS[target.scheme or "http"]
 
 
 def _matches(host: str, pattern: str) -> bool:
