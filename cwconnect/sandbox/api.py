@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import re
 
 from cwconnect.sandbox import errors
 from cwconnect.sandbox.callbacks import routes
 from cwconnect.sandbox.calls import Call
+from cwconnect.sandbox.companies import credentials
 from cwconnect.sandbox.errors import Response, answer
 from cwconnect.sandbox.store import Login, Store
 from cwconnect.sandbox.table import Table
@@ -44,7 +43,7 @@ def respond(store: Store, request: Request) -> Response:
 
 def check_login(login: Login, request: Request) -> None:
     """Refuse a wrong company (400), wrong or missing keys (401), a missing (401) or wrong (400) clientId."""
-    company, given = _credentials(request.headers.get("authorization", ""))
+    company, given = credentials(request)
     if company.lower() != login.company.lower() and company:
         raise errors.cannot_route()
     wanted = f"{login.public_key}:{login.private_key}"
@@ -55,17 +54,6 @@ def check_login(login: Login, request: Request) -> None:
         raise errors.refusal(401, "Unauthorized", "The clientId header is missing.")
     if login.client_id is not None and client_id != login.client_id:
         raise errors.refusal(login.wrong_client_id_status, "InvalidClientId", "The clientId is invalid.")
-
-
-def _credentials(header: str) -> tuple[str, str]:
-    """Return company and `public:private` of `Basic base64(company+public:private)`, blanks where there are none."""
-    scheme, _, coded = header.partition(" ")
-    try:
-        text = base64.b64decode(coded.strip(), validate=True).decode() if scheme.lower() == "basic" else ""
-    except (binascii.Error, UnicodeDecodeError):
-        text = ""
-    company, _, keys = text.partition("+")
-    return company, keys
 
 
 def _company_info(login: Login, company: str) -> Response:

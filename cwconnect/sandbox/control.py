@@ -27,8 +27,10 @@
 | settings | callback_timeout, callback_repeat_after, callback_switch_off_after, callback_most_waiting, callback_via |
 | settings | callback_site, callback_hold, callback_key_needs_login, callback_fresh_message_ids |
 
-Of the settings those given are set. Stamps are texts (`2018-07-31T19:39:46Z`); `visible_after` is a stamp or a number
-of seconds. What an operation can't do answers 400 with a `message`, a record or list that is not there 404.
+Of the settings those given are set. Where the host serves several companies, `company` (a member, or in the query of a
+GET) names the one concerned, the first if left out. Stamps are texts (`2018-07-31T19:39:46Z`); `visible_after` is a
+stamp or a number of seconds. What an operation can't do answers 400 with a `message`, a record or list that is not
+there 404.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from dataclasses import asdict
 from typing import Any
 
 from cwconnect.sandbox.changer import Changer
+from cwconnect.sandbox.companies import Companies
 from cwconnect.sandbox.errors import Response, answer
 from cwconnect.sandbox.jsontext import loads
 from cwconnect.sandbox.store import Store
@@ -80,15 +83,18 @@ _STORE_SETTINGS: dict[str, tuple[type, ...]] = {
 }
 
 
-def respond(store: Store, changer: Changer, request: Request) -> Response:
+def respond(companies: Companies, changer: Changer, request: Request) -> Response:
     """Answer one request of the control API."""
     operation = request.path.removeprefix(PREFIX).strip("/")
     try:
+        if request.method not in ("GET", "POST"):
+            return answer({"message": "Use GET or POST."}, 405)
+        members = dict(request.query) if request.method == "GET" else _members(request)
+        company = members.pop("company", None)
+        store = companies.stores[0] if company is None else companies.store(str(company))
         if request.method == "GET":
             return _look(store, changer, operation)
-        if request.method != "POST":
-            return answer({"message": "Use GET or POST."}, 405)
-        return answer({"result": _run(store, changer, operation, _members(request))})
+        return answer({"result": _run(store, changer, operation, members)})
     except LookupError as error:
         return answer({"message": str(error.args[0])}, 404)
     except (TypeError, ValueError) as error:

@@ -30,6 +30,10 @@ class Refused(Exception):  # noqa: N818 - named for what happened, as an answer 
         self.response = response
 
 
+class UnknownCompanyError(LookupError):
+    """A company was named that the host does not serve."""
+
+
 class UnknownListError(LookupError):
     """A control call named a list that the sandbox does not have."""
 

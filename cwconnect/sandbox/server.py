@@ -12,7 +12,9 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from cwconnect.sandbox import api, callers, control, wire
+from cwconnect.sandbox.callbacks import Host
 from cwconnect.sandbox.changer import Changer
+from cwconnect.sandbox.companies import Companies
 from cwconnect.sandbox.errors import Response
 from cwconnect.sandbox.faults import Fault
 from cwconnect.sandbox.store import Login, SeenRequest, Store
@@ -27,7 +29,8 @@ class SandboxServer:
     `records` gives the number of records by hub name or path (1,000 contacts and 500 incidents, if left out);
     `extra_paths` adds empty lists that the catalogue does not know. With `client_id` None any clientId will do but
     none at all. `clock` gives ConnectWise's time as an aware datetime. `callbacks_via` is the origin that callbacks
-    are sent to in place of the one registered.
+    are sent to in place of the one registered. `more_companies` are served beside, with the same login and records of
+    their own: `companies.store(name)` controls one.
     """
 
     def __init__(
@@ -45,10 +48,19 @@ class SandboxServer:
         clock: Callable[[], datetime] | None = None,
         extra_paths: Iterable[str] = (),
         callbacks_via: str | None = None,
+        more_companies: Iterable[str] = (),
     ) -> None:
-        login = Login(company, public_key, private_key, client_id)
-        self.store = Store(records, login=login, seed=seed, clock=clock, extra_paths=extra_paths)
-        self.store.callbacks.settings.via = callbacks_via
+        callback_host, extra_paths = Host(), tuple(extra_paths)
+        logins = [Login(name, public_key, private_key, client_id) for name in (company, *more_companies)]
+        self.companies = Companies(
+            [
+                Store(records, login=login, seed=seed, clock=clock, extra_paths=extra_paths, host=callback_host)
+                for login in logins
+            ]
+        )
+        for store in self.companies.stores:
+            store.callbacks.settings.via = callbacks_via
+        self.store = self.companies.stores[0]
         self.changer = Changer(self.store, changes_per_minute)
         self.host, self.port = host, port
         self._stopping = threading.Event()
@@ -86,7 +98,8 @@ class SandboxServer:
         self._listener = socket.create_server((self.host, self.port), family=family, backlog=128)
         self._listener.settimeout(_ACCEPT_SECONDS)
         self.port = self._listener.getsockname()[1]
-        self.store.callbacks.site = self.root_url
+        for store in self.companies.stores:
+            store.callbacks.site = self.root_url
         self._acceptor.start()
         self.changer.start()
         return self
@@ -146,25 +159,26 @@ class SandboxServer:
             return False
         if request is None:
             return False
-        response = self._respond(request)
+        store = self.companies.asked_by(request)
+        response = self._respond(store, request)
         if response.drop:
             return False
-        date = self.store.date_header()
+        date = store.date_header()
         connection.sendall(wire.serialise(response, date, keep_alive=request.keep_alive))
         return request.keep_alive and response.cut is None
 
-    def _respond(self, request: wire.Request) -> Response:
+    def _respond(self, store: Store, request: wire.Request) -> Response:
         if request.path == control.PREFIX or request.path.startswith(control.PREFIX + "/"):
             refused = callers.refusal(request, host=self.host, port=self.port)
-            return refused or control.respond(self.store, self.changer, request)
+            return refused or control.respond(self.companies, self.changer, request)
         headers = {name: value for name, value in request.headers.items() if name != "authorization"}
-        self.store.see(SeenRequest(request.method, request.path, dict(request.query), headers))
-        refused = self.store.limit.refusal(time.monotonic())
+        store.see(SeenRequest(request.method, request.path, dict(request.query), headers))
+        refused = store.limit.refusal(time.monotonic())
         if refused is not None:
             return refused
-        fault = self.store.take_fault(request.path, request.method) or Fault()
+        fault = store.take_fault(request.path, request.method) or Fault()
         if fault.delay and self._stopping.wait(fault.delay):
             return Response(0, drop=True)
         if fault.replaces():
             return fault.spoil(fault.response())
-        return fault.spoil(api.respond(self.store, request))
+        return fault.spoil(api.respond(store, request))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from cwconnect.sandbox.callbacks import Callbacks
+from cwconnect.sandbox.callbacks import Callbacks, Host
 from cwconnect.sandbox.catalogue import list_key
 from cwconnect.sandbox.data import Data
 from cwconnect.sandbox.faults import Drop, Fault, Faults
@@ -54,10 +54,11 @@ class Store(Data):
         seed: int = 1,
         clock: Callable[[], datetime] | None = None,
         extra_paths: Iterable[str] = (),
+        host: Host | None = None,
     ) -> None:
         super().__init__(records, seed=seed, clock=clock, extra_paths=extra_paths)
         self.login = login or Login()
-        self.watcher = self.callbacks = Callbacks(self, self.login.company)
+        self.watcher = self.callbacks = Callbacks(self, self.login.company, host)
         self.link_host: str | None = None
         """The host named in `Link`, if not the one the request named."""
         self.limit = RateLimit()

@@ -20,7 +20,7 @@ it, signed, from threads of the sandbox's own. `store.callbacks` looks on and in
 | sign_with="Other" | it is signed with that company's key, and names ours: the signature is wrong |
 | sign_as="Other" | it is signed by that company, and `key_url` names it: valid, and none of ours |
 | invalid_utf8=True | bytes in MemberId and Entity are no UTF-8; the signature is right |
-| poison=True | Entity has the record's id, and content that no record ever had (`messages.POISON`) |
+| poison=True | Entity has the record's id and recordType, and content that no record ever had (`messages.POISON`) |
 | members={"CompanyId": "x"} | members of the body are these, signed as they are |
 
 `callbacks.settings` [settings, each name with `callback_` before it] says how they are sent: `timeout`, `repeat_after`,
@@ -31,17 +31,31 @@ brings them itself, in its own order. `attempts` and `summary()` [GET callbacks]
 `wait_idle()` waits for the end, `rotate_key()` [rotate_signing_key] changes the key, also `same_id=True` in place.
 `keyring.current(company)` and `messages.signature` are for a test that forges.
 
+Each company of the host (`SandboxServer(more_companies=["b", "c"])`) has registrations and faults of its own, under
+`sandbox.companies.store("b").callbacks`; keys and threads are shared, so `wait_idle()` waits for those of all.
+
 Registrations are records of the list `callbacks`. So `store.change("callbacks", 3, {"inactiveFlag": True})` switches
-one off, `store.create("callbacks", {"url": …})` makes somebody else's, `store.forbid("callbacks")` has the role refused
-(403), `store.withdraw("callbacks")` has the site without the route (404), and `store.fail_next(method="POST",
-path="callbacks", drop="after")` makes the registration and loses the answer. The key route is a path as others:
-`store.fail_next(path="callbackkey", delay=20)`. `store.add_note("incidents", 5)` writes beneath a ticket that stands
-still; a time entry charged to a ticket does too.
+one off, and `store.create("callbacks", {"url": …})` makes somebody else's, off unless said. `store.forbid("callbacks")`
+has the role refused (403), `store.withdraw("callbacks")` has the site without the route (404), and
+`store.fail_next(method="POST", path="callbacks", drop="after")` makes the registration and loses the answer. The key
+route is a path as others: `store.fail_next(path="callbackkey", delay=20)`. `store.add_note("incidents", 5)` writes
+beneath a ticket that stands still; a time entry charged to a ticket does too.
 """
 
 from cwconnect.sandbox.callbacks.company import Callbacks
 from cwconnect.sandbox.callbacks.faults import CallbackFault
+from cwconnect.sandbox.callbacks.host import Host
 from cwconnect.sandbox.callbacks.messages import POISON, POISON_NUMBER, Message, signature
 from cwconnect.sandbox.callbacks.sender import Attempt, Settings
 
-__all__ = ["POISON", "POISON_NUMBER", "Attempt", "CallbackFault", "Callbacks", "Message", "Settings", "signature"]
+__all__ = [
+    "POISON",
+    "POISON_NUMBER",
+    "Attempt",
+    "CallbackFault",
+    "Callbacks",
+    "Host",
+    "Message",
+    "Settings",
+    "signature",
+]

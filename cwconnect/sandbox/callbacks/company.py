@@ -8,7 +8,7 @@ from typing import Any
 
 from cwconnect.sandbox.callbacks.entries import ALL_RECORDS, TYPES
 from cwconnect.sandbox.callbacks.faults import NO_FAULT, CallbackFault, CallbackFaults
-from cwconnect.sandbox.callbacks.keys import Keyring
+from cwconnect.sandbox.callbacks.host import Host
 from cwconnect.sandbox.callbacks.messages import Message, Notice, build, new_message_id
 from cwconnect.sandbox.callbacks.sender import Attempt, Sender, Settings
 from cwconnect.sandbox.catalogue import API_MEMBER
@@ -29,15 +29,16 @@ _TIME_ENTRIES, _NOTES = "/time/entries", "/notes"
 class Callbacks(Watcher):
     """A company's registrations and what is sent to them; `data` tells of each change as its watcher."""
 
-    def __init__(self, data: Data, company: str, keyring: Keyring | None = None) -> None:
+    def __init__(self, data: Data, company: str, host: Host | None = None) -> None:
         self.settings = Settings()
-        self.keyring = keyring or Keyring()
+        self._host = host or Host()
+        self.keyring = self._host.keyring
         self.company = company
         self.site = "http://127.0.0.1"
         """The sandbox's own origin, named where a registration was made without naming it."""
         self.table: Table = data.table(LIST)
         self._data = data
-        self._sender = Sender(self.settings, self.keyring, self._switch_off)
+        self._sender = Sender(self.settings, self._host, company, self._switch_off)
         self._faults = CallbackFaults(data.seed)
         self._early = NO_FAULT
         self.sites: dict[int, str] = {}
@@ -80,7 +81,7 @@ class Callbacks(Watcher):
     def summary(self) -> Record:
         """Return how many callbacks came to what end, what waits, and the latest attempts."""
         latest = [asdict(attempt) for attempt in self.attempts[-100:]]
-        return {"counts": dict(self._sender.counts), "waiting": len(self._sender.lanes), "latest": latest}
+        return {"counts": dict(self._sender.counts), "waiting": len(self._host.lanes), "latest": latest}
 
     def take_held(self) -> list[Message]:
         """Return what was held (`settings.hold`), as requests signed now, and hold it no longer."""
@@ -92,12 +93,12 @@ class Callbacks(Watcher):
             self._sender.send(notice, held=False)
 
     def wait_idle(self, seconds: float = 10.0) -> bool:
-        """Wait until all has been sent, delayed and repeated ones too; return whether that came in time."""
-        return self._sender.lanes.idle_within(seconds)
+        """Wait until all of the host's are sent, delayed and repeated ones too; return whether that came in time."""
+        return self._host.lanes.idle_within(seconds)
 
     def stop(self) -> None:
-        """End the threads; what waits is not sent."""
-        self._sender.lanes.stop()
+        """End the host's threads; what waits is not sent."""
+        self._host.lanes.stop()
 
     # -- registrations ---------------------------------------------------------------------------------------------
 
@@ -148,7 +149,7 @@ class Callbacks(Watcher):
         """Let what waits become visible when it is due, so that callbacks tell of it though nobody reads."""
         if self.table.rows:
             later = seconds + _SETTLE_MARGIN
-            self._sender.lanes.add(0, lambda _connections: self._data.settle(), later, waited_for=False)
+            self._host.lanes.add(0, lambda _connections: self._data.settle(), later, waited_for=False)
 
     def _ticket_above(self, table: Table, record: Record) -> Record | None:
         if table.spec.path == _TIME_ENTRIES:
@@ -193,7 +194,7 @@ class Callbacks(Watcher):
         if fault.reorder:
             self._behind[notice.entry_id].append(notice)
             patience = fault.delay or _REORDER_SECONDS
-            self._sender.lanes.add(notice.entry_id, lambda _: self._send_behind(notice.entry_id), patience)
+            self._sender.later(notice.entry_id, lambda _: self._send_behind(notice.entry_id), patience)
             return None
         for copy in range(1 + fault.duplicate):
             again = replace(notice, message_id=new_message_id()) if copy and fault.fresh_ids else notice

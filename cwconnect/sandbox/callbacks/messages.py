@@ -18,6 +18,7 @@ SIGNATURE = "x-content-signature"
 POISON = "POISON"
 """Begins each text of a poisoned Entity; its numbers are `POISON_NUMBER`."""
 POISON_NUMBER = 666_000_666
+_TRUE = ("id", "recordType")  # what says which record it is; there is no other of the kind
 _POISON_STAMP = "2066-06-06T06:06:06Z"
 _ODD, _NO_UTF8 = "\ue0ff", b"\xff\xc3("
 _PARTNER, _PRODUCT = "5eed0000-0000-4000-8000-00000000aaaa", "5eed0000-0000-4000-8000-00000000bbbb"
@@ -95,7 +96,7 @@ def _entity(notice: Notice) -> str | None:
         return None
     record = notice.entity
     if notice.fault.poison:
-        record = {key: value if key == "id" else _poisoned(key, value) for key, value in record.items()}
+        record = {key: value if key in _TRUE else _poisoned(key, value) for key, value in record.items()}
     odd = {"odd": _ODD} if notice.fault.invalid_utf8 else {}
     return dumps(record | odd).decode()
 

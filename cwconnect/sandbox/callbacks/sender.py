@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,8 +11,8 @@ from functools import partial
 from typing import Literal
 
 from cwconnect.sandbox.callbacks.connections import Connections, NoAnswerError
-from cwconnect.sandbox.callbacks.keys import Keyring
-from cwconnect.sandbox.callbacks.lanes import Lanes
+from cwconnect.sandbox.callbacks.host import Host
+from cwconnect.sandbox.callbacks.lanes import Job
 from cwconnect.sandbox.callbacks.messages import Notice, build, new_message_id
 
 REPEATED = (404, 409, 419, 429)
@@ -57,12 +58,12 @@ class Attempt:
 class Sender:
     """Takes notices and sends them in threads of its own. `switch_off` is called with a registration that failed."""
 
-    def __init__(self, settings: Settings, keyring: Keyring, switch_off: Callable[[int], None]) -> None:
+    def __init__(self, settings: Settings, host: Host, company: str, switch_off: Callable[[int], None]) -> None:
         self.settings = settings
-        self.lanes = Lanes()
         self.attempts: deque[Attempt] = deque(maxlen=_LOG_LENGTH)
         self.counts: Counter[str] = Counter()
-        self._keyring = keyring
+        self._host = host
+        self._lane = zlib.crc32(company.encode())
         self._switch_off = switch_off
         self._failures: Counter[int] = Counter()
         self._held: list[Notice] = []
@@ -72,10 +73,14 @@ class Sender:
         """Send a notice in so many seconds, or hold it (as `settings` say); where too much waits it is lost."""
         if self.settings.hold if held is None else held:
             self._held.append(notice)
-        elif len(self.lanes) >= self.settings.most_waiting:
+        elif len(self._host.lanes) >= self.settings.most_waiting:
             self._note(notice, 0, 0, "overflowed")
         else:
-            self.lanes.add(notice.entry_id, partial(self._try, notice=notice, number=0), delay)
+            self.later(notice.entry_id, partial(self._try, notice=notice, number=0), delay)
+
+    def later(self, entry_id: int, job: Job, delay: float) -> None:
+        """Run a job in so many seconds, in turn with all others of the registration."""
+        self._host.lanes.add(self._lane + entry_id, job, delay)
 
     def drop(self, notice: Notice) -> None:
         """Note a notice that is not sent, on order."""
@@ -96,7 +101,7 @@ class Sender:
             notice = replace(notice, message_id=new_message_id())
         try:
             status = connections.post(
-                build(notice, self._keyring),
+                build(notice, self._host.keyring),
                 seconds=self.settings.timeout,
                 via=self.settings.via,
                 close=notice.fault.close,
@@ -112,7 +117,7 @@ class Sender:
             self.forget_failures(notice.entry_id)
         elif status in REPEATED and number < len(waits):
             self._note(notice, number, status, "repeated")
-            self.lanes.add(notice.entry_id, partial(self._try, notice=notice, number=number + 1), waits[number])
+            self.later(notice.entry_id, partial(self._try, notice=notice, number=number + 1), waits[number])
         else:
             self._note(notice, number, status, "lost")
             self._count_failure(notice.entry_id)
