@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from cwconnect.api_urls import handler400, handler403, handler404, handler500
 from cwconnect.site import health, metrics
+from polling.api.connectwise_callbacks import CallbackView
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 
@@ -19,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
+    path("callbacks/connectwise/<str:token>", CallbackView.as_view(), name="connectwise-callback"),
     path("api/", include("cwconnect.site.openapi.urls")),
     path("", include("cwconnect.api_urls")),
 ]

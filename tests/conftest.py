@@ -13,7 +13,12 @@ from instances.connections import outbound_client
 from instances.credentials.issuing import issue_secrets
 from instances.models import ApiUser, Organization
 
-pytest_plugins = ("tests.support.api_caller", "tests.support.polled_instance", "tests.support.victim")  # fixtures
+pytest_plugins = (
+    "tests.support.api_caller",
+    "tests.support.polled_instance",
+    "tests.support.victim",
+    "tests.support.callbacks",
+)  # fixtures
 
 # Tests of real processes and browsers mind what runs beside them: one worker takes all of these in turn.
 ONE_AT_A_TIME = ("browser", "clients", "long", "processes", "upgrades")

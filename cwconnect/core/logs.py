@@ -26,6 +26,7 @@ _CREDENTIALS = (
     (re.compile(r"\b(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{6,}", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"(?<=://)[^/\s:@'\"]*:[^/\s@'\"]+(?=@)"), MASK),
     (re.compile(r"\bwhsec_[A-Za-z0-9+/=]+"), MASK),
+    (re.compile(r"(?<=/callbacks/connectwise/)[A-Za-z0-9_-]+"), MASK),
     (re.compile(r"\bv1:gAAAA[A-Za-z0-9_=-]+"), MASK),
 )
 _about: ContextVar[dict[str, int]] = ContextVar("log_about", default={})  # noqa: B039  (never changed in place)

@@ -27,6 +27,11 @@ LEASE = timedelta(seconds=150)  # the longest request, 120 s, and 30 s to write 
 MOST_NOTES = 20
 
 
+def plan_of_poll(poll: ResourcePoll) -> Plan:
+    """Return how a poll's configuration has it polled."""
+    return _plan(poll.name, orjson.dumps(poll.configuration))
+
+
 @lru_cache(maxsize=4096)
 def _plan(name: str, configuration: bytes) -> Plan:
     """Compile a configuration once: it costs as much as an idle poll's request, and few polls differ."""
@@ -60,7 +65,7 @@ class Claimed(ABC):
         if self.poll.since is None:
             raise LeaseLostError(f"{self.poll} has not begun to watch.")
         self.since = self.poll.since
-        self.plan = _plan(self.poll.name, orjson.dumps(self.poll.configuration))
+        self.plan = plan_of_poll(self.poll)
         self.client = client_for(self.instance)
         self.started_at = timezone.now()
         self.run = self.open_run()
@@ -101,6 +106,11 @@ class Work(ABC):
     site: str
     host: str
     poll: ResourcePoll
+
+    @property
+    def subject(self) -> str:
+        """What log lines call it."""
+        return str(self.poll)
 
     @property
     @abstractmethod

@@ -59,11 +59,12 @@ def _next_poll_as_stored(state: PollState, started_at: datetime, now: datetime) 
 def next_poll(state: PollState, asked: datetime | None, started_at: datetime, now: datetime) -> datetime:
     """Return when to poll next after a good poll that began at `started_at`; `asked` is the due time as it stands now.
 
-    A person who asked for a poll while it ran, for the sake of a backfill maybe, gets another.
+    Who asked for a poll while it ran, for the sake of a backfill maybe, gets another, then or when it was asked for.
     """
-    if was_asked(state.next_poll_at, asked):
-        return now
-    return max(started_at + timedelta(minutes=state.resource_poll.instance.refresh_interval), now)
+    regular = max(started_at + timedelta(minutes=state.resource_poll.instance.refresh_interval), now)
+    if asked is not None and was_asked(state.next_poll_at, asked):
+        return min(max(asked, now), regular)
+    return regular
 
 
 def was_asked(claimed: datetime | None, stored: datetime | None) -> bool:

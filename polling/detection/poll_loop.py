@@ -42,14 +42,18 @@ SCAN_EVERY = 0.2  # seconds, while polls are under way: so that what comes due o
 Report = Callable[[Job, PollRun], None]
 JobSource = Callable[[int, Collection[Work]], list[Work]]  # at most so many, beside those under way → claimed jobs
 _job_sources: list[JobSource] = []
+_first_sources: list[JobSource] = []
 Due = Literal["next_poll_at", "next_sweep_at"]
 POLLS: tuple[Due, ...] = ("next_poll_at",)
 POLLS_AND_SWEEPS: tuple[Due, ...] = ("next_poll_at", "next_sweep_at")
 
 
-def register_job_source(source: JobSource) -> None:
-    """Have the workers' loop claim jobs of a further kind, after polls and sweeps; sources are asked in this order."""
-    _job_sources.append(source)
+def register_job_source(source: JobSource, *, first: bool = False) -> None:
+    """Have the workers' loop claim jobs of a further kind, after polls and sweeps; sources are asked in this order.
+
+    `first`: before those, since what the source does makes polls due.
+    """
+    (_first_sources if first else _job_sources).append(source)
 
 
 def poll_due(*, deadline: float, stopping: Callable[[], bool] = never) -> int:
@@ -59,7 +63,12 @@ def poll_due(*, deadline: float, stopping: Callable[[], bool] = never) -> int:
     then is written up to its page and freed, for the next worker to carry on.
     """
     loop = PollLoop(
-        PollState.objects.all(), deadline=deadline, stopping=stopping, kinds=POLLS_AND_SWEEPS, sources=_job_sources
+        PollState.objects.all(),
+        deadline=deadline,
+        stopping=stopping,
+        kinds=POLLS_AND_SWEEPS,
+        sources=_job_sources,
+        first=_first_sources,
     )
     return loop.run()
 
@@ -85,7 +94,7 @@ def sweep_these(polls: Iterable[int], *, report: Report | None = None, stopping:
 class PollLoop(Loop[Work, Any]):
     """One worker's polls under way; `due` states what may be claimed, `kinds` by which due times, the first first.
 
-    `sources`: where further jobs come from, of whatever poll.
+    `sources`: where further jobs come from, of whatever poll; those in `first` are asked before polls are claimed.
     """
 
     threads = THREADS
@@ -100,25 +109,34 @@ class PollLoop(Loop[Work, Any]):
         report: Report | None = None,
         kinds: tuple[Due, ...] = POLLS,
         sources: Sequence[JobSource] = (),
+        first: Sequence[JobSource] = (),
     ) -> None:
         super().__init__(deadline=deadline, stopping=stopping)
-        self._due, self._report, self._kinds, self._sources = due, report, kinds, sources
+        self._due, self._report, self._kinds = due, report, kinds
+        self._first, self._sources = first, sources
         self._scan_at: dict[str, float] = {}
 
     def claim(self, capacity: int, running: Collection[Work]) -> list[Work]:
         """Claim due polls, then due sweeps, that have room at their company and host, the longest due first."""
         jobs: list[Work] = []
         try:
+            self._ask("first", self._first, capacity, running, jobs)
             for kind in self._kinds:
                 if self._is_time(kind, [*running, *jobs]):
                     jobs += self._claim(kind, capacity - len(jobs), [*running, *jobs])
-            if self._is_time("sources", [*running, *jobs]):
-                for source in self._sources:
-                    jobs += source(capacity - len(jobs), [*running, *jobs])
+            self._ask("sources", self._sources, capacity, running, jobs)
         except DATABASE_DOWN:
             self.release(jobs)
             raise
         return jobs
+
+    def _ask(
+        self, what: str, sources: Sequence[JobSource], capacity: int, running: Collection[Work], jobs: list[Work]
+    ) -> None:
+        """Add to `jobs` what these sources have for the room that is left."""
+        if self._is_time(what, [*running, *jobs]):
+            for source in sources:
+                jobs += source(capacity - len(jobs), [*running, *jobs])
 
     def _is_time(self, what: str, running: Collection[Work]) -> bool:
         """Whether to look for this now: not so often while other work is under way."""
@@ -214,12 +232,12 @@ def _commit(job: Work, future: Future[Any]) -> bool:
     try:
         return job.commit(future.result())
     except ConnectWiseError as error:
-        log.warning("%s failed: %s", job.poll, error)
+        log.warning("%s failed: %s", job.subject, error)
         job.fail(error)
     except (LeaseLostError, *DATABASE_DOWN):
         raise
     except Exception as error:  # a fault of ours in one poll must not stop the others
-        log.exception("%s failed", job.poll)
+        log.exception("%s failed", job.subject)
         job.fail(error)
     return False
 

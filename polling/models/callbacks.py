@@ -116,7 +116,9 @@ class AnnouncedRecord(models.Model):
     """A record that a verified callback announced, until the poll has brought it or it was read by its id."""
 
     pk = models.CompositePrimaryKey("resource_poll_id", "record_id")
-    resource_poll = models.ForeignKey(ResourcePoll, on_delete=models.CASCADE, db_index=False, related_name="+")
+    resource_poll = models.ForeignKey(
+        ResourcePoll, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="+"
+    )  # no foreign key in the database, as above
     record_id = models.BigIntegerField()
     announced_at = models.DateTimeField(help_text="When the last callback about it arrived.")
     deleted = models.BooleanField(default=False, help_text="Whether that one said that it was deleted.")

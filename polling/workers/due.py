@@ -11,7 +11,19 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from instances.models import Instance
-from polling.models import Health, Notification, PollRun, PollState, Receiver, Repair, Replay, Site, Verification
+from polling.models import (
+    AnnouncedRecord,
+    CallbackHint,
+    Health,
+    Notification,
+    PollRun,
+    PollState,
+    Receiver,
+    Repair,
+    Replay,
+    Site,
+    Verification,
+)
 from polling.workers.leases import free
 
 _Rows = QuerySet[PollState] | QuerySet[Notification] | QuerySet[Replay] | QuerySet[Verification]
@@ -20,13 +32,22 @@ PAUSED = Q(health=Health.PAUSED)
 
 
 def poll_due_at(now: datetime) -> datetime | None:
-    """Return when the next poll, sweep, verification or repair is due (in the past: one is), None if nothing is."""
+    """Return when the next poll, sweep, verification, repair or callback is due (in the past: one is), None if none."""
     states = PollState.objects.exclude(site__in=_blocked(now))
     poll = _earliest(states.filter(next_poll_at__isnull=False), "next_poll_at", now)
     sweep = _earliest(may_sweep(states.filter(next_sweep_at__isnull=False)), "next_sweep_at", now)
     verification = _earliest(may_verify(now), "next_try_at", now)
     repair = may_repair(now).order_by("next_try_at").values_list("next_try_at", flat=True).first()
-    return min((at for at in (poll, sweep, verification, repair) if at is not None), default=None)
+    hints = CallbackHint.objects.filter(status=CallbackHint.Status.WAITING).order_by("judge_at")
+    hint = hints.values_list("judge_at", flat=True).first()
+    announced = may_read_announced(now).order_by("next_read_at").values_list("next_read_at", flat=True).first()
+    return min((at for at in (poll, sweep, verification, repair, hint, announced) if at is not None), default=None)
+
+
+def may_read_announced(now: datetime) -> QuerySet[AnnouncedRecord]:
+    """Find the announced records whose poll fares well, and has been made since they were announced."""
+    well = {"health__in": (Health.HEALTHY, Health.HELD), "next_poll_at__gt": now}
+    return AnnouncedRecord.objects.filter(**{f"resource_poll__state__{name}": value for name, value in well.items()})
 
 
 def may_verify(now: datetime) -> QuerySet[Verification]:

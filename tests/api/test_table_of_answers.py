@@ -28,7 +28,14 @@ from tests.support.api_caller import Api
 from tests.support.routes import routes
 
 pytestmark = pytest.mark.django_db
-OPEN = {"healthz", "readyz", "metrics", "schema", "api-docs"}  # to anybody, or behind a token of their own
+OPEN = {
+    "healthz",
+    "readyz",
+    "metrics",
+    "schema",
+    "api-docs",
+    "connectwise-callback",
+}  # to anybody, or behind a token of their own
 PAGES = ("app/", "admin/")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OF_THE_TOKEN = re.compile(r" (own-|hub$|hub-unnamed$)|(PUT|PATCH|DELETE) instances$")

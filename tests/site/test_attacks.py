@@ -22,7 +22,14 @@ from tests.conftest import Tenant
 from tests.support.routes import routes
 from tests.support.victim import WORD, Victim
 
-OPEN = {"healthz", "readyz", "metrics", "api-docs", "schema"}  # for anybody, or behind a token of their own
+OPEN = {
+    "healthz",
+    "readyz",
+    "metrics",
+    "api-docs",
+    "schema",
+    "connectwise-callback",
+}  # for anybody, or behind a token of their own
 PAGES_FOR_ALL = {"signin", "signout", "first-start"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
 REFUSED = {400, 401, 403, 404, 405, 415, 422, 428}

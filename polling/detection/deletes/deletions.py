@@ -52,14 +52,15 @@ def is_mass_delete(gone: int, known: int) -> bool:
     return gone > FEW and gone * SHARE > known
 
 
-def judge_missing(poll_id: int, *, anyone_left: bool) -> list[int]:
+def judge_missing(poll_id: int, *, anyone_left: bool, gone_before: int = 0) -> list[int]:
     """Hold what a sweep missed, or let it go on to be confirmed; give the ids held.
 
     Once all ids are read, in that transaction. What was held before is judged anew, with what is missed now.
+    `gone_before`: rows recorded as deleted a short while ago, to be judged with these.
     """
     status = counts(poll_id)
-    gone = status.get(Status.MISSED, 0) + status.get(Status.HELD, 0)
-    known = RecordSnapshot.objects.filter(resource_poll_id=poll_id, gone=False).count()
+    gone = status.get(Status.MISSED, 0) + status.get(Status.HELD, 0) + gone_before
+    known = RecordSnapshot.objects.filter(resource_poll_id=poll_id, gone=False).count() + gone_before
     hold = gone > 0 and (is_mass_delete(gone, known) or not anyone_left)
     before, after = (Status.MISSED, Status.HELD) if hold else (Status.HELD, Status.MISSED)
     missing_records(poll_id, before).update(status=after)

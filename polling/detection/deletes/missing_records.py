@@ -58,8 +58,8 @@ def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None,
         missed = [record_id for record_id, gone, _ in rows if not gone and record_id not in seen]
         # Recorded as deleted by a sweep: it has its tombstone, or was to be recorded once more.
         away = {number for number, gone, digest in rows if digest == CONTENT_UNKNOWN or (gone and digest == UNREAD)}
-        _note(poll_id, missed, Status.MISSED)
-        _note(poll_id, sorted(away & seen), Status.BACK)
+        note_missing(poll_id, missed, Status.MISSED)
+        note_missing(poll_id, sorted(away & seen), Status.BACK)
     met = [(poll_id, record_id, None, UNREAD, False) for record_id in sorted(unknown)]
     insert(RecordSnapshot, ("resource_poll_id", "record_id", "stamp", "digest", "gone"), met)
 
@@ -83,7 +83,8 @@ def _known_slices(poll_id: int, after: int, upto: int | None) -> Iterator[Sequen
         after = found[-1][0]
 
 
-def _note(poll_id: int, ids: Sequence[int], status: MissingRecord.Status) -> None:
+def note_missing(poll_id: int, ids: Sequence[int], status: MissingRecord.Status) -> None:
+    """Note these rows as missed, or as back."""
     # One that is there already was held, released or dismissed at an earlier sweep, and stays what it is.
     MissingRecord.objects.bulk_create(
         [MissingRecord(resource_poll_id=poll_id, record_id=record_id, status=status) for record_id in ids],

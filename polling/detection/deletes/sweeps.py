@@ -115,10 +115,10 @@ class SweepJob(Job):
         if self._round.to_ask:
             self._settle = self._note_answer
             record_id, patient = self._round.to_ask[0], self.state.sweep_failures < PATIENT_TRIES
-            return lambda: _ask(client, path, record_id, patient=patient)
+            return lambda: is_there(client, path, record_id, patient=patient)
         self._settle = self._commit_round
         patient = self.state.sweep_failures < PATIENT_TRIES
-        return lambda: _canary(client, path, reached, patient=patient)
+        return lambda: answers_as_canary(client, path, reached, patient=patient)
 
     def commit(self, answer: Any) -> bool:
         """Write what a request brought; give whether the sweep goes on here and now."""
@@ -217,7 +217,9 @@ class SweepJob(Job):
         return not (ended or steps_aside)
 
 
-def _ask(client: Client, path: str, record_id: int, *, patient: bool, whole: bool = False) -> bool | ConnectWiseError:
+def is_there(
+    client: Client, path: str, record_id: int, *, patient: bool, whole: bool = False
+) -> bool | ConnectWiseError:
     """Ask if a record lives; a refusal that concerns this record alone is an answer too.
 
     Raised is what concerns the site, and while `patient` also what may pass by itself or be said of a moved site. A
@@ -234,14 +236,14 @@ def _ask(client: Client, path: str, record_id: int, *, patient: bool, whole: boo
         return error
 
 
-def _canary(client: Client, path: str, record_id: int, *, patient: bool) -> bool:
+def answers_as_canary(client: Client, path: str, record_id: int, *, patient: bool) -> bool:
     """Ask for a row that the list named last; where it named none, the list must still be empty.
 
     Where that one row is refused by its id, the list is asked for it: it is the list's rows that are missed.
     """
     if not record_id:
         return client.page(path, {"fields": "id"}, page_size=1).is_empty
-    answer = _ask(client, path, record_id, patient=patient, whole=True)
+    answer = is_there(client, path, record_id, patient=patient, whole=True)
     if isinstance(answer, bool):
         return answer
     if not client.page(path, {"fields": "id", "conditions": f"id = {record_id}"}).records:

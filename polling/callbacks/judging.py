@@ -1,0 +1,218 @@
+"""Hints judged: pinned to the instance's own site, company and registration, their signature verified, polls woken.
+
+Every customer of a cloud host signs validly, with a key of his own: what makes a callback this instance's is where its
+key comes from. What is refused is counted by its reason and has no other effect; what is verified has no other than a
+poll, or a read by id, that would have been made in a while anyway.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from django.db import transaction
+from django.utils import timezone
+
+from cwconnect.connectwise.callbacks.announcements import Announcement, UnreadableBodyError, read_announcement
+from cwconnect.connectwise.callbacks.signatures import KeyRefusedError, check_key_url, is_signed
+from cwconnect.core.bulk_sql import update_returning
+from instances.models import Instance
+from polling.callbacks.counts import RECEIVED, REFUSED, VERIFIED, Counted, add_counts
+from polling.callbacks.signing_keys import claim_key, known_key
+from polling.callbacks.waking import Announced, wake
+from polling.detection.jobs import Work
+from polling.models import CallbackHint, CallbackRegistration
+from polling.workers.leases import DATABASE_DOWN
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 200  # hints of one transaction
+MOST_BATCHES = 5  # of one look: polls are not kept waiting longer
+KEY_WAIT = timedelta(minutes=10)  # how long a hint waits for its key; the poll has come round long since
+LOOK_AGAIN = timedelta(seconds=5)
+_Status = CallbackHint.Status
+
+
+class RefusedError(Exception):
+    """A hint that wakes nothing; `reason` is for counts."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class KeyMissingError(Exception):
+    """A hint that can't be judged before the signing key of this URL was asked for."""
+
+    def __init__(self, key_url: str) -> None:
+        super().__init__(key_url)
+        self.key_url = key_url
+
+
+@dataclass
+class Judged:
+    """One hint with what it says, as far as that could be read, and why it was refused, if it was."""
+
+    hint: CallbackHint
+    said: Announcement | None = None
+    reason: str = ""
+    digest: str = ""
+
+    @property
+    def type(self) -> str:
+        """The type that it says it is of, for counts: only one that is known there."""
+        return self.said.type if self.said is not None and not self.reason else ""
+
+
+def judge_hints(capacity: int, running: Collection[Work]) -> list[Work]:
+    """Judge what waits, and wake polls; return jobs that fetch missing keys. A source of the workers' loop."""
+    try:
+        return _judge_hints(capacity)
+    except DATABASE_DOWN:
+        raise
+    except Exception:  # a fault of ours here must not stop the polls, which are the truth
+        log.exception("Callbacks could not be judged")
+        return []
+
+
+def _judge_hints(capacity: int) -> list[Work]:
+    wanted: dict[int, tuple[Instance, str]] = {}
+    for _ in range(MOST_BATCHES):
+        hints = _waiting(timezone.now())
+        if not hints:
+            break
+        missing = _judge_batch(hints, timezone.now())
+        wanted = missing | wanted
+        if len(hints) < AT_ONCE:
+            break
+    jobs = [claim_key(instance, key_url) for instance, key_url in list(wanted.values())[: max(capacity, 0)]]
+    return [job for job in jobs if job is not None]
+
+
+def _waiting(now: datetime) -> list[CallbackHint]:
+    due = CallbackHint.objects.filter(status=_Status.WAITING, judge_at__lte=now)
+    return list(due.select_related("instance").order_by("judge_at", "pk")[:AT_ONCE])
+
+
+def _judge_batch(hints: Sequence[CallbackHint], now: datetime) -> dict[int, tuple[Instance, str]]:
+    """Judge these and write it; return, by instance, the key to ask for first."""
+    registered = _registered({hint.instance_id for hint in hints})
+    judged: list[Judged] = []
+    missing: dict[int, tuple[Instance, str]] = {}
+    waiting: list[int] = []
+    for hint in hints:
+        try:
+            judged.append(_judge(hint, registered, now))
+        except KeyMissingError as error:
+            waiting.append(hint.pk)
+            missing.setdefault(hint.instance_id, (hint.instance, error.key_url))
+    _refuse_repeated(judged)
+    # First woken, then written: after a crash in between they are judged, and polls woken, once more.
+    wake([_announced(one) for one in judged if not one.reason], now)
+    _write(judged, now)
+    CallbackHint.objects.filter(pk__in=waiting, status=_Status.WAITING).update(judge_at=now + LOOK_AGAIN)
+    return missing
+
+
+def _registered(instance_ids: Collection[int]) -> dict[tuple[int, int], str]:
+    """Return the type of each registration that these instances have at ConnectWise, by instance and entry."""
+    rows = CallbackRegistration.objects.filter(instance_id__in=instance_ids)
+    found = rows.values_list("instance", "entry_id", "type")
+    return {(instance_id, entry): type_ for instance_id, entry, type_ in found if entry is not None}
+
+
+def _judge(hint: CallbackHint, registered: Mapping[tuple[int, int], str], now: datetime) -> Judged:
+    body = bytes(hint.body or b"")
+    judged = Judged(hint, digest=sha256(body).hexdigest())
+    try:
+        judged.said = read_announcement(body)
+        _check_pins(hint.instance, judged.said, registered)
+        _check_signature(hint, body, judged.said.key_url, now)
+    except UnreadableBodyError:
+        judged.reason = "unreadable"
+    except (RefusedError, KeyRefusedError) as error:
+        judged.reason = error.reason
+    return judged
+
+
+def _check_pins(instance: Instance, said: Announcement, registered: Mapping[tuple[int, int], str]) -> None:
+    if not (instance.callbacks_enabled and instance.watching):
+        raise RefusedError("switched off")
+    if said.company.lower() != instance.company.lower():
+        raise RefusedError("another company")
+    if registered.get((instance.pk, said.entry_id)) != said.type:
+        raise RefusedError("unknown registration")
+    check_key_url(said.key_url, base_url=instance.base_url, company=instance.company)
+
+
+def _check_signature(hint: CallbackHint, body: bytes, key_url: str, now: datetime) -> None:
+    """Return if the signature fits; else RefusedError, or KeyMissingError where another key might fit."""
+    if not hint.signature:
+        raise RefusedError("no signature")
+    known = known_key(key_url)
+    if known is not None:
+        key, old = known
+        if is_signed(body, hint.signature, key):
+            return
+        if not old:
+            raise RefusedError("wrong signature")
+    if now - hint.received_at > KEY_WAIT:
+        raise RefusedError("no signing key")
+    raise KeyMissingError(key_url)
+
+
+def _refuse_repeated(judged: Sequence[Judged]) -> None:
+    """Refuse what says word for word what was verified before: sent again by ConnectWise, or by somebody else."""
+    good = [one for one in judged if not one.reason]
+    earlier = CallbackHint.objects.filter(
+        status=_Status.VERIFIED,
+        instance__in={one.hint.instance_id for one in good},
+        digest__in={one.digest for one in good},
+    )
+    seen = set(earlier.values_list("instance_id", "digest")) if good else set()
+    for one in good:
+        key = (one.hint.instance_id, one.digest)
+        if key in seen:
+            one.reason = "repeated"
+        seen.add(key)
+
+
+def _announced(one: Judged) -> Announced:
+    assert one.said is not None  # noqa: S101  (only what could be read is verified)
+    said = one.said
+    return Announced(
+        one.hint.instance_id, said.type, said.record_id, said.record_type, one.hint.received_at, deleted=said.deleted
+    )
+
+
+def _write(judged: Sequence[Judged], now: datetime) -> None:
+    """Write what became of these hints, and count them: each once, whoever else judged them meanwhile."""
+    counted: Counter[Counted] = Counter()
+    with transaction.atomic():
+        for one in judged:
+            row = CallbackHint.objects.filter(pk=one.hint.pk, status=_Status.WAITING)
+            if not update_returning(row, _outcome(one)):
+                continue
+            instance_id = one.hint.instance_id
+            counted[instance_id, one.type, RECEIVED] += 1
+            counted[instance_id, one.type, REFUSED + one.reason if one.reason else VERIFIED] += 1
+        add_counts(counted, now)
+
+
+def _outcome(one: Judged) -> dict[str, object]:
+    if one.reason:
+        return {"status": _Status.REFUSED, "reason": one.reason, "body": None, "signature": ""}
+    assert one.said is not None  # noqa: S101  (as above)
+    return {
+        "status": _Status.VERIFIED,
+        "body": None,
+        "signature": "",
+        "digest": one.digest,
+        "type": one.said.type,
+        "action": one.said.action,
+        "record_id": one.said.record_id,
+    }

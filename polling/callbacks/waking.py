@@ -1,0 +1,99 @@
+"""Verified callbacks → polls that are due, and records to be looked for where those do not bring them.
+
+Only healthy polls are woken: one that ConnectWise refuses, or that waits for a rate limit, has its own time. One poll a
+second of a resource at most, however many callbacks come.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from cwconnect.connectwise.callbacks.types import paths_of_type
+from cwconnect.core.bulk_sql import db_timestamp, upsert
+from polling.callbacks.counts import WOKEN, Counted, add_counts
+from polling.detection.jobs import plan_of_poll
+from polling.models import AnnouncedRecord, Health, PollState
+from polling.workers.leases import free
+
+APART = timedelta(seconds=1)  # two woken polls of a resource
+NOT_BROUGHT_AFTER = timedelta(seconds=2)  # after its woken poll was due, a record is read by its id
+_WOKEN_HEALTH = (Health.HEALTHY, Health.HELD)
+_COLUMNS = ("resource_poll_id", "record_id", "announced_at", "deleted", "not_found", "tries", "next_read_at")
+
+
+@dataclass(frozen=True)
+class Announced:
+    """What a verified callback said of a record, and when it arrived."""
+
+    instance_id: int
+    type: str
+    record_id: int
+    record_type: str | None
+    at: datetime
+    deleted: bool
+
+
+@dataclass(frozen=True)
+class _Wake:
+    """A poll to be woken, and for which records."""
+
+    state: PollState
+    announced: list[Announced]
+
+
+def wake(announced: Sequence[Announced], now: datetime) -> None:
+    """Make the polls due that these concern, and note the records. Done twice, it costs a poll and no more."""
+    counted: Counter[Counted] = Counter()
+    for one in _concerned(announced):
+        due = max(now, one.state.woken_at + APART) if one.state.woken_at else now
+        if _make_due(one.state.pk, due, now):
+            counted[one.state.resource_poll.instance_id, one.announced[0].type, WOKEN] += 1
+        _note(one, due, now)
+    add_counts(counted, now)
+
+
+def _concerned(announced: Sequence[Announced]) -> Iterable[_Wake]:
+    by_instance: dict[int, list[Announced]] = {}
+    for one in announced:
+        by_instance.setdefault(one.instance_id, []).append(one)
+    states = PollState.objects.filter(resource_poll__instance_id__in=list(by_instance), resource_poll__enabled=True)
+    for state in states.select_related("resource_poll").order_by("pk"):
+        path = plan_of_poll(state.resource_poll).hub.path.lower()
+        said = by_instance[state.resource_poll.instance_id]
+        found = [one for one in said if path in paths_of_type(one.type, one.record_type)]
+        if found:
+            yield _Wake(state, found)
+
+
+def _make_due(key: int, due: datetime, now: datetime) -> bool:
+    """Make a poll due, unless it is due by then or not to be woken. One under way may have read before the change.
+
+    One row by one statement: several at once would wait for those that a worker is writing in another order.
+    """
+    rows = PollState.objects.filter(pk=key, health__in=_WOKEN_HEALTH, next_poll_at__isnull=False)
+    return bool(rows.filter(Q(next_poll_at__gt=due) | ~free(now)).update(next_poll_at=due, woken_at=due))
+
+
+def _note(one: _Wake, due: datetime, now: datetime) -> None:
+    """Note the records, to be read by their ids where the poll does not bring them; deletes where they are wanted."""
+    detects = plan_of_poll(one.state.resource_poll).detect_deletes
+    latest = {said.record_id: said for said in one.announced}
+    rows = [
+        (
+            one.state.pk,
+            said.record_id,
+            db_timestamp(said.at),
+            said.deleted,
+            0,
+            0,
+            db_timestamp(now if said.deleted else due + NOT_BROUGHT_AFTER),
+        )
+        for _, said in sorted(latest.items())  # in one order, for two workers who note the same
+        if detects or not said.deleted
+    ]
+    upsert(AnnouncedRecord, _COLUMNS, rows, key=_COLUMNS[:2])
