@@ -60,7 +60,6 @@ class SandboxServer:
         )
         for store in self.companies.stores:
             store.callbacks.settings.via = callbacks_via
-        self.store = self.companies.stores[0]
         self.changer = Changer(self.store, changes_per_minute)
         self.host, self.port = host, port
         self._stopping = threading.Event()
@@ -68,6 +67,17 @@ class SandboxServer:
         self._acceptor = threading.Thread(target=self._accept, name="sandbox-accept", daemon=True)
         self._open: dict[socket.socket, threading.Thread] = {}
         self._open_lock = threading.Lock()
+
+    @property
+    def store(self) -> Store:
+        """What the first company has, the only one as a rule; another one takes its place when it is set."""
+        return self.companies.stores[0]
+
+    @store.setter
+    def store(self, store: Store) -> None:
+        self.store.callbacks.stop()
+        store.callbacks.site = self.root_url
+        self.companies = Companies([store, *self.companies.stores[1:]])
 
     @property
     def root_url(self) -> str:
@@ -114,7 +124,8 @@ class SandboxServer:
         self._acceptor.join(_STOP_SECONDS)
         self._listener.close()
         self.changer.stop()
-        self.store.callbacks.stop()
+        for store in self.companies.stores:
+            store.callbacks.stop()
         with self._open_lock:
             waiting = [*self._open.items()]
         for connection, _ in waiting:

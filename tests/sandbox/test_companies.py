@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cwconnect.sandbox import SandboxServer
+from cwconnect.sandbox import SandboxServer, Store
 from tests.sandbox.caller import BASE, CLIENT_ID, CONTACTS, Answer, Caller, basic
-from tests.sandbox.hooked import key_of, signed_by
+from tests.sandbox.hooked import arrivals, key_of, register, signed_by
 from tests.support.receivers import Receiver
 from tests.support.sandboxes import start_sandbox
 
@@ -77,3 +77,14 @@ def test_registrations_and_keys_are_the_companys_own(
 def test_a_hundred_companies_start_at_once() -> None:
     with start_sandbox(records={"contacts": 5}, more_companies=[f"c{n}" for n in range(99)]) as server:
         assert len(server.companies.stores) == 100
+
+
+def test_a_store_can_take_the_place_of_the_one_before(
+    caller: Caller, receiver: Receiver, sandbox: SandboxServer
+) -> None:
+    sandbox.store = Store({"contacts": 3})
+    assert [caller.get(f"{CONTACTS}/count").json["count"], by(caller, "beta").status] == [3, 200]
+    register(caller, receiver)
+    sandbox.store.touch("contacts", 2)
+    (got,) = arrivals(caller, receiver)
+    assert signed_by(key_of(caller, got), got)
