@@ -16,3 +16,6 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast: te
 CACHES = {"default": {"BACKEND": "cwconnect.core.plain_cache.PlainMemoryCache"}}  # each test process clears its own
 # No two test processes share a queue in Redis; what a test starts shares its own.
 Q_CLUSTER = Q_CLUSTER | {"name": f"tests {os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"}  # noqa: F405  # as above
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405  # as above
+    # What is Django's own choice, of which pytest-django knows by the name of Django's own backend alone.
+    DATABASES["default"]["TEST"] = {"NAME": ":memory:"}  # noqa: F405  # as above

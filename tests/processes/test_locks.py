@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.db import OperationalError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from polling.maintenance.clock_skew import repair_clock_skew
@@ -33,6 +34,13 @@ def test_one_takes_it_and_nobody_else_before_it_ended(now: datetime) -> None:
     assert Lock.objects.get().owner == "one"
     assert locks.take(SLOT, "a", now + MINUTE, length=MINUTE, owner="two")
     assert (Lock.objects.get().owner, Lock.objects.get().taken_at) == ("two", now + MINUTE)
+
+
+def test_to_find_it_taken_makes_no_other_writer_wait(now: datetime) -> None:
+    locks.take(SLOT, "a", now, length=MINUTE)
+    with CaptureQueriesContext(connection) as asked:
+        assert not locks.take(SLOT, "a", now, length=MINUTE)
+    assert [query["sql"].split()[0] for query in asked] == ["SELECT"]
 
 
 def test_confirmed_it_holds_for_another_while(now: datetime) -> None:
