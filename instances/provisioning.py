@@ -127,7 +127,8 @@ def _read_whole(instance: Instance) -> None:
 def delete_instance(instance: Instance) -> None:
     """Make an instance nobody's: no page and no route shows it, its token is worth nothing, nothing is polled or sent.
 
-    At once, however many its events: its rows go by and by (polling/maintenance/purge.py). Its secrets go now.
+    At once, however many its events: its rows go by and by (polling/maintenance/purge.py). Its secrets go now; the
+    login to ConnectWise later, where a receiver of `instance_deleted` says that something is to be undone there.
     """
     current = Instance.objects.select_for_update().filter(pk=instance.pk, organization__isnull=False).first()
     if current is None:
@@ -136,10 +137,16 @@ def delete_instance(instance: Instance) -> None:
     current.organization, current.token_hash = None, hash_token(new_token())
     current.token = current.previous_token_hash = current.previous_token_until = None
     current.events_enabled, current.disabled, current.callback_url = False, True, ""
-    current.public_key = current.private_key = Secret.of("")
     current.signature_key = current.previous_signature_key = current.callback_headers = current.basic_password = None
     current.save()
-    instance_deleted.send(Instance, instance=current)
+    if not any(needed for _, needed in instance_deleted.send(Instance, instance=current)):
+        forget_login(current)
+
+
+def forget_login(instance: Instance) -> None:
+    """Blank the keys to ConnectWise of a deleted instance."""
+    instance.public_key = instance.private_key = Secret.of("")
+    instance.save(update_fields=["public_key", "private_key"])
 
 
 @transaction.atomic

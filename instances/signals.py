@@ -8,5 +8,6 @@ from django.dispatch import Signal
 # known of them is forgotten; `reset`: ids of those whose open run must be abandoned, their cursor kept.
 watching_changed = Signal()
 
-# Sent inside the transaction that deleted an instance, once it is nobody's. Argument: `instance`.
+# Sent inside the transaction that deleted an instance, once it is nobody's. Argument: `instance`. A receiver that still
+# has to undo something at ConnectWise gives True, and calls `provisioning.forget_login` when that is done.
 instance_deleted = Signal()

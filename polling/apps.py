@@ -12,7 +12,9 @@ class PollingConfig(AppConfig):
         """Hear of instances that change, have the workers verify and repair beside polls, and guard the queue."""
         from instances.signals import instance_deleted, watching_changed
         from polling.callbacks.announced_reads import claim_announced
+        from polling.callbacks.endpoints import apply_callbacks, remove_with_instance
         from polling.callbacks.judging import judge_hints
+        from polling.callbacks.registration_job import claim_registrations
         from polling.detection.poll_loop import register_job_source
         from polling.detection.watching import apply_watching
         from polling.maintenance.purge import stop_instance
@@ -22,7 +24,10 @@ class PollingConfig(AppConfig):
 
         watching_changed.connect(apply_watching, dispatch_uid="polling.detection.watching")
         instance_deleted.connect(stop_instance, dispatch_uid="polling.maintenance.purge")
+        watching_changed.connect(apply_callbacks, dispatch_uid="polling.callbacks")
+        instance_deleted.connect(remove_with_instance, dispatch_uid="polling.callbacks")
         register_job_source(judge_hints, first=True)
         register_job_source(claim_announced)
+        register_job_source(claim_registrations)
         register_job_source(claim_verifications)
         register_job_source(claim_repairs)

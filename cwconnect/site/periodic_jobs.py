@@ -19,6 +19,7 @@ from instances.guesses import MEMORY
 from instances.models import FailureCount
 from instances.sign_ins import delete_old_sign_ins
 from polling.alerts.auth_alerts import raise_auth_alerts
+from polling.callbacks.endpoints import notice_address
 from polling.delivery.pausing import rearm_stranded
 from polling.maintenance.clock_skew import repair_clock_skew
 from polling.maintenance.purge import purge_deleted
@@ -68,6 +69,7 @@ PERIODIC_JOBS: list[PeriodicJob] = [
     PeriodicJob("send alerts", timedelta(0), send_alerts),
     PeriodicJob("rearm stranded notifications", timedelta(0), rearm_stranded),
     PeriodicJob("repair clock skew", timedelta(minutes=5), repair_clock_skew),
+    PeriodicJob("another address for callbacks", timedelta(0), notice_address),
     PeriodicJob("healthcheck ping", timedelta(0), ping_healthcheck),
     PeriodicJob("delete expired sessions", timedelta(days=1), delete_expired_sessions),
     PeriodicJob("delete old sign-in attempts", timedelta(days=1), delete_old_failures),

@@ -34,6 +34,10 @@ from polling.maintenance.retention import (
 )
 from polling.models import (
     Alert,
+    AnnouncedRecord,
+    CallbackCount,
+    CallbackEndpoint,
+    CallbackHint,
     DeliveryState,
     Event,
     MissingRecord,
@@ -100,10 +104,12 @@ def _batches(instance: Instance) -> list[Callable[[], int]]:
     return [
         partial(_delete_notifications, instance),
         partial(_delete_some, Event.objects.filter(instance=instance)),  # that no notification carries
+        partial(_delete_some, CallbackHint.objects.filter(instance=instance)),
+        partial(_delete_some, CallbackCount.objects.filter(instance=instance)),
         partial(_delete_some, PollRun.objects.filter(resource_poll__in=polls)),
         *(
             partial(_delete_records, model, poll)
-            for model in (RecordSnapshot, SnapshotBody, MissingRecord)
+            for model in (RecordSnapshot, SnapshotBody, MissingRecord, AnnouncedRecord)
             for poll in polls
         ),
     ]
@@ -133,8 +139,13 @@ def _delete_records(model: Any, poll_id: int) -> int:
 
 @transaction.atomic
 def _end(instance: Instance) -> bool:
-    """Delete the instance with the few rows that are left; False if a notification is still on its way."""
+    """Delete the instance with the few rows that are left.
+
+    False if a notification is still on its way, or a callback of it still registered at ConnectWise.
+    """
     if Notification.objects.filter(instance=instance).exists():
+        return False
+    if CallbackEndpoint.objects.filter(instance=instance).exists():
         return False
     instance.delete()
     return True

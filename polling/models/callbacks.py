@@ -20,6 +20,7 @@ class CallbackEndpoint(HoldsSecrets, Leased):
     )
     token = SecretField(help_text="The part of the URL that nobody else knows.")
     token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    site = models.CharField(max_length=64, default="", help_text="The ConnectWise company whose limits it shares.")
     url = models.CharField(max_length=500, blank=True, help_text="Our address when registrations were last compared.")
     next_compare_at = models.DateTimeField(null=True, help_text="When registrations are compared with what is wanted.")
     compared_at = models.DateTimeField(null=True, help_text="When that last went well.")

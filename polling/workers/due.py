@@ -13,6 +13,7 @@ from django.utils import timezone
 from instances.models import Instance
 from polling.models import (
     AnnouncedRecord,
+    CallbackEndpoint,
     CallbackHint,
     Health,
     Notification,
@@ -26,13 +27,19 @@ from polling.models import (
 )
 from polling.workers.leases import free
 
-_Rows = QuerySet[PollState] | QuerySet[Notification] | QuerySet[Replay] | QuerySet[Verification]
+_Rows = (
+    QuerySet[PollState]
+    | QuerySet[Notification]
+    | QuerySet[Replay]
+    | QuerySet[Verification]
+    | QuerySet[CallbackEndpoint]
+)
 PAUSED = Q(health=Health.PAUSED)
 """The polls that nothing makes due: their resource, their instance or its events are off."""
 
 
 def poll_due_at(now: datetime) -> datetime | None:
-    """Return when the next poll, sweep, verification, repair or callback is due (in the past: one is), None if none."""
+    """Return when the next poll, sweep or job beside them is due (in the past: one is), None if nothing is."""
     states = PollState.objects.exclude(site__in=_blocked(now))
     poll = _earliest(states.filter(next_poll_at__isnull=False), "next_poll_at", now)
     sweep = _earliest(may_sweep(states.filter(next_sweep_at__isnull=False)), "next_sweep_at", now)
@@ -41,13 +48,21 @@ def poll_due_at(now: datetime) -> datetime | None:
     hints = CallbackHint.objects.filter(status=CallbackHint.Status.WAITING).order_by("judge_at")
     hint = hints.values_list("judge_at", flat=True).first()
     announced = may_read_announced(now).order_by("next_read_at").values_list("next_read_at", flat=True).first()
-    return min((at for at in (poll, sweep, verification, repair, hint, announced) if at is not None), default=None)
+    registration = _earliest(may_compare(now), "next_compare_at", now)
+    times = (poll, sweep, verification, repair, hint, announced, registration)
+    return min((at for at in times if at is not None), default=None)
 
 
 def may_read_announced(now: datetime) -> QuerySet[AnnouncedRecord]:
     """Find the announced records whose poll fares well, and has been made since they were announced."""
     well = {"health__in": (Health.HEALTHY, Health.HELD), "next_poll_at__gt": now}
     return AnnouncedRecord.objects.filter(**{f"resource_poll__state__{name}": value for name, value in well.items()})
+
+
+def may_compare(now: datetime) -> QuerySet[CallbackEndpoint]:
+    """Find the instances whose callbacks' registrations are to be compared, less those whose company has to wait."""
+    found = CallbackEndpoint.objects.filter(next_compare_at__isnull=False)
+    return found.exclude(site__in=_blocked(now))
 
 
 def may_verify(now: datetime) -> QuerySet[Verification]:

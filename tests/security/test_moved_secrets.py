@@ -22,7 +22,7 @@ from instances.secrets.binding import MIGRATION
 from instances.secrets.ciphertexts import seal
 from instances.secrets.rotation import secret_columns
 from polling.delivery.test_notification import send_test
-from polling.models import DeliveryState, IdempotentAnswer
+from polling.models import CallbackEndpoint, DeliveryState, IdempotentAnswer
 from tests.support.deliveries import change, deliver
 from tests.support.polled_instance import PolledInstance
 from tests.support.receivers import Receiver
@@ -44,9 +44,17 @@ def an_answer(organization: Organization) -> IdempotentAnswer:
     )
 
 
+def an_endpoint(organization: Organization) -> CallbackEndpoint:
+    number = str(CallbackEndpoint.objects.count())
+    endpoint = CallbackEndpoint(instance=make_instance(organization), token_hash=number, token=Secret.of("the token"))
+    endpoint.save(force_insert=True)
+    return endpoint
+
+
 MAKERS: dict[type[models.Model], Callable[[Organization], models.Model]] = {
     Instance: an_instance,
     IdempotentAnswer: an_answer,
+    CallbackEndpoint: an_endpoint,
 }
 
 
@@ -97,6 +105,7 @@ def test_the_places_are_called_what_stored_ciphertexts_are_bound_to() -> None:
     of_instances = ("public_key", "private_key", "signature_key", "previous_signature_key", "callback_headers")
     assert named >= {("instances_instance", column) for column in (*of_instances, "basic_password")}
     assert ("polling_idempotentanswer", "answer") in named
+    assert ("polling_callbackendpoint", "token") in named
 
 
 def _place(model: type[models.Model], column: str) -> Place:

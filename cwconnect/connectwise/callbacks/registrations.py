@@ -12,7 +12,7 @@ from typing import Any
 
 from cwconnect.connectwise.answers import Record
 from cwconnect.connectwise.client import LARGEST_PAGE, Client
-from cwconnect.connectwise.errors import BadAnswer, ConnectWiseError, NotFound
+from cwconnect.connectwise.errors import BadAnswer, ConnectWiseError, NotFound, Rejected
 
 PATH = "/system/callbacks"
 LONGEST_DESCRIPTION = 100
@@ -88,7 +88,7 @@ class Registrations:
             with suppress(NotFound):
                 self._client.delete(PATH, entry_id)
         except ConnectWiseError as error:
-            if error.code != _UNKNOWN:
+            if not isinstance(error, Rejected) or error.code != _UNKNOWN:
                 raise
 
 
