@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from cwconnect.outbound import InvalidUrl, OutboundClient
 from cwconnect.site import key_backup
 from instances.secrets import SecretMisplacedError, SecretUnreadableError
 from instances.secrets.rotation import secret_columns
+
+LEAST_SQLITE = (3, 35, 0)
 
 
 def least_retry(queue: Mapping[str, Any]) -> int:
@@ -136,6 +139,22 @@ def check_urls(**_: object) -> list[CheckMessage]:
         except InvalidUrl as error:
             problems.append(Error(f"CWCONNECT_{name}: {error}", id="cwconnect.E006"))
     return problems
+
+
+@register()
+def check_sqlite(**_: object) -> list[CheckMessage]:
+    """Refuse a SQLite that does not know RETURNING, by which whatever is due is claimed."""
+    engine, found = settings.DATABASES["default"]["ENGINE"], sqlite3.sqlite_version_info
+    if not engine.endswith("sqlite3") or found >= LEAST_SQLITE:
+        return []
+    least, version = (".".join(map(str, numbers)) for numbers in (LEAST_SQLITE, found))
+    return [
+        Error(
+            f"SQLite must be {least} or newer, and this Python has {version}: nothing could be polled or delivered.",
+            hint="Use a Python that brings a newer one, or PostgreSQL by CWCONNECT_DATABASE_URL.",
+            id="cwconnect.E007",
+        )
+    ]
 
 
 @register()

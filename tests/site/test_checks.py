@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from ipaddress import ip_network
@@ -13,12 +14,14 @@ import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings as ours
 from django.core.checks import CheckMessage
+from django.core.checks.registry import registry
 from django.db import OperationalError, connection
 from pytest_django import Settings
 
 from cwconnect.site.checks import (
     check_encryption_keys,
     check_exposure,
+    check_sqlite,
     check_stored_secrets,
     check_urls,
 )
@@ -142,6 +145,29 @@ def test_a_url_that_can_not_be_called_is_named_and_not_shown(settings: Settings,
     assert problem.id == "cwconnect.E006"
     assert name in problem.msg
     assert "hunter22" not in problem.msg
+
+
+@pytest.mark.parametrize(
+    ("version", "engine", "said"),
+    [
+        ((3, 34, 1), "cwconnect.core.even_sqlite3", ["cwconnect.E007"]),
+        ((3, 35, 0), "cwconnect.core.even_sqlite3", []),
+        ((3, 34, 1), "django.db.backends.postgresql", []),
+    ],
+)
+def test_a_sqlite_that_is_too_old_is_an_error_at_start(
+    version: tuple[int, int, int],
+    engine: str,
+    said: list[str],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", engine)
+    problems = check_sqlite()
+    assert ids(problems) == said
+    assert check_sqlite in registry.get_checks()
+    assert all("3.35.0 or newer" in problem.msg and "has 3.34.1" in problem.msg for problem in problems)
 
 
 def test_a_door_that_is_open_to_the_world_is_warned_of(settings: Settings, tmp_path: Path) -> None:
