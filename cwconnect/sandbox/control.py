@@ -25,7 +25,7 @@
 | settings | clock_offset, date_offset, send_date_header, link_host, send_links, raw_controls |
 | settings | largest_page, requests_per_minute, changes_per_minute |
 | settings | callback_timeout, callback_repeat_after, callback_switch_off_after, callback_most_waiting, callback_via |
-| settings | callback_site, callback_hold, callback_key_needs_login, callback_fresh_message_ids |
+| settings | callback_site, callback_hold, callback_key_needs_login, callback_fresh_message_ids, callback_poison |
 
 Of the settings those given are set. Where the host serves several companies, `company` (a member, or in the query of a
 GET) names the one concerned, the first if left out. Stamps are texts (`2018-07-31T19:39:46Z`); `visible_after` is a
@@ -70,6 +70,7 @@ _CALLBACK_SETTINGS: dict[str, tuple[type, ...]] = {
     "callback_hold": (bool,),
     "callback_key_needs_login": (bool,),
     "callback_fresh_message_ids": (bool,),
+    "callback_poison": (bool,),
 }
 _STORE_SETTINGS: dict[str, tuple[type, ...]] = {
     "clock_offset": (int, float),

@@ -176,6 +176,17 @@ def test_a_body_can_be_poisoned(caller: Caller, receiver: Receiver, callbacks: C
     assert set(leaves({**record, "id": None})) >= {POISON_NUMBER, f"{POISON} title"}
 
 
+def test_every_body_can_be_poisoned_whatever_else_goes_wrong(
+    caller: Caller, receiver: Receiver, callbacks: Callbacks
+) -> None:
+    callbacks.settings.poison = True
+    callbacks.fail(duplicate=1)
+    callbacks.fail(delay=0.01)
+    callbacks.fail(early=0.01)
+    assert len(touched(caller, receiver, 1, 2, 3, 4)) == 5
+    assert all(POISON in got.json["Entity"] for got in receiver.got)
+
+
 def leaves(value: Any) -> list[Any]:
     """Return all texts and numbers within a value."""
     if isinstance(value, dict):
@@ -231,6 +242,7 @@ def test_each_setting_is_shown_and_set(caller: Caller, callbacks: Callbacks) -> 
         "callback_hold": True,
         "callback_key_needs_login": True,
         "callback_fresh_message_ids": True,
+        "callback_poison": True,
     }
     assert caller.control("settings", **given).status == 200
     shown = caller.send("GET", "/_sandbox/").json["settings"]

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -20,6 +21,7 @@ from cwconnect.sandbox import SandboxServer
 from cwconnect.sandbox.parts import PROBLEMS, TITLES
 from tests.sandbox.caller import CONTACTS, Caller
 from tests.sandbox.speed import measure
+from tests.support.receivers import Receiver
 from tests.support.sandboxes import start_sandbox
 
 
@@ -206,6 +208,27 @@ def test_the_command_serves_until_a_signal_ends_it(ending: signal.Signals) -> No
         process.send_signal(ending)
         assert process.wait(10) == 0
     assert answer.json()["count"] in range(5, 10)
+
+
+@pytest.mark.processes
+def test_the_command_sends_callbacks_to_what_stands_behind_the_registered_name(receiver: Receiver) -> None:
+    root = Path(__file__).resolve().parents[2]
+    options = ["--port", "0", "--records", "contacts=7", "--changes-per-minute", "0", "--callbacks-via", receiver.url]
+    command = [sys.executable, "manage.py", "sandbox", *options]
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    wanted = {"url": "https://hooks.example/c?recordId=", "objectId": 1, "type": "contact", "level": "owner"}
+    login: dict[str, Any] = {"auth": ("acme+PUB", "PRIV"), "headers": {"clientId": "me"}}
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        assert requests.post(f"{url}/system/callbacks", json=wanted, timeout=5, **login).status_code == 201
+        requests.delete(f"{url}/company/contacts/3", timeout=5, **login)
+        wait_for(lambda: receiver.got)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    (got,) = receiver.got
+    assert (got.headers["host"], got.json["Action"], got.json["ID"]) == ("hooks.example", "deleted", 3)
+    assert got.json["Metadata"]["key_url"].startswith(url.removesuffix("/v4_6_release/apis/3.0"))
 
 
 @pytest.mark.processes

@@ -26,10 +26,10 @@ it, signed, from threads of the sandbox's own. `store.callbacks` looks on and in
 `callbacks.settings` [settings, each name with `callback_` before it] says how they are sent: `timeout`, `repeat_after`,
 `switch_off_after` (losses in a row, then the registration's inactiveFlag is true), `via` (connect there in place of the
 registered origin, as the proxy before it would), `site` (the origin in key_url), `key_needs_login`,
-`fresh_message_ids`, `most_waiting`. With `hold` nothing is sent: `take_held()` returns the requests, for a test that
-brings them itself, in its own order. `attempts` and `summary()` [GET callbacks] say what became of each,
-`wait_idle()` waits for the end, `rotate_key()` [rotate_signing_key] changes the key, also `same_id=True` in place.
-`keyring.current(company)` and `messages.signature` are for a test that forges.
+`fresh_message_ids`, `most_waiting`, `poison` (every body is, whatever else goes wrong). With `hold` nothing is sent:
+`take_held()` returns the requests, for a test that brings them itself, in its own order. `attempts` and `summary()`
+[GET callbacks] say what became of each, `wait_idle()` waits for the end, `rotate_key()` [rotate_signing_key] changes
+the key, also `same_id=True` in place. `keyring.current(company)` and `messages.signature` are for a test that forges.
 
 Each company of the host (`SandboxServer(more_companies=["b", "c"])`) has registrations and faults of its own, under
 `sandbox.companies.store("b").callbacks`; keys and threads are shared, so `wait_idle()` waits for those of all.

@@ -171,6 +171,7 @@ class Callbacks(Watcher):
             if str(entry.get("level")).lower() != ALL_RECORDS and entry.get("objectId") != number:
                 continue
             site = self.settings.site or self.sites.get(entry["id"], self.site)
+            fault = self._faults.take(kind, action) if early == NO_FAULT else early
             self._enqueue(
                 Notice(
                     entry["id"],
@@ -183,7 +184,7 @@ class Callbacks(Watcher):
                     entity,
                     member,
                     new_message_id(),
-                    self._faults.take(kind, action) if early == NO_FAULT else early,
+                    replace(fault, poison=fault.poison or self.settings.poison),
                 )
             )
 

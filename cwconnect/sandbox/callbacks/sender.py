@@ -39,6 +39,8 @@ class Settings:
     key_needs_login: bool = False
     fresh_message_ids: bool = False
     """Whether each repeat has a `MessageId` of its own."""
+    poison: bool = False
+    """Whether every body is poisoned, whatever else goes wrong with it."""
 
 
 @dataclass(frozen=True)
