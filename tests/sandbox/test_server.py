@@ -214,10 +214,11 @@ def test_the_command_serves_until_a_signal_ends_it(ending: signal.Signals) -> No
 def test_the_command_sends_callbacks_to_what_stands_behind_the_registered_name(receiver: Receiver) -> None:
     root = Path(__file__).resolve().parents[2]
     options = ["--port", "0", "--records", "contacts=7", "--changes-per-minute", "0", "--callbacks-via", receiver.url]
+    options += ["--more-companies", "beta", "gamma"]
     command = [sys.executable, "manage.py", "sandbox", *options]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     wanted = {"url": "https://hooks.example/c?recordId=", "objectId": 1, "type": "contact", "level": "owner"}
-    login: dict[str, Any] = {"auth": ("acme+PUB", "PRIV"), "headers": {"clientId": "me"}}
+    login: dict[str, Any] = {"auth": ("beta+PUB", "PRIV"), "headers": {"clientId": "me"}}
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
@@ -227,7 +228,8 @@ def test_the_command_sends_callbacks_to_what_stands_behind_the_registered_name(r
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     (got,) = receiver.got
-    assert (got.headers["host"], got.json["Action"], got.json["ID"]) == ("hooks.example", "deleted", 3)
+    assert got.headers["host"] == "hooks.example"
+    assert (got.json["CompanyId"], got.json["Action"], got.json["ID"]) == ("beta", "deleted", 3)
     assert got.json["Metadata"]["key_url"].startswith(url.removesuffix("/v4_6_release/apis/3.0"))
 
 

@@ -16,7 +16,7 @@ from cwconnect.sandbox.errors import UnknownListError
 
 _OPTIONS = (
     *("host", "port", "company", "public_key", "private_key", "client_id"),
-    *("records", "changes_per_minute", "seed", "callbacks_via"),
+    *("records", "changes_per_minute", "seed", "callbacks_via", "more_companies"),
 )
 
 
@@ -51,6 +51,13 @@ class Command(terminal.Command):
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
         parser.add_argument("--port", type=int, default=8100, help="0 takes a free one (default: %(default)s)")
         parser.add_argument("--company", default="acme", help="the company to log in to (default: %(default)s)")
+        parser.add_argument(
+            "--more-companies",
+            nargs="+",
+            default=(),
+            metavar="NAME",
+            help="further companies to serve with the same keys, each with records of its own",
+        )
         parser.add_argument("--public-key", default="PUB", help="default: %(default)s")
         parser.add_argument("--private-key", default="PRIV", help="default: %(default)s")
         parser.add_argument(
