@@ -29,7 +29,7 @@ LOGIN = "demo"
 COMPANY = "demo"
 RECORDS = "contacts=1000,incidents=500"
 CHANGES_PER_MINUTE = 30
-POLL_EVERY_SECONDS = 3.0
+POLL_EVERY_MINUTES = 1
 LOOPBACK = "127.0.0.0/8"
 
 _DATES = {
@@ -80,14 +80,18 @@ class Demo:
         finally:
             os.close(reading)
 
-    def sandbox_arguments(self, keys: int) -> list[str]:
-        """Return the arguments that start the sandbox as a child, which is handed the open file `keys`."""
+    def sandbox_arguments(self, keys: int, url: str) -> list[str]:
+        """Return the arguments that start the sandbox as a child, which is handed the open file `keys`.
+
+        `url` is where it reaches the service.
+        """
         options = {
             "port": self.sandbox_port,
             "company": COMPANY,
             "keys-fd": keys,
             "records": RECORDS,
             "changes-per-minute": CHANGES_PER_MINUTE,
+            "callbacks-via": url,
             "seed": 1,
         }
         return [
@@ -98,10 +102,17 @@ class Demo:
         ]
 
 
-def demo_environment() -> dict[str, str]:
-    """Return what the demo's children need: this machine's own addresses opened, and no proxy between."""
+def demo_environment(port: int) -> dict[str, str]:
+    """Return what the demo's children need: this machine's own addresses opened, no proxy between, where to call back.
+
+    `port` is the service's own. The sandbox calls wherever that listens (`sandbox_arguments`).
+    """
     opened = [*(str(network) for network in settings.PRIVATE_NETWORKS), LOOPBACK]
-    return {"CWCONNECT_PRIVATE_NETWORKS": ",".join(opened), "CWCONNECT_HTTP_PROXY": ""}
+    return {
+        "CWCONNECT_PRIVATE_NETWORKS": ",".join(opened),
+        "CWCONNECT_HTTP_PROXY": "",
+        "CWCONNECT_CALLBACK_URL": f"http://127.0.0.1:{port}",
+    }
 
 
 def introduction(demo: Demo, url: str, instance: int) -> str:
@@ -112,7 +123,7 @@ cwconnect is up, with a demo: a ConnectWise sandbox that changes by itself, and 
 
   Pages          {url}/   user {LOGIN}, password {demo.password}
   Secrets        Authorization: {demo.authorization}
-  Instance       {instance}, polled every {POLL_EVERY_SECONDS:.0f} seconds
+  Instance       {instance}, polled each minute, and at once when ConnectWise calls back
   Signature key  {demo.signature_key}
   Sandbox        {demo.sandbox_url}
                  company {COMPANY}, public key {demo.public_key}, private key {demo.private_key}, any client ID
@@ -146,8 +157,11 @@ def prepare() -> Demo:
     return demo
 
 
-def instance_body(demo: Demo, callback_url: str) -> dict[str, Any]:
-    """Return the seed's "Example JSON with Polling", its values filled in, with tickets and a signature key added."""
+def instance_body(demo: Demo, callback_url: str, *, callbacks: bool = False) -> dict[str, Any]:
+    """Return the seed's "Example JSON with Polling", its values filled in, with tickets and a signature key added.
+
+    `callbacks`: ConnectWise's wake its polls.
+    """
     return {
         "element": {"key": "connectwisecrmrest"},
         "providerData": {"code": ""},
@@ -160,12 +174,14 @@ def instance_body(demo: Demo, callback_url: str) -> dict[str, Any]:
             "event.notification.enabled": True,
             "event.notification.callback.url": callback_url,
             "event.notification.signature.key": demo.signature_key,
-            "event.poller.refresh_interval": "15",
+            "event.callbacks.enabled": callbacks,
+            "event.poller.refresh_interval": str(POLL_EVERY_MINUTES),
             "event.poller.configuration": {
                 name: {
                     "url": f"/hubs/crm/{name}?where=lastUpdated>'${{gmtDate:yyyy-MM-dd'T'HH:mm:ss'Z'}}'",
                     "idField": "id",
                     "datesConfiguration": dates,
+                    "detectDeletes": True,
                 }
                 for name, dates in (("contacts", _DATES), ("incidents", _TICKET_DATES))
             },

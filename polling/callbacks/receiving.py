@@ -26,18 +26,20 @@ MOST_WAITING = 2000  # hints of an instance that nobody has judged yet
 LARGE, MOST_WAITING_BEFORE_LARGE = 64 * 1024, 50  # bytes; of larger ones few are taken, so that a pile stays small
 WAKE_EVERY = 0.2  # seconds, of this process: a flood needs no wake-up for each of it
 _LONGEST_SIGNATURE = 100
+_WAITING = CallbackHint.Status.WAITING.value
 
-_Hint, _Endpoint = CallbackHint._meta, CallbackEndpoint._meta  # noqa: SLF001  (documented: Django's model API)
-_COLUMNS = ("received_at", "judge_at", "signature", "body", "status", "reason", "digest", "type", "action")
-# The endpoint is looked up, the bound is kept and the row is written by one statement.
+_HINTS = CallbackHint._meta.db_table  # noqa: SLF001  (documented: Django's model API)
+_COLUMNS = (
+    *("instance_id", "received_at", "judge_at", "signature", "body", "status"),
+    *("reason", "digest", "type", "action"),
+)
+# The bound is kept by the statement that writes the row.
 _TAKE = f"""
-INSERT INTO {_Hint.db_table} (instance_id, {", ".join(_COLUMNS)})
-SELECT instance_id, {", ".join(["%s"] * len(_COLUMNS))} FROM {_Endpoint.db_table} AS endpoint
-WHERE token_hash = %s AND (SELECT count(*) FROM (
-    SELECT 1 FROM {_Hint.db_table} AS hint
-    WHERE hint.instance_id = endpoint.instance_id AND hint.status = 'waiting' LIMIT %s
+INSERT INTO {_HINTS} ({", ".join(_COLUMNS)})
+SELECT {", ".join(["%s"] * len(_COLUMNS))} WHERE (SELECT count(*) FROM (
+    SELECT 1 FROM {_HINTS} WHERE instance_id = %s AND status = 'waiting' LIMIT %s
 ) AS waiting) < %s
-"""  # noqa: S608  (the models' own names)
+"""  # noqa: S608  (the model's own names)
 
 
 class Taken(StrEnum):
@@ -50,17 +52,20 @@ class Taken(StrEnum):
 
 def take(token: str, body: bytes, signature: str, now: datetime) -> Taken:
     """Store a callback for a worker to judge, if the token in its URL is one of ours and not too many wait."""
+    # Looked up first: on SQLite an insert of nothing would wait for its turn to write all the same.
+    endpoint = CallbackEndpoint.objects.filter(token_hash=hash_token(token)).values_list("pk", flat=True).first()
+    if endpoint is None:
+        return Taken.UNKNOWN
     most = MOST_WAITING if len(body) <= LARGE else MOST_WAITING_BEFORE_LARGE
-    hashed, at = hash_token(token), db_timestamp(now)
+    at = db_timestamp(now)
     # One that is too long is no signature; cut, it stays one that does not fit.
-    values = [at, at, signature[:_LONGEST_SIGNATURE].replace("\x00", ""), body, CallbackHint.Status.WAITING.value]
+    values = [endpoint, at, at, signature[:_LONGEST_SIGNATURE].replace("\x00", ""), body, _WAITING, "", "", "", ""]
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, [*values, "", "", "", "", hashed, most, most])
-        stored = cursor.rowcount > 0
-    if stored:
-        _wake()
-        return Taken.STORED
-    return Taken.FULL if CallbackEndpoint.objects.filter(token_hash=hashed).exists() else Taken.UNKNOWN
+        cursor.execute(_TAKE, [*values, endpoint, most, most])
+        if cursor.rowcount < 1:
+            return Taken.FULL
+    _wake()
+    return Taken.STORED
 
 
 _woken_at = [0.0]

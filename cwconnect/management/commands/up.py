@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import http.client
 import socket
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.urls import reverse
 
@@ -21,7 +21,6 @@ from cwconnect.core import terminal
 from cwconnect.core.process_group import ProcessGroup
 from cwconnect.outbound import OutboundError
 from cwconnect.site.demo import (
-    POLL_EVERY_SECONDS,
     Api,
     ApiError,
     Demo,
@@ -34,8 +33,6 @@ from cwconnect.site.demo import (
 )
 from cwconnect.site.demo_receiver import Arrival, Receiver
 from instances.accounts import account_exists, first_start_code
-from instances.models import Instance
-from polling.workers.due import poll_now
 
 _WSGI = "cwconnect.wsgi:application"
 _GRACE_SECONDS = 8.7  # the promise is ten, with all that it takes to exit
@@ -95,10 +92,10 @@ class Command(terminal.Command):
         self, group: ProcessGroup, closing: ExitStack, listener: socket.socket, url: str, workers: int
     ) -> None:
         demo = prepare()
-        environment = demo_environment()
+        environment = demo_environment(listener.getsockname()[1])
         receiver = closing.enter_context(Receiver(demo.signature_key, self._show))
         with demo.sandbox_keys() as keys:
-            group.start("The sandbox", demo.sandbox_arguments(keys), pass_fds=[keys], quiet=True)
+            group.start("The sandbox", demo.sandbox_arguments(keys, url), pass_fds=[keys], quiet=True)
         self._start_web(group, listener, environment)
         ready = group.wait(lambda: accepts(demo.sandbox_port) and _answers(listener), seconds=_START_SECONDS)
         if not ready:
@@ -106,11 +103,7 @@ class Command(terminal.Command):
         instance = self._make_instance(demo, url, receiver.url)
         self._start_work(group, workers, environment)
         self._say(introduction(demo, url, instance))
-        while not group.stopping and not group.gone():
-            with suppress(DatabaseError):  # it is away for a moment; the next round tries again
-                close_old_connections()
-                poll_now(Instance(pk=instance))
-            group.wait(seconds=POLL_EVERY_SECONDS)
+        group.wait()
 
     def _listen(self, host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -147,7 +140,7 @@ class Command(terminal.Command):
     def _make_instance(self, demo: Demo, url: str, callback_url: str) -> int:
         api = Api(url, demo.authorization)
         try:
-            return replace_instance(api, instance_body(demo, callback_url))
+            return replace_instance(api, instance_body(demo, callback_url, callbacks=True))
         except (ApiError, OutboundError) as error:
             raise CommandError(f"The demo's instance could not be made: {error}") from error
         finally:

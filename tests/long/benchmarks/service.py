@@ -44,16 +44,22 @@ class Tenants:
         self.user: ApiUser = self.organization.api_users.get()
 
     def watch(
-        self, base_url: str, *, name: str = "one", callback: str = "http://127.0.0.1:9/", **poll: Any
+        self,
+        base_url: str,
+        *,
+        name: str = "one",
+        callback: str = "http://127.0.0.1:9/",
+        keys: dict[str, Any] | None = None,
+        **poll: Any,
     ) -> Instance:
-        """Watch the contacts at `base_url` with the seed's configuration and these keys of its poll besides."""
+        """Watch the contacts at `base_url` with the seed's configuration, these `keys` and these of its poll."""
         from instances.configuration.config_keys import InstanceConfig
         from instances.configuration.wire import read_configuration
         from instances.provisioning import create_instance
         from tests.seed import example_body
 
-        keys = {"event__notification__callback__url": callback, "event__notification__signature__key": SIGNATURE_KEY}
-        body = example_body(base_url, **keys)
+        own = {"event__notification__callback__url": callback, "event__notification__signature__key": SIGNATURE_KEY}
+        body = example_body(base_url, **(own | (keys or {})))
         body["configuration"]["event.poller.configuration"]["contacts"] |= poll
         config = read_configuration(json.loads(json.dumps(body["configuration"])), base=InstanceConfig())
         made, _ = create_instance(organization=self.organization, user=self.user, name=name, tags=[], config=config)
