@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.request import Request, urlopen
 
-from cwconnect.site.demo import accepts, free_port
 from tests.long.benchmarks.announcing_sites import CONTACTS, company
 from tests.long.benchmarks.contest import ROOT
 from tests.long.benchmarks.measure import Figure, hand_over
@@ -47,7 +47,8 @@ class Asked:
 
 def measure(asked: Asked, name: str) -> Figure:
     """Change records evenly while `manage.py up` runs; give how long each change took to arrive."""
-    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
     os.environ["CWCONNECT_CALLBACK_URL"] = f"http://127.0.0.1:{port}"
     set_up()
     watch(asked)
@@ -57,11 +58,11 @@ def measure(asked: Asked, name: str) -> Figure:
         began = time.monotonic()
         changed = change_all(asked)
         seconds = time.monotonic() - began
-        wait_until_quiet(asked, len(changed))
-        early = len(arrivals(asked.receiver))
+        wait_until_quiet(asked, changed)
+        early = len(delays(asked, changed))
         if early < len(changed):
             poll_everything()
-            wait_until_quiet(asked, len(changed))
+            wait_until_quiet(asked, changed)
         after, requests = usage_of_tree(process.pid), requests_made(asked) - requests
     late = delays(asked, changed)
     percentiles = statistics.quantiles(late, n=100)
@@ -97,11 +98,20 @@ def serving_all(port: int) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "manage.py", "up", "--port", str(port)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=sys.stderr)
     try:
-        wait(lambda: accepts(port), "The service does not answer")
+        wait(lambda: answers(port), "The service does not answer")
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
+
+
+def answers(port: int) -> bool:
+    """Whether the web serves."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:  # noqa: S310  (our own service)
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def settle(asked: Asked) -> None:
@@ -129,13 +139,13 @@ def change_all(asked: Asked) -> dict[tuple[str, int], float]:
     return changed
 
 
-def wait_until_quiet(asked: Asked, expected: int) -> None:
+def wait_until_quiet(asked: Asked, changed: dict[tuple[str, int], float]) -> None:
     """Wait until all has arrived, or nothing has for a while (with plain polling: for longer than its interval)."""
     patience = QUIET_SECONDS if asked.callbacks else asked.interval * 60 + QUIET_SECONDS
     seen, at = 0, time.monotonic()
-    while seen < expected and time.monotonic() < at + patience:
+    while seen < len(changed) and time.monotonic() < at + patience:
         time.sleep(0.5)
-        if (now := len(arrivals(asked.receiver))) > seen:
+        if (now := len(delays(asked, changed))) > seen:
             seen, at = now, time.monotonic()
 
 
