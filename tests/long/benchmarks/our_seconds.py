@@ -108,7 +108,7 @@ def serving_all(port: int) -> Iterator[subprocess.Popen[bytes]]:
 def answers(port: int) -> bool:
     """Whether the web serves."""
     try:
-        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:  # noqa: S310  (our own service)
+        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
