@@ -47,6 +47,7 @@ class Action(StrEnum):
     RELEASE = "delivery released"
     REPLAY = "notifications replayed"
     REPAIR = "repair asked for"
+    REMOVE_CALLBACKS = "callbacks removed"
     DECIDE_DELETES = "held deletes decided"
     ROTATE_KEYS = "encryption keys rotated"
     RESTORE = "database restored"

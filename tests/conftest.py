@@ -18,6 +18,7 @@ pytest_plugins = (
     "tests.support.polled_instance",
     "tests.support.victim",
     "tests.support.callbacks",
+    "tests.support.callback_registry",
 )  # fixtures
 
 # Tests of real processes and browsers mind what runs beside them: one worker takes all of these in turn.

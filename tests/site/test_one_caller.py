@@ -55,7 +55,7 @@ def _of_bases(of: ast.ClassDef) -> set[str]:
     names: set[str] = set()
     for base in of.bases:
         name = ast.unparse(base).partition("[")[0].rpartition(".")[2]
-        if name in CLASSES:
+        if CLASSES.get(name, of) is not of:  # a command's base has its own name, in another module
             names |= {node.name for node in CLASSES[name].body if isinstance(node, Function)} | _of_bases(CLASSES[name])
     return names
 
