@@ -16,7 +16,7 @@ from instances.configuration.callback_address import callback_base
 from instances.models import Instance
 from instances.secrets import hash_token
 from polling.callbacks.comparison import bears_address, token_in
-from polling.callbacks.registration_job import claim_comparisons, registrations_of
+from polling.callbacks.registration_job import claim_comparisons, registrations_of, words_of
 from polling.models import CallbackEndpoint, CallbackRegistration
 from polling.workers.due import may_compare
 
@@ -81,7 +81,7 @@ def compare_here(instance: Instance, *, removing: bool = False) -> Outcome:
             pass
     except ConnectWiseError as error:
         job.fail(error)
-        raise NotNowError(str(error)) from None
+        raise NotNowError(words_of(error)) from None
     refused = CallbackRegistration.objects.filter(instance=instance, status=CallbackRegistration.Status.REFUSED)
     return Outcome(job.done, [f"{row.type}: {row.error}" for row in refused.order_by("type")])
 

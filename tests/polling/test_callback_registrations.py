@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 import time_machine
+from django.db import connection, transaction
 from django.utils import timezone
 
 from instances.models import Instance
@@ -114,6 +116,7 @@ CASES = {
     "the login is refused": Case([spoil(status=401)]),
     "a rate limit": Case([spoil(skip=1, status=429, headers={"Retry-After": "5"})]),
     "a rate limit at the list": Case([spoil(status=429, headers={"Retry-After": "5"})]),
+    "one of another's can't be read": Case([lambda registry: registry.store.garble("callbacks", [2])], hours=0),
     "the list can't be read": Case([spoil(broken_json=True)]),
     "they were switched off": Case([switched_off], registered=True, hours=1),
     "they were switched off, and stay so": Case(
@@ -350,3 +353,25 @@ def test_a_rate_limit_holds_the_polls_of_the_company(registry: Registry) -> None
     spoil(status=429, headers={"Retry-After": "50"})(registry)
     registry.settle()
     assert Site.objects.get(key=PollState.objects.first().site).blocked_until > timezone.now()  # type: ignore[union-attr]  # there are some
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no locks of rows")
+def test_who_changes_the_instance_is_not_waited_for(registry: Registry) -> None:
+    """A change locks the instance and then its endpoint; a comparison has the endpoint, and must not want the other."""
+    job = claimed(registry)
+    assert job is not None
+    answer = job.request()()
+
+    def commit() -> bool:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '5s'")
+            return job.commit(answer)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        Instance.objects.select_for_update().get()
+        assert pool.submit(commit).result()
+    assert set(registry.rows()) == {"contact", "ticket"}

@@ -33,6 +33,9 @@ def test_what_is_refused_is_said_in_words_and_ends_in_an_error(registry: Registr
     spoil(skip=1, method="POST", status=403)(registry)
     with pytest.raises(CommandError, match=r"ticket: .*System › Table Setup"):
         run(registry)
+    spoil(status=404)(registry)
+    with pytest.raises(CommandError, match="has no callbacks"):
+        run(registry)
     spoil(status=401)(registry)
     with pytest.raises(CommandError, match="Incorrect public/private key"):
         run(registry)
