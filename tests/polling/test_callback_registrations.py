@@ -28,7 +28,7 @@ from polling.models import (
     Site,
 )
 from polling.workers.due import poll_due_at
-from tests.support.callback_registry import KEY, THERE, Registry, spoil
+from tests.support.callback_registry import HERE, KEY, THERE, Registry, spoil
 from tests.support.polled_instance import PolledInstance
 
 pytestmark = pytest.mark.django_db
@@ -135,6 +135,16 @@ CASES = {
     ),
     "another address, and a POST is refused": Case([elsewhere, spoil(method="POST", status=400)], registered=True),
     "no address any more": Case([nowhere], registered=True, wanted=False, hours=0),
+    "no address for a while": Case(
+        [nowhere, lambda registry: registry.settle(), lambda r: setattr(r.settings, "CALLBACK_URL", HERE)],
+        registered=True,
+        hours=0,
+    ),
+    "disabled for a while": Case(
+        [disabled, lambda registry: registry.settle(), lambda r: set_enabled(r.instance, enabled=True)],
+        registered=True,
+        hours=0,
+    ),
     "disabled": Case([disabled], registered=True, wanted=False, hours=0),
     "disabled, and ConnectWise fails": Case([disabled, spoil(n=2, status=503)], registered=True, wanted=False),
     "events off": Case(
