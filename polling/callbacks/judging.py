@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.callbacks.announcements import Announcement, UnreadableBodyError, read_announcement
@@ -82,7 +83,8 @@ def judge_hints(capacity: int, running: Collection[Work]) -> list[Work]:
 def _judge_hints(capacity: int) -> list[Work]:
     wanted: dict[int, tuple[Instance, str]] = {}
     for _ in range(MOST_BATCHES):
-        hints = _waiting(timezone.now())
+        due = hints_to_judge(timezone.now()).select_related("instance")
+        hints = list(due.order_by("judge_at", "pk")[:AT_ONCE])
         if not hints:
             break
         missing = _judge_batch(hints, timezone.now())
@@ -93,9 +95,9 @@ def _judge_hints(capacity: int) -> list[Work]:
     return [job for job in jobs if job is not None]
 
 
-def _waiting(now: datetime) -> list[CallbackHint]:
-    due = CallbackHint.objects.filter(status=_Status.WAITING, judge_at__lte=now)
-    return list(due.select_related("instance").order_by("judge_at", "pk")[:AT_ONCE])
+def hints_to_judge(now: datetime) -> QuerySet[CallbackHint]:
+    """Find the hints that wait and whose time has come."""
+    return CallbackHint.objects.filter(status=_Status.WAITING, judge_at__lte=now)
 
 
 def _judge_batch(hints: Sequence[CallbackHint], now: datetime) -> dict[int, tuple[Instance, str]]:

@@ -589,7 +589,8 @@ class Exactness(RuleBasedStateMachine):
 
     def _run(self, *, sweeps: bool) -> None:
         kinds = POLLS_AND_SWEEPS if sweeps and self._rules.detect_deletes else POLLS
-        PollLoop(self._polls(), deadline=float("inf"), kinds=kinds).run()
+        mine = PollState.objects.filter(pk=self._state.pk)
+        PollLoop(mine, deadline=float("inf"), kinds=kinds).run()
 
 
 @pytest.fixture
