@@ -28,8 +28,9 @@ from polling.models import (
     Site,
 )
 from polling.workers.due import poll_due_at
-from tests.support.callback_registry import HERE, KEY, THERE, Registry, spoil
+from tests.support.callback_registry import HERE, KEY, THERE, Registry, entries_of, spoil
 from tests.support.polled_instance import PolledInstance
+from tests.support.sandboxes import start_sandbox
 
 pytestmark = pytest.mark.django_db
 
@@ -66,7 +67,7 @@ def hidden(registry: Registry) -> None:
 
 
 def switched_off(registry: Registry) -> None:
-    for entry in registry.entries():
+    for entry in entries_of(registry.store):
         if entry["url"] == registry.url:
             with registry.store.lock:
                 registry.store.table("callbacks").put(entry | {"inactiveFlag": True})
@@ -329,15 +330,34 @@ def test_switched_on_again_there_is_another_token(registry: Registry) -> None:
     assert registry.ours() == registry.right()
 
 
-def test_another_company_hears_of_another_token(registry: Registry, caplog: pytest.LogCaptureFixture) -> None:
+def test_of_a_company_that_is_left_all_is_removed_by_its_login(registry: Registry) -> None:
     registry.settle()
-    before = registry.endpoint.token_hash
+    url = registry.url
     registry.configure(company="ACME")  # the same, in another spelling
-    assert registry.endpoint.token_hash == before
-    registry.store.login.company = "other"
-    registry.configure(company="other", **{"public.key": "PUB", "private.key": "PRIV"})
-    assert registry.endpoint.token_hash != before
-    assert "2 callbacks stay registered at the company that was left" in caplog.text
+    assert registry.url == url
+    with start_sandbox(company="other", private_key="OTHER") as other:
+        keys = {"baseUrl": other.url, "company": "other", "public.key": "PUB", "private.key": "OTHER"}
+        registry.configure(**keys)
+        assert registry.url != url
+        registry.settle()
+        assert [row["url"] for row in entries_of(other.store)] == [registry.url] * 2
+        assert set(registry.rows()) == {"contact", "ticket"}
+    assert registry.listed() == registry.foreign
+    left = Instance.objects.get(organization=None)
+    assert left.private_key.reveal() == ""
+    purge(lambda what, count: None)
+    assert Instance.objects.get() == registry.instance
+
+
+def test_what_is_left_of_a_company_that_refuses_is_given_up_after_a_day(registry: Registry) -> None:
+    registry.settle()
+    registry.store.set_keys("another", "another")
+    with start_sandbox(company="other") as other:
+        registry.configure(**{"baseUrl": other.url, "company": "other", "public.key": "PUB", "private.key": "PRIV"})
+        registry.settle_for(23)
+        assert CallbackEndpoint.objects.count() == 2
+        registry.settle_for(2)
+        assert CallbackEndpoint.objects.get() == registry.endpoint
 
 
 def test_a_disabled_instance_asks_nothing_any_more(registry: Registry) -> None:
