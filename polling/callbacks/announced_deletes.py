@@ -10,9 +10,9 @@ from cwconnect.connectwise.errors import ConnectWiseError
 from instances.models import ResourcePoll
 from instances.plans import Plan
 from polling.detection.deletes.deletions import judge_missing, record_deletes
-from polling.detection.deletes.missing_records import Status, calm_health, note_missing
+from polling.detection.deletes.missing_records import Status, calm_health, missing_records, note_missing
 from polling.detection.deletes.sweeps import answers_as_canary, is_there
-from polling.models import AnnouncedRecord, Health, PollRun, RecordSnapshot
+from polling.models import AnnouncedRecord, Event, Health, PollRun, RecordSnapshot
 
 Answer = bool | ConnectWiseError
 
@@ -35,6 +35,11 @@ class Confirmation:
     def ids(self) -> list[int]:
         """All that the round asks for."""
         return list(self._not_found)
+
+    @property
+    def anyone_left(self) -> bool:
+        """Whether there is a row known to live that could answer for the others."""
+        return bool(self._canary)
 
     @property
     def confirmed(self) -> list[int]:
@@ -62,28 +67,31 @@ class Confirmation:
 
 def _canary_of(poll_id: int, ids: Sequence[int]) -> int:
     """Return the id of a row that should be there; 0 if none is known: then the list must be empty."""
-    said_gone = AnnouncedRecord.objects.filter(resource_poll_id=poll_id, deleted=True).values("record_id")
     living = RecordSnapshot.objects.filter(resource_poll_id=poll_id, gone=False).exclude(record_id__in=ids)
-    return (
-        living.exclude(record_id__in=said_gone).order_by("-record_id").values_list("record_id", flat=True).first() or 0
-    )
+    said_gone = AnnouncedRecord.objects.filter(resource_poll_id=poll_id, deleted=True)
+    living = living.exclude(record_id__in=said_gone.values("record_id"))
+    living = living.exclude(record_id__in=missing_records(poll_id).values("record_id"))
+    return living.order_by("-record_id").values_list("record_id", flat=True).first() or 0
 
 
-def hold_or_record(poll: ResourcePoll, plan: Plan, run: PollRun, ids: Sequence[int], now: datetime) -> Health:
+def hold_or_record(
+    poll: ResourcePoll, plan: Plan, run: PollRun, ids: Sequence[int], now: datetime, *, anyone_left: bool
+) -> Health:
     """Record these rows as deleted, or hold them where very many are gone; return the poll's health by now.
 
     In a fenced transaction; `run` is stored. Those that callbacks had recorded since the last sweep count as gone too.
+    `anyone_left`: some row known to live answered for them.
     """
     note_missing(poll.pk, ids, Status.MISSED)
-    run.held = judge_missing(poll.pk, anyone_left=True, gone_before=_gone_since_the_sweep(poll))
+    run.held = judge_missing(poll.pk, anyone_left=anyone_left, gone_before=_gone_since_the_sweep(poll))
     if not run.held:
         run.events += record_deletes(poll, plan, run, ids, now=now, seen=now)
     return calm_health(poll.pk)
 
 
 def _gone_since_the_sweep(poll: ResourcePoll) -> int:
-    """Return how many rows were recorded as deleted since the last complete sweep began."""
+    """Return how many rows callbacks have recorded as deleted since the last complete sweep began."""
     sweeps = PollRun.objects.filter(resource_poll=poll, kind=PollRun.Kind.SWEEP, status=PollRun.Status.COMPLETE)
-    began = sweeps.order_by("-pk").values_list("started_at", flat=True).first() or poll.since
-    gone = RecordSnapshot.objects.filter(resource_poll=poll, gone=True)
-    return gone.filter(stamp__gte=int(began.timestamp())).count() if began is not None else 0
+    last = sweeps.order_by("-pk").values_list("pk", flat=True).first() or 0
+    runs = PollRun.objects.filter(resource_poll=poll, kind=PollRun.Kind.ANNOUNCED, pk__gt=last, events__gt=0)
+    return Event.objects.filter(run__in=runs, kind=Event.Kind.DELETED).count()

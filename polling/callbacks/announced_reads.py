@@ -12,8 +12,10 @@ What fails is tried again a few times; then the next poll or sweep finds what th
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,15 +27,20 @@ from cwconnect.connectwise.client import Page
 from cwconnect.connectwise.errors import RateLimited
 from cwconnect.core.bulk_sql import any_of
 from polling.callbacks.announced_deletes import Confirmation, hold_or_record
+from polling.detection.changes import Watch
 from polling.detection.claiming import PER_HOST, PER_SITE
 from polling.detection.deletes.sweeps import EVER
 from polling.detection.jobs import LEASE, Claimed, Work, more_notes
-from polling.detection.outcomes import block_site
-from polling.detection.reading import read_records
+from polling.detection.outcomes import block_site, usable_date
+from polling.detection.reading import Reading, read_records
 from polling.detection.reads_by_id import id_batches, read_rows, rows_answered
 from polling.detection.recording import ReadPage, record_page, watch_of
-from polling.models import AnnouncedRecord, Event, Health, PollRun, PollState, RecordSnapshot, Site
-from polling.workers.leases import claim, end_lease, fence, free
+from polling.detection.snapshots import read_snapshots
+from polling.models import AnnouncedRecord, Event, PollRun, PollState, RecordSnapshot, Site
+from polling.workers.due import WELL, sweep_goes_first
+from polling.workers.leases import DATABASE_DOWN, claim, end_lease, fence, free, release
+
+log = logging.getLogger(__name__)
 
 MOST_TRIES = 3
 NOT_FOUND_TWICE = 2
@@ -42,22 +49,17 @@ DELETES_APART = timedelta(seconds=3)  # two questions for a record that is said 
 AGAIN_AFTER = timedelta(seconds=10)
 FORGOTTEN_AFTER = timedelta(days=1)
 LATER = timedelta(minutes=1)  # after a failure of the site
-_READ_HEALTH = (Health.HEALTHY, Health.HELD)
-_SWEEPING = Exists(
-    PollRun.objects.filter(resource_poll=OuterRef("resource_poll"), kind=PollRun.Kind.SWEEP, status=PollRun.Status.OPEN)
-)
-
-
-def to_be_read(now: datetime) -> QuerySet[AnnouncedRecord]:
-    """Find the announced records whose time to be read has come."""
-    return AnnouncedRecord.objects.filter(next_read_at__lte=now)
 
 
 def announced_due(polls: QuerySet[PollState]) -> QuerySet[PollState]:
-    """Return those of these polls whose announced records may be read: their own poll is over, and no sweep runs."""
+    """Return those of these polls whose announced records may be read: their own poll is over, and no sweep runs.
+
+    The same that wakes a worker (`due.may_read_announced`), asked of the rows that a claim locks.
+    """
     now = timezone.now()
     waiting = AnnouncedRecord.objects.filter(resource_poll=OuterRef("resource_poll"), next_read_at__lte=now)
-    return polls.filter(Exists(waiting), free(now), health__in=_READ_HEALTH, next_poll_at__gt=now).exclude(_SWEEPING)
+    well = polls.filter(Exists(waiting), free(now), health__in=WELL, next_poll_at__gt=now)
+    return well.exclude(sweep_goes_first())
 
 
 def forget_settled() -> None:
@@ -82,7 +84,7 @@ def forget_settled() -> None:
 
 def claim_announced(capacity: int, running: Collection[Work]) -> list[Work]:
     """Claim polls with announced records to read, where company and host have room. A source of the workers' loop."""
-    if capacity <= 0 or not to_be_read(timezone.now()).exists():
+    if capacity <= 0 or not AnnouncedRecord.objects.filter(next_read_at__lte=timezone.now()).exists():
         return []
     forget_settled()
     now = timezone.now()
@@ -97,7 +99,27 @@ def claim_announced(capacity: int, running: Collection[Work]) -> list[Work]:
             hosts[host] += 1
     token, keys = claim(due, chosen, now=now, length=LEASE) if chosen else ("", [])
     states = PollState.objects.filter(pk__in=keys).select_related("resource_poll__instance")
-    return [AnnouncedJob(state, token) for state in states]
+    return [job for state in states if (job := _start(state, token)) is not None]
+
+
+def _start(state: PollState, token: str) -> AnnouncedJob | None:
+    """Return the job; None where it can't begin, for a secret that no key opens maybe: the poll will say so."""
+    try:
+        return AnnouncedJob(state, token)
+    except DATABASE_DOWN:
+        raise
+    except Exception as error:  # noqa: BLE001  (one that can't begin must not stop the others)
+        log.warning("%s: announced records can't be read: %s", state.resource_poll, error)
+        due = AnnouncedRecord.objects.filter(resource_poll=state.resource_poll, next_read_at__lte=timezone.now())
+        put_off(due)
+        release(PollState, [state.pk], token)
+        return None
+
+
+def put_off(rows: QuerySet[AnnouncedRecord]) -> None:
+    """Have these tried again in a while, a few times."""
+    rows.filter(tries__gte=MOST_TRIES).delete()
+    rows.update(tries=F("tries") + 1, next_read_at=timezone.now() + LATER)
 
 
 class AnnouncedJob(Claimed, Work):
@@ -109,6 +131,8 @@ class AnnouncedJob(Claimed, Work):
         changes = rows.filter(deleted=False).order_by("record_id")[:CHANGES_AT_ONCE]
         self._changed = {row.record_id: row for row in changes}
         gone = rows.filter(deleted=True).order_by("next_read_at", "record_id")[:DELETES_AT_ONCE]
+        if not self.plan.detect_deletes:  # any more
+            rows.filter(deleted=True).delete()
         self._confirmation = Confirmation(self.poll.pk, list(gone))
         self._settle: Callable[[Any], bool] = self._commit_changes
         self._batch: Sequence[int] = ()
@@ -144,36 +168,55 @@ class AnnouncedJob(Claimed, Work):
         ids = [*self._changed, *self._confirmation.ids]
         with transaction.atomic():
             end_lease(PollState, self.key, self.token)
-            rows = self._rows(ids)
-            rows.filter(tries__gte=MOST_TRIES).delete()
-            rows.update(tries=F("tries") + 1, next_read_at=now + LATER)
+            put_off(self._rows(ids))
             if isinstance(error, RateLimited):
                 block_site(self.site, now + LATER)
 
     def _rows(self, ids: Collection[int]) -> QuerySet[AnnouncedRecord]:
-        """Return these records' rows, unless they were announced anew since this began."""
+        """Return these records' rows, unless they were announced anew since this began.
+
+        Locked by their ids, as a callback writes them: in another order the two would wait for each other.
+        """
         rows = AnnouncedRecord.objects.filter(resource_poll=self.poll, record_id__in=any_of(ids))
+        list(rows.order_by("record_id").select_for_update().values_list("record_id"))
         return rows.filter(announced_at__lte=self.started_at)
 
     def _commit_changes(self, page: Page) -> bool:
         now = timezone.now()
-        nulls = self.instance.filter_nulls
-        reading = read_records(page.records, self.plan, opening=EVER, closing=None, filter_nulls=nulls)
+        nulls, closing = self.instance.filter_nulls, usable_date(page.date, now)
+        reading = read_records(page.records, self.plan, opening=EVER, closing=closing, filter_nulls=nulls)
         watch = watch_of(self.poll, self.plan, self.since, vouched=self.plan.hub.windowed)
         answered = rows_answered(self._batch, page)
         with transaction.atomic():
             fence(PollState, self.key, self.token, lease_until=now + LEASE)
             self._store_run(len(page.records), [*page.skipped, *page.notes, *reading.problems], now)
             self.run.skipped += reading.skipped + len(page.skipped)
-            self.run.events += record_page(
-                ReadPage(self.poll, self.plan, watch, reading, page.date or now), self.run, now=now
-            )
+            read = ReadPage(self.poll, self.plan, watch, self._judgeable(reading, watch), page.date or now)
+            self.run.events += record_page(read, self.run, now=now)
             self.run.save()
             self._rows(answered).delete()
             more = self._take(answered)
             if not more:
                 end_lease(PollState, self.key, self.token)
         return more
+
+    def _judgeable(self, reading: Reading, watch: Watch) -> Reading:
+        """Leave out what looks as it was before watching began, and was never read: its poll is to say what it is.
+
+        That knows of a clock that was set back; remembered in silence here, it would be old news there.
+        """
+        known = read_snapshots(self.poll.pk, [read.seen.record_id for read in reading.records])
+        read_before = {number for number, snapshot in known.items() if not snapshot.unread}
+        return replace(
+            reading,
+            records=[
+                read
+                for read in reading.records
+                if read.seen.record_id in read_before
+                or read.seen.record_id > watch.high_water_id
+                or not watch.from_before(read.seen)
+            ],
+        )
 
     def _take(self, answered: Collection[int]) -> bool:
         """Leave out what was answered; give whether there is more to ask."""
@@ -202,7 +245,9 @@ class AnnouncedJob(Claimed, Work):
             self._rows(found.there).update(tries=F("tries") + 1, next_read_at=now + AGAIN_AFTER, not_found=0)
             if found.confirmed:
                 self._store_run(0, [], now)
-                health = hold_or_record(self.poll, self.plan, self.run, found.confirmed, now)
+                health = hold_or_record(
+                    self.poll, self.plan, self.run, found.confirmed, now, anyone_left=found.anyone_left
+                )
                 self.run.save()
                 self._rows(found.confirmed).delete()
                 end_lease(PollState, self.key, self.token, health=health)

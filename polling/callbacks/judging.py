@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.callbacks.announcements import Announcement, UnreadableBodyError, read_announcement
@@ -23,7 +22,7 @@ from cwconnect.connectwise.callbacks.signatures import KeyRefusedError, check_ke
 from cwconnect.core.bulk_sql import update_returning
 from instances.models import Instance
 from polling.callbacks.counts import RECEIVED, REFUSED, VERIFIED, Counted, add_counts
-from polling.callbacks.signing_keys import claim_key, known_key
+from polling.callbacks.signing_keys import claim_key, known_key, look_again
 from polling.callbacks.waking import Announced, wake
 from polling.detection.jobs import Work
 from polling.models import CallbackHint, CallbackRegistration
@@ -83,11 +82,10 @@ def judge_hints(capacity: int, running: Collection[Work]) -> list[Work]:
 def _judge_hints(capacity: int) -> list[Work]:
     wanted: dict[int, tuple[Instance, str]] = {}
     for _ in range(MOST_BATCHES):
-        due = hints_to_judge(timezone.now()).select_related("instance")
-        hints = list(due.order_by("judge_at", "pk")[:AT_ONCE])
+        hints = _waiting(timezone.now())
         if not hints:
             break
-        missing = _judge_batch(hints, timezone.now())
+        missing = _judge_each(hints, timezone.now())
         wanted = missing | wanted
         if len(hints) < AT_ONCE:
             break
@@ -95,9 +93,35 @@ def _judge_hints(capacity: int) -> list[Work]:
     return [job for job in jobs if job is not None]
 
 
-def hints_to_judge(now: datetime) -> QuerySet[CallbackHint]:
-    """Find the hints that wait and whose time has come."""
-    return CallbackHint.objects.filter(status=_Status.WAITING, judge_at__lte=now)
+def _waiting(now: datetime) -> list[CallbackHint]:
+    """Return the hints to judge next; those of instances that went while they arrived are dropped."""
+    due = CallbackHint.objects.filter(status=_Status.WAITING, judge_at__lte=now)
+    hints = list(due.order_by("judge_at", "pk")[:AT_ONCE])
+    instances = Instance.objects.in_bulk({hint.instance_id for hint in hints})
+    orphans = [hint.pk for hint in hints if hint.instance_id not in instances]
+    if orphans:
+        CallbackHint.objects.filter(pk__in=orphans).delete()
+        return _waiting(now)
+    for hint in hints:
+        hint.instance = instances[hint.instance_id]
+    return hints
+
+
+def _judge_each(hints: Sequence[CallbackHint], now: datetime) -> dict[int, tuple[Instance, str]]:
+    """Judge these together; after a fault of ours each by itself, so that one holds up no other."""
+    try:
+        return _judge_batch(hints, now)
+    except DATABASE_DOWN:
+        raise
+    except Exception:
+        log.exception("%s callbacks could not be judged together", len(hints))
+        if len(hints) == 1:
+            _write([Judged(hints[0], reason="a fault of ours")], now)
+            return {}
+    missing: dict[int, tuple[Instance, str]] = {}
+    for hint in hints:
+        missing = _judge_each([hint], now) | missing
+    return missing
 
 
 def _judge_batch(hints: Sequence[CallbackHint], now: datetime) -> dict[int, tuple[Instance, str]]:
@@ -116,7 +140,7 @@ def _judge_batch(hints: Sequence[CallbackHint], now: datetime) -> dict[int, tupl
     # First woken, then written: after a crash in between they are judged, and polls woken, once more.
     wake([_announced(one) for one in judged if not one.reason], now)
     _write(judged, now)
-    CallbackHint.objects.filter(pk__in=waiting, status=_Status.WAITING).update(judge_at=now + LOOK_AGAIN)
+    look_again(CallbackHint.objects.filter(pk__in=waiting), now + LOOK_AGAIN)
     return missing
 
 

@@ -15,10 +15,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from urllib.parse import urlsplit
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.callbacks.signatures import (
@@ -27,6 +28,7 @@ from cwconnect.connectwise.callbacks.signatures import (
     KeyRefusedError,
     read_signing_key,
 )
+from cwconnect.core.bulk_sql import update_returning
 from cwconnect.outbound import Limits, OutboundClient, OutboundError, Reply
 from instances.connections import credentials_of, outbound_client
 from instances.models import Instance
@@ -53,6 +55,14 @@ class _Keys:
 
 
 _keys = _Keys()
+
+
+def look_again(hints: QuerySet[CallbackHint], at: datetime) -> None:
+    """Have those of these that wait be judged `at` then, but for those that somebody is writing just now.
+
+    To wait for those, whose order is another, might be to wait for one another.
+    """
+    update_returning(hints.filter(status=CallbackHint.Status.WAITING), {"judge_at": at})
 
 
 def known_key(key_url: str) -> tuple[str, bool] | None:
@@ -121,9 +131,7 @@ class KeyJob(Work):
             return False
         end_lease(CallbackEndpoint, self.key, self.token, key_error="", next_key_at=None)
         keep_key(self.key_url, answer)
-        CallbackHint.objects.filter(instance=self.instance, status=CallbackHint.Status.WAITING).update(
-            judge_at=timezone.now()
-        )
+        look_again(CallbackHint.objects.filter(instance=self.instance), timezone.now())
         return False
 
     def fail(self, error: Exception) -> None:

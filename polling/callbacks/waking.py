@@ -17,12 +17,12 @@ from cwconnect.connectwise.callbacks.types import paths_of_type
 from cwconnect.core.bulk_sql import db_timestamp, upsert
 from polling.callbacks.counts import WOKEN, Counted, add_counts
 from polling.detection.jobs import plan_of_poll
-from polling.models import AnnouncedRecord, Health, PollState
+from polling.models import AnnouncedRecord, PollState
+from polling.workers.due import WELL
 from polling.workers.leases import free
 
 APART = timedelta(seconds=1)  # two woken polls of a resource
 NOT_BROUGHT_AFTER = timedelta(seconds=2)  # after its woken poll was due, a record is read by its id
-_WOKEN_HEALTH = (Health.HEALTHY, Health.HELD)
 _COLUMNS = ("resource_poll_id", "record_id", "announced_at", "deleted", "not_found", "tries", "next_read_at")
 
 
@@ -50,7 +50,7 @@ def wake(announced: Sequence[Announced], now: datetime) -> None:
     """Make the polls due that these concern, and note the records. Done twice, it costs a poll and no more."""
     counted: Counter[Counted] = Counter()
     for one in _concerned(announced):
-        due = max(now, one.state.woken_at + APART) if one.state.woken_at else now
+        due = _next_wake(one.state.woken_at, now)
         if _make_due(one.state.pk, due, now):
             counted[one.state.resource_poll.instance_id, one.announced[0].type, WOKEN] += 1
         _note(one, due, now)
@@ -70,13 +70,20 @@ def _concerned(announced: Sequence[Announced]) -> Iterable[_Wake]:
             yield _Wake(state, found)
 
 
-def _make_due(key: int, due: datetime, now: datetime) -> bool:
-    """Make a poll due, unless it is due by then or not to be woken. One under way may have read before the change.
+def _next_wake(woken_at: datetime | None, now: datetime) -> datetime:
+    """Return when a poll may be woken next. No wake lies ahead by more than `APART`, unless a clock was ahead then."""
+    return now if woken_at is None else min(max(now, woken_at + APART), now + APART)
 
+
+def _make_due(key: int, due: datetime, now: datetime) -> bool:
+    """Make a poll due, unless it is due by then or not to be woken.
+
+    One under way may have read before the change: it is made once more, unless that was asked for and is still to come.
     One row by one statement: several at once would wait for those that a worker is writing in another order.
     """
-    rows = PollState.objects.filter(pk=key, health__in=_WOKEN_HEALTH, next_poll_at__isnull=False)
-    return bool(rows.filter(Q(next_poll_at__gt=due) | ~free(now)).update(next_poll_at=due, woken_at=due))
+    rows = PollState.objects.filter(pk=key, health__in=WELL, next_poll_at__isnull=False)
+    once_more = ~free(now) & Q(next_poll_at__lte=now)
+    return bool(rows.filter(Q(next_poll_at__gt=due) | once_more).update(next_poll_at=due, woken_at=due))
 
 
 def _note(one: _Wake, due: datetime, now: datetime) -> None:

@@ -16,7 +16,17 @@ from django.conf import settings
 
 from instances.models import Instance
 from polling.delivery.retry_schedule import JITTER, LONGEST_RETRY_AFTER
-from polling.models import Heartbeat, Lock, Notification, PollState, Receiver, Site
+from polling.models import (
+    AnnouncedRecord,
+    CallbackEndpoint,
+    CallbackHint,
+    Heartbeat,
+    Lock,
+    Notification,
+    PollState,
+    Receiver,
+    Site,
+)
 from polling.models.leased import leased_rows
 from polling.workers.heartbeats import NEVER
 
@@ -31,8 +41,17 @@ def repair_clock_skew(now: datetime) -> int:
     count += _repair_polls(now)
     longest = timedelta(seconds=max(*settings.RETRY_SCHEDULE, LONGEST_RETRY_AFTER) * (1 + JITTER)) + SLACK
     count += Notification.objects.filter(next_attempt_at__gt=now + longest).update(next_attempt_at=now)
+    count += _repair_callbacks(now)
     count += Receiver.objects.filter(open_until__gt=now + SLACK).update(open_until=now)
     return count + sum(rows.filter(lease_until__gt=now + SLACK).end_leases() for rows in leased_rows())
+
+
+def _repair_callbacks(now: datetime) -> int:
+    waiting = CallbackHint.objects.filter(status=CallbackHint.Status.WAITING, judge_at__gt=now + SLACK)
+    count = waiting.update(judge_at=now)
+    count += AnnouncedRecord.objects.filter(next_read_at__gt=now + SLACK).update(next_read_at=now)
+    count += CallbackEndpoint.objects.filter(next_key_at__gt=now + SLACK).update(next_key_at=now)
+    return count + CallbackEndpoint.objects.filter(next_compare_at__gt=now + 2 * SLACK).update(next_compare_at=now)
 
 
 def _repair_polls(now: datetime) -> int:

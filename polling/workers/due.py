@@ -34,9 +34,11 @@ _Rows = (
     | QuerySet[Verification]
     | QuerySet[CallbackEndpoint]
 )
-NO_SWEEP = (Health.PAUSED, Health.UNAUTHORIZED)
 PAUSED = Q(health=Health.PAUSED)
 """The polls that nothing makes due: their resource, their instance or its events are off."""
+WELL = (Health.HEALTHY, Health.HELD)
+"""What a poll has to be for callbacks to have any effect on it."""
+_OPEN_SWEEPS = PollRun.objects.filter(kind=PollRun.Kind.SWEEP, status=PollRun.Status.OPEN)
 
 
 def poll_due_at(now: datetime) -> datetime | None:
@@ -55,9 +57,19 @@ def poll_due_at(now: datetime) -> datetime | None:
 
 
 def may_read_announced(now: datetime) -> QuerySet[AnnouncedRecord]:
-    """Find the announced records whose poll fares well, and has been made since they were announced."""
-    well = {"health__in": (Health.HEALTHY, Health.HELD), "next_poll_at__gt": now}
-    return AnnouncedRecord.objects.filter(**{f"resource_poll__state__{name}": value for name, value in well.items()})
+    """Find the announced records whose poll fares well, has been made since, and is free, as its company is."""
+    poll = "resource_poll__state__"
+    well = {f"{poll}health__in": WELL, f"{poll}next_poll_at__gt": now}
+    nobody = Q(**{f"{poll}lease_until": None}) | Q(**{f"{poll}lease_until__lt": now})
+    found = AnnouncedRecord.objects.filter(nobody, **well).exclude(**{f"{poll}site__in": _blocked(now)})
+    return found.exclude(sweep_goes_first(poll))
+
+
+def sweep_goes_first(state: str = "") -> Q:
+    """Return the condition that a sweep of the resource is open and will go on; `state` leads to the poll state."""
+    return Q(Exists(_OPEN_SWEEPS.filter(resource_poll=OuterRef("resource_poll")))) & Q(
+        **{f"{state}next_sweep_at__isnull": False}
+    )
 
 
 def may_compare(now: datetime) -> QuerySet[CallbackEndpoint]:
@@ -92,7 +104,7 @@ def _blocked(now: datetime) -> QuerySet[Site, str]:
 
 def may_sweep(states: QuerySet[PollState]) -> QuerySet[PollState]:
     """Leave out polls that are paused, or refused for their login or role: the hourly poll is to find that over."""
-    return states.exclude(health__in=NO_SWEEP)
+    return states.exclude(health__in=(Health.PAUSED, Health.UNAUTHORIZED))
 
 
 def delivery_due_at(now: datetime) -> datetime | None:

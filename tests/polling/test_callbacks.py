@@ -14,7 +14,7 @@ from polling.callbacks.signing_keys import keep_key
 from polling.detection.poll_loop import poll_due
 from polling.models import AnnouncedRecord, CallbackCount, CallbackHint, Event, Health, PollRun, PollState
 from polling.workers.due import poll_due_at
-from tests.support.callbacks import SIGNING_KEY, Announcer, enable_callbacks, judged
+from tests.support.callbacks import POISON, SIGNING_KEY, Announcer, enable_callbacks, judged
 from tests.support.polled_instance import PolledInstance
 
 FAR = timedelta(minutes=14)
@@ -44,7 +44,7 @@ def test_a_change_is_recorded_though_its_poll_is_not_due(watched: PolledInstance
     assert due_in() <= timedelta(0)
     work()
     assert watched.recorded() == [("UPDATED", "17")]
-    assert "poisoned" not in Event.objects.get().record
+    assert POISON not in Event.objects.get().record
     assert judged() == [("verified", "")]
 
 

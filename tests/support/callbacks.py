@@ -17,12 +17,14 @@ from django.utils import timezone
 from instances.models import Instance
 from instances.secrets import Secret, hash_token
 from polling.callbacks.signing_keys import forget_keys, keep_key
+from polling.detection.watching import site_key
 from polling.models import CallbackEndpoint, CallbackHint, CallbackRegistration
 from tests.support.polled_instance import PolledInstance
 
 SIGNING_KEY = "a-signing-key"
 TOKEN = "a-token-of-an-endpoint-that-nobody-else-knows"
 ENTRY = 26604
+POISON = "poisoned"  # what bodies say of a record, and no record ever said
 _messages = itertools.count(1)
 
 
@@ -43,7 +45,8 @@ class Announcer:
 
     def body(self, record_id: int, action: str = "updated", **members: Any) -> bytes:
         """Return a body in the recorded shape; `members` replace its own, None leaves one out."""
-        entity = {"id": record_id, "title": "poisoned", "_info": {"lastUpdated": "2026-06-09T21:59:49Z"}}
+        said = dict.fromkeys(("title", "summary", "name"), POISON)
+        entity = {"id": record_id, **said, "_info": {"lastUpdated": "2026-06-09T21:59:49Z", "updatedBy": POISON}}
         found = {
             "Action": action,
             "CallbackObjectRecId": self.entry,
@@ -51,11 +54,11 @@ class Announcer:
             "Entity": None if action == "deleted" else json.dumps(entity),
             "FromUrl": urlsplit(self.instance.base_url).netloc,
             "ID": record_id,
-            "MemberId": "admin",
+            "MemberId": POISON,
             "MessageId": f"6dd82302-{next(_messages)}",
             "Metadata": {"key_url": self.key_url},
-            "PartnerId": "1",
-            "ProductInstanceId": "2",
+            "PartnerId": POISON,
+            "ProductInstanceId": POISON,
             "Type": self.type,
         } | members
         return json.dumps({name: value for name, value in found.items() if value is not ...}).encode()
@@ -78,7 +81,8 @@ def enable_callbacks(
     """Have an instance's endpoint and one registration stand as they do once ConnectWise was asked."""
     Instance.objects.filter(pk=instance.pk).update(callbacks_enabled=True)
     if not CallbackEndpoint.objects.filter(pk=instance.pk).exists():
-        CallbackEndpoint(instance=instance, token=Secret.of(token), token_hash=hash_token(token)).save()
+        site = site_key(instance)
+        CallbackEndpoint(instance=instance, token=Secret.of(token), token_hash=hash_token(token), site=site).save()
     CallbackRegistration.objects.create(
         instance=instance,
         type=type_,
@@ -89,12 +93,17 @@ def enable_callbacks(
     return Announcer(instance, token=token, entry=entry, type_=type_)
 
 
+def keep_known_key(announcer: Announcer) -> None:
+    """Have the signing key be known, and no other."""
+    forget_keys()
+    keep_key(announcer.key_url, SIGNING_KEY)
+
+
 @pytest.fixture
 def announcer(watched: PolledInstance) -> Announcer:
     """The callbacks of a watched instance's contacts, with their signing key known."""
-    forget_keys()
     found = enable_callbacks(watched.instance)
-    keep_key(found.key_url, SIGNING_KEY)
+    keep_known_key(found)
     return found
 
 

@@ -62,7 +62,8 @@ def read_announcement(body: bytes) -> Announcement:
 
 
 def _word(found: dict[str, Any], name: str) -> str:
-    return _text(found.get(name), name, _LONGEST_WORD).lower()
+    """Return a word in lower case, which may be longer than as it was written."""
+    return _text(_text(found.get(name), name, _LONGEST_WORD).lower(), name, _LONGEST_WORD)
 
 
 def _text(value: Any, name: str, longest: int) -> str:
