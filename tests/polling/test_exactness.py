@@ -22,7 +22,6 @@ from django.utils import timezone
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     precondition,
     rule,
@@ -37,10 +36,11 @@ from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.wire import config_of, read_configuration
 from instances.models import Instance
 from instances.provisioning import change_instance, create_instance, set_enabled
+from polling.callbacks.announced_reads import AnnouncedJob, claim_announced
 from polling.detection.deletes.deletions import sweep_now
 from polling.detection.deletes.sweeps import SweepJob
 from polling.detection.jobs import LEASE, Job
-from polling.detection.poll_loop import POLLS, POLLS_AND_SWEEPS, PollLoop
+from polling.detection.poll_loop import POLLS, POLLS_AND_SWEEPS
 from polling.detection.polls.backfill import request_backfill
 from polling.detection.polls.runs import PollJob
 from polling.models import Event, Health, LogPosition, Notification, PollRun, PollState, Site
@@ -49,6 +49,7 @@ from polling.workers.leases import LeaseLostError, claim
 from tests.conftest import Tenant
 from tests.garbled import WAYS
 from tests.seed import example_body
+from tests.support.exactness_callbacks import PICKS, CallbackRules, run_loop
 from tests.support.exactness_model import LOOK_BACK, RecordedEvent, Rules, Truth
 from tests.support.required import SERVICES_REQUIRED
 from tests.support.sandboxes import start_sandbox
@@ -56,7 +57,7 @@ from tests.support.sandboxes import start_sandbox
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SETTINGS = settings(
     max_examples=2000 if LONG else 100 if SERVICES_REQUIRED else 50,
-    stateful_step_count=25 if LONG else 18,
+    stateful_step_count=30 if LONG else 20,
     deadline=None,
     database=None,
     report_multiple_bugs=False,
@@ -82,7 +83,6 @@ FAR = (datetime(2062, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzin
 DATE_FIELDS = (None, None, "lastUpdated", "nosuch.member", "{text}")  # right, missing in all, or no date
 MOVES = ("create", "change", "touch", "delete", "hide", "show", "garble", "mend")
 MOST_GARBLED = 8  # each takes some requests of a poll that has not many
-PICKS = st.integers(0, 30)
 
 
 class KilledError(BaseException):
@@ -106,7 +106,7 @@ class DatabaseBreaker:
         return execute(*arguments)
 
 
-class Exactness(RuleBasedStateMachine):
+class Exactness(CallbackRules):
     """One instance, one resource, and everything that may happen to them."""
 
     server: SandboxServer
@@ -119,7 +119,7 @@ class Exactness(RuleBasedStateMachine):
         self._was_set_back = False
         self._clock = time_machine.travel(self._our_time(), tick=False)
         self._traveller = self._clock.start()
-        self._frozen: list[tuple[Job, Any]] = []
+        self._frozen: list[tuple[Job | AnnouncedJob, Any]] = []
 
     # -- the beginning ---------------------------------------------------------------------------------------------
 
@@ -137,6 +137,7 @@ class Exactness(RuleBasedStateMachine):
         our_offset=st.sampled_from((0, 0, -3600, 3600)),
         date_field=st.sampled_from(DATE_FIELDS),
         far=st.sampled_from((None, None, *FAR)),
+        ends_announced=st.booleans(),
     )
     def begin(
         self,
@@ -154,7 +155,9 @@ class Exactness(RuleBasedStateMachine):
         deletes: bool,
         by_updated: bool,
         by_current: bool,
+        ends_announced: bool,
     ) -> None:
+        self._ends_announced = ends_announced
         self._open_store(resource, our_offset, dates=dates)
         self._age_records(ages, far)
         self._watch(
@@ -171,6 +174,7 @@ class Exactness(RuleBasedStateMachine):
         )
         since = int(self._now) if dates else self._newest_stamp()
         self._rules = Rules(since, 5, max(poll_delay, LOOK_BACK), ignore, track, deletes, by_current)
+        self._switch_callbacks_on()
 
     def _open_store(self, resource: str, our_offset: int, *, dates: bool) -> None:
         """Have ConnectWise hold five records, which may not say its time; our clock is `our_offset` seconds off."""
@@ -319,10 +323,15 @@ class Exactness(RuleBasedStateMachine):
         self._traveller.move_to(self._our_time())
         self._truth.observe()
 
-    @rule(back=st.sampled_from((1, 200, 400, 5000)), seconds=st.sampled_from((0, 0.4, 60)), pick=PICKS)
-    def set_their_clock_back(self, back: int, seconds: float, pick: int) -> None:
+    @rule(
+        back=st.sampled_from((1, 200, 400, 5000)),
+        seconds=st.sampled_from((0, 0.4, 60)),
+        pick=PICKS,
+        early=st.booleans(),
+    )
+    def set_their_clock_back(self, back: int, seconds: float, pick: int, *, early: bool) -> None:
         """Between two good polls, not so far that time makes good for it, and while ours is right; what is written
-        then is recorded by the second poll that follows."""
+        then is recorded by the second poll that follows, though callbacks had it looked for before that."""
         self._store.send_date_header = self._was_set_back = True
         self.mend()
         self._make_good()
@@ -330,11 +339,15 @@ class Exactness(RuleBasedStateMachine):
         self._now -= back
         self._our_offset += back
         self._rules.recorded_from = 0  # what was written before watching began has stamps like those written now
+        if early:
+            self._announce_early()
         altered = self._alter(pick, {self._field: "Back"}, 0)
         self._rules.written_by_a_clock_set_back.update(altered)
         self.create(0)
         if int(self._now + min(seconds, back / 2)) < shown:
             self.pass_time(min(seconds, back / 2))
+        if early:
+            self.work(0)  # reads by their ids alone
         self._make_good()
         self._make_good()
 
@@ -426,9 +439,18 @@ class Exactness(RuleBasedStateMachine):
     # -- workers ---------------------------------------------------------------------------------------------------
 
     @precondition(lambda self: len(self._frozen) < 3)
-    @rule(sweeps=st.booleans())
-    def freeze(self, *, sweeps: bool) -> None:
+    @rule(sweeps=st.booleans(), reads_announced=st.booleans())
+    def freeze(self, *, sweeps: bool, reads_announced: bool) -> None:
         """A worker takes the poll over, or the sweep, has an answer, and stands still with it in hand."""
+        self._expire_leases()
+        announced = claim_announced(1, []) if reads_announced else []
+        for job in announced:
+            assert isinstance(job, AnnouncedJob)
+            self._hold(job)
+        if not announced:
+            self._freeze_over_a_page(sweeps=sweeps)
+
+    def _freeze_over_a_page(self, *, sweeps: bool) -> None:
         self._expire_leases()
         self._make_due()
         token, keys = claim(self._polls(), [self._state.pk], now=timezone.now(), length=LEASE)
@@ -440,7 +462,7 @@ class Exactness(RuleBasedStateMachine):
     def overtake(self, pick: int, title: str, *, wakes: bool) -> None:
         """A worker freezes over a page that is stale when another has polled; it wakes up now, or later."""
         if len(self._frozen) < 3:
-            self.freeze(sweeps=False)
+            self._freeze_over_a_page(sweeps=False)
         self._alter(pick, {self._field: title}, 0)
         self.poll(overtakes=True, sweeps=False)
         if wakes and self._frozen:
@@ -460,11 +482,11 @@ class Exactness(RuleBasedStateMachine):
             assert not PollState.objects.filter(pk=job.key, lease_token=job.token).exists() or self._rewound(job)
 
     @staticmethod
-    def _rewound(job: Job) -> bool:
+    def _rewound(job: Job | AnnouncedJob) -> bool:
         """Whether a backfill was widened beneath the worker."""
         return PollRun.objects.filter(pk=job.progress.pk, kind=PollRun.Kind.BACKFILL).exists()
 
-    def _hold(self, job: Job) -> None:
+    def _hold(self, job: Job | AnnouncedJob) -> None:
         try:
             self._frozen.append((job, job.request()()))
         except ConnectWiseError as error:
@@ -502,17 +524,23 @@ class Exactness(RuleBasedStateMachine):
 
     # -- the promise -----------------------------------------------------------------------------------------------
 
-    @rule(backfill=st.sampled_from((None, None, 400, 5000)))
-    def a_good_poll_records_exactly_the_truth(self, backfill: int | None) -> None:
+    @rule(backfill=st.sampled_from((None, None, 400, 5000)), announces=st.booleans())
+    def a_good_poll_records_exactly_the_truth(self, backfill: int | None, *, announces: bool) -> None:
         if backfill is not None:
             self.ask_for_a_backfill(backfill)
         self._make_good()
+        if announces:
+            self._announce(deletes=True)  # before a sweep finds them
         if self._rules.detect_deletes:
             self._go_through(PollRun.Kind.SWEEP)
-        self._truth.check(
-            self._recorded(), self._rules, reread_from=None if backfill is None else int(self._now) - backfill
-        )
+        reread_from = None if backfill is None else int(self._now) - backfill
+        self._truth.check(self._recorded(), self._rules, reread_from=reread_from)
+        if announces:
+            self._announce(deletes=False)  # after that, or what is read by its id would hide what a poll missed
+            self._make_good()
+            self._truth.check(self._recorded(), self._rules, reread_from=reread_from)
         self._check_notifications()
+        self._check_no_body_was_recorded()
 
     def _make_good(self) -> None:
         """Take whatever stands in the way of a poll out of it, and poll."""
@@ -538,7 +566,7 @@ class Exactness(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             if hasattr(self, "_instance"):
-                self.a_good_poll_records_exactly_the_truth(None)
+                self.a_good_poll_records_exactly_the_truth(None, announces=self._ends_announced)
         finally:
             self._clock.stop()
             Instance.objects.all().delete()
@@ -589,8 +617,7 @@ class Exactness(RuleBasedStateMachine):
 
     def _run(self, *, sweeps: bool) -> None:
         kinds = POLLS_AND_SWEEPS if sweeps and self._rules.detect_deletes else POLLS
-        mine = PollState.objects.filter(pk=self._state.pk)
-        PollLoop(mine, deadline=float("inf"), kinds=kinds).run()
+        run_loop(self._polls(), kinds)
 
 
 @pytest.fixture

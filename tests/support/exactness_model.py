@@ -177,8 +177,7 @@ class Truth:
             if history.garbled:
                 pass  # what can't be read need not be recorded, and what was there before may have come and gone
             elif (last := history.states[-1]) is not None:
-                # Stamped by a clock that was set back since, it may be left out until the clock has passed it again.
-                if not rules.filter_by_current_date or last.stamp <= self._store.exact_now():
+                if self._is_past(last, rules):
                     _check_nothing_is_missing(record_id, last, history, events, rules, reread_from)
             elif rules.detect_deletes and anyone_left and (events or history.swept):
                 assert events, f"{record_id}: it was there at a sweep and is gone"
@@ -188,6 +187,34 @@ class Truth:
             )
             if rules.track_changes:
                 _check_changes(record_id, history, events, rules)
+
+    def now(self) -> dict[int, Version | None]:
+        """Return each record's state as it is now, None where it is gone, without those that nobody can read."""
+        readable = {number: history for number, history in self.histories.items() if not history.garbled}
+        return {number: history.states[-1] for number, history in readable.items() if history.states}
+
+    def check_announced(
+        self, recorded: dict[int, list[RecordedEvent]], rules: Rules, announced: dict[int, Version | None]
+    ) -> None:
+        """Hold what was recorded against states that were announced, each after it could be read, and acted on.
+
+        Whatever its stamp, a record is read by its id where the poll's own condition selects it, as of the beginning of
+        watching; a delete that was announced is recorded if a row known to live can vouch for it.
+        """
+        known = {number for number, events in recorded.items() if events[-1].kind != "DELETED"}
+        vouched = any(state is not None and number in known for number, state in self.now().items())
+        for record_id, state in announced.items():
+            events = recorded.get(record_id, [])
+            if state is None:
+                if rules.detect_deletes and vouched and events:
+                    assert events[-1].kind == "DELETED", f"{record_id}: announced as deleted, recorded {events}"
+            elif self._is_past(state, rules):
+                opening = rules.since - rules.look_back
+                _check_nothing_is_missing(record_id, state, self.histories[record_id], events, rules, opening)
+
+    def _is_past(self, state: Version, rules: Rules) -> bool:
+        """Whether it may be recorded: stamped by a clock that was set back since, it may be left out for a while."""
+        return not rules.filter_by_current_date or state.stamp <= self._store.exact_now()
 
 
 def _version(record: dict[str, Any], shown: dict[str, Any], visible_at: float) -> Version:
