@@ -86,7 +86,8 @@ def change_instance(
         details |= {"from_now": sorted(from_now)} if from_now else {}
         audit.record(Action.CHANGE_INSTANCE, current, organization=current.organization, details=details)
         begun, reset = _write_polls(current, config, polls, starts, looked)
-        watching_changed.send(Instance, instance=current, begun=begun, reset=reset)
+        former = stored if moved else None
+        watching_changed.send(Instance, instance=current, begun=begun, reset=reset, former=former)
         _read_whole(current)
     return current
 

@@ -6,6 +6,7 @@ from django.dispatch import Signal
 # `begun`: ids of resource polls whose watching begins (anew) with the `since` and `high_water_id` they hold, so that
 # what was
 # known of them is forgotten; `reset`: ids of those whose open run must be abandoned, their cursor kept.
+# `former`: the configuration that was in force, where the company that is connected to is another one than before.
 watching_changed = Signal()
 
 # Sent inside the transaction that deleted an instance, once it is nobody's. Argument: `instance`. A receiver that still

@@ -11,13 +11,14 @@ class PollingConfig(AppConfig):
     def ready(self) -> None:
         """Hear of instances that change, have the workers verify and repair beside polls, and guard the queue."""
         from instances.signals import instance_deleted, watching_changed
-        from polling.callbacks.announced_reads import claim_announced
+        from polling.callbacks.announced_reads import claim_announced, to_be_read
         from polling.callbacks.endpoints import apply_callbacks, remove_with_instance
-        from polling.callbacks.judging import judge_hints
+        from polling.callbacks.judging import hints_to_judge, judge_hints
         from polling.callbacks.registration_job import claim_registrations
-        from polling.detection.poll_loop import register_job_source
+        from polling.detection.job_sources import register_job_source
         from polling.detection.watching import apply_watching
         from polling.maintenance.purge import stop_instance
+        from polling.models import CallbackEndpoint, Repair, Verification
         from polling.verification.repair_job import claim_repairs
         from polling.verification.verification_job import claim_verifications
         from polling.workers import queue_guard  # noqa: F401  (its import has django-q2 keep to it)
@@ -26,8 +27,8 @@ class PollingConfig(AppConfig):
         instance_deleted.connect(stop_instance, dispatch_uid="polling.maintenance.purge")
         watching_changed.connect(apply_callbacks, dispatch_uid="polling.callbacks")
         instance_deleted.connect(remove_with_instance, dispatch_uid="polling.callbacks")
-        register_job_source(judge_hints, first=True)
-        register_job_source(claim_announced)
-        register_job_source(claim_registrations)
-        register_job_source(claim_verifications)
-        register_job_source(claim_repairs)
+        register_job_source(judge_hints, hints_to_judge, first=True)
+        register_job_source(claim_announced, to_be_read)
+        register_job_source(claim_registrations, lambda now: CallbackEndpoint.objects.filter(next_compare_at__lte=now))
+        register_job_source(claim_verifications, lambda now: Verification.objects.filter(next_try_at__lte=now))
+        register_job_source(claim_repairs, lambda now: Repair.objects.filter(next_try_at__lte=now))

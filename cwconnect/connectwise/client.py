@@ -63,11 +63,15 @@ class Client(SiteRequests):
         ends = len(elements) < piece.size and _next_params(reply) is None
         return _page_of(elements, path, reply, after_id=piece.after_id, date=date, ends=ends)
 
-    def list(self, path: str, params: Mapping[str, str]) -> Listing:
-        """Read one page of a list as asked for (`page`, `pageSize`, `orderBy`), for a reader who wants no more."""
+    def list(self, path: str, params: Mapping[str, str], *, readable_only: bool = False) -> Listing:
+        """Read one page of a list as asked for (`page`, `pageSize`, `orderBy`), for a reader who wants no more.
+
+        BadAnswer where a record can't be read, unless `readable_only`: then it is left out.
+        """
         reply = self._get(path, params)
         elements = [_value_of(element) for element in self._list_of(reply)]
-        if broken := next((element for element in elements if isinstance(element, Unreadable)), None):
+        broken = next((element for element in elements if isinstance(element, Unreadable)), None)
+        if broken and not readable_only:
             raise BadAnswer(f"A record ({broken.record_id or 'its id too'}) of {path} can't be read: {broken.reason}")
         records = [element for element in elements if isinstance(element, dict)]
         return Listing(records, _next_params(reply), read_date(reply.headers.get("Date")))

@@ -7,9 +7,11 @@ dropped, since a poll pages by id.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
@@ -98,7 +100,7 @@ class HubUrl:
         Raises `HubUrlError` if they don't fit ConnectWise's longest URL.
         """
         params = self._rendered_extra(opening)
-        chosen = where_params(parse_where(self.where, instant=opening), self.path) if self.where else {}
+        chosen = _chosen(self.where, self.path, opening) if self.where else {}
         if params.keys() & chosen.keys():
             raise HubUrlError("The url asks for email, and has childConditions too; ConnectWise takes one of them.")
         params |= chosen
@@ -121,6 +123,11 @@ class HubUrl:
             }
         except (PatternError, ZoneError) as error:
             raise HubUrlError(f"The url's template can't be read: {error}") from error
+
+
+@lru_cache(maxsize=1024)  # the polls of one configuration open their windows at whole seconds, many at the same
+def _chosen(where: str, path: str, opening: datetime) -> Mapping[str, str]:
+    return MappingProxyType(where_params(parse_where(where, instant=opening), path))
 
 
 def read_page(

@@ -82,8 +82,11 @@ def insert_new(rows: Sequence[models.Model]) -> None:
     columns = []
     for field in fields:
         values = [getattr(row, field.attname) for row in rows]
-        prepare = None if type(field) in AS_THEY_ARE else field.get_db_prep_save
-        columns.append(values if prepare is None else [prepare(value, connection) for value in values])
+        if type(field) is models.DateTimeField:
+            values = [db_timestamp(value) for value in values]
+        elif type(field) not in AS_THEY_ARE:
+            values = [field.get_db_prep_save(value, connection) for value in values]
+        columns.append(values)
     insert(model, [field.attname for field in fields], list(zip(*columns, strict=True)))
 
 

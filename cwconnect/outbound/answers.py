@@ -11,8 +11,11 @@ e-mails; and so it does with all others.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http.client import CONTINUE, SWITCHING_PROTOCOLS, BadStatusLine, HTTPException, HTTPMessage, HTTPResponse
+
+from urllib3.response import BaseHTTPResponse
 
 MOST_INTERIM = 100  # a server that sends interim answers without end is not waited for until the deadline
 _WITHOUT_BODY = (204, 205, 304)
@@ -25,10 +28,26 @@ _FRAMING = ("content-length", "transfer-encoding", "connection")
 _STAYS_OPEN = ("connection", "keep-alive")
 
 
+@dataclass(frozen=True)
+class WholeAnswer:
+    """An answer that came in one piece with its head, and was read at once."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Answer = BaseHTTPResponse | WholeAnswer
+
+
 class FinalAnswer(HTTPResponse):
-    """The first answer from 200 on. `head_error`: why its headers could not be read."""
+    """The first answer from 200 on. `head_error`: why its headers could not be read.
+
+    `at_hand`: all of its body came with its head, and is as it stands.
+    """
 
     head_error: Exception | None = None
+    at_hand = False
     _method: str | None  # http.client's own, of all versions
     _interim = 0
     _final: int | None = None
@@ -64,7 +83,8 @@ class FinalAnswer(HTTPResponse):
 
     def _begin_plainly(self) -> bool:
         """Read the head if it is plain, as http.client would; else leave it unread and return False."""
-        head = _PLAIN.match(self.fp.peek())
+        sent = self.fp.peek()
+        head = _PLAIN.match(sent)
         if head is None or int(head[1]) in _WITHOUT_BODY or self._method == "HEAD":
             return False
         headers = HTTPMessage()
@@ -84,6 +104,7 @@ class FinalAnswer(HTTPResponse):
         self.chunked, self.chunk_left, self.length, self.will_close = ends == "chunked", None, None, False
         if isinstance(ends, int):
             self.length = ends
+            self.at_hand = head.end() + ends <= len(sent) and "Content-Encoding" not in headers
         return True
 
     def _announces_a_body(self) -> bool:

@@ -10,10 +10,10 @@ from typing import Any
 import requests
 import urllib3.exceptions
 from requests.utils import check_header_validity
-from urllib3.response import BaseHTTPResponse
 from urllib3.util import Timeout
 
 from cwconnect.outbound.addresses import AddressPolicy, Network
+from cwconnect.outbound.answers import Answer, WholeAnswer
 from cwconnect.outbound.connections import RequestState, current_request_state, make_pools
 from cwconnect.outbound.errors import InvalidHeader, OutboundError, TooLarge
 from cwconnect.outbound.failures import explain, head_error, is_time_out, words_of_broken
@@ -122,7 +122,7 @@ class OutboundClient:
             current_request_state.reset(token)
         return Reply(response.status, response.headers, content, time.monotonic() - started, truncated, broken)
 
-    def _send(self, call: _Call, request_state: RequestState) -> BaseHTTPResponse:
+    def _send(self, call: _Call, request_state: RequestState) -> Answer:
         try:
             return self._send_once(call)
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -131,7 +131,7 @@ class OutboundClient:
             request_state.must_connect_anew = True
             return self._send_once(call)
 
-    def _send_once(self, call: _Call) -> BaseHTTPResponse:
+    def _send_once(self, call: _Call) -> Answer:
         # A proxy is asked by name for what is left to it, in the ordinary way; everything else goes by its address.
         proxied = self._tunnels is not None and not self._tunnels.leaves_to_proxy(call.url)
         send = self._tunnels.urlopen if self._tunnels and proxied else self._pools.urlopen
@@ -174,7 +174,7 @@ def _headers(given: Mapping[str, str], auth: tuple[str, str] | None) -> dict[str
     return headers
 
 
-def _read(response: BaseHTTPResponse, limits: Limits) -> bytes:
+def _read(response: Answer, limits: Limits) -> bytes:
     """Read a whole body; raises what breaks it, and `TooLarge`."""
     content, truncated, error = _read_what_comes(response, limits)
     if broken := error or head_error(response):
@@ -185,9 +185,11 @@ def _read(response: BaseHTTPResponse, limits: Limits) -> bytes:
 
 
 def _read_what_comes(
-    response: BaseHTTPResponse, limits: Limits
+    response: Answer, limits: Limits
 ) -> tuple[bytes, bool, urllib3.exceptions.HTTPError | OSError | None]:
     """Return a body as far as it came and the limit goes, whether it was cut, and what broke it."""
+    if isinstance(response, WholeAnswer):
+        return response.body[: limits.body], len(response.body) > limits.body, None
     chunks: list[bytes] = []
     size, broken = 0, None
     try:

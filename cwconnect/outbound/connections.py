@@ -22,11 +22,10 @@ from requests.utils import get_auth_from_url
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import PoolManager, ProxyManager
-from urllib3.response import BaseHTTPResponse
 from urllib3.util.ssl_ import create_urllib3_context
 
 from cwconnect.outbound.addresses import AddressPolicy, Endpoint, resolve
-from cwconnect.outbound.answers import FinalAnswer
+from cwconnect.outbound.answers import Answer, FinalAnswer
 from cwconnect.outbound.errors import ConnectFailed, OutboundError, TimedOut
 from cwconnect.outbound.headers import basic
 from cwconnect.outbound.kept_alive import KeptAlivePool
@@ -223,7 +222,7 @@ class GuardedPoolManager(_GuardedManagerMixin, PoolManager):
 
     def urlopen(  # type: ignore[override]  # always with headers
         self, method: str, url: str, redirect: bool = False, *, headers: Mapping[str, str], **options: Any
-    ) -> BaseHTTPResponse:
+    ) -> Answer:
         """Send a request to the pool of a URL, which is spelt as it is sent."""
         target = parse(url)
         pool = self.connection_from_host(target.host, target.port, target.scheme)

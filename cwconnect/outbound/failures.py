@@ -6,14 +6,14 @@ import re
 import ssl
 
 import urllib3.exceptions
-from urllib3.response import BaseHTTPResponse
 
+from cwconnect.outbound.answers import Answer
 from cwconnect.outbound.connections import RequestState
 from cwconnect.outbound.errors import ConnectFailed, Dropped, InvalidUrl, OutboundError, TimedOut, TlsFailed
 from cwconnect.outbound.limits import Limits
 
 
-def head_error(response: BaseHTTPResponse) -> Exception | None:
+def head_error(response: Answer) -> Exception | None:
     """Return what kept an answer's headers from being read; None if they were."""
     error: Exception | None = getattr(getattr(response, "_original_response", None), "head_error", None)
     if error is None or isinstance(error, OSError):
@@ -22,7 +22,7 @@ def head_error(response: BaseHTTPResponse) -> Exception | None:
 
 
 def words_of_broken(
-    response: BaseHTTPResponse, error: Exception | None, host: str, limits: Limits, request_state: RequestState
+    response: Answer, error: Exception | None, host: str, limits: Limits, request_state: RequestState
 ) -> str:
     """Say why an answer is not whole; empty if it is."""
     cause = error or head_error(response)

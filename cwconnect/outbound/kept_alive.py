@@ -15,10 +15,10 @@ from typing import Any
 from urllib3._collections import HTTPHeaderDict
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import ProtocolError
-from urllib3.response import BaseHTTPResponse, HTTPResponse
+from urllib3.response import HTTPResponse
 from urllib3.util import Timeout
 
-from cwconnect.outbound.answers import FinalAnswer
+from cwconnect.outbound.answers import Answer, FinalAnswer, WholeAnswer
 
 _TARGET = re.compile(r"/[\x21-\x7e]*")  # what a request line can hold, of a server itself
 
@@ -35,7 +35,7 @@ class KeptAlivePool(HTTPConnectionPool):
         *,
         timeout: Timeout,
         **options: Any,
-    ) -> BaseHTTPResponse:
+    ) -> Answer:
         """Send a request; `headers` name the `Host`. Raises what urllib3 raises, and what the socket does."""
         connection: Any = self._get_conn()
         usual = headers is not None and _TARGET.fullmatch(url) and (body is not None or method == "GET")
@@ -51,11 +51,20 @@ class KeptAlivePool(HTTPConnectionPool):
             if isinstance(error, HTTPException) and not isinstance(error, OSError):
                 raise ProtocolError("Connection aborted.", error) from error
             raise
+        return self._read(answer, method, connection)
+
+    def _read(self, answer: FinalAnswer, method: str, connection: Any) -> Answer:
+        """Read the answer if it is at hand, which frees its connection; else leave its body to be read."""
+        headers = HTTPHeaderDict(answer.msg.items())
+        if answer.at_hand:
+            whole = WholeAnswer(answer.status, headers, answer.read())
+            self._put_conn(connection)
+            return whole
         if answer.will_close:
             connection.close()  # the answer's own hold on the socket lasts until it is read
         return HTTPResponse(
             body=answer,
-            headers=HTTPHeaderDict(answer.msg.items()),
+            headers=headers,
             status=answer.status,
             preload_content=False,
             original_response=answer,

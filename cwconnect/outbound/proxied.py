@@ -21,10 +21,10 @@ import urllib3.exceptions
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.poolmanager import PoolManager
-from urllib3.response import BaseHTTPResponse
 from urllib3.util import Timeout, Url
 
 from cwconnect.outbound.addresses import AddressPolicy, address_of, resolve
+from cwconnect.outbound.answers import Answer
 from cwconnect.outbound.connections import (
     GuardedHTTPConnection,
     GuardedHTTPPool,
@@ -57,9 +57,7 @@ class Tunnels:
         host = (parse(url).host or "").rstrip(".")
         return address_of(host) is None and any(_matches(host, pattern) for pattern in self._left_to_proxy)
 
-    def urlopen(
-        self, method: str, url: str, *, headers: Mapping[str, str], timeout: Timeout, **options: Any
-    ) -> BaseHTTPResponse:
+    def urlopen(self, method: str, url: str, *, headers: Mapping[str, str], timeout: Timeout, **options: Any) -> Answer:
         """Send a request, as urllib3's pools do, to the first vetted address that the proxy reaches."""
         target = parse(url)
         *others, last = self._vetted(target, timeout.connect_timeout)
@@ -86,7 +84,7 @@ class Tunnels:
         last_used = self._last_used.get((host, port))
         return sorted((endpoint.address for endpoint in endpoints), key=lambda address: address != last_used)
 
-    def _ask(self, target: Url, address: str, method: str, sent: Mapping[str, Any]) -> BaseHTTPResponse:
+    def _ask(self, target: Url, address: str, method: str, sent: Mapping[str, Any]) -> Answer:
         host, port = _place(target)
         shown = f"[{address}]" if ":" in address else address
         # For TLS the name that is asked for and verified; with http it only keeps the connections of names apart.

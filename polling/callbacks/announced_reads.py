@@ -51,6 +51,11 @@ FORGOTTEN_AFTER = timedelta(days=1)
 LATER = timedelta(minutes=1)  # after a failure of the site
 
 
+def to_be_read(now: datetime) -> QuerySet[AnnouncedRecord]:
+    """Find the announced records whose time to be read has come."""
+    return AnnouncedRecord.objects.filter(next_read_at__lte=now)
+
+
 def announced_due(polls: QuerySet[PollState]) -> QuerySet[PollState]:
     """Return those of these polls whose announced records may be read: their own poll is over, and no sweep runs.
 
@@ -84,7 +89,7 @@ def forget_settled() -> None:
 
 def claim_announced(capacity: int, running: Collection[Work]) -> list[Work]:
     """Claim polls with announced records to read, where company and host have room. A source of the workers' loop."""
-    if capacity <= 0 or not AnnouncedRecord.objects.filter(next_read_at__lte=timezone.now()).exists():
+    if capacity <= 0 or not to_be_read(timezone.now()).exists():
         return []
     forget_settled()
     now = timezone.now()

@@ -14,10 +14,11 @@ from django.utils import timezone
 
 from cwconnect.connectwise.callbacks.types import types_of_paths
 from instances.configuration.callback_address import CALLBACK_PATH, callback_base
+from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.polls import plan_of
 from instances.models import Instance
 from instances.provisioning import forget_login
-from instances.secrets import Secret, hash_token
+from instances.secrets import Secret, SecretUnreadableError, hash_token, new_token
 from polling.detection.watching import site_key
 from polling.models import CallbackEndpoint, CallbackRegistration
 
@@ -42,34 +43,57 @@ def is_over(instance: Instance) -> bool:
     return instance.organization_id is None or not instance.callbacks_enabled
 
 
-def apply_callbacks(sender: object, *, instance: Instance, **_: Any) -> None:
-    """Have registrations compared at once (receiver of `watching_changed`), and make the endpoint when it lacks."""
+def apply_callbacks(sender: object, *, instance: Instance, former: InstanceConfig | None = None, **_: Any) -> None:
+    """Have registrations compared at once (receiver of `watching_changed`), and make the endpoint when it lacks.
+
+    `former` is the configuration by which another company was connected to: what is registered there is removed.
+    """
     now = timezone.now()
     endpoint = CallbackEndpoint.objects.filter(instance=instance).first()
-    if endpoint is not None and endpoint.site != site_key(instance):
-        _leave_site(endpoint)
+    if endpoint is not None and former is not None and endpoint.site != site_key(instance):
+        _leave_company(endpoint, former, now)
         endpoint = None
     if endpoint is not None:
         # A comparison under way goes on to its next step, and there finds that another was asked for.
-        CallbackEndpoint.objects.filter(pk=endpoint.pk).update(next_compare_at=now, failures=0)
+        CallbackEndpoint.objects.filter(pk=endpoint.pk).update(site=site_key(instance), next_compare_at=now, failures=0)
     elif instance.callbacks_enabled:
-        token = secrets.token_urlsafe(32)
-        CallbackEndpoint(
-            instance=instance,
-            token=Secret.of(token),
-            token_hash=hash_token(token),
-            site=site_key(instance),
-            next_compare_at=now,
-        ).save(force_insert=True)
+        _open_endpoint(instance, secrets.token_urlsafe(32), site_key(instance), now)
 
 
-def _leave_site(endpoint: CallbackEndpoint) -> None:
-    """Forget what is registered at a site whose login is gone: its callbacks are answered 404, and cease by that."""
-    left = CallbackRegistration.objects.filter(instance=endpoint.instance, entry_id__isnull=False)
-    if count := left.count():
-        log.warning("%s: %s callbacks stay registered at the company that was left.", endpoint.instance, count)
-    CallbackRegistration.objects.filter(instance=endpoint.instance).delete()
+def _open_endpoint(instance: Instance, token: str, site: str, now: datetime) -> None:
+    fields = {"token": Secret.of(token), "token_hash": hash_token(token), "site": site, "next_compare_at": now}
+    CallbackEndpoint(instance=instance, **fields).save(force_insert=True)
+
+
+def _leave_company(endpoint: CallbackEndpoint, former: InstanceConfig, now: datetime) -> None:
+    """Have what is registered at a company that was left removed, by its login: as that of a deleted instance is.
+
+    An instance that is nobody's takes endpoint, registrations and login over, and goes when all of them are gone.
+    """
+    instance = endpoint.instance
+    try:
+        token = endpoint.token.reveal()
+    except SecretUnreadableError:
+        log.warning("%s: what is registered at the company that was left stays there.", instance)
+        token = ""
     endpoint.delete()
+    registrations = CallbackRegistration.objects.filter(instance=instance)
+    if not token:
+        registrations.delete()
+        return
+    left = Instance(
+        name=instance.name,
+        token_hash=hash_token(new_token()),
+        disabled=True,
+        base_url=former.base_url,
+        company=former.company,
+        public_key=Secret.of(former.public_key),
+        private_key=Secret.of(former.private_key),
+        client_id=former.client_id,
+    )
+    left.save()
+    registrations.update(instance=left)
+    _open_endpoint(left, token, endpoint.site, now)
 
 
 def remove_with_instance(sender: object, *, instance: Instance, **_: Any) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.callbacks.registrations import Entry
@@ -16,10 +18,11 @@ from instances.configuration.callback_address import callback_base
 from instances.models import Instance
 from instances.secrets import hash_token
 from polling.callbacks.comparison import bears_address, token_in
-from polling.callbacks.registration_job import claim_comparisons, registrations_of
-from polling.models import CallbackEndpoint, CallbackRegistration
-from polling.workers.due import may_compare
+from polling.callbacks.registration_job import RegistrationJob, claim_comparisons, registrations_of, words_of
+from polling.models import CallbackEndpoint, CallbackRegistration, Site
 
+PATIENCE = 30.0  # seconds
+_LOOK_SECONDS = 0.2
 _MOST_PAGES = 100
 
 
@@ -69,21 +72,28 @@ def compare_here(instance: Instance, *, removing: bool = False) -> Outcome:
     mine = CallbackEndpoint.objects.filter(pk=instance.pk)
     if not mine.exists():
         raise NotNowError("Callbacks are not switched on there, and nothing of it is registered.")
-    mine.update(next_compare_at=timezone.now())
-    if not may_compare(timezone.now()).filter(pk=instance.pk).exists():
+    if Site.objects.filter(key__in=mine.values("site"), blocked_until__gt=timezone.now()).exists():
         raise NotNowError("ConnectWise asked for a pause; the worker compares when it is over.")
-    jobs = claim_comparisons(mine, [instance.pk], removing=removing)
-    if not jobs:
-        raise NotNowError("A worker compares it just now.")
-    (job,) = jobs
+    job = _claim(mine, instance, removing=removing)
     try:
         while job.commit(job.request()()):
             pass
     except ConnectWiseError as error:
         job.fail(error)
-        raise NotNowError(str(error)) from None
+        raise NotNowError(words_of(error)) from None
     refused = CallbackRegistration.objects.filter(instance=instance, status=CallbackRegistration.Status.REFUSED)
     return Outcome(job.done, [f"{row.type}: {row.error}" for row in refused.order_by("type")])
+
+
+def _claim(mine: QuerySet[CallbackEndpoint], instance: Instance, *, removing: bool) -> RegistrationJob:
+    """Claim the comparison; one that a worker has under way is waited for."""
+    until = time.monotonic() + PATIENCE
+    while not (jobs := claim_comparisons(mine, [instance.pk], removing=removing)):
+        if time.monotonic() >= until:
+            error = mine.values_list("error", flat=True).first()
+            raise NotNowError(error or "A worker compares it just now, and takes long.")
+        time.sleep(_LOOK_SECONDS)
+    return jobs[0]
 
 
 def list_here(instance: Instance) -> list[Listed]:

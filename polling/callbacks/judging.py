@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.callbacks.announcements import Announcement, UnreadableBodyError, read_announcement
@@ -93,10 +94,14 @@ def _judge_hints(capacity: int) -> list[Work]:
     return [job for job in jobs if job is not None]
 
 
+def hints_to_judge(now: datetime) -> QuerySet[CallbackHint]:
+    """Find the hints that wait and whose time has come."""
+    return CallbackHint.objects.filter(status=_Status.WAITING, judge_at__lte=now)
+
+
 def _waiting(now: datetime) -> list[CallbackHint]:
     """Return the hints to judge next; those of instances that went while they arrived are dropped."""
-    due = CallbackHint.objects.filter(status=_Status.WAITING, judge_at__lte=now)
-    hints = list(due.order_by("judge_at", "pk")[:AT_ONCE])
+    hints = list(hints_to_judge(now).order_by("judge_at", "pk")[:AT_ONCE])
     instances = Instance.objects.in_bulk({hint.instance_id for hint in hints})
     orphans = [hint.pk for hint in hints if hint.instance_id not in instances]
     if orphans:

@@ -39,7 +39,7 @@ from polling.callbacks.endpoints import callback_url, close_endpoint, is_over, w
 from polling.callbacks.registration_rows import note_active, note_refused, note_wanted
 from polling.detection.failures import decide_retry
 from polling.detection.jobs import LEASE, Work
-from polling.detection.outcomes import block_site, sentence_of, was_asked
+from polling.detection.outcomes import block_site, sentence_of
 from polling.models import CallbackEndpoint, CallbackRegistration
 from polling.workers.due import may_compare
 from polling.workers.leases import claim, end_lease, fence, free
@@ -231,8 +231,9 @@ def words_of(error: Exception) -> str:
 
 def _was_asked(endpoint: CallbackEndpoint) -> bool:
     """Whether another comparison was asked for since this one was claimed; to be asked under the row's lock."""
+    claimed = endpoint.next_compare_at
     stored = CallbackEndpoint.objects.values_list("next_compare_at", flat=True).get(pk=endpoint.pk)
-    return was_asked(endpoint.next_compare_at, stored)
+    return stored is not None and (claimed is None or stored > claimed)
 
 
 def fail(endpoint: CallbackEndpoint, token: str, error: Exception) -> None:

@@ -21,11 +21,11 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from cwconnect.core.one_statement import time_of
+from cwconnect.core.statements import rows_of
 from cwconnect.outbound.origin import origin_of
 from instances.models import Instance
 from polling.alerts import delivery_alerts
 from polling.delivery.pausing import BLOCKED, ON_ITS_WAY, rearm, take_due_times
-from polling.delivery.statements import rows_of
 from polling.models import Alert, DeliveryState, Notification, Receiver
 from polling.workers.leases import free
 

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 
 from cwconnect.core.bulk_sql import db_timestamp, keys
 from cwconnect.core.one_statement import time_of
-from polling.delivery.statements import Condition, Rows, rows_of
+from cwconnect.core.statements import Condition, Rows, rows_of
 
 _DUE = """SELECT CAST(polling_notification.next_attempt_at AS text), polling_notification.id, instance_id
 FROM polling_notification

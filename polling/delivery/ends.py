@@ -17,8 +17,8 @@ import orjson
 from django.db import connection
 
 from cwconnect.core.bulk_sql import db_timestamp, keys, update
+from cwconnect.core.statements import rows_of
 from polling.delivery.delivery_request import DeliveryRequest, Outcome
-from polling.delivery.statements import rows_of
 from polling.models import DeliveryAttempt
 
 Pair = tuple[DeliveryRequest, Outcome]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from cwconnect.core.statements import Condition
 from polling.delivery.breaker import host_of
 from polling.delivery.claims import claim_and_begin
 from polling.delivery.delivery_request import DeliveryRequest, DeliveryTarget
 from polling.delivery.scheduler import Choice
-from polling.delivery.statements import Condition
 from polling.delivery.targets import Targets, rest
 from polling.workers.leases import new_token
 

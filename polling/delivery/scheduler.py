@@ -15,6 +15,7 @@ from typing import TypeVar
 from django.db.models import QuerySet
 
 from cwconnect.core.one_statement import time_of
+from cwconnect.core.statements import condition_of
 from polling.delivery.adaptive_limits import (
     PROBES,
     AdaptiveLimits,
@@ -25,7 +26,6 @@ from polling.delivery.breaker import Target, give_back_probes, hold, open_receiv
 from polling.delivery.claims import find_due
 from polling.delivery.delivery_request import DeliveryRequest
 from polling.delivery.scan_cursor import Position, ScanCursor
-from polling.delivery.statements import condition_of
 from polling.models import Notification
 
 Key = TypeVar("Key")

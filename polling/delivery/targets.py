@@ -14,11 +14,11 @@ from typing import Any
 from django.db import transaction
 
 from cwconnect.core.bulk_sql import keys
+from cwconnect.core.statements import rows_of
 from instances.models import Instance
 from instances.secrets import SecretUnreadableError
 from polling.delivery.delivery_request import DeliveryTarget, delivery_target_of
 from polling.delivery.pausing import pause_delivery, take_due_times
-from polling.delivery.statements import rows_of
 from polling.models import Notification
 from polling.workers.leases import free
 

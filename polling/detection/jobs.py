@@ -1,13 +1,13 @@
 """A claimed poll state and the run that is carried out on it: what polls and sweeps have in common.
 
-The loop (poller.py) makes a job, carries its requests to threads and hands their answers back; everything here runs in
-the loop's own thread, and every write is fenced by the lease.
+The loop (poll_loop.py) makes a job, carries its requests to threads and hands their answers back; everything here runs
+in the loop's own thread, and every write is fenced by the lease.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -36,15 +36,6 @@ def plan_of_poll(poll: ResourcePoll) -> Plan:
 def _plan(name: str, configuration: bytes) -> Plan:
     """Compile a configuration once: it costs as much as an idle poll's request, and few polls differ."""
     return plan_of(name, orjson.loads(configuration))
-
-
-def read_open_runs(polls: Collection[ResourcePoll]) -> None:
-    """Read the open runs of many polls at once, for `open_runs` to give."""
-    found: dict[int, list[PollRun]] = {poll.pk: [] for poll in polls}
-    for run in PollRun.objects.filter(status=PollRun.Status.OPEN, resource_poll_id__in=list(found)):
-        found[run.resource_poll_id].append(run)
-    for poll in polls:
-        vars(poll)["open_runs"] = found[poll.pk]
 
 
 def open_runs(poll: ResourcePoll) -> list[PollRun]:

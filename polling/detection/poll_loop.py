@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
-from typing import Any, Literal
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.errors import ConnectWiseError
 from cwconnect.core.logs import about
-from polling.detection.claiming import claim_due
+from cwconnect.core.statements import condition_of
+from polling.detection.claimed_states import read_claimed
+from polling.detection.claiming import Due, claim_due
 from polling.detection.deletes.sweeps import SweepJob
-from polling.detection.jobs import Job, Work, read_open_runs
+from polling.detection.job_sources import JobSource, registered
+from polling.detection.jobs import Job, Work
 from polling.detection.outcomes import fail_run, fail_sweep
 from polling.detection.polls.runs import PollJob
 from polling.detection.polls.whole_polls import WholePoll, batches, end_polls, is_whole
 from polling.models import PollRun, PollState, Site
-from polling.workers.due import may_sweep
 from polling.workers.leases import (
     DATABASE_DOWN,
     LeaseLostError,
@@ -40,20 +42,8 @@ THREADS = 32  # a claim and an end cost much the same for one poll as for many, 
 SCAN_EVERY = 0.2  # seconds, while polls are under way: so that what comes due one by one is claimed together
 
 Report = Callable[[Job, PollRun], None]
-JobSource = Callable[[int, Collection[Work]], list[Work]]  # at most so many, beside those under way → claimed jobs
-_job_sources: list[JobSource] = []
-_first_sources: list[JobSource] = []
-Due = Literal["next_poll_at", "next_sweep_at"]
 POLLS: tuple[Due, ...] = ("next_poll_at",)
 POLLS_AND_SWEEPS: tuple[Due, ...] = ("next_poll_at", "next_sweep_at")
-
-
-def register_job_source(source: JobSource, *, first: bool = False) -> None:
-    """Have the workers' loop claim jobs of a further kind, after polls and sweeps; sources are asked in this order.
-
-    `first`: before those, since what the source does makes polls due.
-    """
-    (_first_sources if first else _job_sources).append(source)
 
 
 def poll_due(*, deadline: float, stopping: Callable[[], bool] = never) -> int:
@@ -62,13 +52,14 @@ def poll_due(*, deadline: float, stopping: Callable[[], bool] = never) -> int:
     That is polls, sweeps, and the jobs of registered sources. Returns the number of jobs that ended. What is under way
     then is written up to its page and freed, for the next worker to carry on.
     """
+    first, sources = registered()
     loop = PollLoop(
         PollState.objects.all(),
         deadline=deadline,
         stopping=stopping,
         kinds=POLLS_AND_SWEEPS,
-        sources=_job_sources,
-        first=_first_sources,
+        sources=sources,
+        first=first,
     )
     return loop.run()
 
@@ -108,11 +99,11 @@ class PollLoop(Loop[Work, Any]):
         stopping: Callable[[], bool] = never,
         report: Report | None = None,
         kinds: tuple[Due, ...] = POLLS,
-        sources: Sequence[JobSource] = (),
-        first: Sequence[JobSource] = (),
+        sources: Iterable[JobSource] = (),
+        first: Iterable[JobSource] = (),
     ) -> None:
         super().__init__(deadline=deadline, stopping=stopping)
-        self._due, self._report, self._kinds = due, report, kinds
+        self._due, self._report, self._kinds = condition_of(due), report, kinds
         self._first, self._sources = first, sources
         self._scan_at: dict[str, float] = {}
 
@@ -131,7 +122,7 @@ class PollLoop(Loop[Work, Any]):
         return jobs
 
     def _ask(
-        self, what: str, sources: Sequence[JobSource], capacity: int, running: Collection[Work], jobs: list[Work]
+        self, what: str, sources: Iterable[JobSource], capacity: int, running: Collection[Work], jobs: list[Work]
     ) -> None:
         """Add to `jobs` what these sources have for the room that is left."""
         if self._is_time(what, [*running, *jobs]):
@@ -147,18 +138,13 @@ class PollLoop(Loop[Work, Any]):
         return True
 
     def _claim(self, kind: Due, capacity: int, running: Collection[Work]) -> list[Job]:
-        now = timezone.now()
-        due = self._due.filter(**{f"{kind}__lte": now})
-        if kind == "next_sweep_at":
-            due = may_sweep(due)
-        claim = claim_due(due, kind, capacity, running, now=now)
+        claim = claim_due(self._due, kind, capacity, running, now=timezone.now())
         if not claim.drained:
             del self._scan_at[kind]
         if not claim.keys:
             return []
         try:
-            states = PollState.objects.filter(pk__in=claim.keys).select_related("resource_poll__instance")
-            read_open_runs([state.resource_poll for state in states])
+            states = read_claimed(claim.keys)
             return [job for state in states if (job := _start(state, claim.token, kind)) is not None]
         except DATABASE_DOWN:
             release_or_owe(PollState, claim.keys, claim.token)

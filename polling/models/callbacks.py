@@ -55,7 +55,9 @@ class CallbackRegistration(models.Model):
         ACTIVE = "active", "Registered"
         REFUSED = "refused", "Refused by ConnectWise"
 
-    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="callback_registrations")
+    instance = models.ForeignKey(
+        Instance, on_delete=models.CASCADE, db_constraint=False, related_name="callback_registrations"
+    )  # no foreign key in the database: a comparison holds its endpoint, who changes the instance wants both
     type = models.CharField(max_length=40, help_text="ConnectWise's word for what it announces: contact, ticket.")
     entry_id = models.BigIntegerField(null=True, help_text="Its id at ConnectWise.")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.WANTED)

@@ -45,7 +45,7 @@ def overview_of(organization: Organization, now: datetime) -> Overview:
     more = _THEN.ask(organization=organization.pk, keys=list({*shown, *paused}), day=day, upto=upto)
     waiting = {row["instance_id"]: row["n"] for row in more["waiting"]}
     return Overview(
-        engine=engine_of(found["engine"][0], now),
+        engine=engine_of(found["engine"][0], organization, now),
         action_items=[_with_count(item, waiting) for item in items],
         rows=rows_of(shown, more),
         hours=hours_of(organization, now) if upto is None else hours_from(more, now),

@@ -34,6 +34,7 @@ _Rows = (
     | QuerySet[Verification]
     | QuerySet[CallbackEndpoint]
 )
+NO_SWEEP = (Health.PAUSED, Health.UNAUTHORIZED)
 PAUSED = Q(health=Health.PAUSED)
 """The polls that nothing makes due: their resource, their instance or its events are off."""
 WELL = (Health.HEALTHY, Health.HELD)
@@ -104,7 +105,7 @@ def _blocked(now: datetime) -> QuerySet[Site, str]:
 
 def may_sweep(states: QuerySet[PollState]) -> QuerySet[PollState]:
     """Leave out polls that are paused, or refused for their login or role: the hourly poll is to find that over."""
-    return states.exclude(health__in=(Health.PAUSED, Health.UNAUTHORIZED))
+    return states.exclude(health__in=NO_SWEEP)
 
 
 def delivery_due_at(now: datetime) -> datetime | None:

@@ -7,10 +7,12 @@ is written as soon as it is known.
 
 from __future__ import annotations
 
+import gc
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -25,6 +27,16 @@ Answer = TypeVar("Answer")
 def never() -> bool:
     """Nobody asks us to stop."""
     return False
+
+
+@cache
+def _freeze() -> None:
+    """Have the garbage collector pass over what is there by now, once a process: modules and classes stay.
+
+    To walk over them took 0.1 s every few thousand polls, 6 % of their CPU.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 class Loop(ABC, Generic[Job, Answer]):
@@ -74,6 +86,7 @@ class Loop(ABC, Generic[Job, Answer]):
 
     def run(self) -> int:
         """Work; give the number of jobs that came to an end, well or not."""
+        _freeze()
         release_owed()
         ended = 0
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix=type(self).__name__)

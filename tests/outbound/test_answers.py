@@ -7,12 +7,14 @@ import ipaddress
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
-from cwconnect.outbound import Limits, OutboundClient, OutboundError, Reply
+from cwconnect.outbound import Limits, OutboundClient, OutboundError, Reply, TooLarge
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 REFUSED = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 1\r\n\r\nx"
@@ -165,4 +167,36 @@ def test_bytes_that_belong_to_no_answer_reach_no_other_request(client: OutboundC
     server = RawServer([[head, 0.05, OK], [REFUSED]], hang_up=False)
     assert 200 <= post(client, server).status < 300
     assert post(client, server).status == 500
+    server.close()
+
+
+TYPE = b"HTTP/1.1 200 OK\r\nX-Case: a\r\nx-case: b\r\n"
+SHAPES: dict[str, Sequence[Step]] = {
+    "with its head": [TYPE + b"Content-Length: 4\r\n\r\nbody"],
+    "after its head": [TYPE + b"Content-Length: 4\r\n\r\n", 0.05, b"body"],
+    "in pieces": [TYPE + b"Content-Length: 4\r\n\r\nbo", 0.05, b"dy"],
+    "chunked": [TYPE + b"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"],
+    "packed": [TYPE + b"Content-Encoding: deflate\r\nContent-Length: 12\r\n\r\n" + zlib.compress(b"body")],
+    "with an old head": [b"HTTP/1.0 200 OK\r\nX-Case: a, b\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nbody"],
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_connection_that_stands_answers_as_a_new_one(client: OutboundClient, shape: str) -> None:
+    server = RawServer([SHAPES[shape]], hang_up=False)
+    for most, body in ((4, b"body"), (3, b"bod")):
+        limits = replace(LIMITS, body=most)
+        asked = [client.request("GET", server.url, headers={}, limits=limits, truncate=True) for _ in range(2)]
+        assert [(reply.status, reply.body, reply.truncated) for reply in asked] == [(200, body, most < 4)] * 2
+        assert {(reply.headers["x-CASE"], reply.broken) for reply in asked} == {("a, b", "")}
+    assert client.request("GET", server.url, headers={}, limits=LIMITS).body == b"body"
+    with pytest.raises(TooLarge):
+        client.request("GET", server.url, headers={}, limits=replace(LIMITS, body=3))
+    server.close()
+
+
+def test_of_two_answers_to_one_request_none_is_that_of_the_next(client: OutboundClient) -> None:
+    server = RawServer([[OK], [OK + REFUSED], [b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n"]], hang_up=False)
+    assert [post(client, server).status for _ in range(2)] == [200, 200]
+    assert post(client, server).status == 404
     server.close()

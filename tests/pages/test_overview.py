@@ -187,6 +187,17 @@ def test_polls_that_nobody_runs_turn_the_page_red(instance: Instance, operator: 
     assert "Polls are due and none is run" in text_of(operator.get("/"))
 
 
+def test_some_late_polls_beside_others_that_run_leave_it_green(
+    instance: Instance, organization: Organization, operator: Client
+) -> None:
+    long_ago = timezone.now() - timedelta(minutes=10)
+    PollState.objects.update(next_poll_at=long_ago, last_good_at=long_ago)
+    add_instances(organization, 1)
+    PollState.objects.exclude(resource_poll__instance=instance).update(last_good_at=timezone.now())
+    assert "Polls are due" not in text_of(operator.get("/"))
+    assert "No worker" not in text_of(operator.get("/"))
+
+
 def test_others_are_not_shown(instance: Instance, other_tenant: Tenant) -> None:
     health(Health.UNAUTHORIZED)
     html = text_of(sign_in("stranger", other_tenant.organization).get("/"))

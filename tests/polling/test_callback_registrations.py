@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 import time_machine
+from django.db import connection, transaction
 from django.utils import timezone
 
 from instances.models import Instance
@@ -26,8 +28,9 @@ from polling.models import (
     Site,
 )
 from polling.workers.due import poll_due_at
-from tests.support.callback_registry import KEY, THERE, Registry, spoil
+from tests.support.callback_registry import HERE, KEY, THERE, Registry, entries_of, spoil
 from tests.support.polled_instance import PolledInstance
+from tests.support.sandboxes import start_sandbox
 
 pytestmark = pytest.mark.django_db
 
@@ -64,7 +67,7 @@ def hidden(registry: Registry) -> None:
 
 
 def switched_off(registry: Registry) -> None:
-    for entry in registry.entries():
+    for entry in entries_of(registry.store):
         if entry["url"] == registry.url:
             with registry.store.lock:
                 registry.store.table("callbacks").put(entry | {"inactiveFlag": True})
@@ -114,6 +117,7 @@ CASES = {
     "the login is refused": Case([spoil(status=401)]),
     "a rate limit": Case([spoil(skip=1, status=429, headers={"Retry-After": "5"})]),
     "a rate limit at the list": Case([spoil(status=429, headers={"Retry-After": "5"})]),
+    "one of another's can't be read": Case([lambda registry: registry.store.garble("callbacks", [2])], hours=0),
     "the list can't be read": Case([spoil(broken_json=True)]),
     "they were switched off": Case([switched_off], registered=True, hours=1),
     "they were switched off, and stay so": Case(
@@ -132,6 +136,16 @@ CASES = {
     ),
     "another address, and a POST is refused": Case([elsewhere, spoil(method="POST", status=400)], registered=True),
     "no address any more": Case([nowhere], registered=True, wanted=False, hours=0),
+    "no address for a while": Case(
+        [nowhere, lambda registry: registry.settle(), lambda r: setattr(r.settings, "CALLBACK_URL", HERE)],
+        registered=True,
+        hours=0,
+    ),
+    "disabled for a while": Case(
+        [disabled, lambda registry: registry.settle(), lambda r: set_enabled(r.instance, enabled=True)],
+        registered=True,
+        hours=0,
+    ),
     "disabled": Case([disabled], registered=True, wanted=False, hours=0),
     "disabled, and ConnectWise fails": Case([disabled, spoil(n=2, status=503)], registered=True, wanted=False),
     "events off": Case(
@@ -316,15 +330,34 @@ def test_switched_on_again_there_is_another_token(registry: Registry) -> None:
     assert registry.ours() == registry.right()
 
 
-def test_another_company_hears_of_another_token(registry: Registry, caplog: pytest.LogCaptureFixture) -> None:
+def test_of_a_company_that_is_left_all_is_removed_by_its_login(registry: Registry) -> None:
     registry.settle()
-    before = registry.endpoint.token_hash
+    url = registry.url
     registry.configure(company="ACME")  # the same, in another spelling
-    assert registry.endpoint.token_hash == before
-    registry.store.login.company = "other"
-    registry.configure(company="other", **{"public.key": "PUB", "private.key": "PRIV"})
-    assert registry.endpoint.token_hash != before
-    assert "2 callbacks stay registered at the company that was left" in caplog.text
+    assert registry.url == url
+    with start_sandbox(company="other", private_key="OTHER") as other:
+        keys = {"baseUrl": other.url, "company": "other", "public.key": "PUB", "private.key": "OTHER"}
+        registry.configure(**keys)
+        assert registry.url != url
+        registry.settle()
+        assert [row["url"] for row in entries_of(other.store)] == [registry.url] * 2
+        assert set(registry.rows()) == {"contact", "ticket"}
+    assert registry.listed() == registry.foreign
+    left = Instance.objects.get(organization=None)
+    assert left.private_key.reveal() == ""
+    purge(lambda what, count: None)
+    assert Instance.objects.get() == registry.instance
+
+
+def test_what_is_left_of_a_company_that_refuses_is_given_up_after_a_day(registry: Registry) -> None:
+    registry.settle()
+    registry.store.set_keys("another", "another")
+    with start_sandbox(company="other") as other:
+        registry.configure(**{"baseUrl": other.url, "company": "other", "public.key": "PUB", "private.key": "PRIV"})
+        registry.settle_for(23)
+        assert CallbackEndpoint.objects.count() == 2
+        registry.settle_for(2)
+        assert CallbackEndpoint.objects.get() == registry.endpoint
 
 
 def test_a_disabled_instance_asks_nothing_any_more(registry: Registry) -> None:
@@ -350,3 +383,25 @@ def test_a_rate_limit_holds_the_polls_of_the_company(registry: Registry) -> None
     spoil(status=429, headers={"Retry-After": "50"})(registry)
     registry.settle()
     assert Site.objects.get(key=PollState.objects.first().site).blocked_until > timezone.now()  # type: ignore[union-attr]  # there are some
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no locks of rows")
+def test_who_changes_the_instance_is_not_waited_for(registry: Registry) -> None:
+    """A change locks the instance and then its endpoint; a comparison has the endpoint, and must not want the other."""
+    job = claimed(registry)
+    assert job is not None
+    answer = job.request()()
+
+    def commit() -> bool:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '5s'")
+            return job.commit(answer)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        Instance.objects.select_for_update().get()
+        assert pool.submit(commit).result()
+    assert set(registry.rows()) == {"contact", "ticket"}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from instances.models import AuditEntry, Instance
 from instances.provisioning import delete_instance, set_enabled
+from polling.callbacks import foreground
 from polling.callbacks.report import report_registrations
 from polling.models import CallbackEndpoint, CallbackRegistration
 from tests.support.callback_registry import HERE, KEY, THERE, Registry, spoil
@@ -33,8 +36,20 @@ def test_what_is_refused_is_said_in_words_and_ends_in_an_error(registry: Registr
     spoil(skip=1, method="POST", status=403)(registry)
     with pytest.raises(CommandError, match=r"ticket: .*System › Table Setup"):
         run(registry)
+    spoil(status=404)(registry)
+    with pytest.raises(CommandError, match="has no callbacks"):
+        run(registry)
     spoil(status=401)(registry)
     with pytest.raises(CommandError, match="Incorrect public/private key"):
+        run(registry)
+
+
+def test_what_a_worker_has_under_way_is_waited_for(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    CallbackEndpoint.objects.update(lease_token="another's", lease_until=timezone.now() + timedelta(seconds=2))
+    assert "contact: registered" in run(registry)
+    CallbackEndpoint.objects.update(lease_token="another's", lease_until=timezone.now() + timedelta(minutes=2))
+    monkeypatch.setattr(foreground, "PATIENCE", 0.0)
+    with pytest.raises(CommandError, match="A worker compares it just now"):
         run(registry)
 
 

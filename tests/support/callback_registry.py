@@ -11,7 +11,7 @@ import time_machine
 from django.utils import timezone
 from pytest_django import Settings
 
-from cwconnect.sandbox import SandboxServer
+from cwconnect.sandbox import SandboxServer, Store
 from instances.configuration.wire import config_of, read_configuration
 from instances.models import Instance
 from instances.provisioning import change_instance
@@ -32,6 +32,12 @@ OTHERS = [
     {"url": f"{HERE}/callbacks/connectwise/{NOBODYS}?recordId=", "type": "ticket"},
 ]
 Entry = tuple[str, str, bool]
+
+
+def entries_of(store: Store) -> list[dict[str, Any]]:
+    """Return what stands in a ConnectWise."""
+    table = store.table("callbacks")
+    return [table.record(row) for row in table.rows]
 
 
 class Registry(PolledInstance):
@@ -57,13 +63,9 @@ class Registry(PolledInstance):
             table.put(plain | {"_info": {"lastUpdated": "2026-06-09T21:59:49Z"}} | members)
         return number
 
-    def entries(self) -> list[dict[str, Any]]:
-        table = self.store.table("callbacks")
-        return [table.record(row) for row in table.rows]
-
     def listed(self) -> list[Entry]:
         """Return what stands in ConnectWise: URL, type, and whether it is switched on."""
-        return sorted((each["url"], each["type"], not each["inactiveFlag"]) for each in self.entries())
+        return sorted((each["url"], each["type"], not each["inactiveFlag"]) for each in entries_of(self.store))
 
     def ours(self) -> list[Entry]:
         return sorted(set(self.listed()) - set(self.foreign))

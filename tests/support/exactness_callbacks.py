@@ -21,7 +21,8 @@ from polling.callbacks.announced_reads import claim_announced
 from polling.callbacks.judging import judge_hints
 from polling.callbacks.receiving import Taken, take
 from polling.callbacks.signing_keys import keep_key
-from polling.detection.poll_loop import POLLS_AND_SWEEPS, Due, PollLoop
+from polling.detection.claiming import Due
+from polling.detection.poll_loop import POLLS_AND_SWEEPS, PollLoop
 from polling.models import AnnouncedRecord, CallbackHint, Event, Notification, PollState, SnapshotBody
 from tests.support.callbacks import POISON, SIGNING_KEY, Announcer, enable_callbacks, signature_of
 from tests.support.exactness_model import RecordedEvent, Rules, Truth

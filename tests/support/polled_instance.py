@@ -63,7 +63,7 @@ class PolledInstance:
     def poll(self) -> PollState:
         """Poll everything of the instance now, in this thread's loop, whatever waits stand in the way."""
         Site.objects.all().delete()
-        mine = PollState.objects.filter(resource_poll__instance=self.instance)
+        mine = PollState.objects.filter(pk__in=list(self.instance.resource_polls.values_list("pk", flat=True)))
         make_due(mine)
         PollLoop(mine, deadline=float("inf")).run()
         return self.state

@@ -54,7 +54,8 @@ class Registrations:
         """Read a page of the list, whoever's entries they are; the first is 1."""
         params = {"orderBy": "id", "page": str(number), "pageSize": str(LARGEST_PAGE)}
         try:
-            listing = self._client.list(PATH, params)
+            # Somebody else's entry that can't be read holds up nothing of ours.
+            listing = self._client.list(PATH, params, readable_only=True)
         except BadAnswer as error:
             # In other words than the answer's, which may hold the URLs of others.
             raise BadAnswer("ConnectWise's list of callbacks can't be read.", status=error.status) from None

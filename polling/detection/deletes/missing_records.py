@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+from django.db import connection
 from django.db.models import Count, QuerySet
 
-from cwconnect.core.bulk_sql import insert
+from cwconnect.core.bulk_sql import insert, keys
+from cwconnect.core.statements import AMONG, rows_of
 from polling.detection.changes import CONTENT_UNKNOWN, UNREAD
 from polling.models import Health, MissingRecord, RecordSnapshot
 
 Status = MissingRecord.Status
 SLICE = 5000
+_HOLDING = """SELECT DISTINCT resource_poll_id FROM polling_missingrecord
+WHERE status = 'held' AND resource_poll_id {among}
+"""
 
 
 def missing_records(poll_id: int, *statuses: MissingRecord.Status) -> QuerySet[MissingRecord]:
@@ -36,8 +41,7 @@ def calm_health(poll_id: int) -> Health:
 
 def calm_healths(poll_ids: Collection[int]) -> dict[int, Health]:
     """Return `calm_health` of many polls at once."""
-    holding = MissingRecord.objects.filter(resource_poll_id__in=poll_ids, status=Status.HELD)
-    held = set(holding.values_list("resource_poll_id", flat=True).distinct())
+    held = {poll_id for (poll_id,) in rows_of(_HOLDING.format(among=AMONG[connection.vendor]), [keys(poll_ids)])}
     return {poll_id: Health.HELD if poll_id in held else Health.HEALTHY for poll_id in poll_ids}
 
 

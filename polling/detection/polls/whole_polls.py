@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from cwconnect.connectwise.client import Page
-from cwconnect.core.bulk_sql import db_timestamp, insert_new, update
+from cwconnect.core.bulk_sql import db_timestamp, insert_new, keys, update
+from cwconnect.core.one_statement import time_of
+from cwconnect.core.statements import AMONG, rows_of
 from polling.detection.deletes.missing_records import calm_healths
 from polling.detection.outcomes import next_cursor, next_poll
 from polling.detection.polls.runs import PollJob
@@ -24,6 +26,10 @@ from polling.models.leased import FREED
 
 MOST_RECORDS = 2000  # of one transaction: what it holds in memory, and how long others may wait for its rows
 ENDED = (*FREED, "failures", "last_error", "health", "last_good_at", "cursor", "next_poll_at")
+_HELD = """SELECT resource_poll_id, lease_token, CAST(next_poll_at AS text) FROM polling_pollstate
+WHERE resource_poll_id {among} AND lease_token IN ({tokens}) ORDER BY resource_poll_id{lock}
+"""
+_LOCK = {"postgresql": " FOR UPDATE", "sqlite": ""}
 
 WholePoll = tuple[PollJob, Page]
 
@@ -73,9 +79,10 @@ def end_polls(polls: Sequence[WholePoll]) -> list[PollJob]:
 def _still_ours(jobs: Sequence[PollJob]) -> dict[int, datetime | None]:
     """The fence: lock the rows that still carry our tokens; return when each is due as it stands now."""
     tokens = {job.key: job.token for job in jobs}
-    rows = PollState.objects.filter(pk__in=list(tokens), lease_token__in=set(tokens.values()))
-    held = rows.order_by("pk").select_for_update().values_list("pk", "lease_token", "next_poll_at")
-    return {key: due for key, token, due in held if token == tokens[key]}
+    vendor, claims = connection.vendor, sorted(set(tokens.values()))
+    statement = _HELD.format(among=AMONG[vendor], tokens=", ".join(["%s"] * len(claims)), lock=_LOCK[vendor])
+    held = rows_of(statement, [keys(tokens), *claims])
+    return {key: time_of(due) for key, token, due in held if token == tokens[key]}
 
 
 def _end(job: PollJob, page: Page, now: datetime) -> _End:
