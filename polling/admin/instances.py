@@ -14,7 +14,17 @@ from instances.admin import InstanceAdmin
 from instances.models import Instance, ResourcePoll
 from polling.admin.base import link_to_those, may_operate, say
 from polling.admin.receivers import pause_all, release_all
-from polling.models import Alert, DeliveryAttempt, DeliveryState, Event, Notification, PollRun, PollState, Replay
+from polling.models import (
+    Alert,
+    CallbackRegistration,
+    DeliveryAttempt,
+    DeliveryState,
+    Event,
+    Notification,
+    PollRun,
+    PollState,
+    Replay,
+)
 from polling.workers.due import PAUSED, poll_now
 
 _HANGING = {
@@ -25,6 +35,7 @@ _HANGING = {
     "Attempts": DeliveryAttempt,
     "Replays": Replay,
     "Warnings": Alert,
+    "Callbacks": CallbackRegistration,
 }
 
 admin.site.unregister(Instance)

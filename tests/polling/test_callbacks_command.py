@@ -7,6 +7,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
 from instances.models import AuditEntry, Instance
@@ -14,6 +15,7 @@ from instances.provisioning import delete_instance, set_enabled
 from polling.callbacks import foreground
 from polling.callbacks.report import report_registrations
 from polling.models import CallbackEndpoint, CallbackRegistration
+from tests.pages.conftest import text_of
 from tests.support.callback_registry import HERE, KEY, THERE, Registry, spoil
 
 pytestmark = pytest.mark.django_db
@@ -152,3 +154,16 @@ def test_an_address_that_is_gone_is_a_problem_in_words(registry: Registry) -> No
     registry.configure(**{KEY: "false"})
     registry.settle()
     assert report_registrations(registry.instance) is None
+
+
+def test_the_admin_shows_them_without_the_token(registry: Registry, admin_client: Client) -> None:
+    registry.settle()
+    number = registry.instance.pk
+    first = CallbackRegistration.objects.earliest("pk")
+    pages = [f"callbackendpoint/{number}/change/", f"callbackregistration/{first.pk}/change/"]
+    for path in ("callbackendpoint/", f"callbackregistration/?instance={number}", *pages):
+        answer = admin_client.get(f"/admin/polling/{path}")
+        assert answer.status_code == 200
+        assert registry.endpoint.token.reveal() not in text_of(answer)
+        assert registry.endpoint.token_hash not in text_of(answer)
+    assert f"callbackregistration/?instance={number}" in text_of(admin_client.get(f"/admin/polling/{pages[0]}"))
