@@ -19,6 +19,7 @@ from instances.guesses import MEMORY
 from instances.models import FailureCount
 from instances.sign_ins import delete_old_sign_ins
 from polling.alerts.auth_alerts import raise_auth_alerts
+from polling.callbacks.announced_events import examine_events
 from polling.callbacks.endpoints import notice_address
 from polling.delivery.pausing import rearm_stranded
 from polling.maintenance.clock_skew import repair_clock_skew
@@ -69,6 +70,7 @@ PERIODIC_JOBS: list[PeriodicJob] = [
     PeriodicJob("send alerts", timedelta(0), send_alerts),
     PeriodicJob("rearm stranded notifications", timedelta(0), rearm_stranded),
     PeriodicJob("repair clock skew", timedelta(minutes=5), repair_clock_skew),
+    PeriodicJob("announced events", timedelta(0), examine_events),
     PeriodicJob("another address for callbacks", timedelta(0), notice_address),
     PeriodicJob("healthcheck ping", timedelta(0), ping_healthcheck),
     PeriodicJob("delete expired sessions", timedelta(days=1), delete_expired_sessions),

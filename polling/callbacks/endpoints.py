@@ -10,6 +10,7 @@ import secrets
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Max
 from django.utils import timezone
 
 from cwconnect.connectwise.callbacks.types import types_of_paths
@@ -20,7 +21,7 @@ from instances.models import Instance
 from instances.provisioning import forget_login
 from instances.secrets import Secret, SecretUnreadableError, hash_token, new_token
 from polling.detection.watching import site_key
-from polling.models import CallbackEndpoint, CallbackRegistration
+from polling.models import CallbackEndpoint, CallbackRegistration, Event
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,8 @@ def apply_callbacks(sender: object, *, instance: Instance, former: InstanceConfi
 
 def _open_endpoint(instance: Instance, token: str, site: str, now: datetime) -> None:
     fields = {"token": Secret.of(token), "token_hash": hash_token(token), "site": site, "next_compare_at": now}
-    CallbackEndpoint(instance=instance, **fields).save(force_insert=True)
+    end_of_log = Event.objects.aggregate(last=Max("pk"))["last"] or 0
+    CallbackEndpoint(instance=instance, examined_upto=end_of_log, **fields).save(force_insert=True)
 
 
 def _leave_company(endpoint: CallbackEndpoint, former: InstanceConfig, now: datetime) -> None:

@@ -35,7 +35,6 @@ from polling.maintenance.retention import (
 from polling.models import (
     Alert,
     AnnouncedRecord,
-    CallbackCount,
     CallbackEndpoint,
     CallbackHint,
     DeliveryState,
@@ -105,7 +104,6 @@ def _batches(instance: Instance) -> list[Callable[[], int]]:
         partial(_delete_notifications, instance),
         partial(_delete_some, Event.objects.filter(instance=instance)),  # that no notification carries
         partial(_delete_some, CallbackHint.objects.filter(instance=instance)),
-        partial(_delete_some, CallbackCount.objects.filter(instance=instance)),
         partial(_delete_some, PollRun.objects.filter(resource_poll__in=polls)),
         *(
             partial(_delete_records, model, poll)

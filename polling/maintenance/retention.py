@@ -1,7 +1,8 @@
 """Retention: what has been delivered is forgotten after CWCONNECT_RETENTION_DAYS; what is undelivered never is.
 
 Deleted are delivered or discarded notifications with their events and attempts, those that are being sent again
-excepted, ended runs that hold nothing back, and ended verifications.
+excepted, ended runs that hold nothing back, and ended verifications. What callbacks said is deleted after a week, and
+counts of them after eight days, whatever the setting: the pages look back a week.
 Kept for as long as their resource is polled are snapshots, and their texts where the poll asks for texts: the next
 change is recorded by them.
 
@@ -24,12 +25,22 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from instances.models import ResourcePoll
-from polling.models import DeliveryAttempt, Event, Notification, PollRun, SnapshotBody, Verification
+from polling.models import (
+    CallbackCount,
+    CallbackHint,
+    DeliveryAttempt,
+    Event,
+    Notification,
+    PollRun,
+    SnapshotBody,
+    Verification,
+)
 from polling.workers.stopping import stopping
 
 BATCH = 200
 STRETCH = timedelta(seconds=30)
 EARLIEST = datetime.min.replace(tzinfo=UTC)
+HINTS_FOR, COUNTS_FOR = timedelta(days=7), timedelta(days=8)
 DONE = (Notification.State.DELIVERED, Notification.State.DISCARDED)
 
 Progress = Callable[[str, int], None]
@@ -45,6 +56,7 @@ class Pruned:
     events: int = 0
     runs: int = 0
     bodies: int = 0
+    callbacks: int = 0
 
 
 def silent(what: str, count: int) -> None:
@@ -67,7 +79,7 @@ def prune_delivered(now: datetime) -> Pruned:
 
 
 def prune_the_rest(now: datetime) -> Pruned:
-    """Delete old verifications, and texts that nobody asks for, for a STRETCH at most."""
+    """Delete old verifications and callbacks, and texts that nobody asks for, for a STRETCH at most."""
     pruned = Pruned()
     _prune_the_rest(now, pruned, silent, until=stretch())
     return pruned
@@ -93,6 +105,11 @@ def _prune_the_rest(now: datetime, pruned: Pruned, progress: Progress, *, until:
     for count in unhurried(lambda _: (_prune_bodies(), EARLIEST), until):
         pruned.bodies += count
         progress("texts", count)
+    for count in unhurried(lambda since: _prune_hints(since, now - HINTS_FOR), until):
+        pruned.callbacks += count
+        progress("callbacks", count)
+    for count in unhurried(lambda _: (_prune_counts(now - COUNTS_FOR), EARLIEST), until):
+        progress("counts of callbacks", count)
 
 
 def unhurried(batch: Batch, until: float) -> Iterator[int]:
@@ -144,6 +161,19 @@ def _prune_bodies() -> int:
     records = list(bodies.filter(resource_poll_id=poll_id).values_list("record_id", flat=True)[:BATCH])
     SnapshotBody.objects.filter(resource_poll_id=poll_id, record_id__in=records).delete()
     return len(records)
+
+
+def _prune_hints(since: datetime, before: datetime) -> tuple[int, datetime]:
+    old = CallbackHint.objects.filter(received_at__gte=since, received_at__lt=before)
+    rows = list(old.order_by("received_at").values_list("pk", "received_at")[:BATCH])
+    CallbackHint.objects.filter(pk__in=[key for key, _ in rows]).delete()
+    return len(rows), rows[-1][1] if rows else since
+
+
+def _prune_counts(before: datetime) -> int:
+    """Delete the counts of the oldest hour, if it is that old: a few for each instance with callbacks."""
+    hour = CallbackCount.objects.filter(hour__lt=before).order_by("hour").values_list("hour", flat=True).first()
+    return CallbackCount.objects.filter(hour=hour).delete()[0] if hour is not None else 0
 
 
 def _off(key: str) -> Q:

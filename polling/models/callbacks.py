@@ -63,9 +63,14 @@ class CallbackRegistration(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.WANTED)
     error = models.TextField(blank=True, help_text="Why ConnectWise refuses it.")
     active_since = models.DateTimeField(null=True)
+    unannounced = models.JSONField(default=list, help_text="When its last changes were recorded that none announced.")
+    silent_since = models.DateTimeField(null=True, help_text="The first change of several that none announced.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["instance", "type"], name="callback_once_a_type")]
+        indexes = [  # few: so the overview finds them without reading all
+            models.Index(fields=["instance"], name="callback_silent", condition=models.Q(silent_since__isnull=False))
+        ]
 
     def __str__(self) -> str:
         return f"{self.type}: {self.status}"
@@ -139,12 +144,13 @@ class AnnouncedRecord(models.Model):
 class CallbackCount(models.Model):
     """How often something happened with an instance's callbacks of one type within an hour.
 
-    `name` says what: see polling/callbacks/counts.py. No foreign key in the database, as in InstanceHour.
+    `name` says what: see polling/callbacks/counts.py. No foreign key in the database, as in InstanceHour; and the
+    counts of a deleted instance stay as long as others, so that those of `/metrics` never shrink.
     """
 
     pk = models.CompositePrimaryKey("instance_id", "hour", "type", "name")
     instance = models.ForeignKey(
-        Instance, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="+"
+        Instance, on_delete=models.DO_NOTHING, db_index=False, db_constraint=False, related_name="+"
     )
     hour = models.DateTimeField(help_text="When it began.")
     type = models.CharField(max_length=40, help_text="Blank where nobody knows.")

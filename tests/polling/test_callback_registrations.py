@@ -19,6 +19,7 @@ from instances.secrets import hash_token
 from polling.callbacks.endpoints import notice_address
 from polling.callbacks.registration_job import RegistrationJob, claim_registrations
 from polling.maintenance.purge import purge
+from polling.maintenance.retention import prune
 from polling.models import (
     AnnouncedRecord,
     CallbackCount,
@@ -275,6 +276,8 @@ def test_a_login_goes_when_nothing_is_registered_any_more(registry: Registry) ->
     assert (kept.private_key.reveal(), kept.signature_key, kept.token) == ("PRIV", None, None)
     purge(lambda what, count: None)
     assert not CallbackHint.objects.exists()
+    assert CallbackCount.objects.exists(), "what /metrics counts does not shrink"
+    prune(now + timedelta(days=8, hours=1))
     assert not CallbackCount.objects.exists()
     assert not AnnouncedRecord.objects.exists()
     assert Instance.objects.get().private_key.reveal() == "PRIV"  # what is registered needs it still

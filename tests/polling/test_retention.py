@@ -12,8 +12,19 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cwconnect.site.periodic_jobs import run_due_jobs
+from polling.maintenance import retention
 from polling.maintenance.retention import prune, prune_delivered
-from polling.models import DeliveryAttempt, Event, Notification, PollRun, RecordSnapshot, Replay, SnapshotBody
+from polling.models import (
+    CallbackCount,
+    CallbackHint,
+    DeliveryAttempt,
+    Event,
+    Notification,
+    PollRun,
+    RecordSnapshot,
+    Replay,
+    SnapshotBody,
+)
 from tests.support.polled_instance import PolledInstance
 
 LATER = timedelta(days=31)
@@ -159,3 +170,27 @@ def test_the_command_says_what_went(watched: PolledInstance, capsys: pytest.Capt
     Notification.objects.update(created_at=timezone.now() - LATER)
     call_command("prune", verbosity=0)
     assert "Deleted 1 notification with 1 event" in capsys.readouterr().out
+
+
+def test_callbacks_go_after_a_week_and_their_counts_a_day_later(
+    watched: PolledInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    now = timezone.now()
+    for days in (9, 8, 7.5, 7.1, 6.9, 0):
+        at = now - timedelta(days=days)
+        CallbackHint.objects.create(instance=watched.instance, received_at=at, judge_at=at)
+        hour = at.replace(minute=0, second=0, microsecond=0)
+        CallbackCount.objects.create(instance=watched.instance, hour=hour, type="contact", name="received", count=1)
+    run_due_jobs(now)
+    assert CallbackHint.objects.count() == 2
+    assert not CallbackHint.objects.filter(received_at__lt=now - timedelta(days=7)).exists()
+    assert not CallbackCount.objects.filter(hour__lt=now - timedelta(days=8)).exists()
+    assert CallbackCount.objects.count() == 4
+
+
+def test_the_command_says_how_many_callbacks_went(watched: PolledInstance, capsys: pytest.CaptureFixture[str]) -> None:
+    at = timezone.now() - timedelta(days=8)
+    CallbackHint.objects.create(instance=watched.instance, received_at=at, judge_at=at)
+    call_command("prune")
+    assert "1 callback" in capsys.readouterr().out

@@ -16,18 +16,18 @@ from polling.maintenance.retention import prune
 class Command(terminal.Command):
     """Delete what was delivered longer ago than CWCONNECT_RETENTION_DAYS; the worker does so each minute by itself.
 
-    And the rows of instances that were deleted, which the worker does as well.
+    And callbacks that are a week old, and the rows of instances that were deleted, which the worker does as well.
     """
 
     help = (
         "Apply retention: delivered events older than CWCONNECT_RETENTION_DAYS go, what is undelivered stays; "
-        "and what deleted instances left."
+        "callbacks of ConnectWise that are a week old; and what deleted instances left."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Prune, with progress, and say what went."""
         with progress(quiet=options["verbosity"] == 0) as display:
-            kinds = ("notifications", "runs", "texts", "of deleted instances")
+            kinds = ("notifications", "runs", "texts", "callbacks", "counts of callbacks", "of deleted instances")
             bars = {what: display.add_task(what, total=None, done="0") for what in kinds}
             counts = dict.fromkeys(bars, 0)
 
@@ -39,6 +39,7 @@ class Command(terminal.Command):
             gone = purge(report)
         self.stdout.write(
             f"Deleted {counted(pruned.notifications, 'notification')} with {counted(pruned.events, 'event')}, "
-            f"{counted(pruned.runs, 'run')} and {counted(pruned.bodies, 'kept text')}"
+            f"{counted(pruned.runs, 'run')}, {counted(pruned.bodies, 'kept text')} "
+            f"and {counted(pruned.callbacks, 'callback')}"
             + (f", and {counted(gone, 'deleted instance')} with all its rows." if gone else ".")
         )
