@@ -531,6 +531,7 @@ class Exactness(CallbackRules):
         self._make_good()
         if announces:
             self._announce(deletes=True)  # before a sweep finds them
+            self._make_good()  # seconds went by, and what was written late may be read by now
         if self._rules.detect_deletes:
             self._go_through(PollRun.Kind.SWEEP)
         reread_from = None if backfill is None else int(self._now) - backfill
