@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 # The private word: what it is called.
 EVERYWHERE = {
@@ -153,6 +155,7 @@ def found_in_names(path: str, tree: ast.Module) -> Found:
     return found
 
 
+@cache  # two tests ask, and this takes seconds
 def found_in_code() -> Found:
     """Look through names, docstrings and comments of product and tests, and through the strings of the product."""
     found: Found = {}
@@ -188,13 +191,15 @@ def found_in_documents() -> Found:
     return found
 
 
-@cache
 def everything_found() -> Found:
     return found_in_code() | found_in_pages() | found_in_documents()
 
 
 def not_allowed(found: Found) -> Found:
     return {key: where for key, where in found.items() if key not in ALLOWED}
+
+
+pytestmark = pytest.mark.xdist_group("private-words")  # in one process, which looks once
 
 
 def test_no_code_holds_a_private_word() -> None:
