@@ -27,7 +27,14 @@ COMMANDS = [
 ]
 OF_AN_INSTANCE = [
     *(["poll"], ["verify"], ["verify", "--repair"], ["deletes"], ["deletes", "--sweep"], ["deletes", "--release"]),
-    *(["deliver"], ["release"], ["replay", "--failed"], ["replay", "--resource", ODD, "--count"]),
+    *(
+        ["callbacks"],
+        ["callbacks", "--list"],
+        ["deliver"],
+        ["release"],
+        ["replay", "--failed"],
+        ["replay", "--resource", ODD, "--count"],
+    ),
 ]
 
 
