@@ -26,7 +26,7 @@ from polling.maintenance.clock_skew import repair_clock_skew
 from polling.maintenance.purge import purge_deleted
 from polling.maintenance.retention import prune_delivered, prune_the_rest
 from polling.models import Heartbeat, Lock
-from polling.reports import counters, event_hours
+from polling.reports import callback_totals, counters, event_hours
 from polling.workers import locks
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ PERIODIC_JOBS: list[PeriodicJob] = [
     PeriodicJob("rearm stranded notifications", timedelta(0), rearm_stranded),
     PeriodicJob("repair clock skew", timedelta(minutes=5), repair_clock_skew),
     PeriodicJob("announced events", timedelta(0), examine_events),
+    PeriodicJob("counts of callbacks", timedelta(0), callback_totals.advance),
     PeriodicJob("another address for callbacks", timedelta(0), notice_address),
     PeriodicJob("healthcheck ping", timedelta(0), ping_healthcheck),
     PeriodicJob("delete expired sessions", timedelta(days=1), delete_expired_sessions),

@@ -22,8 +22,8 @@ _STEPS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 NOTHING = "–"
 # What each state's word stands for: its colour, and a shape, since colour alone is no sign.
 _TONES = {
-    "well": ("healthy", "on", "delivered", "complete", "notified", "reachable"),
-    "wait": ("retrying", "rate limited", "pending", "open", "late", "waits", "starting", "half used", "back"),
+    "well": ("healthy", "on", "delivered", "complete", "notified", "reachable", "registered"),
+    "wait": ("retrying", "rate limited", "pending", "open", "late", "waits", "starting", "half used", "back", "silent"),
     "bad": (
         *(
             "unauthorized",
@@ -36,7 +36,7 @@ _TONES = {
             "cut off",
             "down",
         ),
-        "incomplete",
+        *("incomplete", "refused"),
     ),
 }
 _SHOWN = {"held": "deletes held"}  # where the word alone says too little
@@ -104,6 +104,12 @@ def duration(value: timedelta | float | str | None) -> str:
 def number(value: float | str | None) -> str:
     """Write a whole number with its digits grouped."""
     return NOTHING if value is None or isinstance(value, str) else f"{value:,.0f}"
+
+
+@register.filter
+def percent(value: float) -> str:
+    """Write a share given in percent by two digits that say something: `0.005 %`, `12 %`."""
+    return f"{value:.2g} %"
 
 
 @register.filter

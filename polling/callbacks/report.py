@@ -16,7 +16,8 @@ from polling.models import CallbackEndpoint, CallbackRegistration
 class RegistrationRow:
     """One callback type: the resources that it announces, how it stands (CallbackRegistration.Status), and since when.
 
-    `problem` is why it is refused, a sentence; blank else.
+    `problem` is why it is refused, a sentence; blank else. `silent_since`: the first of several changes that no
+    callback announced; None while the type is heard.
     """
 
     type: str
@@ -24,13 +25,15 @@ class RegistrationRow:
     status: CallbackRegistration.Status
     since: datetime | None
     problem: str
+    silent_since: datetime | None
 
 
 @dataclass(frozen=True)
 class RegistrationReport:
     """All of an instance's. `problem`: why they can't be compared, or what is refused; blank where all is well.
 
-    `without` are the polled resources of which ConnectWise has no callbacks.
+    `key_problem`: why ConnectWise's signing key can't be had. `without` are the polled resources of which ConnectWise
+    has no callbacks.
     """
 
     rows: list[RegistrationRow]
@@ -38,6 +41,7 @@ class RegistrationReport:
     problem: str
     compared_at: datetime | None
     next_compare_at: datetime | None
+    key_problem: str
 
     @property
     def all_active(self) -> bool:
@@ -56,10 +60,16 @@ def report_registrations(instance: Instance) -> RegistrationReport | None:
         resources.setdefault(type_, []).append(poll.name)
     rows = [
         RegistrationRow(
-            row.type, resources.get(row.type, []), CallbackRegistration.Status(row.status), row.active_since, row.error
+            row.type,
+            resources.get(row.type, []),
+            CallbackRegistration.Status(row.status),
+            row.active_since,
+            row.error,
+            row.silent_since,
         )
         for row in CallbackRegistration.objects.filter(instance=instance).order_by("type")
     ]
     lacking = instance.callbacks_enabled and not callback_base()
     problem = f"This {NEEDED}." if lacking else endpoint.error
-    return RegistrationReport(rows, resources.get(None, []), problem, endpoint.compared_at, endpoint.next_compare_at)
+    times = endpoint.compared_at, endpoint.next_compare_at
+    return RegistrationReport(rows, resources.get(None, []), problem, *times, endpoint.key_error)

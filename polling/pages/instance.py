@@ -19,6 +19,7 @@ from polling.models import Event, PollRun, PollState
 from polling.pages.paging import page_of
 from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import moment_of, own_poll
+from polling.reports.callback_trust import trust_of
 from polling.reports.engine import engine
 from polling.reports.instance_status import instance_status_of
 from polling.workers.due import make_due
@@ -41,7 +42,15 @@ def instance_page(request: PageRequest, number: int) -> HttpResponse:
     }
     if request.htmx:
         return refreshed_part(request, "polling/parts/resources.html", context)
-    return render(request, "polling/instance.html", _here(context))
+    return render(request, "polling/instance.html", _here(context | {"trust": trust_of(instance, now)}))
+
+
+@page
+def instance_callbacks(request: PageRequest, number: int) -> HttpResponse:
+    """Return how an instance's callbacks stand, to be asked for again and again."""
+    instance = request.person.instance(number)
+    context = {"instance": instance, "trust": trust_of(instance, timezone.now())}
+    return refreshed_part(request, "polling/parts/callbacks.html", context)
 
 
 @page

@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("app/instances", instances.instances, name="instances-page"),
     path(_INSTANCE, instance.instance_page, name="instance-page"),
     path(f"{_INSTANCE}/events", instance.instance_events, name="instance-events"),
+    path(f"{_INSTANCE}/callbacks", instance.instance_callbacks, name="instance-callbacks"),
     path(f"{_INSTANCE}/stream", instance.instance_stream, name="instance-stream"),
     path(f"{_INSTANCE}/polls/<int:poll>", instance.poll_page, name="poll-page"),
     path(f"{_INSTANCE}/polls/<int:poll>/run", instance.poll_now, name="poll-now"),

@@ -7,19 +7,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import BooleanField, Case, Count, OuterRef, QuerySet, Subquery, When
+from django.db.models import BooleanField, Case, Count, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.expressions import RawSQL
 
 from cwconnect.core.one_statement import Question, Row, time_of
 from cwconnect.core.text import counted
 from cwconnect.outbound.display import bare_url
-from polling.models import Alert, DeliveryState, Health, MissingRecord, PollState
+from polling.models import Alert, CallbackRegistration, DeliveryState, Health, MissingRecord, PollState
 from polling.reports.delivery_issues import PAUSED, RECEIVER_FAILS, RUNNING_OUT
 
 MOST_ACTION_ITEMS = 25
 # Written out: SQLite takes a partial index for constants only, never for bound values.
 _NEEDING_A_PERSON = RawSQL(
     "polling_pollstate.health IN ('unauthorized', 'rejected', 'held')", [], output_field=BooleanField()
+)
+_SILENT = Q(
+    silent_since__isnull=False,
+    status=CallbackRegistration.Status.ACTIVE,
+    instance__callbacks_enabled=True,
+    instance__disabled=False,
+    instance__events_enabled=True,
 )
 
 
@@ -48,6 +55,7 @@ def item_questions(organization: int) -> dict[str, Question]:
     paused = DeliveryState.objects.filter(PAUSED, instance__organization=organization).order_by("paused_at")
     failing = DeliveryState.objects.filter(RECEIVER_FAILS, receiver__organization=organization)
     alerts = Alert.objects.filter(RUNNING_OUT, organization=organization).order_by("-kind", "pk")
+    silent = CallbackRegistration.objects.filter(_SILENT, instance__organization=organization).order_by("silent_since")
     named = ("instance_id", "instance__name")
     of_receiver = ("receiver__failures", "receiver__opened_at", "receiver__url")
     return {
@@ -64,6 +72,7 @@ def item_questions(organization: int) -> dict[str, Question]:
         "receivers": (failing.order_by("receiver__opened_at")[:MOST_ACTION_ITEMS], (*named, *of_receiver)),
         # Two at most of each that is paused or fails, which are shown as that, and of as many others.
         "alerts": (alerts[: 6 * MOST_ACTION_ITEMS], ("pk", "kind", *named, "text", "created_at", "notification_id")),
+        "silent": (silent[: 4 * MOST_ACTION_ITEMS], ("pk", *named, "type", "silent_since")),
     }
 
 
@@ -77,7 +86,8 @@ def action_items(found: Mapping[str, Sequence[Row]]) -> list[ActionItem]:
     paused = [_paused(row) for row in sorted(found["paused"], key=lambda row: str(row["paused_at"]))]
     receivers = [_receiver(row) for row in sorted(found["receivers"], key=lambda row: str(row["receiver__opened_at"]))]
     shown = {item.instance_id for item in (*paused, *receivers)}
-    return [*_poll_items(found["polls"]), *paused, *receivers, *_failing(found["alerts"], shown)]
+    failing = _failing(found["alerts"], shown)
+    return [*_poll_items(found["polls"]), *paused, *receivers, *failing, *_silent(found["silent"])]
 
 
 def _poll_items(rows: Sequence[Row]) -> list[ActionItem]:
@@ -144,3 +154,16 @@ def _alert(row: Row) -> ActionItem:
         words=row["text"],
         event_id=row["notification_id"],
     )
+
+
+def _silent(rows: Sequence[Row]) -> list[ActionItem]:
+    """Return the instances of whose callbacks some fell silent, each with all of those types; the longest first."""
+    by_instance: dict[int, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (str(row["silent_since"]), int(row["pk"]))):
+        by_instance.setdefault(row["instance_id"], []).append(row)
+    items = []
+    for instance, its in by_instance.items():
+        types = ", ".join(sorted(row["type"] for row in its))
+        text = f"ConnectWise's callbacks of {types} have fallen silent. Polls find the changes, at their interval."
+        items.append(ActionItem("silent", instance, its[0]["instance__name"], text, time_of(its[0]["silent_since"])))
+    return items[:MOST_ACTION_ITEMS]

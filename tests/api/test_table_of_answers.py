@@ -109,6 +109,7 @@ TABLE: dict[str, tuple[int, int]] = {
     "GET v1-verifications": (404, 200),
     "POST v1-verifications": (404, 409),
     "GET v1-verification": (404, 200),
+    "GET v1-callbacks": (404, 200),
     "POST v1-replays": (404, 202),
     "GET v1-replay": (404, 200),
     "POST v1-test-notification": (404, 409),

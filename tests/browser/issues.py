@@ -6,6 +6,7 @@ Run inside the service under test (`manage.py shell`), which must not poll or de
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -15,11 +16,16 @@ from django.test import RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
+from instances.configuration.callback_address import callback_base
 from instances.models import Instance, Membership, Organization, Role
+from instances.secrets import Secret
 from polling.alerts import delivery_alerts
+from polling.callbacks.counts import add_counts
 from polling.delivery.pausing import pause_delivery
 from polling.models import (
     Alert,
+    CallbackEndpoint,
+    CallbackRegistration,
     DeliveryAttempt,
     DeliveryState,
     Event,
@@ -54,6 +60,7 @@ def furnish(password: str) -> str:
     _fail(failing)
     _name_at_length(failing)
     _break(breaking)
+    _announce(failing)
     Instance.objects.filter(pk=off.pk).update(events_enabled=False)
     replay = Replay.objects.create(
         instance=failing, asked_at=timezone.now(), what="notifications", total=3, delivered=1
@@ -134,6 +141,35 @@ def _name_at_length(instance: Instance) -> None:
         object_id="9" * 120, object_type=name, record=json.dumps({name: [name * 9]})
     )
     Alert.objects.filter(instance=instance).update(text=name * 3)
+
+
+def _announce(instance: Instance) -> None:
+    """Have its callbacks refused, silent, not registered yet and well, and its signing key not to be had."""
+    now, status = timezone.now(), CallbackRegistration.Status
+    Instance.objects.filter(pk=instance.pk).update(callbacks_enabled=True)
+    CallbackEndpoint(
+        instance=instance,
+        token=Secret.of("a token"),
+        token_hash="a hash",
+        url=callback_base(),
+        error="ConnectWise refuses callbacks: You do not have security permission to perform this action.",
+        key_error="ConnectWise's signing key can't be had: its route answers 404.",
+    ).save()
+    for type_, stands in (("company", status.REFUSED), ("project", status.WANTED), ("contact", status.ACTIVE)):
+        CallbackRegistration.objects.create(
+            instance=instance,
+            type=type_,
+            status=stands,
+            error="You do not have security permission to perform this action." if stands == status.REFUSED else "",
+            active_since=now - timedelta(days=9) if stands == status.ACTIVE else None,
+            silent_since=now - timedelta(hours=3) if stands == status.ACTIVE else None,
+            unannounced=[now.isoformat()] * 3 if stands == status.ACTIVE else [],
+        )
+    names = ("received", "verified", "woken", "announced", "unannounced", "milliseconds")
+    counted = Counter({(instance.pk, "contact", name): 1204 for name in names})
+    refused = {(instance.pk, "", "received"): 14}
+    refused |= {(instance.pk, "", f"refused: {why}"): 7 for why in ("wrong signature", "unknown registration")}
+    add_counts(counted + Counter(refused), now)
 
 
 def _break(instance: Instance) -> None:

@@ -54,7 +54,14 @@ PAGES: dict[str, Callable[[Ids], str]] = {
 }
 BEFORE_SIGNING_IN = {"signin", "first-start"}  # the latter is looked at when the service is new: see conftest.py
 PARTS = {
-    *("instance-stream", "poll-progress", "verify-poll", "resource-counts", "resource-options"),  # of pages
+    *(
+        "instance-callbacks",
+        "instance-stream",
+        "poll-progress",
+        "verify-poll",
+        "resource-counts",
+        "resource-options",
+    ),  # of pages
     *("try-receiver", "try-draft", "test-connection", "test-stored-connection"),  # likewise, after a button
     *("poll-now", "backfill", "replay-event", "switch-instance", "choose-organization", "signout"),
     *("end-session", "end-other-sessions"),  # lead to pages

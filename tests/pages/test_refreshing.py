@@ -62,6 +62,7 @@ def attempt() -> None:
 NEWS: dict[str, Callable[[], object]] = {
     "overview": lambda: PollState.objects.update(health=Health.REJECTED, last_error="No such column"),
     "instance-page": poll_well,
+    "instance-callbacks": lambda: Instance.objects.update(refresh_interval=7),
     "instance-stream": lambda: add_events(Instance.objects.get(), 1, at=NOW),
     "poll-page": end_run,
     "poll-progress": poll_well,
@@ -87,6 +88,7 @@ def paths(organization: Organization) -> dict[str, str]:
     return {
         "overview": reverse("overview"),
         "instance-page": reverse("instance-page", args=own),
+        "instance-callbacks": reverse("instance-callbacks", args=own),
         "instance-stream": reverse("instance-stream", args=own) + "?after=3",
         "poll-page": reverse("poll-page", args=of_poll),
         "poll-progress": reverse("poll-progress", args=of_poll) + "?asked=2026-11-24T12:30:02%2B00:00",

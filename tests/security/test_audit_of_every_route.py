@@ -141,6 +141,7 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "instances-page": READS,
     "instance-page": READS,
     "instance-events": READS,
+    "instance-callbacks": READS,
     "instance-stream": READS,
     "poll-page": READS,
     "poll-now": LEAVES_A_ROW,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, re_path
 
 from polling.api.v1 import (
+    callbacks,
     deliveries,
     events,
     held,
@@ -40,6 +41,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         verifications.VerificationView.as_view(),
         name="v1-verification",
     ),
+    re_path(rf"^{_INSTANCE}/callbacks$", callbacks.CallbacksView.as_view(), name="v1-callbacks"),
     re_path(rf"^{_INSTANCE}/replays$", replays.ReplaysView.as_view(), name="v1-replays"),
     re_path(rf"^{_INSTANCE}/replays/(?P<replay>[0-9]{{1,18}})$", replays.ReplayView.as_view(), name="v1-replay"),
     re_path(rf"^{_INSTANCE}/test-notification$", sending.TestNotificationView.as_view(), name="v1-test-notification"),
