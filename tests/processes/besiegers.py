@@ -1,8 +1,9 @@
 """Those who hold a web server up, in a process of their own, so that who measures shares no interpreter with them.
 
-`python -m tests.processes.besiegers PORT AUTHORIZATION CONNECTWISE_URL`: ten creations to a ConnectWise that hangs, ten
-slow headers, ten slow bodies, ten slow readers and 40 calls of the schema, each begun anew as soon as it ends. Prints
-`under way` once all have begun, and goes on until it is killed.
+`python -m tests.processes.besiegers PORT AUTHORIZATION CONNECTWISE_URL TOKEN`: ten creations to a ConnectWise that
+hangs, ten slow headers, ten slow bodies, ten slow readers and 40 calls of the schema, each begun anew as soon as it
+ends, and callbacks to the endpoint of that token, ten at a time. Prints `under way` once all have begun, and goes on
+until it is killed.
 """
 
 from __future__ import annotations
@@ -78,12 +79,20 @@ def slow_reader(port: int, auth: str, url: str) -> None:
             time.sleep(0.5)
 
 
+def announce(port: int, auth: str, url: str) -> None:
+    """Send a callback."""
+    del auth, url
+    path = f"/callbacks/connectwise/{sys.argv[4]}?recordId=17"
+    ask(port, "POST", path, json.dumps({"Type": "contact", "ID": 17, "Entity": "x" * 4000}), {})
+
+
 ALL: list[tuple[Siege, int]] = [
     (create, EACH),
     (slow_header, EACH),
     (slow_body, EACH),
     (slow_reader, EACH),
     (read_schema, SCHEMAS),
+    (announce, EACH),
 ]
 
 

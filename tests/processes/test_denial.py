@@ -21,6 +21,14 @@ from tests.support.services import ROOT, ask, manage, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(280)]
 ASKED = 300
+TOKEN = "a-token-of-an-endpoint"
+ENDPOINT = f"""
+from instances.models import Organization
+from tests.support.callbacks import enable_callbacks
+from tests.support.rows import make_instance
+enable_callbacks(make_instance(Organization.objects.get(name="Attacker")), token={TOKEN!r})
+"""
+TAKEN = "from polling.models import CallbackHint; print(CallbackHint.objects.count())"
 WITHIN = 1.0  # seconds, at the 99th percentile
 PATIENCE = 5.0
 
@@ -71,7 +79,8 @@ def test_another_tenant_is_answered_within_a_second_whatever_is_under_way(data: 
         wait_until(lambda: "cwconnect is up" in service.output, 90, "up", lambda: service.output)
         attacker, neighbour = secrets_of(data, "Attacker"), secrets_of(data, "Neighbour")
         quiet = measure(port, neighbour)
-        arguments = [str(port), attacker, connectwise.url().rstrip("/")]
+        ask(data, "shell", "-v0", "-c", ENDPOINT)
+        arguments = [str(port), attacker, connectwise.url().rstrip("/"), TOKEN]
         siege = subprocess.Popen(
             [sys.executable, "-m", "tests.processes.besiegers", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
@@ -81,9 +90,12 @@ def test_another_tenant_is_answered_within_a_second_whatever_is_under_way(data: 
             assert connectwise.connections, "creations are under way"
             times = measure(port, neighbour)
             assert siege.poll() is None
+            taken = int(ask(data, "shell", "-v0", "-c", TAKEN))
         finally:
             siege.kill()
             siege.communicate()
     report = {name: f"{found[int(len(found) * 0.99)]:.3f}" for name, found in (("quiet", quiet), ("besieged", times))}
-    print(report | {"half": f"{times[len(times) // 2]:.3f}", "last": f"{times[-1]:.3f}", "asked": len(times)})  # noqa: T201  (shown by -s and on failure)
+    half, last = (f"{found:.3f}" for found in (times[len(times) // 2], times[-1]))
+    print(report | {"half": half, "last": last, "asked": len(times), "callbacks": taken})  # noqa: T201  (shown by -s and on failure)
+    assert taken > ASKED, "callbacks came all the while"
     assert times[int(len(times) * 0.99)] <= WITHIN, report
