@@ -112,6 +112,9 @@ class CallbackHint(models.Model):
                 name="hint_of_record",
                 condition=models.Q(status="verified"),
             ),
+            models.Index(
+                fields=["instance", "type", "received_at"], name="hint_of_type", condition=models.Q(status="verified")
+            ),
             models.Index(fields=["instance", "digest"], name="hint_by_digest", condition=models.Q(status="verified")),
             models.Index(fields=["received_at"], name="hint_oldest"),
         ]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from instances.models import Instance
@@ -255,3 +257,20 @@ def test_a_callback_lost_now_and_then_is_no_silence(watched: PolledInstance, ann
 
 def test_without_callbacks_nothing_is_asked(tenant: Tenant) -> None:
     assert examine_events(timezone.now()) == 0
+
+
+def test_its_questions_are_answered_from_indexes(watched: PolledInstance, announcer: Announcer) -> None:
+    changed(watched, 17, 18, 19)
+    examine()
+    with CaptureQueriesContext(connection) as captured:
+        changed(watched, 20)
+        examine()
+    asked = [query["sql"] for query in captured.captured_queries if '"polling_callbackhint"' in query["sql"]]
+    aggregates = [sql for sql in asked if "MAX(" in sql]
+    assert aggregates
+    with connection.cursor() as cursor:
+        for sql in aggregates:
+            if connection.vendor == "postgresql":
+                cursor.execute("SET LOCAL enable_seqscan = off")  # the table is too small for an index to be worth it
+            cursor.execute(f"EXPLAIN {'QUERY PLAN ' if connection.vendor == 'sqlite' else ''}{sql}")
+            assert "hint_of_type" in str(cursor.fetchall())

@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
+from pytest_django.fixtures import DjangoAssertNumQueries
 
 from cwconnect.site.metrics import DatabaseCollector
 from instances.models import Instance, ResourcePoll
@@ -18,9 +19,10 @@ from instances.provisioning import delete_instance
 from polling.callbacks.counts import add_counts
 from polling.maintenance.retention import prune
 from polling.models import CallbackCount, CallbackEndpoint, CallbackRegistration
-from polling.reports import callback_totals
+from polling.reports import callback_totals, event_hours
 from polling.reports.callback_trust import trust_of
 from polling.reports.overview import overview_of
+from polling.workers.heartbeats import Part, beat
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
 from tests.support.callbacks import Announcer
@@ -171,12 +173,15 @@ def fall_silent() -> None:
 
 
 def test_a_silent_type_is_an_item_of_the_overview_until_it_is_heard(
-    watched: PolledInstance, announcer: Announcer
+    watched: PolledInstance, announcer: Announcer, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     organization = watched.tenant.organization
+    beat(Part.CLUSTER, "here")
     assert overview_of(organization, timezone.now()).action_items == []
     fall_silent()
-    (item,) = overview_of(organization, timezone.now()).action_items
+    event_hours.advance(timezone.now())
+    with django_assert_num_queries(2):
+        (item,) = overview_of(organization, timezone.now()).action_items
     assert (item.action, item.instance_id) == ("silent", watched.instance.pk)
     assert "contact" in item.text
     CallbackRegistration.objects.update(silent_since=None)
