@@ -89,17 +89,24 @@ def examine_events(now: datetime) -> int:
 def _step(now: datetime) -> int:
     """Look at `STEP` events at most, so that other writers never wait long; give how many those were."""
     _lock()
-    endpoints = CallbackEndpoint.objects.order_by()
-    low = endpoints.aggregate(low=Min("examined_upto"))["low"] or 0
+    # Who compares or changes an instance holds its endpoint: that one's events are looked at next time.
+    endpoints = CallbackEndpoint.objects.select_for_update(skip_locked=True).values_list("pk", "examined_upto")
+    ours = dict(endpoints.order_by("pk"))
+    if not ours:
+        return 0
+    low = min(ours.values())
     bound = _settled(low, now)
     ahead = Event.objects.filter(
-        pk__gt=low, pk__lte=bound, instance__callback_endpoint__examined_upto__lt=F("pk")
-    ).order_by("pk")
-    keys = list(ahead.values_list("pk", flat=True)[:STEP])
+        pk__gt=low,
+        pk__lte=bound,
+        instance_id__in=any_of(ours),
+        instance__callback_endpoint__examined_upto__lt=F("pk"),
+    )
+    keys = list(ahead.order_by("pk").values_list("pk", flat=True)[:STEP])
     missed = _count(Event.objects.filter(pk__in=any_of(keys)), now) if keys else {}
-    _note_silence(missed, now)
+    _note_silence(ours, missed, now)
     upto = keys[-1] if len(keys) == STEP else bound
-    endpoints.filter(examined_upto__lt=upto).update(examined_upto=upto)
+    CallbackEndpoint.objects.filter(pk__in=any_of(ours), examined_upto__lt=upto).update(examined_upto=upto)
     return len(keys)
 
 
@@ -191,10 +198,10 @@ def _hints(changes: Sequence[Change]) -> dict[tuple[int, str, int], list[Hint]]:
     return found
 
 
-def _note_silence(missed: Mapping[Typed, Sequence[datetime]], now: datetime) -> None:
-    """Note at each registration how long it has been silent, or that it is no more."""
+def _note_silence(ours: Iterable[int], missed: Mapping[Typed, Sequence[datetime]], now: datetime) -> None:
+    """Note at each registration of these instances how long it has been silent, or that it is no more."""
     concerned = Q(instance_id__in={instance_id for instance_id, _ in missed}) | Q(silent_since__isnull=False)
-    for row in CallbackRegistration.objects.filter(concerned):
+    for row in CallbackRegistration.objects.filter(concerned, instance_id__in=any_of(ours)).order_by("pk"):
         new = missed.get((row.instance_id, row.type), ())
         if not new and row.silent_since is None:
             continue

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -274,3 +275,27 @@ def test_its_questions_are_answered_from_indexes(watched: PolledInstance, announ
                 cursor.execute("SET LOCAL enable_seqscan = off")  # the table is too small for an index to be worth it
             cursor.execute(f"EXPLAIN {'QUERY PLAN ' if connection.vendor == 'sqlite' else ''}{sql}")
             assert "hint_of_type" in str(cursor.fetchall())
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no locks of rows")
+def test_who_holds_an_endpoint_is_not_waited_for(watched: PolledInstance, announcer: Announcer) -> None:
+    changed(watched, 17)
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            CallbackEndpoint.objects.select_for_update().get()
+            held.set()
+            done.wait(20)
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(20)
+    try:
+        assert examine() == {}
+    finally:
+        done.set()
+        holder.join()
+    assert examine() == {"unannounced": 1}
