@@ -20,6 +20,7 @@ from polling.workers.due import poll_due_at
 from tests.support.callbacks import Announcer, signature_of
 from tests.support.exactness_callbacks import run_loop
 from tests.support.polled_instance import PolledInstance
+from tests.support.required import lengthy
 
 CALLBACKS, SECONDS = 10_000, 60
 RECORDS = 2000  # that they are about, of which the site has 30
@@ -40,6 +41,7 @@ def look() -> None:
     run_loop(PollState.objects.all(), POLLS)
 
 
+@lengthy
 def test_ten_thousand_in_a_minute_cost_a_poll_a_second(watched: PolledInstance, announcer: Announcer) -> None:
     PollRun.objects.all().delete()
     watched.store.clear_requests()

@@ -20,6 +20,7 @@ from polling.models import AnnouncedRecord, CallbackCount, CallbackEndpoint, Cal
 from polling.workers.due import poll_due_at
 from tests.support.callbacks import Announcer, enable_callbacks, keep_known_key
 from tests.support.polled_instance import PolledInstance
+from tests.support.required import lengthy
 
 Scenario = Callable[[PolledInstance], tuple[str, str]]
 WRITES = ("INSERT", "UPDATE", "DELETE", "WITH", "COPY")
@@ -68,9 +69,6 @@ def deleted(world: PolledInstance) -> tuple[str, str]:
     """A delete, which two questions confirm."""
     world.store.delete("contacts", 17)
     return "deleted", "DELETED"
-
-
-SCENARIOS: tuple[Scenario, ...] = (changed, changed_in_silence, deleted)
 
 
 @pytest.fixture
@@ -122,7 +120,9 @@ def counts() -> dict[str, int]:
     return {name: found.get(name, 0) for name in ("received", "verified")}
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    "scenario", [changed, pytest.param(changed_in_silence, marks=lengthy), pytest.param(deleted, marks=lengthy)]
+)
 def test_another_worker_goes_on_where_one_was_killed(
     world: PolledInstance, announcer: Announcer, scenario: Scenario
 ) -> None:
@@ -153,6 +153,7 @@ def delete(world: PolledInstance) -> None:
     delete_instance(world.instance)
 
 
+@lengthy
 @pytest.mark.parametrize(("scenario", "act"), [(changed_in_silence, disable), (deleted, delete)])
 def test_nothing_stays_due_of_what_was_switched_off_meanwhile(
     world: PolledInstance, announcer: Announcer, scenario: Scenario, act: Callable[[PolledInstance], None]
