@@ -87,20 +87,26 @@ def _make_due(key: int, due: datetime, now: datetime) -> bool:
 
 
 def _note(one: _Wake, due: datetime, now: datetime) -> None:
-    """Note the records, to be read by their ids where the poll does not bring them; deletes where they are wanted."""
+    """Note the records, to be read by their ids where the poll does not bring them; deletes where they are wanted.
+
+    What is said to be deleted is asked for as that, whatever comes late: no order is promised.
+    """
     detects = plan_of_poll(one.state.resource_poll).detect_deletes
     latest = {said.record_id: said for said in one.announced}
+    gone = {said.record_id for said in one.announced if said.deleted}
+    known = AnnouncedRecord.objects.filter(resource_poll_id=one.state.pk, record_id__in=list(latest), deleted=True)
+    asked_for = set(known.values_list("record_id", flat=True))
     rows = [
         (
             one.state.pk,
-            said.record_id,
+            record_id,
             db_timestamp(said.at),
-            said.deleted,
+            record_id in gone,
             0,
             0,
-            db_timestamp(now if said.deleted else due + NOT_BROUGHT_AFTER),
+            db_timestamp(now if record_id in gone else due + NOT_BROUGHT_AFTER),
         )
-        for _, said in sorted(latest.items())  # in one order, for two workers who note the same
-        if detects or not said.deleted
+        for record_id, said in sorted(latest.items())  # in one order, for two workers who note the same
+        if record_id not in asked_for and (detects or record_id not in gone)
     ]
     upsert(AnnouncedRecord, _COLUMNS, rows, key=_COLUMNS[:2])

@@ -142,13 +142,32 @@ def test_what_arrives_twice_wakes_once(announcer: Announcer) -> None:
     assert judged() == [("verified", ""), ("refused", "repeated"), ("refused", "repeated")]
 
 
-def test_a_deleted_record_is_recorded_after_two_questions(world: PolledInstance) -> None:
+@pytest.mark.parametrize("together", [True, False])
+def test_what_comes_late_of_a_deleted_record_keeps_no_delete_back(world: PolledInstance, *, together: bool) -> None:
+    announcer = deleting(world)
+    announcer.announce(17, "deleted")
+    if not together:
+        work()
+    announcer.announce(17, "updated")
+    for _ in range(3):
+        work()
+        later(4)
+    assert world.recorded() == [("DELETED", "17")]
+
+
+def deleting(world: PolledInstance) -> Announcer:
+    """Watch with deletes, all rows known, the 17th gone; return who announces."""
     world.watch(poll={"detectDeletes": True})
     world.poll()
     poll_due(deadline=float("inf"))
     announcer = enable_callbacks(world.instance)
     keep_key(announcer.key_url, SIGNING_KEY)
     world.store.delete("contacts", 17)
+    return announcer
+
+
+def test_a_deleted_record_is_recorded_after_two_questions(world: PolledInstance) -> None:
+    announcer = deleting(world)
     announcer.announce(17, "deleted")
     work()
     assert world.recorded() == []
