@@ -12,7 +12,7 @@ from polling.models import CallbackEndpoint, CallbackRegistration
 class CallbackEndpointAdmin(ReadOnlyAdmin):
     """Endpoints, and how the comparison of their registrations fares."""
 
-    list_display = ("of_instance", "url", "compared_at", "next_compare_at", "failures", "error")
+    list_display = ("pk", "of_instance", "url", "compared_at", "next_compare_at", "failures", "error")
     list_filter = (("error", admin.EmptyFieldListFilter), ("instance", ChosenFilter))
     list_select_related = ("instance",)
     ordering = ("-pk",)

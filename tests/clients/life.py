@@ -153,6 +153,7 @@ def read_history(life: Life) -> None:
     assert call("GET", "/instances/events/analytics", interval="day", as_=own) == counts
     page = call("GET", "/v1/events", after=0, instance=number, kind="UPDATED", limit=10)
     assert call("GET", "/v1/events/{event}", event=event) == page["items"][-1]
+    assert call("GET", "/v1/instances/{instance}/callbacks", instance=number)["enabled"] is False
 
 
 def send_again(life: Life) -> None:

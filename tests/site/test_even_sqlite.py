@@ -43,7 +43,9 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ours(file: Path, django_db_blocker: Any) -> Iterator[Any]:
+def ours(file: Path, django_db_blocker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    # A browser that an earlier test of this process opened leaves its event loop behind, which does not come into this.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     options = {"timeout": PATIENCE, "transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"}
     own = {"ENGINE": "cwconnect.core.even_sqlite3", "NAME": file, "OPTIONS": options}
     made: Any = ConnectionHandler({"default": own})["default"]
