@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.callbacks.announcements import Announcement, UnreadableBodyError, read_announcement
 from cwconnect.connectwise.callbacks.signatures import KeyRefusedError, check_key_url, is_signed
-from cwconnect.core.bulk_sql import update_returning
+from cwconnect.core.bulk_sql import update
 from instances.models import Instance
 from polling.callbacks.counts import RECEIVED, REFUSED, VERIFIED, Counted, add_counts
 from polling.callbacks.signing_keys import claim_key, known_key, look_again
@@ -36,6 +36,7 @@ MOST_BATCHES = 5  # of one look: polls are not kept waiting longer
 KEY_WAIT = timedelta(minutes=10)  # how long a hint waits for its key; the poll has come round long since
 LOOK_AGAIN = timedelta(seconds=5)
 _Status = CallbackHint.Status
+_JUDGED = ("status", "reason", "body", "signature", "digest", "type", "action", "record_id")
 
 
 class RefusedError(Exception):
@@ -221,29 +222,30 @@ def _announced(one: Judged) -> Announced:
 
 
 def _write(judged: Sequence[Judged], now: datetime) -> None:
-    """Write what became of these hints, and count them: each once, whoever else judged them meanwhile."""
-    counted: Counter[Counted] = Counter()
+    """Write what became of these hints, and count them: each once, whoever else judges them meanwhile."""
     with transaction.atomic():
-        for one in judged:
-            row = CallbackHint.objects.filter(pk=one.hint.pk, status=_Status.WAITING)
-            if not update_returning(row, _outcome(one)):
-                continue
+        ours = _still_waiting([one.hint.pk for one in judged])
+        written = [one for one in judged if one.hint.pk in ours]
+        update(CallbackHint, _JUDGED, [(*_outcome(one), one.hint.pk) for one in written], key="id")
+        counted: Counter[Counted] = Counter()
+        for one in written:
             instance_id = one.hint.instance_id
             counted[instance_id, one.type, RECEIVED] += 1
             counted[instance_id, one.type, REFUSED + one.reason if one.reason else VERIFIED] += 1
         add_counts(counted, now)
 
 
-def _outcome(one: Judged) -> dict[str, object]:
+def _still_waiting(keys: Sequence[int]) -> set[int]:
+    """Lock those of these hints that nobody has judged, or is about to; return them."""
+    rows = CallbackHint.objects.filter(pk__in=keys, status=_Status.WAITING).order_by("pk")
+    locked = rows.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
+    return set(locked.values_list("pk", flat=True))
+
+
+def _outcome(one: Judged) -> tuple[object, ...]:
+    """Return what becomes of a hint's columns `_JUDGED`: of its body and signature nothing is left."""
     if one.reason:
-        return {"status": _Status.REFUSED, "reason": one.reason, "body": None, "signature": ""}
+        return (_Status.REFUSED.value, one.reason, None, "", "", "", "", None)
     assert one.said is not None  # noqa: S101  (as above)
-    return {
-        "status": _Status.VERIFIED,
-        "body": None,
-        "signature": "",
-        "digest": one.digest,
-        "type": one.said.type,
-        "action": one.said.action,
-        "record_id": one.said.record_id,
-    }
+    said = one.said
+    return (_Status.VERIFIED.value, "", None, "", one.digest, said.type, said.action, said.record_id)
