@@ -6,8 +6,6 @@ ConnectWise gives up on what is not answered within five seconds or by another s
 
 from __future__ import annotations
 
-from typing import cast
-
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
@@ -30,8 +28,14 @@ class CallbackView(View):
         """Store what arrived: 200; 404 for a token of nobody's, 413 for what is too long, 429 while too many wait."""
         body = request.body
         if len(body) > LONGEST_BODY:
-            return cast(HttpResponse, error_response(413))
+            return error_response(413)
         taken = take(token, body, request.headers.get(SIGNATURE, ""), timezone.now())
         if taken is Taken.STORED:
             return HttpResponse(status=200)
-        return cast(HttpResponse, error_response(404 if taken is Taken.UNKNOWN else 429))
+        return error_response(404 if taken is Taken.UNKNOWN else 429)
+
+    def http_method_not_allowed(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        """Answer 405 in the form of all errors, with what is allowed."""
+        response = error_response(405)
+        response.headers["Allow"] = "POST"
+        return response
