@@ -69,7 +69,8 @@ def measure(asked: Asked, name: str) -> Figure:
     more = {
         "p50 s": percentiles[49],
         "p99 s": percentiles[98],
-        "with the next poll": len(changed) - early,
+        "callbacks lost": lost_callbacks(asked),
+        "with the last poll": len(changed) - early,
         "lost": len(changed) - len(late),
         "requests a change": requests / len(changed),
     }
@@ -122,18 +123,18 @@ def settle(asked: Asked) -> None:
     if asked.callbacks:
         active = CallbackRegistration.objects.filter(status=CallbackRegistration.Status.ACTIVE)
         wait(lambda: active.count() >= asked.instances, "Not everything is registered")
-    for number in range(asked.instances if asked.lost > 0 else 0):
-        control(asked, "fail_callbacks", company=company(number), n=None, share=asked.lost, drop=True)
     wait(lambda: not PollState.objects.exclude(lease_until=None).exists(), "Polls do not end")
 
 
 def change_all(asked: Asked) -> dict[tuple[str, int], float]:
-    """Change records one after another, each once; give when, by company and record."""
+    """Change records one after another, each once, some unannounced; give when, by company and record."""
     changed: dict[tuple[str, int], float] = {}
     began = time.monotonic()
     for number in range(asked.changes):
         time.sleep(max(0.0, began + number / asked.rate - time.monotonic()))
         name, record = company(number % asked.instances), 1 + number // asked.instances % CONTACTS
+        if asked.lost > 0 and number % round(1 / asked.lost) == 0:
+            control(asked, "fail_callbacks", company=name, n=1, drop=True)
         changed[name, record] = time.time()
         control(asked, "change", company=name, list="contacts", id=record, fields={"title": f"Title {number}"})
     return changed
@@ -175,6 +176,12 @@ def requests_made(asked: Asked) -> int:
     return sum(
         len(control(asked, "requests", company=company(number), method="GET")) for number in range(asked.instances)
     )
+
+
+def lost_callbacks(asked: Asked) -> int:
+    """Return how many callbacks were dropped on order."""
+    counts = (control(asked, "callbacks", company=company(n), method="GET")["counts"] for n in range(asked.instances))
+    return sum(count.get("dropped", 0) for count in counts)
 
 
 def control(asked: Asked, operation: str, *, company: str, method: str = "POST", **members: Any) -> Any:
