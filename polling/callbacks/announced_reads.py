@@ -62,7 +62,7 @@ def announced_due(polls: QuerySet[PollState]) -> QuerySet[PollState]:
     The same that wakes a worker (`due.may_read_announced`), asked of the rows that a claim locks.
     """
     now = timezone.now()
-    waiting = AnnouncedRecord.objects.filter(resource_poll=OuterRef("resource_poll"), next_read_at__lte=now)
+    waiting = to_be_read(now).filter(resource_poll=OuterRef("resource_poll"))
     well = polls.filter(Exists(waiting), free(now), health__in=WELL, next_poll_at__gt=now)
     return well.exclude(sweep_goes_first())
 
@@ -75,14 +75,13 @@ def forget_settled() -> None:
     a day for a poll that ConnectWise refuses.
     """
     now = timezone.now()
-    due = AnnouncedRecord.objects.filter(next_read_at__lte=now)
     mine = {"resource_poll": OuterRef("resource_poll"), "record_id": OuterRef("record_id")}
     living = RecordSnapshot.objects.filter(**mine, gone=False)
     brought = Event.objects.filter(**mine, run__started_at__gte=OuterRef("announced_at"))
     settled = (
         Q(Exists(brought), deleted=False) | Q(~Exists(living), deleted=True) | Q(announced_at__lt=now - FORGOTTEN_AFTER)
     )
-    found = due.filter(settled).order_by("resource_poll_id", "record_id")
+    found = to_be_read(now).filter(settled).order_by("resource_poll_id", "record_id")
     for poll_id, record_id, at in found.values_list("resource_poll_id", "record_id", "announced_at"):
         AnnouncedRecord.objects.filter(pk=(poll_id, record_id), announced_at=at).delete()
 
@@ -115,16 +114,15 @@ def _start(state: PollState, token: str) -> AnnouncedJob | None:
         raise
     except Exception as error:  # noqa: BLE001  (one that can't begin must not stop the others)
         log.warning("%s: announced records can't be read: %s", state.resource_poll, error)
-        due = AnnouncedRecord.objects.filter(resource_poll=state.resource_poll, next_read_at__lte=timezone.now())
-        put_off(due)
+        put_off(to_be_read(timezone.now()).filter(resource_poll=state.resource_poll), LATER)
         release(PollState, [state.pk], token)
         return None
 
 
-def put_off(rows: QuerySet[AnnouncedRecord]) -> None:
-    """Have these tried again in a while, a few times."""
+def put_off(rows: QuerySet[AnnouncedRecord], wait: timedelta, **changes: Any) -> None:
+    """Have these tried again after a while, a few times, and write `changes` along."""
     rows.filter(tries__gte=MOST_TRIES).delete()
-    rows.update(tries=F("tries") + 1, next_read_at=timezone.now() + LATER)
+    rows.update(tries=F("tries") + 1, next_read_at=timezone.now() + wait, **changes)
 
 
 class AnnouncedJob(Claimed, Work):
@@ -132,7 +130,7 @@ class AnnouncedJob(Claimed, Work):
 
     def __init__(self, state: PollState, token: str) -> None:
         super().__init__(state, token)
-        rows = AnnouncedRecord.objects.filter(resource_poll=self.poll, next_read_at__lte=self.started_at)
+        rows = to_be_read(self.started_at).filter(resource_poll=self.poll)
         changes = rows.filter(deleted=False).order_by("record_id")[:CHANGES_AT_ONCE]
         self._changed = {row.record_id: row for row in changes}
         gone = rows.filter(deleted=True).order_by("next_read_at", "record_id")[:DELETES_AT_ONCE]
@@ -148,7 +146,7 @@ class AnnouncedJob(Claimed, Work):
         return {"instance_id": self.instance.pk}
 
     def open_run(self) -> PollRun:
-        """Return a run, stored only with what it found."""
+        """Return a run, not yet stored: a read stores it, and a round of questions only with deletes."""
         kind = PollRun.Kind.ANNOUNCED
         return PollRun(resource_poll=self.poll, kind=kind, opening=None, started_at=self.started_at)
 
@@ -173,7 +171,7 @@ class AnnouncedJob(Claimed, Work):
         ids = [*self._changed, *self._confirmation.ids]
         with transaction.atomic():
             end_lease(PollState, self.key, self.token)
-            put_off(self._rows(ids))
+            put_off(self._rows(ids), LATER)
             if isinstance(error, RateLimited):
                 block_site(self.site, now + LATER)
 
@@ -246,8 +244,7 @@ class AnnouncedJob(Claimed, Work):
                 return True
             asked_again = self._rows(found.absent).filter(not_found__lt=NOT_FOUND_TWICE - 1)
             asked_again.update(not_found=F("not_found") + 1, next_read_at=now + DELETES_APART)
-            self._rows(found.there).filter(tries__gte=MOST_TRIES).delete()
-            self._rows(found.there).update(tries=F("tries") + 1, next_read_at=now + AGAIN_AFTER, not_found=0)
+            put_off(self._rows(found.there), AGAIN_AFTER, not_found=0)
             if found.confirmed:
                 self._store_run(0, [], now)
                 health = hold_or_record(
