@@ -116,7 +116,7 @@ class NotifyForm(WireForm):
     signature_key = _secret(
         "Signature key",
         required=False,
-        help_text="Signs every notification, so that your program can see that it is genuine. When you change it, the "
+        help_text="Signs every notification, so that the receiver can see that it is genuine. When you change it, the "
         "former key signs beside the new one for a day.",
     )
     refresh_interval = forms.CharField(
@@ -160,7 +160,7 @@ class NewInstanceForm(ConnectionForm, NotifyForm, NameForm):
         "Signature key",
         longest=1000,
         required=False,
-        help_text="Made for you. Signs every notification, so that your program can see that it is genuine; empty, "
+        help_text="Made for you. Signs every notification, so that the receiver can see that it is genuine; empty, "
         "nothing is signed.",
     )
 
@@ -247,7 +247,7 @@ class FirstAccountForm(forms.Form):
     """The account of the first start, and its organization."""
 
     code = forms.CharField(
-        label="Code", max_length=100, help_text="“manage.py up” prints it, so that nobody else makes your account."
+        label="Code", max_length=100, help_text="“manage.py up” prints it, so that nobody else comes first."
     )
     username = NameField(label="User name", max_length=150)
     password = forms.CharField(

@@ -23,14 +23,26 @@ NOTHING = "–"
 # What each state's word stands for: its colour, and a shape, since colour alone is no sign.
 _TONES = {
     "well": ("healthy", "on", "delivered", "complete", "notified", "reachable", "registered"),
-    "wait": ("retrying", "rate limited", "pending", "open", "late", "waits", "starting", "half used", "back", "silent"),
+    "wait": (
+        "retrying",
+        "rate limited",
+        "pending",
+        "open",
+        "late",
+        "waits",
+        "waiting",
+        "starting",
+        "half used",
+        "back",
+        "silent",
+    ),
     "bad": (
         *(
             "unauthorized",
             "rejected",
             "held",
             "failed",
-            "exhausted",
+            "given up",
             "delivery paused",
             "delivery failing",
             "cut off",
@@ -40,6 +52,8 @@ _TONES = {
     ),
 }
 _SHOWN = {"held": "deletes held"}  # where the word alone says too little
+# A notification's states as people call them (docs/glossary.md); stored and on the wire they keep their own values.
+_DELIVERY_WORDS = {"pending": "waiting", "exhausted": "given up", "failed": "given up"}
 _TONE_OF = {word: tone for tone, words in _TONES.items() for word in words}
 _SHAPES = {"well": "●", "wait": "▲", "bad": "■", "off": "○"}
 
@@ -120,6 +134,12 @@ def state(word: str) -> SafeString:
     return format_html(
         '<span class="state {}"><span aria-hidden="true">{}</span> {}</span>', tone, _SHAPES[tone], shown
     )
+
+
+@register.filter
+def delivery_state(word: str) -> SafeString:
+    """Write a notification's stored state in the pages' words: delivered, waiting, given up (or discarded)."""
+    return state(_DELIVERY_WORDS.get(word, word))
 
 
 @register.filter

@@ -156,7 +156,7 @@ def fill_in(window: Window, site: Site, name: str) -> None:
     assert key.input_value().startswith("whsec_")
     assert key.input_value() != made
     window.click("Send test")
-    window.wait_for("It arrived: your program answered 204")
+    window.wait_for("It arrived: the receiver answered 204")
     window.click("Continue: Watch")
     window.wait_for("30 records")
     page.get_by_label("Search").fill("invoices")
@@ -194,7 +194,7 @@ def site(browser: Any, service: tuple[Path, str, Service], violations: Check) ->
         assert violations(window) == []
         window.page.get_by_label("User name").fill("olga")
         window.page.get_by_label("Password").fill(PASSWORD)
-        window.click("Make my account")
+        window.click("Begin")
         window.wait_for("Welcome")
         fill_in(window, site, "Acme")
         number = re.search(r"instances/(\d+)$", window.page.url)

@@ -19,7 +19,7 @@ FIRST = {"username": "ada", "password": PASSWORD, "organization": "Acme"}
 def test_without_any_account_the_way_leads_to_the_first_start(client: Client) -> None:
     answer = client.get("/", follow=True)
     assert [url for url, _ in answer.redirect_chain] == ["/app/signin?next=/", "/app/start"]
-    assert "Make my account" in text_of(answer)
+    assert "Nobody can sign in here yet" in text_of(answer)
 
 
 @pytest.mark.django_db

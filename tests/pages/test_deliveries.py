@@ -43,7 +43,7 @@ def url(world: PolledInstance, rest: str) -> str:
 
 def test_a_test_is_sent_and_shown(delivered: PolledInstance, operator: Client, receiver: Receiver) -> None:
     html = text_of(operator.post(url(delivered, "/delivery/test")))
-    assert "your program answered 204" in html
+    assert "the receiver answered 204" in html
     assert "s3cret" not in html
     assert receiver.got[-1].headers["elements-webhook-test"] == "true"
 
@@ -124,7 +124,7 @@ def test_a_failed_attempt_is_listed(delivered: PolledInstance, operator: Client,
     deliver_these([delivered.instance.pk])
     html = text_of(operator.get("/app/deliveries"))
     assert 'data-label="Answer">500' in html
-    assert "pending" in html
+    assert "waiting" in html
 
 
 def test_bulk_replay_counts_asks_and_sends(delivered: PolledInstance, operator: Client, receiver: Receiver) -> None:

@@ -204,7 +204,7 @@ def test_a_signature_key_is_made_ready(operator: Client) -> None:
 def test_a_test_is_sent_before_anything_is_stored(operator: Client, typed: dict[str, Any], receiver: Receiver) -> None:
     typed |= {"callback_url": receiver.url, "company": "", "private_key": "", "callback_headers": "X-Key: hush"}
     html = text_of(operator.post(f"{NEW}/send-test", typed | {"signature_key": "s3cret"}))
-    assert "your program answered 204" in html
+    assert "the receiver answered 204" in html
     assert "Sent with what is typed here; nothing is stored yet." in html
     assert "hush" not in html
     (got,) = receiver.got
