@@ -38,7 +38,7 @@ from polling.workers.loop import Loop, never
 
 log = logging.getLogger(__name__)
 
-THREADS = 32  # a claim and an end cost much the same for one poll as for many, so many are under way at a time
+THREADS = 64  # a claim and an end cost much the same for one poll as for many, so many are under way at a time
 SCAN_EVERY = 0.2  # seconds, while polls are under way: so that what comes due one by one is claimed together
 
 Report = Callable[[Job, PollRun], None]
