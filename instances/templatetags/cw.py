@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from cwconnect.core.request_ids import current_request_id
 from cwconnect.core.text import counted as in_numbers
 from cwconnect.outbound.display import bare_url
 from instances.browsers import browser_in_words
@@ -186,3 +187,9 @@ def words(text: str) -> list[str]:
 def browser(user_agent: str) -> str:
     """Name a browser as people do."""
     return browser_in_words(user_agent)
+
+
+@register.simple_tag
+def request_id() -> str:
+    """Return the id of the request that is being answered: its log lines have it, and so has the answer's header."""
+    return current_request_id()

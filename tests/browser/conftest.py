@@ -88,6 +88,8 @@ Looks = Sequence[tuple[dict[str, int], str]]  # a window's size, and a colour sc
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 LOOKS: Looks = tuple(product((NARROW, WIDE), ("dark", "light")))
 AT_A_GLANCE = LOOKS[-1:]
+# Widths at which nothing may stick out either: the narrowest phone, and 1280 px at 200 %. No colours, so no axe.
+NARROW_WIDTHS = (320, 640)
 # What a colour scheme can make wrong in a document that is right.
 _OF_SCHEMES = ["color-contrast", "link-in-text-block", "scrollable-region-focusable"]
 _AXE = """rules => axe.run({
@@ -109,12 +111,19 @@ def violations() -> Check:
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             for each in page.evaluate(_AXE, _OF_SCHEMES if scheme == "dark" else None):
                 found |= {f"{each['id']}: {node['html']}": None for node in each["nodes"]}
-            width = page.evaluate("document.documentElement.scrollWidth")
-            if width > size["width"]:
-                found[f"it is {width} wide in a window of {size['width']}"] = None
+            found |= dict.fromkeys(_too_wide(page, size["width"]))
+        for width in NARROW_WIDTHS:
+            page.set_viewport_size({"width": width, "height": 700})
+            found |= dict.fromkeys(_too_wide(page, width))
         return list(found)
 
     return check
+
+
+def _too_wide(page: Any, width: int) -> list[str]:
+    """Return what is to be said of a page that is wider than its window of `width` pixels."""
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    return [f"it is {wide} wide in a window of {width}"] if wide > width else []
 
 
 @dataclass

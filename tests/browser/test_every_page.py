@@ -17,7 +17,7 @@ from django.urls import URLPattern, reverse
 
 from instances.pages import urls as about_instances
 from polling.pages import urls as about_changes
-from tests.browser.conftest import AT_A_GLANCE, LOOKS, PASSWORD, WIDE, Check, Looks, Site, Window
+from tests.browser.conftest import AT_A_GLANCE, LOOKS, NARROW, PASSWORD, WIDE, Check, Looks, Site, Window
 from tests.browser.issues import EMPTY, NOWHERE, TROUBLED, VIEWER
 from tests.support.required import lengthy
 from tests.support.services import ask
@@ -139,6 +139,23 @@ def test_axe_finds_nothing_on_any_page(sign_in: Callable[[str], Window], ids: Id
     wrong = {name: found for name, path in PAGES.items() if (found := look_at(window, path(ids), violations))}
     assert wrong == {}
     assert window.complaints == []
+
+
+def test_each_page_works_without_javascript_and_says_what_does_not(
+    browser: Any, site: Site, sign_in: Callable[[str], Window], ids: Ids
+) -> None:
+    """What only a script could do is not offered, and a sentence says so; all that a page leads to can be reached."""
+    kept = sign_in(TROUBLED).page.context.storage_state()
+    context = browser.new_context(viewport=NARROW, java_script_enabled=False, storage_state=kept)
+    page, dead = context.new_page(), {}
+    for name, path in PAGES.items():
+        answer = page.goto(site.url + path(ids), wait_until="domcontentloaded")
+        buttons = page.locator("button[type=button]:visible, [hx-trigger=load]:visible:empty").all_inner_texts()
+        said = page.locator("noscript .notice").is_visible() and page.locator("#menu").is_visible()
+        if not answer.ok or buttons or not said:
+            dead[name] = (answer.status, said, buttons)
+    context.close()
+    assert dead == {}
 
 
 @lengthy
