@@ -48,7 +48,7 @@ def _ours(url: str, records: int) -> list[Figure]:
 
 def _bars(ours: Figure, few: Figure, bare: Figure, peers: dict[str, Figure | None]) -> list[Bar]:
     bars = [
-        Bar("CPU, times the bare loop's", ours.cpu_each / bare.cpu_each, 4, at_least=False),
+        Bar("CPU, times the bare loop's", ours.cpu_each / bare.cpu_each, 2.7, at_least=False),
         Bar(f"peak memory, times that of {FEW:,} records", ours.peak_mb / few.peak_mb, 1.2, at_least=False),
     ]
     for name, limit in (("dlt", 1.3), ("django-connectwise", 15)):
