@@ -14,7 +14,12 @@ pytestmark = pytest.mark.timeout(180)
 
 def test_clicks_are_counted(window: Window) -> None:
     window.go("/")
-    with pytest.raises(AssertionError, match="it took 2 clicks"), at_most(window, 1):
+    with pytest.raises(AssertionError, match="it took 2 clicks"):
+        _two_clicks_where_one_is_allowed(window)
+
+
+def _two_clicks_where_one_is_allowed(window: Window) -> None:
+    with at_most(window, 1):
         window.click("Events", role="link")
         window.click("Deliveries", role="link")
 
