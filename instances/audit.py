@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +23,7 @@ from instances.configuration.config_keys import KEYS, POLLS, InstanceConfig
 from instances.models import AuditEntry, Organization
 
 _request: ContextVar[HttpRequest | None] = ContextVar("audit_request", default=None)
+_asked_by: ContextVar[tuple[str, str] | None] = ContextVar("audit_asked_by", default=None)  # who, and the request's id
 
 
 class Action(StrEnum):
@@ -49,6 +51,8 @@ class Action(StrEnum):
     REPAIR = "repair asked for"
     REMOVE_CALLBACKS = "callbacks removed"
     DECIDE_DELETES = "held deletes decided"
+    START_JOB = "bulk job started"
+    STOP_JOB = "bulk job stopped"
     ROTATE_KEYS = "encryption keys rotated"
     RESTORE = "database restored"
     ADMIN = "changed in the admin"
@@ -79,12 +83,31 @@ def record(
         action=action,
         subject=str(subject)[:300],
         details=dict(details or {}),
-        request_id=current_request_id() if _request.get() is not None else "",
+        request_id=asking_request_id(),
     )
+
+
+@contextmanager
+def on_behalf_of(who_asked: str, request_id: str) -> Iterator[None]:
+    """Have what the block does recorded as done by who asked for it, in that request, although a worker does it."""
+    token = _asked_by.set((who_asked, request_id))
+    try:
+        yield
+    finally:
+        _asked_by.reset(token)
+
+
+def asking_request_id() -> str:
+    """Return the id of the request by which what is done now was asked for; empty if it was by none."""
+    if (asked := _asked_by.get()) is not None:
+        return asked[1]
+    return current_request_id() if _request.get() is not None else ""
 
 
 def who() -> str:
     """Give in words who acts: an API user, an account, a command and the login that runs it, or the service itself."""
+    if (asked := _asked_by.get()) is not None:
+        return asked[0]
     request = _request.get()
     if request is None:
         return _process()

@@ -53,6 +53,7 @@ class _Scope:
 
     organization: int | None
     deadline: float | None = None
+    refusal: str = ""
 
 
 _lock = threading.Lock()
@@ -82,6 +83,16 @@ def interactive(organization: int | None) -> Iterator[None]:
                     del _under_way[organization]
 
 
+@contextmanager
+def asking_nothing(refusal: str) -> Iterator[None]:
+    """Have every call to the outside within the block refused, by a DomainError in these words, before it is made."""
+    token = _current.set(_Scope(None, refusal=refusal))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
 def bounded(limits: Limits) -> Limits:
     """Return the limits of one outgoing request: what is left of its scope's time, or as they are without a scope.
 
@@ -92,6 +103,8 @@ def bounded(limits: Limits) -> Limits:
         if is_answering():
             raise UnboundedCallError("A web request asks outside, and no `interactive` block bounds it.")
         return limits
+    if scope.refusal:
+        raise DomainError(scope.refusal)
     left = _seconds_left(scope)
     if left <= 0:
         raise TimedOut(f"Not all was answered within {SECONDS:g} s.")

@@ -9,8 +9,10 @@ class PollingConfig(AppConfig):
     name = "polling"
 
     def ready(self) -> None:
-        """Hear of instances that change, have the workers verify and repair beside polls, and guard the queue."""
+        """Hear of instances that change, have the workers do further jobs beside polls, and guard the queue."""
         from instances.signals import instance_deleted, watching_changed
+        from polling.bulk.actions import register_actions
+        from polling.bulk.bulk_job import claim_bulk_jobs
         from polling.callbacks.announced_reads import claim_announced, to_be_read
         from polling.callbacks.endpoints import apply_callbacks, remove_with_instance
         from polling.callbacks.judging import hints_to_judge, judge_hints
@@ -18,7 +20,7 @@ class PollingConfig(AppConfig):
         from polling.detection.job_sources import register_job_source
         from polling.detection.watching import apply_watching
         from polling.maintenance.purge import stop_instance
-        from polling.models import CallbackEndpoint, Repair, Verification
+        from polling.models import BulkJob, CallbackEndpoint, Repair, Verification
         from polling.verification.repair_job import claim_repairs
         from polling.verification.verification_job import claim_verifications
         from polling.workers import queue_guard  # noqa: F401  (its import has django-q2 keep to it)
@@ -32,3 +34,5 @@ class PollingConfig(AppConfig):
         register_job_source(claim_registrations, lambda now: CallbackEndpoint.objects.filter(next_compare_at__lte=now))
         register_job_source(claim_verifications, lambda now: Verification.objects.filter(next_try_at__lte=now))
         register_job_source(claim_repairs, lambda now: Repair.objects.filter(next_try_at__lte=now))
+        register_job_source(claim_bulk_jobs, lambda now: BulkJob.objects.filter(next_try_at__lte=now))
+        register_actions()

@@ -19,6 +19,7 @@ from instances.configuration.values import ConfigurationError
 POLLS = "event.poller.configuration"
 CALLBACK_URL = "event.notification.callback.url"
 CALLBACKS = "event.callbacks.enabled"
+REFRESH_INTERVAL = "event.poller.refresh_interval"
 MOST_RESOURCES = 100
 
 
@@ -136,7 +137,7 @@ _EVENTS = (
         "The password for Basic authentication at the receiver.", secret=True, sent_to=CALLBACK_URL),
     Key("event.vendor.type", "vendor_type", "string", values.vendor_type, "Vendor event type",
         "How changes are found: by polling.", stored=False, audited=True),
-    Key("event.poller.refresh_interval", "refresh_interval", "number", values.minutes,
+    Key(REFRESH_INTERVAL, "refresh_interval", "number", values.minutes,
         "Event poller refresh interval (mins)", "How often ConnectWise is asked for changes, in minutes.",
         audited=True),
     Key(POLLS, "polls", "json", _read_polls, "Configure Polling",

@@ -18,6 +18,7 @@ from instances.models import Instance
 from polling.delivery.retry_schedule import JITTER, LONGEST_RETRY_AFTER
 from polling.models import (
     AnnouncedRecord,
+    BulkJob,
     CallbackEndpoint,
     CallbackHint,
     Heartbeat,
@@ -42,6 +43,7 @@ def repair_clock_skew(now: datetime) -> int:
     longest = timedelta(seconds=max(*settings.RETRY_SCHEDULE, LONGEST_RETRY_AFTER) * (1 + JITTER)) + SLACK
     count += Notification.objects.filter(next_attempt_at__gt=now + longest).update(next_attempt_at=now)
     count += _repair_callbacks(now)
+    count += BulkJob.objects.filter(next_try_at__gt=now + SLACK).update(next_try_at=now)
     count += Receiver.objects.filter(open_until__gt=now + SLACK).update(open_until=now)
     return count + sum(rows.filter(lease_until__gt=now + SLACK).end_leases() for rows in leased_rows())
 

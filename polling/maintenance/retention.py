@@ -1,8 +1,8 @@
 """Retention: what has been delivered is forgotten after CWCONNECT_RETENTION_DAYS; what is undelivered never is.
 
 Deleted are delivered or discarded notifications with their events and attempts, those that are being sent again
-excepted, ended runs that hold nothing back, and ended verifications. What callbacks said is deleted after a week, and
-counts of them after eight days, whatever the setting: the pages look back a week.
+excepted, ended runs that hold nothing back, ended verifications and ended bulk jobs. What callbacks said is deleted
+after a week, and counts of them after eight days, whatever the setting: the pages look back a week.
 Kept for as long as their resource is polled are snapshots, and their texts where the poll asks for texts: the next
 change is recorded by them.
 
@@ -26,6 +26,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from instances.models import ResourcePoll
 from polling.models import (
+    BulkJob,
     CallbackCount,
     CallbackHint,
     DeliveryAttempt,
@@ -102,6 +103,7 @@ def _prune_delivered(now: datetime, pruned: Pruned, progress: Progress, *, until
 def _prune_the_rest(now: datetime, pruned: Pruned, progress: Progress, *, until: float) -> None:
     before = now - timedelta(days=settings.RETENTION_DAYS)
     Verification.objects.filter(finished_at__lt=before).delete()  # few: each was asked for by a person
+    BulkJob.objects.filter(finished_at__lt=before).delete()  # so are these
     for count in unhurried(lambda _: (_prune_bodies(), EARLIEST), until):
         pruned.bodies += count
         progress("texts", count)

@@ -1,5 +1,6 @@
 """What changed, and who was notified: polls and their runs, snapshots, events, notifications, attempts."""
 
+from polling.models.bulk import BulkJob, BulkRefusal
 from polling.models.callbacks import (
     AnnouncedRecord,
     CallbackCount,
@@ -20,6 +21,8 @@ from polling.models.verifications import Repair, Verification
 __all__ = [
     "Alert",
     "AnnouncedRecord",
+    "BulkJob",
+    "BulkRefusal",
     "CallbackCount",
     "CallbackEndpoint",
     "CallbackHint",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from polling.pages import deliveries, events, instance, instances, overview, verify
+from polling.pages import bulk, deliveries, events, instance, instances, overview, verify
 
 _INSTANCE = "app/instances/<int:number>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", overview.overview, name="overview"),
     path("app/instances", instances.instances, name="instances-page"),
+    path("app/jobs", bulk.bulk_jobs, name="bulk-jobs"),
+    path("app/jobs/start", bulk.start, name="start-bulk-job"),
+    path("app/jobs/<int:number>", bulk.bulk_job, name="bulk-job"),
+    path("app/jobs/<int:number>/stop", bulk.stop, name="stop-bulk-job"),
     path(_INSTANCE, instance.instance_page, name="instance-page"),
     path(f"{_INSTANCE}/events", instance.instance_events, name="instance-events"),
     path(f"{_INSTANCE}/callbacks", instance.instance_callbacks, name="instance-callbacks"),

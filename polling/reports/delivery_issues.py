@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from cwconnect.core.one_statement import Question, Questions, Row
 from cwconnect.core.text import counted
@@ -30,8 +31,8 @@ def delivery_issues(keys: Collection[int]) -> dict[int, DeliveryIssue]:
     return issues_of(_ISSUES.ask(keys=list(keys)))
 
 
-def issue_questions(keys: Collection[int]) -> dict[str, Question]:
-    """Return the queries that `issues_of` reads."""
+def issue_questions(keys: Collection[int] | QuerySet[Any, Any]) -> dict[str, Question]:
+    """Return the queries that `issues_of` reads; `keys` are ids of instances, or a query of them."""
     alerts = Alert.objects.filter(RUNNING_OUT, instance__in=keys)
     stopped = DeliveryState.objects.filter(PAUSED | RECEIVER_FAILS, instance__in=keys)
     return {

@@ -13,6 +13,7 @@ from django.utils import timezone
 from instances.models import Instance
 from polling.models import (
     AnnouncedRecord,
+    BulkJob,
     CallbackEndpoint,
     CallbackHint,
     Health,
@@ -33,6 +34,7 @@ _Rows = (
     | QuerySet[Replay]
     | QuerySet[Verification]
     | QuerySet[CallbackEndpoint]
+    | QuerySet[BulkJob]
 )
 NO_SWEEP = (Health.PAUSED, Health.UNAUTHORIZED)
 PAUSED = Q(health=Health.PAUSED)
@@ -53,7 +55,8 @@ def poll_due_at(now: datetime) -> datetime | None:
     hint = hints.values_list("judge_at", flat=True).first()
     announced = may_read_announced(now).order_by("next_read_at").values_list("next_read_at", flat=True).first()
     registration = _earliest(may_compare(now), "next_compare_at", now)
-    times = (poll, sweep, verification, repair, hint, announced, registration)
+    bulk = _earliest(may_change_many(), "next_try_at", now)
+    times = (poll, sweep, verification, repair, hint, announced, registration, bulk)
     return min((at for at in times if at is not None), default=None)
 
 
@@ -97,6 +100,14 @@ def may_repair(now: datetime) -> QuerySet[Repair]:
     swept = Exists(sweeps.filter(resource_poll=OuterRef("resource_poll"), started_at__gte=OuterRef("swept_from")))
     sweeping = Q(swept_from__isnull=False, **{f"{poll}next_sweep_at__isnull": False}) & ~Q(swept)
     return found.filter(nobody).exclude(sweeping).exclude(resource_poll__state__site__in=_blocked(now))
+
+
+def may_change_many() -> QuerySet[BulkJob]:
+    """Find the open bulk jobs, of an organization's the first alone: they go on in the order they were asked for."""
+    earlier = BulkJob.objects.filter(
+        next_try_at__isnull=False, organization=OuterRef("organization"), pk__lt=OuterRef("pk")
+    )
+    return BulkJob.objects.filter(~Exists(earlier), next_try_at__isnull=False)
 
 
 def _blocked(now: datetime) -> QuerySet[Site, str]:

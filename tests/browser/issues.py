@@ -24,6 +24,8 @@ from polling.callbacks.counts import add_counts
 from polling.delivery.pausing import pause_delivery
 from polling.models import (
     Alert,
+    BulkJob,
+    BulkRefusal,
     CallbackEndpoint,
     CallbackRegistration,
     DeliveryAttempt,
@@ -65,7 +67,14 @@ def furnish(password: str) -> str:
     replay = Replay.objects.create(
         instance=failing, asked_at=timezone.now(), what="notifications", total=3, delivered=1
     )
-    ids = {"instance": failing.pk, "poll": failing.resource_polls.get().pk, "off": off.pk, "replay": replay.pk}
+    job = _ask_for_a_job(failing)
+    ids = {
+        "instance": failing.pk,
+        "poll": failing.resource_polls.get().pk,
+        "off": off.pk,
+        "replay": replay.pk,
+        "job": job.pk,
+    }
     ids |= {"held": held.pk, "held_poll": held.resource_polls.get().pk, "paused": paused.pk}
     ids["event"] = Event.objects.filter(instance=failing).order_by("-pk").values_list("pk", flat=True)[0]
     return json.dumps({"ids": ids, "admin": _paths_of_admin(administrator)})
@@ -89,6 +98,18 @@ def _paths_of_admin(person: User) -> list[str]:
             paths += [reverse(f"{way}_change", args=[row.pk]) for row in model._default_manager.order_by("-pk")[:1]]
             paths += [reverse(f"{way}_add")] if site.has_add_permission(request) else []
     return paths
+
+
+def _ask_for_a_job(instance: Instance) -> BulkJob:
+    """Have one instance refused by a job that is under way, and another job stopped."""
+    shared = {"organization": instance.organization, "actor": "somebody", "asked_at": timezone.now()}
+    BulkJob.objects.create(
+        **shared, title="Disable 2 instances", total=2, done=1, status="failed", error="Stopped by somebody."
+    )
+    job = BulkJob.objects.create(**shared, title="Interval of 512 instances → 5 min", total=512, done=340, refused=2)
+    for key, name in ((instance.pk, instance.name), (999, "")):
+        BulkRefusal.objects.create(job=job, instance_id=key, name=name, reason="The callback URL is required. " * 4)
+    return job
 
 
 def _hold(instance: Instance) -> None:

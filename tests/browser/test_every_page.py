@@ -37,6 +37,8 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "release-progress": lambda ids: reverse("release-progress", args=[ids["instance"]]) + "?total=100",
     "replay": lambda ids: reverse("replay", args=[ids["instance"]]) + "?kind=UPDATED",
     "replay-progress": lambda ids: reverse("replay-progress", args=[ids["replay"]]),
+    "bulk-jobs": lambda ids: reverse("bulk-jobs"),
+    "bulk-job": lambda ids: reverse("bulk-job", args=[ids["job"]]),
     "verify-page": lambda ids: reverse("verify-page", args=[ids["instance"]]),
     "deliveries-page": lambda ids: reverse("deliveries-page"),
     "events-page": lambda ids: reverse("events-page"),
@@ -64,6 +66,7 @@ PARTS = {
     ),  # of pages
     *("try-receiver", "try-draft", "test-connection", "test-stored-connection"),  # likewise, after a button
     *("poll-now", "backfill", "replay-event", "switch-instance", "choose-organization", "signout"),
+    *("start-bulk-job", "stop-bulk-job"),
     *("end-session", "end-other-sessions"),  # lead to pages
 }
 

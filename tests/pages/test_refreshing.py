@@ -17,6 +17,7 @@ from django.urls import reverse
 from instances.models import Instance, Membership, Organization, Role
 from polling.delivery.pausing import pause_delivery
 from polling.models import (
+    BulkJob,
     DeliveryAttempt,
     Health,
     Notification,
@@ -71,6 +72,7 @@ NEWS: dict[str, Callable[[], object]] = {
     "replay-progress": lambda: Replay.objects.update(delivered=1),
     "verify-poll": lambda: Verification.objects.update(source=7),
     "event-page": attempt,
+    "bulk-job": lambda: BulkJob.objects.update(done=1),
 }
 
 
@@ -84,6 +86,7 @@ def paths(organization: Organization) -> dict[str, str]:
     poll = instance.resource_polls.get()
     replay = Replay.objects.create(instance=instance, asked_at=NOW, what="all", total=3)
     Verification.objects.create(resource_poll=poll, asked_at=NOW, next_try_at=NOW)
+    job = BulkJob.objects.create(organization=organization, asked_at=NOW, total=3)
     own, of_poll = [instance.pk], [instance.pk, poll.pk]
     return {
         "overview": reverse("overview"),
@@ -96,6 +99,7 @@ def paths(organization: Organization) -> dict[str, str]:
         "release-progress": reverse("release-progress", args=own) + "?total=3",
         "replay-progress": reverse("replay-progress", args=[replay.pk]),
         "verify-poll": reverse("verify-poll", args=of_poll),
+        "bulk-job": reverse("bulk-job", args=[job.pk]),
         "event-page": reverse("event-page", args=[1]),
     }
 

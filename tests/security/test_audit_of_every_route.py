@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from cwconnect.sandbox import SandboxServer
 from instances import account_audit
@@ -23,7 +24,7 @@ from instances.accounts import first_start_code
 from instances.admin import AuditedMixin
 from instances.models import AuditEntry, Instance, Membership, Role, SignIn
 from instances.provisioning import set_enabled
-from polling.models import MissingRecord
+from polling.models import BulkJob, MissingRecord
 from tests.api.test_table_of_answers import METHODS, OF_THE_TOKEN, ROUTES, ExampleRows
 from tests.conftest import Tenant
 from tests.support.api_caller import Api
@@ -138,6 +139,10 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "add-resource": "tried in tests of the page; it calls change_instance, as PATCH does",
     "edit-resource": ({"action": "pause"}, "instance changed"),
     "overview": READS,
+    "bulk-jobs": READS,
+    "bulk-job": READS,
+    "start-bulk-job": ({"action": "disable", "every": "1"}, "bulk job started"),
+    "stop-bulk-job": ({}, "bulk job stopped"),
     "instances-page": READS,
     "instance-page": READS,
     "instance-events": READS,
@@ -175,6 +180,9 @@ def test_what_a_page_changes_is_recorded(world: ExampleRows, operator: Client, n
     values = {"number": world.watched.instance.pk, "poll": world.watched.poll.pk, "name": "contacts"}
     if name == "replay-event":
         values["number"] = world.arguments["event"]
+    if name == "stop-bulk-job":
+        organization = Membership.objects.get().organization
+        values["number"] = BulkJob.objects.create(organization=organization, asked_at=timezone.now(), total=1).pk
     if "session" in name:
         Client().force_login(User.objects.get(username="olga"))  # in another browser
         values["number"] = SignIn.objects.latest("pk").pk

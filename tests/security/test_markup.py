@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from instances.models import AuditEntry, ResourcePoll
 from instances.secrets import new_token
-from polling.models import Alert, Replay, Verification
+from polling.models import Alert, BulkJob, BulkRefusal, Replay, Verification
 from tests.conftest import Tenant
 from tests.security.shown import everything_shown
 from tests.support.deliveries import deliver
@@ -120,6 +120,10 @@ def lived(world: PolledInstance, receiver: Receiver, tenant: Tenant) -> PolledIn
     now, poll = timezone.now(), ResourcePoll.objects.get()
     Replay.objects.create(instance=world.instance, asked_at=now, what="all", total=1)
     Verification.objects.create(resource_poll=poll, asked_at=now, error="It failed.")
+    job = BulkJob.objects.create(
+        organization=tenant.organization, asked_at=now, action="a", title="b", actor="c", error="d", total=1
+    )
+    BulkRefusal.objects.create(job=job, instance_id=world.instance.pk, name="e", reason="f")
     AuditEntry.objects.create(organization=tenant.organization, actor="a", action="b", subject="c")
     Alert.objects.create(
         kind=Alert.Kind.PAUSED, organization=tenant.organization, instance=world.instance, text="words", created_at=now

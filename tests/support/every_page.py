@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.urls import URLPattern, reverse
 
 from instances.models import Instance
-from polling.models import DeliveryAttempt, Event, Notification, PollRun, Replay
+from polling.models import BulkJob, DeliveryAttempt, Event, Notification, PollRun, Replay
 from tests.support.filled_service import OFF, Filled
 from tests.support.routes import pages
 
@@ -85,7 +85,12 @@ def _times(now: datetime) -> dict[str, str]:
 
 
 def _arguments(pattern: URLPattern, filled: Filled) -> dict[str, object]:
-    newest: dict[str, type[Model]] = {"event-page": Event, "replay-event": Event, "replay-progress": Replay}
+    newest: dict[str, type[Model]] = {
+        "event-page": Event,
+        "replay-event": Event,
+        "replay-progress": Replay,
+        "bulk-job": BulkJob,
+    }
     known: dict[str, object] = {"number": filled.busiest.pk, "poll": filled.polls[0].pk, "name": "contacts"}
     if pattern.name == "switch-events":
         known["number"] = filled.instances[OFF].pk  # it asks from when on

@@ -20,6 +20,8 @@ from instances.secrets import Secret
 from polling.detection.event_ids import go_on_after
 from polling.models import (
     Alert,
+    BulkJob,
+    BulkRefusal,
     DeliveryAttempt,
     DeliveryState,
     Event,
@@ -245,6 +247,14 @@ def _beside(organization: Organization, instances: Sequence[Instance], events: i
             resolved_at=None if n < len(instances) and n % 100 == PAUSED else now,
         )
         for n in range(count)
+    )
+    jobs = BulkJob.objects.bulk_create(
+        BulkJob(organization=organization, asked_at=now, title="Poll them now", total=1000, done=1000, refused=500)
+        for _ in range(count)
+    )
+    BulkRefusal.objects.bulk_create(
+        BulkRefusal(job=jobs[-1], instance_id=number, name=f"Company {number:04}", reason="It is disabled.")
+        for number in range(len(instances) // 2)
     )
     AuditEntry.objects.bulk_create(
         AuditEntry(organization=organization, actor="account olga", action="delivery released", subject="an instance")

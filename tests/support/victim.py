@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from instances.models import ApiUser, Instance, ResourcePoll
 from instances.secrets import hash_token, new_token
-from polling.models import Event, Notification, Replay, Verification
+from polling.models import BulkJob, BulkRefusal, Event, Notification, Replay, Verification
 from tests.conftest import Tenant
 from tests.support.rows import make_instance, make_notification, make_poll
 
@@ -78,4 +78,6 @@ def victim(tenant: Tenant) -> Victim:
     )
     replay = Replay.objects.create(instance=instance, what=WORD, asked_at=now)
     verification = Verification.objects.create(resource_poll=poll, asked_at=now, error=WORD)
+    job = BulkJob.objects.create(organization=tenant.organization, asked_at=now, title=WORD, total=1)
+    BulkRefusal.objects.create(job=job, instance_id=instance.pk, name=WORD, reason=WORD)
     return Victim(tenant, instance, poll, event, notification, replay, verification, token)
