@@ -36,6 +36,7 @@ _TONES = {
         "half used",
         "back",
         "silent",
+        "callbacks silent",
     ),
     "bad": (
         *(

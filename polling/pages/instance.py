@@ -20,7 +20,6 @@ from polling.pages.paging import page_of
 from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import moment_of, own_poll
 from polling.reports.callback_trust import trust_of
-from polling.reports.engine import engine
 from polling.reports.instance_status import instance_status_of
 from polling.workers.due import make_due
 
@@ -37,7 +36,6 @@ def instance_page(request: PageRequest, number: int) -> HttpResponse:
     context = {
         "instance": instance,
         "status": instance_status_of(instance, now),
-        "engine": engine(request.person.organization, now) if instance.watching else None,
         "tab": "resources",
     }
     if request.htmx:

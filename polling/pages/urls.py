@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from polling.pages import bulk, deliveries, events, instance, instances, overview, verify
+from polling.pages import banner, bulk, deliveries, events, instance, instances, overview, verify
 
 _INSTANCE = "app/instances/<int:number>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", overview.overview, name="overview"),
+    path("app/engine", banner.engine_banner, name="engine-banner"),
     path("app/instances", instances.instances, name="instances-page"),
     path("app/jobs", bulk.bulk_jobs, name="bulk-jobs"),
     path("app/jobs/start", bulk.start, name="start-bulk-job"),

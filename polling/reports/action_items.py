@@ -7,26 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import BooleanField, Case, Count, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import BooleanField, Case, Count, OuterRef, QuerySet, Subquery, When
 from django.db.models.expressions import RawSQL
 
 from cwconnect.core.one_statement import Question, Row, time_of
 from cwconnect.core.text import counted
 from cwconnect.outbound.display import bare_url
 from polling.models import Alert, CallbackRegistration, DeliveryState, Health, MissingRecord, PollState
-from polling.reports.delivery_issues import PAUSED, RECEIVER_FAILS, RUNNING_OUT
+from polling.reports.delivery_issues import PAUSED, RECEIVER_FAILS, RUNNING_OUT, SILENT
 
 MOST_ACTION_ITEMS = 25
 # Written out: SQLite takes a partial index for constants only, never for bound values.
 _NEEDING_A_PERSON = RawSQL(
     "polling_pollstate.health IN ('unauthorized', 'rejected', 'held')", [], output_field=BooleanField()
-)
-_SILENT = Q(
-    silent_since__isnull=False,
-    status=CallbackRegistration.Status.ACTIVE,
-    instance__callbacks_enabled=True,
-    instance__disabled=False,
-    instance__events_enabled=True,
 )
 
 
@@ -55,7 +48,7 @@ def item_questions(organization: int) -> dict[str, Question]:
     paused = DeliveryState.objects.filter(PAUSED, instance__organization=organization).order_by("paused_at")
     failing = DeliveryState.objects.filter(RECEIVER_FAILS, receiver__organization=organization)
     alerts = Alert.objects.filter(RUNNING_OUT, organization=organization).order_by("-kind", "pk")
-    silent = CallbackRegistration.objects.filter(_SILENT, instance__organization=organization).order_by("silent_since")
+    silent = CallbackRegistration.objects.filter(SILENT, instance__organization=organization).order_by("silent_since")
     named = ("instance_id", "instance__name")
     of_receiver = ("receiver__failures", "receiver__opened_at", "receiver__url")
     return {

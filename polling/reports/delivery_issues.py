@@ -1,4 +1,4 @@
-"""What is the matter with an instance's delivery: one rule for its state, what needs a person, and what waits."""
+"""What is the matter with an instance's delivery or callbacks: one rule for what needs a person and what waits."""
 
 from __future__ import annotations
 
@@ -10,24 +10,41 @@ from django.db.models import Q, QuerySet
 
 from cwconnect.core.one_statement import Question, Questions, Row
 from cwconnect.core.text import counted
-from polling.models import Alert, DeliveryState
+from polling.models import Alert, CallbackRegistration, DeliveryState
 
 PAUSED = Q(paused_at__isnull=False)
 RECEIVER_FAILS = Q(receiver__open_until__isnull=False, paused_at=None)
 RUNNING_OUT = Q(resolved_at=None, kind__in=(Alert.Kind.LAST_TRY, Alert.Kind.HALF_USED), instance__isnull=False)
+SILENT = Q(
+    silent_since__isnull=False,
+    status=CallbackRegistration.Status.ACTIVE,
+    instance__callbacks_enabled=True,
+    instance__disabled=False,
+    instance__events_enabled=True,
+)
 
 
 @dataclass(frozen=True)
 class DeliveryIssue:
-    """What is the matter, in a word or two, and why. `paused`: nothing goes on before a person releases it."""
+    """What is the matter, in a word or two, and why. `paused`: nothing goes on before a person releases it.
+
+    `callbacks`: ConnectWise's are silent, and delivery itself is well.
+    """
 
     word: str
     why: str
     paused: bool = False
+    callbacks: bool = False
 
 
 def delivery_issues(keys: Collection[int]) -> dict[int, DeliveryIssue]:
     """Return those of these instances whose delivery needs a person, with what the matter is: one query."""
+    found = instance_issues(keys)
+    return {key: issue for key, issue in found.items() if not issue.callbacks}
+
+
+def instance_issues(keys: Collection[int]) -> dict[int, DeliveryIssue]:
+    """Return those of these instances whose delivery or callbacks need a person, with what the matter is: one query."""
     return issues_of(_ISSUES.ask(keys=list(keys)))
 
 
@@ -35,21 +52,25 @@ def issue_questions(keys: Collection[int] | QuerySet[Any, Any]) -> dict[str, Que
     """Return the queries that `issues_of` reads; `keys` are ids of instances, or a query of them."""
     alerts = Alert.objects.filter(RUNNING_OUT, instance__in=keys)
     stopped = DeliveryState.objects.filter(PAUSED | RECEIVER_FAILS, instance__in=keys)
+    silent = CallbackRegistration.objects.filter(SILENT, instance__in=keys)
     return {
+        "silent_types": (silent, ("instance_id", "type")),
         "running_out": (alerts, ("instance_id", "kind", "text")),
         "stopped": (stopped, ("instance_id", "paused_at", "pause_reason", "receiver__failures")),
     }
 
 
 def issues_of(found: Mapping[str, Sequence[Row]]) -> dict[int, DeliveryIssue]:
-    """Return what the matter is, by instance."""
+    """Return what the matter is, by instance: of several things the one that matters most."""
+    silent = {row["instance_id"]: _SILENT_CALLBACKS for row in found["silent_types"]}
     # The kinds' order is that of their urgency: the last try stands.
     alerts = sorted(found["running_out"], key=lambda row: str(row["kind"]))
     failing = {row["instance_id"]: DeliveryIssue("delivery failing", row["text"]) for row in alerts}
-    return failing | {row["instance_id"]: _issue(row) for row in found["stopped"]}
+    return silent | failing | {row["instance_id"]: _issue(row) for row in found["stopped"]}
 
 
 _ISSUES = Questions(issue_questions)
+_SILENT_CALLBACKS = DeliveryIssue("callbacks silent", "ConnectWise's callbacks have fallen silent.", callbacks=True)
 
 
 def _issue(row: Row) -> DeliveryIssue:

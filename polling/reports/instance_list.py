@@ -25,7 +25,7 @@ from polling.reports.instance_rows import state_in_words
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "well": ("healthy",),
-    "needs you": ("unauthorized", "rejected", "held", "delivery paused", "delivery failing"),
+    "needs you": ("unauthorized", "rejected", "held", "delivery paused", "delivery failing", "callbacks silent"),
     "waiting": ("rate limited", "retrying"),
     "off": ("off", "disabled", "events off"),
 }

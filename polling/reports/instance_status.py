@@ -10,7 +10,7 @@ from django.db.models import Count, Q, Sum
 
 from instances.models import Instance, ResourcePoll
 from polling.models import DeliveryState, Health, MissingRecord, PollRun, PollState
-from polling.reports.delivery_issues import DeliveryIssue, delivery_issues
+from polling.reports.delivery_issues import DeliveryIssue, instance_issues
 from polling.reports.instance_rows import DAY, state_of
 
 
@@ -34,7 +34,7 @@ class ResourceRow:
 
 @dataclass(frozen=True)
 class InstanceStatus:
-    """An instance's head line, and its resources."""
+    """An instance's head line, what the matter is with its delivery, and its resources."""
 
     word: str
     delivery: DeliveryState | None
@@ -50,8 +50,9 @@ def instance_status_of(instance: Instance, now: datetime) -> InstanceStatus:
     delivery = DeliveryState.objects.filter(instance=instance).select_related("receiver").first()
     rows = tuple(_row(poll, read.get(poll.pk, (0, 0)), held.get(poll.pk, 0)) for poll in polls)
     healths = [row.state.health for row in rows if row.state]
-    issue = delivery_issues([instance.pk]).get(instance.pk)
-    return InstanceStatus(state_of(instance, healths, issue), delivery, issue, rows)
+    issue = instance_issues([instance.pk]).get(instance.pk)
+    of_delivery = None if issue is None or issue.callbacks else issue
+    return InstanceStatus(state_of(instance, healths, issue), delivery, of_delivery, rows)
 
 
 def _runs_of_a_day(polls: Sequence[ResourcePoll], now: datetime) -> dict[int, tuple[int, int]]:

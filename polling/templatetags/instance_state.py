@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from instances.missing_fields import warnings_of
 from instances.models import Instance, ResourcePoll
+from instances.templatetags.cw import NOTHING, ago, exactly, state
 from polling.models import PollState
-from polling.reports.delivery_issues import delivery_issues
+from polling.reports.delivery_issues import instance_issues
+from polling.reports.engine import Engine
 from polling.reports.instance_rows import state_of
 from polling.reports.waiting import undelivered_of
 
@@ -18,7 +24,7 @@ register = template.Library()
 def state_word(instance: Instance) -> str:
     """Return an instance's state in one word or two: three queries."""
     healths = PollState.objects.filter(resource_poll__instance=instance).values_list("health", flat=True)
-    return state_of(instance, healths, delivery_issues([instance.pk]).get(instance.pk))
+    return state_of(instance, healths, instance_issues([instance.pk]).get(instance.pk))
 
 
 @register.simple_tag
@@ -31,3 +37,21 @@ def undelivered_count(instance: Instance) -> int:
 def warnings(poll: ResourcePoll) -> list[str]:
     """Return a sentence for each field that a poll's configuration names and no record has: no query."""
     return warnings_of(poll)
+
+
+@register.filter
+def as_known(word: str, engine: Engine | None) -> SafeString:
+    """Write a state; one that nobody sees anew any more is amber, and says since when it is not known."""
+    if not engine or engine.knows(word):
+        return state(word)
+    since = exactly(engine.known_until) if engine.known_until else ""
+    form = '<span class="state wait"><span aria-hidden="true">▲</span> not known{}{}</span>'
+    return format_html(form, " since " if since else "", since)
+
+
+@register.filter
+def when_due(moment: datetime | None, engine: Engine | None) -> SafeString | str:
+    """Write when a worker is to do something: `in 40 s`, or that nothing is done before one works again."""
+    if not moment:
+        return NOTHING
+    return "when work goes on" if engine and engine.problem else ago(moment)

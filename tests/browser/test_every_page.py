@@ -57,6 +57,7 @@ PAGES: dict[str, Callable[[Ids], str]] = {
 BEFORE_SIGNING_IN = {"signin", "first-start"}  # the latter is looked at when the service is new: see conftest.py
 PARTS = {
     *(
+        "engine-banner",
         "instance-callbacks",
         "instance-stream",
         "poll-progress",

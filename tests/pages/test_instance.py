@@ -24,7 +24,8 @@ from tests.support.receivers import Receiver, start_receiver
 
 @pytest.fixture
 def changed(watched: PolledInstance, operator: Client) -> PolledInstance:
-    """A world in which one contact has changed."""
+    """A world in which one contact has changed and a worker lives."""
+    beat(Part.CLUSTER, "here")
     watched.change(3, "Engineer")
     watched.poll()
     return watched
@@ -164,12 +165,6 @@ def test_poll_now_is_followed_to_its_end(changed: PolledInstance, operator: Clie
     changed.poll()
     following = waiting.split('hx-get="')[1].split('"')[0].replace("&amp;", "&")
     assert "<b>Polled.</b>" in text_of(operator.get(following))
-
-
-def test_without_a_worker_the_instance_says_so(changed: PolledInstance, operator: Client) -> None:
-    assert "No worker has been seen" in text_of(operator.get(url(changed)))
-    beat(Part.CLUSTER, "here")
-    assert "No worker" not in text_of(operator.get(url(changed), headers={"HX-Request": "true"}))
 
 
 @pytest.mark.parametrize(

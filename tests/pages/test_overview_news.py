@@ -108,6 +108,8 @@ LATER = NOW - timedelta(seconds=5)
 NEWS: dict[str, Change] = {
     "Engine.problem": lambda: Heartbeat.objects.all().delete(),
     "Engine.worker_seen_at": silent,
+    "Engine.remedy": lambda: Heartbeat.objects.all().delete(),
+    "Engine.known_until": silent,
     "ActionItem.action": state(0, health=Health.REJECTED),
     "ActionItem.instance_id": state(0, health=Health.HEALTHY),
     "ActionItem.instance_name": instance(0, name="Another name"),

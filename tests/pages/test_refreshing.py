@@ -20,6 +20,7 @@ from polling.models import (
     BulkJob,
     DeliveryAttempt,
     Health,
+    Heartbeat,
     Notification,
     PollRun,
     PollState,
@@ -61,6 +62,7 @@ def attempt() -> None:
 
 # What a part shows, by its route: something of it that changes.
 NEWS: dict[str, Callable[[], object]] = {
+    "engine-banner": lambda: Heartbeat.objects.all().delete(),
     "overview": lambda: PollState.objects.update(health=Health.REJECTED, last_error="No such column"),
     "instance-page": poll_well,
     "instance-callbacks": lambda: Instance.objects.update(refresh_interval=7),
@@ -89,6 +91,7 @@ def paths(organization: Organization) -> dict[str, str]:
     job = BulkJob.objects.create(organization=organization, asked_at=NOW, total=3)
     own, of_poll = [instance.pk], [instance.pk, poll.pk]
     return {
+        "engine-banner": reverse("engine-banner"),
         "overview": reverse("overview"),
         "instance-page": reverse("instance-page", args=own),
         "instance-callbacks": reverse("instance-callbacks", args=own),

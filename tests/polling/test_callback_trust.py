@@ -202,6 +202,7 @@ def test_what_is_not_registered_is_not_silent(watched: PolledInstance, announcer
 
 @pytest.fixture
 def operator(tenant: Tenant) -> Client:
+    beat(Part.CLUSTER, "here")
     return sign_in("somebody", tenant.organization)
 
 
