@@ -15,6 +15,7 @@ __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("polling.pages.urls")),
     path("app/", include("instances.pages.urls")),
+    path("app/", include("cwconnect.site.guide.urls")),
     path("admin/password_change/", RedirectView.as_view(pattern_name="password")),  # there guesses are counted
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),

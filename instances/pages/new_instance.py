@@ -38,7 +38,7 @@ def new_instance(request: PageRequest) -> HttpResponse:
     """Show the form; create the instance from it."""
     if request.method != "POST":
         initial = {"events_enabled": True, "signature_key": new_signature_key()}
-        return _show(request, NewInstanceForm(initial=initial), blank_choices())
+        return _show(request, NewInstanceForm(initial=initial), blank_choices(request.GET.get("watch", "")))
     form = NewInstanceForm(request.POST)
     config, problems = _read(request, form)
     if config is None or form.errors:

@@ -49,11 +49,11 @@ class Choice:
         return self.json is not None or bool(self.error)
 
 
-def blank_choices() -> list[Choice]:
-    """Return the catalogue with the usual resources chosen."""
+def blank_choices(asked: str = "") -> list[Choice]:
+    """Return the catalogue with the usual resources chosen, or that alone which was `asked` for by its name."""
+    chosen = (asked,) if find_resource(asked) else DEFAULT_RESOURCES
     return [
-        Choice(resource.name, resource.path, _words(resource), resource.name in DEFAULT_RESOURCES)
-        for resource in all_resources()
+        Choice(resource.name, resource.path, _words(resource), resource.name in chosen) for resource in all_resources()
     ]
 
 

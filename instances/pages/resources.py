@@ -88,7 +88,8 @@ def add_resource(request: PageRequest, number: int) -> HttpResponse:
     """Watch one more resource: of the catalogue or any other list, alone or as another is watched."""
     instance = request.person.instance(number)
     polls = polls_of(instance)
-    error, name = "", trim(request.POST.get("name", ""))
+    given = request.POST if request.method == "POST" else request.GET
+    error, name = "", trim(given.get("name", ""))
     if request.method == "POST":
         source = instance.resource_polls.filter(name=request.POST.get("copy_of", "")).first()
         url = trim(request.POST.get("url", ""))

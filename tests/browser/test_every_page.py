@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from django.urls import URLPattern, reverse
 
+from cwconnect.site.guide import urls as guidance
 from instances.pages import urls as about_instances
 from polling.pages import urls as about_changes
 from tests.browser.conftest import AT_A_GLANCE, LOOKS, NARROW, PASSWORD, WIDE, Check, Looks, Site, Window
@@ -53,6 +54,12 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "delete-instance": lambda ids: reverse("delete-instance", args=[ids["instance"]]),
     "add-resource": lambda ids: reverse("add-resource", args=[ids["instance"]]),
     "edit-resource": lambda ids: reverse("edit-resource", args=[ids["instance"], "contacts"]),
+    "help": lambda ids: reverse("help"),
+    "help-document": lambda ids: reverse("help-document", args=["operations"]),
+    "event-catalogue": lambda ids: reverse("event-catalogue"),
+    "event-catalogue-resource": lambda ids: reverse("event-catalogue-resource", args=["invoices"]),
+    "receiver-code": lambda ids: reverse("receiver-code"),
+    "instance-receiver-code": lambda ids: reverse("instance-receiver-code", args=[ids["instance"]]),
 }
 BEFORE_SIGNING_IN = {"signin", "first-start"}  # the latter is looked at when the service is new: see conftest.py
 PARTS = {
@@ -68,12 +75,12 @@ PARTS = {
     *("try-receiver", "try-draft", "test-connection", "test-stored-connection"),  # likewise, after a button
     *("poll-now", "backfill", "replay-event", "switch-instance", "choose-organization", "signout"),
     *("start-bulk-job", "stop-bulk-job"),
-    *("end-session", "end-other-sessions"),  # lead to pages
+    *("end-session", "end-other-sessions", "watch-resource"),  # lead to pages
 }
 
 
 def test_no_page_is_forgotten() -> None:
-    routes = [*about_instances.urlpatterns, *about_changes.urlpatterns]
+    routes = [*about_instances.urlpatterns, *about_changes.urlpatterns, *guidance.urlpatterns]
     names = {route.name for route in routes if isinstance(route, URLPattern)}
     assert names == PAGES.keys() | BEFORE_SIGNING_IN | PARTS
 

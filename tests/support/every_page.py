@@ -22,6 +22,7 @@ MORE: Mapping[str, tuple[str, ...]] = {
     "instance-delivery": ("state=undelivered",),
     "instances-page": ("q=Company+0001",),
     "replay": ("failed=on", "kind=DELETED"),
+    "event-catalogue": ("q=tickets",),
     "poll-progress": ("asked=2026-01-01T00:00:00%2B00:00",),
 }
 
@@ -92,6 +93,7 @@ def _arguments(pattern: URLPattern, filled: Filled) -> dict[str, object]:
         "bulk-job": BulkJob,
     }
     known: dict[str, object] = {"number": filled.busiest.pk, "poll": filled.polls[0].pk, "name": "contacts"}
+    known |= {"resource": "invoices", "document": "operations"}
     if pattern.name == "switch-events":
         known["number"] = filled.instances[OFF].pk  # it asks from when on
     if pattern.name in newest:

@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from instances.models import Membership, Organization, Role
 from tests.support.every_page import Page
 
-# Not shown to somebody signed in, and addresses that only take what is sent.
-ELSEWHERE = ("signin", "first-start")
+# Not shown to somebody signed in, what only leads to a page, and addresses that only take what is sent.
+ELSEWHERE = ("signin", "first-start", "watch-resource")
 SENT_TO = 405
 NOTHING_NEW = 304
 LACKING = ("poll-progress",)  # without its query

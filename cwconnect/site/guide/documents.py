@@ -1,0 +1,68 @@
+"""The documents as pages: which there are, and each rendered once a process."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from django.urls import reverse
+
+from cwconnect.site.guide.folder import docs_folder
+from cwconnect.site.guide.markdown import Section, sections
+from cwconnect.site.guide.receivers import language_of_file
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document: the name of its file without the suffix, its title, and what it is good for."""
+
+    name: str
+    title: str
+    words: str
+
+
+DOCUMENTS = (
+    Document("receivers", "Receivers", "How to write what cwconnect notifies: verify, answer, repeats, order."),
+    Document("wire-contract", "The wire contract", "What is sent and received: calls, keys, notifications, retries."),
+    Document("migrating", "Migrating", "Moving over from Cloud Elements, AMPLIFY or Open Connectors."),
+    Document("operations", "Operations", "Settings, commands, sizing, metrics, backup, upgrading."),
+    Document("connectwise", "ConnectWise’s REST API", "What its answers look like, its errors and limits, callbacks."),
+    Document("architecture", "Architecture", "What cwconnect promises, and the rules by which it keeps it."),
+    Document("glossary", "Glossary", "Every term, in a sentence."),
+)
+_BY_NAME = {document.name: document for document in DOCUMENTS}
+_LINK = re.compile(r"(?P<path>[\w./-]*)(?P<anchor>#[\w-]+)?")
+
+
+def find_document(name: str) -> Document | None:
+    """Return a document by its name; None if there is none."""
+    return _BY_NAME.get(name)
+
+
+@cache
+def rendered(name: str) -> list[Section]:
+    """Return a document's sections; for names of `DOCUMENTS` alone, since each is kept."""
+    return sections((docs_folder() / f"{name}.md").read_text(encoding="utf-8"), place_of)
+
+
+def section(name: str, anchor: str) -> Section:
+    """Return one section of a document; LookupError if it has none of that anchor."""
+    found = next((each for each in rendered(name) if each.anchor == anchor), None)
+    if found is None:
+        raise LookupError(f"docs/{name}.md has no section {anchor}")
+    return found
+
+
+def place_of(link: str) -> str | None:
+    """Return where a document's link leads on the pages; None for files that are no document and no receiver."""
+    matched = _LINK.fullmatch(link)
+    if matched is None:
+        return None
+    path, anchor = matched["path"], matched["anchor"] or ""
+    if not path:
+        return anchor
+    if path.removesuffix(".md") in _BY_NAME:
+        return reverse("help-document", args=[path.removesuffix(".md")]) + anchor
+    language = language_of_file(path.removeprefix("receivers/"))
+    return f"{reverse('receiver-code')}?language={language.key}" if language else None

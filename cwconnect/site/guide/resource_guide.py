@@ -1,0 +1,118 @@
+"""What the event catalogue says of a resource: its events, its fields, its poll, and whether it is called back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.utils.text import Truncator
+
+from cwconnect.connectwise.callbacks.types import type_of_path
+from cwconnect.connectwise.catalogue import UPDATED_FIELD, Resource, all_resources, default_configuration
+from cwconnect.site.guide.samples import Sample, sample_of, sample_record
+from polling.models import Event
+
+_MEANINGS = {
+    "id": "ConnectWise’s own id: by it the record is known; the event’s objectId unless idField says otherwise",
+    UPDATED_FIELD: "when it last changed: by it the resource is polled, and it becomes the event’s date",
+    "_info.updatedBy": "who changed it",
+    "customFields": "the custom fields of your ConnectWise, as a list",
+}
+_CREATED = "when it was made (createdDateField)"
+
+
+@dataclass(frozen=True)
+class RecordField:
+    """A field of a resource's records: its dotted name, what it holds, an example, and what it means to a poll."""
+
+    name: str
+    holds: str
+    example: str
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class KindOfEvent:
+    """When a resource has an event of a kind, and one as it is delivered."""
+
+    kind: str
+    words: str
+    sample: Sample
+
+
+@dataclass(frozen=True)
+class ResourceGuide:
+    """One resource of the catalogue, explained."""
+
+    resource: Resource
+    kinds: tuple[KindOfEvent, ...]
+    fields: tuple[RecordField, ...]
+    configuration: str
+    callback_type: str | None
+
+    def kind(self, name: str) -> KindOfEvent:
+        """Return one kind of event by its name, in any case; UPDATED, the usual one, for any other."""
+        return next((each for each in self.kinds if each.kind == name.upper()), self.kinds[1])
+
+
+def guides() -> list[ResourceGuide]:
+    """Return the whole catalogue, in its own order."""
+    return [guide_of(resource) for resource in all_resources()]
+
+
+@cache
+def guide_of(resource: Resource) -> ResourceGuide:
+    """Explain one resource."""
+    return ResourceGuide(
+        resource=resource,
+        kinds=tuple(
+            KindOfEvent(kind, words, sample_of(resource.name, Event.Kind(kind)))
+            for kind, words in _kinds(resource).items()
+        ),
+        fields=tuple(_fields(resource)),
+        configuration=json.dumps({resource.name: default_configuration(resource)}, indent=2),
+        callback_type=type_of_path(resource.path),
+    )
+
+
+def _kinds(resource: Resource) -> Mapping[str, str]:
+    """Say when there is an event of each kind (docs/architecture.md#what-kind-of-change)."""
+    created = "A record was made since watching began: its id is above the largest one of that moment."
+    if resource.created_field is None:
+        created += " ConnectWise gives these records no date of creation."
+    deleted = "It is gone. Only with detectDeletes, which compares all ids once a day, or as often as you say"
+    deleted += "; or it has ConnectWise’s deletedFlag." if "deletedFlag" in resource.field_types else "."
+    updated = "A record that was there before has changed. With trackChanges the event says which fields."
+    return {"CREATED": created, "UPDATED": updated, "DELETED": deleted}
+
+
+def _fields(resource: Resource) -> Iterator[RecordField]:
+    meanings = {**_MEANINGS, **({resource.created_field: _CREATED} if resource.created_field else {})}
+    for name, value in _flat(sample_record(resource.name)):
+        holds = resource.field_types.get(name) or _form_of(value)
+        yield RecordField(
+            name, holds, Truncator(json.dumps(value, ensure_ascii=False)).chars(80), meanings.get(name, "")
+        )
+
+
+def _flat(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Return each field with its value; those of `_info` by their dotted names, references as what they are."""
+    for name, value in record.items():
+        if name == "_info":
+            yield from ((f"_info.{inner}", part) for inner, part in value.items())
+        else:
+            yield name, value
+
+
+def _form_of(value: Any) -> str:
+    """Say what a value is, as somebody who reads it in a program would."""
+    if isinstance(value, Mapping):
+        return f"reference: {', '.join(value)}"
+    if isinstance(value, list):
+        return "list"
+    if isinstance(value, bool):
+        return "boolean"
+    return "number" if isinstance(value, int | float) else "text"

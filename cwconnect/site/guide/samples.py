@@ -1,0 +1,79 @@
+"""A sample notification of each resource and kind of event, made by what makes, signs and sends all of them.
+
+The record is one that the sandbox makes up; instance, times and ids are of docs/wire-contract.md#5-the-notification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from cwconnect.sandbox.catalogue import CATALOGUE, ListSpec
+from cwconnect.sandbox.records import make_record
+from instances.models import Instance
+from polling.delivery.adaptive_limits import Batch
+from polling.delivery.claims import Claimed
+from polling.delivery.delivery_request import DeliveryRequest, DeliveryTarget
+from polling.delivery.notifications import body_of
+from polling.detection.changes import field_changes, record_text
+from polling.models import Event, NewEvent, Notification
+
+SAMPLE_KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+_CHANGED, _POLLED = (datetime(2018, 7, 31, 19, minute, second, tzinfo=UTC) for minute, second in ((39, 46), (40, 36)))
+_RECORD, _SEED, _EVENT = 17, 1, 35149
+_WEBHOOK_ID = "msg_16037f3a-5cd5-4edc-97e8-b1c217430357"
+_SPECS: Mapping[str, ListSpec] = {spec.name: spec for spec in CATALOGUE}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A notification as it is sent: its headers, and its body byte for byte."""
+
+    headers: Mapping[str, str]
+    body: str
+
+
+def sample_record(resource: str) -> dict[str, Any]:
+    """Return the record that a resource's samples carry; KeyError for a resource that the catalogue lacks."""
+    return make_record(_SPECS[resource], _SEED, _RECORD, int(_CHANGED.timestamp()))
+
+
+def sample_of(resource: str, kind: Event.Kind) -> Sample:
+    """Return the notification of one event of a resource."""
+    record = sample_record(resource)
+    event = NewEvent(
+        object_type=resource,
+        object_id=str(_RECORD),
+        record_id=_RECORD,
+        kind=kind,
+        occurred_at=_CHANGED,
+        polled_at=_POLLED,
+        record=record_text(record).decode(),
+        changes=_changes(resource, record) if kind == Event.Kind.UPDATED else None,
+        id=_EVENT,
+    )
+    instance = Instance(pk=523232, name="API_Polling", tags=["Test"], organization_id=81, created_by_id=2034)
+    body = body_of(instance, resource, [event], _POLLED)
+    return Sample(_request(instance, body).headers(int(_POLLED.timestamp())), body.decode())
+
+
+def _request(instance: Instance, body: bytes) -> DeliveryRequest:
+    """Return what a worker would send, to a receiver that has a signature key and no headers of its own."""
+    now = _POLLED.isoformat()
+    state = Notification.State.PENDING
+    claimed = Claimed(_EVENT, instance.pk, _WEBHOOK_ID, body.decode(), state, 0, now, now, replay_id=None)
+    target = DeliveryTarget(instance.pk, "http://mycoolapp.com", (SAMPLE_KEY,), extra_headers={}, auth=None)
+    batch = Batch(instance.pk, "mycoolapp.com")
+    return DeliveryRequest(claimed, instance, target, token="", lease_end=0, body=body, batch=batch)
+
+
+def _changes(resource: str, record: Mapping[str, Any]) -> str:
+    """Return what `trackChanges` has in the event: of the field that people edit most, from what another record has."""
+    field = _SPECS[resource].edit
+    others = (make_record(_SPECS[resource], _SEED, number, 0).get(field) for number in range(_RECORD + 1, _RECORD + 99))
+    before = {**record, field: next(value for value in others if value != record[field])}
+    return orjson.dumps(field_changes(before, record)).decode()

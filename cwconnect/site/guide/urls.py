@@ -1,0 +1,17 @@
+"""Routes of the guidance, below `/app/`: for people signed in, whatever their role."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from cwconnect.site.guide import catalogue_pages, help_pages, receiver_pages
+
+urlpatterns: list[URLPattern] = [
+    path("help", help_pages.help_page, name="help"),
+    path("help/documents/<slug:document>", help_pages.document_page, name="help-document"),
+    path("help/events", catalogue_pages.catalogue, name="event-catalogue"),
+    path("help/events/<slug:resource>", catalogue_pages.resource_page, name="event-catalogue-resource"),
+    path("help/events/<slug:resource>/watch", catalogue_pages.watch, name="watch-resource"),
+    path("help/receivers", receiver_pages.receiver_code, name="receiver-code"),
+    path("instances/<int:number>/receiver", receiver_pages.instance_receiver_code, name="instance-receiver-code"),
+]

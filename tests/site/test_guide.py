@@ -1,0 +1,231 @@
+"""The guidance: what it shows is what is sent, every document and link of it is there, wherever it was installed."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from cwconnect.connectwise.catalogue import all_resources
+from cwconnect.site.guide import folder
+from cwconnect.site.guide.documents import DOCUMENTS, rendered
+from cwconnect.site.guide.markdown import sections
+from cwconnect.site.guide.notification_fields import NOTIFICATION_FIELDS, field_paths
+from cwconnect.site.guide.receivers import LANGUAGES, code_of
+from cwconnect.site.guide.samples import SAMPLE_KEY, sample_of
+from polling.delivery.signing import signature_headers
+from polling.models import Event
+from tests.contract import assert_same_shape
+from tests.pages.conftest import operator, sign_in, viewer
+from tests.support.deliveries import deliver
+from tests.support.polled_instance import PolledInstance
+from tests.support.receivers import Receiver
+
+__all__ = ["operator", "viewer"]  # fixtures
+pytestmark = pytest.mark.django_db
+ROOT = Path(settings.BASE_DIR)
+EVERY_SAMPLE = [(resource.name, kind) for resource in all_resources() for kind in Event.Kind]
+
+
+# -- samples -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_sample_is_what_a_receiver_gets(world: PolledInstance, receiver: Receiver) -> None:
+    world.watch(callback_url=receiver.url, poll={"trackChanges": True}, event__notification__signature__key=SAMPLE_KEY)
+    world.poll()
+    for title in ("Chief", "Warehouse Lead"):  # of the first change, what was there before was not kept
+        world.change(17, title)
+        world.poll()
+        deliver()
+    got, sample = receiver.got[-1], sample_of("contacts", Event.Kind.UPDATED)
+    of_two_forms = ".message.raw.contacts[].communicationItems[]"  # an address has a domain, a telephone has none
+    assert_same_shape(json.loads(sample.body), got.json, open_at=[of_two_forms])
+    assert got.body.startswith(b'{"id":')  # without blanks, as the sample
+    transport = {"host", "content-length", "accept", "accept-encoding", "connection"}
+    assert {name.lower() for name in got.headers} - transport == {name.lower() for name in sample.headers}
+
+
+@pytest.mark.parametrize(("resource", "kind"), EVERY_SAMPLE)
+def test_every_field_of_every_sample_is_explained(resource: str, kind: Event.Kind) -> None:
+    sample = sample_of(resource, kind)
+    body = json.loads(sample.body)
+    assert set(field_paths(body, resource)) <= NOTIFICATION_FIELDS.keys()
+    event = body["message"]["events"][0]
+    assert (event["eventType"], event["objectType"]) == (kind, resource)
+    assert bool(event.get("changes")) == (kind == Event.Kind.UPDATED)
+    signed = signature_headers(
+        [SAMPLE_KEY], sample.headers["webhook-id"], int(sample.headers["webhook-timestamp"]), sample.body.encode()
+    )
+    assert signed.items() <= sample.headers.items()
+
+
+def test_no_explanation_is_left_over() -> None:
+    paths = {path for name, kind in EVERY_SAMPLE for path in field_paths(json.loads(sample_of(name, kind).body), name)}
+    assert paths == NOTIFICATION_FIELDS.keys()
+
+
+# -- the catalogue -----------------------------------------------------------------------------------------------------
+
+
+def test_the_catalogue_lists_every_resource_and_is_searched(operator: Client) -> None:
+    listed = operator.get("/app/help/events").content.decode()
+    for resource in all_resources():
+        assert f'href="/app/help/events/{resource.name}"' in listed
+    found = operator.get("/app/help/events?q=TICKETS+service").content.decode()
+    assert re.findall(r'<a href="/app/help/events/([\w-]+)"', found) == ["incidents"]
+    assert "matches “nothing&lt;”" in operator.get("/app/help/events?q=nothing<").content.decode()
+
+
+@pytest.mark.parametrize("kind", Event.Kind)
+def test_a_page_shows_its_sample_byte_for_byte(operator: Client, kind: Event.Kind) -> None:
+    page = operator.get(f"/app/help/events/invoices?kind={kind}").content.decode()
+    shown = re.search(r'<pre\s+id="body"[^>]*>(.*?)</pre>', page, re.DOTALL)
+    assert shown
+    assert html.unescape(shown[1]) == sample_of("invoices", kind).body
+
+
+def test_an_alias_leads_to_its_resource_and_nothing_else_is_found(operator: Client) -> None:
+    assert "/service/tickets" in operator.get("/app/help/events/tickets").content.decode()
+    assert operator.get("/app/help/events/nothing").status_code == 404
+
+
+def test_whoever_may_change_things_goes_on_to_watch_a_resource(
+    operator: Client, viewer: Client, notifying: PolledInstance, other_tenant: object
+) -> None:
+    number = notifying.instance.pk
+    page = operator.get("/app/help/events/invoices").content.decode()
+    assert f'<option value="{number}">' in page
+    assert f'<option value="{number}">' not in operator.get("/app/help/events/contacts").content.decode()  # watched
+    to_instance = operator.get(f"/app/help/events/invoices/watch?instance={number}", follow=True)
+    assert 'value="invoices"' in to_instance.content.decode()
+    assert to_instance.redirect_chain[0][0] == f"/app/instances/{number}/resources/add?name=invoices"
+    new = operator.get("/app/help/events/invoices/watch?instance=", follow=True)
+    assert [choice.name for choice in new.context["choices"] if choice.chosen] == ["invoices"]
+    assert operator.get(f"/app/help/events/invoices/watch?instance={'9' * 30}").status_code == 302
+    stranger = sign_in("otto", other_tenant.organization)  # type: ignore[attr-defined]  # a Tenant
+    assert stranger.get(f"/app/help/events/invoices/watch?instance={number}").status_code == 404
+    assert "Watch it" not in viewer.get("/app/help/events/invoices").content.decode()
+    assert viewer.get(f"/app/help/events/invoices/watch?instance={number}").status_code == 403
+
+
+# -- receivers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.key)
+def test_each_receiver_is_shown_whole(operator: Client, language: object) -> None:
+    key, file = language.key, language.file  # type: ignore[attr-defined]  # a Language
+    page = operator.get(f"/app/help/receivers?language={key}").content.decode()
+    shown = re.search(r'<pre\s+id="receiver"[^>]*>(.*?)</pre>', page, re.DOTALL)
+    assert shown
+    assert html.unescape(shown[1]) == (ROOT / "docs" / "receivers" / file).read_text(encoding="utf-8")
+
+
+def test_every_file_of_receivers_has_its_language() -> None:
+    files = {path.name for path in (ROOT / "docs" / "receivers").iterdir()}
+    assert files == {language.file for language in LANGUAGES}
+    assert all(code_of(language) for language in LANGUAGES)
+
+
+def test_an_instances_own_headers_are_named_and_their_values_are_not(
+    operator: Client, world: PolledInstance, other_tenant: object
+) -> None:
+    world.watch(
+        event__notification__callback__headers={"X-Tenant": "hush-hush"},
+        event__notification__basic__username="ruth",
+        event__notification__basic__password="hush-too",
+    )
+    path = f"/app/instances/{world.instance.pk}/receiver"
+    page = operator.get(path).content.decode()
+    assert "X-Tenant" in page
+    assert "Authorization" in page
+    assert "hush" not in page
+    stranger = sign_in("otto", other_tenant.organization)  # type: ignore[attr-defined]  # a Tenant
+    assert stranger.get(path).status_code == 404
+
+
+def test_an_instances_delivery_leads_to_it(operator: Client, notifying: PolledInstance) -> None:
+    delivery = operator.get(f"/app/instances/{notifying.instance.pk}/delivery").content.decode()
+    assert f'href="/app/instances/{notifying.instance.pk}/receiver"' in delivery
+
+
+def test_an_unsigned_instance_is_not_said_to_be_signed(operator: Client, world: PolledInstance) -> None:
+    world.watch(event__notification__signature__key="")
+    page = operator.get(f"/app/instances/{world.instance.pk}/receiver").content.decode()
+    assert "Its notifications are not signed." in page
+    assert "<code>webhook-signature</code></th>" not in page
+
+
+# -- documents ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_document_is_a_page() -> None:
+    assert {document.name for document in DOCUMENTS} == {path.stem for path in (ROOT / "docs").glob("*.md")}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_link_of_a_document_leads_somewhere(operator: Client, document: object) -> None:
+    page = operator.get(f"/app/help/documents/{document.name}").content.decode()  # type: ignore[attr-defined]  # a Document
+    for target in set(re.findall(r'href="([^"]+)"', page.partition("<main")[2])):
+        path, _, anchor = html.unescape(target).partition("#")
+        if path.startswith(("https://", "http://")):
+            continue
+        there = operator.get(path) if path else None
+        assert there is None or there.status_code == 200, target
+        assert not anchor or f'id="{anchor}"' in (there.content.decode() if there else page), target
+
+
+def test_no_document_without_a_page(operator: Client) -> None:
+    assert operator.get("/app/help/documents/nothing").status_code == 404
+
+
+def test_markdown_passes_no_html_and_no_script() -> None:
+    text = "# T\n\n<script>x</script> [a](javascript:x) [b](other.py) [c](data:text/html,x)\n\n"
+    text += "## H `a_b`\n\n| a |\n|-|\n| 1 |\n"
+    first, second = sections(text, lambda link: None)
+    assert "<script" not in first.html
+    assert "href" not in first.html
+    assert (second.title, second.anchor) == ("H a_b", "h-a_b")
+    assert '<div class="scroll" role="region" tabindex="0"' in second.html
+
+
+# -- where the documents lie -------------------------------------------------------------------------------------------
+
+
+def test_an_installed_package_has_its_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As pip lays out a wheel: the record names each file, relative to where the package is."""
+    packages, docs = tmp_path / "lib" / "site-packages", tmp_path / "share" / "cwconnect" / "docs"
+    info = packages / "cwconnect-9.dist-info"
+    info.mkdir(parents=True)
+    docs.mkdir(parents=True)
+    (docs / "receivers.md").write_text("# Receivers\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: cwconnect\nVersion: 9\n")
+    (info / "RECORD").write_text("../../share/cwconnect/docs/receivers.md,,\n")
+    monkeypatch.syspath_prepend(packages)
+    monkeypatch.setattr("django.conf.settings.BASE_DIR", packages)
+    assert folder.docs_folder.__wrapped__() == docs
+
+
+def test_without_documents_it_is_said_where_they_were_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django.conf.settings.BASE_DIR", tmp_path)
+    with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path))):
+        folder.docs_folder.__wrapped__()
+
+
+def test_a_wheel_takes_every_document_with_it() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["data-files"]
+    taken = {
+        f"{place.removeprefix('share/cwconnect/')}/{path.name}"
+        for place, patterns in listed.items()
+        for pattern in patterns
+        for path in ROOT.glob(pattern)
+    }
+    assert taken == {str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*") if path.is_file()}
+    assert all(len(rendered(document.name)) > 1 for document in DOCUMENTS)
