@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
+from cwconnect.connectwise.catalogue import resource_for_path
 from cwconnect.connectwise.hub_url import HubUrl, field_value
 from cwconnect.connectwise.java_dates import DatePattern, read_iso
+from cwconnect.connectwise.titles import titles_of
 
 LOOK_BACK = timedelta(seconds=300)
 AHEAD = timedelta(hours=1)  # that our clock may be behind ConnectWise's: a stamp beyond it is an error of one record
@@ -62,6 +64,11 @@ class Plan:
     sweep_interval: timedelta
     track_changes: bool
     ignore_empty_changes: bool
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Return of which fields the titles of its records are made (cwconnect/connectwise/titles.py)."""
+        return titles_of(resource_for_path(self.hub.path))
 
     @property
     def honours_deleted_flag(self) -> bool:

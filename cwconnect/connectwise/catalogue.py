@@ -27,12 +27,18 @@ COMMON_FIELD_TYPES: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Resource:
-    """One list of ConnectWise as the hub knows it. `created_field` is None where records have none (contacts)."""
+    """One list of ConnectWise as the hub knows it. `created_field` is None where records have none (contacts).
+
+    `titles`: of which fields a record's title is made (titles.py). `web_record`: what ConnectWise's own pages call such
+    a record (web_links.py); empty where no source says so.
+    """
 
     name: str
     path: str
     created_field: str | None
     aliases: tuple[str, ...]
+    titles: tuple[str, ...]
+    web_record: str
     field_types: Mapping[str, str] = field(repr=False, compare=False)
 
 
@@ -78,6 +84,8 @@ def _make(
     created_field: str | None = _ENTERED,
     *,
     aliases: tuple[str, ...] = (),
+    titles: tuple[str, ...] = ("name",),
+    web_record: str = "",
     dates: str = "",
     numbers: str = "",
     booleans: str = "",
@@ -88,14 +96,16 @@ def _make(
     types |= dict.fromkeys(numbers.split(), "number")
     types |= dict.fromkeys(booleans.split(), "boolean")
     types |= {f"{reference}.id": "number" for reference in references.split()}
-    return Resource(name, path, created_field, aliases, MappingProxyType(types))
+    return Resource(name, path, created_field, aliases, titles, web_record, MappingProxyType(types))
 
 
-def _make_tickets(name: str, path: str, *, aliases: tuple[str, ...] = ()) -> Resource:
+def _make_tickets(name: str, path: str, *, aliases: tuple[str, ...] = (), web_record: str = "") -> Resource:
     return _make(
         name,
         path,
         aliases=aliases,
+        titles=("summary",),
+        web_record=web_record,
         dates="requiredDate closedDate dateResolved dateResplan dateResponded estimatedStartDate",
         numbers="budgetHours actualHours priority.sort duration",
         booleans="closedFlag approved allowAllClientsPortalView customerUpdatedFlag isInSla hasChildTicket",
@@ -109,6 +119,8 @@ _CATALOGUE: Final[tuple[Resource, ...]] = (
         "contacts",
         "/company/contacts",
         None,
+        titles=("firstName lastName",),
+        web_record="ContactFV",
         dates="birthDay anniversary",
         booleans="inactiveFlag marriedFlag childrenFlag disablePortalLoginFlag unsubscribeFlag defaultBillingFlag "
         "defaultFlag",
@@ -118,16 +130,19 @@ _CATALOGUE: Final[tuple[Resource, ...]] = (
         "organizations",
         "/company/companies",
         aliases=("accounts",),
+        titles=("name", "identifier"),
+        web_record="CompanyFV",
         dates="dateAcquired dateDeleted",
         numbers="annualRevenue numberOfEmployees yearEstablished",
         booleans="deletedFlag leadFlag unsubscribeFlag",
         references="status country territory market defaultContact site timeZone billToCompany parentCompany",
     ),
-    _make_tickets("incidents", "/service/tickets", aliases=("tickets",)),
+    _make_tickets("incidents", "/service/tickets", aliases=("tickets",), web_record="ServiceFV"),
     _make_tickets("project-tickets", "/project/tickets"),
     _make(
         "opportunities",
         "/sales/opportunities",
+        web_record="OpportunityFV",
         dates="expectedCloseDate closedDate pipelineChangeDate dateBecameLead",
         booleans="closedFlag",
         references="type stage status priority rating primarySalesRep secondarySalesRep company contact site campaign",
@@ -135,6 +150,7 @@ _CATALOGUE: Final[tuple[Resource, ...]] = (
     _make(
         "activities",
         "/sales/activities",
+        web_record="ActivityFV",
         dates="dateStart dateEnd",
         booleans="notifyFlag",
         references="type company contact status assignTo opportunity ticket agreement campaign",
@@ -142,6 +158,7 @@ _CATALOGUE: Final[tuple[Resource, ...]] = (
     _make(
         "agreements",
         "/finance/agreements",
+        web_record="AgreementFV",
         dates="startDate endDate nextInvoiceDate billStartDate",
         numbers="applicationLimit billAmount",
         booleans="noEndingDateFlag cancelledFlag oneTimeFlag billableTimeInvoice",
@@ -150,6 +167,7 @@ _CATALOGUE: Final[tuple[Resource, ...]] = (
     _make(
         "invoices",
         "/finance/invoices",
+        titles=("invoiceNumber, company.name",),
         dates="date dueDate taxDate",
         numbers="subtotal total balance payments credits salesTax remainingDownpayment",
         booleans="addToBatchEmailList",
@@ -159,6 +177,8 @@ _CATALOGUE: Final[tuple[Resource, ...]] = (
         "time-entries",
         "/time/entries",
         "dateEntered",
+        titles=("member.name, ticket.summary, company.name",),
+        web_record="TimeEntryFV",
         dates="timeStart timeEnd",
         numbers="chargeToId actualHours hoursDeduct hoursBilled hourlyRate",
         booleans="addToDetailDescriptionFlag addToInternalAnalysisFlag addToResolutionFlag",
@@ -168,6 +188,7 @@ _CATALOGUE: Final[tuple[Resource, ...]] = (
         "expense-entries",
         "/expense/entries",
         "dateEntered",
+        titles=("member.name, type.name, company.name",),
         dates="date",
         numbers="chargeToId amount billAmount agreementAmount odometerStart odometerEnd",
         references="company type member paymentMethod classification agreement expenseReport",
@@ -175,6 +196,7 @@ _CATALOGUE: Final[tuple[Resource, ...]] = (
     _make(
         "configurations",
         "/company/configurations",
+        web_record="ConfigFV",
         dates="installationDate purchaseDate warrantyExpirationDate",
         booleans="activeFlag needsRenewalFlag billFlag showRemoteFlag showAutomateFlag",
         references="type status company contact site location vendor manufacturer",
@@ -182,6 +204,7 @@ _CATALOGUE: Final[tuple[Resource, ...]] = (
     _make(
         "projects",
         "/project/projects",
+        web_record="ProjectHeaderFV",
         dates="actualStart actualEnd estimatedStart estimatedEnd",
         numbers="actualHours estimatedHours percentComplete budgetHours",
         booleans="closedFlag billTime",
@@ -198,6 +221,7 @@ _CATALOGUE: Final[tuple[Resource, ...]] = (
     _make(
         "members",
         "/system/members",
+        titles=("firstName lastName", "identifier"),
         dates="hireDate",
         numbers="hourlyRate dailyCapacity",
         booleans="inactiveFlag adminFlag disableOnlineFlag",
@@ -206,6 +230,7 @@ _CATALOGUE: Final[tuple[Resource, ...]] = (
     _make(
         "purchase-orders",
         "/procurement/purchaseorders",
+        titles=("poNumber, vendorCompany.name",),
         dates="poDate shipmentDate dateClosed",
         numbers="freightCost salesTax subTotal total",
         booleans="closedFlag",
@@ -214,6 +239,7 @@ _CATALOGUE: Final[tuple[Resource, ...]] = (
     _make(
         "products",
         "/procurement/products",
+        titles=("description", "catalogItem.identifier"),
         numbers="quantity price cost discount",
         booleans="cancelledFlag taxableFlag invoicedFlag",
         references="catalogItem company ticket project opportunity agreement invoice",

@@ -31,7 +31,7 @@ class EventInline(ReadOnlyMixin, admin.TabularInline[Event, Notification]):
     """The events that a notification carries: ten at most."""
 
     model = Event
-    fields = ("kind", "object_type", "object_id", "occurred_at", "polled_at")
+    fields = ("kind", "title", "object_type", "object_id", "occurred_at", "polled_at")
     ordering = ("id",)
     show_change_link = True
 

@@ -28,7 +28,7 @@ def delivery_of(event: Event) -> str:
 class EventAdmin(KeysetAdmin):
     """The history of changes, from the run that found each to the notification that carries it."""
 
-    list_display = ("id", "polled_at", "kind", "object_type", "object_id", "of_instance", "delivery")
+    list_display = ("id", "polled_at", "kind", "title", "object_type", "object_id", "of_instance", "delivery")
     list_filter = (
         *("polled_at", "kind", ResourceFilter, "notification__state"),
         *(("instance", ChosenFilter), ("run", ChosenFilter), ("notification", ChosenFilter)),
@@ -42,7 +42,7 @@ class EventAdmin(KeysetAdmin):
     own_index = "instance"
     actions = ("replay_selected",)
     fieldsets = (
-        (None, {"fields": ("kind", "object_type", "object_id", "record_id", "instance")}),
+        (None, {"fields": ("kind", "title", "object_type", "object_id", "record_id", "instance")}),
         (
             "What happened, in its order",
             {"fields": ("occurred_at", "polled_at", "run", "notification", "delivery", "attempts")},
@@ -60,6 +60,7 @@ class EventAdmin(KeysetAdmin):
         "changed": lambda event: event.occurred_at,
         "kind": lambda event: event.kind,
         "resource": lambda event: event.object_type,
+        "title": lambda event: event.title,
         "object id": lambda event: event.object_id,
         "instance id": lambda event: event.instance_id,
         "instance": lambda event: event.instance.name,

@@ -26,6 +26,7 @@ from polling.workers.wakeups import Kind
 EVENT = (
     *("instance_id", "resource_poll_id", "run_id", "id", "notification_id"),
     *("object_type", "object_id", "record_id", "kind", "occurred_at", "polled_at", "record", "changes"),
+    "title",
 )
 
 
@@ -100,6 +101,7 @@ def _rows(batch: _Batch) -> Iterable[tuple[object, ...]]:
             db_timestamp(event.polled_at),
             event.record,
             event.changes,
+            event.title,
         )
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 
 import orjson
 
+from cwconnect.connectwise.titles import title_of
 from instances.missing_fields import FieldsFound, still_missing
 from instances.models import ResourcePoll
 from instances.plans import Plan
@@ -104,6 +105,7 @@ def _judge(page: ReadPage, known: Mapping[int, Snapshot]) -> JudgedPage:
 
 def _events(page: JudgedPage, earlier: Mapping[int, str]) -> list[NewEvent]:
     poll, seen, tracks = page.page.poll, page.page.seen, page.page.plan.track_changes
+    titles = page.page.plan.titles
     return [
         NewEvent(
             object_type=poll.name,
@@ -113,6 +115,7 @@ def _events(page: JudgedPage, earlier: Mapping[int, str]) -> list[NewEvent]:
             occurred_at=read.seen.updated or seen,
             polled_at=seen,
             record=read.text.decode(),
+            title=title_of(read.record, titles),
             changes=_field_changes(read, verdict, earlier.get(read.seen.record_id)) if tracks else None,
         )
         for read, verdict in page.changed

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import models
 
+from cwconnect.connectwise.titles import LONGEST_TITLE
 from instances.models import Instance, ResourcePoll
 from polling.models.deliveries import Notification
 from polling.models.polls import PollRun
@@ -37,6 +38,7 @@ class NewEvent:
     record: str
     changes: str | None = None
     id: int = 0
+    title: str = ""
 
 
 class Event(models.Model):
@@ -59,6 +61,13 @@ class Event(models.Model):
     object_type = models.CharField(max_length=200)
     object_id = models.CharField(max_length=200)
     record_id = models.BigIntegerField()
+    title = models.CharField(
+        max_length=LONGEST_TITLE,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What people call the record, as of this change; empty where it has no such field.",
+    )
     kind = models.CharField(max_length=10, choices=Kind.choices)
     occurred_at = models.DateTimeField(help_text="When the record changed.")
     polled_at = models.DateTimeField(help_text="When the poll saw it.")
@@ -75,4 +84,10 @@ class Event(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.object_type}/{self.object_id}"
+        return f"{self.kind} {self.called}"
+
+    @property
+    def called(self) -> str:
+        """How the record is shown in plain text: `Ruth Lindqvist · contacts/17`, or `contacts/17` without a title."""
+        key = f"{self.object_type}/{self.object_id}"
+        return f"{self.title} · {key}" if self.title else key

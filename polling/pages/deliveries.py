@@ -35,7 +35,7 @@ from polling.pages.paging import page_of
 from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import moment_of, own_poll
 from polling.reports.instance_status import instance_status_of
-from polling.reports.waiting import failed_attempts, undelivered_of, waiting_rows
+from polling.reports.waiting import failed_attempts, undelivered_of, waiting_rows, with_carried
 
 PER_PAGE = 25
 _DAY = timedelta(days=1)
@@ -68,7 +68,7 @@ def instance_delivery(request: PageRequest, number: int) -> HttpResponse:
     context = {
         "instance": instance,
         "status": instance_status_of(instance, timezone.now()),
-        "shown": page_of(rows.defer("body").order_by("-pk"), request.GET, PER_PAGE),
+        "shown": page_of(rows.defer("body").prefetch_related(with_carried()).order_by("-pk"), request.GET, PER_PAGE),
         "waiting": waiting,
         "undelivered": undelivered_of(instance=instance).count(),
         "tab": "delivery",

@@ -15,6 +15,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from cwconnect.connectwise.web_links import web_link
 from instances.models import Instance
 from instances.pages.access import PageRequest, page
 from polling.delivery.replay.replays import Selection, start_replay
@@ -149,6 +150,7 @@ def _context(event: Event) -> dict[str, Any]:
         "changes": _changes(event),
         "beside": _beside(event),
         "who": _who(event),
+        "web_link": _web_link(event),
         "seen_after": event.polled_at - event.occurred_at,
         "live": notification is not None and (notification.state == "pending" or notification.replay_id or recent),
         "resting": not event.instance.watching,
@@ -170,6 +172,13 @@ def _who(event: Event) -> str:
         return str(info.get("updatedBy") or "")
     except (ValueError, AttributeError):  # whatever ConnectWise sent is kept, of any shape
         return ""
+
+
+def _web_link(event: Event) -> str:
+    """Return where ConnectWise itself shows the record; empty where that is not known, or it is gone."""
+    if event.kind == Event.Kind.DELETED:
+        return ""
+    return web_link(event.instance.base_url, event.instance.company, event.object_type, event.record_id)
 
 
 def _changes(event: Event) -> list[dict[str, Any]] | None:

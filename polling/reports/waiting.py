@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import BooleanField, Count, F, Min, QuerySet
+from django.db.models import BooleanField, Count, F, Min, Prefetch, QuerySet
 from django.db.models.expressions import RawSQL
 
 from instances.models import Instance, Organization
-from polling.models import DeliveryAttempt, DeliveryState, Notification
+from polling.models import DeliveryAttempt, DeliveryState, Event, Notification
 from polling.reports.delivery_issues import (
     PAUSED,
     RECEIVER_FAILS,
@@ -50,6 +50,15 @@ class WaitingRow:
         return self.issue is not None and self.issue.paused
 
 
+def with_carried(path: str = "") -> Prefetch[Any]:
+    """Return what has the events that notifications carry read with them, by one query: ten of each at most.
+
+    `path` leads to the notification, like `notification__`. Their records are left where they are.
+    """
+    carried = Event.objects.defer("record", "changes").order_by("pk")
+    return Prefetch(f"{path}events", queryset=carried)
+
+
 def waiting_rows(organization: Organization) -> list[WaitingRow]:
     """Return the instances whose delivery waits, fails or is paused, those that need a person first: five queries."""
     undelivered = undelivered_of(instance__organization=organization)
@@ -69,4 +78,5 @@ def failed_attempts(organization: Organization, since: datetime) -> list[Deliver
     recent = DeliveryAttempt.objects.filter(started_at__gte=since).exclude(error_kind="")
     found = recent.annotate(owner=F("notification__instance_id") + 0).filter(owner__in=ours)
     shown = found.select_related("notification__instance").defer("notification__body", "response")
+    shown = shown.prefetch_related(with_carried("notification__"))
     return list(shown.order_by("-started_at")[:MOST_ATTEMPTS])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import count
 from typing import Any
 
@@ -22,7 +23,7 @@ def make_event(window: Window, site: Site, record: int) -> str:
     window.go(f"/app/instances/{site.instance}")
     window.click("Poll contacts now")
     window.wait_for("Polled.")
-    link = window.page.get_by_role("link", name=f"contacts/{record}", exact=True).first
+    link = window.page.get_by_role("link", name=re.compile(rf"contacts/{record}$")).first
     link.wait_for()
     return str(link.get_attribute("href"))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -28,6 +31,11 @@ def operator(organization: Organization) -> Client:
 @pytest.fixture
 def viewer(organization: Organization) -> Client:
     return sign_in("victor", organization, role=Role.VIEWER)
+
+
+def words_of(html: str) -> str:
+    """Return what a page's HTML says in words, without its tags."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", html)).split())
 
 
 def text_of(response: object) -> str:

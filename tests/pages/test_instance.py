@@ -17,7 +17,7 @@ from polling.delivery.delivery_loop import deliver_these
 from polling.models import Event, Health, Notification, PollRun, PollState
 from polling.workers.heartbeats import Part, beat
 from tests.conftest import Tenant
-from tests.pages.conftest import sign_in, text_of
+from tests.pages.conftest import sign_in, text_of, words_of
 from tests.support.polled_instance import PolledInstance
 from tests.support.receivers import Receiver, start_receiver
 
@@ -337,7 +337,8 @@ def test_a_webhook_id_leads_to_what_it_carries(changed: PolledInstance, operator
     assert answer.headers["Location"] == f"/app/events/{first.pk}"
     html = text_of(operator.get(answer.headers["Location"]))
     assert "2 events of contacts, beside this one" in html
-    assert f'<a href="/app/events/{second.pk}">5</a> (UPDATED)' in html
+    assert f'<a class="record" href="/app/events/{second.pk}">' in html
+    assert f"{second.title} · contacts/5 (UPDATED)" in words_of(html)
     assert "No event matches" in text_of(operator.get("/app/events", {"object": "msg_of-nothing"}))
     assert sign_in("stranger", other_tenant.organization).get("/app/events", query).status_code == 200
 

@@ -26,7 +26,7 @@ def instances(organization: Organization) -> dict[str, Instance]:
 
 def found_by(client: Client, **query: object) -> set[str]:
     page = text_of(client.get("/app/events", {name: str(value) for name, value in query.items()}))
-    return set(re.findall(r">contacts/(\d+)</a>", page))
+    return set(re.findall(r"contacts/(\d+)</small></a>", page))
 
 
 def test_an_instance_is_named_by_its_name_its_id_or_both(instances: dict[str, Instance], operator: Client) -> None:

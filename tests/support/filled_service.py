@@ -44,7 +44,10 @@ HELD = 30
 PAUSED, FAILING, OFF = 4, 5, 6  # the places of such instances in each hundred
 _NEEDING_A_PERSON = (Health.UNAUTHORIZED, Health.REJECTED, Health.HELD)
 _BATCH = 20_000
-_RECORD = '{"id":%d,"firstName":"Ada","lastName":"Lovelace","title":"Engineer","_info":{"lastUpdated":"…"}}'
+_RECORD = '{"id":%d,"firstName":"%s","lastName":"%s","title":"Engineer","_info":{"lastUpdated":"…"}}'
+_FIRST_NAMES = ("Ada", "Ruth", "Nora", "Olga", "Ivan", "Émile", "Sven", "Maria", "Yuki", "Amir", "Lea")
+_LAST_NAMES = ("Lovelace", "Berg", "O'Brien", "Meyer", "Tanaka", "Haddad", "Novák", "Rossi", "Dubois")
+RARE = 7  # the record of Ruth Lindqvist, whom a log has once in so many records
 
 
 @dataclass(frozen=True)
@@ -218,14 +221,22 @@ def _event(key: int, notification: int, run: int, poll: ResourcePoll, at: object
     record = key % records
     kind = "DELETED" if key % 1000 == 9 else "CREATED" if key % 10 == 1 else "UPDATED"
     ids = (key, poll.instance_id, poll.pk, run, notification, poll.name, str(record), record)
-    return (*ids, kind, at, at, _RECORD % record)
+    first, last = name_of(record)
+    return (*ids, kind, at, at, _RECORD % (record, first, last), f"{first} {last}")
+
+
+def name_of(record: int) -> tuple[str, str]:
+    """Return the first and last name of a record's person: Ruth Lindqvist is one alone."""
+    if record == RARE:
+        return "Ruth", "Lindqvist"
+    return _FIRST_NAMES[record % len(_FIRST_NAMES)], f"{_LAST_NAMES[record % len(_LAST_NAMES)]}-{record // 99}"
 
 
 def _write(sent: list[Row], recorded: list[Row], tried: list[Row]) -> None:
     columns = ("id", "instance_id", "object_type", "webhook_id", "body", "event_count", "state", "step", "last_error")
     insert(Notification, (*columns, "created_at", "delivered_at"), sent)
     ids = ("id", "instance_id", "resource_poll_id", "run_id", "notification_id", "object_type", "object_id")
-    insert(Event, (*ids, "record_id", "kind", "occurred_at", "polled_at", "record"), recorded)
+    insert(Event, (*ids, "record_id", "kind", "occurred_at", "polled_at", "record", "title"), recorded)
     answer = ("seconds", "status", "error_kind", "error", "request_headers", "response", "replay")
     insert(DeliveryAttempt, ("notification_id", "url", "started_at", "finished_at", *answer), tried)
 

@@ -24,6 +24,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from cwconnect.connectwise.hub_url import field_value
+from cwconnect.connectwise.titles import title_of
 from instances import audit
 from instances.audit import Action
 from instances.models import ResourcePoll
@@ -39,6 +40,7 @@ from polling.detection.event_log import PollEvents, record_events
 from polling.detection.jobs import abandon
 from polling.detection.reading import object_id_of
 from polling.detection.snapshots import read_bodies
+from polling.detection.titles import last_titles
 from polling.models import Event, Health, NewEvent, PollRun, PollState, RecordSnapshot, SnapshotBody
 from polling.workers.due import PAUSED
 
@@ -82,8 +84,10 @@ def record_deletes(
         return 0
     occurred_at = run.listed_at or seen
     deletes = [
-        NewEvent(poll.name, object_id, number, Event.Kind.DELETED, occurred_at, polled_at=seen, record=text)
-        for number, object_id, text in _last_known(poll, plan, gone)
+        NewEvent(
+            poll.name, object_id, number, Event.Kind.DELETED, occurred_at, polled_at=seen, record=text, title=title
+        )
+        for number, object_id, text, title in _last_known(poll, plan, gone)
     ]
     stamp = int(occurred_at.timestamp())  # of the event, so that a later look can judge if it should still be there
     RecordSnapshot.objects.filter(resource_poll=poll, record_id__in=gone).update(gone=True, stamp=stamp, digest=UNREAD)
@@ -92,16 +96,18 @@ def record_deletes(
     return record_events([PollEvents(poll, run, deletes)], now=now)
 
 
-def _last_known(poll: ResourcePoll, plan: Plan, ids: Sequence[int]) -> list[tuple[int, str, str]]:
-    """Return each row's objectId and last text: as read last, or `{"id":17}` if its text was never kept."""
+def _last_known(poll: ResourcePoll, plan: Plan, ids: Sequence[int]) -> list[tuple[int, str, str, str]]:
+    """Return each row's objectId, last text and title: as read last, or `{"id":17}` if its text was never kept."""
     bodies = read_bodies({poll.pk: ids}).get(poll.pk, {})
     events = Event.objects.filter(resource_poll=poll, record_id__in=ids).order_by("pk")
     names = dict(events.values_list("record_id", "object_id")) if plan.id_field != "id" else {}
+    titles = last_titles({poll.pk: [number for number in ids if number not in bodies]})
     found = []
     for number in ids:
         text = bodies.get(number, f'{{"id":{number}}}')
-        value = field_value(orjson.loads(text), plan.id_field)
-        found.append((number, names.get(number) or object_id_of(value) or str(number), text))
+        record = orjson.loads(text)
+        object_id = names.get(number) or object_id_of(field_value(record, plan.id_field)) or str(number)
+        found.append((number, object_id, text, titles.get((poll.pk, number)) or title_of(record, plan.titles)))
     return found
 
 
