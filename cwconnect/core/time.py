@@ -30,6 +30,11 @@ def shifted(moment: datetime, by: timedelta) -> datetime:
         return datetime.max.replace(tzinfo=UTC) if by > timedelta(0) else datetime.min.replace(tzinfo=UTC)
 
 
+def utc_text(instant: datetime) -> str:
+    """Return an aware time as the wire has it: UTC, whole seconds, `Z`."""
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
 def parse_time(text: str, name: str) -> datetime:
     """Return the time that `text` writes, aware and in UTC; DomainError that names the parameter if it writes none."""
     try:

@@ -19,6 +19,7 @@ from instances.guesses import MEMORY
 from instances.models import FailureCount
 from instances.sign_ins import delete_old_sign_ins
 from polling.alerts.auth_alerts import raise_auth_alerts
+from polling.alerts.destination_job import send_to_destinations
 from polling.callbacks.announced_events import examine_events
 from polling.callbacks.endpoints import notice_address
 from polling.delivery.pausing import rearm_stranded
@@ -68,6 +69,7 @@ PERIODIC_JOBS: list[PeriodicJob] = [
     PeriodicJob("counts of hours", timedelta(0), event_hours.advance),
     PeriodicJob("auth alerts", timedelta(0), raise_auth_alerts),
     PeriodicJob("send alerts", timedelta(0), send_alerts),
+    PeriodicJob("send alerts to destinations", timedelta(0), send_to_destinations),
     PeriodicJob("rearm stranded notifications", timedelta(0), rearm_stranded),
     PeriodicJob("repair clock skew", timedelta(minutes=5), repair_clock_skew),
     PeriodicJob("announced events", timedelta(0), examine_events),

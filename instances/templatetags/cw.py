@@ -23,7 +23,7 @@ _STEPS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 NOTHING = "–"
 # What each state's word stands for: its colour, and a shape, since colour alone is no sign.
 _TONES = {
-    "well": ("healthy", "on", "delivered", "complete", "notified", "reachable", "registered"),
+    "well": ("well", "sent", "healthy", "on", "delivered", "complete", "notified", "reachable", "registered"),
     "wait": (
         "retrying",
         "rate limited",
@@ -37,6 +37,7 @@ _TONES = {
         "back",
         "silent",
         "callbacks silent",
+        "muted",
     ),
     "bad": (
         *(
@@ -45,6 +46,7 @@ _TONES = {
             "held",
             "failed",
             "given up",
+            "failing",
             "delivery paused",
             "delivery failing",
             "cut off",

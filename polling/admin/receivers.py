@@ -1,4 +1,4 @@
-"""Paused deliveries, receivers, replays and the operator's warnings."""
+"""Paused deliveries, receivers and replays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 from cwconnect.core.text import counted
 from polling.admin.base import ChosenFilter, ReadOnlyAdmin, link_column, list_column, say
 from polling.delivery.pausing import pause_by_hand, release_delivery
-from polling.models import Alert, DeliveryState, Notification, Receiver, Replay
+from polling.models import DeliveryState, Notification, Receiver, Replay
 
 
 @admin.register(DeliveryState)
@@ -95,16 +95,3 @@ class ReceiverAdmin(ReadOnlyAdmin):
     def place(self, receiver: Receiver) -> str:
         """Show where it is, without the query: that may hold a secret."""
         return str(receiver)
-
-
-@admin.register(Alert)
-class AlertAdmin(ReadOnlyAdmin):
-    """Warnings to the operator."""
-
-    list_display = ("kind", "created_at", "resolved_at", "of_instance", "text")
-    list_filter = ("kind", ("resolved_at", admin.EmptyFieldListFilter), ("instance", ChosenFilter))
-    list_select_related = ("organization", "instance")
-    ordering = ("-pk",)
-    search_fields = ("=instance__name", "=organization__name")
-    search_help_text = "An instance's or an organization's name."
-    of_instance = link_column("instance", "Instance")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 import orjson
 
+from cwconnect.core.time import utc_text
 from instances.models import Instance
 from polling.models import Event, NewEvent, Notification
 
@@ -23,11 +24,6 @@ MOST_EVENTS = 10
 MOST_BYTES = 256 * 1024
 _FRAME_BYTES = 1024  # what surrounds the events
 _EVENT_BYTES = 400  # an event's two objects, without its record and changes
-
-
-def utc_text(instant: datetime) -> str:
-    """Return an aware time as the wire has it: UTC, whole seconds, `Z`."""
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def batches(events: Iterable[AnyEvent]) -> Iterator[list[AnyEvent]]:

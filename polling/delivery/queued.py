@@ -27,8 +27,8 @@ from cwconnect.connectwise.ceql.conditions import (
     parse_where,
 )
 from cwconnect.core.errors import DomainError
+from cwconnect.core.time import utc_text
 from instances.models import Instance
-from polling.delivery.notifications import utc_text
 from polling.delivery.pausing import release_delivery
 from polling.models import Notification
 

@@ -15,8 +15,11 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from instances.models import Instance
+from polling.alerts.destination_job import LONGEST_WAIT
+from polling.alerts.destinations import LONGEST_MUTE
 from polling.delivery.retry_schedule import JITTER, LONGEST_RETRY_AFTER
 from polling.models import (
+    AlertSend,
     AnnouncedRecord,
     BulkJob,
     CallbackEndpoint,
@@ -44,8 +47,15 @@ def repair_clock_skew(now: datetime) -> int:
     count += Notification.objects.filter(next_attempt_at__gt=now + longest).update(next_attempt_at=now)
     count += _repair_callbacks(now)
     count += BulkJob.objects.filter(next_try_at__gt=now + SLACK).update(next_try_at=now)
+    count += _repair_alerts(now)
     count += Receiver.objects.filter(open_until__gt=now + SLACK).update(open_until=now)
     return count + sum(rows.filter(lease_until__gt=now + SLACK).end_leases() for rows in leased_rows())
+
+
+def _repair_alerts(now: datetime) -> int:
+    kept = AlertSend.objects.filter(state=AlertSend.State.MUTED, next_try_at__gt=now + LONGEST_MUTE + SLACK)
+    waiting = AlertSend.objects.filter(state=AlertSend.State.WAITING, next_try_at__gt=now + LONGEST_WAIT + SLACK)
+    return kept.update(next_try_at=now) + waiting.update(next_try_at=now)
 
 
 def _repair_callbacks(now: datetime) -> int:

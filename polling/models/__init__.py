@@ -1,5 +1,6 @@
 """What changed, and who was notified: polls and their runs, snapshots, events, notifications, attempts."""
 
+from polling.models.alerts import Alert, AlertDestination, AlertMute, AlertSend
 from polling.models.bulk import BulkJob, BulkRefusal
 from polling.models.callbacks import (
     AnnouncedRecord,
@@ -9,7 +10,7 @@ from polling.models.callbacks import (
     CallbackRegistration,
 )
 from polling.models.counters import InstanceHour, OrganizationHour, StoredCounter
-from polling.models.deliveries import Alert, DeliveryAttempt, DeliveryState, Notification, Receiver, Replay
+from polling.models.deliveries import DeliveryAttempt, DeliveryState, Notification, Receiver, Replay
 from polling.models.events import Event, LogPosition, NewEvent
 from polling.models.heartbeats import Heartbeat
 from polling.models.idempotency import IdempotentAnswer
@@ -20,6 +21,9 @@ from polling.models.verifications import Repair, Verification
 
 __all__ = [
     "Alert",
+    "AlertDestination",
+    "AlertMute",
+    "AlertSend",
     "AnnouncedRecord",
     "BulkJob",
     "BulkRefusal",

@@ -1,4 +1,4 @@
-"""Deliveries: notifications, their attempts and replays, receivers, and alerts to the operator."""
+"""Deliveries: notifications, their attempts and replays, and receivers."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class Notification(Leased):
     class State(models.TextChoices):
         """What becomes of it."""
 
-        PENDING = "pending", "Pending"
+        PENDING = "pending", "Waiting"
         DELIVERED = "delivered", "Delivered"
-        EXHAUSTED = "exhausted", "Exhausted, kept for release"
-        FAILED = "failed", "Failed"
+        EXHAUSTED = "exhausted", "Given up, kept for release"
+        FAILED = "failed", "Given up"
         DISCARDED = "discarded", "Discarded"
 
     id = models.BigIntegerField(primary_key=True)
@@ -176,45 +176,3 @@ class DeliveryState(models.Model):
 
     def __str__(self) -> str:
         return f"delivery of {self.instance}"
-
-
-class Alert(models.Model):
-    """A warning to the operator, once per episode: open until what it warns of is over."""
-
-    class Kind(models.TextChoices):
-        """What it warns of."""
-
-        HALF_USED = "half used", "Half of the retry schedule is used up"
-        LAST_TRY = "last try", "One try is left"
-        PAUSED = "paused", "Delivery is paused"
-        BREAKER = "breaker", "A receiver keeps failing"
-        REFUSED = "refused", "ConnectWise refuses the keys"
-        ACCEPTED = "accepted", "ConnectWise accepts the keys again"
-
-    kind = models.CharField(max_length=20, choices=Kind.choices)
-    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="alerts")
-    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, null=True, related_name="alerts")
-    receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, null=True, related_name="alerts")
-    notification = models.ForeignKey(Notification, on_delete=models.SET_NULL, null=True, related_name="alerts")
-    text = models.TextField()
-    created_at = models.DateTimeField()
-    resolved_at = models.DateTimeField(null=True)
-    mailed_at = models.DateTimeField(null=True)
-    posted_at = models.DateTimeField(null=True)
-    tries = models.PositiveSmallIntegerField(default=0, help_text="Failed sends, to either place.")
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["instance", "kind"], condition=models.Q(resolved_at=None), name="alert_once_per_episode"
-            ),
-            models.UniqueConstraint(
-                fields=["receiver", "kind"],
-                condition=models.Q(resolved_at=None),
-                name="receiver_alert_once_per_episode",
-            ),
-        ]
-        indexes = [models.Index(fields=["-created_at"], name="alert_newest")]
-
-    def __str__(self) -> str:
-        return self.get_kind_display()

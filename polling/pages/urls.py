@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from polling.pages import banner, bulk, deliveries, events, instance, instances, overview, verify
+from polling.pages import alerts, banner, bulk, deliveries, events, instance, instances, overview, verify
 
 _INSTANCE = "app/instances/<int:number>"
 
@@ -33,6 +33,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_INSTANCE}/verify", verify.verify_page, name="verify-page"),
     path(f"{_INSTANCE}/verify/<int:poll>", verify.verify_poll, name="verify-poll"),
     path("app/instances/new/send-test", deliveries.try_draft, name="try-draft"),
+    path("app/alerts", alerts.alerts, name="alerts-page"),
+    path("app/alerts/add", alerts.add_destination, name="add-alert-destination"),
+    path("app/alerts/destinations/<int:number>", alerts.edit_destination, name="alert-destination"),
+    path("app/alerts/destinations/<int:number>/test", alerts.test_destination, name="test-alert-destination"),
+    path("app/alerts/destinations/<int:number>/remove", alerts.remove_destination, name="remove-alert-destination"),
+    path("app/alerts/mute", alerts.mute, name="mute-alerts"),
+    path("app/alerts/mutes/<int:number>/end", alerts.unmute, name="unmute-alerts"),
+    path("app/alerts/<int:number>/acknowledge", alerts.acknowledge, name="acknowledge-alert"),
     path("app/deliveries", deliveries.deliveries, name="deliveries-page"),
     path("app/replays/<int:number>", deliveries.replay_progress, name="replay-progress"),
     path("app/events", events.events, name="events-page"),

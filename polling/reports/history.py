@@ -19,8 +19,8 @@ from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncDay, TruncHour, TruncMinute
 
 from cwconnect.core.errors import DomainError
-from cwconnect.core.time import parse_time
-from polling.delivery.notifications import event_object, utc_text
+from cwconnect.core.time import parse_time, utc_text
+from polling.delivery.notifications import event_object
 from polling.models import Event, Notification
 
 State = Notification.State

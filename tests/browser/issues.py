@@ -24,6 +24,9 @@ from polling.callbacks.counts import add_counts
 from polling.delivery.pausing import pause_delivery
 from polling.models import (
     Alert,
+    AlertDestination,
+    AlertMute,
+    AlertSend,
     BulkJob,
     BulkRefusal,
     CallbackEndpoint,
@@ -77,6 +80,7 @@ def furnish(password: str) -> str:
     }
     ids |= {"held": held.pk, "held_poll": held.resource_polls.get().pk, "paused": paused.pk}
     ids["event"] = Event.objects.filter(instance=failing).order_by("-pk").values_list("pk", flat=True)[0]
+    ids["destination"] = _send_warnings(troubled, failing)
     return json.dumps({"ids": ids, "admin": _paths_of_admin(administrator)})
 
 
@@ -162,6 +166,38 @@ def _name_at_length(instance: Instance) -> None:
         object_id="9" * 120, object_type=name, record=json.dumps({name: [name * 9]})
     )
     Alert.objects.filter(instance=instance).update(text=name * 3)
+
+
+def _send_warnings(organization: Organization, instance: Instance) -> int:
+    """Have warnings go to places of each kind and in each state, one of them known and some muted; give a place."""
+    now = timezone.now()
+    for kind in AlertDestination.Kind.values:
+        AlertDestination(
+            organization=organization,
+            kind=kind,
+            name=f"Place of {kind} " + "Nachtdienst" * (7 if kind == "webhook" else 1),
+            url=None if kind == "mail" else Secret.of("https://example.com/services/hush"),
+            shown_url="" if kind == "mail" else f"https://{'long-' * 40}.example.com/…",
+            addresses=[f"somebody.{'with.a.long.name.' * 3}@example.com"] if kind == "mail" else [],
+            left_out=["accepted"] if kind == "teams" else [],
+            enabled=kind != "teams",
+            since=now,
+            last_sent_at=now if kind == "mail" else None,
+            last_error="Slack answered 404: no_service." if kind == "slack" else "",
+        ).save()
+    places = list(AlertDestination.objects.filter(organization=organization).order_by("pk"))
+    alert = Alert.objects.filter(organization=organization).order_by("pk")[0]
+    Alert.objects.filter(pk=alert.pk).update(acknowledged_at=now, acknowledged_by=TROUBLED)
+    for place, state in zip(places, AlertSend.State.values, strict=False):
+        AlertSend.objects.create(
+            alert=alert, destination=place, place=str(place)[:150], state=state, sent_at=now, error="It is so." * 9
+        )
+    for muted in (None, instance):
+        until = now + timedelta(days=3)
+        AlertMute.objects.create(
+            organization=organization, instance=muted, until=until, created_at=now, created_by=TROUBLED
+        )
+    return places[1].pk
 
 
 def _announce(instance: Instance) -> None:

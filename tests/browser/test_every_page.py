@@ -41,6 +41,10 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "bulk-jobs": lambda ids: reverse("bulk-jobs"),
     "bulk-job": lambda ids: reverse("bulk-job", args=[ids["job"]]),
     "verify-page": lambda ids: reverse("verify-page", args=[ids["instance"]]),
+    "alerts-page": lambda ids: reverse("alerts-page"),
+    "add-alert-destination": lambda ids: reverse("add-alert-destination") + "?kind=slack",
+    "alert-destination": lambda ids: reverse("alert-destination", args=[ids["destination"]]),
+    "mute-alerts": lambda ids: reverse("mute-alerts"),
     "deliveries-page": lambda ids: reverse("deliveries-page"),
     "events-page": lambda ids: reverse("events-page"),
     "event-page": lambda ids: reverse("event-page", args=[ids["event"]]),
@@ -76,6 +80,7 @@ PARTS = {
     *("poll-now", "backfill", "replay-event", "switch-instance", "choose-organization", "signout"),
     *("start-bulk-job", "stop-bulk-job"),
     *("end-session", "end-other-sessions", "watch-resource"),  # lead to pages
+    *("test-alert-destination", "remove-alert-destination", "unmute-alerts", "acknowledge-alert"),  # likewise
 }
 
 
@@ -202,7 +207,7 @@ def confirm_a_deletion(window: Window, instance: int, check: Check) -> list[str]
 
 def test_pages_with_nothing_to_show_are_sound(sign_in: Callable[[str], Window], ids: Ids, violations: Check) -> None:
     window = sign_in(EMPTY)
-    paths = ("/", "/app/instances", "/app/events", "/app/deliveries", "/app/nothing")
+    paths = ("/", "/app/instances", "/app/events", "/app/deliveries", "/app/alerts", "/app/nothing")
     wrong = {path: found for path in paths if (found := look_at(window, path, violations))}
     assert wrong == {}
     assert [text for text in window.complaints if "404" not in text] == []
@@ -215,6 +220,7 @@ def test_what_others_see_is_sound(
     wrong = [
         *look_at(viewer, "/", violations),
         *look_at(viewer, PAGES["instance-page"](ids), violations),
+        *look_at(viewer, PAGES["alerts-page"](ids), violations),
         *look_at(viewer, "/app/instances/new", violations),
         *look_at(nowhere, "/", violations),
         *look_at(stranger, "/app/signin", violations),

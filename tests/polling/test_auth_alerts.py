@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from cwconnect.site.alert_sender import body_of, send_alerts, subject_of
+from cwconnect.site.alert_sender import send_alerts
 from cwconnect.site.periodic_jobs import PERIODIC_JOBS
 from instances.provisioning import set_enabled
 from polling.alerts.auth_alerts import raise_auth_alerts
+from polling.alerts.messages import body_of, subject_of, warned_of
 from polling.delivery.pausing import release_delivery
 from polling.models import Alert
 from tests.support.polled_instance import PolledInstance
@@ -90,7 +91,7 @@ def test_a_release_of_deliveries_does_not_end_it(refused: PolledInstance) -> Non
 
 def test_its_mail_says_what_to_do_and_nothing_of_deliveries(refused: PolledInstance) -> None:
     look()
-    alerts = list(Alert.objects.all())
+    alerts = [warned_of(alert) for alert in Alert.objects.all()]
     assert subject_of(alerts) == f"cwconnect: ConnectWise refuses the keys: {refused.instance}"
     assert "new keys take effect at once" in body_of(alerts)
     assert "release" not in body_of(alerts)

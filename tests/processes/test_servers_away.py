@@ -36,12 +36,7 @@ AWAY = {
     ),
     "the mail server": (
         {"CWCONNECT_EMAIL_URL": f"smtp://user:{PASSWORD}@127.0.0.1:9/?to=a@b.c"},
-        "from cwconnect.site import alert_sender; from cwconnect.core.email_url import read_email_url;"
-        "from django.conf import settings;"
-        "from polling.models import Alert; from instances.models import Organization;"
-        "from django.utils import timezone;"
-        "alert_sender._mail(read_email_url(settings.EMAIL_URL),"
-        " [Alert(organization=Organization(name='A'), kind='paused', created_at=timezone.now())])",
+        "from polling.alerts.sending import mail_server, send_mail; send_mail(mail_server(), ['a@b.c'], 's', 'b')",
     ),
 }
 

@@ -6,6 +6,7 @@ Routes are read from the site's own URLs: one that takes a body and has no row h
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +25,9 @@ from instances.accounts import first_start_code
 from instances.admin import AuditedMixin
 from instances.models import AuditEntry, Instance, Membership, Role, SignIn
 from instances.provisioning import set_enabled
-from polling.models import BulkJob, MissingRecord
+from polling.alerts import delivery_alerts
+from polling.alerts.destinations import mute, new_destination, save_destination
+from polling.models import Alert, AlertMute, BulkJob, MissingRecord
 from tests.api.test_table_of_answers import METHODS, OF_THE_TOKEN, ROUTES, ExampleRows
 from tests.conftest import Tenant
 from tests.support.api_caller import Api
@@ -161,6 +164,17 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "verify-page": READS,
     "verify-poll": LEAVES_A_ROW,
     "try-draft": NOTHING_CHANGES,
+    "alerts-page": READS,
+    "add-alert-destination": (
+        {"kind": "webhook", "name": "On call", "url": "http://127.0.0.1:9/hook", "kinds": "paused", "enabled": "on"},
+        "alert destination added",
+    ),
+    "alert-destination": ({"name": "Others", "kinds": "paused", "enabled": "on"}, "alert destination changed"),
+    "test-alert-destination": ({}, "test alert sent"),
+    "remove-alert-destination": ({}, "alert destination removed"),
+    "mute-alerts": ({"hours": "4"}, "alerts muted"),
+    "unmute-alerts": ({}, "alerts unmuted"),
+    "acknowledge-alert": ({}, "alert acknowledged"),
     "deliveries-page": READS,
     "replay-progress": READS,
     "events-page": READS,
@@ -173,6 +187,22 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
 
 def test_every_page_has_its_row() -> None:
     assert dict(pages()).keys() == PAGES.keys()
+
+
+def alert_rows(world: ExampleRows) -> dict[str, int]:
+    """Make a warning, a destination and a mute; return which of them each page about one is asked for."""
+    instance, now = world.watched.instance, timezone.now()
+    organization = instance.organization
+    assert organization is not None
+    destination = new_destination(organization, "webhook", now)
+    save_destination(destination, name="Some", url="http://127.0.0.1:9/", now=now)
+    mute(organization, instance=None, kind="", until=now + timedelta(hours=1), by="olga", now=now)
+    delivery_alerts.warn(Alert.Kind.PAUSED, instance, "It is paused.", now)
+    return {
+        **dict.fromkeys(PAGES, destination.pk),
+        "unmute-alerts": AlertMute.objects.latest("pk").pk,
+        "acknowledge-alert": Alert.objects.latest("pk").pk,
+    }
 
 
 @pytest.mark.parametrize("name", [name for name, row in PAGES.items() if not isinstance(row, str)])
@@ -188,6 +218,8 @@ def test_what_a_page_changes_is_recorded(world: ExampleRows, operator: Client, n
     if "session" in name:
         Client().force_login(User.objects.get(username="olga"))  # in another browser
         values["number"] = SignIn.objects.latest("pk").pk
+    if "alert" in name:
+        values["number"] = alert_rows(world)[name]
     Instance.objects.update(name="one", events_enabled=True, callback_url="http://127.0.0.1:9/")
     pattern = dict(pages())[name]
     url = reverse(name, kwargs={each: values[each] for each in pattern.pattern.converters})

@@ -114,7 +114,7 @@ _OWN_WAY = {
     "cwconnect/management/commands/up.py": "a command: asks whether its own web answers",
     "cwconnect/site/demo.py": "a command: calls its own web",
     "cwconnect/site/demo_receiver.py": "a program of its own",
-    "cwconnect/site/alert_sender.py": "mail, by the workers alone",
+    "polling/alerts/sending.py": "mail, which asks for its bound itself: see tests/pages/test_alerts.py",
     "instances/connections.py": "makes the bounded client",
 }
 _NETWORK = {"socket", "http", "urllib", "urllib3", "requests", "smtplib", "ftplib", "httpx", "aiohttp", "asyncio"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from html.parser import HTMLParser
 from itertools import cycle
 from typing import Any
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from instances.models import AuditEntry, ResourcePoll
 from instances.secrets import new_token
-from polling.models import Alert, BulkJob, BulkRefusal, Replay, Verification
+from polling.models import Alert, AlertDestination, AlertMute, AlertSend, BulkJob, BulkRefusal, Replay, Verification
 from tests.conftest import Tenant
 from tests.security.shown import everything_shown
 from tests.support.deliveries import deliver
@@ -127,6 +128,11 @@ def lived(world: PolledInstance, receiver: Receiver, tenant: Tenant) -> PolledIn
     AuditEntry.objects.create(organization=tenant.organization, actor="a", action="b", subject="c")
     Alert.objects.create(
         kind=Alert.Kind.PAUSED, organization=tenant.organization, instance=world.instance, text="words", created_at=now
+    )
+    place = AlertDestination.objects.create(organization=tenant.organization, name="a", kind="mail", since=now)
+    AlertSend.objects.create(alert=Alert.objects.latest("pk"), destination=place, place="a", error="It failed.")
+    AlertMute.objects.create(
+        organization=tenant.organization, until=now + timedelta(days=1), created_at=now, created_by="a"
     )
     world.instance.tags = ["a tag"]
     world.instance.save()

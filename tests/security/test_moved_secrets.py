@@ -22,7 +22,7 @@ from instances.secrets.binding import MIGRATION
 from instances.secrets.ciphertexts import seal
 from instances.secrets.rotation import secret_columns
 from polling.delivery.test_notification import send_test
-from polling.models import CallbackEndpoint, DeliveryState, IdempotentAnswer
+from polling.models import AlertDestination, CallbackEndpoint, DeliveryState, IdempotentAnswer
 from tests.support.deliveries import change, deliver
 from tests.support.polled_instance import PolledInstance
 from tests.support.receivers import Receiver
@@ -51,10 +51,18 @@ def an_endpoint(organization: Organization) -> CallbackEndpoint:
     return endpoint
 
 
+def a_destination(organization: Organization) -> AlertDestination:
+    number, url = AlertDestination.objects.count(), Secret.of("https://example.com/the-secret")
+    return AlertDestination.objects.create(
+        organization=organization, name=str(number), kind="slack", url=url, since=timezone.now()
+    )
+
+
 MAKERS: dict[type[models.Model], Callable[[Organization], models.Model]] = {
     Instance: an_instance,
     IdempotentAnswer: an_answer,
     CallbackEndpoint: an_endpoint,
+    AlertDestination: a_destination,
 }
 
 

@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.urls import URLPattern, reverse
 
 from instances.models import Instance
-from polling.models import BulkJob, DeliveryAttempt, Event, Notification, PollRun, Replay
+from polling.models import AlertDestination, BulkJob, DeliveryAttempt, Event, Notification, PollRun, Replay
 from tests.support.filled_service import OFF, Filled
 from tests.support.routes import pages
 
@@ -21,6 +21,7 @@ MORE: Mapping[str, tuple[str, ...]] = {
     "events-page": ("object=11", "kind=DELETED", "delivery=undelivered", "delivery=given+up", "resource=contacts"),
     "instance-delivery": ("state=undelivered",),
     "instances-page": ("q=Company+0001",),
+    "add-alert-destination": ("kind=slack",),
     "replay": ("failed=on", "kind=DELETED"),
     "event-catalogue": ("q=tickets",),
     "poll-progress": ("asked=2026-01-01T00:00:00%2B00:00",),
@@ -91,6 +92,7 @@ def _arguments(pattern: URLPattern, filled: Filled) -> dict[str, object]:
         "replay-event": Event,
         "replay-progress": Replay,
         "bulk-job": BulkJob,
+        "alert-destination": AlertDestination,
     }
     known: dict[str, object] = {"number": filled.busiest.pk, "poll": filled.polls[0].pk, "name": "contacts"}
     known |= {"resource": "invoices", "document": "operations"}

@@ -20,6 +20,8 @@ from instances.secrets import Secret
 from polling.detection.event_ids import go_on_after
 from polling.models import (
     Alert,
+    AlertDestination,
+    AlertSend,
     BulkJob,
     BulkRefusal,
     DeliveryAttempt,
@@ -267,9 +269,23 @@ def _beside(organization: Organization, instances: Sequence[Instance], events: i
         BulkRefusal(job=jobs[-1], instance_id=number, name=f"Company {number:04}", reason="It is disabled.")
         for number in range(len(instances) // 2)
     )
+    _alert_destinations(organization, now)
     AuditEntry.objects.bulk_create(
         AuditEntry(organization=organization, actor="account olga", action="delivery released", subject="an instance")
         for _ in range(count)
+    )
+
+
+def _alert_destinations(organization: Organization, now: datetime) -> None:
+    """Write where warnings go, and that each went to all of it."""
+    places = [
+        AlertDestination.objects.create(organization=organization, name=f"Channel {n}", kind="slack", since=now)
+        for n in range(3)
+    ]
+    AlertSend.objects.bulk_create(
+        AlertSend(alert=alert, destination=place, place=str(place), state=AlertSend.State.SENT, sent_at=now)
+        for alert in Alert.objects.filter(organization=organization)
+        for place in places
     )
 
 

@@ -24,11 +24,10 @@ from django.db import transaction
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from cwconnect.core.time import parse_time
+from cwconnect.core.time import parse_time, utc_text
 from instances import audit
 from instances.audit import Action
 from instances.models import Instance
-from polling.delivery.notifications import utc_text
 from polling.delivery.pausing import BLOCKED, PENDING, REPLAYED, is_resting
 from polling.delivery.replay.ordering import line_up, link_chains
 from polling.models import Event, Notification, Replay

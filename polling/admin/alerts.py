@@ -1,0 +1,53 @@
+"""Warnings, where organizations want them sent, and what is muted."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib import admin
+
+from instances.admin.base import ReadOnlyMixin
+from polling.admin.base import ChosenFilter, ReadOnlyAdmin, link_column
+from polling.models import Alert, AlertDestination, AlertMute, AlertSend
+
+
+class SendInline(ReadOnlyMixin, admin.TabularInline[AlertSend, Alert]):
+    """Where a warning went."""
+
+    model = AlertSend
+    fields = ("place", "state", "tries", "next_try_at", "sent_at", "error")
+    readonly_fields = fields
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyAdmin):
+    """Warnings, once per episode."""
+
+    list_display = ("kind", "created_at", "resolved_at", "of_instance", "text")
+    list_filter = ("kind", ("resolved_at", admin.EmptyFieldListFilter), ("instance", ChosenFilter))
+    list_select_related = ("organization", "instance")
+    ordering = ("-pk",)
+    search_fields = ("=instance__name", "=organization__name")
+    search_help_text = "An instance's or an organization's name."
+    of_instance = link_column("instance", "Instance")
+    inlines: ClassVar = [SendInline]
+
+
+@admin.register(AlertDestination)
+class AlertDestinationAdmin(ReadOnlyAdmin):
+    """Where warnings go; of a URL only where it leads."""
+
+    list_display = ("name", "organization", "kind", "enabled", "last_sent_at", "last_error")
+    list_filter = ("kind", "enabled")
+    list_select_related = ("organization",)
+    exclude = ("url",)
+    search_fields = ("name", "=organization__name")
+    search_help_text = "Its own name, or an organization's."
+
+
+@admin.register(AlertMute)
+class AlertMuteAdmin(ReadOnlyAdmin):
+    """What is muted, and until when."""
+
+    list_display = ("__str__", "organization", "until", "created_by", "created_at")
+    list_select_related = ("organization", "instance")
