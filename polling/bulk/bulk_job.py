@@ -3,7 +3,8 @@
 Each instance has a transaction of its own, which makes the change, says how far the job came, and is fenced by the
 lease: a worker that dies leaves the next one to go on with the instance after the last, and none is changed twice. What
 is refused, or fails by a fault of ours, is written down with its reason, and the next instance has its turn. A step of
-the loop takes as many instances as fit into a short time, so that polls are not kept waiting.
+the loop takes as many instances as fit into a short time, so that polls are not kept waiting. Jobs are claimed before
+polls, which would else leave them no room: one that makes a thousand instances' polls due would wait behind them all.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from polling.workers.leases import DATABASE_DOWN, LeaseLostError, claim, end_lea
 log = logging.getLogger(__name__)
 
 AT_A_TIME = 4  # a worker's, each another organization's
-STEP_SECONDS = 0.25
+STEP_SECONDS = 2.0  # what polls wait at most; a round of theirs takes as long where many fail
 NO_CALLS = "ConnectWise would have to be asked about it first: change this instance on its own page."
 NO_RIGHTS = "Who asked for it may not change instances any more: what was left to do is left as it is."
 

@@ -20,8 +20,15 @@ from tests.support.routes import pages
 MORE: Mapping[str, tuple[str, ...]] = {
     "events-page": ("object=11", "kind=DELETED", "delivery=undelivered", "delivery=given+up", "resource=contacts"),
     "instance-delivery": ("state=undelivered",),
-    "instances-page": ("q=Company+0001",),
     "add-alert-destination": ("kind=slack",),
+    "instances-page": (
+        "q=Company+0001",
+        "state=needs+you",
+        "resource=contacts",
+        "sort=-events",
+        "sort=-waiting",
+        "page=2",
+    ),
     "replay": ("failed=on", "kind=DELETED"),
     "event-catalogue": ("q=tickets",),
     "poll-progress": ("asked=2026-01-01T00:00:00%2B00:00",),
