@@ -16,6 +16,7 @@ from django.contrib.auth.models import AbstractBaseUser, User
 from django.contrib.auth.views import redirect_to_login
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -72,15 +73,15 @@ class AccountRequest(HttpRequest):
     htmx: HtmxDetails
 
 
-View = Callable[Concatenate[PageRequest, P], HttpResponse]
+View = Callable[Concatenate[PageRequest, P], HttpResponseBase]
 
 
-def page(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def page(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """Make a view a page: for people signed in, in their organization and their time zone; POST is for operators."""
     return _page(view, operators_only=False)
 
 
-def operator_page(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def operator_page(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """Make a view a page that operators alone see."""
     return _page(view, operators_only=True)
 
@@ -102,10 +103,10 @@ def account_page(
     return cast(Callable[Concatenate[HttpRequest, P], HttpResponse], shown)
 
 
-def _page(view: View[P], *, operators_only: bool) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def _page(view: View[P], *, operators_only: bool) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     @never_cache
     @wraps(view)
-    def shown(request: Any, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def shown(request: Any, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return _reload() if request.htmx else redirect_to_login(request.get_full_path())
         person = person_of(request)
@@ -117,7 +118,7 @@ def _page(view: View[P], *, operators_only: bool) -> Callable[Concatenate[HttpRe
         with timezone.override(zone_of(request)):
             return view(request, *args, **kwargs)
 
-    return cast(Callable[Concatenate[HttpRequest, P], HttpResponse], shown)
+    return cast(Callable[Concatenate[HttpRequest, P], HttpResponseBase], shown)
 
 
 def _reload() -> HttpResponse:

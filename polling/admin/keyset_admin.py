@@ -18,9 +18,9 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.text import capfirst
 
+from cwconnect.core.csv_export import Columns, csv_response
 from instances.models import Instance
 from polling.admin.base import ReadOnlyAdmin, page_of
-from polling.admin.export import Columns, csv_response
 from polling.reports.keyset_walk import KeysetWalk, Stretch, walk, walk_all
 
 

@@ -19,6 +19,7 @@ from instances.configuration.wire import config_of, read_configuration
 from instances.models import Instance
 from instances.provisioning import change_instance, delete_instance, set_enabled
 from polling.bulk.registry import Arguments, BulkAction, register_action
+from polling.bulk.replaying import REPLAYING
 from polling.delivery.pausing import release_delivery
 from polling.models import DeliveryState
 from polling.workers.due import poll_now
@@ -42,6 +43,7 @@ def register_actions() -> None:
         BulkAction("callbacks-on", _titled("Callbacks on for {}"), lambda each, _: _set(each, {CALLBACKS: True})),
         BulkAction("callbacks-off", _titled("Callbacks off for {}"), lambda each, _: _set(each, {CALLBACKS: False})),
         BulkAction("release", _titled("Release delivery of {}"), _release),
+        REPLAYING,
         BulkAction("delete", _titled("Delete {}"), lambda each, _: delete_instance(each), warning=_what_goes),
     ):
         register_action(action)

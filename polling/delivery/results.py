@@ -24,7 +24,7 @@ from polling.delivery.ends import Pair, end_attempts, pass_on
 from polling.delivery.pausing import REPLAYED, let_followers_go, pause_delivery
 from polling.delivery.replay.ordering import line_up
 from polling.delivery.retry_schedule import next_wait, retry_after_seconds
-from polling.models import Alert, DeliveryState, Notification, Replay
+from polling.models import Alert, DeliveryAttempt, DeliveryState, Notification, Replay
 
 State = Notification.State
 GONE = 410
@@ -111,6 +111,11 @@ class _Failure:
         """Whether it is not tried again by itself."""
         return self.wait is None or self.result.outcome.status == GONE
 
+    @property
+    def gives_up(self) -> bool:
+        """Whether the notification, or its replay, is given up with it: a replay that met 410 waits for a release."""
+        return self.wait is None or (self.is_final and not self.result.is_over)
+
 
 def _write_failures(results: Sequence[Result], now: datetime) -> None:
     """Free what failed, due again when its schedule says, and say what follows from that."""
@@ -120,6 +125,8 @@ def _write_failures(results: Sequence[Result], now: datetime) -> None:
     paused = _paused({result.delivery_request.instance.pk for result in results})
     columns = ("lease_token", "lease_until", "step", "last_error", "next_attempt_at")
     update(Notification, columns, [_tried(failure, paused, now) for failure in failures], key="id")
+    if last := [failure.result.delivery_request.attempt_id for failure in failures if failure.gives_up]:
+        DeliveryAttempt.objects.filter(pk__in=last).update(gave_up=True)
     for failure in failures:
         _follow_up(failure, now)
 

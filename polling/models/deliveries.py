@@ -107,6 +107,11 @@ class Notification(Leased):
             models.Index(  # few: so the events of those are found without reading all notifications
                 fields=["id"], name="notification_given_up", condition=models.Q(state__in=["failed", "discarded"])
             ),
+            models.Index(  # likewise, and what is kept for a release: what people call given up
+                fields=["id"],
+                name="notification_ended_unheard",
+                condition=models.Q(state__in=["exhausted", "failed", "discarded"]),
+            ),
             models.Index(fields=["instance", "-id"], name="notification_newest"),
             models.Index(fields=["created_at"], name="notification_oldest"),
         ]
@@ -133,9 +138,14 @@ class DeliveryAttempt(models.Model):
     response = models.TextField(blank=True, help_text="The first 20 kB of the answer.")
     replay = models.BooleanField(default=False, help_text="Whether it was marked as a replay.")
     unsent = models.BooleanField(db_default=False, help_text="It failed before a byte of it could reach the receiver.")
+    gave_up = models.BooleanField(db_default=False, help_text="With it the notification, or its replay, was given up.")
 
     class Meta:
-        indexes = [models.Index(fields=["-started_at"], name="attempt_newest")]
+        indexes = [
+            models.Index(fields=["-started_at"], name="attempt_newest"),
+            # What arrives is in none of these rows, and costs nothing.
+            models.Index(fields=["notification"], name="attempt_failed", condition=models.Q(error_kind__gt="")),
+        ]
 
     def __str__(self) -> str:
         return f"attempt {self.pk}"

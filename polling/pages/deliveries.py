@@ -23,14 +23,12 @@ from instances.pages.access import PageRequest, operator_page, page
 from instances.pages.forms import EditNotifyForm, NotifyForm
 from instances.provisioning import changed_draft, draft_instance
 from polling.delivery.pausing import release_delivery
-from polling.delivery.replay.replays import (
-    Selection,
-    count_newest,
-    start_replay,
-)
+from polling.delivery.replay.replays import count_newest, start_replay
+from polling.delivery.replay.selection import Selection
 from polling.delivery.test_notification import SampleResult, send_draft_test, send_test
 from polling.detection.deletes.deletions import dismiss_held, held_deletes, release_held
 from polling.models import DeliveryState, Notification, PollState, Replay
+from polling.pages.delivery_list import delivery_list
 from polling.pages.paging import page_of
 from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import moment_of, own_poll
@@ -45,17 +43,16 @@ _DELETES = ("delete is", "deletes are")
 
 @page
 def deliveries(request: PageRequest) -> HttpResponse:
-    """Show where delivery waits or fails, and the attempts of a day that failed."""
+    """List notifications by what became of them; before any filter, where delivery waits or fails too."""
     organization, now = request.person.organization, timezone.now()
     if request.htmx:
         return refreshed_part(request, "polling/parts/waits.html", {"rows": waiting_rows(organization)})
     replays = Replay.objects.filter(instance__organization=organization).select_related("instance").order_by("-pk")[:5]
-    context = {
-        "rows": waiting_rows(organization),
-        "failed": failed_attempts(organization, now - _DAY),
-        "replays": replays,
-        "here": "deliveries",
-    }
+    listed = delivery_list(request)
+    context = {**listed, "replays": replays, "unfiltered": False, "here": "deliveries"}
+    if not (listed["search"].narrows or listed["is_further"]):
+        failed = failed_attempts(organization, now - _DAY)
+        context |= {"unfiltered": True, "rows": waiting_rows(organization), "failed": failed}
     return render(request, "polling/deliveries.html", context)
 
 

@@ -3,58 +3,88 @@
 from __future__ import annotations
 
 import json
-import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import Http404, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from cwconnect.connectwise.web_links import web_link
+from cwconnect.core.csv_export import csv_response
 from instances.models import Instance
 from instances.pages.access import PageRequest, page
-from polling.delivery.replay.replays import Selection, start_replay
+from polling.delivery.replay.replays import start_replay
+from polling.delivery.replay.selection import STATES, Selection
 from polling.models import DeliveryAttempt, Event, Notification
+from polling.pages.exports import EVENT_COLUMNS
+from polling.pages.filters import Times, chips, is_over, named_instance, presets, query_of, text_of, times_of
 from polling.pages.refreshing import refreshed_part
-from polling.pages.shared import moment_of
-from polling.reports.event_search import DELIVERY_STATES, Search, search_events
+from polling.reports.event_search import DELIVERY_STATES, Search, all_events, search_events
+from polling.reports.keyset_walk import Stretch
 
-_LONGEST_TEXT = 200
+DISCARDED = Notification.State.DISCARDED
 _MOST_ATTEMPTS = 50
 _CHOICES = 50
-_NUMBERED = re.compile(r"(\d{1,18})|.* \((\d{1,18})\)", re.ASCII | re.DOTALL)  # `12`, or `Acme (12)` as is proposed
 WEBHOOK_ID = "msg_"  # what every webhook-id begins with
 
 
 @page
 def events(request: PageRequest) -> HttpResponse:
-    """Search the organization's events; what a program knows a notification by leads to its event."""
-    instances = request.person.instances()
-    one = _named(instances, _text(request.GET, "instance"))
-    search = _search(request.GET, one)
+    """Search the organization's events; what a program knows a notification by leads to its event.
+
+    The list alone is what a live tail asks for, again and again.
+    """
+    asked = asked_events(request)
+    search, one, now = asked.search, asked.one, timezone.now()
     if search.object_id.startswith(WEBHOOK_ID) and (event := _first_of(request, search.object_id)) is not None:
         return redirect("event-page", event)
     found = search_events(request.person.organization, search)
-    kept = {key: value for key, value in request.GET.items() if value and key != "before"}
-    context = {
-        "found": found,
-        "search": search,
+    carrying = {event.notification for event in found.rows if event.notification is not None}
+    may_live = search.before is None and not is_over(asked.times, now)
+    context = _rows(request, found) | {"live": may_live and "live" in request.GET, "search": search}
+    if request.htmx:
+        return refreshed_part(request, "polling/parts/event_rows.html", context)
+    instances = request.person.instances()
+    context |= {
         "given": request.GET,
-        "older": urlencode(kept | {"before": found.next_before}) if found.next_before else "",
-        "newest": urlencode(kept) if search.before else "",
+        "older": query_of(request.GET, before=found.next_before) if found.next_before else "",
+        "newest_query": query_of(request.GET) if search.before else "",
+        "as_it_is": query_of(request.GET),
+        "without_live": query_of(request.GET, "live"),
+        "may_live": may_live,
         "kinds": Event.Kind.values,
-        "delivery_states": list(DELIVERY_STATES),
+        "states": list(STATES),
         "instance": f"{one.name} ({one.pk})" if one else search.called,
         "unknown": bool(search.called) and not instances.filter(name__icontains=search.called).exists(),
         "instances": instances.order_by("name").values_list("pk", "name")[:_CHOICES],
+        "presets": presets(request.GET, asked.times),
+        "times": asked.times,
+        "chips": chips(request.GET, asked.times, asked.named),
+        "carried": None if found.next_before or search.before else sum(each.state != DISCARDED for each in carrying),
         "here": "events",
     }
     return render(request, "polling/events.html", context)
+
+
+def _rows(request: PageRequest, found: Stretch[Event]) -> dict[str, Any]:
+    """Return what the list shows; `new` are how many came since the event `after`, which a tab has seen."""
+    newest = found.rows[0].pk if found.rows else 0
+    after = request.GET.get("after", "")
+    seen = int(after) if after.isascii() and after.isdecimal() and len(after) < 19 else newest
+    new = sum(event.pk > seen for event in found.rows)
+    return {"found": found, "newest": newest, "seen": seen, "new": new, "query": query_of(request.GET)}
+
+
+@page
+def events_csv(request: PageRequest) -> HttpResponseBase:
+    """Stream all events that match as CSV, newest first."""
+    rows = all_events(request.person.organization, asked_events(request).search)
+    return csv_response(f"events-{timezone.localdate():%Y-%m-%d}", EVENT_COLUMNS, rows)
 
 
 def _first_of(request: PageRequest, webhook_id: str) -> int | None:
@@ -65,35 +95,52 @@ def _first_of(request: PageRequest, webhook_id: str) -> int | None:
     return carried.values_list("pk", flat=True).first()
 
 
-def _named(instances: QuerySet[Instance], text: str) -> Instance | None:
-    """Return the one instance that a text names: by its name, by its id, or by both."""
-    called = list(instances.filter(name__iexact=text)[:2]) if text else []
-    if len(called) == 1:
-        return called[0]
-    numbered = _NUMBERED.fullmatch(text)
-    return instances.filter(pk=numbered[1] or numbered[2]).first() if numbered else None
+@dataclass(frozen=True)
+class AskedEvents:
+    """What a query asks for: the search, its times, and the one instance that it names."""
+
+    search: Search
+    times: Times
+    one: Instance | None
+
+    @property
+    def named(self) -> list[tuple[str, str, str]]:
+        """What narrows it beside the times: parameter, words, value."""
+        search = self.search
+        return [
+            ("object", "Object", search.object_id),
+            ("kind", "Kind", search.kind),
+            ("resource", "Resource", search.resource),
+            ("state delivery", "State", search.delivery_state),
+            ("instance", "Instance", self.one.name if self.one else search.called),
+        ]
 
 
-def _search(given: QueryDict, one: Instance | None) -> Search:
+def asked_events(request: PageRequest) -> AskedEvents:
+    """Read the query of the page; what can't be read narrows nothing."""
+    given = request.GET
+    one = named_instance(request.person.instances(), text_of(given, "instance"))
+    times = times_of(given, timezone.now())
+    return AskedEvents(_search(given, one, times), times, one)
+
+
+def _search(given: QueryDict, one: Instance | None, times: Times) -> Search:
+    states = (given.get("state", ""), given.get("delivery", ""))  # the latter as it was called in earlier links
     return Search(
         instance_id=one.pk if one else None,
-        called="" if one else _text(given, "instance"),
-        object_id=_text(given, "object"),
+        called="" if one else text_of(given, "instance"),
+        object_id=text_of(given, "object"),
         kind=kind if (kind := given.get("kind", "")) in Event.Kind.values else "",
-        resource=_text(given, "resource"),
-        delivery_state=delivery_state if (delivery_state := given.get("delivery", "")) in DELIVERY_STATES else "",
-        since=moment_of(given.get("from", "")),
-        until=moment_of(given.get("to", "")),
+        resource=text_of(given, "resource"),
+        delivery_state=next((state for state in states if state in DELIVERY_STATES), ""),
+        since=times.since,
+        until=times.until,
         before=_number(given.get("before", "")),
     )
 
 
-def _text(given: QueryDict, name: str) -> str:
-    return given.get(name, "").strip().replace("\x00", "")[:_LONGEST_TEXT]
-
-
 def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 19 else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 
 
 @page

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from polling.pages import alerts, banner, bulk, deliveries, events, instance, instances, overview, verify
+from polling.pages import (
+    alerts,
+    attempts,
+    banner,
+    bulk,
+    deliveries,
+    delivery_list,
+    events,
+    instance,
+    instances,
+    overview,
+    replay_these,
+    verify,
+)
 
 _INSTANCE = "app/instances/<int:number>"
 
@@ -42,8 +55,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("app/alerts/mutes/<int:number>/end", alerts.unmute, name="unmute-alerts"),
     path("app/alerts/<int:number>/acknowledge", alerts.acknowledge, name="acknowledge-alert"),
     path("app/deliveries", deliveries.deliveries, name="deliveries-page"),
+    path("app/deliveries.csv", delivery_list.deliveries_csv, name="deliveries-csv"),
     path("app/replays/<int:number>", deliveries.replay_progress, name="replay-progress"),
+    path("app/replay-these", replay_these.replay_these, name="replay-these"),
     path("app/events", events.events, name="events-page"),
+    path("app/events.csv", events.events_csv, name="events-csv"),
     path("app/events/<int:number>", events.event_page, name="event-page"),
+    path("app/attempts/<int:number>/curl", attempts.attempt_curl, name="attempt-curl"),
     path("app/events/<int:number>/replay", events.replay_event, name="replay-event"),
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import nlargest
 from typing import Any
@@ -10,17 +11,13 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 
 from instances.models import Instance, Organization
-from polling.models import Event, Notification
-from polling.reports.keyset_walk import KeysetWalk, Stretch, walk
+from polling.delivery.replay.selection import STORED_STATES
+from polling.models import Event
+from polling.reports.keyset_walk import KeysetWalk, Stretch, walk, walk_all
 
 PER_PAGE = 50
 
-UNDELIVERED, DELIVERED, GIVEN_UP = "undelivered", "delivered", "given up"
-DELIVERY_STATES = {
-    UNDELIVERED: Notification.UNDELIVERED,
-    DELIVERED: (Notification.State.DELIVERED,),
-    GIVEN_UP: (Notification.State.FAILED, Notification.State.DISCARDED),
-}
+DELIVERY_STATES = STORED_STATES
 
 
 @dataclass(frozen=True)
@@ -47,6 +44,25 @@ def search_events(organization: Organization, search: Search) -> Stretch[Event]:
     """Return the newest events of an organization that match: three queries at most."""
     if search.object_id:
         return _search_by_object(organization, search)
+    return walk(*_by_keyset(organization, search), before=search.before, size=PER_PAGE)
+
+
+def all_events(organization: Organization, search: Search) -> Iterator[Event]:
+    """Return all events of an organization that match, newest first, holding a thousand at a time."""
+    if not search.object_id:
+        yield from walk_all(*_by_keyset(organization, search))
+        return
+    before = search.before
+    while True:
+        stretch = _search_by_object(organization, replace(search, before=before))
+        yield from stretch.rows
+        before = stretch.next_before
+        if before is None:
+            return
+
+
+def _by_keyset(organization: Organization, search: Search) -> tuple[QuerySet[Event], KeysetWalk]:
+    """Return the events that match, and how they are walked."""
     ours = Instance.objects.filter(_called(search, "name"), organization=organization).values("pk")
     # To be walked by id: the sum keeps the planner off other indexes.
     events = Event.objects.annotate(owner=F("instance_id") + 0).filter(owner__in=ours).filter(**_conditions(search))
@@ -54,7 +70,7 @@ def search_events(organization: Organization, search: Search) -> Stretch[Event]:
     sparse = bool(search.kind or search.resource or search.delivery_state or search.called)
     sliced = sparse or not search.instance_id
     how = KeysetWalk("polled_at", since=search.since, until=search.until, sliced=sliced)
-    return walk(_shown(events), how, before=search.before, size=PER_PAGE)
+    return _shown(events), how
 
 
 def keys_of_object(events: QuerySet[Event], object_id: str, most: int) -> list[int]:

@@ -17,6 +17,7 @@ from django.db.models import Max, Model, QuerySet
 from cwconnect.core.time import shifted
 
 SLICE = 5000
+LISTED = 2000
 _BATCH = 1000
 _DISORDER = timedelta(minutes=5)  # ids and times grow together, but for transactions side by side
 _MARGIN = 50
@@ -62,14 +63,58 @@ def walk(rows: QuerySet[Row], how: KeysetWalk, *, before: int | None, size: int)
     return Stretch(found, bottom, bottom)
 
 
-def walk_all(rows: QuerySet[Row], how: KeysetWalk) -> Iterator[Row]:
+@dataclass(frozen=True)
+class Listed:
+    """The keys of the few rows that may match, as an index lists them; `column` of `rows` is the key.
+
+    Rows of others, and such as don't match, may be among them.
+    """
+
+    rows: QuerySet[Any]
+    column: str = "pk"
+
+    def newest(self, *, below: int | None, since: int, most: int) -> list[int]:
+        """Return the newest of these keys, `most` at most, of those from `since` on."""
+        bounds = {f"{self.column}__gte": since} | ({} if below is None else {f"{self.column}__lt": below})
+        keys = self.rows.filter(**bounds).order_by(f"-{self.column}").values_list(self.column, flat=True).distinct()
+        return list(keys[:most])
+
+
+def walk_listed(rows: QuerySet[Row], listed: Listed, how: KeysetWalk, *, before: int | None, size: int) -> Stretch[Row]:
+    """Return the newest `size` of these rows as `walk` does, where an index lists the few keys that may match.
+
+    A page looks at `LISTED` keys at most: five queries at most.
+    """
+    top, bottom = bounds_of(rows, how, before=before)
+    if top is None:
+        return Stretch([], None)
+    keys = listed.newest(below=top, since=bottom, most=LISTED + 1)
+    found = list(rows.filter(pk__in=keys[:LISTED]).order_by("-pk")[: size + 1])
+    if len(found) > size:
+        return Stretch(found[:size], found[size - 1].pk)
+    if len(keys) <= LISTED:
+        return Stretch(found, None)
+    return Stretch(found, keys[LISTED - 1], keys[LISTED - 1])
+
+
+def bounds_of(rows: QuerySet[Any], how: KeysetWalk, *, before: int | None = None) -> tuple[int | None, int]:
+    """Return an id above all rows that a walk concerns and one at or below; None for the first if there is none."""
+    table = rows.model._default_manager.order_by()  # noqa: SLF001  (documented API of models)
+    top = before if before is not None else _upper(table, how)
+    return top, 0 if top is None else _lower(table, how, top)
+
+
+def walk_all(rows: QuerySet[Row], how: KeysetWalk, listed: Listed | None = None) -> Iterator[Row]:
     """Return all of these rows, newest first, holding a thousand at a time.
 
     Each thousand is a query of its own: no transaction and no cursor stays open while whoever asks is slow to read.
     """
     before: int | None = None
     while True:
-        stretch = walk(rows, how, before=before, size=_BATCH)
+        if listed is None:
+            stretch = walk(rows, how, before=before, size=_BATCH)
+        else:
+            stretch = walk_listed(rows, listed, how, before=before, size=_BATCH)
         yield from stretch.rows
         if stretch.next_before is None:
             return

@@ -22,7 +22,7 @@ from instances.models import Instance, ResourcePoll
 from instances.plans import Plan
 from polling.delivery.notifications import batches, notification_of
 from polling.delivery.pausing import rearm, release_delivery
-from polling.delivery.replay.replays import Selection
+from polling.delivery.replay.selection import Selection
 from polling.detection.changes import CONTENT_UNKNOWN, Snapshot, digest
 from polling.detection.deletes.sweeps import EVER
 from polling.detection.jobs import LEASE, Claimed, abandon, more_notes

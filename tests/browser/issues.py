@@ -81,6 +81,7 @@ def furnish(password: str) -> str:
     ids |= {"held": held.pk, "held_poll": held.resource_polls.get().pk, "paused": paused.pk}
     ids["event"] = Event.objects.filter(instance=failing).order_by("-pk").values_list("pk", flat=True)[0]
     ids["destination"] = _send_warnings(troubled, failing)
+    ids["attempt"] = DeliveryAttempt.objects.earliest("pk").pk
     return json.dumps({"ids": ids, "admin": _paths_of_admin(administrator)})
 
 

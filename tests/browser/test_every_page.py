@@ -46,6 +46,8 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "alert-destination": lambda ids: reverse("alert-destination", args=[ids["destination"]]),
     "mute-alerts": lambda ids: reverse("mute-alerts"),
     "deliveries-page": lambda ids: reverse("deliveries-page"),
+    "replay-these": lambda ids: reverse("replay-these") + "?of=deliveries&state=waiting",
+    "attempt-curl": lambda ids: reverse("attempt-curl", args=[ids["attempt"]]),
     "events-page": lambda ids: reverse("events-page"),
     "event-page": lambda ids: reverse("event-page", args=[ids["event"]]),
     "people": lambda ids: reverse("people"),
@@ -76,6 +78,7 @@ PARTS = {
         "resource-counts",
         "resource-options",
     ),  # of pages
+    *("events-csv", "deliveries-csv"),  # of pages, as files
     *("try-receiver", "try-draft", "test-connection", "test-stored-connection"),  # likewise, after a button
     *("poll-now", "backfill", "replay-event", "switch-instance", "choose-organization", "signout"),
     *("start-bulk-job", "stop-bulk-job"),

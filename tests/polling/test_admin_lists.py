@@ -17,8 +17,8 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cwconnect.core.csv_export import cell, csv_lines
 from instances.models import Organization
-from polling.admin.export import cell, csv_lines
 from polling.models import DeliveryAttempt, Event, Notification, PollRun
 from polling.reports import keyset_walk
 from tests.support.filled_service import Filled, fill

@@ -19,7 +19,8 @@ from django.utils import timezone
 from instances.models import ResourcePoll
 from instances.provisioning import delete_instance
 from polling.delivery.delivery_loop import deliver_due
-from polling.delivery.replay.replays import Selection, start_replay
+from polling.delivery.replay.replays import start_replay
+from polling.delivery.replay.selection import Selection
 from polling.detection.event_ids import go_on_after
 from polling.detection.poll_loop import PollLoop
 from polling.maintenance.purge import purge_deleted

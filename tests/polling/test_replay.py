@@ -20,7 +20,8 @@ from pytest_django import Settings
 from polling.delivery.delivery_loop import DeliveryLoop
 from polling.delivery.pausing import release_delivery
 from polling.delivery.replay.chains import Chains
-from polling.delivery.replay.replays import Selection, count_selected, start_replay
+from polling.delivery.replay.replays import count_selected, start_replay
+from polling.delivery.replay.selection import Selection
 from polling.models import DeliveryAttempt, DeliveryState, Event, Notification, Replay
 from tests.conftest import Tenant
 from tests.support.deliveries import change, deliver, failing

@@ -16,7 +16,8 @@ from cwconnect.outbound import ConnectFailed, Dropped, Limits, OutboundClient, O
 from instances.models import Instance
 from instances.secrets import Secret
 from polling.delivery import delivery_request
-from polling.delivery.replay.replays import Selection, replay_now, start_replay
+from polling.delivery.replay.replays import replay_now, start_replay
+from polling.delivery.replay.selection import Selection
 from polling.models import DeliveryAttempt, Notification
 from polling.verification.repair_steps import send_again
 from tests.long.faults.ports import free_port

@@ -18,12 +18,8 @@ from hypothesis import strategies as st
 from instances.models import Instance
 from polling.delivery.delivery_loop import deliver_due
 from polling.delivery.replay import replays
-from polling.delivery.replay.replays import (
-    Selection,
-    queue_due_replays,
-    selection_of,
-    start_replay,
-)
+from polling.delivery.replay.replays import queue_due_replays, start_replay
+from polling.delivery.replay.selection import Selection, selection_of
 from polling.models import Event, Notification, Replay
 from polling.models import Receiver as BreakerRow
 from polling.workers.due import delivery_due_at

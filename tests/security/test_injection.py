@@ -15,10 +15,10 @@ import pytest
 from cwconnect.connectwise.ceql.conditions import to_conditions
 from cwconnect.connectwise.ceql.parser import parse_where
 from cwconnect.connectwise.ceql.tree import WhereError
+from cwconnect.core.csv_export import csv_lines
 from cwconnect.core.logs import JsonFormatter, LineFormatter
 from cwconnect.core.terminal import LiteralOutput
 from instances.models import ApiUser, Instance
-from polling.admin.export import csv_lines
 from tests.support.api_caller import Api
 from tests.support.rows import make_instance
 

@@ -127,6 +127,8 @@ SHOWN_ON = (
     "/app/events",
     "/app/events/{event}",
     "/app/deliveries",
+    "/app/deliveries?tries=0&kind=UPDATED",
+    "/app/replay-these?of=deliveries&from=2020-01-01T00:00",
     "/app/people",
     "/admin/instances/instance/{number}/change/",
     "/admin/polling/event/{event}/change/",

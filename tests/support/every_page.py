@@ -18,7 +18,20 @@ from tests.support.routes import pages
 
 # What is asked of the lists besides; what a page can't do without.
 MORE: Mapping[str, tuple[str, ...]] = {
-    "events-page": ("object=11", "kind=DELETED", "delivery=undelivered", "delivery=given+up", "resource=contacts"),
+    "events-page": (
+        *("object=11", "kind=DELETED", "delivery=undelivered", "delivery=given+up", "resource=contacts"),
+        *("state=given+up&preset=yesterday", "state=waiting&live=1", "preset=today&kind=CREATED"),
+    ),
+    "deliveries-page": (
+        *("state=given+up", "state=given+up&preset=yesterday", "state=waiting", "state=delivered&preset=today"),
+        *("status=failed", "status=500&tries=1", "status=2xx", "longer=1000", "tries=2", "object=11", "kind=DELETED"),
+        *("instance={busiest}&longer=40", "instance=Company+0001", "resource=contacts", "before=900"),
+    ),
+    "replay-these": (
+        *("of=deliveries&state=given+up", "of=deliveries&status=failed", "of=deliveries&longer=10"),
+        *("of=deliveries&state=given+up&preset=yesterday", "of=events&kind=DELETED", "of=events&state=waiting"),
+        *("of=deliveries&state=delivered", "of=deliveries&tries=1&instance={busiest}", "of=events&object=11"),
+    ),
     "instance-delivery": ("state=undelivered",),
     "add-alert-destination": ("kind=slack",),
     "instances-page": (
@@ -95,6 +108,7 @@ def _times(now: datetime) -> dict[str, str]:
 
 def _arguments(pattern: URLPattern, filled: Filled) -> dict[str, object]:
     newest: dict[str, type[Model]] = {
+        "attempt-curl": DeliveryAttempt,
         "event-page": Event,
         "replay-event": Event,
         "replay-progress": Replay,

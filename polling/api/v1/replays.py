@@ -26,12 +26,8 @@ from polling.api.v1.base import (
 from polling.api.v1.deliveries import DeliveryView
 from polling.api.v1.events import Kind
 from polling.api.v1.idempotency import ONCE, POSTED, idempotent
-from polling.delivery.replay.replays import (
-    Selection,
-    count_selected,
-    replay_notifications,
-    start_replay,
-)
+from polling.delivery.replay.replays import count_selected, replay_notifications, start_replay
+from polling.delivery.replay.selection import Selection
 from polling.models import Notification, Replay
 
 Stage = Literal["queueing", "sending", "ended"]

@@ -14,23 +14,20 @@ what runs in the foreground, and sends at once what it queued, calls `replay_now
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-import orjson
 from django.db import transaction
-from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models import Count, F, Max, Q, QuerySet
 from django.utils import timezone
 
-from cwconnect.core.time import parse_time, utc_text
 from instances import audit
 from instances.audit import Action
 from instances.models import Instance
 from polling.delivery.pausing import BLOCKED, PENDING, REPLAYED, is_resting
 from polling.delivery.replay.ordering import line_up, link_chains
-from polling.models import Event, Notification, Replay
+from polling.delivery.replay.selection import Selection, select, selection_of
+from polling.models import Notification, Replay
 from polling.workers.leases import (
     LeaseLostError,
     claim,
@@ -46,71 +43,6 @@ AT_ONCE = 500  # so many are queued within a request: 0.1 s, for 5,000 records o
 COUNTED = 1000  # so many a page looks at to say how many match
 LEASE = timedelta(seconds=60)  # a batch takes 3 s, with ten records each
 _UNQUEUED = Replay.objects.filter(queued_at=None)
-_FAILED = Q(state__in=(State.FAILED, State.EXHAUSTED)) | Q(state=PENDING, step__gt=0)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which notifications of an instance: all that are given must hold. Times are of the notification's making.
-
-    `failed`: given up, exhausted, or failing at present. `kind` is an event's: CREATED, UPDATED, DELETED. `ids` names
-    the very notifications.
-    """
-
-    failed: bool = False
-    since: datetime | None = None
-    until: datetime | None = None
-    event_id: int | None = None
-    resource: str = ""
-    kind: str = ""
-    object_id: str = ""
-    ids: tuple[int, ...] = ()
-
-    @property
-    def is_everything(self) -> bool:
-        """Whether nothing narrows it down."""
-        return not any(getattr(self, column.name) for column in fields(self))
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what narrows it down, for a row of the database; `selection_of` reads it."""
-        given: dict[str, Any] = orjson.loads(orjson.dumps(asdict(self)))
-        return {name: value for name, value in given.items() if value}
-
-    def __str__(self) -> str:
-        parts = ["chosen " * bool(self.ids) + ("failed notifications" if self.failed else "notifications")]
-        parts += [f"of event {self.event_id}"] if self.event_id else []
-        parts += [f"of {self.resource}"] if self.resource else []
-        parts += [f"with {self.kind}"] if self.kind else []
-        parts += [f"of object {self.object_id}"] if self.object_id else []
-        parts += [f"since {utc_text(self.since)}"] if self.since else []
-        parts += [f"until {utc_text(self.until)}"] if self.until else []
-        return " ".join(parts)
-
-
-def selection_of(stored: Mapping[str, Any]) -> Selection:
-    """Return the selection that `Selection.as_json` wrote."""
-    times = {name: parse_time(stored[name], name) for name in ("since", "until") if name in stored}
-    return Selection(**{**stored, **times, "ids": tuple(stored.get("ids", ()))})
-
-
-def select(instance: Instance, selection: Selection) -> QuerySet[Notification]:
-    """Return the notifications of the selection; discarded ones are not sent again."""
-    found = Notification.objects.filter(instance=instance).exclude(state=State.DISCARDED)
-    if selection.ids:
-        found = found.filter(pk__in=selection.ids)
-    if selection.failed:
-        found = found.filter(_FAILED)
-    if selection.since:
-        found = found.filter(created_at__gte=selection.since)
-    if selection.until:
-        found = found.filter(created_at__lt=selection.until)
-    if selection.resource:
-        found = found.filter(object_type=selection.resource)
-    sought = {"pk": selection.event_id, "kind": selection.kind, "object_id": selection.object_id}
-    wanted = {name: value for name, value in sought.items() if value}
-    if wanted:
-        found = found.filter(Exists(Event.objects.filter(notification=OuterRef("pk"), **wanted)))
-    return found
 
 
 def count_selected(instance: Instance, selection: Selection) -> int:

@@ -12,7 +12,8 @@ from cwconnect.core import terminal
 from instances.models import Instance
 from polling.delivery.foreground import deliver_in_foreground
 from polling.delivery.pausing import is_resting
-from polling.delivery.replay.replays import Selection, count_selected, replay_now
+from polling.delivery.replay.replays import count_selected, replay_now
+from polling.delivery.replay.selection import Selection
 from polling.management.arguments import chosen_instances, read_time
 from polling.models import DeliveryState, Event, Notification, Replay
 
