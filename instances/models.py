@@ -179,3 +179,21 @@ class FailureCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.failures} of {self.key}"
+
+
+class SavedView(models.Model):
+    """A person's own name for what a list was narrowed to and sorted by (see saved_views.py)."""
+
+    account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_views")
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")
+    page = models.CharField(max_length=20, help_text="The list: instances, events or deliveries.")
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=2000, help_text="That of the list's URL.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "organization", "page", "name"], name="saved_view_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.page})"

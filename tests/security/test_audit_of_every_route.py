@@ -111,6 +111,7 @@ def operator(tenant: Tenant) -> Client:
 
 
 READS = "it only shows"
+ONES_OWN = "it is a person's own bookmark, and changes nothing that others see"
 # Pages: what to POST and the entry it leaves, or why it leaves none.
 PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "signin": "sign-ins are tried below",
@@ -142,6 +143,9 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "add-resource": "tried in tests of the page; it calls change_instance, as PATCH does",
     "edit-resource": ({"action": "pause"}, "instance changed"),
     "overview": READS,
+    "engine-banner": READS,
+    "save-view": ONES_OWN,
+    "remove-view": ONES_OWN,
     "bulk-jobs": READS,
     "bulk-job": READS,
     "start-bulk-job": ({"action": "disable", "every": "1"}, "bulk job started"),

@@ -30,7 +30,7 @@ addEventListener("pageshow", () => {
 
 // A menu with a field is opened to type into it; Enter there presses the button beside the field.
 document.addEventListener("toggle", (event) => {
-  if (event.target.matches?.(".more[open]")) event.target.querySelector(".pop input")?.focus();
+  if (event.target.matches?.(".more[open]")) event.target.querySelector(".pop input:not([type=hidden])")?.focus();
 }, true);
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !event.target.matches(".pop input")) return;
