@@ -113,7 +113,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "django_htmx",
     "csp",
     "axes",
@@ -237,8 +236,6 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["cwconnect.site.openapi.frame.put_components"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
 PASSWORD_LENGTH = 12

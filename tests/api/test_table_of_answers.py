@@ -34,6 +34,7 @@ OPEN = {
     "metrics",
     "schema",
     "api-docs",
+    "api-docs-tag",
     "connectwise-callback",
 }  # to anybody, or behind a token of their own
 PAGES = ("app/", "admin/")

@@ -16,6 +16,8 @@ import pytest
 from django.urls import URLPattern, reverse
 
 from cwconnect.site.guide import urls as guidance
+from cwconnect.site.openapi import urls as reference
+from cwconnect.site.openapi.reference_pages import tags
 from instances.pages import urls as about_instances
 from polling.pages import urls as about_changes
 from tests.browser.conftest import AT_A_GLANCE, LOOKS, NARROW, PASSWORD, WIDE, Check, Looks, Site, Window
@@ -65,6 +67,8 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "event-catalogue": lambda ids: reverse("event-catalogue"),
     "event-catalogue-resource": lambda ids: reverse("event-catalogue-resource", args=["invoices"]),
     "receiver-code": lambda ids: reverse("receiver-code"),
+    "api-docs": lambda ids: reverse("api-docs"),
+    "api-docs-tag": lambda ids: reverse("api-docs-tag", args=["v1-polls"]),
     "instance-receiver-code": lambda ids: reverse("instance-receiver-code", args=[ids["instance"]]),
 }
 BEFORE_SIGNING_IN = {"signin", "first-start"}  # the latter is looked at when the service is new: see conftest.py
@@ -88,7 +92,7 @@ PARTS = {
 
 
 def test_no_page_is_forgotten() -> None:
-    routes = [*about_instances.urlpatterns, *about_changes.urlpatterns, *guidance.urlpatterns]
+    routes = [*about_instances.urlpatterns, *about_changes.urlpatterns, *guidance.urlpatterns, *reference.urlpatterns]
     names = {route.name for route in routes if isinstance(route, URLPattern)}
     assert names == PAGES.keys() | BEFORE_SIGNING_IN | PARTS
 
@@ -214,6 +218,14 @@ def test_pages_with_nothing_to_show_are_sound(sign_in: Callable[[str], Window], 
     wrong = {path: found for path in paths if (found := look_at(window, path, violations))}
     assert wrong == {}
     assert [text for text in window.complaints if "404" not in text] == []
+
+
+@lengthy
+def test_the_whole_reference_of_the_api_is_sound_for_anybody(stranger: Window, violations: Check) -> None:
+    paths = [reverse("api-docs-tag", args=[tag.slug]) for tag in tags()]
+    wrong = {path: found for path in paths if (found := look_at(stranger, path, violations, AT_A_GLANCE))}
+    assert wrong == {}
+    assert stranger.complaints == []
 
 
 def test_what_others_see_is_sound(

@@ -240,10 +240,14 @@ def test_the_theme_is_switched_and_remembered(window: Window) -> None:
     assert window.page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
-def test_the_description_of_the_api_renders_under_its_policy(window: Window) -> None:
+def test_the_calls_of_the_api_are_searched_and_copied(window: Window) -> None:
     """The window fails the test for whatever the Content-Security-Policy would have kept from loading."""
     window.go("/api/docs")
-    window.page.locator(".opblock").first.wait_for()
-    assert window.page.locator(".opblock").count() == len({**COMPATIBLE, **MODERN})
-    window.page.locator(".opblock-post").first.click()
-    window.wait_for("API Instance")  # an example of a body
+    calls = window.page.locator(".call:visible")
+    assert calls.count() == len({**COMPATIBLE, **MODERN})
+    window.page.get_by_label("Search the calls").fill("post /v1 run")
+    assert calls.count() == 1
+    calls.get_by_role("link").click()
+    window.page.wait_for_url(re.compile(r"/api/docs/v1-polls#post_v1_"))
+    window.click("Copy the curl line of POST /v1/instances/{instance}/polls/{poll}/run")
+    window.wait_for("Copied")

@@ -69,7 +69,7 @@ def slow_body(port: int, auth: str, url: str) -> None:
 def slow_reader(port: int, auth: str, url: str) -> None:
     """Ask for what is large, and take next to nothing of it."""
     del auth, url
-    path = b"/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
+    path = b"/static/admin/js/vendor/xregexp/xregexp.js"
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(150)

@@ -33,6 +33,12 @@ def anchor_of(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
+def in_line(text: str) -> SafeString:
+    """Render a sentence: code and emphasis, no blocks."""
+    html: str = _parser().renderInline(text)
+    return mark_safe(html)  # noqa: S308  (raw HTML is not passed through)
+
+
 def sections(text: str, resolve: Resolve) -> list[Section]:
     """Render a document, section by section, without its own title."""
     markdown = _parser()

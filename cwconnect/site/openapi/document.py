@@ -49,10 +49,11 @@ class SchemaView(SpectacularAPIView):
 @cache
 def _built(media_type: str) -> Document:
     renderers: dict[str, Any] = {each.media_type: each for each in SpectacularAPIView.renderer_classes}
-    plain: bytes = renderers[media_type]().render(_schema(), renderer_context={})
+    plain: bytes = renderers[media_type]().render(described_api(), renderer_context={})
     return Document(plain, gzip.compress(plain, mtime=0), hashlib.sha256(plain).hexdigest()[:32])
 
 
 @cache
-def _schema() -> Any:
+def described_api() -> Any:
+    """Return the description as plain objects, built once a process: not to be changed."""
     return SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]  # not annotated
