@@ -227,7 +227,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "cwconnect",
-    "DESCRIPTION": "Watches ConnectWise PSA and notifies your programs of every change.",
+    "DESCRIPTION": "Watches ConnectWise PSA and notifies your receivers of every change.",
     "VERSION": "1",
     "CONTACT": {"name": "The operator of this service"},
     "OAS_VERSION": "3.1.0",

@@ -35,7 +35,7 @@ def is_first_start_code(given: str) -> bool:
 def create_first_account(*, username: str, password: str, organization_name: str) -> User:
     """Make the first account: administrator, and operator of its organization. ConflictError if there is one."""
     if account_exists():
-        raise ConflictError("An account exists already. Sign in with it; further ones are made in the admin.")
+        raise ConflictError("Somebody can sign in here already, and lets others in.")
     account = User.objects.create_superuser(username=username, password=password)
     organization, _ = Organization.objects.get_or_create(name=organization_name)
     Membership.objects.create(account=account, organization=organization, role=Role.OPERATOR)

@@ -185,7 +185,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
     data, port = tmp_path_factory.mktemp("browser"), free_port()
     environment = {"CWCONNECT_PRIVATE_NETWORKS": "127.0.0.0/8", "CWCONNECT_CONNECTWISE_CLIENT_ID": "a-client-id"}
     with manage(data, "up", "--port", str(port), environment=environment) as up:
-        wait_until(lambda: "first account" in up.output, 60, "the first account's address", lambda: up.output)
+        wait_until(lambda: "for the first time" in up.output, 60, "the first account's address", lambda: up.output)
         yield data, f"http://127.0.0.1:{port}", up
 
 

@@ -24,7 +24,7 @@ _AFTERWARDS = """\
 Restored as of {taken}. The database before is kept as {aside}.
 What was delivered since then is not known here any more. Changes made since are found again by the next polls, and what
 waited to be delivered is sent again, so receivers may hear of them twice. Before you start the workers,
-`manage.py verify INSTANCE_ID` lists for each instance what is coming and what is undelivered: these may come twice.
+`manage.py verify INSTANCE_ID` lists for each instance what is coming and what waits: these may come twice.
 Events get ids a billion further on, so that none is taken for one that was recorded since the backup.
 Everybody has to sign in again. `manage.py up` brings an older backup to this version."""
 

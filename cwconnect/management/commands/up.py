@@ -85,7 +85,7 @@ class Command(terminal.Command):
         if group.wait(lambda: _answers(listener), seconds=_START_SECONDS):
             self._say(f"cwconnect is up: {url}/ (Ctrl-C ends it).")
             if not account_exists():
-                self._say(f"Make the first account: {url}{reverse('first-start')}?code={first_start_code()}")
+                self._say(f"Sign in for the first time: {url}{reverse('first-start')}?code={first_start_code()}")
             group.wait()
 
     def _run_demo(

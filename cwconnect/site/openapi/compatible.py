@@ -164,7 +164,7 @@ COMPATIBLE: Mapping[str, Operation] = {
     ),
     "PUT /notifications/subscriptions/deliveries": Operation(
         DELIVERIES,
-        "Release what waits behind a pause, the exhausted first",
+        "Release what waits behind a pause, what was given up first",
         referred("Released"),
         query=(_WAITING,),
         example={"released": 214},

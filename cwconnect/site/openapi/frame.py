@@ -29,7 +29,7 @@ _TAGS = {
     "v1: polls": "What an instance polls, how that goes, and what is to be decided.",
     "v1: events": "Events across instances.",
     "v1: deliveries": "Notifications, and every attempt to deliver them.",
-    "v1: secrets": "The organization's users and their secrets.",
+    "v1: secrets": "The organization's API users and their keys.",
     "v1: sending": "Sending again, test notifications, and the signature key.",
 }
 
@@ -38,7 +38,7 @@ SECRETS_SCHEME: Json = {
     "in": "header",
     "name": "Authorization",
     "description": (
-        "`User <user secret>, Organization <organization secret>`, or `User <user secret>, Element <instance token>` "
+        "`User <API key>, Organization <organization secret>`, or `User <API key>, Element <instance token>` "
         "for the calls of one instance; all three together are accepted, in any order."
     ),
 }

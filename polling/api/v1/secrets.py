@@ -64,7 +64,7 @@ class OrganizationView(V1View):
 class SecretsView(OrganizationView):
     """`/v1/secrets`."""
 
-    @described(Operation(SECRETS, "List the users' secrets by name", SecretPage, errors=(400, 403)))
+    @described(Operation(SECRETS, "List the API users' keys by name", SecretPage, errors=(400, 403)))
     def get(self, request: Request) -> Response:
         """List the secrets by name."""
         self.no_query()

@@ -20,7 +20,7 @@ class Command(terminal.Command):
     """
 
     help = (
-        "Apply retention: delivered events older than CWCONNECT_RETENTION_DAYS go, what is undelivered stays; "
+        "Apply retention: delivered events older than CWCONNECT_RETENTION_DAYS go, what is not delivered stays; "
         "callbacks of ConnectWise that are a week old; and what deleted instances left."
     )
 
