@@ -30,6 +30,7 @@ _TONES = {
         "pending",
         "open",
         "late",
+        "complete as far as known",
         "waits",
         "waiting",
         "starting",

@@ -29,6 +29,7 @@ from polling.delivery.test_notification import SampleResult, send_draft_test, se
 from polling.detection.deletes.deletions import dismiss_held, held_deletes, release_held
 from polling.models import DeliveryState, Notification, PollState, Replay
 from polling.pages.delivery_list import delivery_list
+from polling.pages.named_records import named_records
 from polling.pages.paging import page_of
 from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import moment_of, own_poll
@@ -236,7 +237,7 @@ def held(request: PageRequest, number: int, poll: int) -> HttpResponse:
         "instance": found.instance,
         "poll": found,
         "count": rows.count(),
-        "ids": rows.values_list("record_id", flat=True)[:_HELD_SHOWN],
+        "records": named_records({found: rows.values_list("record_id", flat=True)[:_HELD_SHOWN]})[found.pk],
         "tab": "resources",
         "here": "instances",
     }

@@ -7,7 +7,7 @@ done. What was repaired is compared once more.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from django.contrib import messages
@@ -21,6 +21,7 @@ from cwconnect.core.text import counted
 from instances.models import ResourcePoll
 from instances.pages.access import PageRequest, page
 from polling.models import RecordSnapshot, Repair, Verification
+from polling.pages.named_records import NamedRecord, named_records
 from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import own_poll
 from polling.reports.instance_status import instance_status_of
@@ -40,6 +41,7 @@ class Row:
     repair: Repair | None
     finding: Finding | None
     expected: int
+    records: Sequence[NamedRecord] = ()
 
     @property
     def comparing(self) -> bool:
@@ -57,11 +59,17 @@ class Row:
         return self.comparing or self.repairing
 
     @property
-    def missing(self) -> str:
-        """Name the first rows that are missing."""
+    def missing(self) -> int:
+        """How many records are missing; `records` are the first of them."""
+        return len(missing_ids(self.finding))
+
+    @property
+    def verdict(self) -> str:
+        """What came of it, in words: only what was compared to the last record is plainly complete."""
         found = self.finding
-        ids = sorted({*found.missed, *found.stale, *found.deleted, *found.undated}) if found else []
-        return ", ".join(str(number) for number in ids[:_IDS]) + (", …" if len(ids) > _IDS else "")
+        if found is None or not found.whole:
+            return "incomplete" if self.missing else "pending"
+        return "complete as far as known" if found.not_known or found.held else "complete"
 
     @property
     def repair_error(self) -> str:
@@ -110,13 +118,20 @@ def verify_poll(request: PageRequest, number: int, poll: int) -> HttpResponse:
 
 
 def _rows(polls: Sequence[ResourcePoll]) -> list[Row]:
-    """Return the rows of these resources: five queries."""
+    """Return the rows of these resources: seven queries."""
     verifications = {row.resource_poll_id: row for row in _newest(Verification.objects.defer("comparison"), polls)}
     repairs = {row.resource_poll_id: row for row in _newest(Repair.objects.all(), polls)}
     under_way = [key for key, row in verifications.items() if row.status == Verification.Status.OPEN]
     living = RecordSnapshot.objects.filter(resource_poll__in=under_way, gone=False)
     known = dict(living.values_list("resource_poll").annotate(n=Count("record_id")).order_by())
-    return [_row(poll, verifications.get(poll.pk), repairs.get(poll.pk), known.get(poll.pk, 0)) for poll in polls]
+    rows = [_row(poll, verifications.get(poll.pk), repairs.get(poll.pk), known.get(poll.pk, 0)) for poll in polls]
+    records = named_records({row.poll: missing_ids(row.finding)[:_IDS] for row in rows})
+    return [replace(row, records=records[row.poll.pk]) for row in rows]
+
+
+def missing_ids(finding: Finding | None) -> list[int]:
+    """Return the ids of the records that a comparison found missing, in their order."""
+    return sorted({*finding.missed, *finding.stale, *finding.deleted, *finding.undated}) if finding else []
 
 
 def _newest(rows: QuerySet[Asked], polls: Sequence[ResourcePoll]) -> QuerySet[Asked]:

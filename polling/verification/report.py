@@ -62,6 +62,14 @@ class Finding:
         """Whether nothing is missing, as far as stamps show: rows of which they don't are not passed over."""
         return not (self.missed or self.stale or self.deleted or self.undelivered or self.undated)
 
+    @property
+    def not_known(self) -> int:
+        """How many records of ConnectWise were never read here: nothing is known of them but that they are there.
+
+        Of those known, the ones whose deletes are held back are not in ConnectWise.
+        """
+        return max(0, self.source - max(0, self.known - self.held))
+
     def as_json(self) -> dict[str, object]:
         """Return it for a reader of JSON, the missing ids included."""
         return {

@@ -205,7 +205,7 @@ def test_verify_finds_what_is_missing_and_repair_records_it(delivered: PolledIns
     compare(delivered)
     html = text_of(operator.get(row))
     assert "Something is missing" in html
-    assert "Records 3" in html
+    assert "contacts/3</small>" in html
     repairing = text_of(operator.post(row, {"repair": "yes"}, follow=True))
     assert "Repairing: 0 of 1 record read again" in repairing
     assert f'hx-get="{row}"' in repairing
