@@ -24,7 +24,7 @@ from polling.models import DeliveryAttempt, Event, Notification
 from polling.pages.exports import EVENT_COLUMNS
 from polling.pages.filters import Times, chips, is_over, named_instance, presets, query_of, text_of, times_of
 from polling.pages.refreshing import refreshed_part
-from polling.reports.event_search import DELIVERY_STATES, Search, all_events, search_events
+from polling.reports.event_search import DELIVERY_STATES, TEXTS, Search, all_events, search_events
 from polling.reports.keyset_walk import Stretch
 
 DISCARDED = Notification.State.DISCARDED
@@ -66,6 +66,7 @@ def events(request: PageRequest) -> HttpResponse:
         "times": asked.times,
         "chips": chips(request.GET, asked.times, asked.named),
         "carried": None if found.next_before or search.before else sum(each.state != DISCARDED for each in carrying),
+        "texts": TEXTS,
         "here": "events",
     }
     return render(request, "polling/events.html", context)
@@ -108,6 +109,7 @@ class AskedEvents:
         """What narrows it beside the times: parameter, words, value."""
         search = self.search
         return [
+            ("q fields", "Any field" if search.in_fields else "Name", search.text),
             ("object", "Object", search.object_id),
             ("kind", "Kind", search.kind),
             ("resource", "Resource", search.resource),
@@ -136,6 +138,8 @@ def _search(given: QueryDict, one: Instance | None, times: Times) -> Search:
         since=times.since,
         until=times.until,
         before=_number(given.get("before", "")),
+        text=text_of(given, "q"),
+        in_fields="fields" in given,
     )
 
 
@@ -188,6 +192,7 @@ def _context(event: Event) -> dict[str, Any]:
         for attempt in reversed(found):
             attempts.append((attempt, attempt.started_at - before))
             before = attempt.started_at
+    where = (event.instance.base_url, event.instance.company)
     recent = attempts and timezone.now() - attempts[-1][0].started_at < timedelta(minutes=1)
     return {
         "event": event,
@@ -197,7 +202,7 @@ def _context(event: Event) -> dict[str, Any]:
         "changes": _changes(event),
         "beside": _beside(event),
         "who": _who(event),
-        "web_link": _web_link(event),
+        "web_link": "" if event.kind == Event.Kind.DELETED else web_link(*where, event.object_type, event.record_id),
         "seen_after": event.polled_at - event.occurred_at,
         "live": notification is not None and (notification.state == "pending" or notification.replay_id or recent),
         "resting": not event.instance.watching,
@@ -219,13 +224,6 @@ def _who(event: Event) -> str:
         return str(info.get("updatedBy") or "")
     except (ValueError, AttributeError):  # whatever ConnectWise sent is kept, of any shape
         return ""
-
-
-def _web_link(event: Event) -> str:
-    """Return where ConnectWise itself shows the record; empty where that is not known, or it is gone."""
-    if event.kind == Event.Kind.DELETED:
-        return ""
-    return web_link(event.instance.base_url, event.instance.company, event.object_type, event.record_id)
 
 
 def _changes(event: Event) -> list[dict[str, Any]] | None:

@@ -95,7 +95,12 @@ def _events(request: PageRequest) -> tuple[DeliverySearch, list[Chip]]:
 
 
 def carrying(search: Search) -> DeliverySearch:
-    """Return the search for the notifications that carry an event which this search finds."""
+    """Return the search for the notifications that carry an event which this search finds.
+
+    Of one by a record's name it is empty, so that nothing is sent: it would mean more than the list shows.
+    """
+    if search.text:
+        return DeliverySearch(Selection())
     selection = Selection(
         state=search.delivery_state,
         resource=search.resource,

@@ -16,6 +16,7 @@ from polling.pages import (
     instances,
     overview,
     replay_these,
+    search,
     verify,
 )
 
@@ -58,6 +59,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("app/deliveries.csv", delivery_list.deliveries_csv, name="deliveries-csv"),
     path("app/replays/<int:number>", deliveries.replay_progress, name="replay-progress"),
     path("app/replay-these", replay_these.replay_these, name="replay-these"),
+    path("app/search", search.search, name="search"),
     path("app/events", events.events, name="events-page"),
     path("app/events.csv", events.events_csv, name="events-csv"),
     path("app/events/<int:number>", events.event_page, name="event-page"),

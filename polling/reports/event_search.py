@@ -13,9 +13,11 @@ from django.db.models import F, Q, QuerySet
 from instances.models import Instance, Organization
 from polling.delivery.replay.selection import STORED_STATES
 from polling.models import Event
-from polling.reports.keyset_walk import KeysetWalk, Stretch, walk, walk_all
+from polling.reports.keyset_walk import SLICE, KeysetWalk, Stretch, walk, walk_all
+from polling.reports.names import title_has, words_of
 
 PER_PAGE = 50
+TEXTS = 1000  # records whose whole text one page looks through
 
 DELIVERY_STATES = STORED_STATES
 
@@ -33,6 +35,8 @@ class Search:
     since: datetime | None = None
     until: datetime | None = None
     before: int | None = None
+    text: str = ""  # words of the record's name
+    in_fields: bool = False  # or of anything that the record holds, as one text
 
     @property
     def narrows(self) -> bool:
@@ -65,11 +69,16 @@ def _by_keyset(organization: Organization, search: Search) -> tuple[QuerySet[Eve
     """Return the events that match, and how they are walked."""
     ours = Instance.objects.filter(_called(search, "name"), organization=organization).values("pk")
     # To be walked by id: the sum keeps the planner off other indexes.
-    events = Event.objects.annotate(owner=F("instance_id") + 0).filter(owner__in=ours).filter(**_conditions(search))
+    events = (
+        Event.objects.annotate(owner=F("instance_id") + 0)
+        .filter(owner__in=ours)
+        .filter(_text_has(search), **_conditions(search))
+    )
     # One instance's own events are found by an index: they need no slices, unless few of them match.
-    sparse = bool(search.kind or search.resource or search.delivery_state or search.called)
+    sparse = bool(search.kind or search.resource or search.delivery_state or search.called or search.text)
     sliced = sparse or not search.instance_id
-    how = KeysetWalk("polled_at", since=search.since, until=search.until, sliced=sliced)
+    most = TEXTS if search.text and search.in_fields else SLICE
+    how = KeysetWalk("polled_at", since=search.since, until=search.until, sliced=sliced, slice=most)
     return _shown(events), how
 
 
@@ -84,12 +93,18 @@ def keys_of_object(events: QuerySet[Event], object_id: str, most: int) -> list[i
 
 def _search_by_object(organization: Organization, search: Search) -> Stretch[Event]:
     ours = Event.objects.filter(_called(search, "instance__name"), instance__organization=organization)
-    events = ours.filter(**_conditions(search))
+    events = ours.filter(_text_has(search), **_conditions(search))
     if search.before is not None:
         events = events.filter(pk__lt=search.before)
     keys = keys_of_object(events, search.object_id, PER_PAGE + 1)
     rows = list(_shown(Event.objects.filter(pk__in=keys[:PER_PAGE])).order_by("-pk"))
     return Stretch(rows, keys[PER_PAGE - 1] if len(keys) > PER_PAGE else None)
+
+
+def _text_has(search: Search) -> Q:
+    if search.in_fields and search.text:
+        return Q(record__icontains=search.text)
+    return title_has(words_of(search.text))
 
 
 def _called(search: Search, name: str) -> Q:

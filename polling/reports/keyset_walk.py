@@ -46,6 +46,7 @@ class KeysetWalk:
     since: datetime | None = None
     until: datetime | None = None
     sliced: bool = True
+    slice: int = SLICE  # how many ids a page looks through, fewer where a look at each costs more
 
 
 def walk(rows: QuerySet[Row], how: KeysetWalk, *, before: int | None, size: int) -> Stretch[Row]:
@@ -54,7 +55,7 @@ def walk(rows: QuerySet[Row], how: KeysetWalk, *, before: int | None, size: int)
     top = before if before is not None else _upper(table, how)
     if top is None:
         return Stretch([], None)
-    bottom = max(0, top - SLICE) if how.sliced else _lower(table, how, top)
+    bottom = max(0, top - how.slice) if how.sliced else _lower(table, how, top)
     found = list(rows.filter(pk__lt=top, pk__gte=bottom).order_by("-pk")[: size + 1])
     if len(found) > size:
         return Stretch(found[:size], found[size - 1].pk)

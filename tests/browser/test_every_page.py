@@ -51,6 +51,7 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "replay-these": lambda ids: reverse("replay-these") + "?of=deliveries&state=waiting",
     "attempt-curl": lambda ids: reverse("attempt-curl", args=[ids["attempt"]]),
     "events-page": lambda ids: reverse("events-page"),
+    "search": lambda ids: reverse("search") + "?q=ruth",
     "event-page": lambda ids: reverse("event-page", args=[ids["event"]]),
     "people": lambda ids: reverse("people"),
     "password": lambda ids: reverse("password"),

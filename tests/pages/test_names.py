@@ -28,9 +28,9 @@ def test_every_page_that_shows_a_record_shows_its_name(organization: Organizatio
     client, shown = onlooker(organization), set()
     for page in every_page(filled):
         answer = client.get(page.path)
-        if answer.status_code != 200 or page.name in ELSEWHERE or page.name.startswith("admin"):
+        if answer.status_code != 200 or answer.streaming or page.name in ELSEWHERE or page.name.startswith("admin"):
             continue
-        words = words_of(answer.content.decode())
+        words = words_of(re.sub(r"<code>.*?</code>", "", answer.content.decode()))  # where examples stand
         assert len(KEY.findall(words)) == len(NAMED.findall(words)), f"{page.path}: {words}"
         shown |= {page.name} if KEY.search(words) else set()
     assert shown >= {"events-page", "event-page", "instance-stream", "instance-delivery", "deliveries-page"}

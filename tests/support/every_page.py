@@ -18,9 +18,11 @@ from tests.support.routes import pages
 
 # What is asked of the lists besides; what a page can't do without.
 MORE: Mapping[str, tuple[str, ...]] = {
+    "search": ("q=lindqvist", "q=nobody", "q=contacts/7", f"q={'f' * 24}", "q=berg", "q=Company+00"),
     "events-page": (
         *("object=11", "kind=DELETED", "delivery=undelivered", "delivery=given+up", "resource=contacts"),
         *("state=given+up&preset=yesterday", "state=waiting&live=1", "preset=today&kind=CREATED"),
+        *("q=lindqvist", "q=nobody", "q=nobody&fields=on"),
     ),
     "deliveries-page": (
         *("state=given+up", "state=given+up&preset=yesterday", "state=waiting", "state=delivered&preset=today"),
