@@ -48,6 +48,7 @@ class Action(StrEnum):
     PAUSE = "delivery paused"
     RELEASE = "delivery released"
     REPLAY = "notifications replayed"
+    DISMISS_GIVEN_UP = "given up notifications dismissed"
     REPAIR = "repair asked for"
     REMOVE_CALLBACKS = "callbacks removed"
     DECIDE_DELETES = "held deletes decided"

@@ -142,6 +142,12 @@ def state(word: str) -> SafeString:
 
 
 @register.filter
+def shown_state(word: str) -> str:
+    """Write a state's word alone, as `state` does."""
+    return _SHOWN.get(word, word)
+
+
+@register.filter
 def delivery_state(word: str) -> SafeString:
     """Write a notification's stored state in the pages' words: delivered, waiting, given up (or discarded)."""
     return state(_DELIVERY_WORDS.get(word, word))

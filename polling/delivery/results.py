@@ -168,6 +168,7 @@ def _give_up(result: Result, step: int, now: datetime) -> None:
     if result.is_over or _anything_got_through(result):
         if not result.is_over:
             row.update(state=State.FAILED)
+        row.filter(state=State.FAILED).update(given_up_at=now)  # a replay that failed as well is news again
         row.update(replay=None)
         _count_replays([result], "failed")
         resolve(Alert.objects.filter(notification=result.key), now)

@@ -10,7 +10,7 @@ from polling.models.callbacks import (
     CallbackRegistration,
 )
 from polling.models.counters import InstanceHour, OrganizationHour, StoredCounter
-from polling.models.deliveries import DeliveryAttempt, DeliveryState, Notification, Receiver, Replay
+from polling.models.deliveries import DeliveryAttempt, DeliveryState, GivenUpDismissal, Notification, Receiver, Replay
 from polling.models.events import Event, LogPosition, NewEvent
 from polling.models.heartbeats import Heartbeat
 from polling.models.idempotency import IdempotentAnswer
@@ -34,6 +34,7 @@ __all__ = [
     "DeliveryAttempt",
     "DeliveryState",
     "Event",
+    "GivenUpDismissal",
     "Health",
     "Heartbeat",
     "IdempotentAnswer",

@@ -77,6 +77,7 @@ class Notification(Leased):
     first_attempt_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True)
+    given_up_at = models.DateTimeField(null=True, help_text="When its last try failed while others got through.")
     created_at = models.DateTimeField()
     replay = models.ForeignKey(
         Replay,
@@ -112,6 +113,9 @@ class Notification(Leased):
                 name="notification_ended_unheard",
                 condition=models.Q(state__in=["exhausted", "failed", "discarded"]),
             ),
+            models.Index(  # fewer still: so the overview finds them by when that was
+                fields=["given_up_at"], name="notification_given_up_when", condition=models.Q(state="failed")
+            ),
             models.Index(fields=["instance", "-id"], name="notification_newest"),
             models.Index(fields=["created_at"], name="notification_oldest"),
         ]
@@ -121,6 +125,18 @@ class Notification(Leased):
 
     def __str__(self) -> str:
         return self.webhook_id
+
+
+class GivenUpDismissal(models.Model):
+    """Up to when an organization has seen what was given up: that alone is counted which was given up since."""
+
+    organization = models.OneToOneField(
+        Organization, on_delete=models.CASCADE, primary_key=True, related_name="given_up_dismissal"
+    )
+    upto = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"given up until {self.upto:%d %b %Y}"
 
 
 class DeliveryAttempt(models.Model):

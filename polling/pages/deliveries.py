@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -18,10 +18,11 @@ from cwconnect.core.text import counted
 from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.values import ConfigurationError
 from instances.configuration.wire import config_of, read_configuration
-from instances.models import Instance
+from instances.models import Instance, Organization
 from instances.pages.access import PageRequest, operator_page, page
 from instances.pages.forms import EditNotifyForm, NotifyForm
 from instances.provisioning import changed_draft, draft_instance
+from polling.delivery.given_up import dismiss_given_up
 from polling.delivery.pausing import release_delivery
 from polling.delivery.replay.replays import count_newest, start_replay
 from polling.delivery.replay.selection import Selection
@@ -33,6 +34,7 @@ from polling.pages.named_records import named_records
 from polling.pages.paging import page_of
 from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import moment_of, own_poll
+from polling.reports.given_up import given_up
 from polling.reports.instance_status import instance_status_of
 from polling.reports.waiting import failed_attempts, undelivered_of, waiting_rows, with_carried
 
@@ -47,14 +49,27 @@ def deliveries(request: PageRequest) -> HttpResponse:
     """List notifications by what became of them; before any filter, where delivery waits or fails too."""
     organization, now = request.person.organization, timezone.now()
     if request.htmx:
-        return refreshed_part(request, "polling/parts/waits.html", {"rows": waiting_rows(organization)})
+        return refreshed_part(request, "polling/parts/waits.html", _waits(organization, now))
     replays = Replay.objects.filter(instance__organization=organization).select_related("instance").order_by("-pk")[:5]
     listed = delivery_list(request)
     context = {**listed, "replays": replays, "unfiltered": False, "here": "deliveries"}
     if not (listed["search"].narrows or listed["is_further"]):
         failed = failed_attempts(organization, now - _DAY)
-        context |= {"unfiltered": True, "rows": waiting_rows(organization), "failed": failed}
+        context |= {"unfiltered": True, "failed": failed, **_waits(organization, now)}
     return render(request, "polling/deliveries.html", context)
+
+
+def _waits(organization: Organization, now: datetime) -> dict[str, Any]:
+    return {"rows": waiting_rows(organization), "given_up": given_up(organization, now)}
+
+
+@require_POST
+@operator_page
+def dismiss(request: PageRequest) -> HttpResponse:
+    """Take what was given up so far as seen: it is counted no more."""
+    count = dismiss_given_up(request.person.organization, timezone.now())
+    messages.success(request, f"{counted(count, 'given up notification')} dismissed. They stay among the deliveries.")
+    return redirect("overview")
 
 
 @page
@@ -69,6 +84,7 @@ def instance_delivery(request: PageRequest, number: int) -> HttpResponse:
         "shown": page_of(rows.defer("body").prefetch_related(with_carried()).order_by("-pk"), request.GET, PER_PAGE),
         "waiting": waiting,
         "undelivered": undelivered_of(instance=instance).count(),
+        "given_up": given_up(request.person.organization, timezone.now(), instance),
         "tab": "delivery",
         "here": "instances",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.utils import timezone
 
@@ -27,10 +28,12 @@ def overview(request: PageRequest) -> HttpResponse:
 def _tag(request: PageRequest, shown: Overview) -> str:
     """Return the tag of what is shown, to whom, in the viewer's zone on the viewer's day: times of today are short."""
     zone = timezone.get_current_timezone_name()
-    return tag_of(shown, request.person.organization.name, request.person.operates, zone, timezone.localdate())
+    get_token(request)  # makes the secret of the part's forms, if there is none yet
+    secret = request.META["CSRF_COOKIE"]
+    return tag_of(secret, shown, request.person.organization.name, request.person.operates, zone, timezone.localdate())
 
 
 def _rendered(request: PageRequest, shown: Overview, tag: str) -> HttpResponse:
     template = "polling/parts/overview.html" if request.htmx else "polling/overview.html"
-    context = {**vars(shown), "chart": chart_of(shown.hours), "tag": tag, "here": "overview"}
+    context = {**vars(shown), "needing": shown.needing, "chart": chart_of(shown.hours), "tag": tag, "here": "overview"}
     return render(request, template, context)

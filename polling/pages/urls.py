@@ -55,6 +55,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("app/alerts/mute", alerts.mute, name="mute-alerts"),
     path("app/alerts/mutes/<int:number>/end", alerts.unmute, name="unmute-alerts"),
     path("app/alerts/<int:number>/acknowledge", alerts.acknowledge, name="acknowledge-alert"),
+    path("app/deliveries/dismiss", deliveries.dismiss, name="dismiss-given-up"),
     path("app/deliveries", deliveries.deliveries, name="deliveries-page"),
     path("app/deliveries.csv", delivery_list.deliveries_csv, name="deliveries-csv"),
     path("app/replays/<int:number>", deliveries.replay_progress, name="replay-progress"),

@@ -1,33 +1,42 @@
-"""What only a person can mend, on top of the overview."""
+"""What only a person can mend, on top of the overview: by cause, with the first instances of each."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import BooleanField, Case, Count, OuterRef, QuerySet, Subquery, When
-from django.db.models.expressions import RawSQL
+from django.db.models import Case, Count, OuterRef, QuerySet, Subquery, Value, When
 
 from cwconnect.core.one_statement import Question, Row, time_of
 from cwconnect.core.text import counted
 from cwconnect.outbound.display import bare_url
-from polling.models import Alert, CallbackRegistration, DeliveryState, Health, MissingRecord, PollState
-from polling.reports.delivery_issues import PAUSED, RECEIVER_FAILS, RUNNING_OUT, SILENT
-
-MOST_ACTION_ITEMS = 25
-# Written out: SQLite takes a partial index for constants only, never for bound values.
-_NEEDING_A_PERSON = RawSQL(
-    "polling_pollstate.health IN ('unauthorized', 'rejected', 'held')", [], output_field=BooleanField()
+from polling.models import Alert, CallbackRegistration, DeliveryState, Health, MissingRecord, Notification, PollState
+from polling.reports.action_causes import (
+    CALLBACKS_SILENT,
+    DELIVERY_FAILING,
+    DELIVERY_PAUSED,
+    HELD,
+    NEEDING_A_PERSON,
+    REFUSED,
+    REJECTED,
+    all_causes_of,
+    causes_of,
 )
+from polling.reports.delivery_issues import PAUSED, RECEIVER_FAILS, RUNNING_OUT, SILENT
+from polling.reports.waiting import undelivered_of
+
+MOST_OF_A_CAUSE = 3
+MOST_COUNTED = 10_000  # what waits of all that is paused: beyond it nobody needs the number
+_MOST_ROWS = 400  # of the polls of those shown: an instance may have many
 
 
 @dataclass(frozen=True)
 class ActionItem:
-    """Something that only a person can mend. `action` names the button that does so (see parts/action_item.html).
+    """What one instance needs. `action` names the buttons that mend it (see parts/action_item.html).
 
-    Of what is paused, `count` is how many notifications wait: `overview_of` puts it in.
+    `also` are the instance's other causes. Of what is paused, `count` is how many notifications wait.
     """
 
     action: str
@@ -40,32 +49,49 @@ class ActionItem:
     resource: str = ""
     poll_id: int = 0
     event_id: int | None = None
+    also: tuple[str, ...] = ()
 
 
-def item_questions(organization: int) -> dict[str, Question]:
-    """Return the queries that `action_items` reads: the first few of each kind."""
-    states = PollState.objects.filter(_NEEDING_A_PERSON, resource_poll__instance__organization=organization)
-    paused = DeliveryState.objects.filter(PAUSED, instance__organization=organization).order_by("paused_at")
-    failing = DeliveryState.objects.filter(RECEIVER_FAILS, receiver__organization=organization)
-    alerts = Alert.objects.filter(RUNNING_OUT, organization=organization).order_by("-kind", "pk")
-    silent = CallbackRegistration.objects.filter(SILENT, instance__organization=organization).order_by("silent_since")
+@dataclass(frozen=True)
+class ActionGroup:
+    """A cause with the number of its instances, of which `items` are the first. `waiting`: notifications, if paused."""
+
+    cause: str
+    instances: int
+    items: tuple[ActionItem, ...]
+    waiting: int = 0
+
+    @property
+    def is_many(self) -> bool:
+        """Whether there are more notifications than are counted."""
+        return self.waiting > MOST_COUNTED
+
+
+def shown_of(causes: Mapping[str, Sequence[int]]) -> list[int]:
+    """Return the instances that are shown beneath their causes."""
+    return [key for keys in causes.values() for key in keys[:MOST_OF_A_CAUSE]]
+
+
+def item_questions(needing: Collection[int], paused: Collection[int]) -> dict[str, Question]:
+    """Return the queries of what is the matter with some instances, and of what waits for all that are paused."""
+    states = PollState.objects.filter(NEEDING_A_PERSON, resource_poll__instance__in=needing)
+    stopped = DeliveryState.objects.filter(PAUSED, instance__in=needing)
+    failing = DeliveryState.objects.filter(RECEIVER_FAILS, instance__in=needing)
+    alerts = Alert.objects.filter(RUNNING_OUT, instance__in=needing)
+    silent = CallbackRegistration.objects.filter(SILENT, instance__in=needing)
+    waiting = Notification.objects.filter(pk__in=undelivered_of(instance__in=paused).values("pk")[: MOST_COUNTED + 1])
     named = ("instance_id", "instance__name")
-    of_receiver = ("receiver__failures", "receiver__opened_at", "receiver__url")
+    of_poll = ("resource_poll__name", "resource_poll__instance_id", "resource_poll__instance__name")
     return {
-        "polls": (
-            states.annotate(held=Case(When(health=Health.HELD, then=Subquery(_held())))).order_by("pk")[
-                : 4 * MOST_ACTION_ITEMS
-            ],
-            (
-                *("pk", "health", "last_error", "last_good_at", "held", "resource_poll__name"),
-                *("resource_poll__instance_id", "resource_poll__instance__name"),
-            ),
+        "item_polls": (
+            states.annotate(held=Case(When(health=Health.HELD, then=Subquery(_held())))).order_by("pk")[:_MOST_ROWS],
+            ("pk", "health", "last_error", "last_good_at", "held", *of_poll),
         ),
-        "paused": (paused[:MOST_ACTION_ITEMS], (*named, "paused_at", "pause_reason")),
-        "receivers": (failing.order_by("receiver__opened_at")[:MOST_ACTION_ITEMS], (*named, *of_receiver)),
-        # Two at most of each that is paused or fails, which are shown as that, and of as many others.
-        "alerts": (alerts[: 6 * MOST_ACTION_ITEMS], ("pk", "kind", *named, "text", "created_at", "notification_id")),
-        "silent": (silent[: 4 * MOST_ACTION_ITEMS], ("pk", *named, "type", "silent_since")),
+        "item_paused": (stopped, (*named, "paused_at", "pause_reason")),
+        "item_receivers": (failing, (*named, "receiver__failures", "receiver__opened_at", "receiver__url")),
+        "item_alerts": (alerts, ("pk", "kind", *named, "text", "created_at", "notification_id")),
+        "item_silent": (silent, (*named, "type", "silent_since")),
+        "all_waiting": (waiting.order_by().values(one=Value(1)).annotate(n=Count("pk")), ("n",)),
     }
 
 
@@ -74,89 +100,112 @@ def _held() -> QuerySet[Any, Any]:
     return held.values("resource_poll_id").annotate(n=Count("record_id")).values("n").order_by()
 
 
-def action_items(found: Mapping[str, Sequence[Row]]) -> list[ActionItem]:
-    """Return what needs a person, in the order in which it is shown."""
-    paused = [_paused(row) for row in sorted(found["paused"], key=lambda row: str(row["paused_at"]))]
-    receivers = [_receiver(row) for row in sorted(found["receivers"], key=lambda row: str(row["receiver__opened_at"]))]
-    shown = {item.instance_id for item in (*paused, *receivers)}
-    failing = _failing(found["alerts"], shown)
-    return [*_poll_items(found["polls"]), *paused, *receivers, *failing, *_silent(found["silent"])]
+def action_groups(first: Mapping[str, Sequence[Row]], more: Mapping[str, Sequence[Row]]) -> list[ActionGroup]:
+    """Return what needs a person, of `cause_questions` and of `item_questions`, in the order in which it is shown."""
+    every, waiting = all_causes_of(first), {row["instance_id"]: row["n"] for row in more["waiting"]}
+    groups = []
+    for cause, keys in causes_of(first).items():
+        items = [_MAKE[cause](key, more) for key in keys[:MOST_OF_A_CAUSE]]
+        known = tuple(_complete(item, cause, every, waiting) for item in items if item is not None)
+        all_waiting = sum(row["n"] for row in more["all_waiting"]) if cause == DELIVERY_PAUSED else 0
+        groups.append(ActionGroup(cause, len(keys), known, all_waiting))
+    return groups
 
 
-def _poll_items(rows: Sequence[Row]) -> list[ActionItem]:
-    items: list[ActionItem] = []
-    refused: set[int] = set()
-    for row in sorted(rows, key=lambda row: int(row["pk"])):
-        instance = row["resource_poll__instance_id"]
-        if row["health"] == Health.UNAUTHORIZED:
-            if instance in refused:
-                continue  # the keys are the instance's: one line for all of its resources
-            refused.add(instance)
-        items.append(_poll_item(row, instance, row["resource_poll__instance__name"], row["resource_poll__name"]))
-    return items[:MOST_ACTION_ITEMS]
+def _complete(
+    item: ActionItem, cause: str, every: Mapping[str, Sequence[int]], waiting: Mapping[int, int]
+) -> ActionItem:
+    also = tuple(other for other, keys in every.items() if other != cause and item.instance_id in keys)
+    count = waiting.get(item.instance_id, 0) if cause == DELIVERY_PAUSED else item.count
+    return replace(item, also=also, count=count)
 
 
-def _poll_item(row: Row, instance: int, instance_name: str, name: str) -> ActionItem:
-    if row["health"] == Health.HELD:
-        held = row["held"] or 0
-        gone = f"{counted(held, 'record')} of {name} {'seems' if held == 1 else 'seem'} to be deleted at once."
-        text = f"{gone} {'Its delete is' if held == 1 else 'Their deletes are'} held back until you decide."
-        return ActionItem("held", instance, instance_name, text, count=held, resource=name, poll_id=row["pk"])
-    refused = row["health"] == Health.UNAUTHORIZED
+def _refused(key: int, found: Mapping[str, Sequence[Row]]) -> ActionItem | None:
+    return _of_poll(key, found, Health.UNAUTHORIZED, "ConnectWise refuses the keys.")
+
+
+def _rejected(key: int, found: Mapping[str, Sequence[Row]]) -> ActionItem | None:
+    return _of_poll(key, found, Health.REJECTED, "ConnectWise rejects the poll of {}.")
+
+
+def _of_poll(key: int, found: Mapping[str, Sequence[Row]], health: Health, text: str) -> ActionItem | None:
+    rows = _polls(key, found, health)
+    if not rows:
+        return None  # it recovered between the two statements
+    row, names = rows[0], rows[0]["resource_poll__name"]
+    if len(rows) > 1:
+        names += f" and {counted(len(rows) - 1, 'other resource')}"
     return ActionItem(
-        "unauthorized" if refused else "rejected",
-        instance,
-        instance_name,
-        "ConnectWise refuses the keys." if refused else f"ConnectWise rejects the poll of {name}.",
+        health.value,
+        key,
+        row["resource_poll__instance__name"],
+        text.format(names),
         since=time_of(row["last_good_at"]),
         words=row["last_error"],
-        resource=name,
+        resource=row["resource_poll__name"],
         poll_id=row["pk"],
     )
 
 
-def _paused(row: Row) -> ActionItem:
-    since, why = time_of(row["paused_at"]), row["pause_reason"]
-    return ActionItem("paused", row["instance_id"], row["instance__name"], "Delivery is paused.", since, why)
+def _holds(key: int, found: Mapping[str, Sequence[Row]]) -> ActionItem | None:
+    rows = _polls(key, found, Health.HELD)
+    if not rows:
+        return None
+    row, count = rows[0], rows[0]["held"] or 0
+    name, instance = row["resource_poll__name"], row["resource_poll__instance__name"]
+    gone = f"{counted(count, 'record')} of {name} {'seems' if count == 1 else 'seem'} to be deleted at once."
+    text = f"{gone} {'Its delete is' if count == 1 else 'Their deletes are'} held back until you decide."
+    if len(rows) > 1:
+        text += f" So are deletes of {counted(len(rows) - 1, 'other resource')}."
+    return ActionItem(HELD, key, instance, text, count=count, resource=name, poll_id=row["pk"])
 
 
-def _receiver(row: Row) -> ActionItem:
-    failures = counted(row["receiver__failures"], "time")
-    text = f"The receiver failed {failures} in a row. One notification at a time is tried."
-    since, url = time_of(row["receiver__opened_at"]), bare_url(row["receiver__url"])
-    return ActionItem("receiver", row["instance_id"], row["instance__name"], text, since, url)
+def _polls(key: int, found: Mapping[str, Sequence[Row]], health: Health) -> list[Row]:
+    rows = [row for row in _rows(key, found["item_polls"], "resource_poll__instance_id") if row["health"] == health]
+    return sorted(rows, key=lambda row: int(row["pk"]))
 
 
-def _failing(rows: Sequence[Row], shown: Collection[int]) -> list[ActionItem]:
-    """Return the instances that use up a notification's tries, the furthest alert of each, but for those shown."""
-    furthest: dict[int, ActionItem] = {}
-    oldest_first = sorted(rows, key=lambda row: int(row["pk"]))
-    for row in sorted(oldest_first, key=lambda row: str(row["kind"]), reverse=True):
-        if row["instance_id"] not in {*shown, *furthest}:
-            furthest[row["instance_id"]] = _alert(row)
-    return list(furthest.values())[:MOST_ACTION_ITEMS]
+def _rows(key: int, rows: Sequence[Row], column: str = "instance_id") -> list[Row]:
+    return [row for row in rows if row[column] == key]
 
 
-def _alert(row: Row) -> ActionItem:
-    return ActionItem(
-        "failing",
-        row["instance_id"],
-        row["instance__name"],
-        f"{Alert.Kind(row['kind']).label} for a notification that does not arrive.",
-        since=time_of(row["created_at"]),
-        words=row["text"],
-        event_id=row["notification_id"],
-    )
+def _paused(key: int, found: Mapping[str, Sequence[Row]]) -> ActionItem | None:
+    for row in _rows(key, found["item_paused"]):
+        since, why = time_of(row["paused_at"]), row["pause_reason"]
+        return ActionItem("paused", key, row["instance__name"], "Delivery is paused.", since, why)
+    return None
 
 
-def _silent(rows: Sequence[Row]) -> list[ActionItem]:
-    """Return the instances of whose callbacks some fell silent, each with all of those types; the longest first."""
-    by_instance: dict[int, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: (str(row["silent_since"]), int(row["pk"]))):
-        by_instance.setdefault(row["instance_id"], []).append(row)
-    items = []
-    for instance, its in by_instance.items():
-        types = ", ".join(sorted(row["type"] for row in its))
-        text = f"ConnectWise's callbacks of {types} have fallen silent. Polls find the changes, at their interval."
-        items.append(ActionItem("silent", instance, its[0]["instance__name"], text, time_of(its[0]["silent_since"])))
-    return items[:MOST_ACTION_ITEMS]
+def _failing(key: int, found: Mapping[str, Sequence[Row]]) -> ActionItem | None:
+    """Return whose receiver fails, else the furthest alert of tries that run out: their kinds' order is that."""
+    for row in _rows(key, found["item_receivers"]):
+        failures, url = counted(row["receiver__failures"], "time"), bare_url(row["receiver__url"])
+        text = f"The receiver failed {failures} in a row. One notification at a time is tried."
+        return ActionItem("receiver", key, row["instance__name"], text, time_of(row["receiver__opened_at"]), url)
+    alerts = sorted(_rows(key, found["item_alerts"]), key=lambda row: (str(row["kind"]), -int(row["pk"])))
+    return _alert(key, alerts[-1]) if alerts else None
+
+
+def _alert(key: int, row: Row) -> ActionItem:
+    text = f"{Alert.Kind(row['kind']).label} for a notification that does not arrive."
+    since = time_of(row["created_at"])
+    return ActionItem("failing", key, row["instance__name"], text, since, row["text"], event_id=row["notification_id"])
+
+
+def _silent(key: int, found: Mapping[str, Sequence[Row]]) -> ActionItem | None:
+    rows = sorted(_rows(key, found["item_silent"]), key=lambda row: str(row["silent_since"]))
+    if not rows:
+        return None
+    types = ", ".join(sorted(row["type"] for row in rows))
+    text = f"ConnectWise's callbacks of {types} have fallen silent. Polls find the changes, at their interval."
+    return ActionItem("silent", key, rows[0]["instance__name"], text, time_of(rows[0]["silent_since"]))
+
+
+_MAKE = {
+    REFUSED: _refused,
+    REJECTED: _rejected,
+    HELD: _holds,
+    DELIVERY_PAUSED: _paused,
+    DELIVERY_FAILING: _failing,
+    CALLBACKS_SILENT: _silent,
+}

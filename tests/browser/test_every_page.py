@@ -86,7 +86,7 @@ PARTS = {
     *("events-csv", "deliveries-csv"),  # of pages, as files
     *("try-receiver", "try-draft", "test-connection", "test-stored-connection"),  # likewise, after a button
     *("poll-now", "backfill", "replay-event", "switch-instance", "choose-organization", "signout"),
-    *("start-bulk-job", "stop-bulk-job", "save-view", "remove-view"),
+    *("start-bulk-job", "stop-bulk-job", "save-view", "remove-view", "dismiss-given-up"),
     *("end-session", "end-other-sessions", "watch-resource"),  # lead to pages
     *("test-alert-destination", "remove-alert-destination", "unmute-alerts", "acknowledge-alert"),  # likewise
 }

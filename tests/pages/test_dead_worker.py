@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 DIED = NOW - timedelta(minutes=26)  # at 12:04
 GREEN = re.compile(r'<span class="state well"><span aria-hidden="true">.</span> ([^<]+)</span>')
-FACTS = {"delivered", "complete", "on"}  # what was seen to be so, and stays so
+FACTS = {"delivered", "complete", "on", "sent"}  # what was seen to be so, and stays so
 HTMX = {"HX-Request": "true"}
 NOT_ASKED = {"signin", "first-start"}  # nobody is signed in there
 

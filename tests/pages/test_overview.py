@@ -47,7 +47,7 @@ def test_everything_is_well(instance: Instance, operator: Client) -> None:
 def test_refused_keys_need_a_person(instance: Instance, operator: Client) -> None:
     health(Health.UNAUTHORIZED, "Incorrect public/private key")
     html = text_of(operator.get("/"))
-    for words in ("1 thing needs you", "refuses the keys", "Incorrect public/private key", "Edit keys", "Poll now"):
+    for words in ("1 instance needs you", "refuses the keys", "Incorrect public/private key", "Edit keys", "Poll now"):
         assert words in html
     assert "Everything is well" not in html
 
@@ -114,7 +114,7 @@ def test_tries_that_run_out_need_a_person(
     for kind in kinds:
         delivery_alerts.warn(kind, instance, "It failed: 500.", timezone.now(), notification=Notification.objects.get())
     html = text_of(operator.get("/"))
-    for text in ("1 thing needs you", words, "It failed: 500.", 'href="/app/events/1"', "Send test"):
+    for text in ("1 instance needs you", words, "It failed: 500.", 'href="/app/events/1"', "Send test"):
         assert text in html
     delivery_alerts.resolve(Alert.objects.all(), timezone.now())
     assert "Everything is well" in text_of(operator.get("/"))
@@ -163,7 +163,7 @@ def test_a_paused_delivery_is_one_thing_not_two(instance: Instance, operator: Cl
     add_events(instance, 1)
     delivery_alerts.warn(Alert.Kind.LAST_TRY, instance, "It failed: 500.", timezone.now())
     pause_delivery(instance, "Its tries are used up.", timezone.now())
-    assert "1 thing needs you" in text_of(operator.get("/"))
+    assert "1 instance needs you" in text_of(operator.get("/"))
 
 
 def test_tries_that_run_out_elsewhere_are_not_shown_here(instance: Instance, other_tenant: Tenant) -> None:

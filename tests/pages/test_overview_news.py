@@ -28,9 +28,10 @@ from polling.models import (
 )
 from polling.pages.refreshing import PASSING
 from polling.reports import event_hours
-from polling.reports.action_items import ActionItem
+from polling.reports.action_items import ActionGroup, ActionItem
 from polling.reports.engine import Engine
 from polling.reports.event_hours import HourCount
+from polling.reports.given_up import GivenUp
 from polling.reports.instance_rows import InstanceRow
 from polling.reports.overview import Overview, overview_of
 from polling.workers.heartbeats import Part, beat
@@ -49,7 +50,7 @@ def busy(request: pytest.FixtureRequest, organization: Organization) -> Iterator
     """Return an organization with one of everything that the overview shows, at a time that stands still.
 
     Of its instances the first is refused, the second rejected, the third holds deletes back, the fourth is paused, the
-    fifth's receiver fails, the sixth's tries run out, and the seventh is well.
+    fifth's receiver fails, the sixth's tries run out, and the seventh is well, though it gave a notification up.
     """
     with time_machine.travel(NOW, tick=False):
         beat(Part.CLUSTER, "here")
@@ -68,12 +69,20 @@ def busy(request: pytest.FixtureRequest, organization: Organization) -> Iterator
         DeliveryState.objects.create(instance=made[4], receiver=receiver)
         for instance in made:
             add_events(instance, 2, at=NOW - timedelta(minutes=40))
+        give_up(made[6], NOW - timedelta(minutes=10))
         event = Event.objects.filter(instance=made[5]).values_list("pk", flat=True)[0]
         alerted = Notification.objects.get(pk=event)
         delivery_alerts.warn(Alert.Kind.HALF_USED, made[5], "It failed: 500.", NOW, notification=alerted)
         if request.param == "counted":
             event_hours.advance(NOW)
         yield organization
+
+
+def give_up(instance: Instance, at: datetime) -> None:
+    """Give an instance's oldest pending notification up."""
+    waiting = Notification.objects.filter(instance=instance, state=Notification.State.PENDING).order_by("pk")
+    oldest = waiting.values_list("pk", flat=True)[:1]
+    Notification.objects.filter(pk__in=list(oldest)).update(state=Notification.State.FAILED, given_up_at=at)
 
 
 def nth(number: int) -> Instance:
@@ -122,6 +131,14 @@ NEWS: dict[str, Change] = {
     "ActionItem.resource": lambda: ResourcePoll.objects.filter(instance=nth(1)).update(name="tickets"),
     "ActionItem.poll_id": state(1, health=Health.HEALTHY),
     "ActionItem.event_id": lambda: Alert.objects.update(notification=None),
+    "ActionItem.also": lambda: DeliveryState.objects.create(instance=nth(0), paused_at=NOW),
+    "ActionGroup.cause": state(0, health=Health.HELD),
+    "ActionGroup.instances": state(6, health=Health.REJECTED),
+    "ActionGroup.waiting": lambda: add_events(nth(3), 1, at=NOW - timedelta(minutes=5)),
+    "GivenUp.count": lambda: give_up(nth(6), NOW),
+    "GivenUp.instances": lambda: give_up(nth(5), NOW),
+    "GivenUp.since": lambda: Notification.objects.filter(state="failed").update(given_up_at=LATER),
+    "GivenUp.made_at": lambda: Notification.objects.filter(state="failed").update(created_at=LATER),
     "InstanceRow.pk": lambda: nth(6).delete(),
     "InstanceRow.name": instance(6, name="Another name"),
     "InstanceRow.state": instance(6, events_enabled=False),
@@ -134,9 +151,12 @@ NEWS: dict[str, Change] = {
     "Overview.instances": lambda: add_instances(Organization.objects.get(name="Alpha"), 1),
     "Overview.resources": lambda: ResourcePoll.objects.create(instance=nth(6), name="tickets"),
 }
-SHOWN_BY = (Engine, ActionItem, InstanceRow, HourCount, Overview)
+SHOWN_BY = (Engine, ActionGroup, ActionItem, GivenUp, InstanceRow, HourCount, Overview)
 BY_TIME_ALONE = {"HourCount.start"}
-MADE_OF_OTHERS = {"Overview.engine", "Overview.action_items", "Overview.rows", "Overview.hours"}
+MADE_OF_OTHERS = {
+    *("Overview.engine", "Overview.groups", "Overview.given_up", "Overview.rows", "Overview.hours"),
+    "ActionGroup.items",
+}
 
 
 def ask(client: Client, tag: str = "") -> tuple[int, str, str]:
@@ -255,11 +275,12 @@ def test_a_message_is_shown_once_and_is_news(busy: Organization, operator: Clien
     assert "is polled now" not in operator.get("/").content.decode()
 
 
-def test_what_is_paused_beyond_the_rows_shown_has_its_count(organization: Organization) -> None:
+def test_what_is_paused_besides_what_is_worse_is_said_where_that_is(organization: Organization) -> None:
     made = add_instances(organization, 25, health=Health.UNAUTHORIZED)
     late = made[-1]
     add_events(late, 3)
     DeliveryState.objects.create(instance=late, paused_at=NOW)
     shown = overview_of(organization, NOW)
-    assert late.pk not in {row.pk for row in shown.rows}
-    assert [item.count for item in shown.action_items if item.action == "paused"] == [3]
+    assert [(group.cause, group.instances) for group in shown.groups] == [("unauthorized", 25)]
+    Instance.objects.exclude(pk=late.pk).update(disabled=True)
+    assert [item.also for item in overview_of(organization, NOW).action_items] == [("delivery paused",)]

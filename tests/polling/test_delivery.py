@@ -302,6 +302,8 @@ def test_a_notification_always_refused_is_given_up_and_its_followers_go(
     deliver()
     states = Notification.objects.order_by("id").values_list("state", flat=True)
     assert list(states) == [State.FAILED, State.DELIVERED, State.DELIVERED]
+    given_up = Notification.objects.order_by("id").values_list("given_up_at", flat=True)
+    assert [at is not None for at in given_up] == [True, False, False]
 
 
 def test_an_attempt_cut_off_uses_up_no_step(notifying: PolledInstance, receiver: Receiver) -> None:

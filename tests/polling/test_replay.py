@@ -219,6 +219,21 @@ def test_all_failed_since_a_time_arrive_once(tenant: Tenant, receiver: Receiver)
     assert Notification.objects.get(state=State.FAILED).webhook_id == before[0].webhook_id
 
 
+def test_what_is_given_up_again_after_a_replay_is_given_up_anew(
+    tenant: Tenant, receiver: Receiver, settings: Settings
+) -> None:
+    settings.RETRY_SCHEDULE = [0]
+    instance, now = make_instance(tenant.organization, receiver.url), timezone.now()
+    failed: dict[str, Any] = {"state": State.FAILED, "next_attempt_at": None, "given_up_at": now - timedelta(days=2)}
+    make_notifications(instance, [[0]], now - timedelta(days=3), **failed)
+    receiver.answer = lambda got: (500, {})
+    call_command("replay", instance.pk, "--failed", stdout=io.StringIO(), verbosity=0)
+    again = Notification.objects.get()
+    assert (again.state, again.replay_id) == (State.FAILED, None)
+    assert again.given_up_at is not None
+    assert again.given_up_at >= now
+
+
 def test_the_command_wants_a_selection(delivered: PolledInstance) -> None:
     with pytest.raises(CommandError, match="Say what is to be sent again"):
         call_command("replay", delivered.instance.pk, verbosity=0)

@@ -27,7 +27,7 @@ from instances.models import AuditEntry, Instance, Membership, Role, SignIn
 from instances.provisioning import set_enabled
 from polling.alerts import delivery_alerts
 from polling.alerts.destinations import mute, new_destination, save_destination
-from polling.models import Alert, AlertMute, BulkJob, MissingRecord
+from polling.models import Alert, AlertMute, BulkJob, MissingRecord, Notification
 from tests.api.test_table_of_answers import METHODS, OF_THE_TOKEN, ROUTES, ExampleRows
 from tests.conftest import Tenant
 from tests.support.api_caller import Api
@@ -183,6 +183,7 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "deliveries-csv": READS,
     "replay-these": ({}, "bulk job started"),
     "attempt-curl": READS,
+    "dismiss-given-up": ({}, "given up notifications dismissed"),
     "replay-progress": READS,
     "search": READS,
     "events-page": READS,
@@ -224,6 +225,8 @@ def test_what_a_page_changes_is_recorded(world: ExampleRows, operator: Client, n
     values = {"number": world.watched.instance.pk, "poll": world.watched.poll.pk, "name": "contacts"}
     if name == "replay-event":
         values["number"] = world.arguments["event"]
+    if name == "dismiss-given-up":
+        Notification.objects.update(state=Notification.State.FAILED, given_up_at=timezone.now())
     if name == "stop-bulk-job":
         organization = Membership.objects.get().organization
         values["number"] = BulkJob.objects.create(organization=organization, asked_at=timezone.now(), total=1).pk

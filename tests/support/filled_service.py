@@ -216,7 +216,7 @@ def _answer(state: str) -> tuple[int | None, str, str]:
 def _notification(key: int, poll: ResourcePoll, state: str, at: object) -> tuple[object, ...]:
     delivered = at if state == "delivered" else None
     fixed = (key, poll.instance_id, poll.name, f"msg_{key}", '{"message":{}}', PER_NOTIFICATION, state, 1, "")
-    return (*fixed, at, delivered)
+    return (*fixed, at if state == "failed" else None, at, delivered)
 
 
 def _event(key: int, notification: int, run: int, poll: ResourcePoll, at: object, records: int) -> tuple[object, ...]:
@@ -235,7 +235,18 @@ def name_of(record: int) -> tuple[str, str]:
 
 
 def _write(sent: list[Row], recorded: list[Row], tried: list[Row]) -> None:
-    columns = ("id", "instance_id", "object_type", "webhook_id", "body", "event_count", "state", "step", "last_error")
+    columns = (
+        "id",
+        "instance_id",
+        "object_type",
+        "webhook_id",
+        "body",
+        "event_count",
+        "state",
+        "step",
+        "last_error",
+        "given_up_at",
+    )
     insert(Notification, (*columns, "created_at", "delivered_at"), sent)
     ids = ("id", "instance_id", "resource_poll_id", "run_id", "notification_id", "object_type", "object_id")
     insert(Event, (*ids, "record_id", "kind", "occurred_at", "polled_at", "record", "title"), recorded)

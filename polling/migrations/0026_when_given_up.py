@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+import django.db.models.deletion
+from django.db import migrations, models
+from django.db.migrations.operations.base import Operation
+
+
+class Migration(migrations.Migration):
+    dependencies: ClassVar[list[tuple[str, str]]] = [
+        ("instances", "0008_callbacks"),
+        ("polling", "0025_find_failed_attempts"),
+    ]
+
+    operations: ClassVar[list[Operation]] = [
+        migrations.CreateModel(
+            name="GivenUpDismissal",
+            fields=[
+                (
+                    "organization",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="given_up_dismissal",
+                        serialize=False,
+                        to="instances.organization",
+                    ),
+                ),
+                ("upto", models.DateTimeField()),
+            ],
+        ),
+        migrations.AddField(
+            model_name="notification",
+            name="given_up_at",
+            field=models.DateTimeField(help_text="When its last try failed while others got through.", null=True),
+        ),
+        migrations.AddIndex(
+            model_name="notification",
+            index=models.Index(
+                condition=models.Q(("state", "failed")), fields=["given_up_at"], name="notification_given_up_when"
+            ),
+        ),
+        # When it was made is the best that is known of those given up before.
+        migrations.RunSQL(
+            "UPDATE polling_notification SET given_up_at = created_at WHERE state = 'failed'", migrations.RunSQL.noop
+        ),
+    ]
