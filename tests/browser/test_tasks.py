@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.browser.clicks import at_most
-from tests.browser.conftest import Site, Window
+from tests.browser.conftest import PASSWORD, WIDE, Site, Window
+from tests.support.services import wait_until
 
 pytestmark = pytest.mark.timeout(180)
+
+# Nothing of them is polled: none has a time for it.
+_MANY = f"""
+from datetime import timedelta
+from django.contrib.auth.models import User
+from django.utils import timezone
+from instances.models import Instance, Membership, Organization
+from polling.models import Health, Notification, PollState
+from tests.support.page_rows import add_events, add_instances
+
+many = Organization.objects.create(name="Many")
+mia = User.objects.create_user("mia", password={PASSWORD!r})
+Membership.objects.create(account=mia, organization=many, role="operator")
+instances = add_instances(many, 500)
+Instance.objects.filter(organization=many).update(callback_url=RECEIVER)
+refused = PollState.objects.filter(resource_poll__instance=instances[7])
+refused.update(health=Health.UNAUTHORIZED, last_error="ConnectWise answered 401: Incorrect public/private key")
+yesterday = timezone.localtime().replace(hour=12) - timedelta(days=1)
+for instance in instances[:3]:
+    add_events(instance, 2, at=yesterday)
+Notification.objects.filter(instance__organization=many).update(state="failed", next_attempt_at=None)
+"""
 
 
 def test_clicks_are_counted(window: Window) -> None:
@@ -45,3 +69,47 @@ def _type_the_connection(page: Any, site: Site) -> None:
     page.get_by_label("Company").fill("acme")
     page.get_by_label("Public key").fill("PUB")
     page.get_by_label("Private key").fill("PRIV")
+
+
+@pytest.fixture(scope="module")
+def many(browser: Any, site: Site) -> Iterator[Window]:
+    """A window of an operator of 500 instances, one with refused keys, three with what was given up yesterday."""
+    site.sql(f"RECEIVER = {site.receiver.url!r}\n{_MANY}")
+    context = browser.new_context(viewport=WIDE, reduced_motion="reduce")
+    window = Window(context.new_page(), site.url)
+    window.go("/app/signin")
+    window.page.get_by_label("User name").fill("mia")
+    window.page.get_by_label("Password").fill(PASSWORD)
+    window.click("Sign in")
+    window.page.get_by_role("heading", level=1).wait_for()
+    yield window
+    context.close()
+    assert window.complaints == []
+
+
+def test_why_events_stopped_takes_none(many: Window) -> None:
+    many.go("/")
+    with at_most(many, 0):
+        many.wait_for("ConnectWise refuses the keys")
+        many.wait_for("Incorrect public/private key")
+
+
+def test_the_interval_of_500_instances_takes_four(many: Window) -> None:
+    many.go("/")
+    with at_most(many, 4):
+        many.click("Instances", role="link", exact=True)
+        many.page.get_by_label("All 500 that match").check()
+        many.page.locator("summary", has_text="Interval").click()
+        many.page.get_by_label("Minutes between polls").fill("5")
+        many.click("Set interval")
+        many.page.get_by_text("500 of 500").first.wait_for(timeout=120_000)  # a worker's work, not a page's
+
+
+def test_replaying_what_all_instances_gave_up_yesterday_takes_three(many: Window, site: Site) -> None:
+    many.go("/app/deliveries")
+    before = len(site.receiver.got)
+    with at_most(many, 3):
+        many.click("Given up yesterday", role="link")
+        many.click("Replay these 6", role="link")
+        many.click("Replay 6 notifications")
+        wait_until(lambda: len(site.receiver.got) == before + 6, 60, "the replays")
