@@ -110,16 +110,17 @@ def targets_of(instance_ids: Collection[int]) -> dict[int, Target]:
 
 
 def _receivers(wanted: Collection[tuple[int, str]]) -> Mapping[tuple[int, str], int]:
-    found = _read_receivers(wanted)
+    found = known_receivers(wanted)
     missing = sorted(set(wanted) - found.keys())
     if not missing:
         return found
     rows = [Receiver(organization_id=organization, url=url, url_hash=url_hash(url)) for organization, url in missing]
     Receiver.objects.bulk_create(rows, ignore_conflicts=True)
-    return _read_receivers(wanted)
+    return known_receivers(wanted)
 
 
-def _read_receivers(wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
+def known_receivers(wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    """Return the receivers that there are of these organizations and URLs, by both."""
     rows = Receiver.objects.filter(
         organization_id__in={organization for organization, _ in wanted},
         url_hash__in={url_hash(url) for _, url in wanted},

@@ -9,7 +9,7 @@ from polling.models.callbacks import (
     CallbackHint,
     CallbackRegistration,
 )
-from polling.models.counters import InstanceHour, OrganizationHour, StoredCounter
+from polling.models.counters import InstanceHour, OrganizationHour, ReceiverHour, StoredCounter
 from polling.models.deliveries import DeliveryAttempt, DeliveryState, GivenUpDismissal, Notification, Receiver, Replay
 from polling.models.events import Event, LogPosition, NewEvent
 from polling.models.heartbeats import Heartbeat
@@ -49,6 +49,7 @@ __all__ = [
     "PollRun",
     "PollState",
     "Receiver",
+    "ReceiverHour",
     "RecordSnapshot",
     "Repair",
     "Replay",

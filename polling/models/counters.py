@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from instances.models import Instance, Organization
+from polling.models.deliveries import Receiver
 
 
 class StoredCounter(models.Model):
@@ -60,3 +61,24 @@ class OrganizationHour(models.Model):
 
     def __str__(self) -> str:
         return f"{self.created + self.updated + self.deleted} events of {self.hour:%d %b %H}h"
+
+
+class ReceiverHour(models.Model):
+    """What tries at a receiver came to in one hour of the last day (see polling/reports/receiver_hours.py)."""
+
+    pk = models.CompositePrimaryKey("receiver_id", "hour")
+    receiver = models.ForeignKey(
+        Receiver, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="+"
+    )
+    hour = models.DateTimeField(help_text="When it began.")
+    delivered = models.PositiveIntegerField()
+    failed = models.PositiveIntegerField(help_text="Tries that failed and were followed by others.")
+    given_up = models.PositiveIntegerField(help_text="Tries that failed and were the last.")
+    took = models.TextField(help_text="How many tries took how long: counts by bucket of time, as JSON text.")
+
+    class Meta:
+        app_label = "polling"
+        indexes = [models.Index(fields=["hour"], name="receiver_hour_oldest")]
+
+    def __str__(self) -> str:
+        return f"{self.delivered + self.failed + self.given_up} tries of {self.hour:%d %b %H}h"

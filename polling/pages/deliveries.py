@@ -32,6 +32,7 @@ from polling.models import DeliveryState, Notification, PollState, Replay
 from polling.pages.delivery_list import delivery_list
 from polling.pages.named_records import named_records
 from polling.pages.paging import page_of
+from polling.pages.receivers import day_of
 from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import moment_of, own_poll
 from polling.reports.given_up import given_up
@@ -78,15 +79,20 @@ def instance_delivery(request: PageRequest, number: int) -> HttpResponse:
     instance = request.person.instance(number)
     waiting = request.GET.get("state") == "undelivered"
     rows = undelivered_of(instance=instance) if waiting else Notification.objects.filter(instance=instance)
+    now = timezone.now()
+    status = instance_status_of(instance, now)
+    receiver = status.delivery.receiver if status.delivery else None
     context = {
         "instance": instance,
-        "status": instance_status_of(instance, timezone.now()),
+        "status": status,
         "shown": page_of(rows.defer("body").prefetch_related(with_carried()).order_by("-pk"), request.GET, PER_PAGE),
         "waiting": waiting,
         "undelivered": undelivered_of(instance=instance).count(),
         "given_up": given_up(request.person.organization, timezone.now(), instance),
+        "receiver": receiver,
         "tab": "delivery",
         "here": "instances",
+        **(day_of(receiver, now) if receiver else {}),
     }
     return render(request, "polling/instance_delivery.html", context)
 

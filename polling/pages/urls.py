@@ -15,6 +15,7 @@ from polling.pages import (
     instance,
     instances,
     overview,
+    receivers,
     replay_these,
     search,
     verify,
@@ -64,6 +65,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("app/events", events.events, name="events-page"),
     path("app/events.csv", events.events_csv, name="events-csv"),
     path("app/events/<int:number>", events.event_page, name="event-page"),
+    path("app/receivers/<int:number>", receivers.receiver_page, name="receiver-page"),
     path("app/attempts/<int:number>/curl", attempts.attempt_curl, name="attempt-curl"),
     path("app/events/<int:number>/replay", events.replay_event, name="replay-event"),
 ]

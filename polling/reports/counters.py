@@ -121,12 +121,12 @@ def _advance(source: Source, now: datetime) -> bool:
     """Move one counter on by `STEP` rows at most, so that other writers never wait long; give whether there is more."""
     StoredCounter.objects.bulk_create([StoredCounter(name=source.name)], ignore_conflicts=True)
     counter = StoredCounter.objects.select_for_update().get(name=source.name)
-    settled = _settled(source, counter.upto, now)
+    settled = settled_upto(source, counter.upto, now)
     upto = step_on(_rows(source), counter.upto, settled, STEP)
     passed = Q(pk__gt=counter.upto, pk__lte=upto) | Q(pk__in=counter.open)
     reading = Reading.from_json(counter.counts)
     reading.add(_count(source, passed, now))
-    counter.open = list(_rows(source).filter(passed).exclude(_ended(source, now)).values_list("pk", flat=True))
+    counter.open = list(_rows(source).filter(passed).exclude(ended_by(source, now)).values_list("pk", flat=True))
     counter.upto, counter.counts = upto, reading.as_json()
     counter.save()
     return upto < settled
@@ -141,8 +141,8 @@ def step_on(rows: QuerySet[Any], after: int, last: int, step: int) -> int:
     return min(last, later[step - 1 : step].first() or last)
 
 
-def _settled(source: Source, upto: int, now: datetime) -> int:
-    """Return the id up to which all rows began before `SETTLED`."""
+def settled_upto(source: Source, upto: int, now: datetime) -> int:
+    """Return the id up to which all rows after `upto` began before `SETTLED`."""
     later = _rows(source).filter(pk__gt=upto)
     young = later.filter(**{f"{source.began}__gt": now - SETTLED}).aggregate(first=Min("pk"))["first"]
     if young is not None:
@@ -154,14 +154,15 @@ def _rows(source: Source) -> QuerySet[Any]:
     return source.model._default_manager.order_by()  # noqa: SLF001  (documented API of models)
 
 
-def _ended(source: Source, now: datetime) -> Q:
+def ended_by(source: Source, now: datetime) -> Q:
+    """Return the condition of rows that came to an end, or never will."""
     if source.may_be_cut_off:
         return source.ended | Q(**{f"{source.began}__lt": now - CUT_OFF})
     return source.ended or Q(pk__isnull=False)
 
 
 def _count(source: Source, which: Q, now: datetime) -> Reading:
-    rows = _rows(source).filter(which).filter(_ended(source, now))
+    rows = _rows(source).filter(which).filter(ended_by(source, now))
     reading = Reading()
     sums = {f"sum_{name}": Coalesce(Sum(name), 0) for name in source.sums}
     for row in rows.values(*source.labels).annotate(rows=Count("pk"), **sums):

@@ -101,12 +101,12 @@ class Chart:
 _BASE, _HEIGHT, _STEP, _LEFT = 132.0, 120.0, 27.0, 64.0
 
 
-def chart_of(hours: Sequence[HourCount]) -> Chart:
-    """Lay out the bars. Pure."""
+def chart_of(hours: Sequence[HourCount], kinds: Sequence[str] = KINDS) -> Chart:
+    """Lay out the bars, each of which stacks the counts of these kinds. Pure."""
     top = round_up(max((hour.total for hour in hours), default=0))
-    bars = tuple(_bar(number, hour, top) for number, hour in enumerate(hours))
-    kinds = tuple((kind, sum(hour.counts[place] for hour in hours)) for place, kind in enumerate(KINDS))
-    return Chart(bars, top, kinds)
+    bars = tuple(_bar(number, hour, top, kinds) for number, hour in enumerate(hours))
+    sums = tuple((kind, sum(hour.counts[place] for hour in hours)) for place, kind in enumerate(kinds))
+    return Chart(bars, top, sums)
 
 
 def round_up(value: int) -> int:
@@ -117,9 +117,9 @@ def round_up(value: int) -> int:
     return next(top for top in (2 * power, 4 * power, 6 * power, 8 * power, 10 * power) if top >= value)
 
 
-def _bar(number: int, hour: HourCount, top: int) -> Bar:
+def _bar(number: int, hour: HourCount, top: int, kinds: Sequence[str]) -> Bar:
     y, segments = _BASE, []
-    for kind, count in zip(KINDS, hour.counts, strict=True):
+    for kind, count in zip(kinds, hour.counts, strict=True):
         height = round(count / top * _HEIGHT, 2)
         y = round(y - height, 2)
         if count:

@@ -21,6 +21,7 @@ from instances.models import Instance, Membership, Organization, Role
 from instances.secrets import Secret
 from polling.alerts import delivery_alerts
 from polling.callbacks.counts import add_counts
+from polling.delivery.breaker import url_hash
 from polling.delivery.pausing import pause_delivery
 from polling.models import (
     Alert,
@@ -43,6 +44,7 @@ from polling.models import (
     Replay,
     Verification,
 )
+from polling.reports import receiver_hours
 from tests.support.page_rows import add_events, add_instances
 
 TROUBLED, VIEWER, EMPTY, NOWHERE = "tina", "victor", "eve", "noah"
@@ -82,6 +84,7 @@ def furnish(password: str) -> str:
     ids["event"] = Event.objects.filter(instance=failing).order_by("-pk").values_list("pk", flat=True)[0]
     ids["destination"] = _send_warnings(troubled, failing)
     ids["attempt"] = DeliveryAttempt.objects.earliest("pk").pk
+    ids["receiver"] = _count_tries(troubled, failing)
     return json.dumps({"ids": ids, "admin": _paths_of_admin(administrator)})
 
 
@@ -155,6 +158,15 @@ def _fail(instance: Instance) -> None:
     Verification.objects.create(
         resource_poll=poll, asked_at=now, finished_at=now, status=Verification.Status.COMPLETE, finding=found, source=30
     )
+
+
+def _count_tries(organization: Organization, instance: Instance) -> int:
+    """Have its tries counted by hour, as a receiver's; give that one."""
+    url = "https://example.com/hook?code=hush"
+    receiver = Receiver.objects.create(organization=organization, url=url, url_hash=url_hash(url))
+    DeliveryState.objects.update_or_create(instance=instance, defaults={"receiver": receiver})
+    receiver_hours.advance(timezone.now())
+    return receiver.pk
 
 
 def _name_at_length(instance: Instance) -> None:

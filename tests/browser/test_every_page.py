@@ -49,6 +49,7 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "mute-alerts": lambda ids: reverse("mute-alerts"),
     "deliveries-page": lambda ids: reverse("deliveries-page"),
     "replay-these": lambda ids: reverse("replay-these") + "?of=deliveries&state=waiting",
+    "receiver-page": lambda ids: reverse("receiver-page", args=[ids["receiver"]]),
     "attempt-curl": lambda ids: reverse("attempt-curl", args=[ids["attempt"]]),
     "events-page": lambda ids: reverse("events-page"),
     "search": lambda ids: reverse("search") + "?q=ruth",

@@ -184,6 +184,7 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "replay-these": ({}, "bulk job started"),
     "attempt-curl": READS,
     "dismiss-given-up": ({}, "given up notifications dismissed"),
+    "receiver-page": READS,
     "replay-progress": READS,
     "search": READS,
     "events-page": READS,

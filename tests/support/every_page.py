@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.urls import URLPattern, reverse
 
 from instances.models import Instance
-from polling.models import AlertDestination, BulkJob, DeliveryAttempt, Event, Notification, PollRun, Replay
+from polling.models import AlertDestination, BulkJob, DeliveryAttempt, Event, Notification, PollRun, Receiver, Replay
 from tests.support.filled_service import OFF, Filled
 from tests.support.routes import pages
 
@@ -27,7 +27,13 @@ MORE: Mapping[str, tuple[str, ...]] = {
     "deliveries-page": (
         *("state=given+up", "state=given+up&preset=yesterday", "state=waiting", "state=delivered&preset=today"),
         *("status=failed", "status=500&tries=1", "status=2xx", "longer=1000", "tries=2", "object=11", "kind=DELETED"),
-        *("instance={busiest}&longer=40", "instance=Company+0001", "resource=contacts", "before=900"),
+        *(
+            "receiver={receiver}",
+            "instance={busiest}&longer=40",
+            "instance=Company+0001",
+            "resource=contacts",
+            "before=900",
+        ),
     ),
     "replay-these": (
         *("of=deliveries&state=given+up", "of=deliveries&status=failed", "of=deliveries&longer=10"),
@@ -98,7 +104,9 @@ def every_page(filled: Filled) -> Iterator[Page]:
 
 def _with_queries(name: str, path: str, queries: tuple[str, ...], filled: Filled) -> Iterator[Page]:
     for query in queries:
-        asked = query.format(busiest=filled.busiest.pk, last=filled.instances[-1].pk, **_times(filled.now))
+        asked = query.format(
+            receiver=_newest(Receiver), busiest=filled.busiest.pk, last=filled.instances[-1].pk, **_times(filled.now)
+        )
         yield Page(f"{name} {query}".strip(), f"{path}?{asked}" if asked else path)
 
 
@@ -111,6 +119,7 @@ def _times(now: datetime) -> dict[str, str]:
 def _arguments(pattern: URLPattern, filled: Filled) -> dict[str, object]:
     newest: dict[str, type[Model]] = {
         "attempt-curl": DeliveryAttempt,
+        "receiver-page": Receiver,
         "event-page": Event,
         "replay-event": Event,
         "replay-progress": Replay,

@@ -36,7 +36,7 @@ from polling.models import (
     RecordSnapshot,
     Replay,
 )
-from polling.reports import event_hours
+from polling.reports import event_hours, receiver_hours
 from polling.workers.heartbeats import Part, beat
 
 RESOURCES = ("contacts", "incidents", "organizations")
@@ -77,6 +77,7 @@ def fill(organization: Organization, *, instances: int, events: int, now: dateti
         _beside(organization, made, events, now)
     beat(Part.CLUSTER, "here", at=now)
     event_hours.advance(now)
+    receiver_hours.advance(now)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return Filled(made, polls, now)
@@ -184,6 +185,7 @@ def _events_and_notifications(
     instances: Sequence[Instance], polls: Sequence[ResourcePoll], runs: Sequence[int], events: int, now: datetime
 ) -> None:
     paused = {instance.pk for number, instance in enumerate(instances) if number % 100 == PAUSED}
+    urls = {instance.pk: instance.callback_url for instance in instances}
     records = max(20, events // 200)  # a page full of events of one object, in a small log too
     step = timedelta(days=DAYS) / max(len(runs), 1)
     sent: list[Row] = []
@@ -195,7 +197,7 @@ def _events_and_notifications(
         state = _state(number, len(runs), waits=poll.instance_id in paused)
         sent.append(_notification(key, poll, state, at))
         recorded += [_event(key + place, key, run, poll, at, records) for place in range(PER_NOTIFICATION)]
-        tried.append((key, "https://example.com/hooks?code=hush", at, at, 0.05, *_answer(state), "{}", "", False))
+        tried.append((key, urls[poll.instance_id], at, at, 0.05, *_answer(state), "{}", "", False))
         if len(sent) * PER_NOTIFICATION >= _BATCH:
             _write(sent, recorded, tried)
             sent, recorded, tried = [], [], []
