@@ -82,6 +82,7 @@ SESSION_ENGINE = "cwconnect.core.sessions"
 SESSION_COOKIE_AGE = 12 * 3600  # a working day, whatever is clicked; then people sign in again
 if _https:  # names that a browser takes from this very host alone, and over TLS
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+PASSWORD_RESET_TIMEOUT = 4 * 3600  # a mail may take its time; its link changes a password, so not more
 LOGIN_URL = "signin"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "signin"
@@ -218,7 +219,10 @@ CACHES: dict[str, Any] = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["instances.api.authentication.SecretsAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "instances.api.authentication.MayWrite",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "EXCEPTION_HANDLER": "instances.api.exception_handler.api_error",

@@ -20,7 +20,7 @@ from django.http.response import HttpResponseBase
 
 from cwconnect.core.request_ids import current_request_id
 from instances.configuration.config_keys import KEYS, POLLS, InstanceConfig
-from instances.models import AuditEntry, Organization
+from instances.models import AuditEntry, Instance, Organization
 
 _request: ContextVar[HttpRequest | None] = ContextVar("audit_request", default=None)
 _asked_by: ContextVar[tuple[str, str] | None] = ContextVar("audit_asked_by", default=None)  # who, and the request's id
@@ -41,6 +41,13 @@ class Action(StrEnum):
     CREATE_ACCOUNT = "account created"
     CHANGE_PASSWORD = "password changed"  # noqa: S105  (words, not a secret)
     ROTATE_SIGNATURE_KEY = "signature key rotated"
+    INVITE = "person invited"
+    REVOKE_INVITATION = "invitation revoked"
+    JOIN = "person joined"
+    CHANGE_ROLE = "role changed"
+    REMOVE_PERSON = "person removed"
+    LEAVE = "person left"
+    CHANGE_ADDRESS = "mail address changed"
     BACKFILL = "backfill asked for"
     ISSUE_SECRETS = "secrets issued"
     REPLACE_TOKEN = "token replaced"  # noqa: S105  (words, not a secret)
@@ -92,6 +99,7 @@ def record(
         subject=str(subject)[:300],
         details=dict(details or {}),
         request_id=asking_request_id(),
+        instance_number=_number_of(subject),
     )
 
 
@@ -112,6 +120,16 @@ def asking_request_id() -> str:
     return current_request_id() if _request.get() is not None else ""
 
 
+def _number_of(subject: object) -> int | None:
+    """Return the id of the instance that a subject is, or belongs to."""
+    return subject.pk if isinstance(subject, Instance) else getattr(subject, "instance_id", None)
+
+
+def named(username: str) -> str:
+    """Return how the log calls a person, as who acts and as who something is done to."""
+    return f"account {username}"
+
+
 def who() -> str:
     """Give in words who acts: an API user, an account, a command and the login that runs it, or the service itself."""
     if (asked := _asked_by.get()) is not None:
@@ -124,7 +142,7 @@ def who() -> str:
         return f"API user {caller.user}"
     account = getattr(request, "user", None)
     if account is not None and account.is_authenticated:
-        return f"account {account}"
+        return named(str(account))
     return "somebody not signed in"
 
 

@@ -25,6 +25,17 @@ class ApiUser(models.Model):
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="api_users")
     name = models.CharField(max_length=200)
     secret_hash = models.CharField(max_length=64, unique=True, null=True, editable=False)
+    organization_secret_hash = models.CharField(
+        max_length=64,
+        null=True,
+        editable=False,
+        help_text="Of an organization secret that is good with this key alone.",
+    )
+    last_four = models.CharField(max_length=4, db_default="", blank=True, help_text="The last characters of its key.")
+    may_write = models.BooleanField(db_default=True, help_text="Whether it may change things, or only read.")
+    made_by = models.CharField(max_length=200, db_default="", blank=True, help_text="Who made its key.")
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="When its key ends; empty: it doesn't.")
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="To the minute.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -54,6 +65,21 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account} in {self.organization}: {self.role}"
+
+
+class Invitation(models.Model):
+    """A place in an organization that is kept for whoever brings its code (see invitations.py); deleted once taken."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=20, choices=Role.choices, default=Role.VIEWER)
+    email = models.CharField(max_length=254, blank=True, help_text="Where the invitation was sent, if it was.")
+    code_hash = models.CharField(max_length=64, unique=True, editable=False)
+    made_by = models.CharField(max_length=200, help_text="Who invites.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"invitation {self.pk} to {self.organization}: {self.role}"
 
 
 class Instance(HoldsSecrets):
@@ -143,12 +169,22 @@ class AuditEntry(models.Model):
     subject = models.CharField(max_length=300, help_text="To what.")
     details = models.JSONField(default=dict, help_text="Which fields changed; secrets by name alone.")
     request_id = models.CharField(max_length=32, blank=True, help_text="The request's id, as in its log lines.")
+    instance_number = models.BigIntegerField(null=True, help_text="The id of the instance that it was done to, if any.")
 
     class Meta:
         verbose_name_plural = "audit entries"
         indexes = [
             models.Index(fields=["organization", "-id"], name="audit_newest"),
             models.Index(fields=["request_id"], condition=~models.Q(request_id=""), name="audit_by_request"),
+            models.Index(fields=["at"], name="audit_time"),
+            models.Index(fields=["organization", "actor", "-id"], name="audit_actor"),
+            models.Index(fields=["organization", "action", "-id"], name="audit_action"),
+            models.Index(fields=["organization", "actor", "action", "-id"], name="audit_actor_action"),
+            models.Index(
+                fields=["organization", "instance_number", "-id"],
+                name="audit_instance",
+                condition=models.Q(instance_number__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -92,7 +92,7 @@ class Operation:
             built["requestBody"] = {"required": self.body_required, "content": {"application/json": content}}
         good = {self.status: self.summary, **self.also}
         built["responses"] = {str(status): self._success(words, refer) for status, words in good.items()}
-        built["responses"] |= self._failures(path)
+        built["responses"] |= self._failures(method.lower(), path)
         return built
 
     def _success(self, words: str, refer: Refer) -> Json:
@@ -105,8 +105,9 @@ class Operation:
             built["content"] = {"application/json": content}
         return built
 
-    def _failures(self, path: str) -> Json:
+    def _failures(self, method: str, path: str) -> Json:
         statuses = {*_ALWAYS, *self.errors}
+        statuses |= set() if method == "get" else {403}  # a key that may only read
         statuses |= {404} if "{" in path else set()
         statuses |= {400} if self.query or self.body or self.paged else set()
         statuses |= {400, 415} if self.body else set()

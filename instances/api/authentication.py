@@ -13,11 +13,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.db.models import Q
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
+from instances.api.key_use import note_use
 from instances.api.throttling import check_failures, note_failure
 from instances.models import ApiUser, Instance, Organization
 from instances.secrets import hash_token
@@ -61,11 +64,25 @@ class SecretsAuthentication(BaseAuthentication):
         if caller is None:
             note_failure(request, header)
             raise AuthenticationFailed(_WRONG)
+        note_use(caller.user, timezone.now())
         return Principal(caller.user), caller
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge of a 401."""
         return f'User realm="{REALM}"'
+
+
+class MayWrite(BasePermission):
+    """REST framework's permission of every route: a key that may only read asks for nothing else, whatever the route.
+
+    By the method, not by what comes of it: to poll at once and to send a test are things that are done, too.
+    """
+
+    message = "This API key may only read. Ask for a key that may write."
+
+    def has_permission(self, request: Request, view: object) -> bool:
+        """Return whether the caller may ask this by this method; no is 403."""
+        return request.method in SAFE_METHODS or (isinstance(request.auth, Caller) and request.auth.user.may_write)
 
 
 def parse_header(header: str) -> Mapping[str, str] | None:
@@ -84,8 +101,9 @@ def find_caller(header: str) -> Caller | None:
     parts = parse_header(header)
     if parts is None or "user" not in parts or len(parts) < 2:
         return None
-    user = ApiUser.objects.select_related("organization").filter(secret_hash=hash_token(parts["user"])).first()
-    if user is None or not _owns(user.organization, parts.get("organization")):
+    users = ApiUser.objects.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+    user = users.select_related("organization").filter(secret_hash=hash_token(parts["user"])).first()
+    if user is None or not _owns(user, parts.get("organization")):
         return None
     if "element" not in parts:
         return Caller(user.organization, user)
@@ -100,7 +118,10 @@ def _instance_of(organization: Organization, token_hash: str) -> Instance | None
     return own.filter(token_hash=token_hash).first() or former.first()
 
 
-def _owns(organization: Organization, secret: str | None) -> bool:
+def _owns(user: ApiUser, secret: str | None) -> bool:
+    """Return whether it is the organization's secret, or the one that came with the key."""
     if secret is None:
         return True  # an Element token stands in its place
-    return hmac.compare_digest(hash_token(secret), organization.secret_hash or "")
+    given = hash_token(secret)
+    own = (user.organization.secret_hash, user.organization_secret_hash)
+    return any(hmac.compare_digest(given, each or "") for each in own)

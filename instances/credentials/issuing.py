@@ -25,7 +25,7 @@ def issue_secrets(*, organization_name: str, user_name: str, rotate: bool = Fals
     """Make the organization and the user if they are missing, and the secrets that they lack.
 
     With `rotate` both secrets are replaced; the old ones answer 401 from then on, also for the organization's other
-    users.
+    users, but for those that have an organization secret of their own.
     """
     organization, _ = Organization.objects.select_for_update().get_or_create(name=organization_name)
     user, _ = ApiUser.objects.select_for_update().get_or_create(organization=organization, name=user_name)
@@ -40,6 +40,15 @@ def _issue(owner: ApiUser | Organization, *, rotate: bool) -> str | None:
     if owner.secret_hash and not rotate:
         return None
     secret = new_token()
-    owner.secret_hash = hash_token(secret)
-    owner.save(update_fields=["secret_hash"])
+    if isinstance(owner, ApiUser):
+        put_key(owner, secret)
+    else:
+        owner.secret_hash = hash_token(secret)
+    owner.save()
     return secret
+
+
+def put_key(user: ApiUser, key: str) -> None:
+    """Put a new key into an API user's row, unsaved, with what people know it by; what went with the old one ends."""
+    user.secret_hash, user.last_four, user.made_by = hash_token(key), key[-4:], audit.who()[:200]
+    user.organization_secret_hash = user.expires_at = user.last_used_at = None

@@ -1,35 +1,94 @@
-"""The API users of an organization and their secrets: made, shown once, revoked."""
+"""The API users of an organization and their keys: made, shown once, expired, revoked.
+
+A key made on the pages comes with an organization secret of its own, so that its Authorization header is whole where
+the organization's first one was shown long ago: that one, too, is good with it, and either ends with the key.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
 from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
 
 from cwconnect.core.errors import ConflictError
 from instances import audit
 from instances.audit import Action
+from instances.credentials.issuing import put_key
 from instances.models import ApiUser, Organization
 from instances.secrets import hash_token, new_token
 
 
+@dataclass(frozen=True)
+class NewKey:
+    """An API user just made, and what its callers send; shown once."""
+
+    user: ApiUser
+    secret: str = field(repr=False)
+    organization_secret: str = field(repr=False)
+
+    @property
+    def authorization(self) -> str:
+        """The whole Authorization header (docs/wire-contract.md#1-authorization-header)."""
+        return f"User {self.secret}, Organization {self.organization_secret}"
+
+
 @transaction.atomic
-def create_user(organization: Organization, name: str) -> tuple[ApiUser, str]:
-    """Make an API user with a secret, which can't be read again; ConflictError if there is one of that name."""
-    secret = new_token()
-    user, created = ApiUser.objects.get_or_create(
-        organization=organization, name=name, defaults={"secret_hash": hash_token(secret)}
-    )
+def create_user(
+    organization: Organization, name: str, *, may_write: bool = True, expires_at: datetime | None = None
+) -> tuple[ApiUser, str]:
+    """Make an API user with a key, which can't be read again; ConflictError if there is one of that name."""
+    made = _create(organization, name, may_write=may_write, expires_at=expires_at)
+    _record(made[0], own_organization_secret=False)
+    return made
+
+
+@transaction.atomic
+def create_whole_key(
+    organization: Organization, name: str, *, may_write: bool, expires_at: datetime | None = None
+) -> NewKey:
+    """Make an API user as `create_user` does, with an organization secret that is good with this key alone."""
+    user, secret = _create(organization, name, may_write=may_write, expires_at=expires_at)
+    organization_secret = new_token()
+    user.organization_secret_hash = hash_token(organization_secret)
+    user.save(update_fields=["organization_secret_hash"])
+    _record(user, own_organization_secret=True)
+    return NewKey(user, secret, organization_secret)
+
+
+def revoke_user(user: ApiUser, *, even_last: bool = False) -> None:
+    """Remove an API user: its key answers 401 from now on.
+
+    ConflictError for the last one that may write, unless `even_last`: whoever has the API alone would lock all out.
+    """
+    with transaction.atomic():
+        organization = Organization.objects.select_for_update().get(pk=user.organization_id)
+        others = organization.api_users.filter(secret_hash__isnull=False, may_write=True).exclude(pk=user.pk)
+        lives = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+        if not even_last and not others.filter(lives).exists():
+            raise ConflictError("This is the organization's last API key that may write; create another one first.")
+        audit.record(Action.REVOKE_SECRET, user, organization=organization)
+        user.delete()
+
+
+def _create(
+    organization: Organization, name: str, *, may_write: bool, expires_at: datetime | None
+) -> tuple[ApiUser, str]:
+    user, created = ApiUser.objects.get_or_create(organization=organization, name=name)
     if not created:
-        raise ConflictError(f"There is a user {name} already; revoke that secret first, or choose another name.")
-    audit.record(Action.ISSUE_SECRETS, user, organization=organization, details={"user": True, "organization": False})
+        raise ConflictError(f"There is an API key {name} already; revoke that one first, or choose another name.")
+    secret = new_token()
+    put_key(user, secret)
+    user.may_write, user.expires_at = may_write, expires_at
+    user.save()
     return user, secret
 
 
-def revoke_user(user: ApiUser) -> None:
-    """Remove an API user: its secret answers 401 from now on. ConflictError for the last, which would lock all out."""
-    with transaction.atomic():
-        Organization.objects.select_for_update().get(pk=user.organization_id)
-        others = ApiUser.objects.filter(organization=user.organization_id, secret_hash__isnull=False)
-        if not others.exclude(pk=user.pk).exists():
-            raise ConflictError("This is the organization's last secret; create another one first.")
-        audit.record(Action.REVOKE_SECRET, user, organization=user.organization)
-        user.delete()
+def _record(user: ApiUser, *, own_organization_secret: bool) -> None:
+    details: dict[str, Any] = {"user": True, "organization": own_organization_secret, "may_write": user.may_write}
+    if user.expires_at is not None:
+        details["expires_at"] = user.expires_at.isoformat(timespec="seconds")
+    audit.record(Action.ISSUE_SECRETS, user, organization=user.organization, details=details)

@@ -103,6 +103,19 @@ def account_page(
     return cast(Callable[Concatenate[HttpRequest, P], HttpResponse], shown)
 
 
+def open_page(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Make a view a page for whoever comes; somebody signed in has the bar above it, as everywhere."""
+
+    @never_cache
+    @wraps(view)
+    def shown(request: Any) -> HttpResponse:
+        request.person = person_of(request) if request.user.is_authenticated else None
+        with timezone.override(zone_of(request)):
+            return view(request)
+
+    return shown
+
+
 def _page(view: View[P], *, operators_only: bool) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     @never_cache
     @wraps(view)

@@ -24,7 +24,6 @@ from instances.models import Membership
 from instances.pages.access import (
     ORGANIZATION_KEY,
     PageRequest,
-    page,
     person_of,
 )
 from instances.pages.forms import FirstAccountForm, OwnPasswordForm
@@ -106,14 +105,3 @@ def choose_organization(request: HttpRequest) -> HttpResponse:
     if chosen.isdecimal() and len(chosen) < 19 and own.filter(organization_id=chosen).exists():
         request.session[ORGANIZATION_KEY] = int(chosen)
     return redirect("overview")
-
-
-@page
-def people(request: PageRequest) -> HttpResponse:
-    """Show who belongs to the organization, in which role, and which programs may call its API."""
-    organization = request.person.organization
-    context = {
-        "memberships": organization.memberships.select_related("account").order_by("account__username"),
-        "callers": organization.api_users.order_by("name"),
-    }
-    return render(request, "instances/people.html", context)

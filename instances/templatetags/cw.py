@@ -194,6 +194,12 @@ def words(text: str) -> list[str]:
 
 
 @register.filter
+def actor(who: str) -> str:
+    """Name who did something as people do: a person's account by its name alone, anything else as it stands."""
+    return who.removeprefix("account ")
+
+
+@register.filter
 def browser(user_agent: str) -> str:
     """Name a browser as people do."""
     return browser_in_words(user_agent)

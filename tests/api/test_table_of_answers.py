@@ -18,6 +18,7 @@ from django.urls import URLPattern, reverse
 
 from cwconnect.sandbox import SandboxServer
 from instances.credentials.issuing import issue_secrets
+from instances.models import ApiUser
 from instances.provisioning import set_enabled
 from instances.secrets import Secret
 from polling.models import Replay, Verification
@@ -201,6 +202,10 @@ def answers(world: ExampleRows, api: Api, auth: Callable[[str], str]) -> dict[st
     return found
 
 
+def _auth(api: Api, world: ExampleRows) -> Callable[[str], str]:
+    return lambda route: world.watched.auth if OF_THE_TOKEN.search(route) else api.tenant.auth
+
+
 def test_every_route_has_its_row_and_every_row_its_route() -> None:
     assert ROUTES.keys() == TABLE.keys()
     assert {route.partition(" ")[2] for route in ALL.keys() - ROUTES.keys()} == OPEN
@@ -223,11 +228,16 @@ def test_another_organization_is_answered_as_the_table_says(api: Api, world: Exa
 
 def test_about_a_disabled_instance_all_is_answered_as_the_table_says(api: Api, world: ExampleRows) -> None:
     set_enabled(world.watched.instance, enabled=False)
+    assert answers(world, api, _auth(api, world)) == {route: disabled for route, (_, disabled) in TABLE.items()}
 
-    def auth(route: str) -> str:
-        return world.watched.auth if OF_THE_TOKEN.search(route) else api.tenant.auth
 
-    assert answers(world, api, auth) == {route: disabled for route, (_, disabled) in TABLE.items()}
+def test_a_key_that_may_only_read_is_refused_whatever_is_no_read(api: Api, world: ExampleRows) -> None:
+    allowed = answers(world, api, _auth(api, world))
+    ApiUser.objects.update(may_write=False)
+    refused = answers(world, api, _auth(api, world))
+    assert refused == {route: status if route.startswith("GET ") else 403 for route, status in allowed.items()}
+    answer = api("DELETE", f"/instances/{world.watched.instance.pk}")
+    assert answer.json()["message"] == "This API key may only read. Ask for a key that may write."
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/api/schema", "/api/docs"])

@@ -17,6 +17,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from instances.configuration.callback_address import callback_base
+from instances.credentials.user_secrets import create_whole_key
+from instances.invitations import invite
 from instances.models import Instance, Membership, Organization, Role
 from instances.secrets import Secret
 from polling.alerts import delivery_alerts
@@ -47,6 +49,7 @@ from polling.models import (
 from polling.reports import receiver_hours
 from tests.support.page_rows import add_events, add_instances
 
+Ids = dict[str, int]
 TROUBLED, VIEWER, EMPTY, NOWHERE = "tina", "victor", "eve", "noah"
 
 
@@ -81,6 +84,7 @@ def furnish(password: str) -> str:
         "job": job.pk,
     }
     ids |= {"held": held.pk, "held_poll": held.resource_polls.get().pk, "paused": paused.pk}
+    ids |= _let_in(troubled)
     ids["event"] = Event.objects.filter(instance=failing).order_by("-pk").values_list("pk", flat=True)[0]
     ids["destination"] = _send_warnings(troubled, failing)
     ids["attempt"] = DeliveryAttempt.objects.earliest("pk").pk
@@ -92,6 +96,17 @@ def _account(name: str, password: str, organization: Organization, role: str, **
     account = User.objects.create_user(name, password=password, **rights)
     Membership.objects.create(account=account, organization=organization, role=role)
     return account
+
+
+def _let_in(organization: Organization) -> Ids:
+    """Invite people, one of them too long ago, and make API keys of every kind; give ids."""
+    now = timezone.now()
+    for email, days in (("ida@example.com", 7), (f"{'long' * 15}@{'long' * 15}.example.com", 1), ("", -1)):
+        invite(organization, role=Role.VIEWER, email=email, now=now, good_for=timedelta(days=days))
+    for name, ends in (("billing", None), ("Export" * 33, now + timedelta(days=30)), ("old", now)):
+        create_whole_key(organization, name, may_write=ends is None, expires_at=ends)
+    key = organization.api_users.order_by("pk")[0]
+    return {"membership": Membership.objects.get(account__username=VIEWER).pk, "key": key.pk}
 
 
 def _paths_of_admin(person: User) -> list[str]:

@@ -55,6 +55,15 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "search": lambda ids: reverse("search") + "?q=ruth",
     "event-page": lambda ids: reverse("event-page", args=[ids["event"]]),
     "people": lambda ids: reverse("people"),
+    "change-role": lambda ids: reverse("change-role", args=[ids["membership"]]),
+    "remove-person": lambda ids: reverse("remove-person", args=[ids["membership"]]),
+    "leave": lambda ids: reverse("leave"),
+    "join": lambda ids: reverse("join"),
+    "forgot-password": lambda ids: reverse("forgot-password"),
+    "new-password": lambda ids: reverse("new-password"),
+    "own-address": lambda ids: reverse("own-address"),
+    "api-keys": lambda ids: reverse("api-keys"),
+    "revoke-api-key": lambda ids: reverse("revoke-api-key", args=[ids["key"]]),
     "password": lambda ids: reverse("password"),
     "sessions": lambda ids: reverse("sessions"),
     "new-instance": lambda ids: reverse("new-instance"),
@@ -90,6 +99,7 @@ PARTS = {
     *("start-bulk-job", "stop-bulk-job", "save-view", "remove-view", "dismiss-given-up"),
     *("end-session", "end-other-sessions", "watch-resource"),  # lead to pages
     *("test-alert-destination", "remove-alert-destination", "unmute-alerts", "acknowledge-alert"),  # likewise
+    *("invite-person", "revoke-invitation", "new-api-key"),  # likewise: see test_people.py
 }
 
 

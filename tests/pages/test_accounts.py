@@ -110,10 +110,10 @@ def test_people_shows_those_of_the_organization_with_their_roles(
 ) -> None:
     sign_in("stranger", other_tenant.organization)
     html = text_of(viewer.get("/app/people"))
-    for words in ("olga", 'data-label="Role">operator', "victor", 'data-label="Role">viewer', tenant.user.name):
+    for words in ("olga", 'data-label="Role">operator', "victor", 'data-label="Role">viewer'):
         assert words in html
     assert "stranger" not in html
-    assert "Change roles" not in html
+    assert "/admin/" not in html
 
 
 def test_an_administrator_is_led_to_accounts_and_roles(organization: Organization, operator: Client) -> None:

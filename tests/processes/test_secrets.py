@@ -75,6 +75,13 @@ class Browser:
         self.said.append(f"{answer.headers}\n{text}")
         return answer.status, text
 
+    def submit(self, page: str, path: str, **given: str) -> str:
+        """Send a form that stands on a page; give the answer."""
+        token = re.search(r'csrfmiddlewaretoken" value="([^"]+)', self.ask("GET", page)[1])
+        assert token is not None
+        form = urlencode(given | {"csrfmiddlewaretoken": token[1]})
+        return self.ask("POST", path, form, **{"Content-Type": "application/x-www-form-urlencoded"})[1]
+
     def sign_in(self) -> None:
         _, page = self.ask("GET", "/admin/login/")
         token = re.search(r'csrfmiddlewaretoken" value="([^"]+)', page)
@@ -142,6 +149,24 @@ def work_through(browser: Browser, made: dict[str, str], url: str, receiver: Rec
     browser.ask("GET", "/readyz")
     browser.sign_in()
     return str(created["token"])
+
+
+def let_people_in(browser: Browser) -> dict[str, str]:
+    """Invite somebody who joins after a wrong code, and make an API key that is used; give what was handed out."""
+    invitation = browser.submit("/app/people", "/app/people/invite", role="viewer", days="7")
+    key = browser.submit("/app/keys", "/app/keys/new", name="export", may="read", days="")
+    del browser.said[-3], browser.said[-1]  # the two answers that show them
+    link = re.search(r"http://[^\s<\"]+/app/join#([\w-]+)", invitation)
+    header = re.search(r"User ([\w+/=]+), Organization ([\w+/=]+)", key)
+    assert link is not None
+    assert header is not None
+    assert browser.ask("GET", "/elements", Authorization=header[0])[0] == 200
+    assert browser.ask("DELETE", "/instances/1", Authorization=header[0])[0] == 403
+    guest = Browser(browser.port, browser.said)
+    for code in (f"{link[1]}x", link[1]):
+        guest.submit("/app/join", "/app/join", code=code)
+    assert "You are invited as" in guest.submit("/app/join", "/app/join", username="", password="")
+    return {"an invitation": link[1], "an API key": header[1], "its organization secret": header[2]}
 
 
 PATHS = "import json; from tests.security.shown import every_path; print(json.dumps(every_path()))"
@@ -274,6 +299,7 @@ def test_no_secret_of_a_run_is_found_in_the_clear(data: Path, receiver: Receiver
         ask(data, "shell", "-v0", "-c", PERSON)
         browser = Browser(port)
         token = work_through(browser, made, sandbox.url, receiver)
+        handed_out = let_people_in(browser)
         deliver_after_a_failure(data, sandbox, receiver, service)
         printed = ask(data, "verify", "1", "--json", check=False) + ask(data, "licences")
         have_polls_refused(data, sandbox, service)
@@ -295,7 +321,7 @@ def test_no_secret_of_a_run_is_found_in_the_clear(data: Path, receiver: Receiver
     places |= {"the process list": processes} | stored | kept
     assert any("acme" in places[name] for name in kept), "what is no secret is found"
     check_that_what_is_there_is_found(places, receiver)
-    secrets = secrets_of(made, browser, token, data)
+    secrets = secrets_of(made, browser, token, data) | handed_out
     found = {(what, where): holds(places[where], secrets[what]) for what in secrets for where in places}
     assert {place: names for place, names in found.items() if names} == {}
     if form == "json":

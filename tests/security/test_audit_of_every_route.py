@@ -23,6 +23,7 @@ from cwconnect.sandbox import SandboxServer
 from instances import account_audit
 from instances.accounts import first_start_code
 from instances.admin import AuditedMixin
+from instances.invitations import invite
 from instances.models import AuditEntry, Instance, Membership, Role, SignIn
 from instances.provisioning import set_enabled
 from polling.alerts import delivery_alerts
@@ -128,7 +129,19 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "end-session": ({}, "sessions ended"),
     "end-other-sessions": ({}, "sessions ended"),
     "first-start": "tried below: it works only while there is no account",
+    "own-address": ({"email": "olga@example.com", "old_password": PASSWORD}, "mail address changed"),
+    "forgot-password": NOTHING_CHANGES,
+    "new-password": "tried in tests of the page; whichever way a password is changed is tried below",
+    "join": "tried in tests of the page: it takes an invitation",
     "people": READS,
+    "invite-person": ({"role": "viewer", "days": "7"}, "person invited"),
+    "revoke-invitation": ({}, "invitation revoked"),
+    "change-role": ({"role": "operator"}, "role changed"),
+    "remove-person": ({}, "person removed"),
+    "leave": ({}, "person left"),
+    "api-keys": READS,
+    "new-api-key": ({"name": "bob", "may": "read", "days": ""}, "secrets issued"),
+    "revoke-api-key": ({}, "secret revoked"),
     "choose-organization": "it changes what this browser looks at, and nothing else",
     "new-instance": "tried in tests of the page; it calls create_instance, as POST /instances does",
     "test-connection": NOTHING_CHANGES,
@@ -236,6 +249,18 @@ def test_what_a_page_changes_is_recorded(world: ExampleRows, operator: Client, n
         values["number"] = SignIn.objects.latest("pk").pk
     if "alert" in name:
         values["number"] = alert_rows(world)[name]
+    ours, otto = world.watched.instance.organization, User.objects.create_user("otto")
+    assert ours is not None
+    of_otto = Membership.objects.create(account=otto, organization=ours)
+    if name == "leave":
+        Membership.objects.filter(pk=of_otto.pk).update(role=Role.OPERATOR)
+    if name in ("change-role", "remove-person"):
+        values["number"] = of_otto.pk
+    if name == "revoke-api-key":
+        values["number"] = ours.api_users.get(name="another").pk
+    if name == "revoke-invitation":
+        given: Any = {"email": "", "now": timezone.now(), "good_for": timedelta(days=1)}
+        values["number"] = invite(ours, role=Role.VIEWER, **given)[0].pk
     Instance.objects.update(name="one", events_enabled=True, callback_url="http://127.0.0.1:9/")
     pattern = dict(pages())[name]
     url = reverse(name, kwargs={each: values[each] for each in pattern.pattern.converters})

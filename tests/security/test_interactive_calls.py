@@ -116,6 +116,7 @@ _OWN_WAY = {
     "cwconnect/site/demo_receiver.py": "a program of its own",
     "polling/alerts/sending.py": "mail, which asks for its bound itself: see tests/pages/test_alerts.py",
     "instances/connections.py": "makes the bounded client",
+    "instances/mails.py": "mail, within what its caller bounds, or from a thread: see tests/pages/test_people.py",
 }
 _NETWORK = {"socket", "http", "urllib", "urllib3", "requests", "smtplib", "ftplib", "httpx", "aiohttp", "asyncio"}
 _HARMLESS = {"urllib.parse", "requests.utils", "http"}  # http: its statuses

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
+from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlsafe_base64_encode
 
 from cwconnect.management.commands import createsuperuser
 from instances.accounts import first_start_code
+from instances.invitations import invite
+from instances.models import Organization
 
 pytestmark = pytest.mark.django_db
 PRESENT = "a long enough password"
@@ -34,6 +40,21 @@ Way = Callable[[str, pytest.MonkeyPatch], None]
 def first_start(password: str, _: pytest.MonkeyPatch) -> None:
     form = {"code": first_start_code(), "username": NAME, "password": password, "organization": "Alpha"}
     Client().post(reverse("first-start"), form)
+
+
+def joined(password: str, _: pytest.MonkeyPatch) -> None:
+    given: Any = {"role": "viewer", "email": "", "now": timezone.now(), "good_for": timedelta(days=1)}
+    code = invite(Organization.objects.create(name="Alpha"), **given)[1]
+    client = Client()
+    client.post(reverse("join"), {"code": code})
+    client.post(reverse("join"), {"username": NAME, "password": password, "email": ""})
+
+
+def forgotten(password: str, _: pytest.MonkeyPatch) -> None:
+    person = User.objects.create_user(NAME, password=PRESENT)
+    code = f"{urlsafe_base64_encode(str(person.pk).encode())}-{default_token_generator.make_token(person)}"
+    form = {"code": code, "new_password1": password, "new_password2": password}
+    Client().post(reverse("new-password"), form)
 
 
 def own_change(password: str, _: pytest.MonkeyPatch) -> None:
@@ -93,7 +114,7 @@ def changed_by_a_command(password: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 WAYS: tuple[Way, ...] = (
-    *(first_start, own_change, added_in_the_admin, changed_in_the_admin),
+    *(first_start, joined, forgotten, own_change, added_in_the_admin, changed_in_the_admin),
     *(command_without_input, command_at_a_terminal, changed_by_a_command),
 )
 

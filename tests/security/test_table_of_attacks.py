@@ -130,6 +130,8 @@ SHOWN_ON = (
     "/app/deliveries?tries=0&kind=UPDATED",
     "/app/replay-these?of=deliveries&from=2020-01-01T00:00",
     "/app/people",
+    "/app/people/leave",
+    "/app/keys",
     "/admin/instances/instance/{number}/change/",
     "/admin/polling/event/{event}/change/",
 )

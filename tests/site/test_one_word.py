@@ -35,9 +35,7 @@ ALLOWED = {
     ("instances/account_audit.py", "account"): "likewise",
     ("instances/sign_ins.py", "account"): "likewise",
     ("polling/models/idempotency.py", "caller"): "of a column that nobody is shown",
-    ("templates/instances/people.html", "account"): "until people are invited there",
-    ("templates/instances/people.html", "accounts"): "until people are invited there",
-    ("templates/instances/people.html", "caller"): "until API keys have a page",
+    ("templates/instances/api_key_made.html", "user secret"): "the wire's own name, which programs ask for",
     ("SECURITY.md", "account"): "of the machine",
 }
 # Programs of their own, and what answers in the vendor's words.

@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.urls import URLPattern, reverse
 
-from instances.models import Instance
+from instances.models import ApiUser, Instance, Membership
 from polling.models import AlertDestination, BulkJob, DeliveryAttempt, Event, Notification, PollRun, Receiver, Replay
 from tests.support.filled_service import OFF, Filled
 from tests.support.routes import pages
@@ -130,6 +130,7 @@ def _arguments(pattern: URLPattern, filled: Filled) -> dict[str, object]:
     known |= {"resource": "invoices", "document": "operations"}
     if pattern.name == "switch-events":
         known["number"] = filled.instances[OFF].pk  # it asks from when on
+    newest |= {"change-role": Membership, "remove-person": Membership, "revoke-api-key": ApiUser}
     if pattern.name in newest:
         known["number"] = _newest(newest[pattern.name])
     return {name: known.get(name, 1) for name in pattern.pattern.converters}

@@ -54,6 +54,9 @@ class Victim:
         rows: list[Any] = [self.tenant.organization, *ApiUser.objects.filter(organization=self.tenant.organization)]
         rows += [Instance.objects.get(pk=self.instance.pk), ResourcePoll.objects.get(pk=self.poll.pk)]
         rows += [Event.objects.get(pk=self.event.pk), Notification.objects.get(pk=self.notification.pk)]
+        for user in rows[1:]:
+            if isinstance(user, ApiUser):
+                user.last_used_at = None  # any call of its own is noted there
         return str(serializers.serialize("json", rows))
 
 

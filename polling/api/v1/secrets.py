@@ -30,7 +30,10 @@ class SecretShape(Shape):
 
     id: int
     name: str
+    may_write: bool
     created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
 
 
 class NewSecretShape(SecretShape):
@@ -46,9 +49,10 @@ class SecretPage(Shape):
 
 
 class NewSecret(Strict):
-    """Whom the secret is for."""
+    """Whom the secret is for, and whether it may change things."""
 
     name: Name
+    may_write: bool = True
 
 
 class OrganizationView(V1View):
@@ -85,7 +89,8 @@ class SecretsView(OrganizationView):
     @idempotent
     def post(self, request: Request) -> Response:
         """Make a secret."""
-        user, secret = create_user(self.caller.organization, read_body(NewSecret, request.data).name)
+        asked = read_body(NewSecret, request.data)
+        user, secret = create_user(self.caller.organization, asked.name, may_write=asked.may_write)
         return answer(NewSecretShape(**_columns(user), secret=secret), 201)
 
 
@@ -103,4 +108,4 @@ class SecretView(OrganizationView):
 
 
 def _columns(user: ApiUser) -> dict[str, Any]:
-    return {"id": user.pk, "name": user.name, "created_at": user.created_at}
+    return {name: getattr(user, name) for name in SecretShape.model_fields}

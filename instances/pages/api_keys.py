@@ -1,0 +1,89 @@
+"""The page *API keys*: what programs call the API with. Made, shown once with its whole header, revoked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_POST, require_safe
+
+from cwconnect.core.errors import ConflictError
+from cwconnect.core.form_fields import NameField
+from instances.credentials.user_secrets import create_whole_key, revoke_user
+from instances.mails import link_to
+from instances.pages.access import PageRequest, operator_page, page
+from instances.templatetags.cw import in_words
+
+_ENDS = (("", "never"), ("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"))
+_MAY = (("write", "read and write"), ("read", "only read"))
+
+
+class NewKeyForm(forms.Form):
+    """What the key is for, whether it may change things, and when it ends."""
+
+    name = NameField(label="Name", max_length=200, help_text="What calls with it: “billing export”, for example.")
+    may = forms.ChoiceField(label="It may", choices=_MAY, initial="write")
+    days = forms.ChoiceField(label="It expires", choices=_ENDS, required=False)
+    days.hide_optional = True  # type: ignore[attr-defined]  # ours: parts/field.html reads it
+
+
+@require_safe
+@page
+def api_keys(request: PageRequest) -> HttpResponse:
+    """Show the organization's API keys, and to operators how to make one."""
+    return _show(request, NewKeyForm())
+
+
+def _show(request: PageRequest, form: NewKeyForm, status: int = 200) -> HttpResponse:
+    users = request.person.organization.api_users.order_by("name")
+    context = {"users": users, "form": form, "now": timezone.now(), "here": "api-keys"}
+    return render(request, "instances/api_keys.html", context, status=status)
+
+
+@sensitive_variables("key")
+@require_POST
+@operator_page
+def new_api_key(request: PageRequest) -> HttpResponse:
+    """Make a key, and show it and its whole header, once."""
+    form = NewKeyForm(request.POST)
+    if not form.is_valid():
+        return _show(request, form, 422)
+    given = form.cleaned_data
+    ends = timezone.now() + timedelta(days=int(given["days"])) if given["days"] else None
+    try:
+        key = create_whole_key(
+            request.person.organization, given["name"], may_write=given["may"] == "write", expires_at=ends
+        )
+    except ConflictError as error:
+        form.add_error("name", error.message)
+        return _show(request, form, 422)
+    context = {"key": key, "url": link_to(reverse("instances"), request), "here": "api-keys"}
+    return render(request, "instances/api_key_made.html", context)
+
+
+@operator_page
+def revoke_api_key(request: PageRequest, number: int) -> HttpResponse:
+    """Ask, and say what stops; then revoke a key."""
+    user = request.person.organization.api_users.filter(pk=number).first()
+    if user is None:
+        raise Http404
+    if request.method == "POST":
+        revoke_user(user, even_last=True)
+        messages.success(request, f"The API key {user.name} is revoked.")
+        return redirect("api-keys")
+    unused = None if user.last_used_at is None else (timezone.now() - user.last_used_at).total_seconds()
+    last = "Its use has not been noted yet." if unused is None else f"It was last used {in_words(unused)} ago."
+    words = [
+        f"Whatever calls the API with it gets 401 from then on, calls with an Element token too. {last}",
+        "Instances that were created with it stay, and go on polling and delivering.",
+        "A key that is lost can’t be shown again: make the new one first, if something still needs it.",
+    ]
+    context = {"question": f"Revoke the API key {user.name}?", "words": words, "button": f"Revoke {user.name}"}
+    context |= {"back": reverse("api-keys"), "here": "api-keys"}
+    return render(request, "instances/ask.html", context)
