@@ -50,6 +50,11 @@ class Person:
         """Return the organization's instances."""
         return Instance.objects.filter(organization=self.organization)
 
+    @property
+    def has_instances(self) -> bool:
+        """Whether the organization has any: one query, each time it is asked."""
+        return self.instances().exists()
+
     def instance(self, number: int) -> Instance:
         """Return one of the organization's instances; 404 for any other."""
         found = self.instances().filter(pk=number).first()

@@ -232,6 +232,19 @@ def test_the_menu_unfolds_on_a_phone(window: Window) -> None:
     window.wait_for("What waits")
 
 
+@pytest.mark.parametrize("path", ["/app/events", "/app/deliveries"])
+def test_what_a_list_is_filtered_by_is_folded_on_a_phone(window: Window, path: str) -> None:
+    fields = window.page.locator("#filters")
+    window.go(path)
+    assert fields.is_visible()
+    window.page.set_viewport_size({"width": 390, "height": 844})
+    assert not fields.is_visible()
+    window.click("Filter")
+    assert fields.is_visible()
+    window.go(f"{path}?instance=nobody")  # what was not understood is seen at once
+    assert fields.is_visible()
+
+
 def test_the_theme_is_switched_and_remembered(window: Window) -> None:
     window.page.emulate_media(color_scheme="light")
     window.go("/")
