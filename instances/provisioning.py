@@ -188,9 +188,12 @@ def _fill_secret(instance: Instance, key: Key, value: Any) -> None:
 def _write_poll(
     poll: ResourcePoll, configuration: Mapping[str, Any], start: WatchStart | None, missing: list[str] | None
 ) -> None:
+    before = poll.configuration, poll.enabled, poll.missing_fields
     poll.configuration = {key: value for key, value in configuration.items() if key != "enabled"}
     poll.enabled = configuration.get("enabled", True)
     poll.missing_fields = poll.missing_fields if missing is None else missing
+    if poll.pk and start is None and (poll.configuration, poll.enabled, poll.missing_fields) == before:
+        return
     columns = ["configuration", "enabled", "missing_fields"]
     if start is not None:
         poll.high_water_id, poll.since, poll.missing_fields = start.newest_id, start.since, start.missing

@@ -58,8 +58,14 @@ def begins(
     watched = config.events_enabled and config.polls[name].get("enabled", True)
     if poll is None or poll.since is None:
         return watched
-    before, after = _path(name, poll.configuration), _path(name, config.polls[name])
-    return moved or (from_now and watched) or before.lower() != after.lower()
+    return moved or (from_now and watched) or _lists_another(name, poll.configuration, config.polls[name])
+
+
+def _lists_another(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a configuration reads another list than before. To compile one costs as much as the rest of a change."""
+    if before == {key: value for key, value in after.items() if key != "enabled"}:
+        return False
+    return _path(name, before).lower() != _path(name, after).lower()
 
 
 def read_watch_starts(
@@ -97,10 +103,11 @@ def look_again(
     """
     found = {}
     for name in names:
-        poll, plan = polls[name], plan_of(name, config.polls[name])
+        poll = polls[name]
         before, after = fields_named(poll.configuration, name), fields_named(config.polls[name], name)
         if before == after:
             continue
+        plan = plan_of(name, config.polls[name])
         missing = [key for key in poll.missing_fields if before[key] == after[key]]
         with suppress(ConnectWiseError, TooManyCallsError):
             newest = client_for(make_credentials(*config.connection)).newest(plan.hub.path, _members(plan))

@@ -83,7 +83,8 @@ class BulkWork(Work):
         """Change an instance, or write down why not, and that the job came by it; with the last the job ends."""
         now = timezone.now()
         fence(BulkJob, self.key, self.token, lease_until=now + LEASE, done=F("done") + 1)
-        instance = Instance.objects.select_for_update().filter(pk=key, organization=self.job.organization_id).first()
+        ours = Instance.objects.filter(organization=self.job.organization_id).prefetch_related("resource_polls")
+        instance = ours.select_for_update().filter(pk=key).first()
         reason = "There is no such instance any more." if instance is None else self._refusal_of(instance)
         if reason:
             name = instance.name if instance is not None else ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,9 +13,19 @@ from django.utils import timezone
 from instances.configuration.polls import plan_of
 from instances.models import Instance, ResourcePoll
 from polling.delivery.pausing import rearm
-from polling.detection.deletes.missing_records import calm_health, missing_records
+from polling.detection.deletes.missing_records import calm_healths, missing_records
 from polling.detection.jobs import abandon
-from polling.models import Event, Health, PollRun, PollState, RecordSnapshot, Repair, SnapshotBody, Verification
+from polling.models import (
+    Event,
+    Health,
+    MissingRecord,
+    PollRun,
+    PollState,
+    RecordSnapshot,
+    Repair,
+    SnapshotBody,
+    Verification,
+)
 
 _CHANGED = "What is polled was changed meanwhile; verify once more."
 
@@ -32,15 +44,19 @@ def apply_watching(
     that changes loses its lease, so that a run in flight, made under the old settings, can commit nothing more.
     """
     begun_ids, reset_ids = set(begun or ()), set(reset or ())
+    planned: dict[ResourcePoll, datetime | None] = {}
     for poll in instance.resource_polls.select_related("state"):
         if poll.since is None:
             continue
         state = getattr(poll, "state", None)
         if state is None or poll.pk in begun_ids:
             _begin(instance, poll, state)
-        elif poll.pk in reset_ids:
-            _abandon(poll)
-        _schedule(instance, poll)
+            planned[poll] = None
+        else:
+            if poll.pk in reset_ids:
+                _abandon(poll)
+            planned[poll] = state.next_sweep_at
+    _schedule(instance, planned)
     rearm(instance, timezone.now())
 
 
@@ -82,22 +98,26 @@ def _abandon(poll: ResourcePoll) -> None:
     )
 
 
-def _schedule(instance: Instance, poll: ResourcePoll) -> None:
+def _schedule(instance: Instance, planned: Mapping[ResourcePoll, datetime | None]) -> None:
+    """Make polls due, or take their times away; `planned` is when each was to be swept next."""
     now = timezone.now()
-    active = instance.watching and poll.enabled
-    deletes = bool(poll.configuration.get("detectDeletes"))
-    if not deletes:
-        missing_records(poll.pk).delete()  # nobody wants to hear of them any more
-    next_sweep = None
-    if active and deletes:
-        # The time that was set, if there is one: a change of something else is no reason to sweep.
-        planned = PollState.objects.values_list("next_sweep_at", flat=True).get(resource_poll=poll)
-        latest = now + plan_of(poll.name, poll.configuration).sweep_interval
-        next_sweep = now if planned is None else min(planned, latest)
-    PollState.objects.filter(resource_poll=poll).end_leases(
-        site=site_key(instance),
-        host=urlsplit(instance.base_url).netloc.lower()[:255],
-        next_poll_at=now if active else None,
-        next_sweep_at=next_sweep,
-        health=calm_health(poll.pk) if active else Health.PAUSED,
-    )
+    silent = [poll.pk for poll in planned if not poll.configuration.get("detectDeletes")]
+    MissingRecord.objects.filter(resource_poll__in=silent).delete()  # nobody wants to hear of them any more
+    healths = calm_healths([poll.pk for poll in planned])
+    for poll, sweep_at in planned.items():
+        active = instance.watching and poll.enabled
+        PollState.objects.filter(resource_poll=poll).end_leases(
+            site=site_key(instance),
+            host=urlsplit(instance.base_url).netloc.lower()[:255],
+            next_poll_at=now if active else None,
+            next_sweep_at=_next_sweep(poll, sweep_at, now) if active else None,
+            health=healths[poll.pk] if active else Health.PAUSED,
+        )
+
+
+def _next_sweep(poll: ResourcePoll, planned: datetime | None, now: datetime) -> datetime | None:
+    """Return when a poll is swept: as was planned, if it was. A change of something else is no reason to sweep."""
+    if not poll.configuration.get("detectDeletes"):
+        return None
+    latest = now + plan_of(poll.name, poll.configuration).sweep_interval
+    return now if planned is None else min(planned, latest)

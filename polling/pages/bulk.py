@@ -46,6 +46,20 @@ def start(request: PageRequest) -> HttpResponse:
     return redirect("bulk-job", job.pk)
 
 
+@require_POST
+@operator_page
+def try_again(request: PageRequest, number: int) -> HttpResponse:
+    """Start a job that does the same to the instances that another one refused."""
+    former = _own_job(request, number)
+    keys = list(former.refusals.order_by("pk").values_list("instance_id", flat=True))
+    try:
+        job = start_bulk_job(request.person, find_action(former.action), keys, former.arguments)
+    except DomainError as error:
+        messages.error(request, f"Nothing was done. {error.message}")
+        return redirect("bulk-job", number)
+    return redirect("bulk-job", job.pk)
+
+
 def _chosen(request: PageRequest) -> list[int]:
     """Return the ids of the instances that were chosen, one by one or by the list's filter."""
     if "every" in request.POST:

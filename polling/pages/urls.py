@@ -30,6 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("app/jobs", bulk.bulk_jobs, name="bulk-jobs"),
     path("app/jobs/start", bulk.start, name="start-bulk-job"),
     path("app/jobs/<int:number>", bulk.bulk_job, name="bulk-job"),
+    path("app/jobs/<int:number>/again", bulk.try_again, name="try-bulk-job-again"),
     path("app/jobs/<int:number>/stop", bulk.stop, name="stop-bulk-job"),
     path(_INSTANCE, instance.instance_page, name="instance-page"),
     path(f"{_INSTANCE}/events", instance.instance_events, name="instance-events"),

@@ -96,7 +96,7 @@ PARTS = {
     *("events-csv", "deliveries-csv"),  # of pages, as files
     *("try-receiver", "try-draft", "test-connection", "test-stored-connection"),  # likewise, after a button
     *("poll-now", "backfill", "replay-event", "switch-instance", "choose-organization", "signout"),
-    *("start-bulk-job", "stop-bulk-job", "save-view", "remove-view", "dismiss-given-up"),
+    *("start-bulk-job", "stop-bulk-job", "try-bulk-job-again", "save-view", "remove-view", "dismiss-given-up"),
     *("end-session", "end-other-sessions", "watch-resource"),  # lead to pages
     *("test-alert-destination", "remove-alert-destination", "unmute-alerts", "acknowledge-alert"),  # likewise
     *("invite-person", "revoke-invitation", "new-api-key"),  # likewise: see test_people.py

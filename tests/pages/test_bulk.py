@@ -96,6 +96,12 @@ def test_what_was_refused_is_listed_with_its_reason(operator: Client, five: list
     shown = text_of(operator.get(reverse("bulk-job", args=[BulkJob.objects.get().pk])))
     assert "3 refused" in shown
     assert shown.count("Its delivery is not paused.") == 3
+    pause_delivery(five[2], "It is, by now.", timezone.now())
+    answer = operator.post(reverse("try-bulk-job-again", args=[BulkJob.objects.get().pk]))
+    work()
+    again = BulkJob.objects.latest("pk")
+    assert answer["Location"] == reverse("bulk-job", args=[again.pk])
+    assert (again.total, again.done, again.refused) == (3, 3, 2)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +130,7 @@ def test_a_viewer_sees_jobs_and_can_neither_start_nor_stop_one(
     assert viewer.post(START, {"action": "disable", "every": "1"}).status_code == 403
     operator.post(START, {"action": "disable", "every": "1"})
     path = reverse("bulk-job", args=[BulkJob.objects.get().pk])
-    assert viewer.post(f"{path}/stop").status_code == 403
+    assert viewer.post(f"{path}/stop").status_code == viewer.post(f"{path}/again").status_code == 403
     shown = text_of(viewer.get(path))
     assert "0 of 5" in shown
     assert "Stop here" not in shown
@@ -139,7 +145,8 @@ def test_jobs_of_another_organization_are_not_there(
     stranger = sign_in("sven", other_tenant.organization)
     operator.post(START, {"action": "disable", "every": "1"})
     path = reverse("bulk-job", args=[BulkJob.objects.get().pk])
-    assert stranger.get(path).status_code == stranger.post(f"{path}/stop").status_code == 404
+    answers = stranger.get(path), stranger.post(f"{path}/stop"), stranger.post(f"{path}/again")
+    assert [answer.status_code for answer in answers] == [404] * 3
     assert "Disable" not in text_of(stranger.get("/app/jobs"))
     stranger.post(START, {"action": "delete", "instance": [each.pk for each in five], "sure": "yes"})
     work()

@@ -124,6 +124,10 @@ class TestActions:
         ended(ask(person, "enable", three))
         assert column("disabled") == [False] * 3
 
+    def test_one_without_resources_is_changed_as_any(self, person: Person, three: list[Instance]) -> None:
+        ResourcePoll.objects.filter(instance=three[0]).delete()
+        assert ended(ask(person, "disable", three)).refused == 0
+
     def test_tags_are_removed(self, person: Person, three: list[Instance]) -> None:
         Instance.objects.update(tags=["east", "vip", "new"])
         ended(ask(person, "remove-tags", three, tags="vip,new"))

@@ -28,7 +28,7 @@ from instances.models import AuditEntry, Instance, Membership, Role, SignIn
 from instances.provisioning import set_enabled
 from polling.alerts import delivery_alerts
 from polling.alerts.destinations import mute, new_destination, save_destination
-from polling.models import Alert, AlertMute, BulkJob, MissingRecord, Notification
+from polling.models import Alert, AlertMute, BulkJob, BulkRefusal, MissingRecord, Notification
 from tests.api.test_table_of_answers import METHODS, OF_THE_TOKEN, ROUTES, ExampleRows
 from tests.conftest import Tenant
 from tests.support.api_caller import Api
@@ -163,6 +163,7 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "bulk-job": READS,
     "start-bulk-job": ({"action": "disable", "every": "1"}, "bulk job started"),
     "stop-bulk-job": ({}, "bulk job stopped"),
+    "try-bulk-job-again": ({}, "bulk job started"),
     "instances-page": READS,
     "instance-page": READS,
     "instance-events": READS,
@@ -241,9 +242,11 @@ def test_what_a_page_changes_is_recorded(world: ExampleRows, operator: Client, n
         values["number"] = world.arguments["event"]
     if name == "dismiss-given-up":
         Notification.objects.update(state=Notification.State.FAILED, given_up_at=timezone.now())
-    if name == "stop-bulk-job":
-        organization = Membership.objects.get().organization
-        values["number"] = BulkJob.objects.create(organization=organization, asked_at=timezone.now(), total=1).pk
+    if name in ("stop-bulk-job", "try-bulk-job-again"):
+        organization, at = Membership.objects.get().organization, timezone.now()
+        job = BulkJob.objects.create(organization=organization, asked_at=at, action="enable", total=1)
+        BulkRefusal.objects.create(job=job, instance_id=world.watched.instance.pk)
+        values["number"] = job.pk
     if "session" in name:
         Client().force_login(User.objects.get(username="olga"))  # in another browser
         values["number"] = SignIn.objects.latest("pk").pk
