@@ -23,7 +23,7 @@ def make_event(window: Window, site: Site, record: int) -> str:
     window.go(f"/app/instances/{site.instance}")
     window.click("Poll contacts now")
     window.wait_for("Polled.")
-    link = window.page.get_by_role("link", name=re.compile(rf"contacts/{record}$")).first
+    link = window.page.get_by_role("link", name=re.compile(rf"contacts.{record}$")).first  # playwright takes no / there
     link.wait_for()
     return str(link.get_attribute("href"))
 

@@ -9,7 +9,8 @@ import pytest
 
 from tests.browser.clicks import at_most
 from tests.browser.conftest import PASSWORD, WIDE, Site, Window
-from tests.support.services import wait_until
+from tests.browser.test_pages import make_event
+from tests.support.services import ask, wait_until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -113,3 +114,49 @@ def test_replaying_what_all_instances_gave_up_yesterday_takes_three(many: Window
         many.click("Replay these 6", role="link")
         many.click("Replay 6 notifications")
         wait_until(lambda: len(site.receiver.got) == before + 6, 60, "the replays")
+
+
+def test_a_lost_token_takes_three(many: Window) -> None:
+    many.go("/")
+    with at_most(many, 3):
+        many.page.get_by_role("table").get_by_role("link", name="Company").first.click()
+        many.click("Settings", role="link", exact=True)
+        many.click("New token")
+        many.wait_for("shown this once")
+
+
+def test_letting_a_colleague_look_takes_three(many: Window) -> None:
+    many.go("/app/events")
+    with at_most(many, 3):
+        many.page.locator("summary", has_text="Many").click()
+        many.click("People", role="link", exact=True)
+        many.click("Invite a viewer")
+        many.page.get_by_role("button", name="Copy").first.wait_for()
+
+
+def test_an_event_is_found_by_a_name_with_two(window: Window, site: Site) -> None:
+    make_event(window, site, 12)
+    contact = site.sandbox.store.get("contacts", 12)
+    assert contact
+    with at_most(window, 2):
+        _search(window, f"{contact['firstName']} {contact['lastName']}")
+        if "/app/search" in window.page.url:  # more than one record is called like that
+            window.page.get_by_role("main").get_by_role("link", name="contacts/12").first.click()
+        window.wait_for("ConnectWise changed")
+
+
+def test_a_request_is_found_by_its_id_with_one(many: Window, site: Site) -> None:
+    newest = "AuditEntry.objects.exclude(request_id='').last()"
+    code = f"from instances.models import AuditEntry; print({newest}.request_id)"
+    request_id = ask(site.data, "shell", "-v0", "-c", code).splitlines()[-1]
+    many.go("/")
+    with at_most(many, 1):
+        _search(many, request_id)
+        many.page.get_by_role("heading", name=request_id).first.wait_for()
+
+
+def _search(window: Window, text: str) -> None:
+    window.page.keyboard.press("/")
+    window.page.keyboard.type(text)
+    with window.page.expect_navigation():
+        window.page.keyboard.press("Enter")
