@@ -99,6 +99,14 @@ def upsert(model: Model, columns: Sequence[str], rows: Sequence[Row], *, key: Se
     _execute(f"INSERT INTO {_table(model)} ({', '.join(names)}) {values} {conflict}", model, columns, rows)
 
 
+def insert_missing(model: Model, columns: Sequence[str], rows: Sequence[Row], *, key: Sequence[str]) -> None:
+    """Insert those of these rows that are not there by their `key` columns; the others stay as they are, untouched."""
+    names, of_key = ", ".join(_names(model, columns)), ", ".join(_names(model, key))
+    values = _values(columns) if connection.vendor == "sqlite" else f"SELECT * FROM {_arrays(model, columns)} AS given"  # noqa: S608  (the model's own names)
+    statement = f"INSERT INTO {_table(model)} ({names}) {values} ON CONFLICT ({of_key}) DO NOTHING"
+    _execute(statement, model, columns, rows)
+
+
 def update(model: Model, columns: Sequence[str], rows: Sequence[Row], *, key: str) -> None:
     """Write `columns` of the rows that there are; each row given ends with the value of its `key` column."""
     given, table = [*columns, key], _table(model)

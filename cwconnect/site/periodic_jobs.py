@@ -27,7 +27,7 @@ from polling.maintenance.clock_skew import repair_clock_skew
 from polling.maintenance.purge import purge_deleted
 from polling.maintenance.retention import prune_delivered, prune_the_rest
 from polling.models import Heartbeat, Lock
-from polling.reports import callback_totals, counters, event_hours, receiver_hours
+from polling.reports import callback_totals, counters, event_hours, name_index, receiver_hours
 from polling.workers import locks
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ PERIODIC_JOBS: list[PeriodicJob] = [
     PeriodicJob("counters", timedelta(0), counters.advance),
     PeriodicJob("counts of hours", timedelta(0), event_hours.advance),
     PeriodicJob("counts of receivers", timedelta(0), receiver_hours.advance),
+    PeriodicJob("index of names", timedelta(0), name_index.advance),
     PeriodicJob("auth alerts", timedelta(0), raise_auth_alerts),
     PeriodicJob("send alerts", timedelta(0), send_alerts),
     PeriodicJob("send alerts to destinations", timedelta(0), send_to_destinations),

@@ -44,6 +44,7 @@ from polling.models import (
     PollRun,
     PollState,
     RecordSnapshot,
+    RecordWord,
     Replay,
     SnapshotBody,
     Verification,
@@ -107,7 +108,7 @@ def _batches(instance: Instance) -> list[Callable[[], int]]:
         partial(_delete_some, PollRun.objects.filter(resource_poll__in=polls)),
         *(
             partial(_delete_records, model, poll)
-            for model in (RecordSnapshot, SnapshotBody, MissingRecord, AnnouncedRecord)
+            for model in (RecordSnapshot, SnapshotBody, MissingRecord, AnnouncedRecord, RecordWord)
             for poll in polls
         ),
     ]

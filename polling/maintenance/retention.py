@@ -24,6 +24,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
+from cwconnect.core.bulk_sql import any_of
 from instances.models import ResourcePoll
 from polling.models import (
     BulkJob,
@@ -33,6 +34,7 @@ from polling.models import (
     Event,
     Notification,
     PollRun,
+    RecordWord,
     SnapshotBody,
     Verification,
 )
@@ -138,9 +140,30 @@ def _prune_notifications(since: datetime, before: datetime, pruned: Pruned) -> t
 def delete_notifications(keys: Collection[int]) -> int:
     """Delete notifications with their attempts and events; give how many events. In a transaction."""
     DeliveryAttempt.objects.filter(notification_id__in=keys).delete()
+    records = Event.objects.filter(notification_id__in=keys, resource_poll__isnull=False).order_by()
+    concerned = set(records.values_list("resource_poll_id", "record_id"))
     events, _ = Event.objects.filter(notification_id__in=keys).delete()
     Notification.objects.filter(pk__in=keys).only("pk").delete()  # without reading their bodies
+    _forget_names(concerned)
     return events
+
+
+def _forget_names(concerned: Collection[tuple[int | None, int]]) -> None:
+    """Delete the words of those of these records (by poll and id) of which no event is left: two queries."""
+    left = set(Event.objects.filter(_any_record(concerned)).order_by().values_list("resource_poll_id", "record_id"))
+    gone = [record for record in concerned if record not in left]
+    if gone:
+        RecordWord.objects.filter(_any_record(gone)).delete()
+
+
+def _any_record(records: Collection[tuple[int | None, int]]) -> Q:
+    by_poll: dict[int | None, list[int]] = {}
+    for poll, record in records:
+        by_poll.setdefault(poll, []).append(record)
+    found = Q(pk__in=[])
+    for poll, ids in by_poll.items():
+        found |= Q(resource_poll=poll, record_id__in=any_of(ids))
+    return found
 
 
 def _prune_runs(since: datetime, before: datetime) -> tuple[int, datetime]:

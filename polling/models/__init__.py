@@ -16,6 +16,7 @@ from polling.models.heartbeats import Heartbeat
 from polling.models.idempotency import IdempotentAnswer
 from polling.models.leased import Leased
 from polling.models.locks import Lock
+from polling.models.names import RecordWord
 from polling.models.polls import Health, MissingRecord, PollRun, PollState, RecordSnapshot, Site, SnapshotBody
 from polling.models.verifications import Repair, Verification
 
@@ -51,6 +52,7 @@ __all__ = [
     "Receiver",
     "ReceiverHour",
     "RecordSnapshot",
+    "RecordWord",
     "Repair",
     "Replay",
     "Site",

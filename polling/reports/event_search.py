@@ -14,7 +14,8 @@ from instances.models import Instance, Organization
 from polling.delivery.replay.selection import STORED_STATES
 from polling.models import Event
 from polling.reports.keyset_walk import SLICE, KeysetWalk, Stretch, walk, walk_all
-from polling.reports.names import title_has, words_of
+from polling.reports.name_index import Records, events_of, find_records, indexed_upto, words_in
+from polling.reports.names import title_has
 
 PER_PAGE = 50
 TEXTS = 1000  # records whose whole text one page looks through
@@ -45,20 +46,25 @@ class Search:
 
 
 def search_events(organization: Organization, search: Search) -> Stretch[Event]:
-    """Return the newest events of an organization that match: three queries at most."""
+    """Return the newest events of an organization that match: seven queries at most.
+
+    By a name that is in the index all events of the records found are looked through, else the newest.
+    """
     if search.object_id:
         return _search_by_object(organization, search)
+    if records := _records(organization, search):
+        return _search_by_name(organization, search, records)
     return walk(*_by_keyset(organization, search), before=search.before, size=PER_PAGE)
 
 
 def all_events(organization: Organization, search: Search) -> Iterator[Event]:
     """Return all events of an organization that match, newest first, holding a thousand at a time."""
-    if not search.object_id:
+    if not search.object_id and not _records(organization, search):
         yield from walk_all(*_by_keyset(organization, search))
         return
     before = search.before
     while True:
-        stretch = _search_by_object(organization, replace(search, before=before))
+        stretch = search_events(organization, replace(search, before=before))
         yield from stretch.rows
         before = stretch.next_before
         if before is None:
@@ -101,10 +107,30 @@ def _search_by_object(organization: Organization, search: Search) -> Stretch[Eve
     return Stretch(rows, keys[PER_PAGE - 1] if len(keys) > PER_PAGE else None)
 
 
+def _records(organization: Organization, search: Search) -> Records:
+    """Return the records that a search by name finds by the index, if it is one."""
+    words = [] if search.in_fields else words_in(search.text)
+    return find_records(organization, words) if words and indexed_upto() is not None else {}
+
+
+def _search_by_name(organization: Organization, search: Search, records: Records) -> Stretch[Event]:
+    """Return the newest events of these records, and those with such a name that are not in the index yet."""
+    matching = Q(_called(search, "instance__name"), instance__organization=organization, **_conditions(search))
+    below = Q() if search.before is None else Q(pk__lt=search.before)
+    # Sorted by a sum, or the planner would walk the whole log by its ids instead.
+    indexed = events_of(records).filter(matching, below).annotate(place=F("pk") + 0).order_by("-place")
+    new = Event.objects.filter(matching, title_has(search.text), pk__gt=indexed_upto() or 0)
+    latest = walk(new.defer("record", "changes"), KeysetWalk("polled_at"), before=search.before, size=PER_PAGE)
+    keys = {*indexed.values_list("pk", flat=True)[: PER_PAGE + 1], *(event.pk for event in latest.rows)}
+    shown = sorted(keys, reverse=True)
+    rows = list(_shown(Event.objects.filter(pk__in=shown[:PER_PAGE])).order_by("-pk"))
+    return Stretch(rows, shown[PER_PAGE - 1] if len(shown) > PER_PAGE else None)
+
+
 def _text_has(search: Search) -> Q:
     if search.in_fields and search.text:
         return Q(record__icontains=search.text)
-    return title_has(words_of(search.text))
+    return title_has(search.text)
 
 
 def _called(search: Search, name: str) -> Q:

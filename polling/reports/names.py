@@ -1,4 +1,7 @@
-"""Records found by what people call them."""
+"""Records found by what people call them: by the index of names, and by the titles that are not in it yet.
+
+What begins no word (`qvist`) is in no index: it is looked for in the newest events alone (keyset_walk.py).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from django.db.models import Q, QuerySet
 from instances.models import Organization
 from polling.models import Event
 from polling.reports.keyset_walk import KeysetWalk, walk
+from polling.reports.name_index import find_records, indexed_upto, newest_of, words_in
 
-MOST_WORDS = 8
 _AT_ONCE = 200  # events with such a name: the newest of a record may hide those of another
 
 
@@ -22,27 +25,37 @@ class NamedRecords:
     looked_to: int | None = None
 
 
-def words_of(text: str) -> list[str]:
-    """Return the words that are searched for, in small letters."""
-    return text.casefold().split()[:MOST_WORDS]
-
-
-def title_has(words: list[str]) -> Q:
-    """Return the condition that a title has all of these words, or parts of words."""
+def title_has(text: str) -> Q:
+    """Return the condition that a title has all words of a text, or parts of words."""
     found = Q()
-    for word in words:
+    for word in text.split():
         found &= Q(title__icontains=word)
     return found
 
 
 def records_named(organization: Organization, text: str, most: int) -> NamedRecords:
-    """Return the records whose titles have all words of a text, of those that the newest events have: three queries."""
-    events = Event.objects.filter(title_has(words_of(text)), instance__organization=organization)
+    """Return the newest of the records whose titles have all words of a text: seven queries at most."""
+    words, upto = words_in(text), indexed_upto()
+    if words and upto is not None:
+        keys = newest_of(find_records(organization, words), most)
+        new = _newest_events(organization, text, after=upto)
+        events = _each_once([*new.events, *_shown(Event.objects.filter(pk__in=keys)).order_by("-pk")], most)
+        if events:
+            return NamedRecords(events)
+    return _newest_events(organization, text)
+
+
+def _newest_events(organization: Organization, text: str, *, after: int = 0) -> NamedRecords:
+    events = Event.objects.filter(title_has(text), instance__organization=organization, pk__gt=after)
     stretch = walk(_shown(events), KeysetWalk("polled_at"), before=None, size=_AT_ONCE)
+    return NamedRecords(_each_once(stretch.rows, _AT_ONCE), stretch.next_before)
+
+
+def _each_once(events: list[Event], most: int) -> list[Event]:
     newest: dict[tuple[int, str, str], Event] = {}
-    for event in stretch.rows:
+    for event in events:
         newest.setdefault((event.instance_id, event.object_type, event.object_id), event)
-    return NamedRecords(list(newest.values())[:most], stretch.next_before)
+    return list(newest.values())[:most]
 
 
 def _shown(events: QuerySet[Event]) -> QuerySet[Event]:

@@ -27,6 +27,7 @@ from polling.models import (
     PollRun,
     PollState,
     RecordSnapshot,
+    RecordWord,
     Replay,
 )
 from polling.workers.due import delivery_due_at, make_due, poll_due_at
@@ -39,7 +40,7 @@ from tests.support.polled_instance import PolledInstance, answered
 from tests.support.receivers import Receiver
 
 OF_INSTANCE = (Event, Notification, Replay, Alert, DeliveryState, ResourcePoll)
-OF_POLL = (PollRun, RecordSnapshot, PollState)
+OF_POLL = (PollRun, RecordSnapshot, RecordWord, PollState)
 
 
 @pytest.fixture

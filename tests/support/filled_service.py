@@ -36,7 +36,7 @@ from polling.models import (
     RecordSnapshot,
     Replay,
 )
-from polling.reports import event_hours, receiver_hours
+from polling.reports import event_hours, name_index, receiver_hours
 from polling.workers.heartbeats import Part, beat
 
 RESOURCES = ("contacts", "incidents", "organizations")
@@ -78,6 +78,8 @@ def fill(organization: Organization, *, instances: int, events: int, now: dateti
     beat(Part.CLUSTER, "here", at=now)
     event_hours.advance(now)
     receiver_hours.advance(now)
+    for _ in range(1 + events // 200_000):
+        name_index.advance(now)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return Filled(made, polls, now)
