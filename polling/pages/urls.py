@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, path
 from polling.pages import (
     alerts,
     attempts,
+    audit,
     banner,
     bulk,
     deliveries,
@@ -62,6 +63,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("app/deliveries.csv", delivery_list.deliveries_csv, name="deliveries-csv"),
     path("app/replays/<int:number>", deliveries.replay_progress, name="replay-progress"),
     path("app/replay-these", replay_these.replay_these, name="replay-these"),
+    path("app/audit", audit.audit_page, name="audit-page"),
+    path("app/audit.csv", audit.audit_csv, name="audit-csv"),
     path("app/search", search.search, name="search"),
     path("app/events", events.events, name="events-page"),
     path("app/events.csv", events.events_csv, name="events-csv"),

@@ -62,6 +62,7 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "forgot-password": lambda ids: reverse("forgot-password"),
     "new-password": lambda ids: reverse("new-password"),
     "own-address": lambda ids: reverse("own-address"),
+    "audit-page": lambda ids: reverse("audit-page"),
     "api-keys": lambda ids: reverse("api-keys"),
     "revoke-api-key": lambda ids: reverse("revoke-api-key", args=[ids["key"]]),
     "password": lambda ids: reverse("password"),
@@ -93,7 +94,7 @@ PARTS = {
         "resource-counts",
         "resource-options",
     ),  # of pages
-    *("events-csv", "deliveries-csv"),  # of pages, as files
+    *("events-csv", "deliveries-csv", "audit-csv"),  # of pages, as files
     *("try-receiver", "try-draft", "test-connection", "test-stored-connection"),  # likewise, after a button
     *("poll-now", "backfill", "replay-event", "switch-instance", "choose-organization", "signout"),
     *("start-bulk-job", "stop-bulk-job", "try-bulk-job-again", "save-view", "remove-view", "dismiss-given-up"),

@@ -140,6 +140,8 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "remove-person": ({}, "person removed"),
     "leave": ({}, "person left"),
     "api-keys": READS,
+    "audit-page": READS,
+    "audit-csv": READS,
     "new-api-key": ({"name": "bob", "may": "read", "days": ""}, "secrets issued"),
     "revoke-api-key": ({}, "secret revoked"),
     "choose-organization": "it changes what this browser looks at, and nothing else",

@@ -42,6 +42,7 @@ MORE: Mapping[str, tuple[str, ...]] = {
     ),
     "instance-delivery": ("state=undelivered",),
     "add-alert-destination": ("kind=slack",),
+    "audit-page": ("who=account+olga&action=delivery+released", "instance={busiest}", "q=instance", "preset=hour"),
     "instances-page": (
         "q=Company+0001",
         "state=needs+you",
