@@ -13,16 +13,18 @@ from cwconnect.connectwise.errors import (
     NoPublicAddress,
     NotFound,
     RateLimited,
+    Rejected,
     Unauthorized,
     Unreachable,
 )
 from cwconnect.core.text import counted
 from instances.connections import client_for, make_credentials
 from instances.interactive import TooManyCallsError, interactive, side_by_side
+from instances.watch_starts import ConnectWiseRefusedError
 
 _PROBE = "/company/contacts"
-_SITE, _COMPANY, _CLIENT_ID = ("site", "Site"), ("company", "Company"), ("client_id", "Client ID")
-_KEYS = (("public_key", "Public key"), ("private_key", "Private key"))
+_SITE, _COMPANY, _CLIENT_ID = "base_url", "company", "client_id"  # fields of the configuration
+_KEYS = ("public_key", "private_key")
 _AT_A_TIME = 6  # requests to one ConnectWise; it limits them by the minute
 
 Connection = tuple[str, str, str, str, str]
@@ -32,14 +34,16 @@ Connection = tuple[str, str, str, str, str]
 class Finding:
     """What a test found: `tone` is well, wait (it works, but) or bad; `advice` is what to do next.
 
-    `words` are ConnectWise's own, `fields` those of `ConnectionForm` that it may be the fault of, with their labels.
+    `words` are ConnectWise's own, `fields` those of the configuration that it may be the fault of, `resource` the one
+    whose list it was about, where others may be read.
     """
 
     tone: str
     text: str
     advice: str = ""
     words: str = ""
-    fields: tuple[tuple[str, str], ...] = ()
+    fields: tuple[str, ...] = ()
+    resource: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,25 @@ def _check(connection: Connection) -> Finding:
     except ConnectWiseError as error:
         return _failure(error, company, sent_client_id=bool(credentials.client_id))
     return Finding("well", f"Connected to {company}{_version(client)}: {counted(count, 'contact')}.")
+
+
+def explain_refusal(refusal: ConnectWiseRefusedError) -> Finding:
+    """Return what a test would have found where ConnectWise refused what was to be stored."""
+    error, name = refusal.error, refusal.resource
+    if isinstance(error, Forbidden):
+        text = f"The keys are right, but their security role may not read {name}."
+        advice = "Leave the resource out, or widen the role in ConnectWise."
+        return Finding("bad", text, advice, error.message, resource=name)
+    if isinstance(error, NotFound | Rejected):
+        text, advice = f"ConnectWise has no list as {name} asks for it.", "Check its URL (path), and the site."
+        site = (_SITE,) if isinstance(error, NotFound) else ()
+        return Finding("bad", text, advice, error.message, site, resource=name)
+    return _failure(error, refusal.company, sent_client_id=refusal.sent_client_id)
+
+
+def explain_refused_keys(words: str, company: str, *, sent_client_id: bool) -> Finding:
+    """Return what a test would have found where polls are refused in ConnectWise's `words`."""
+    return _refused(Unauthorized(words), company, sent_client_id=sent_client_id)
 
 
 def _version(client: Client) -> str:

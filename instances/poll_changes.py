@@ -42,7 +42,11 @@ def add_poll(
         raise ConfigurationError({"resource": error.problems[""]}) from None
     if name in polls_of(instance):
         raise ConflictError(f"{name} is polled already.")
-    copied = {} if copy_of is None else copied_configuration(copy_of.configuration, name)
+    copied: dict[str, Any] = {}
+    if copy_of is not None:
+        # Where a URL is given, the copy's need not have a resource to replace.
+        whole = {**copy_of.configuration, "url": ""} if patch.get("url") else copy_of.configuration
+        copied = copied_configuration(whole, name)
     return _write(instance, name, merge_patch(copied, patch) | {"enabled": enabled})
 
 
@@ -71,6 +75,18 @@ def merge_patch(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str
         else:
             merged[key] = value
     return merged
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the merge patch (RFC 7396) that makes `after` of `before`."""
+    patch: dict[str, Any] = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        former = before.get(key)
+        if isinstance(value, Mapping) and isinstance(former, Mapping):
+            patch |= {key: inner} if (inner := difference(former, value)) else {}
+        elif key not in before or value != former or type(value) is not type(former):
+            patch[key] = value
+    return patch
 
 
 def _write(instance: Instance, name: str, configuration: Mapping[str, Any]) -> ResourcePoll:

@@ -33,7 +33,22 @@ _NO_CLIENT_ID = (
 
 
 class ConnectWiseRefusedError(DomainError):
-    """ConnectWise did not accept what was asked for, so nothing was stored; `provider_message` has its words."""
+    """ConnectWise did not accept what was asked for, so nothing was stored; `provider_message` has its words.
+
+    `error` is what it was, asked for the list of `resource`, with a client id or without; `company` is who asked.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error: ConnectWiseError,
+        resource: str,
+        company: str,
+        sent_client_id: bool,
+    ) -> None:
+        super().__init__(message, provider_message="" if error.status is None else error.message)
+        self.error, self.resource, self.company, self.sent_client_id = error, resource, company, sent_client_id
 
 
 @dataclass(frozen=True)
@@ -138,10 +153,11 @@ def _prove(client: Client, config: InstanceConfig) -> None:
 
 
 def _refusal(error: ConnectWiseError, config: InstanceConfig, name: str) -> ConnectWiseRefusedError:
-    hint = "" if make_credentials(*config.connection).client_id else _NO_CLIENT_ID
+    sent_client_id = bool(make_credentials(*config.connection).client_id)
+    hint = "" if sent_client_id else _NO_CLIENT_ID
     if error.status is None:
-        return ConnectWiseRefusedError(f"Nothing was stored: {error.message}")
-    if isinstance(error, Forbidden):
+        message = f"Nothing was stored: {error.message}"
+    elif isinstance(error, Forbidden):
         message = (
             f"{POLLS}.{name}: the security role of these keys may not read this resource; nothing was stored.{hint}"
         )
@@ -149,7 +165,9 @@ def _refusal(error: ConnectWiseError, config: InstanceConfig, name: str) -> Conn
         message = f"ConnectWise refuses the credentials (company, public.key, private.key); nothing was stored.{hint}"
     else:
         message = f"{POLLS}.{name}: ConnectWise could not be read; nothing was stored."
-    return ConnectWiseRefusedError(message, provider_message=error.message)
+    return ConnectWiseRefusedError(
+        message, error=error, resource=name, company=config.company, sent_client_id=sent_client_id
+    )
 
 
 def _path(name: str, configuration: Mapping[str, Any]) -> str:

@@ -13,6 +13,27 @@ from rest_framework.parsers import BaseParser
 
 LONGEST_BODY = 2 * 1024 * 1024
 DEEPEST = 50
+# What the decoder says, in words for whoever wrote the text by hand; all are about the place that it names.
+_WORDS = {
+    "Expecting property name enclosed in double quotes": "a name in double quotes is expected here",
+    "Expecting ':' delimiter": "a colon is expected here",
+    "Expecting ',' delimiter": "a comma or a closing bracket is expected here",
+    "Expecting value": "a value is expected here",
+    "Unterminated string starting at": "the text that begins here has no closing quote",
+    "Invalid control character at": "a line break or another control character stands within a text here",
+    "Extra data": "something follows here after the end",
+    "Invalid \\escape": "the backslash here begins nothing that JSON knows",
+    "Invalid \\uXXXX escape": "the backslash here begins nothing that JSON knows",
+}
+
+
+class UnreadableJSONError(ParseError):
+    """A text that is no JSON: `place` says where and why, to follow "no valid JSON at"."""
+
+    def __init__(self, error: json.JSONDecodeError) -> None:
+        super().__init__(f"The body is no valid JSON: {error}.")
+        words = _WORDS.get(error.msg, error.msg[:1].lower() + error.msg[1:])
+        self.place = f"line {error.lineno}, column {error.colno}: {words}"
 
 
 class BoundedJSONParser(BaseParser):
@@ -34,6 +55,8 @@ def read_json(body: bytes) -> Any:
         value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except RecursionError:
         raise ParseError("The body is nested too deeply.") from None
+    except json.JSONDecodeError as error:
+        raise UnreadableJSONError(error) from None
     except ValueError as error:
         raise ParseError(f"The body is no valid JSON: {error}.") from None
     _check(value)

@@ -14,7 +14,7 @@ from django.conf import settings
 from rest_framework.exceptions import ParseError
 
 from cwconnect.core.errors import DomainError
-from cwconnect.core.json_body import read_json
+from cwconnect.core.json_body import UnreadableJSONError, read_json
 from cwconnect.core.unseen import find_unseen, trim
 from cwconnect.outbound import (
     AddressPolicy,
@@ -166,8 +166,12 @@ def json_object(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         try:
             value = read_json(value.encode())
-        except (ParseError, UnicodeEncodeError):
-            raise _wrong("is no valid JSON") from None
+        except UnreadableJSONError as error:
+            raise _wrong(f"is no valid JSON at {error.place}") from None
+        except ParseError as error:
+            raise _wrong(str(error.detail).removeprefix("The body ").rstrip(".")) from None
+        except UnicodeEncodeError:
+            raise _wrong("is no valid JSON: it holds half of a surrogate pair, which is no character") from None
     if not isinstance(value, dict):
         raise _wrong("must be an object")
     return value

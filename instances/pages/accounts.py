@@ -26,7 +26,11 @@ from instances.pages.access import (
     PageRequest,
     person_of,
 )
-from instances.pages.forms import FirstAccountForm, OwnPasswordForm
+from instances.pages.account_forms import (
+    FirstAccountForm,
+    OwnPasswordForm,
+    SignInForm,
+)
 from instances.sign_in_lock import too_many_guesses
 
 
@@ -34,6 +38,7 @@ class SignInView(LoginView):
     """Sign in; as long as there is no account at all, on to the first start."""
 
     template_name = "instances/signin.html"
+    form_class = SignInForm
     redirect_authenticated_user = True
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

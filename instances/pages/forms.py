@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib.auth import authenticate, get_user_model
-from django.contrib.auth.forms import PasswordChangeForm
-from django.contrib.auth.models import User
-from django.contrib.auth.password_validation import validate_password
+from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
 
-from cwconnect.core.form_fields import NameField, SeenField
+from cwconnect.core.form_fields import NameField
 from cwconnect.core.unseen import trim
-from instances.configuration.config_keys import KEYS, InstanceConfig, Key
-from instances.configuration.values import ConfigurationError
+from instances.configuration.config_keys import InstanceConfig, Key
+from instances.configuration.values import LONGEST_INTERVAL
+from instances.pages.wire_form import OFF, WireForm, secret_field, text_field
 from instances.secrets import MASK
 
 _API = "/v4_6_release/apis/3.0"
@@ -27,54 +24,10 @@ SITES = (
     (f"https://api-staging.connectwisedev.com{_API}", "Staging"),
     (OWN, "Own server or another address"),
 )
-_NEEDED_AT_TIMES = {"base_url", "callback_url"}  # so that they are not called optional
-_OFF = {"autocomplete": "off", "spellcheck": "false"}
-
-
-def _text(label: str, *, longest: int = 200, required: bool = True, **options: Any) -> Any:
-    options.setdefault("widget", forms.TextInput(attrs=_OFF))
-    return SeenField(label=label, max_length=longest, required=required, **options)
-
-
-def _secret(label: str, *, required: bool = True, **options: Any) -> Any:
-    """Make a field for a secret. What was typed into a form that failed is kept in it; what is stored never shows."""
-    widget = forms.PasswordInput(render_value=True, attrs=_OFF | {"autocomplete": "new-password"})
-    return _text(label, longest=1000, required=required, widget=widget, **options)
-
-
-class WireForm(forms.Form):
-    """A form whose fields stand for those keys of the wire's configuration that fill the field of their name."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in self.fields.keys() & _NEEDED_AT_TIMES:
-            field: Any = self.fields[name]
-            field.hide_optional = True
-
-    def keys(self) -> list[Key]:
-        """Return the wire keys that this form's fields stand for."""
-        return [key for key in KEYS if key.field in self.fields]
-
-    def wire(self) -> dict[str, Any]:
-        """Return what was typed, by wire key."""
-        return {key.name: self.cleaned_data.get(key.field, "") for key in self.keys()}
-
-    def blame(self, error: ConfigurationError) -> dict[str, str]:
-        """Put each problem beside its field; give those that no field stands for."""
-        fields = {key.name: key.field for key in self.keys()}
-        left = {}
-        for path, text in error.problems.items():
-            if path in fields:
-                if fields[path] not in self.errors:
-                    self.add_error(fields[path], _as_sentence(text))
-            else:
-                left[path] = _as_sentence(text)
-        return left
-
-
-def _as_sentence(text: str) -> str:
-    begun = f"This {text}" if text[:1].islower() else text
-    return begun if begun.endswith((".", "?", "!")) else begun + "."
+_NEEDS_CLIENT_ID = (
+    "ConnectWise wants one of every integration, and none is configured for this service. You get one at "
+    "developer.connectwise.com › ClientIDs."
+)
 
 
 class ConnectionForm(WireForm):
@@ -83,13 +36,20 @@ class ConnectionForm(WireForm):
     site = forms.ChoiceField(
         label="Site", choices=SITES, widget=forms.Select(attrs={"data-shows": "own-site", "data-shows-when": OWN})
     )
-    base_url = _text(
+    base_url = text_field(
         "ConnectWise URL", longest=500, required=False, help_text=f"Like https://connect.example.com{_API}"
     )
-    company = _text("Company", help_text="The company name that you use to log in to ConnectWise.")
-    public_key = _secret("Public key")
-    private_key = _secret("Private key", help_text="Of an API member: System › Members › API Keys.")
-    client_id = _text("Client ID", required=False, help_text="Left empty, the service's own is sent.")
+    company = text_field("Company", help_text="The company name that you use to log in to ConnectWise.")
+    client_id = text_field("Client ID", required=False, help_text="Left empty, the service's own is sent.")
+    public_key = secret_field("Public key")
+    private_key = secret_field("Private key", help_text="Of an API member: System › Members › API Keys.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not settings.CONNECTWISE_CLIENT_ID:
+            field: Any = self.fields["client_id"]
+            field.required, field.help_text = True, _NEEDS_CLIENT_ID
+            field.error_messages["required"] = "Give a client ID: none is configured for this service."
 
     def clean(self) -> dict[str, Any]:
         """Take the address from the site, unless it is one's own."""
@@ -103,24 +63,41 @@ class ConnectionForm(WireForm):
 
 
 class NotifyForm(WireForm):
-    """Where events go, and how often ConnectWise is asked."""
+    """Where events go."""
 
     events_enabled = forms.BooleanField(label="Events on: poll the resources and send what changed", required=False)
-    callback_url = _text(
+    callback_url = text_field(
         "Callback URL",
         longest=2000,
         required=False,
-        widget=forms.URLInput(attrs=_OFF),
+        widget=forms.URLInput(attrs=OFF),
         help_text="Each notification is POSTed here; any 2xx within 15 s says that it arrived.",
     )
-    signature_key = _secret(
+    signature_key = secret_field(
         "Signature key",
         required=False,
         help_text="Signs every notification, so that the receiver can see that it is genuine. When you change it, the "
         "former key signs beside the new one for a day.",
     )
+    callback_headers = text_field(
+        "Further headers",
+        longest=20_000,
+        required=False,
+        widget=forms.Textarea(attrs=OFF | {"rows": 2, "placeholder": "Name: value"}),
+        help_text="One a line; sent with each notification.",
+    )
+    basic_username = text_field("Basic user", required=False)
+    basic_password = secret_field("Basic password", required=False)
+
+
+class PollingForm(WireForm):
+    """How often ConnectWise is asked, and whether it calls between."""
+
     refresh_interval = forms.CharField(
-        label="Poll every … minutes", initial="15", widget=forms.NumberInput(attrs={"min": 1})
+        label="Poll interval",
+        initial="15",
+        widget=forms.NumberInput(attrs={"min": 1, "max": LONGEST_INTERVAL}),
+        help_text="How often ConnectWise is asked what has changed, each resource by itself.",
     )
     callbacks_enabled = forms.BooleanField(
         label="ConnectWise's callbacks on: hear of most changes within seconds",
@@ -129,15 +106,11 @@ class NotifyForm(WireForm):
         "ConnectWise can reach, and an API member whose role may create callbacks (System › Table Setup). Polls go on "
         "all the same, so nothing is lost where no callback comes.",
     )
-    callback_headers = _text(
-        "Further headers",
-        longest=20_000,
-        required=False,
-        widget=forms.Textarea(attrs=_OFF | {"rows": 2, "placeholder": "Name: value"}),
-        help_text="One a line; sent with each notification.",
-    )
-    basic_username = _text("Basic user", required=False)
-    basic_password = _secret("Basic password", required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["refresh_interval"]
+        field.unit = "minutes"
 
 
 class NameForm(WireForm):
@@ -152,11 +125,14 @@ class NameForm(WireForm):
         return list(dict.fromkeys(trim(tag)[:200] for tag in self.cleaned_data["tags"].split(",") if trim(tag)))
 
 
-class NewInstanceForm(ConnectionForm, NotifyForm, NameForm):
-    """Everything about a new instance but its resources."""
+class NewInstanceForm(ConnectionForm, NotifyForm, PollingForm, NameForm):
+    """Everything about a new instance; of its resources only what is wrong with the choice of them."""
+
+    polls = forms.Field(label="Resources", required=False)
+    field_order = (*ConnectionForm.base_fields, *NotifyForm.base_fields, "polls", *PollingForm.base_fields)
 
     # To be seen: it is made here, and the program that checks signatures needs it.
-    signature_key = _text(
+    signature_key = text_field(
         "Signature key",
         longest=1000,
         required=False,
@@ -184,7 +160,7 @@ class EditForm(WireForm):
         return {name: kept.get(name, value) if value == "" else value for name, value in super().wire().items()}
 
     def _secrets(self) -> list[Key]:
-        return [key for key in self.keys() if key.kind == "password"]
+        return [key for key in self.wire_keys() if key.kind == "password"]
 
 
 class EditConnectionForm(EditForm, ConnectionForm):
@@ -213,7 +189,7 @@ class EditNotifyForm(EditForm, NotifyForm):
     drop_signature_key = forms.BooleanField(label="Remove the signature key: sign nothing", required=False)
 
     def __init__(self, *args: Any, stored: InstanceConfig, **kwargs: Any) -> None:
-        columns = ("callback_url", "refresh_interval", "callbacks_enabled", "basic_username")
+        columns = ("callback_url", "basic_username")
         initial: dict[str, Any] = {column: getattr(stored, column) for column in columns}
         initial["callback_headers"] = "\n".join(f"{name}: {MASK}" for name in stored.callback_headers)
         super().__init__(*args, stored=stored, initial=initial, **kwargs)
@@ -232,8 +208,16 @@ class EditNotifyForm(EditForm, NotifyForm):
 
     def sent_otherwise(self, config: InstanceConfig) -> list[str]:
         """Name the fields by which a notification is sent otherwise, as `config` was read from them, than is stored."""
-        fields = [key.field for key in self.keys() if key.field not in ("refresh_interval", "callbacks_enabled")]
+        fields = [key.field for key in self.wire_keys()]
         return [str(self.fields[each].label) for each in fields if getattr(config, each) != getattr(self.stored, each)]
+
+
+class EditPollingForm(PollingForm):
+    """How often an instance is polled."""
+
+    def __init__(self, data: Any, *, stored: InstanceConfig) -> None:
+        columns = ("refresh_interval", "callbacks_enabled")
+        super().__init__(data, initial={column: getattr(stored, column) for column in columns})
 
 
 class EditNameForm(NameForm):
@@ -243,48 +227,19 @@ class EditNameForm(NameForm):
         super().__init__(data, initial={"name": name, "tags": ", ".join(tags), "filter_nulls": stored.filter_nulls})
 
 
-class FirstAccountForm(forms.Form):
-    """The account of the first start, and its organization."""
+class DeleteForm(forms.Form):
+    """An instance's name, typed to delete it."""
 
-    code = forms.CharField(
-        label="Code", max_length=100, help_text="“manage.py up” prints it, so that nobody else comes first."
-    )
-    username = NameField(label="User name", max_length=150)
-    password = forms.CharField(
-        label="Password", widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}), strip=False
-    )
-    organization = NameField(
-        label="Organization", max_length=200, initial="My company", help_text="Instances belong to an organization."
-    )
+    name = forms.CharField(required=False, widget=forms.TextInput(attrs=OFF))
 
-    def clean_username(self) -> str:
-        """Apply the account's own rule for names."""
-        name: str = self.cleaned_data["username"]
-        for validator in get_user_model()._meta.get_field("username").validators:  # noqa: SLF001  (documented API)
-            validator(name)
-        return name
+    def __init__(self, data: Any, *, name: str) -> None:
+        super().__init__(data)
+        field: Any = self.fields["name"]
+        field.label, field.hide_optional, self._name = f"Type its name, {name}, to delete it", True, name
 
-    def clean(self) -> dict[str, Any]:
-        """Judge the password as Django does everywhere."""
-        given = super().clean() or self.cleaned_data
-        if password := given.get("password"):
-            try:
-                validate_password(password, User(username=given.get("username", "")))
-            except ValidationError as error:
-                self.add_error("password", error)
-        return given
-
-
-class OwnPasswordForm(PasswordChangeForm):
-    """A new password for oneself. The present one is checked as a sign-in is, so that guesses at it are counted too."""
-
-    def __init__(self, user: User, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
-        super().__init__(user, *args, **kwargs)
-        self._request = request
-
-    def clean_old_password(self) -> str:
-        """Check the present password."""
-        given: str = self.cleaned_data["old_password"]
-        if authenticate(self._request, username=self.user.get_username(), password=given) is None:
-            raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
-        return given
+    def clean_name(self) -> str:
+        """Want the name as it is."""
+        typed: str = self.cleaned_data["name"]
+        if typed.strip() != self._name.strip():
+            raise ValidationError("That is not its name; nothing was deleted.")
+        return typed

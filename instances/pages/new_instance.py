@@ -9,7 +9,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import trigger_client_event
 
-from cwconnect.connectwise.catalogue import all_resources
+from cwconnect.connectwise.catalogue import all_resources, default_configuration, find_resource
 from cwconnect.core.errors import DomainError
 from instances.configuration.config_keys import POLLS, InstanceConfig
 from instances.configuration.values import ConfigurationError
@@ -19,16 +19,16 @@ from instances.credentials.issuing import issue_secrets
 from instances.credentials.signature_keys import new_signature_key
 from instances.pages.access import PageRequest, operator_page
 from instances.pages.forms import ConnectionForm, NewInstanceForm
+from instances.pages.poll_form import PollForm
+from instances.pages.refusals import links_of, show_problems, show_refusal
 from instances.pages.resource_choice import (
     Choice,
     blank_choices,
-    by_options,
     chosen_polls,
-    posted_choice,
+    forms_of,
     posted_choices,
-    written,
 )
-from instances.pages.settings import words_of
+from instances.pages.wire_form import blame, say_above
 from instances.provisioning import create_instance
 
 
@@ -39,10 +39,10 @@ def new_instance(request: PageRequest) -> HttpResponse:
     if request.method != "POST":
         initial = {"events_enabled": True, "signature_key": new_signature_key()}
         return _show(request, NewInstanceForm(initial=initial), blank_choices(request.GET.get("watch", "")))
-    form = NewInstanceForm(request.POST)
-    config, problems = _read(request, form)
-    if config is None or form.errors:
-        return _show(request, form, posted_choices(request.POST, problems), problems)
+    form, choices = NewInstanceForm(request.POST), posted_choices(request.POST)
+    config = _read(form, choices)
+    if config is None:
+        return _show(request, form, choices)
     # The person's own caller of the REST API, and its secrets where it had none yet.
     person = request.person
     secrets = issue_secrets(organization_name=person.organization.name, user_name=person.account.get_username())
@@ -56,36 +56,33 @@ def new_instance(request: PageRequest) -> HttpResponse:
             config=config,
         )
     except DomainError as error:
-        form.add_error(None, words_of(error))
-        return _show(request, form, posted_choices(request.POST))
+        show_refusal(error, form, polls=forms_of(choices))
+        return _show(request, form, choices)
     url = settings.PUBLIC_URL.rstrip("/") or f"{request.scheme}://{request.get_host()}"
     made = {"instance": instance, "token": token, "secrets": secrets, "url": url, "resource": next(iter(config.polls))}
     made["signature_key"] = config.signature_key
     return render(request, "instances/created.html", made)
 
 
-def _read(request: PageRequest, form: NewInstanceForm) -> tuple[InstanceConfig | None, dict[str, str]]:
-    """Read form and resources into what is wanted; what is wrong goes beside its field, the rest is given."""
+def _read(form: NewInstanceForm, choices: list[Choice]) -> InstanceConfig | None:
+    """Read form and resources into what is wanted; None if anything is wrong, which then stands beside its field."""
     form.is_valid()  # goes on with what could be read, so that all that is wrong is said at once
-    given, problems, config = form.wire(), dict[str, str](), None
+    given, problems, config, polls = form.wire(), dict[str, str](), None, forms_of(choices)
     try:
-        given[POLLS] = chosen_polls(posted_choices(request.POST))
+        given[POLLS] = chosen_polls(choices)
     except ConfigurationError as error:
         problems |= error.problems
     try:
         config = read_configuration(given, base=InstanceConfig())
     except ConfigurationError as error:
         problems |= error.problems
-    return (None, form.blame(ConfigurationError(problems))) if problems else (config, {})
+    show_problems(problems, form, polls=polls)
+    return None if form.errors or any(poll.errors for poll in polls.values()) else config
 
 
-def _show(
-    request: PageRequest, form: NewInstanceForm, choices: list[Choice], problems: dict[str, str] | None = None
-) -> HttpResponse:
-    own = {f"{POLLS}.{choice.name}" for choice in choices}
-    loose = [text for path, text in (problems or {}).items() if not path.startswith(tuple(own))]
-    wrong = any(choice.error for choice in choices) or bool(loose)
-    context = {"form": form, "choices": choices, "loose": loose, "watch_wrong": wrong, "here": "instances"}
+def _show(request: PageRequest, form: NewInstanceForm, choices: list[Choice]) -> HttpResponse:
+    context = {"form": form, "choices": choices, "polls": forms_of(choices).values(), "here": "instances"}
+    context["mistaken"] = any(poll.errors for poll in forms_of(choices).values())
     return render(request, "instances/new.html", context, status=422 if form.is_bound else 200)
 
 
@@ -99,7 +96,7 @@ def test_connection(request: PageRequest) -> HttpResponse:
     if config is None:
         return render(request, "parts/finding.html", {"lacking": form, "not_done": "Not tested yet."})
     finding = check_connection(config.connection, organization=request.person.organization.pk)
-    answer = render(request, "parts/finding.html", {"finding": finding})
+    answer = render(request, "parts/finding.html", {"finding": finding, "links": links_of(finding, form)})
     return trigger_client_event(answer, "connected") if finding.tone != "bad" else answer
 
 
@@ -121,24 +118,15 @@ def _connection(form: ConnectionForm) -> InstanceConfig | None:
         try:
             return read_configuration(form.wire(), base=InstanceConfig(), whole=False)
         except ConfigurationError as error:
-            form.blame(error)
+            say_above(form, blame(error.problems, form))
     return None
 
 
 @require_GET
 @operator_page
 def resource_options(request: PageRequest) -> HttpResponse:
-    """Return a resource's options: as fields, or as the JSON that they stand for."""
-    choice = posted_choice(request.GET, request.GET.get("name", ""))
-    text = written(by_options(choice)) if request.GET.get("as") == "json" else None
-    shown = Choice(
-        name=choice.name,
-        path=choice.path,
-        words=choice.words,
-        detect_deletes=choice.detect_deletes,
-        track_changes=choice.track_changes,
-        page_size=choice.page_size,
-        time_zone=choice.time_zone,
-        json=text,
-    )
-    return render(request, "parts/resource_options.html", {"choice": shown})
+    """Return the fields of a resource of the catalogue, which its JSON beside them fills."""
+    name = request.GET.get("name", "")
+    resource = find_resource(name)
+    form = PollForm(default_configuration(resource) if resource else {}, prefix=name)
+    return render(request, "parts/poll_fields.html", {"poll": form})

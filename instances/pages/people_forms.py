@@ -9,7 +9,7 @@ from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import User
 
 from instances.models import Role
-from instances.pages.forms import FirstAccountForm, OwnPasswordForm
+from instances.pages.account_forms import FirstAccountForm, OwnPasswordForm
 
 _LONGEST_CODE = 200
 _DAYS = (("1", "for a day"), ("7", "for a week"), ("30", "for 30 days"))

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
@@ -16,15 +17,18 @@ from cwconnect.core.errors import DomainError
 from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.values import ConfigurationError
 from instances.configuration.wire import config_of, read_configuration
-from instances.connection_test import Finding, check_connection
+from instances.connection_test import check_connection
 from instances.models import Instance
 from instances.pages.access import PageRequest, operator_page
 from instances.pages.forms import (
+    DeleteForm,
     EditConnectionForm,
     EditNameForm,
     EditNotifyForm,
-    WireForm,
+    EditPollingForm,
 )
+from instances.pages.refusals import links_of, show_refusal, words_of
+from instances.pages.wire_form import WireForm, blame, say_above
 from instances.provisioning import change_instance, delete_instance, set_enabled
 
 MakeForm = Callable[[Any, Instance, InstanceConfig], WireForm]
@@ -32,6 +36,7 @@ MakeForm = Callable[[Any, Instance, InstanceConfig], WireForm]
 _FORMS: dict[str, MakeForm] = {
     "connection": lambda data, instance, stored: EditConnectionForm(data, stored=stored),
     "notify": lambda data, instance, stored: EditNotifyForm(data, stored=stored),
+    "polling": lambda data, instance, stored: EditPollingForm(data, stored=stored),
     "name": lambda data, instance, stored: EditNameForm(data, name=instance.name, tags=instance.tags, stored=stored),
 }
 
@@ -44,10 +49,12 @@ def instance_settings(request: PageRequest, number: int) -> HttpResponse:
     stored = config_of(instance)
     sent = request.POST.get("part", "") if request.method == "POST" else ""
     forms = {part: make(request.POST if part == sent else None, instance, stored) for part, make in _FORMS.items()}
-    if sent in forms and _saved(request, instance, stored, forms[sent]):
-        messages.success(request, "Saved. It holds from the next poll and the next delivery on.")
+    if sent in forms and _saved(request, instance, stored, forms, sent):
+        messages.success(request, _said(request.person.instance(number), stored))
         return redirect("instance-settings", number)
-    context = {"instance": instance, "forms": forms, "tab": "settings", "here": "instances", "sent": sent}
+    context = {"instance": instance, "forms": forms, "tab": "settings", "here": "instances"}
+    context |= {"sent": forms.get(sent), "form": forms.get(sent)}
+    context["others"] = [form for part, form in forms.items() if part != sent]
     if instance.previous_key_until and instance.previous_key_until > timezone.now():
         context["key_until"] = instance.previous_key_until
     if instance.previous_token_until and instance.previous_token_until > timezone.now():
@@ -56,8 +63,18 @@ def instance_settings(request: PageRequest, number: int) -> HttpResponse:
     return render(request, "instances/settings.html", context, status=422 if sent else 200)
 
 
-def _saved(request: HttpRequest, instance: Instance, stored: InstanceConfig, form: WireForm) -> bool:
-    """Change the instance as the form says; what is wrong goes into the form."""
+def _said(instance: Instance, stored: InstanceConfig) -> str:
+    """Say what was saved, and that the resources of an instance at work are polled at once, as after any change."""
+    proven = "ConnectWise accepts the connection." if config_of(instance).connection != stored.connection else ""
+    at_once = "Its resources are polled at once." if instance.watching else ""
+    return " ".join(part for part in ("Saved.", proven, at_once) if part)
+
+
+def _saved(
+    request: HttpRequest, instance: Instance, stored: InstanceConfig, forms: dict[str, WireForm], sent: str
+) -> bool:
+    """Change the instance as the form says; what is wrong goes beside its field, also where another form has it."""
+    form = forms[sent]
     if not form.is_valid():
         return False
     name = form.cleaned_data.get("name")
@@ -65,18 +82,9 @@ def _saved(request: HttpRequest, instance: Instance, stored: InstanceConfig, for
     try:
         config = read_configuration(form.wire(), base=stored, stored=stored)
         change_instance(instance, config=config, name=name, tags=tags)
-    except ConfigurationError as error:
-        for path, text in form.blame(error).items():
-            form.add_error(None, f"{path}: {text}")
     except DomainError as error:
-        form.add_error(None, words_of(error))
-    return not form.errors
-
-
-def words_of(error: DomainError) -> str:
-    """Return a refusal with ConnectWise's own words."""
-    words = f" ConnectWise says: “{error.provider_message}”" if error.provider_message else ""
-    return f"{error.message}{words}"
+        show_refusal(error, form, others=tuple(other for part, other in forms.items() if part != sent))
+    return not any(each.errors for each in forms.values())
 
 
 @require_POST
@@ -88,19 +96,24 @@ def test_stored_connection(request: PageRequest, number: int) -> HttpResponse:
     stored = config_of(instance)
     form = EditConnectionForm(request.POST if request.POST.get("company") else None, stored=stored)
     if not form.is_bound:
-        return render(request, "parts/finding.html", {"finding": _tried(request, stored)})
+        return _show_finding(request, stored, form, reverse("instance-settings", args=[number]))
     if form.is_valid():
         try:
             config = read_configuration(form.wire(), base=stored, stored=stored)
         except ConfigurationError as error:
-            form.blame(error)
+            say_above(form, blame(error.problems, form))
         else:
-            return render(request, "parts/finding.html", {"finding": _tried(request, config)})
-    return render(request, "parts/finding.html", {"lacking": form})
+            return _show_finding(request, config, form)
+    return render(request, "parts/finding.html", {"lacking": form, "not_done": "Not tested."})
 
 
-def _tried(request: PageRequest, config: InstanceConfig) -> Finding:
-    return check_connection(config.connection, organization=request.person.organization.pk)
+def _show_finding(
+    request: PageRequest, config: InstanceConfig, form: EditConnectionForm, page: str = ""
+) -> HttpResponse:
+    """Try a connection and say what came of it, with links to the fields of the form on `page`, or on this one."""
+    finding = check_connection(config.connection, organization=request.person.organization.pk)
+    context = {"finding": finding, "links": links_of(finding, form), "page": page}
+    return render(request, "parts/finding.html", context)
 
 
 @operator_page
@@ -149,12 +162,10 @@ def switch_instance(request: PageRequest, number: int) -> HttpResponse:
 def delete(request: PageRequest, number: int) -> HttpResponse:
     """Say what goes with an instance; delete it once its name was typed."""
     instance = request.person.instance(number)
-    wrong = False
-    if request.method == "POST":
-        wrong = request.POST.get("name", "").strip() != instance.name.strip()
-        if not wrong:
-            delete_instance(instance)
-            messages.success(request, f"{instance.name} is deleted, with all that was known for it.")
-            return redirect("instances-page")
-    context = {"instance": instance, "wrong": wrong, "tab": "settings", "here": "instances"}
-    return render(request, "instances/delete.html", context, status=422 if wrong else 200)
+    form = DeleteForm(request.POST if request.method == "POST" else None, name=instance.name)
+    if form.is_bound and form.is_valid():
+        delete_instance(instance)
+        messages.success(request, f"{instance.name} is deleted, with all that was known for it.")
+        return redirect("instances-page")
+    context = {"instance": instance, "form": form, "tab": "settings", "here": "instances"}
+    return render(request, "instances/delete.html", context, status=422 if form.is_bound else 200)

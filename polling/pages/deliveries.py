@@ -21,6 +21,7 @@ from instances.configuration.wire import config_of, read_configuration
 from instances.models import Instance, Organization
 from instances.pages.access import PageRequest, operator_page, page
 from instances.pages.forms import EditNotifyForm, NotifyForm
+from instances.pages.wire_form import blame, say_above
 from instances.provisioning import changed_draft, draft_instance
 from polling.delivery.given_up import dismiss_given_up
 from polling.delivery.pausing import release_delivery
@@ -30,11 +31,12 @@ from polling.delivery.test_notification import SampleResult, send_draft_test, se
 from polling.detection.deletes.deletions import dismiss_held, held_deletes, release_held
 from polling.models import DeliveryState, Notification, PollState, Replay
 from polling.pages.delivery_list import delivery_list
+from polling.pages.forms import ReplayForm
 from polling.pages.named_records import named_records
 from polling.pages.paging import page_of
 from polling.pages.receivers import day_of
 from polling.pages.refreshing import refreshed_part
-from polling.pages.shared import moment_of, own_poll
+from polling.pages.shared import own_poll
 from polling.reports.given_up import given_up
 from polling.reports.instance_status import instance_status_of
 from polling.reports.waiting import failed_attempts, undelivered_of, waiting_rows, with_carried
@@ -157,7 +159,7 @@ def _tried(request: PageRequest, form: NotifyForm, send: Callable[[], tuple[Samp
         try:
             result, used = send()
         except ConfigurationError as error:
-            form.blame(error)
+            say_above(form, blame(error.problems, form))
         except DomainError as error:
             form.add_error("callback_url", error.message)
         else:
@@ -205,21 +207,19 @@ def release_progress(request: PageRequest, number: int) -> HttpResponse:
 def replay(request: PageRequest, number: int) -> HttpResponse:
     """Choose what to send again, see how many notifications that is, confirm."""
     instance = request.person.instance(number)
-    given = request.POST if request.method == "POST" else request.GET
-    selection = Selection(
-        failed="failed" in given,
-        since=moment_of(given.get("since", "")),
-        until=moment_of(given.get("until", "")),
-        resource=given.get("resource", "").strip().replace("\x00", "")[:200],
-        kind=given.get("kind", "") if given.get("kind", "") in ("CREATED", "UPDATED", "DELETED") else "",
-    )
-    if request.method == "POST" and not selection.is_everything:
+    posted = request.method == "POST"
+    given = request.POST if posted else request.GET
+    form = ReplayForm(given)
+    selection = form.selection() if form.is_valid() else Selection()
+    if posted and not selection.is_everything:
         made = start_replay(instance, selection, timezone.now())
         return redirect("replay-progress", made.pk)
+    if posted and not form.errors:
+        form.add_error(None, "Narrow it down by at least one condition: everything is too much to send again.")
     context: dict[str, Any] = {"instance": instance, "selection": selection, "given": given, "here": "deliveries"}
     if not selection.is_everything:
         context["count"], context["older"] = count_newest(instance, selection)
-    return render(request, "polling/replay.html", context)
+    return render(request, "polling/replay.html", context | {"form": form}, status=422 if posted else 200)
 
 
 @page

@@ -16,9 +16,10 @@ from instances.models import ResourcePoll
 from instances.pages.access import PageRequest, page
 from polling.detection.polls.backfill import request_backfill
 from polling.models import Event, PollRun, PollState
+from polling.pages.forms import BackfillForm
 from polling.pages.paging import page_of
 from polling.pages.refreshing import refreshed_part
-from polling.pages.shared import moment_of, own_poll
+from polling.pages.shared import own_poll
 from polling.reports.callback_trust import trust_of
 from polling.reports.instance_status import instance_status_of
 from polling.workers.due import make_due
@@ -81,20 +82,19 @@ def poll_page(request: PageRequest, number: int, poll: int) -> HttpResponse:
     return _show_poll(request, own_poll(request, number, poll))
 
 
-def _show_poll(request: PageRequest, poll: ResourcePoll, *, error: str = "", since: str = "") -> HttpResponse:
+def _show_poll(request: PageRequest, poll: ResourcePoll, form: BackfillForm | None = None) -> HttpResponse:
     context = {
         "instance": poll.instance,
         "poll": poll,
         "state": PollState.objects.filter(pk=poll.pk).first(),
         "status": instance_status_of(poll.instance, timezone.now()),
         "runs": page_of(PollRun.objects.filter(resource_poll=poll).order_by("-pk"), request.GET, RUNS),
-        "backfill_error": error,
-        "backfill_since": since,
+        "form": form or BackfillForm(),
         "tab": "resources",
     }
-    if request.htmx and not error:
+    if request.htmx and form is None:
         return refreshed_part(request, "polling/parts/poll_body.html", context)
-    return render(request, "polling/poll.html", _here(context), status=422 if error else 200)
+    return render(request, "polling/poll.html", _here(context), status=422 if form else 200)
 
 
 @require_POST
@@ -129,13 +129,14 @@ def poll_progress(request: PageRequest, number: int, poll: int) -> HttpResponse:
 @page
 def backfill(request: PageRequest, number: int, poll: int) -> HttpResponse:
     """Have a window read again: what was missed becomes events, what is known stays silent."""
-    found, typed = own_poll(request, number, poll), request.POST.get("since", "")
-    since, states = moment_of(typed), PollState.objects.filter(pk=found.pk)
-    if since is None or since > timezone.now():
-        return _show_poll(request, found, error="Give a time in the past.", since=typed)
+    found, form = own_poll(request, number, poll), BackfillForm(request.POST)
+    if not form.is_valid():
+        return _show_poll(request, found, form)
+    states = PollState.objects.filter(pk=found.pk)
     if not make_due(states):
-        return _show_poll(request, found, error=_not_polled(found), since=typed)
-    request_backfill(states, since)
+        form.add_error(None, _not_polled(found))
+        return _show_poll(request, found, form)
+    request_backfill(states, form.cleaned_data["since"])
     messages.success(request, f"{found.name} is read again from then on. The run shows below.")
     return redirect("poll-page", number, poll)
 

@@ -98,28 +98,12 @@ def test_what_is_copied_is_what_is_shown(window: Window, site: Site) -> None:
     assert copied == window.page.locator("#webhook-id").inner_text()
 
 
-def test_options_turn_into_json_and_back(window: Window) -> None:
-    window.go("/app/instances/new")
-    window.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
-    window.page.get_by_label("Look for deleted records").first.check()
-    window.click("Edit as JSON")
-    box = window.page.get_by_label("Configuration of contacts as JSON")
-    box.wait_for()
-    assert '"detectDeletes": true' in box.input_value()
-    window.click("Back to the options")
-    box.wait_for(state="detached")
-
-
 def test_the_focus_stays_where_somebody_works(window: Window, site: Site) -> None:
     window.go(f"/app/instances/{site.instance}/settings")
     window.page.get_by_role("button", name="Test connection").focus()
     window.page.keyboard.press("Enter")
     window.wait_for("Connected to acme")
     window.page.locator("button:focus", has_text="Test connection").wait_for()
-    window.go(f"/app/instances/{site.instance}/resources/edit/contacts")
-    window.page.get_by_role("button", name="Edit as JSON").focus()
-    window.page.keyboard.press("Enter")
-    window.page.locator("textarea:focus").wait_for()
 
 
 def test_what_was_typed_is_not_lost_unasked(window: Window, site: Site) -> None:

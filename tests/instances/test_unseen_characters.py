@@ -220,6 +220,7 @@ TYPED = {
 TYPED_TEXTS = [
     name for name, text in TYPED.items() if name not in ("site", "events_enabled", "refresh_interval", "watch")
 ]
+ZONE = "datesConfiguration.updatedDateTimezone"
 PARTS = {
     "connection": ("site", "base_url", "company", "public_key", "private_key", "client_id"),
     "notify": (
@@ -228,8 +229,8 @@ PARTS = {
         "callback_headers",
         "basic_username",
         "basic_password",
-        "refresh_interval",
     ),
+    "polling": ("refresh_interval",),
     "name": ("name", "tags"),
 }
 
@@ -263,7 +264,10 @@ def test_a_resource_on_a_page(instance: Instance, tenant: Tenant, place: str) ->
         for path, typed in (
             (f"{at}/add", {"name": text_with(odd, "agreements")}),
             (f"{at}/add", {"name": "agreements", "url": text_with(odd, "/hubs/crm/agreements")}),
-            (f"{at}/edit/contacts", {"enabled": "on", "contacts.timeZone": text_with(odd, "Europe/Berlin")}),
+            (
+                f"{at}/edit/contacts",
+                {"enabled": "on", "contacts.datesConfiguration.updatedDateTimezone": text_with(odd, "Europe/Berlin")},
+            ),
             (f"{at}/edit/contacts", {"enabled": "on", "contacts.json": f'{{"idField": "{text_with(odd, "id")}"}}'}),
         ):
             page = person.post(path, typed)

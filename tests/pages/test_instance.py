@@ -246,7 +246,7 @@ def test_stored_keys_are_not_sent_to_another_address(changed: PolledInstance, op
 
 
 def test_a_wrong_interval_is_said_beside_its_field(changed: PolledInstance, operator: Client) -> None:
-    sent = {"part": "notify", "callback_url": "http://127.0.0.1:9/", "refresh_interval": "0"}
+    sent = {"part": "polling", "refresh_interval": "0"}
     answer = operator.post(url(changed, "/settings"), sent)
     assert answer.status_code == 422
     assert 'id="id_refresh_interval_error"' in text_of(answer)

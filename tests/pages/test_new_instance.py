@@ -68,7 +68,7 @@ def test_callbacks_without_an_address_are_refused_beside_their_switch(
     assert Instance.objects.get().callbacks_enabled
     settings_page = f"/app/instances/{Instance.objects.get().pk}/settings"
     assert 'id="id_callbacks_enabled" checked' in text_of(operator.get(settings_page))
-    sent = {"part": "notify", "callback_url": "http://127.0.0.1:9/", "refresh_interval": "5"}
+    sent = {"part": "polling", "refresh_interval": "5"}
     operator.post(settings_page, sent)
     assert not Instance.objects.get().callbacks_enabled
 
@@ -121,13 +121,19 @@ def test_an_address_that_is_not_allowed_is_said_beside_the_callback_url(
 
 def test_a_refusal_of_connectwise_is_quoted(operator: Client, typed: dict[str, Any]) -> None:
     html = text_of(operator.post(NEW, typed | {"private_key": "WRONG"}))
-    assert "ConnectWise refuses the credentials" in html
+    assert "ConnectWise refused the keys." in html
     assert "ConnectWise says:" in html
+    for field in ("public_key", "private_key"):
+        assert f'id="id_{field}_error">ConnectWise refused the keys.' in html
     assert not Instance.objects.exists()
 
 
 def test_options_become_the_configuration(operator: Client, typed: dict[str, Any]) -> None:
-    chosen = {"contacts.detectDeletes": "on", "contacts.pageSize": "50", "contacts.timeZone": "EST"}
+    chosen = {
+        "contacts.detectDeletes": "on",
+        "contacts.pageSize": "50",
+        "contacts.datesConfiguration.updatedDateTimezone": "EST",
+    }
     operator.post(NEW, typed | chosen)
     configuration = Instance.objects.get().resource_polls.get().configuration
     assert configuration["detectDeletes"] is True
@@ -141,11 +147,18 @@ def test_json_takes_the_place_of_the_options(operator: Client, typed: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("json", "words"), [("{", "is no valid JSON"), ('{"pageSizes": 7}', "pageSizes: Thisis no key")]
+    ("json", "words"),
+    [
+        ("{", "is no valid JSON at line 1, column 2: a name in double quotes is expected here."),
+        ('{"pageSize": 7\r\n "idField": "id"}', "at line 2, column 2: a comma or a closing bracket is expected here."),
+        ("7", "must be an object"),
+        ('{"pageSizes": 7}', "pageSizes: This is no key"),
+    ],
 )
 def test_wrong_json_is_said_beside_its_resource(operator: Client, typed: dict[str, Any], json: str, words: str) -> None:
     html = text_of(operator.post(NEW, typed | {"contacts.json": json}))
-    assert words.replace("Thisis", "This is") in html
+    assert words in html
+    assert '<a href="#id_contacts.json">' in html
 
 
 def test_without_a_resource_nothing_is_created(operator: Client, typed: dict[str, Any]) -> None:
@@ -180,7 +193,7 @@ def test_a_connection_that_fails_says_why(
 def test_a_connection_without_a_client_id_says_so(operator: Client, typed: dict[str, Any], settings: Settings) -> None:
     settings.CONNECTWISE_CLIENT_ID = ""
     html = text_of(operator.post(f"{NEW}/test", typed))
-    assert "Give a client ID: none was sent." in html
+    assert "Give a client ID: none is configured for this service." in html
     assert '<a href="#id_client_id">' in html
 
 
@@ -235,7 +248,8 @@ def test_a_viewer_may_not_create(viewer: Client) -> None:
         assert "This takes an operator" in text_of(answer)
 
 
-def test_the_options_of_a_resource_turn_into_json(operator: Client) -> None:
-    html = text_of(operator.get(f"{NEW}/options", {"name": "contacts", "as": "json", "contacts.trackChanges": "on"}))
-    assert 'name="contacts.json"' in html
-    assert "trackChanges&quot;: true" in html
+def test_the_options_of_a_resource_are_asked_for_when_they_are_unfolded(operator: Client) -> None:
+    assert 'name="contacts.json"' in text_of(operator.get(NEW))
+    html = text_of(operator.get(f"{NEW}/options", {"name": "contacts"}))
+    assert 'name="contacts.trackChanges"' in html
+    assert 'name="contacts.idField" value="id"' in html
