@@ -52,7 +52,7 @@ def send(to: str, subject: str, text: str, *, patience: float = LIMITS.connect) 
     server = read_email_url(settings.EMAIL_URL)
     if server is None:
         raise MailError("No mail server is configured: CWCONNECT_EMAIL_URL.")
-    mail = EmailMessage(subject, text, server.sender, [to], connection=_backend(server, patience))
+    mail = EmailMessage(subject, text, server.sender, [to], connection=connection_to(server, patience))
     try:
         mail.send()
     except (OSError, ValueError, smtplib.SMTPException) as error:  # ValueError: Django's, for addresses and headers
@@ -85,7 +85,8 @@ def _send_quietly(to: str, subject: str, text: str) -> None:
         _waiting.release()
 
 
-def _backend(server: MailServer, patience: float) -> EmailBackend:
+def connection_to(server: MailServer, patience: float) -> EmailBackend:
+    """Return how mail is sent by this server, waiting `patience` seconds for each answer; it is connected later."""
     return EmailBackend(
         host=server.host,
         port=server.port,

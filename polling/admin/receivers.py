@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from cwconnect.core.text import counted
+from instances.templatetags.cw import number
 from polling.admin.base import ChosenFilter, ReadOnlyAdmin, link_column, list_column, say
 from polling.delivery.pausing import pause_by_hand, release_delivery
 from polling.models import DeliveryState, Notification, Receiver, Replay
@@ -73,9 +74,9 @@ class ReplayAdmin(ReadOnlyAdmin):
     waiting = list_column("Notifications", Notification, "Those still to be sent", replay="pk")
 
     @admin.display(description="Left")
-    def left(self, replay: Replay) -> int:
+    def left(self, replay: Replay) -> str:
         """Say how many are still to be sent."""
-        return replay.left
+        return number(replay.left)
 
 
 @admin.register(Receiver)

@@ -55,6 +55,9 @@ class _Message:
             send_to(self.destination, [warned_of(row.alert) for row in self.sends])
         except AlertSendError as error:
             return error
+        except Exception:  # whatever it is that one destination runs into, the others are not its business
+            log.exception("A message of warnings to %s could not be made.", self.destination)
+            return AlertSendError("The message could not be made or sent; the log of the service says why.")
         return None
 
 

@@ -127,6 +127,8 @@ def save_destination(
 def remove_destination(destination: AlertDestination) -> None:
     """Send nothing there any more; what was sent stays in the history."""
     with transaction.atomic():
+        # The destination before its sends, as a worker writes a result: else each may wait for the other.
+        AlertDestination.objects.select_for_update().filter(pk=destination.pk).first()
         _give_up(destination, "The destination was removed.")
         record(Action.REMOVE_ALERT_DESTINATION, destination, organization=destination.organization)
         destination.delete()

@@ -14,17 +14,16 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.core.mail.backends.smtp import EmailBackend
 
 from cwconnect.core.email_url import MailServer, read_email_url
 from cwconnect.core.env.urls import secrets_in
 from cwconnect.core.redact import redactor
-from cwconnect.outbound import NOTIFICATION_LIMITS, Limits, OutboundError
+from cwconnect.outbound import NOTIFICATION_LIMITS, OutboundError
 from cwconnect.outbound.retry_after import parse_retry_after
+from instances import mails
 from instances.connections import outbound_client
 from instances.interactive import bounded
 
-MAIL_LIMITS = Limits(connect=10, read=10, total=60, body=0)
 _LONGEST_ANSWER = 200  # characters of what is shown of an answer
 
 
@@ -47,21 +46,13 @@ def send_mail(server: MailServer, to: Sequence[str], subject: str, body: str) ->
     A mail does not pass the outbound client, so its place among what a web request asks outside is taken here.
     """
     try:
-        patience = bounded(MAIL_LIMITS).connect
+        patience = bounded(mails.LIMITS).connect
     except OutboundError as error:
         raise AlertSendError(str(error)) from error
-    backend = EmailBackend(
-        host=server.host,
-        port=server.port,
-        username=server.username,
-        password=server.password,
-        use_tls=server.use_tls,
-        use_ssl=server.use_ssl,
-        timeout=max(1, int(patience)),  # for each answer of the server
-    )
+    backend = mails.connection_to(server, patience)
     try:
         EmailMessage(subject, body, server.sender, list(to), connection=backend).send()
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, ValueError, smtplib.SMTPException) as error:  # ValueError: Django's, for addresses and headers
         error.add_note(f"The mail server is {server.host}:{server.port}.")  # the operator's, and not a tenant's to know
         raise AlertSendError(f"The mail server did not take it: {error}") from error
     return "The mail server took the mail."

@@ -13,6 +13,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cwconnect.core.request_ids import new_request_id
+from instances import mails
 from instances.interactive import UnboundedCallError
 from instances.models import AuditEntry, Instance, Organization
 from polling.alerts import delivery_alerts, sending
@@ -161,7 +162,7 @@ def _say_nothing(connection: socket.socket) -> None:
 def test_a_mail_in_a_web_request_keeps_to_the_bounds_of_those(
     operator: Client, organization: Organization, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "MAIL_LIMITS", replace(sending.MAIL_LIMITS, connect=1))
+    monkeypatch.setattr(mails, "LIMITS", replace(mails.LIMITS, connect=1))
     with RawServer(_say_nothing) as silent:
         settings.EMAIL_URL = f"smtp://127.0.0.1:{silent.port}/?to=ops@example.com"
         made = new_destination(organization, "mail", timezone.now())

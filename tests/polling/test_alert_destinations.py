@@ -186,6 +186,35 @@ def _claimed(destination: AlertDestination, now: datetime) -> list[Any]:
     return destination_job._claim([destination.pk], now)
 
 
+def test_one_that_runs_into_a_fault_of_ours_stops_no_other(
+    instance: Instance, channel: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Faulty", "On call"):
+        add(instance.organization, channel.url, name=name)
+    warn(instance)
+
+    def send(destination: AlertDestination, warnings: Any) -> str:
+        if destination.name == "Faulty":
+            raise ValueError(destination.name)
+        return rules.send_to(destination, warnings)
+
+    monkeypatch.setattr(destination_job, "send_to", send)
+    assert send_to_destinations(timezone.now()) == 1
+    assert states() == [State.WAITING, State.SENT]
+    assert "the log of the service says why" in AlertDestination.objects.get(name="Faulty").last_error
+
+
+def test_two_workers_send_it_once(instance: Instance, channel: Receiver) -> None:
+    destination = add(instance.organization, channel.url)
+    warn(instance)
+    now = timezone.now()
+    (message,) = _claimed(destination, now)
+    assert destination_job._claim([destination.pk], now + 2 * MINUTE) == []
+    assert destination_job._write(message, message.send(), now)
+    assert send_to_destinations(now + 5 * MINUTE) == 0
+    assert len(channel.got) == 1
+
+
 def test_a_destination_gets_only_what_it_wants_and_what_comes_up_after_it(
     instance: Instance, channel: Receiver
 ) -> None:
