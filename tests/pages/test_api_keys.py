@@ -79,7 +79,7 @@ def test_revoking_asks_once_and_says_what_stops(operator: Client, tenant: Tenant
 
 def test_a_leaked_key_can_be_revoked_though_it_is_the_last(operator: Client, tenant: Tenant) -> None:
     operator.post(f"/app/keys/{tenant.user.pk}/revoke")
-    assert "No program may call the API yet" in text_of(operator.get("/app/keys"))
+    assert "No API user has a key yet" in text_of(operator.get("/app/keys"))
 
 
 def test_a_viewer_sees_keys_and_no_way_to_change_them(viewer: Client, tenant: Tenant, other_tenant: Tenant) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,8 @@ WRONG = {
     "user secret": "API key",
     "user secrets": "API keys",
 }
-_WRONG = re.compile(rf"\b({'|'.join(sorted(WRONG, key=len, reverse=True))})\b", re.IGNORECASE)
+# In messages and documents it may be any program: one written for the product, say. On a page it is one of these.
+WRONG_ON_PAGES = {"program": "receiver; API user", "programs": "receivers; API users"}
 # Where one is right: the place and the word, and why.
 ALLOWED = {
     ("instances/api/authentication.py", "user secret"): "the vendor's own words for a missing header",
@@ -66,11 +67,12 @@ def sentences_of(module: str) -> Iterator[str]:
             yield text
 
 
-def found(path: str, texts: Iterator[str] | list[str]) -> Found:
+def found(path: str, texts: Iterator[str] | list[str], wrong: Mapping[str, str] = WRONG) -> Found:
+    words = re.compile(rf"\b({'|'.join(sorted(wrong, key=len, reverse=True))})\b", re.IGNORECASE)
     return {
-        (path, match.group().lower()): f"{text[:100]!r}: {WRONG[match.group().lower()]}"
+        (path, match.group().lower()): f"{text[:100]!r}: {wrong[match.group().lower()]}"
         for text in texts
-        for match in _WRONG.finditer(text)
+        for match in words.finditer(text)
     }
 
 
@@ -78,7 +80,7 @@ def on_pages() -> Found:
     seen: Found = {}
     for path in sorted(ROOT.glob("templates/**/*.html")):
         if "admin" not in path.parts:  # Django's own words stand there
-            seen |= found(str(path.relative_to(ROOT)), [read_text(path.read_text())])
+            seen |= found(str(path.relative_to(ROOT)), [read_text(path.read_text())], WRONG | WRONG_ON_PAGES)
     return seen
 
 
