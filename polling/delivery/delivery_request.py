@@ -91,6 +91,21 @@ class DeliveryRequest:
         return outcome
 
 
+# What answers of a receiver mean that its operator may not know, with what to do.
+_HELP = {
+    401: "It wants a login: see the Basic credentials and headers of the settings.",
+    403: "It, or what stands before it, forbids this: see its headers, and the addresses that it lets in.",
+    404: "Nothing is at that path: see the callback URL.",
+    405: "That path takes no POST: see the callback URL.",
+    407: "A proxy before it wants a login.",
+    413: "The notification is larger than it takes.",
+    415: "It does not take application/json.",
+    429: "It wants fewer requests.",
+    502: "What stands before it can't reach it.",
+    504: "What stands before it waited for it in vain.",
+}
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What came of an attempt.
@@ -124,7 +139,15 @@ class Outcome:
 
     def sentence(self) -> str:
         """Say what went wrong, for people."""
-        return self.error or f"The receiver answered {self.status}."
+        return self.error or answer_in_words(self.status)
+
+
+def answer_in_words(status: int | None) -> str:
+    """Say that a receiver's answer was no success and, where the number alone helps nobody, what to look at."""
+    if status is None:
+        return "The receiver did not answer."
+    redirect = "Redirects are not followed: set the callback URL to where it leads." if 300 <= status < 400 else ""
+    return f"The receiver answered {status}. {redirect or _HELP.get(status, '')}".rstrip()
 
 
 def delivery_target_of(instance: Instance, now: datetime) -> DeliveryTarget:

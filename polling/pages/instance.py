@@ -83,11 +83,13 @@ def poll_page(request: PageRequest, number: int, poll: int) -> HttpResponse:
 
 
 def _show_poll(request: PageRequest, poll: ResourcePoll, form: BackfillForm | None = None) -> HttpResponse:
+    status = instance_status_of(poll.instance, timezone.now())
     context = {
         "instance": poll.instance,
         "poll": poll,
         "state": PollState.objects.filter(pk=poll.pk).first(),
-        "status": instance_status_of(poll.instance, timezone.now()),
+        "status": status,
+        "woken": any(row.woken for row in status.rows if row.poll.pk == poll.pk),
         "runs": page_of(PollRun.objects.filter(resource_poll=poll).order_by("-pk"), request.GET, RUNS),
         "form": form or BackfillForm(),
         "tab": "resources",

@@ -62,6 +62,11 @@ class ActionGroup:
     waiting: int = 0
 
     @property
+    def is_several(self) -> bool:
+        """Whether more than one instance is in it."""
+        return self.instances > 1
+
+    @property
     def is_many(self) -> bool:
         """Whether there are more notifications than are counted."""
         return self.waiting > MOST_COUNTED

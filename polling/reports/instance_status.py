@@ -8,8 +8,10 @@ from datetime import datetime
 
 from django.db.models import Count, Q, Sum
 
+from cwconnect.connectwise.callbacks.types import type_of_path
+from instances.configuration.polls import plan_of
 from instances.models import Instance, ResourcePoll
-from polling.models import DeliveryState, Health, MissingRecord, PollRun, PollState
+from polling.models import CallbackRegistration, DeliveryState, Health, MissingRecord, PollRun, PollState
 from polling.reports.delivery_issues import DeliveryIssue, instance_issues
 from polling.reports.instance_rows import DAY, state_of
 
@@ -25,6 +27,7 @@ class ResourceRow:
     records: int
     events: int
     held: int
+    woken: bool  # a callback has it polled before its time
 
     @property
     def may_poll(self) -> bool:
@@ -43,12 +46,13 @@ class InstanceStatus:
 
 
 def instance_status_of(instance: Instance, now: datetime) -> InstanceStatus:
-    """Return how an instance stands: seven queries."""
+    """Return how an instance stands: seven queries, eight where callbacks are on."""
     polls = list(ResourcePoll.objects.filter(instance=instance).select_related("state").order_by("name"))
     read = _runs_of_a_day(polls, now)
     held = _held(instance)
     delivery = DeliveryState.objects.filter(instance=instance).select_related("receiver").first()
-    rows = tuple(_row(poll, read.get(poll.pk, (0, 0)), held.get(poll.pk, 0)) for poll in polls)
+    woken = _woken(instance, polls)
+    rows = tuple(_row(poll, read.get(poll.pk, (0, 0)), held.get(poll.pk, 0), poll.pk in woken) for poll in polls)
     healths = [row.state.health for row in rows if row.state]
     issue = instance_issues([instance.pk]).get(instance.pk)
     of_delivery = None if issue is None or issue.callbacks else issue
@@ -72,8 +76,17 @@ def _held(instance: Instance) -> dict[int, int]:
     return dict(held.values_list("resource_poll_id").annotate(n=Count("record_id")).order_by())
 
 
-def _row(poll: ResourcePoll, read: tuple[int, int], held: int) -> ResourceRow:
+def _woken(instance: Instance, polls: Sequence[ResourcePoll]) -> set[int]:
+    """Return the polls whose changes ConnectWise announces: their type is registered, and not silent."""
+    if not instance.callbacks_enabled:
+        return set()
+    active = CallbackRegistration.objects.filter(instance=instance, status=CallbackRegistration.Status.ACTIVE)
+    types = set(active.filter(silent_since=None).values_list("type", flat=True))
+    return {poll.pk for poll in polls if type_of_path(plan_of(poll.name, poll.configuration).hub.path) in types}
+
+
+def _row(poll: ResourcePoll, read: tuple[int, int], held: int, woken: bool) -> ResourceRow:
     state: PollState | None = getattr(poll, "state", None)
     known = state.cursor if state and state.health != Health.PAUSED else None
     word = str(state.health) if state else "not begun"
-    return ResourceRow(poll, state, word if poll.enabled else "off", known, read[0], read[1], held)
+    return ResourceRow(poll, state, word if poll.enabled else "off", known, read[0], read[1], held, woken)

@@ -11,7 +11,8 @@ from django.utils.safestring import SafeString
 from instances.missing_fields import warnings_of
 from instances.models import Instance, ResourcePoll
 from instances.templatetags.cw import NOTHING, ago, exactly, state
-from polling.models import PollState
+from polling.delivery.delivery_request import answer_in_words
+from polling.models import DeliveryAttempt, PollState
 from polling.reports.delivery_issues import instance_issues
 from polling.reports.engine import Engine
 from polling.reports.instance_rows import state_of
@@ -37,6 +38,12 @@ def undelivered_count(instance: Instance) -> int:
 def warnings(poll: ResourcePoll) -> list[str]:
     """Return a sentence for each field that a poll's configuration names and no record has: no query."""
     return warnings_of(poll)
+
+
+@register.filter
+def failure(attempt: DeliveryAttempt) -> str:
+    """Return why an attempt failed, in a sentence or two."""
+    return attempt.error or answer_in_words(attempt.status)
 
 
 @register.filter

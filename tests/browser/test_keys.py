@@ -81,7 +81,7 @@ def test_the_search_stands_in_the_menu_of_a_phone(window: Window) -> None:
 def test_the_event_of_a_person_takes_two_clicks(window: Window, site: Site) -> None:
     site.change(5, "Of two clicks")
     window.go(f"/app/instances/{site.instance}")
-    window.click("Poll contacts now")
+    window.click("Poll now: contacts")
     window.wait_for("Polled.")
     link = window.page.get_by_role("link", name="contacts/5").first
     link.wait_for()

@@ -21,7 +21,7 @@ def make_event(window: Window, site: Site, record: int) -> str:
     """Change a contact, poll it now, see it come without a reload; give the way to its event."""
     site.change(record, next(_titles))
     window.go(f"/app/instances/{site.instance}")
-    window.click("Poll contacts now")
+    window.click("Poll now: contacts")
     window.wait_for("Polled.")
     link = window.page.get_by_role("link", name=re.compile(rf"contacts.{record}$")).first  # playwright takes no / there
     link.wait_for()
@@ -177,7 +177,7 @@ def test_verify_finds_what_is_missing_and_repair_records_it(window: Window, site
     window.click("Repair contacts")
     window.wait_for("1 event was recorded")
     wait_until(lambda: site.receiver.events().count(("UPDATED", "6")) == 2, 30, "the event that was lost")
-    window.click("Verify contacts again")
+    window.click("Verify again: contacts")
     window.page.locator("tr", has_text="contacts").get_by_text("complete").wait_for()
 
 

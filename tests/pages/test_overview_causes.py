@@ -97,7 +97,8 @@ def test_fifty_refused_are_fifty_and_three_of_them_are_named(organization: Organ
     html = text_of(operator.get("/"))
     assert "50 instances need you, for 1 reason" in html
     assert 'href="/app/instances?state=unauthorized"' in html
-    assert html.count("ConnectWise refuses the keys. ") == 3
+    assert html.count(">Edit keys</a>") == 3
+    assert html.count("ConnectWise refuses the keys") == 1
     assert "The first 3 of 50 instances." in html
     for number in range(2):
         PollState.objects.filter(resource_poll__instance__name=f"Company {number}").update(health=Health.REJECTED)

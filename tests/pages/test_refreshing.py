@@ -150,7 +150,7 @@ def test_who_may_do_less_is_shown_less(paths: dict[str, str], operator: Client) 
         Membership.objects.update(role=Role.VIEWER)
         less = ask(operator, paths["instance-page"], tag)
         assert less.status_code == 200
-        assert b"Poll contacts now" not in less.content
+        assert b"Poll now: contacts" not in less.content
 
 
 def test_a_new_secret_of_forms_reaches_the_forms(paths: dict[str, str], operator: Client) -> None:
