@@ -84,7 +84,7 @@ def test_what_is_not_known_says_since_when(filled: Filled) -> None:
             assert re.search(r"▲</span> not known since <time [^>]*>12:04:00</time>", text_of(client.get(path))), path
         html = text_of(client.get(own))
         assert "in 15 min" not in html
-        assert '<td data-label="Next poll">when work goes on</td>' in html
+        assert '<td data-label="Next poll"><span>when work goes on</span></td>' in html
 
 
 @pytest.mark.parametrize(
