@@ -122,6 +122,9 @@ def explain_refusal(refusal: ConnectWiseRefusedError) -> Finding:
 
 def explain_refused_keys(words: str, company: str, *, sent_client_id: bool) -> Finding:
     """Return what a test would have found where polls are refused in ConnectWise's `words`."""
+    if "answered 403" in words and "clientid" not in words.lower():
+        text = "The keys are right, but their security role may not read all that is watched."
+        return Finding("wait", text, "Widen the role in ConnectWise, or remove the resource.", words)
     return _refused(Unauthorized(words), company, sent_client_id=sent_client_id)
 
 

@@ -12,3 +12,7 @@ watching_changed = Signal()
 # Sent inside the transaction that deleted an instance, once it is nobody's. Argument: `instance`. A receiver that still
 # has to undo something at ConnectWise gives True, and calls `provisioning.forget_login` when that is done.
 instance_deleted = Signal()
+
+# Asked by the page of an instance's settings. Argument: `instance`. A receiver that knows that ConnectWise refuses its
+# login at present gives the words in which it does.
+login_refused = Signal()

@@ -10,7 +10,7 @@ class PollingConfig(AppConfig):
 
     def ready(self) -> None:
         """Hear of instances that change, have the workers do further jobs beside polls, and guard the queue."""
-        from instances.signals import instance_deleted, watching_changed
+        from instances.signals import instance_deleted, login_refused, watching_changed
         from polling.bulk.actions import register_actions
         from polling.bulk.bulk_job import claim_bulk_jobs
         from polling.callbacks.announced_reads import claim_announced, to_be_read
@@ -21,6 +21,7 @@ class PollingConfig(AppConfig):
         from polling.detection.watching import apply_watching
         from polling.maintenance.purge import stop_instance
         from polling.models import BulkJob, CallbackEndpoint, Repair, Verification
+        from polling.reports.refused_logins import refusing_words
         from polling.verification.repair_job import claim_repairs
         from polling.verification.verification_job import claim_verifications
         from polling.workers import queue_guard  # noqa: F401  (its import has django-q2 keep to it)
@@ -29,6 +30,7 @@ class PollingConfig(AppConfig):
         instance_deleted.connect(stop_instance, dispatch_uid="polling.maintenance.purge")
         watching_changed.connect(apply_callbacks, dispatch_uid="polling.callbacks")
         instance_deleted.connect(remove_with_instance, dispatch_uid="polling.callbacks")
+        login_refused.connect(refusing_words, dispatch_uid="polling.reports.refused_logins")
         register_job_source(judge_hints, hints_to_judge, first=True)
         register_job_source(claim_bulk_jobs, lambda now: BulkJob.objects.filter(next_try_at__lte=now), first=True)
         register_job_source(claim_announced, to_be_read)

@@ -46,10 +46,15 @@ def show_problems(
 
 def _show_finding(finding: Finding, form: forms.Form, polls: Polls) -> None:
     note(form, None, in_titles(" ".join(part for part in (finding.text, finding.advice, quoted(finding)) if part)))
-    for name in places_of(finding, form):
-        note(form, name, finding.text)
+    mark_fields(finding, form)
     if finding.resource in polls:
         note(polls[finding.resource], "url", finding.text)
+
+
+def mark_fields(finding: Finding, form: forms.Form) -> None:
+    """Put what was found beside each field of a form that it may be the fault of."""
+    for name in places_of(finding, form):
+        note(form, name, finding.text)
 
 
 def places_of(finding: Finding, form: forms.Form) -> list[str]:

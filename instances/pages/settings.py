@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings as site_settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -17,7 +18,7 @@ from cwconnect.core.errors import DomainError
 from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.values import ConfigurationError
 from instances.configuration.wire import config_of, read_configuration
-from instances.connection_test import check_connection
+from instances.connection_test import Finding, check_connection, explain_refused_keys
 from instances.models import Instance
 from instances.pages.access import PageRequest, operator_page
 from instances.pages.forms import (
@@ -27,9 +28,10 @@ from instances.pages.forms import (
     EditNotifyForm,
     EditPollingForm,
 )
-from instances.pages.refusals import links_of, show_refusal, words_of
+from instances.pages.refusals import links_of, mark_fields, show_refusal, words_of
 from instances.pages.wire_form import WireForm, blame, say_above
 from instances.provisioning import change_instance, delete_instance, set_enabled
+from instances.signals import login_refused
 
 MakeForm = Callable[[Any, Instance, InstanceConfig], WireForm]
 
@@ -60,7 +62,17 @@ def instance_settings(request: PageRequest, number: int) -> HttpResponse:
     if instance.previous_token_until and instance.previous_token_until > timezone.now():
         context["former_token_until"] = instance.previous_token_until
     context["more"] = bool(stored.callback_headers or stored.basic_username)
+    if not sent and (refused := _present_refusal(instance, stored)):
+        mark_fields(refused, forms["connection"])
+        context["refused"] = refused
     return render(request, "instances/settings.html", context, status=422 if sent else 200)
+
+
+def _present_refusal(instance: Instance, stored: InstanceConfig) -> Finding | None:
+    """Return why ConnectWise refuses the login at present, as a test would say it; None if it does not."""
+    words = next((found for _, found in login_refused.send(Instance, instance=instance) if found), None)
+    sent_client_id = bool(stored.client_id or site_settings.CONNECTWISE_CLIENT_ID)
+    return explain_refused_keys(words, stored.company, sent_client_id=sent_client_id) if words else None
 
 
 def _said(instance: Instance, stored: InstanceConfig) -> str:
