@@ -11,11 +11,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from cwconnect.connectwise.catalogue import Resource, find_resource
+from cwconnect.site.guide.highlight import highlighted
 from cwconnect.site.guide.notification_fields import NOTIFICATION_FIELDS
 from cwconnect.site.guide.resource_guide import guide_of, guides
 from cwconnect.site.guide.samples import SAMPLE_KEY
 from instances.models import Instance
 from instances.pages.access import PageRequest, Person, operator_page, page
+from instances.templatetags.cw import pretty_json
 
 MOST_INSTANCES = 100  # to choose from; who has more opens the instance itself
 
@@ -40,9 +42,12 @@ def resource_page(request: PageRequest, resource: str) -> HttpResponse:
     """Explain one resource, with a notification of the kind in `kind`; 404 for one that the catalogue lacks."""
     guide = guide_of(_resource(resource))
     watching = _instances(request.person).filter(resource_polls__name=guide.resource.name)[:MOST_INSTANCES]
+    chosen = guide.kind(request.GET.get("kind", ""))
     context = {
         "guide": guide,
-        "chosen": guide.kind(request.GET.get("kind", "")),
+        "chosen": chosen,
+        "body": highlighted(pretty_json(chosen.sample.body), "json"),
+        "configuration": highlighted(guide.configuration, "json"),
         "key": SAMPLE_KEY,
         "watching": watching,
         "instances": _without(request.person, guide.resource),

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from cwconnect.site.guide.documents import section
+from cwconnect.site.guide.highlight import highlighted
 from cwconnect.site.guide.receivers import LANGUAGES, code_of, find_language
 from cwconnect.site.guide.samples import sample_of
 from instances.models import Instance
@@ -61,7 +62,7 @@ def _show(request: PageRequest, instance: Instance | None) -> HttpResponse:
         "tab": "delivery",
         "languages": LANGUAGES,
         "language": language,
-        "code": code_of(language),
+        "code": highlighted(code_of(language), language.key),
         "sections": [section("receivers", anchor) for anchor in _SECTIONS],
         "headers": headers_of(instance),
         "here": "instances" if instance else "help",

@@ -10,7 +10,7 @@ from cwconnect.site.guide.folder import docs_folder
 
 @dataclass(frozen=True)
 class Language:
-    """One language: its key in addresses, its name and its file."""
+    """One language: its key in addresses, which Pygments knows too, its name and its file."""
 
     key: str
     name: str
