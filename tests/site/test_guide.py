@@ -106,7 +106,7 @@ def test_whoever_may_change_things_goes_on_to_watch_a_resource(
     assert 'value="invoices"' in to_instance.content.decode()
     assert to_instance.redirect_chain[0][0] == f"/app/instances/{number}/resources/add?name=invoices"
     new = operator.get("/app/help/events/invoices/watch?instance=", follow=True)
-    assert [choice.name for choice in new.context["choices"] if choice.chosen] == ["invoices"]
+    assert [choice.resource.name for choice in new.context["choices"] if choice.chosen] == ["invoices"]
     assert operator.get(f"/app/help/events/invoices/watch?instance={'9' * 30}").status_code == 302
     stranger = sign_in("otto", other_tenant.organization)  # type: ignore[attr-defined]  # a Tenant
     assert stranger.get(f"/app/help/events/invoices/watch?instance={number}").status_code == 404
