@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from instances.audit import named
 from instances.configuration.config_keys import KEYS
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d:\d\d")
 _TITLES: Mapping[str, str] = {key.field: key.title for key in KEYS} | {
     "former_until": "The former one is good until",
     "expires_at": "Expires",
@@ -69,4 +74,12 @@ def _shown(value: Any) -> str:
         return ", ".join(_shown(each) for each in value)
     if isinstance(value, dict):
         return "; ".join(f"{name} {_shown(each)}" for name, each in value.items())
-    return value if isinstance(value, str) else json.dumps(value)
+    return _text(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _text(value: str) -> str:
+    """Write a text: a time as people read it, a person by name."""
+    with suppress(ValueError, OverflowError):  # text that looks like a time, and is none
+        if _TIME.fullmatch(value):
+            return f"{datetime.fromisoformat(value).astimezone(UTC):%d %b %Y, %H:%M:%S} UTC"
+    return value.removeprefix(named(""))

@@ -75,7 +75,9 @@ def join_anew(invitation: Invitation, *, username: str, password: str, email: st
         with transaction.atomic():
             taken = _take(invitation, now)
             account = User.objects.create_user(username=username, password=password, email=email)
-            _belong(account, taken)
+            # Nobody is signed in yet, and still it is this person who joins.
+            with audit.on_behalf_of(audit.named(username), audit.asking_request_id()):
+                _belong(account, taken)
     except IntegrityError:
         raise ConflictError("There is somebody of that name already. Choose another, or sign in.") from None
     return account

@@ -23,7 +23,7 @@ class InviteForm(forms.Form):
     """Whom to invite, as what, and how long that is good."""
 
     email = _address("Mail address")
-    days = forms.ChoiceField(label="Good", choices=_DAYS, initial="7")
+    days = forms.ChoiceField(label="The link is good", choices=_DAYS, initial="7")
     role = forms.ChoiceField(choices=Role.choices, widget=forms.HiddenInput)
 
 

@@ -56,7 +56,7 @@ def test_the_code_can_be_pasted_where_there_is_no_script(window: Window, site: S
 
 def test_a_key_is_made_and_shown_whole(window: Window, violations: Check) -> None:
     window.go("/app/keys")
-    window.page.get_by_label("Name").fill("export")
+    window.page.get_by_label("Name", exact=True).fill("export")
     window.click("Make the key")
     window.wait_for("shown this once")
     assert "Organization" in window.page.locator("#header").inner_text()

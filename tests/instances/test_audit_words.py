@@ -22,14 +22,16 @@ TABLE: tuple[tuple[Any, list[str]], ...] = (
     ({"signature_key": "changed"}, ["Signature key: changed"]),
     ({"polls.contacts": "added"}, ["Resource contacts: added"]),
     ({"role": ["viewer", "operator"]}, ["Role: viewer → operator"]),
-    ({"role": "viewer", "invited by": "account olga"}, ["Role: viewer", "Invited by: account olga"]),
+    ({"role": "viewer", "invited by": "account olga"}, ["Role: viewer", "Invited by: olga"]),
     ({"entries": [7, 8]}, ["Entries: 7, 8"]),
-    ({"former_until": "2026-01-01T00:00:00+00:00"}, ["The former one is good until: 2026-01-01T00:00:00+00:00"]),
+    ({"former_until": "2026-01-01T00:00:00+00:00"}, ["The former one is good until: 01 Jan 2026, 00:00:00 UTC"]),
     ({"sessions": [{"address": "192.0.2.1", "at": "noon"}]}, ["Sessions: address 192.0.2.1; at noon"]),
     ({"how": "changed", "fields": None}, ["How: changed", "Fields: nothing"]),
     ({"deep": {"a": {"b": [1, 2.5]}}}, ["Deep: a b 1, 2.5"]),
     (["not", "an object"], ["Details: not, an object"]),
     ("text", ["Details: text"]),
+    ({"at": "2026-02-28T23:59:59.5-01:00"}, ["At: 01 Mar 2026, 00:59:59 UTC"]),
+    ({"at": "2026-02-31T00:00:00+00:00"}, ["At: 2026-02-31T00:00:00+00:00"]),
 )
 
 

@@ -44,7 +44,7 @@ def test_somebody_new_chooses_name_and_password_and_is_in(tenant: Tenant) -> Non
     assert Membership.objects.get(account=account).role == Role.VIEWER
     assert not Invitation.objects.exists()
     entries = AuditEntry.objects.filter(organization=tenant.organization).order_by("-pk")
-    assert "person joined" in [entry.action for entry in entries]
+    assert ("person joined", "account ida") in [(entry.action, entry.actor) for entry in entries]
 
 
 def test_somebody_known_signs_in_and_joins(tenant: Tenant, other_tenant: Tenant) -> None:
