@@ -119,6 +119,17 @@ def set_enabled(instance: Instance, *, enabled: bool) -> Instance:
     return current
 
 
+@transaction.atomic
+def set_tags(instance: Instance, tags: Sequence[str]) -> None:
+    """Give an instance other tags, and change nothing else: what is polled goes on as it does."""
+    current = Instance.objects.select_for_update().get(pk=instance.pk)
+    if current.tags != list(tags):
+        details = {"tags": [current.tags, list(tags)]}
+        current.tags = list(tags)
+        current.save(update_fields=["tags", "updated_at"])
+        audit.record(Action.CHANGE_INSTANCE, current, organization=current.organization, details=details)
+
+
 def _read_whole(instance: Instance) -> None:
     """Read what shows the instance before its change is committed: nothing can fail between that and the answer."""
     prefetch_related_objects([instance], "resource_polls")

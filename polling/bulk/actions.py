@@ -17,7 +17,7 @@ from instances.configuration.config_keys import CALLBACKS, REFRESH_INTERVAL
 from instances.configuration.values import ConfigurationError, minutes
 from instances.configuration.wire import config_of, read_configuration
 from instances.models import Instance
-from instances.provisioning import change_instance, delete_instance, set_enabled
+from instances.provisioning import change_instance, delete_instance, set_enabled, set_tags
 from polling.bulk.registry import Arguments, BulkAction, register_action
 from polling.bulk.replaying import REPLAYING
 from polling.delivery.pausing import release_delivery
@@ -124,8 +124,7 @@ def _remove_tags(instance: Instance, arguments: Arguments) -> None:
 def _tag(instance: Instance, tags: list[str]) -> None:
     if len(tags) > MOST_TAGS:
         raise DomainError(f"It would have more than {MOST_TAGS} tags.")
-    if tags != instance.tags:
-        change_instance(instance, config=config_of(instance), tags=tags)
+    set_tags(instance, tags)
 
 
 def _release(instance: Instance, _: Arguments) -> None:

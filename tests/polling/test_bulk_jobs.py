@@ -130,8 +130,14 @@ class TestActions:
 
     def test_tags_are_removed(self, person: Person, three: list[Instance]) -> None:
         Instance.objects.update(tags=["east", "vip", "new"])
-        ended(ask(person, "remove-tags", three, tags="vip,new"))
+        job = ask(person, "remove-tags", three, tags="vip,new")
+        PollState.objects.update(next_poll_at=None)
+        work_one_step()
         assert column("tags") == [["east"]] * 3
+        assert not PollState.objects.exclude(next_poll_at=None).exists(), "tags are no reason to poll"
+        changed = AuditEntry.objects.filter(action="instance changed")
+        assert changed.count() == job.total
+        assert changed[0].details == {"tags": [["east", "vip", "new"], ["east"]]}
 
     def test_callbacks_are_switched_off(self, person: Person, three: list[Instance]) -> None:
         Instance.objects.update(callbacks_enabled=True)
