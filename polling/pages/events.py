@@ -67,6 +67,7 @@ def events(request: PageRequest) -> HttpResponse:
         "chips": chips(request.GET, asked.times, asked.named),
         "carried": None if found.next_before or search.before else sum(each.state != DISCARDED for each in carrying),
         "texts": TEXTS,
+        "by_name": bool(search.text) and not search.in_fields,
         "here": "events",
     }
     return render(request, "polling/events.html", context)
@@ -110,6 +111,7 @@ class AskedEvents:
         search = self.search
         return [
             ("q fields", "Any field" if search.in_fields else "Name", search.text),
+            ("q fields", "Anywhere in the record" if search.in_fields else "Name", search.text),
             ("object", "Object", search.object_id),
             ("kind", "Kind", search.kind),
             ("resource", "Resource", search.resource),

@@ -99,13 +99,14 @@ def carrying(search: Search) -> DeliverySearch:
 
     Of one by a record's name it is empty, so that nothing is sent: it would mean more than the list shows.
     """
-    if search.text:
+    if search.text and not search.in_fields:
         return DeliverySearch(Selection())
     selection = Selection(
         state=search.delivery_state,
         resource=search.resource,
         kind=search.kind,
         object_id=search.object_id,
+        text=search.text,
         seen_since=search.since,
         seen_until=search.until,
     )

@@ -26,6 +26,7 @@ PER_PAGE = 50
 MOST_LISTED = 5000  # what waits is not listed in the order of ids: so many are read to be put into it
 MOST_COUNTED = 20_000
 SPAN = 50_000  # ids that a count looks through where no index lists what is meant: 0.1 s
+SPAN_OF_TEXTS = 5000  # likewise, where whole records are read
 _RECORDED = timedelta(minutes=5)  # from when a poll saw an event to when its notification is made, at most
 _ATTEMPTS_SHOWN = 5
 
@@ -146,7 +147,7 @@ def count_deliveries(organization: Organization, search: DeliverySearch) -> Coun
         keys = listed.newest(below=top, since=bottom, most=MOST_COUNTED + 1)
         looked_to = keys[MOST_COUNTED - 1] if len(keys) > MOST_COUNTED else None
         return _count(rows.filter(pk__in=keys[:MOST_COUNTED]), looked_to)
-    lowest = max(bottom, top - SPAN)
+    lowest = max(bottom, top - (SPAN_OF_TEXTS if search.selection.text else SPAN))
     within = rows.filter(pk__lt=top, pk__gte=lowest)
     older = lowest > bottom and rows.model._default_manager.filter(pk__lt=lowest, pk__gte=bottom).exists()  # noqa: SLF001  (documented API of models)
     return _count(within, lowest if older else None)

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import subprocess
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -21,8 +22,10 @@ from polling.bulk.registry import find_action
 from polling.delivery.pausing import pause_delivery
 from polling.delivery.replay.selection import select, selection_of
 from polling.models import BulkJob, DeliveryAttempt, DeliveryState, Event, Notification, Receiver, Replay
+from polling.pages.replay_these import carrying
 from polling.reports import delivery_search, keyset_walk
 from polling.reports.curl import LEFT_OUT, LONGEST_ARGUMENT, curl_of
+from polling.reports.event_search import Search
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
 from tests.support.notifications import make_instance, make_notifications
@@ -69,6 +72,8 @@ def sent(organization: Organization) -> dict[str, Notification]:
         "waits": make(initech, 6, "now", "pending"),
         "dropped": make(initech, 7, "now", "discarded"),
     }
+    for event in Event.objects.all():
+        Event.objects.filter(pk=event.pk).update(title=f"Number {event.object_id}")
     attempt(made["arrived"], 204)
     attempt(made["lost"], 500)
     attempt(made["lost"], 404)
@@ -312,6 +317,7 @@ def replay_path(query: str) -> str:
         ("of=events&preset=yesterday&delivery=delivered", {"arrived"}),
         ("of=events&object=3", {"kept"}),
         ("of=events&delivery=undelivered", {"kept", "waits"}),
+        ("of=events&q=%22id%22%3A4&fields=on", {"second try"}),
         ("of=events&kind=UPDATED&resource=contacts&instance=Acme", {"arrived", "lost"}),
     ],
 )
@@ -391,3 +397,21 @@ def test_what_rests_is_said_before_it_is_sent(sent: dict[str, Notification], ope
     page = re.sub(r"\s+", " ", text_of(operator.get(replay_path("of=deliveries&preset=yesterday"))))
     assert "delivery of 1 instance is paused: theirs are sent with its release" in page
     assert "events of 1 instance are off: theirs are sent once these go on" in page
+
+
+GIVEN: dict[str, object] = {
+    **dict.fromkeys(("called", "object_id", "kind", "resource", "text"), "x"),
+    "instance_id": 1,
+    "delivery_state": "waiting",
+    "since": NOON,
+    "until": NOON,
+    "in_fields": True,
+}
+
+
+def test_whatever_narrows_events_narrows_their_replay() -> None:
+    narrowing = {column.name for column in fields(Search)} - {"before"}  # a page's place
+    assert narrowing == GIVEN.keys()
+    for name, value in GIVEN.items():
+        more = {"text": {"in_fields": True}, "in_fields": {"text": "x"}}.get(name, {})
+        assert carrying(Search(**more, **{name: value})) != carrying(Search(**more)), name  # type: ignore[arg-type]

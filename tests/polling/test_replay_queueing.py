@@ -205,6 +205,10 @@ _TIMES = st.none() | st.datetimes(timezones=st.just(NOW.tzinfo))
         resource=st.text(max_size=5),
         object_id=st.text(max_size=5),
         ids=st.lists(st.integers(1, 10**18)).map(tuple),
+        seen_since=_TIMES,
+        seen_until=_TIMES,
+        state=st.sampled_from(("", "given up")),
+        tries=st.integers(0, 9),
     )
 )
 def test_a_selection_is_kept_whole(selection: Selection) -> None:

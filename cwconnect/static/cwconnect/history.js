@@ -2,6 +2,9 @@
 "use strict";
 
 addEventListener("htmx:afterSettle", (event) => {
-  const id = event.detail.elt.querySelector?.("[data-copy-now]")?.dataset.copyNow;
-  if (id) event.detail.elt.querySelector(`[data-copy="${id}"]`).click();
+  const part = event.detail.target.querySelector("[data-copy-now]");
+  if (!part) return;
+  const id = part.dataset.copyNow;
+  part.removeAttribute("data-copy-now");
+  part.querySelector(`[data-copy="${id}"]`).click();
 });

@@ -37,9 +37,10 @@ class Selection:
     """Which notifications of an instance: all that are given must hold. Times are of the notification's making.
 
     `failed`: given up, exhausted, or failing at present; `state`: one of `STORED_STATES`. `kind` is an event's:
-    CREATED, UPDATED, DELETED; `seen_since` and `seen_until` are of the event, when its poll saw it. `status` (500, 4xx,
-    none, failed) and `longer` (milliseconds) are of one and the same attempt, `tries` is how many attempts there are at
-    least. `ids` names the very notifications, `first_id` and `last_id` between which they lie.
+    CREATED, UPDATED, DELETED; `text` stands anywhere in its record; `seen_since` and `seen_until` are when its poll
+    saw it. `status` (500, 4xx, none, failed) and `longer` (milliseconds) are of one and the same attempt, `tries` is
+    how many attempts there are at least. `ids` names the very notifications, `first_id` and `last_id` between which
+    they lie.
     """
 
     failed: bool = False
@@ -54,6 +55,7 @@ class Selection:
     status: str = ""
     longer: int = 0
     tries: int = 0
+    text: str = ""
     seen_since: datetime | None = None
     seen_until: datetime | None = None
     first_id: int = 0
@@ -76,6 +78,7 @@ class Selection:
         parts += [f"of {self.resource}"] if self.resource else []
         parts += [f"with {self.kind}"] if self.kind else []
         parts += [f"of object {self.object_id}"] if self.object_id else []
+        parts += [f"of records that hold {self.text}"] if self.text else []
         parts += [f"answered {_ANSWERED.get(self.status, self.status)}"] if self.status else []
         parts += [f"that took longer than {self.longer} ms"] if self.longer else []
         parts += [f"after {self.tries} tries or more"] if self.tries else []
@@ -131,6 +134,7 @@ def _of_event(selection: Selection) -> dict[str, Any]:
         "pk": selection.event_id,
         "kind": selection.kind,
         "object_id": selection.object_id,
+        "record__icontains": selection.text,
         "polled_at__gte": selection.seen_since,
         "polled_at__lt": selection.seen_until,
     }
