@@ -12,7 +12,16 @@ from django.db.models import Case, Count, OuterRef, QuerySet, Subquery, Value, W
 from cwconnect.core.one_statement import Question, Row, time_of
 from cwconnect.core.text import counted
 from cwconnect.outbound.display import bare_url
-from polling.models import Alert, CallbackRegistration, DeliveryState, Health, MissingRecord, Notification, PollState
+from polling.models import (
+    Alert,
+    CallbackRegistration,
+    DeliveryState,
+    Event,
+    Health,
+    MissingRecord,
+    Notification,
+    PollState,
+)
 from polling.reports.action_causes import (
     CALLBACKS_SILENT,
     DELIVERY_FAILING,
@@ -30,6 +39,7 @@ from polling.reports.waiting import undelivered_of
 MOST_OF_A_CAUSE = 3
 MOST_COUNTED = 10_000  # what waits of all that is paused: beyond it nobody needs the number
 _MOST_ROWS = 400  # of the polls of those shown: an instance may have many
+_CARRIED = ("notification__object_type", "first_title", "first_object_id")
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,7 @@ def item_questions(needing: Collection[int], paused: Collection[int]) -> dict[st
     states = PollState.objects.filter(NEEDING_A_PERSON, resource_poll__instance__in=needing)
     stopped = DeliveryState.objects.filter(PAUSED, instance__in=needing)
     failing = DeliveryState.objects.filter(RECEIVER_FAILS, instance__in=needing)
-    alerts = Alert.objects.filter(RUNNING_OUT, instance__in=needing)
+    alerts = Alert.objects.filter(RUNNING_OUT, instance__in=needing).annotate(**_first_carried("title", "object_id"))
     silent = CallbackRegistration.objects.filter(SILENT, instance__in=needing)
     waiting = Notification.objects.filter(pk__in=undelivered_of(instance__in=paused).values("pk")[: MOST_COUNTED + 1])
     named = ("instance_id", "instance__name")
@@ -94,10 +104,16 @@ def item_questions(needing: Collection[int], paused: Collection[int]) -> dict[st
         ),
         "item_paused": (stopped, (*named, "paused_at", "pause_reason")),
         "item_receivers": (failing, (*named, "receiver__failures", "receiver__opened_at", "receiver__url")),
-        "item_alerts": (alerts, ("pk", "kind", *named, "text", "created_at", "notification_id")),
+        "item_alerts": (alerts, ("pk", "kind", *named, "text", "created_at", "notification_id", *_CARRIED)),
         "item_silent": (silent, (*named, "type", "silent_since")),
         "all_waiting": (waiting.order_by().values(one=Value(1)).annotate(n=Count("pk")), ("n",)),
     }
+
+
+def _first_carried(*columns: str) -> dict[str, Subquery]:
+    """Return what an alert's notification carries first: the event with its own id. By the primary key."""
+    event = Event.objects.filter(pk=OuterRef("notification_id"))
+    return {f"first_{column}": Subquery(event.values(column)) for column in columns}
 
 
 def _held() -> QuerySet[Any, Any]:
@@ -192,7 +208,10 @@ def _failing(key: int, found: Mapping[str, Sequence[Row]]) -> ActionItem | None:
 
 
 def _alert(key: int, row: Row) -> ActionItem:
-    text = f"{Alert.Kind(row['kind']).label} for a notification that does not arrive."
+    key_of_record = f"{row['notification__object_type']}/{row['first_object_id']}"
+    record = f"{row['first_title']} · {key_of_record}" if row["first_title"] else key_of_record
+    of_what = f" of {record}" if row["first_object_id"] else ""
+    text = f"{Alert.Kind(row['kind']).label} for a notification{of_what} that does not arrive."
     since = time_of(row["created_at"])
     return ActionItem("failing", key, row["instance__name"], text, since, row["text"], event_id=row["notification_id"])
 

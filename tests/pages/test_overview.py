@@ -166,6 +166,19 @@ def test_a_paused_delivery_is_one_thing_not_two(instance: Instance, operator: Cl
     assert "1 instance needs you" in text_of(operator.get("/"))
 
 
+def test_tries_that_run_out_are_shown_with_the_record_by_name(instance: Instance, operator: Client) -> None:
+    add_events(instance, 1)
+    Event.objects.update(title="Ruth Lindqvist", object_id="17")
+    delivery_alerts.warn(
+        Alert.Kind.LAST_TRY, instance, "It failed: 500.", timezone.now(), notification=Notification.objects.get()
+    )
+    assert "a notification of Ruth Lindqvist · contacts/17 that does not arrive" in text_of(operator.get("/"))
+    Event.objects.update(title="")
+    assert "a notification of contacts/17 that does not arrive" in text_of(operator.get("/"))
+    Event.objects.all().delete()
+    assert "a notification that does not arrive" in text_of(operator.get("/"))
+
+
 def test_tries_that_run_out_elsewhere_are_not_shown_here(instance: Instance, other_tenant: Tenant) -> None:
     delivery_alerts.warn(Alert.Kind.HALF_USED, instance, "It failed: 500.", timezone.now())
     assert "It failed" not in text_of(sign_in("stranger", other_tenant.organization).get("/"))
