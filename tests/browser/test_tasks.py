@@ -95,6 +95,21 @@ def test_why_events_stopped_takes_none(many: Window) -> None:
         many.wait_for("Incorrect public/private key")
 
 
+def test_mending_refused_keys_takes_two(window: Window, site: Site) -> None:
+    changed = "health='unauthorized', last_error='ConnectWise answered 401: Incorrect public/private key'"
+    of_acme = f"PollState.objects.filter(resource_poll__instance={site.instance})"
+    site.sql(f"from polling.models import PollState; {of_acme}.update({changed}, next_poll_at=None)")
+    window.go("/")
+    with at_most(window, 2):
+        window.click("Edit keys", role="link")
+        window.page.get_by_label("Private key").fill("PRIV")
+        window.page.keyboard.press("Tab")
+        window.click("Save the connection")
+        window.wait_for("Saved.")
+    window.go("/")
+    window.wait_for("Everything is well")
+
+
 def test_the_interval_of_500_instances_takes_four(many: Window) -> None:
     many.go("/")
     with at_most(many, 4):
