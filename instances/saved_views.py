@@ -12,7 +12,7 @@ PAGES = {"instances": "instances-page", "events": "events-page", "deliveries": "
 """The lists that have saved views, with their routes."""
 MOST_VIEWS = 30  # of a person, for one list
 LONGEST_NAME, LONGEST_QUERY = 60, 2000
-_PLACE = ("page", "before", "cursor")  # where in the list one is, which no view keeps
+_PLACE = ("page", "before", "after", "cursor")  # where in the list one is, which no view keeps
 
 
 def query_to_keep(query: QueryDict) -> str:

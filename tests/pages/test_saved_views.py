@@ -38,6 +38,14 @@ def test_a_view_is_saved_opened_and_removed(operator: Client) -> None:
     assert not SavedView.objects.exists()
 
 
+@pytest.mark.parametrize(("page", "query"), [("events", "kind=DELETED"), ("deliveries", "resource=contacts")])
+def test_events_and_deliveries_have_views_of_their_own(operator: Client, page: str, query: str) -> None:
+    said = html.unescape(save(operator, query=f"{query}&before=7", page=page))
+    assert f'<a href="?{query}" aria-current="true"><bdi>East</bdi></a>' in said
+    assert "East" in text_of(operator.get(f"/app/{page}"))
+    assert "East" not in text_of(operator.get("/app/instances"))
+
+
 def test_it_can_be_saved_where_something_narrows_the_list(operator: Client) -> None:
     assert "Save this view" not in text_of(operator.get("/app/instances"))
     page = html.unescape(text_of(operator.get("/app/instances?state=needs+you&page=2")))
