@@ -82,6 +82,7 @@ def test_what_is_not_known_says_since_when(filled: Filled) -> None:
         poll = f"{own}/polls/{filled.polls[0].pk}"
         for path in ("/", "/app/instances", own, f"{own}/callbacks", f"{own}/delivery", f"{own}/settings", poll):
             assert re.search(r"▲</span> not known since <time [^>]*>12:04:00</time>", text_of(client.get(path))), path
+        assert "Well, when last seen" in text_of(client.get("/app/instances"))
         html = text_of(client.get(own))
         assert "in 15 min" not in html
         assert '<td data-label="Next poll"><span>when work goes on</span></td>' in html

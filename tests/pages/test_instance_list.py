@@ -16,6 +16,7 @@ from polling.models import CallbackRegistration, DeliveryState, Health, PollStat
 from polling.pages import instances as instances_page
 from polling.reports.instance_list import GROUP_OF, InstanceFilter, count_states, listed_instances
 from polling.reports.instance_rows import instance_rows
+from polling.workers.heartbeats import Part, beat
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
 from tests.support.page_rows import add_events, add_instances
@@ -26,6 +27,12 @@ STATES = (
     ("healthy", "unauthorized", "rejected", "held", "rate limited", "retrying"),
     ("off", "disabled", "events off", "delivery paused", "delivery failing", "callbacks silent"),
 )
+
+
+@pytest.fixture(autouse=True)
+def alive(db: None) -> None:
+    """Have a worker live: states are known."""
+    beat(Part.CLUSTER, "here")
 
 
 @pytest.fixture
