@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Site, Window
+from tests.browser.conftest import Check, Site, Window
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -17,7 +17,9 @@ def focused(window: Window) -> str:
     return str(window.page.evaluate("document.activeElement.id || document.activeElement.className"))
 
 
-def test_a_summary_takes_the_focus_and_its_links_lead_by_key_to_what_is_folded(window: Window) -> None:
+def test_a_summary_takes_the_focus_and_its_links_lead_by_key_to_what_is_folded(
+    window: Window, violations: Check
+) -> None:
     window.go("/app/instances/new")
     page = window.page
     page.evaluate("document.querySelectorAll('.part').forEach((each) => { each.open = true })")
@@ -29,6 +31,7 @@ def test_a_summary_takes_the_focus_and_its_links_lead_by_key_to_what_is_folded(w
     window.wait_for("Nothing was done yet")
     assert "summary" in focused(window)
     assert page.title() == "Error: New instance · cwconnect"
+    assert violations(window) == []
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     assert focused(window) == "id_company"
@@ -41,7 +44,7 @@ def test_a_summary_takes_the_focus_and_its_links_lead_by_key_to_what_is_folded(w
     window.complaints.clear()  # chromium logs the answer's 422
 
 
-def test_json_that_cannot_be_read_is_seen_at_once(window: Window, site: Site) -> None:
+def test_json_that_cannot_be_read_is_seen_at_once(window: Window, site: Site, violations: Check) -> None:
     window.go(f"/app/instances/{site.instance}/resources/edit/contacts")
     window.page.get_by_text("Edit as JSON").click()
     window.page.locator("[data-poll-json]").fill('{"pageSize": 7\n "idField": "id"}')
@@ -50,6 +53,7 @@ def test_json_that_cannot_be_read_is_seen_at_once(window: Window, site: Site) ->
     window.wait_for("line 2, column 2: a comma or a closing bracket is expected here.")
     assert "summary" in focused(window)
     assert window.page.title().startswith("Error: ")
+    assert violations(window) == []
     assert window.page.get_by_label("Leave out what was not updated since").is_checked()
     window.click("All of it as JSON", role="link")
     assert focused(window) == "id_contacts.json"
