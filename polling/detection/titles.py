@@ -11,21 +11,30 @@ from cwconnect.connectwise.titles import title_of
 from cwconnect.core.bulk_sql import any_of
 from instances.models import ResourcePoll
 from polling.detection.jobs import plan_of_poll
-from polling.detection.snapshots import read_bodies
+from polling.detection.snapshots import FEW, read_bodies
 from polling.models import Event
 
 Titles = Mapping[tuple[int, int], str]
 
 
+def any_record(ids: Mapping[int, Collection[int]]) -> Q:
+    """Return the condition that a row belongs to one of these records of polls.
+
+    Many records of one poll are one parameter. Those of several are written out: PostgreSQL goes through the whole
+    table where each of the alternatives has a subquery of its own: 19 s of a million events, 0.2 s so.
+    """
+    found = Q(pk__in=[])
+    for poll, of_poll in ids.items():
+        many = len(ids) == 1 and len(of_poll) > FEW
+        found |= Q(resource_poll=poll, record_id__in=any_of(of_poll) if many else list(of_poll))
+    return found
+
+
 def last_titles(ids: Mapping[int, Collection[int]]) -> dict[tuple[int, int], str]:
     """Return the titles of those of these records (by poll) whose events have one, by their newest: one query."""
-    wanted = Q()
-    for poll, of_poll in ids.items():
-        if of_poll:
-            wanted |= Q(resource_poll=poll, record_id__in=any_of(of_poll))
-    if not wanted:
+    if not any(ids.values()):
         return {}
-    titled = Event.objects.filter(wanted).exclude(title="").order_by()
+    titled = Event.objects.filter(any_record(ids)).exclude(title="").order_by()
     newest = titled.values("resource_poll_id", "record_id").annotate(newest=Max("pk")).values("newest")
     rows = Event.objects.filter(pk__in=newest).values_list("resource_poll_id", "record_id", "title")
     return {(poll, record): title for poll, record, title in rows if poll is not None}

@@ -24,8 +24,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
-from cwconnect.core.bulk_sql import any_of
 from instances.models import ResourcePoll
+from polling.detection.titles import any_record
 from polling.models import (
     BulkJob,
     CallbackCount,
@@ -150,19 +150,17 @@ def delete_notifications(keys: Collection[int]) -> int:
 
 def _forget_names(concerned: Collection[tuple[int | None, int]]) -> None:
     """Delete the words of those of these records (by poll and id) of which no event is left: two queries."""
-    left = set(Event.objects.filter(_any_record(concerned)).order_by().values_list("resource_poll_id", "record_id"))
-    gone = [record for record in concerned if record not in left]
+    log = Event.objects.filter(any_record(_by_poll(concerned))).order_by()
+    gone = set(concerned).difference(log.values_list("resource_poll_id", "record_id"))
     if gone:
-        RecordWord.objects.filter(_any_record(gone)).delete()
+        RecordWord.objects.filter(any_record(_by_poll(gone))).delete()
 
 
-def _any_record(records: Collection[tuple[int | None, int]]) -> Q:
-    by_poll: dict[int | None, list[int]] = {}
+def _by_poll(records: Collection[tuple[int | None, int]]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
     for poll, record in records:
-        by_poll.setdefault(poll, []).append(record)
-    found = Q(pk__in=[])
-    for poll, ids in by_poll.items():
-        found |= Q(resource_poll=poll, record_id__in=any_of(ids))
+        if poll is not None:
+            found.setdefault(poll, []).append(record)
     return found
 
 

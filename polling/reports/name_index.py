@@ -13,14 +13,15 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
-from cwconnect.core.bulk_sql import any_of, insert_missing
+from cwconnect.core.bulk_sql import insert_missing
 from instances.models import Organization
 from polling.detection.event_ids import complete_upto
+from polling.detection.titles import any_record
 from polling.models import Event, RecordWord, StoredCounter
 from polling.reports.counters import step_on
 
 CANDIDATES = 2000  # records with a word that begins so, among which the others are looked for
-MOST_RECORDS = 200
+MOST_RECORDS = 100
 STEP = 10_000
 _STEPS = 20  # of one run, so that the job ends in time also over a log from before there was an index
 _MOST_WORDS, _LONGEST_WORD = 12, 40
@@ -59,20 +60,13 @@ def find_records(organization: Organization, words: list[str]) -> Records:
 
 def events_of(records: Records) -> QuerySet[Event]:
     """Return the events of these records."""
-    return Event.objects.filter(_of(records))
+    return Event.objects.filter(any_record(records))
 
 
 def newest_of(records: Records, most: int) -> list[int]:
     """Return the newest event of each of these records, the newest first."""
     newest = events_of(records).order_by().values("resource_poll_id", "record_id").annotate(newest=Max("pk"))
     return list(newest.order_by("-newest").values_list("newest", flat=True)[:most])
-
-
-def _of(records: Records) -> Q:
-    wanted = Q(pk__in=[])
-    for poll, ids in records.items():
-        wanted |= Q(resource_poll=poll, record_id__in=any_of(ids))
-    return wanted
 
 
 def _begins(word: str) -> Q:

@@ -20,6 +20,7 @@ from tests.support.sweeps import delete, sweep, watch_deletes
 
 pytestmark = pytest.mark.django_db
 KEY = re.compile(rf"\b(?:{'|'.join(RESOURCES)})/\d+")
+OF_NO_RECORD = re.compile(r"<code>.*?</code>|<title>.*?</title>|“[^”]*”", re.DOTALL)  # examples, and what was typed
 NAMED = re.compile(rf"\w · (?:{KEY.pattern})")
 
 
@@ -30,7 +31,7 @@ def test_every_page_that_shows_a_record_shows_its_name(organization: Organizatio
         answer = client.get(page.path)
         if answer.status_code != 200 or answer.streaming or page.name in ELSEWHERE or page.name.startswith("admin"):
             continue
-        words = words_of(re.sub(r"<code>.*?</code>", "", answer.content.decode()))  # where examples stand
+        words = words_of(OF_NO_RECORD.sub("", answer.content.decode()))
         assert len(KEY.findall(words)) == len(NAMED.findall(words)), f"{page.path}: {words}"
         shown |= {page.name} if KEY.search(words) else set()
     assert shown >= {"events-page", "event-page", "instance-stream", "instance-delivery", "deliveries-page"}
