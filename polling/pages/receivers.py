@@ -41,10 +41,13 @@ def day_of(receiver: Receiver, now: datetime) -> dict[str, Any]:
     hours = receiver_hours(receiver, now)
     if hours is None:
         return {"hours": None}
-    durations = [HourCount(each.start, pair) for each, pair in zip(hours, milliseconds(hours), strict=True)]
+    durations = chart_of(
+        [HourCount(each.start, pair) for each, pair in zip(hours, milliseconds(hours), strict=True)], ("p50", "p95")
+    )
     return {
         "hours": hours,
         "whole": in_all(hours),
         "outcomes": chart_of([HourCount(each.start, tuple(each.tries.outcomes)) for each in hours], OUTCOMES),
-        "durations": chart_of(durations, ("p50", "p95")),
+        "durations": durations,
+        "longest": durations.top / 1000,
     }

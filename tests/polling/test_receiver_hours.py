@@ -154,5 +154,6 @@ def test_a_receivers_page_shows_its_day(
         for words in ("delivered 1", "failed 1", "given up 1"):
             assert words in page
         assert "hush" not in page
+    assert f'<a href="{delivery}">{instance.name}</a>' in text_of(viewer.get(path))
     stranger = sign_in("stranger", other_tenant.organization)
     assert stranger.get(path).status_code == 404
