@@ -19,7 +19,6 @@ from polling.models import (
     Event,
     Health,
     MissingRecord,
-    Notification,
     PollState,
 )
 from polling.reports.action_causes import (
@@ -94,7 +93,7 @@ def item_questions(needing: Collection[int], paused: Collection[int]) -> dict[st
     failing = DeliveryState.objects.filter(RECEIVER_FAILS, instance__in=needing)
     alerts = Alert.objects.filter(RUNNING_OUT, instance__in=needing).annotate(**_first_carried("title", "object_id"))
     silent = CallbackRegistration.objects.filter(SILENT, instance__in=needing)
-    waiting = Notification.objects.filter(pk__in=undelivered_of(instance__in=paused).values("pk")[: MOST_COUNTED + 1])
+    waiting = undelivered_of(instance__in=paused)
     named = ("instance_id", "instance__name")
     of_poll = ("resource_poll__name", "resource_poll__instance_id", "resource_poll__instance__name")
     return {

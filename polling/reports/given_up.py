@@ -11,7 +11,6 @@ from django.db.models import Count, Min
 from cwconnect.core.one_statement import Question, Questions, Row, time_of
 from instances.models import Instance, Organization
 from polling.delivery.given_up import DAYS, MOST_COUNTED, given_up_since
-from polling.models import Notification
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,10 @@ def given_up(organization: Organization, now: datetime, instance: Instance | Non
 
 def given_up_question(organization: int, days_ago: datetime, instance: int | None = None) -> dict[str, Question]:
     """Return the query that `given_up_of` reads: a row for each instance."""
-    whose = {"instance__organization": organization} | ({} if instance is None else {"instance": instance})
-    found = given_up_since(days_ago, **whose)
-    counted = Notification.objects.filter(pk__in=found.values("pk")[: MOST_COUNTED + 1]).values("instance_id")
-    rows = counted.annotate(n=Count("pk"), since=Min("given_up_at"), made=Min("created_at")).order_by()
-    return {"given_up": (rows, ("instance_id", "n", "since", "made"))}
+    found = given_up_since(organization, days_ago)
+    found = found if instance is None else found.filter(instance=instance)
+    rows = found.values("owner").annotate(n=Count("pk"), since=Min("given_up_at"), made=Min("created_at")).order_by()
+    return {"given_up": (rows, ("owner", "n", "since", "made"))}
 
 
 _ASKED = Questions(given_up_question)
