@@ -95,10 +95,12 @@ def _back(query: QueryDict) -> str:
 def bulk_job(request: PageRequest, number: int) -> HttpResponse:
     """Show how far a job came, and what it refused."""
     job = _own_job(request, number)
-    refusals = list(job.refusals.order_by("pk")[: REFUSALS + 1])
+    refusals = list(job.refusals.order_by("pk")[:REFUSALS])
+    there = request.person.instances().filter(pk__in=[refusal.instance_id for refusal in refusals])
     context = {
         "job": job,
-        "refusals": refusals[:REFUSALS],
+        "refusals": refusals,
+        "there": set(there.values_list("pk", flat=True)),  # what is deleted since is nobody's, its name too
         "more": max(job.refused - REFUSALS, 0),
         "here": "jobs",
     }

@@ -59,6 +59,9 @@ def rows_of(instance: Instance) -> int:
     return of_instance + attempts + sum(model.objects.filter(resource_poll__in=polls).count() for model in OF_POLL)
 
 
+OUTLIVES_IT = ("audit-page", "audit-csv")  # the audit log says what somebody did, also to what is no more
+
+
 def test_no_page_shows_it_and_none_breaks(filled: Filled, tenant: Tenant, admin_client: Client) -> None:
     assert rows_of(filled.busiest) > 200
     person = sign_in("olga", tenant.organization)
@@ -68,7 +71,8 @@ def test_no_page_shows_it_and_none_breaks(filled: Filled, tenant: Tenant, admin_
         else:
             answer = person.get(page.path)
             assert answer.status_code < 500, page.name
-            assert "Company 0000" not in answer.content.decode(), page.name
+            body = b"".join(answer) if answer.streaming else answer.content
+            assert b"Company 0000" not in body or page.name.startswith(OUTLIVES_IT), page.name
 
 
 def test_no_route_shows_it(filled: Filled, client: Client, auth: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.site.conftest import serving
 from tests.site.test_smuggling import _is_up
-from tests.support.routes import filled, templates
+from tests.support.routes import VALUES, filled, templates
 from tests.support.services import ask, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
@@ -213,6 +213,6 @@ def test_every_page_reads_the_form_that_comes_in_chunks(site: Site) -> None:
 
 def page_paths(site: Site) -> list[str]:
     """Return the paths of people's pages, ids filled in; those that end the session come last."""
-    values = {"number": site.ids["instance"], "poll": site.ids["poll"], "name": "contacts"}
+    values = {"number": site.ids["instance"], "poll": site.ids["poll"], "name": "contacts"} | VALUES
     found = {filled(template, values.__getitem__) for template in templates() if template.startswith("/app/")}
     return sorted(found, key=lambda path: "sign" in path)

@@ -13,6 +13,7 @@ from instances.models import ApiUser, Instance, ResourcePoll
 from instances.secrets import hash_token, new_token
 from polling.models import BulkJob, BulkRefusal, Event, Notification, Replay, Verification
 from tests.conftest import Tenant
+from tests.support.routes import VALUES
 from tests.support.rows import make_instance, make_notification, make_poll
 
 WORD = "Kronjuwelen"
@@ -34,7 +35,7 @@ class Victim:
     @property
     def arguments(self) -> dict[str, Any]:
         """The victim's ids, by the names that routes give them."""
-        return {
+        return VALUES | {
             "number": self.instance.pk,
             "poll": self.poll.pk,
             "event": self.event.pk,
@@ -44,9 +45,6 @@ class Victim:
             "verification": self.verification.pk,
             "key": "baseUrl",
             "name": "contacts",
-            "element": "connectwisecrmrest",
-            "hub": "crm",
-            "resource": "contacts",
         }
 
     def snapshot(self) -> str:
