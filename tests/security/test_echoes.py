@@ -26,7 +26,7 @@ from tests.support.page_views import onlooker
 from tests.support.polled_instance import PolledInstance
 from tests.support.raw_servers import RawServer, answer, requests_of
 
-PASSWORD, TOKEN_VALUE, KEY = 'pass"w&rd of/ours', "the-token-of-ours-31", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PASSWORD, TOKEN_VALUE, KEY = 'pass"w&rd of/ours', "the-token-of-ours-31", "whsec_YSBrZXkgb2Ygb3Vycywgb2YgMjQgYnl0"
 QUERY = "a-query-of-ours-17"
 SECRETS = (PASSWORD, TOKEN_VALUE, KEY, f"user:{PASSWORD}", QUERY)
 PRIVATE = "a-private-key-of-ours"
