@@ -157,8 +157,11 @@ class ApiUserAdmin(LookedAt, SeenNamesMixin, AuditedMixin, admin.ModelAdmin[ApiU
     autocomplete_fields = ("organization",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiUser | None = None) -> tuple[str, ...]:
-        """Fix the organization once there is a user: moved, its secret would open another tenant's instances."""
-        return () if obj is None else ("organization",)
+        """Fix when its key expires, as was said when it was made; of a user that there is also the organization.
+
+        Moved, its secret would open another tenant's instances.
+        """
+        return ("expires_at",) if obj is None else ("expires_at", "organization")
 
 
 class ResourcePollInline(UneditedMixin, admin.StackedInline[ResourcePoll, Instance]):

@@ -8,7 +8,7 @@ table, and one of a long list costs what any other does.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -46,7 +46,9 @@ class KeysetWalk:
     since: datetime | None = None
     until: datetime | None = None
     sliced: bool = True
-    slice: int = SLICE  # how many ids a page looks through, fewer where a look at each costs more
+    slice: int = field(
+        default_factory=lambda: SLICE
+    )  # how many ids a page looks through, fewer where a look at each costs more
 
 
 def walk(rows: QuerySet[Row], how: KeysetWalk, *, before: int | None, size: int) -> Stretch[Row]:

@@ -39,7 +39,13 @@ def records_named(organization: Organization, text: str, most: int) -> NamedReco
     if words and upto is not None:
         keys = newest_of(find_records(organization, words), most)
         new = _newest_events(organization, text, after=upto)
-        events = _each_once([*new.events, *_shown(Event.objects.filter(pk__in=keys)).order_by("-pk")], most)
+        events = _each_once(
+            [
+                *new.events,
+                *_shown(Event.objects.filter(pk__in=keys, instance__organization=organization)).order_by("-pk"),
+            ],
+            most,
+        )
         if events:
             return NamedRecords(events)
     return _newest_events(organization, text)

@@ -92,7 +92,7 @@ def furnish(password: str) -> str:
     ids |= _let_in(troubled)
     ids["event"] = Event.objects.filter(instance=failing).order_by("-pk").values_list("pk", flat=True)[0]
     ids["destination"] = _send_warnings(troubled, failing)
-    ids["attempt"] = DeliveryAttempt.objects.earliest("pk").pk
+    ids["attempt"] = DeliveryAttempt.objects.filter(notification__instance=failing).earliest("pk").pk
     ids["receiver"] = _count_tries(troubled, failing)
     return json.dumps({"ids": ids, "admin": _paths_of_admin(administrator)})
 

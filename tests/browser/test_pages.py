@@ -38,7 +38,7 @@ def test_a_reload_after_creation_creates_nothing_more(window: Window, site: Site
     window.page.reload()
     window.wait_for("Events as they come")
     window.go("/app/instances?q=Second")
-    assert window.page.get_by_role("link", name="Second").count() == 1
+    assert window.page.get_by_role("link", name="Second", exact=True).count() == 1
 
 
 def test_what_is_wrong_stands_beside_its_field_and_the_rest_is_kept(window: Window) -> None:
@@ -72,7 +72,7 @@ def test_a_test_that_fails_leads_to_its_field(window: Window) -> None:
 
 def test_a_menu_stays_open_while_its_table_refreshes_and_closes_by_key(window: Window, site: Site) -> None:
     window.go(f"/app/instances/{site.instance}")
-    menu = window.page.locator("details.more").first
+    menu = window.page.locator("main details.more").first
     menu.locator("summary").click()
     with window.page.expect_response(lambda answer: answer.url.endswith(f"/instances/{site.instance}")):
         pass

@@ -13,7 +13,17 @@ from pytest_django import Settings
 from instances.models import Instance, Organization, ResourcePoll
 from instances.secrets import Secret
 from polling import tasks
-from polling.models import BulkJob, CallbackEndpoint, Lock, Notification, PollState, Replay, Site, Verification
+from polling.models import (
+    AlertDestination,
+    BulkJob,
+    CallbackEndpoint,
+    Lock,
+    Notification,
+    PollState,
+    Replay,
+    Site,
+    Verification,
+)
 from polling.models.leased import leased_rows
 from polling.workers import heartbeats, locks, wakeups
 from polling.workers import queue as queueing
@@ -252,6 +262,7 @@ def test_every_kind_of_lease_of_a_dead_cluster_is_free_at_once(
     Replay.objects.create(instance=notification.instance, asked_at=now, what="all")
     BulkJob.objects.create(organization=organization, asked_at=now, total=1)
     CallbackEndpoint(instance=notification.instance, token=Secret.of("a"), token_hash="a").save()
+    AlertDestination.objects.create(organization=organization, kind="webhook", name="a", since=now)
     for rows in leased_rows():
         assert rows.update(lease_token="a1b2c3d4e5f6" + 20 * "0", lease_until=now + 100 * SECOND) == 1, rows.model
 
