@@ -171,7 +171,7 @@ def look_at(window: Window, path: str, check: Check, looks: Looks = LOOKS) -> li
     return check(window, looks)
 
 
-@pytest.mark.parametrize("part", range(PARTS_OF_ALL))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=lengthy) for part in range(1, PARTS_OF_ALL))])
 def test_axe_finds_nothing_on_any_page(
     sign_in: Callable[[str], Window], ids: Ids, violations: Check, part: int
 ) -> None:
@@ -183,6 +183,7 @@ def test_axe_finds_nothing_on_any_page(
     assert window.complaints == []
 
 
+@lengthy
 def test_each_page_works_without_javascript_and_says_what_does_not(
     browser: Any, site: Site, sign_in: Callable[[str], Window], ids: Ids
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.browser.clicks import at_most
 from tests.browser.conftest import PASSWORD, WIDE, Site, Window
 from tests.browser.test_pages import make_event
+from tests.support.required import lengthy
 from tests.support.services import ask, wait_until
 
 pytestmark = pytest.mark.timeout(180)
@@ -88,6 +89,7 @@ def many(browser: Any, site: Site) -> Iterator[Window]:
     assert window.complaints == []
 
 
+@lengthy
 def test_why_events_stopped_takes_none(many: Window) -> None:
     many.go("/")
     with at_most(many, 0):
@@ -95,6 +97,7 @@ def test_why_events_stopped_takes_none(many: Window) -> None:
         many.wait_for("Incorrect public/private key")
 
 
+@lengthy
 def test_mending_refused_keys_takes_two(window: Window, site: Site) -> None:
     changed = "health='unauthorized', last_error='ConnectWise answered 401: Incorrect public/private key'"
     of_acme = f"PollState.objects.filter(resource_poll__instance={site.instance})"
@@ -110,6 +113,7 @@ def test_mending_refused_keys_takes_two(window: Window, site: Site) -> None:
     window.wait_for("Everything is well")
 
 
+@lengthy
 def test_the_interval_of_500_instances_takes_four(many: Window) -> None:
     many.go("/")
     with at_most(many, 4):
@@ -121,6 +125,7 @@ def test_the_interval_of_500_instances_takes_four(many: Window) -> None:
         many.page.get_by_text("500 of 500").first.wait_for(timeout=120_000)  # a worker's work, not a page's
 
 
+@lengthy
 def test_replaying_what_all_instances_gave_up_yesterday_takes_three(many: Window, site: Site) -> None:
     many.go("/app/deliveries")
     before = len(site.receiver.got)
@@ -131,6 +136,7 @@ def test_replaying_what_all_instances_gave_up_yesterday_takes_three(many: Window
         wait_until(lambda: len(site.receiver.got) == before + 6, 60, "the replays")
 
 
+@lengthy
 def test_a_lost_token_takes_three(many: Window) -> None:
     many.go("/")
     with at_most(many, 3):
@@ -140,6 +146,7 @@ def test_a_lost_token_takes_three(many: Window) -> None:
         many.wait_for("shown this once")
 
 
+@lengthy
 def test_letting_a_colleague_look_takes_three(many: Window) -> None:
     many.go("/app/events")
     with at_most(many, 3):
@@ -149,6 +156,7 @@ def test_letting_a_colleague_look_takes_three(many: Window) -> None:
         many.page.get_by_role("button", name="Copy").first.wait_for()
 
 
+@lengthy
 def test_an_event_is_found_by_a_name_with_two(window: Window, site: Site) -> None:
     make_event(window, site, 12)
     contact = site.sandbox.store.get("contacts", 12)
@@ -160,6 +168,7 @@ def test_an_event_is_found_by_a_name_with_two(window: Window, site: Site) -> Non
         window.wait_for("ConnectWise changed")
 
 
+@lengthy
 def test_a_request_is_found_by_its_id_with_one(many: Window, site: Site) -> None:
     newest = "AuditEntry.objects.exclude(request_id='').last()"
     code = f"from instances.models import AuditEntry; print({newest}.request_id)"

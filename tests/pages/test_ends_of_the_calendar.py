@@ -16,6 +16,7 @@ from tests.conftest import Tenant
 from tests.support.every_page import every_page
 from tests.support.filled_service import Filled, fill
 from tests.support.page_views import onlooker
+from tests.support.required import lengthy
 
 pytestmark = pytest.mark.django_db
 ENDS = [datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)]
@@ -32,7 +33,7 @@ def filled(tenant: Tenant) -> Filled:
 
 
 @pytest.mark.parametrize("end", ENDS)
-@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("zone", [ZONES[0], *(pytest.param(zone, marks=lengthy) for zone in ZONES[1:])])
 def test_every_page_shows_them(filled: Filled, tenant: Tenant, settings: object, zone: str, end: datetime) -> None:
     settings.TIME_ZONE = zone  # type: ignore[attr-defined]  # pytest-django's
     Event.objects.update(occurred_at=end)

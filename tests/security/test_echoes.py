@@ -25,6 +25,7 @@ from tests.support.deliveries import deliver
 from tests.support.page_views import onlooker
 from tests.support.polled_instance import PolledInstance
 from tests.support.raw_servers import RawServer, answer, requests_of
+from tests.support.required import lengthy
 
 PASSWORD, TOKEN_VALUE, KEY = 'pass"w&rd of/ours', "the-token-of-ours-31", "whsec_YSBrZXkgb2Ygb3Vycywgb2YgMjQgYnl0"
 QUERY = "a-query-of-ours-17"
@@ -93,7 +94,9 @@ def test_every_secret_field_is_among_the_secrets(echoing: PolledInstance) -> Non
     assert all(secret not in repr(echoing.instance) for secret in secrets if len(secret) > 10)
 
 
-@pytest.mark.parametrize("status", ["500 No", "200 OK", "410 Gone"])
+@pytest.mark.parametrize(
+    "status", ["500 No", *(pytest.param(status, marks=lengthy) for status in ("200 OK", "410 Gone"))]
+)
 def test_nothing_of_a_receivers_echo_is_stored_or_shown(
     echoing: PolledInstance, echo: Echo, tenant: Tenant, status: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -22,6 +22,7 @@ from tests.support.deliveries import deliver
 from tests.support.page_views import onlooker
 from tests.support.polled_instance import PolledInstance
 from tests.support.receivers import Receiver
+from tests.support.required import lengthy
 
 pytestmark = pytest.mark.django_db
 ELEMENT = "<b data-evil>"
@@ -139,7 +140,7 @@ def lived(world: PolledInstance, receiver: Receiver, tenant: Tenant) -> PolledIn
     return world
 
 
-@pytest.mark.parametrize("first", [0, 5, 11])
+@pytest.mark.parametrize("first", [0, *(pytest.param(first, marks=lengthy) for first in (5, 11))])
 def test_nothing_stored_is_markup_on_any_page(lived: PolledInstance, tenant: Tenant, first: int) -> None:
     person = onlooker(tenant.organization)
     poisoned = poison(first)
