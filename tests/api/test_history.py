@@ -162,9 +162,8 @@ def test_others_events_do_not_exist(api: Api, watched: Watched, foreign: Watched
 @pytest.mark.parametrize("count", [1, 60])
 def test_a_page_takes_the_same_few_queries(api: Api, watched: Watched, count: int) -> None:
     watched.changed(*range(count))
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    history(api, watched)  # the first call of a minute notes that the key is used
+    with CaptureQueriesContext(connection) as queries:
         history(api, watched)
     assert len(queries) <= 4
 
@@ -174,6 +173,9 @@ def test_the_history_is_read_from_an_index(watched: Watched, query: str) -> None
     events = Event.objects.filter(instance=watched.instance)
     if query:
         events = events.filter(polled_at__gte=NOON)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")  # of so few events it would read all, index or not
     plan = events.order_by("-pk")[:200].explain()
     assert "event_newest" in plan or "event_of_instance" in plan or "Index" in plan
 
