@@ -121,7 +121,7 @@ def set_enabled(instance: Instance, *, enabled: bool) -> Instance:
 
 @transaction.atomic
 def set_tags(instance: Instance, tags: Sequence[str]) -> None:
-    """Give an instance other tags, and change nothing else: what is polled goes on as it does."""
+    """Replace an instance's tags, and change nothing else: what is polled goes on as it does."""
     current = Instance.objects.select_for_update().get(pk=instance.pk)
     if current.tags != list(tags):
         details = {"tags": [current.tags, list(tags)]}

@@ -51,7 +51,7 @@ class PollForm(forms.Form):
         return field_name_in(self.prefix or "", field_name)
 
     def groups(self) -> Iterator[tuple[str, list[BoundField]]]:
-        """Give the fields of the keys, by what they are about."""
+        """Return the fields of the keys, by what they are about."""
         for legend, keys in GROUPS:
             yield legend, [self[key.name] for key in keys]
 

@@ -72,7 +72,7 @@ def all_events(organization: Organization, search: Search) -> Iterator[Event]:
 
 
 def _by_keyset(organization: Organization, search: Search) -> tuple[QuerySet[Event], KeysetWalk]:
-    """Return the events that match, and how they are walked."""
+    """Return the events that match, and how they are read by their keys."""
     ours = Instance.objects.filter(_called(search, "name"), organization=organization).values("pk")
     # To be walked by id: the sum keeps the planner off other indexes.
     events = (

@@ -46,7 +46,7 @@ def takes_anything(page: str, control: Element) -> bool:
 
 
 def complaints(page: Page) -> Iterator[str]:
-    """Give what is wrong with how a page says what is wrong."""
+    """Return what is wrong with how a page says what is wrong."""
     (title,), summaries = page.of_tag("title")[:1], page.of_class("summary")
     if not title.text.startswith("Error: "):
         yield f"the title is {title.text!r}"

@@ -79,7 +79,7 @@ def busy(request: pytest.FixtureRequest, organization: Organization) -> Iterator
 
 
 def give_up(instance: Instance, at: datetime) -> None:
-    """Give an instance's oldest pending notification up."""
+    """Have an instance's oldest pending notification given up."""
     waiting = Notification.objects.filter(instance=instance, state=Notification.State.PENDING).order_by("pk")
     oldest = waiting.values_list("pk", flat=True)[:1]
     Notification.objects.filter(pk__in=list(oldest)).update(state=Notification.State.FAILED, given_up_at=at)

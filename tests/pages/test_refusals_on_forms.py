@@ -1,4 +1,4 @@
-"""What is refused at Create and Save: in the words of the labels, and marked; walked over all keys and all refusals."""
+"""What is refused at Create and Save: in the words of the labels, and marked; for all keys and all refusals."""
 
 from __future__ import annotations
 

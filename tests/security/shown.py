@@ -11,6 +11,7 @@ from django.test import Client
 from cwconnect.core.paths import is_page
 from instances.models import Instance
 from tests.conftest import Tenant
+from tests.support.page_views import body_of
 from tests.support.routes import VALUES, filled, templates
 
 _ENDS = re.compile(r"signout|logout|^/static/|^/app/signin")
@@ -50,6 +51,6 @@ def everything_shown(tenant: Tenant, token: str, person: Client) -> dict[tuple[s
     for path in every_path():
         for name, client in (("person", person),) if is_page(path) else (("program", program), ("element", element)):
             answer = client.get(path, raise_request_exception=False)
-            content = b"".join(answer.streaming_content) if answer.streaming else answer.content  # type: ignore[attr-defined]
-            shown[name, path] = f"{answer.status_code} {dict(answer.headers)} {content.decode(errors='replace')}"
+            body = body_of(answer).decode(errors="replace")
+            shown[name, path] = f"{answer.status_code} {dict(answer.headers)} {body}"
     return shown

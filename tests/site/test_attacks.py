@@ -19,6 +19,7 @@ from django.urls import reverse
 from instances.models import Membership, Role
 from instances.secrets import hash_token
 from tests.conftest import Tenant
+from tests.support.page_views import body_of
 from tests.support.routes import routes
 from tests.support.victim import WORD, Victim
 
@@ -70,11 +71,6 @@ def attempts(tried: list[Route], victim: Victim, **client: Any) -> Iterator[tupl
             sender.cookies.clear()
             cache.clear()  # each is the first of its kind: after many, even a right one would be answered 429
             yield method, url, sender.generic(method, url, "{}", content_type="application/json")
-
-
-def body_of(answer: Any) -> str:
-    """Return an answer's body, whole, of whatever kind it is."""
-    return (b"".join(answer) if answer.streaming else answer.content).decode()
 
 
 def identities(victim: Victim, attacker: Tenant) -> dict[str, str]:
@@ -137,7 +133,7 @@ def test_nobody_gets_into_the_api(victim: Victim, other_tenant: Tenant, name: st
 def test_another_organization_sees_and_changes_nothing(victim: Victim, other_tenant: Tenant) -> None:
     before = victim.snapshot()
     for method, url, answer in attempts(API, victim, headers={"Authorization": other_tenant.auth}):
-        assert WORD not in body_of(answer), (method, url)
+        assert WORD not in body_of(answer).decode(), (method, url)
         if str(victim.instance.pk) in url.split("/") and method != "OPTIONS":
             assert answer.status_code in REFUSED, (method, url, answer.status_code)
     assert victim.snapshot() == before
@@ -179,7 +175,7 @@ def test_pages_send_whoever_is_not_signed_in_to_the_sign_in(victim: Victim) -> N
     before = victim.snapshot()
     for method, url, answer in attempts(PAGES, victim):
         assert answer.status_code in (302, 405), (method, url, answer.status_code)
-        assert WORD not in body_of(answer), (method, url)
+        assert WORD not in body_of(answer).decode(), (method, url)
     assert victim.snapshot() == before
 
 
@@ -191,7 +187,7 @@ def test_a_person_of_another_organization_sees_and_changes_nothing(
     for route in PAGES:
         for method in ("GET", "POST"):
             answer = client.generic(method, route.url(victim))
-            assert WORD not in body_of(answer), (method, route)
+            assert WORD not in body_of(answer).decode(), (method, route)
             if "number" in route.arguments and route.name not in OF_MEMBERSHIPS:
                 assert answer.status_code in (403, 404, 405), (method, route, answer.status_code)
     assert victim.snapshot() == before

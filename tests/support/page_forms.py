@@ -62,7 +62,7 @@ class Page(HTMLParser):
                 pass
 
     def handle_data(self, data: str) -> None:
-        """Give a text to all that it stands in."""
+        """Add a text to all that it stands in."""
         for element in self._open:
             element.pieces.append(data)
 
@@ -79,7 +79,7 @@ class Page(HTMLParser):
         return next((each for each in self.elements if each.get("id") == identifier), None)
 
     def forms(self) -> Iterator[Form]:
-        """Give the forms that are sent by POST."""
+        """Return the forms that are sent by POST."""
         for form in self.of_tag("form"):
             if form.get("method").lower() == "post":
                 controls = [each for each in self.of_tag("input", "select", "textarea") if form in each.around]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import connection
@@ -28,6 +29,11 @@ class Look:
     queries: int
     first_ms: float
     ms: float
+
+
+def body_of(answer: Any) -> bytes:
+    """Return the whole body of the test client's answer, also of one that is streamed."""
+    return b"".join(answer.streaming_content) if answer.streaming else bytes(answer.content)
 
 
 def onlooker(organization: Organization) -> Client:

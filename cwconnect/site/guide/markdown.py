@@ -90,7 +90,7 @@ def _text(inline: Token) -> str:
 
 
 def _finish(tokens: Sequence[Token], resolve: Resolve) -> None:
-    """Give headings their anchors and links their places."""
+    """Set the anchors of headings and the places that links lead to."""
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
         if token.type == "heading_open" and following is not None:
             token.attrSet("id", anchor_of(_text(following)))
