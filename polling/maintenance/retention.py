@@ -1,8 +1,9 @@
 """Retention: what has been delivered is forgotten after CWCONNECT_RETENTION_DAYS; what is undelivered never is.
 
 Deleted are delivered or discarded notifications with their events and attempts, those that are being sent again
-excepted, ended runs that hold nothing back, ended verifications and ended bulk jobs. What callbacks said is deleted
-after a week, and counts of them after eight days, whatever the setting: the pages look back a week.
+excepted, ended runs that hold nothing back, ended verifications and bulk jobs, and warnings that are over. What
+callbacks said is deleted after a week, and counts of them after eight days, whatever the setting: the pages look back a
+week.
 Kept for as long as their resource is polled are snapshots, and their texts where the poll asks for texts: the next
 change is recorded by them.
 
@@ -27,6 +28,7 @@ from django.db.models import Exists, OuterRef, Q
 from instances.models import ResourcePoll
 from polling.detection.titles import any_record
 from polling.models import (
+    Alert,
     BulkJob,
     CallbackCount,
     CallbackHint,
@@ -82,7 +84,7 @@ def prune_delivered(now: datetime) -> Pruned:
 
 
 def prune_the_rest(now: datetime) -> Pruned:
-    """Delete old verifications and callbacks, and texts that nobody asks for, for a STRETCH at most."""
+    """Delete old verifications, warnings and callbacks, and texts that nobody asks for, for a STRETCH at most."""
     pruned = Pruned()
     _prune_the_rest(now, pruned, silent, until=stretch())
     return pruned
@@ -106,6 +108,8 @@ def _prune_the_rest(now: datetime, pruned: Pruned, progress: Progress, *, until:
     before = now - timedelta(days=settings.RETENTION_DAYS)
     Verification.objects.filter(finished_at__lt=before).delete()  # few: each was asked for by a person
     BulkJob.objects.filter(finished_at__lt=before).delete()  # so are these
+    for count in unhurried(lambda _: (_prune_alerts(before), EARLIEST), until):
+        progress("warnings", count)
     for count in unhurried(lambda _: (_prune_bodies(), EARLIEST), until):
         pruned.bodies += count
         progress("texts", count)
@@ -172,6 +176,13 @@ def _prune_runs(since: datetime, before: datetime) -> tuple[int, datetime]:
     rows = list(old.order_by("started_at").values_list("pk", "started_at")[:BATCH])
     PollRun.objects.filter(pk__in=[key for key, _ in rows]).delete()
     return len(rows), rows[-1][1] if rows else since
+
+
+def _prune_alerts(before: datetime) -> int:
+    """Delete warnings that were over before a time, with where they were sent; an open one stays."""
+    old = list(Alert.objects.filter(resolved_at__lt=before).values_list("pk", flat=True)[:BATCH])
+    Alert.objects.filter(pk__in=old).delete()
+    return len(old)
 
 
 def _prune_bodies() -> int:

@@ -15,6 +15,8 @@ from cwconnect.site.periodic_jobs import run_due_jobs
 from polling.maintenance import retention
 from polling.maintenance.retention import prune, prune_delivered
 from polling.models import (
+    Alert,
+    AlertSend,
     CallbackCount,
     CallbackHint,
     DeliveryAttempt,
@@ -194,3 +196,24 @@ def test_the_command_says_how_many_callbacks_went(watched: PolledInstance, capsy
     CallbackHint.objects.create(instance=watched.instance, received_at=at, judge_at=at)
     call_command("prune")
     assert "1 callback" in capsys.readouterr().out
+
+
+def test_warnings_that_are_over_go_with_where_they_were_sent_and_open_ones_stay(
+    watched: PolledInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polling.maintenance.retention.BATCH", 2)
+    now = timezone.now()
+    ended = {"ended long ago": now - LATER, "ended too": now - LATER, "and this": now - LATER, "ended of late": now}
+    for text, at in {**ended, "open since long": None}.items():
+        alert = Alert.objects.create(
+            kind=Alert.Kind.PAUSED,
+            organization_id=watched.instance.organization_id or 0,
+            instance=watched.instance,
+            text=text,
+            created_at=now - 2 * LATER,
+            resolved_at=at,
+        )
+        AlertSend.objects.create(alert=alert, place="On call", state=AlertSend.State.SENT, sent_at=now - LATER)
+    retention.prune_the_rest(now)
+    assert set(Alert.objects.values_list("text", flat=True)) == {"ended of late", "open since long"}
+    assert AlertSend.objects.count() == 2
