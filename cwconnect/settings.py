@@ -10,7 +10,7 @@ from typing import Any
 
 import django_stubs_ext
 
-from cwconnect.core import env, logs
+from cwconnect.core import env, layout, logs
 from cwconnect.core.email_url import read_email_url
 
 django_stubs_ext.monkeypatch()
@@ -18,8 +18,9 @@ django_stubs_ext.monkeypatch()
 # server's of one's own too, is for its owner alone. Said here, since each of them passes here before it writes.
 os.umask(os.umask(0o077) | 0o077)
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = env.folder("CWCONNECT_DATA_DIR", str(BASE_DIR / "var"))
+_PACKAGE = Path(__file__).resolve().parent
+BASE_DIR = layout.base_folder(_PACKAGE)
+DATA_DIR = env.folder("CWCONNECT_DATA_DIR", lambda: layout.data_folder(_PACKAGE, os.environ))
 _database = env.database("CWCONNECT_DATABASE_URL")
 REDIS_URL = env.redis_url("CWCONNECT_REDIS_URL")
 EMBEDDED = not _database

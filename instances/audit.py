@@ -147,13 +147,14 @@ def who() -> str:
 
 
 def _process() -> str:
-    if Path(sys.argv[0]).name != "manage.py" or len(sys.argv) < 2:
+    program = Path(sys.argv[0]).name
+    if program not in ("manage.py", "cwconnect") or len(sys.argv) < 2:
         return "the service"
     try:
         login = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         login = "an unnamed login"
-    return f"manage.py {sys.argv[1]}, run by {login}"
+    return f"{program} {sys.argv[1]}, run by {login}"
 
 
 def changes(before: InstanceConfig, after: InstanceConfig) -> dict[str, Any]:

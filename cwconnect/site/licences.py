@@ -25,7 +25,9 @@ class Package:
 
 
 def requirements(pyproject: Path) -> list[Requirement]:
-    """Return what the service itself requires, with what its extras do."""
+    """Return what the service itself requires, with what its extras do: by a checkout's file, else as installed."""
+    if not pyproject.is_file():
+        return list(_required_by(distribution("cwconnect"), set(EXTRAS)))
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
     lines = [*project["dependencies"], *(line for extra in EXTRAS for line in project["optional-dependencies"][extra])]
     return [Requirement(line) for line in lines]

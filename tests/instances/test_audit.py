@@ -91,12 +91,15 @@ def test_polls_are_named() -> None:
     }
 
 
-def test_issuing_is_on_record_once_with_the_command_and_its_login(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["manage.py", "issue_secrets"])
+@pytest.mark.parametrize("program", ["manage.py", "cwconnect"])
+def test_issuing_is_on_record_once_with_the_command_and_its_login(
+    program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [f"bin/{program}", "issue_secrets"])
     monkeypatch.setenv("LOGNAME", "carol")
     call_command("issue_secrets", organization="Gamma", user="dave", verbosity=0)
     (entry,) = AuditEntry.objects.all()
-    assert entry.actor == "manage.py issue_secrets, run by carol"
+    assert entry.actor == f"{program} issue_secrets, run by carol"
     assert (entry.action, entry.subject) == ("secrets issued", "dave (Gamma)")
     assert entry.details == {"user": True, "organization": True}
 

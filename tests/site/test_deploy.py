@@ -18,7 +18,11 @@ CERTIFICATE = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sub
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 @pytest.mark.parametrize("unit", sorted(path.name for path in DEPLOY.glob("*.service")))
 def test_systemd_accepts_the_unit(unit: str, tmp_path: Path) -> None:
-    here = (DEPLOY / unit).read_text(encoding="utf-8").replace("/opt/cwconnect/.venv/bin/python", sys.executable)
+    here = (
+        (DEPLOY / unit)
+        .read_text(encoding="utf-8")
+        .replace("/opt/cwconnect/.venv/bin", str(Path(sys.executable).parent))
+    )
     (tmp_path / unit).write_text(here.replace("/opt/cwconnect", str(ROOT)), encoding="utf-8")
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit)], capture_output=True, text=True, timeout=60

@@ -6,7 +6,7 @@ import ipaddress
 import os
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -92,9 +92,9 @@ def token(name: str) -> str:
     return value
 
 
-def folder(name: str, default: str) -> Path:
-    """Read the path of a folder, which need not be there yet; absolute."""
-    value = text(name, default)
+def folder(name: str, default: Callable[[], Path]) -> Path:
+    """Read the path of a folder, which need not be there yet; absolute. The default is asked for where it is needed."""
+    value = text(name) or str(default())
     try:
         path = Path(value).resolve()
         if path.exists() and not path.is_dir():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
+from django.conf import settings
 from django.urls import reverse
 
-from cwconnect.site.guide.folder import docs_folder
 from cwconnect.site.guide.markdown import Section, sections
 from cwconnect.site.guide.receivers import language_of_file
 
@@ -43,7 +44,7 @@ def find_document(name: str) -> Document | None:
 @cache
 def rendered(name: str) -> list[Section]:
     """Return a document's sections; for names of `DOCUMENTS` alone, since each is kept."""
-    return sections((docs_folder() / f"{name}.md").read_text(encoding="utf-8"), place_of)
+    return sections((Path(settings.BASE_DIR) / "docs" / f"{name}.md").read_text(encoding="utf-8"), place_of)
 
 
 def section(name: str, anchor: str) -> Section:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
-from cwconnect.site.guide.folder import docs_folder
+from django.conf import settings
 
 
 @dataclass(frozen=True)
@@ -39,4 +40,4 @@ def language_of_file(name: str) -> Language | None:
 @cache
 def code_of(language: Language) -> str:
     """Return the receiver's text."""
-    return (docs_folder() / "receivers" / language.file).read_text(encoding="utf-8")
+    return (Path(settings.BASE_DIR) / "docs" / "receivers" / language.file).read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -216,7 +217,7 @@ def setting(data: bytes) -> None:
         env.networks,
         lambda name: env.boolean(name, default=False),
         lambda name: env.integer(name, 1, minimum=1, maximum=9),
-        lambda name: env.folder(name, "."),
+        lambda name: env.folder(name, Path),
         lambda name: env.hosts(name, ""),
         *(env.token, env.certificates, env.database, env.site_url, env.proxy_url, env.redis_url),
         lambda name: env.durations(name, "0"),
