@@ -87,6 +87,15 @@ PASSWORD_RESET_TIMEOUT = 4 * 3600  # a mail may take its time; its link changes 
 LOGIN_URL = "signin"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "signin"
+# django-allauth: the steps of a sign-in (a password or an issuer, then a second factor), links in mails, issuers.
+ACCOUNT_ADAPTER = "instances.sign_in_adapter.SignInAdapter"
+ACCOUNT_RATE_LIMITS = False  # one set of limits: those above, and instances/guesses.py
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]  # said for its check's sake: nobody signs up by a form of its own
+ACCOUNT_EMAIL_VERIFICATION = "none"  # an address opens nothing here, but for the link to a new password sent to it
+ACCOUNT_UNIQUE_EMAIL = False  # two accounts may have one mailbox; nobody is found or linked by it
+# Django's, which minds the account's address; allauth's own would keep a second copy of it.
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105  (a name, no secret)
 APPEND_SLASH = False  # integrators' routes end without a slash; the admin's links are complete
 
 # The outbound client (cwconnect/outbound)
@@ -118,6 +127,10 @@ INSTALLED_APPS = [
     "django_htmx",
     "csp",
     "axes",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "django_q",
     "instances",
     "polling",
@@ -138,6 +151,7 @@ MIDDLEWARE = [
     "instances.audit.AuditMiddleware",
     "instances.sign_ins.SignInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from axes.admin import AccessAttemptAdmin
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
@@ -220,6 +222,9 @@ class InstanceAdmin(LookedAt, AuditedMixin, UneditedMixin, admin.ModelAdmin[Inst
 
 
 admin.site.unregister((User, Group))
+# The issuer is a setting, no token is kept and no address is stored a second time: these tables of allauth's are empty.
+# The other holds whom an issuer signs in, which the person alone links, or what the issuer has signed.
+admin.site.unregister((EmailAddress, SocialAccount, SocialApp, SocialToken))
 admin.site.unregister((AccessAttempt, AccessLog, AccessFailureLog))  # the latter two are never written here
 
 

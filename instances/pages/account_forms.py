@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.internal import flows
+from allauth.account.models import Login
 from django import forms
 from django.contrib.auth import authenticate, get_user_model
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from cwconnect.core.form_fields import NameField
 
@@ -28,6 +30,13 @@ class SignInForm(AuthenticationForm):
         name.label = "User name"
         if self.is_bound:  # the focus is the summary's
             del name.widget.attrs["autofocus"]
+
+    def login(self, request: HttpRequest, redirect_url: str | None = None) -> HttpResponse:
+        """Go on from the password, which is right: to the second factor where there is one, else in."""
+        account = self.get_user()
+        login = Login(user=account, redirect_url=redirect_url)
+        answer: HttpResponse = flows.login.perform_password_login(request, {"username": account.username}, login)
+        return answer
 
 
 class FirstAccountForm(forms.Form):

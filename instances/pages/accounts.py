@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from allauth.account.views import LoginView, LogoutView, PasswordChangeView
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse_lazy
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -31,43 +31,53 @@ from instances.pages.account_forms import (
     OwnPasswordForm,
     SignInForm,
 )
+from instances.sign_in_adapter import BACKEND
 from instances.sign_in_lock import too_many_guesses
 
 
-class SignInView(LoginView):
+class SignInView(LoginView):  # type: ignore[misc]  # allauth has no types
     """Sign in; as long as there is no account at all, on to the first start."""
 
     template_name = "instances/signin.html"
     form_class = SignInForm
-    redirect_authenticated_user = True
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the form."""
         return super().get(request, *args, **kwargs) if account_exists() else redirect("first-start")
 
 
-class PasswordView(PasswordChangeView):
+class SignOutView(LogoutView):  # type: ignore[misc]  # as above
+    """Sign out; by a button alone, so that no link or picture of elsewhere does it."""
+
+    http_method_names = ["post", "options"]
+
+
+class PasswordView(PasswordChangeView):  # type: ignore[misc]  # as above
     """Change one's own password; other sessions of the account end."""
 
     template_name = "instances/password.html"
     form_class = OwnPasswordForm
-    success_url = reverse_lazy("overview")
 
-    def form_valid(self, form: Any) -> HttpResponse:
-        """Change it, and say so."""
-        messages.success(self.request, "Your password is changed. Wherever else you were signed in, you no longer are.")
-        return super().form_valid(form)
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Show the form, where there is a password to change: whom an issuer signs in may have none."""
+        account = request.user
+        if account.is_authenticated and not account.has_usable_password():
+            messages.info(request, "You have no password here: you sign in by your organization's own sign-in.")
+            return redirect("sessions")
+        answer: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return answer
 
     def get_form_kwargs(self) -> dict[str, Any]:
         """Hand the request to the form, by which guesses are counted."""
-        return super().get_form_kwargs() | {"request": self.request}
+        return {**super().get_form_kwargs(), "request": self.request}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Show the bar too, where the account has an organization."""
         person = person_of(self.request)
         if person is not None:
             cast(PageRequest, self.request).person = person
-        return super().get_context_data(**kwargs)
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        return context
 
 
 @sensitive_post_parameters()
@@ -97,7 +107,7 @@ def _make_first_account(request: HttpRequest, given: dict[str, str]) -> HttpResp
         )
     except ConflictError:
         return redirect("signin")
-    login(request, account, backend="django.contrib.auth.backends.ModelBackend")
+    login(request, account, backend=BACKEND)
     return redirect("overview")
 
 

@@ -1,24 +1,23 @@
 """The pages of a forgotten password: a link by mail, and the new password for whoever brings its code.
 
 Nobody learns from them which addresses are somebody's: the answer is the same, mail leaves from a thread, and each
-address is counted whether it is known or not. The code is Django's, good once and until the account signs in or changes
-its password; it stands behind the link's `#`, which browsers send to nobody.
+address is counted whether it is known or not. The code is allauth's, good once and until the account signs in or
+changes its password; it stands behind the link's `#`, which browsers send to nobody.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from allauth.account.forms import UserTokenForm
+from allauth.account.internal import flows
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.forms import PasswordResetForm
 from django.contrib.auth.models import User
-from django.contrib.auth.tokens import default_token_generator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
 from django.views.decorators.debug import sensitive_post_parameters
 
 from cwconnect.core.client_ip import client_network
@@ -45,29 +44,19 @@ def forgot_password(request: HttpRequest) -> HttpResponse:
     if wait := guesses.take_turn(key, now):
         return too_many_guesses(request, wait)
     guesses.note_failure(key, now)
-    _send_links(form, now)
+    _send_links(request, form, now)
     return render(request, "instances/forgot_sent.html", {"email": form.cleaned_data["email"]})
 
 
-def _send_links(form: PasswordResetForm, now: datetime) -> None:
+def _send_links(request: HttpRequest, form: PasswordResetForm, now: datetime) -> None:
     """Send a link for each account of the address, unless it was written to often of late."""
     email = form.cleaned_data["email"]
     key = guesses.key_of(guesses.MAILED, email.lower())
     if guesses.take_turn(key, now):
         return
     guesses.note_failure(key, now)
-    for account in list(form.get_users(email))[:_MOST_ACCOUNTS]:
-        code = f"{urlsafe_base64_encode(str(account.pk).encode())}-{default_token_generator.make_token(account)}"
-        mails.send_later(account.email, "A new password for cwconnect", _words(account, code))
-
-
-def _words(account: User, code: str) -> str:
-    hours = settings.PASSWORD_RESET_TIMEOUT // 3600
-    return (
-        f"Somebody, you perhaps, asked for a new password for {account.get_username()} at {settings.PUBLIC_URL}. Open "
-        f"this link within {hours} hours to choose it:\n\n{mails.link_to(reverse('new-password'))}#{code}\n\n"
-        "If it was not you, do nothing: your password stays as it is.\n"
-    )
+    if accounts := list(form.get_users(email))[:_MOST_ACCOUNTS]:
+        flows.password_reset.request_password_reset(request, email, accounts, None)
 
 
 @sensitive_post_parameters()
@@ -85,7 +74,7 @@ def new_password(request: HttpRequest) -> HttpResponse:
     form = NewPasswordForm(account or User(), request.POST)
     if form.is_valid() and account is not None:
         form.save()
-        messages.success(request, "Your password is changed, and you are signed in nowhere any more. Sign in with it.")
+        flows.password_reset.finalize_password_reset(request, account)
         return redirect("signin")
     if account is None:
         form.add_error("code", "This link is not good any more: used, or too old. Ask for another one.")
@@ -94,15 +83,10 @@ def new_password(request: HttpRequest) -> HttpResponse:
 
 def _account_of(code: str) -> User | None:
     """Return whose code it is; None where it is nobody's any more."""
-    number, _, token = code.strip().partition("-")
-    try:
-        key = urlsafe_base64_decode(number).decode()
-    except ValueError:
-        return None
-    if not (key.isascii() and key.isdecimal() and len(key) < 19):
-        return None
-    account = User.objects.filter(pk=key, is_active=True).first()
-    return account if account is not None and default_token_generator.check_token(account, token) else None
+    number, _, key = code.strip().partition("-")
+    form = UserTokenForm({"uidb36": number, "key": key})
+    account: User | None = form.reset_user if form.is_valid() else None
+    return account if account is not None and account.is_active else None
 
 
 @sensitive_post_parameters()

@@ -23,6 +23,7 @@ from instances.invitations import find_invitation, join_anew, join_as, open_invi
 from instances.models import Invitation, Membership
 from instances.pages.access import ORGANIZATION_KEY, open_page
 from instances.pages.people_forms import CodeForm, JoinForm
+from instances.sign_in_adapter import BACKEND
 from instances.sign_in_lock import too_many_guesses
 
 _INVITATION = "invitation"  # in the session
@@ -88,7 +89,7 @@ def _join_anew(request: HttpRequest, invitation: Invitation, now: datetime) -> H
         except ConflictError as error:
             form.add_error(None, error.message)
         else:
-            login(request, account, backend="django.contrib.auth.backends.ModelBackend")
+            login(request, account, backend=BACKEND)
             return _welcome(request, invitation)
     context = {"form": form, "invitation": invitation}
     return render(request, "instances/join.html", context, status=422 if form.is_bound else 200)

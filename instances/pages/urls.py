@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.views import LogoutView
+from allauth.account.views import reauthenticate
 from django.urls import URLPattern, URLResolver, path
 
 from instances.pages import (
@@ -23,7 +23,10 @@ _INSTANCE = "instances/<int:number>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("signin", accounts.SignInView.as_view(), name="signin"),
-    path("signout", LogoutView.as_view(), name="signout"),
+    path("signout", accounts.SignOutView.as_view(), name="signout"),
+    # The same by the names that allauth leads to; and the password once more, before what is delicate.
+    path("signin", accounts.SignInView.as_view(), name="account_login"),
+    path("confirm", reauthenticate, name="account_reauthenticate"),
     path("password", accounts.PasswordView.as_view(), name="password"),
     path("sessions", sessions.sessions, name="sessions"),
     path("sessions/end-others", sessions.end_other_sessions, name="end-other-sessions"),

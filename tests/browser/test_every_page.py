@@ -66,6 +66,7 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "api-keys": lambda ids: reverse("api-keys"),
     "revoke-api-key": lambda ids: reverse("revoke-api-key", args=[ids["key"]]),
     "password": lambda ids: reverse("password"),
+    "account_reauthenticate": lambda ids: reverse("account_reauthenticate"),
     "sessions": lambda ids: reverse("sessions"),
     "new-instance": lambda ids: reverse("new-instance"),
     "instance-settings": lambda ids: reverse("instance-settings", args=[ids["instance"]]),
@@ -84,7 +85,8 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "instance-receiver-code": lambda ids: reverse("instance-receiver-code", args=[ids["instance"]]),
 }
 PARTS_OF_ALL = 4
-BEFORE_SIGNING_IN = {"signin", "first-start"}  # the latter is looked at when the service is new: see conftest.py
+# The last is looked at when the service is new: see conftest.py.
+BEFORE_SIGNING_IN = {"signin", "account_login", "first-start"}
 PARTS = {
     *(
         "engine-banner",

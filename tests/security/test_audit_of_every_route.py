@@ -116,6 +116,8 @@ ONES_OWN = "it is a person's own bookmark, and changes nothing that others see"
 # Pages: what to POST and the entry it leaves, or why it leaves none.
 PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "signin": "sign-ins are tried below",
+    "account_login": "it is the sign-in, by the name that allauth knows",
+    "account_reauthenticate": "it asks for the password once more, and changes nothing",
     "signout": ({}, "signed out"),
     "password": (
         {

@@ -32,7 +32,7 @@ OPEN = {
     "schema",
     "connectwise-callback",
 }  # for anybody, or behind a token of their own
-PAGES_FOR_ALL = {"signin", "signout", "first-start", "forgot-password", "new-password", "join"}
+PAGES_FOR_ALL = {"signin", "signout", "first-start", "forgot-password", "new-password", "join", "account_login"}
 OF_MEMBERSHIPS = {"change-role", "remove-person"}  # the instance's number may be one's own membership's there
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
 REFUSED = {400, 401, 403, 404, 405, 415, 422, 428}
@@ -195,7 +195,16 @@ def test_a_person_of_another_organization_sees_and_changes_nothing(
 
 # Which of one's organizations is looked at or left, one's own password, address, sessions and views of lists.
 ONES_OWN = (
-    *("choose-organization", "leave", "password", "own-address", "sessions", "end-session", "end-other-sessions"),
+    *(
+        "choose-organization",
+        "leave",
+        "password",
+        "account_reauthenticate",
+        "own-address",
+        "sessions",
+        "end-session",
+        "end-other-sessions",
+    ),
     *("save-view", "remove-view"),
 )
 
