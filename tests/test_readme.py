@@ -8,6 +8,8 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import get_commands, load_command_class
 
+from cwconnect import __version__
+
 ROOT = Path(settings.BASE_DIR)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
@@ -34,6 +36,12 @@ def test_every_command_says_what_it_does() -> None:
     for name, app in get_commands().items():
         if app in OURS:
             assert load_command_class(str(app), name).help, name
+
+
+def test_what_is_installed_is_this_version() -> None:
+    files = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    named = re.findall(r"cwconnect-(\d[\d.]*)[-.](?:py3|tar)", "".join(path.read_text("utf-8") for path in files))
+    assert set(named) == {__version__}
 
 
 def test_the_two_commands_stand_first() -> None:

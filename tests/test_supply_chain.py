@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.management import call_command
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from cwconnect.site.licences import packages, requirements
@@ -23,7 +24,8 @@ PACKAGES = packages(PYPROJECT)
 FREE = re.compile(
     r"MIT|BSD|Apache|PSF|Python Software Foundation|ISC|MPL|Mozilla|LGPL|Lesser|Unlicense|Public Domain|0BSD"
 )
-PIN = re.compile(r"^([\w.-]+)==\S+$", re.MULTILINE)
+CONSTRAINTS = (PYPROJECT.parent / "constraints.txt").read_text(encoding="utf-8")
+VERSION = re.compile(r"^([\w.-]+)==(\S+)$", re.MULTILINE)
 
 
 def test_the_list_reaches_what_others_require() -> None:
@@ -38,12 +40,11 @@ def test_every_licence_is_stated_and_free(package: object) -> None:
 
 
 def test_every_package_is_pinned_by_version_alone() -> None:
-    text = (PYPROJECT.parent / "constraints.txt").read_text(encoding="utf-8")
     assert not {canonicalize_name(package.name) for package in PACKAGES} - {
-        canonicalize_name(name) for name in PIN.findall(text)
+        canonicalize_name(name) for name, _ in VERSION.findall(CONSTRAINTS)
     }
-    assert "://" not in text
-    assert "@" not in text
+    assert "://" not in CONSTRAINTS
+    assert "@" not in CONSTRAINTS
 
 
 def test_every_dependency_has_its_reason_beside_it() -> None:
@@ -58,6 +59,29 @@ def test_the_command_lists_them() -> None:
     call_command("licences", stdout=said)
     assert re.search(r"^requests \S+ +Apache", said.getvalue(), re.MULTILINE)
     assert "not stated" not in said.getvalue()
+
+
+DEPLOY = PYPROJECT.parent / "cwconnect" / "deploy"
+LISTED = re.compile(r"([\w.-]+)==(\S+)(?: ; [^\\\n]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n")
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-build.txt"])
+def test_a_list_with_hashes_has_the_pinned_versions_and_nothing_else(name: str) -> None:
+    text = (DEPLOY / name).read_text(encoding="utf-8")
+    pins = {canonicalize_name(pin): version for pin, version in VERSION.findall(CONSTRAINTS)}
+    listed = {canonicalize_name(each[1]): each[2] for each in LISTED.finditer(text)}
+    assert listed.items() <= pins.items(), "run .ci/hashes"
+    assert re.fullmatch(r"# .*\n", LISTED.sub("", text))
+
+
+def test_the_lists_with_hashes_have_every_package_of_an_installation_and_of_a_build() -> None:
+    def names(name: str) -> set[str]:
+        text = (DEPLOY / name).read_text(encoding="utf-8")
+        return {canonicalize_name(each[1]) for each in LISTED.finditer(text)}
+
+    backend = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["build-system"]["requires"]
+    assert {canonicalize_name(package.name) for package in PACKAGES} <= names("requirements.txt"), "run .ci/hashes"
+    assert {canonicalize_name(Requirement(line).name) for line in backend} <= names("requirements-build.txt")
 
 
 AUDIT = runpy.run_path(str(PYPROJECT.parent / ".ci" / "audit"))
@@ -126,7 +150,11 @@ def test_the_rules_of_security_hold_outside_the_tests() -> None:
 
 def test_every_exception_from_the_rules_of_security_says_why() -> None:
     root = PYPROJECT.parent
-    files = [root / ".ci" / "audit", *(path for room in ROOMS for path in (root / room).rglob("*.py"))]
+    files = [
+        root / ".ci" / "audit",
+        root / ".ci" / "hashes",
+        *(path for room in ROOMS for path in (root / room).rglob("*.py")),
+    ]
     found = [
         (path, exception)
         for path in files
