@@ -13,6 +13,7 @@ os.environ.setdefault("CWCONNECT_PRIVATE_NETWORKS", "127.0.0.0/8,::1/128")
 from cwconnect.settings import *  # noqa: F403  (the environment must be set before the settings read it)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast: tests sign in often
+WHITENOISE_AUTOREFRESH = True  # each test client would list all assets anew: an eighth of the time of tests of pages
 CACHES = {"default": {"BACKEND": "cwconnect.core.plain_cache.PlainMemoryCache"}}  # each test process clears its own
 # No two test processes share a queue in Redis; what a test starts shares its own.
 Q_CLUSTER = Q_CLUSTER | {"name": f"tests {os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"}  # noqa: F405  # as above

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import certifi
@@ -253,7 +254,9 @@ def make_pools(
     return through(guard, proxy, proxy_headers=login, proxy_ssl_context=tls, **kept)
 
 
+@lru_cache(maxsize=4)
 def _make_tls_context(ca_file: str | None) -> ssl.SSLContext:
+    # The same for every client of a process: reading the certificates takes some 25 ms.
     context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
     context.sslsocket_class = DeadlineTLSSocket
     context.load_verify_locations(certifi.where())

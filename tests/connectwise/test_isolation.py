@@ -101,7 +101,7 @@ def test_one_of_many_costs_a_request_for_each_halving_and_three_more(
     client: Client, sandbox: SandboxServer, way: str, count: int
 ) -> None:
     sandbox.store.hide("contacts", range(count + 1, 41))
-    for broken in range(1, count + 1):
+    for broken in sorted({*range(1, count + 1, max(1, count // 8)), count}):
         sandbox.store.garble("contacts", [broken], ISOLATED[way])
         sandbox.store.clear_requests()
         page = client.page(CONTACTS, {})

@@ -52,6 +52,8 @@ PLACES: dict[str, Callable[[str, str], str]] = {
     "at the end": lambda text, odd: text + odd,
 }
 ODD = [(character, place) for character in CHARACTERS for place in PLACES]
+# Each character once, at a third of the places each: pages ask the same judge as the API, and take ten times as long.
+ON_PAGES = [odd for number, odd in enumerate(ODD) if number % 3 == number // 3 % 3]
 TEXT_KEYS = [key.name for key in KEYS if key.kind in ("string", "password") and key.name != "event.vendor.type"]
 HEADERS, POLLS = "event.notification.callback.headers", "event.poller.configuration"
 SAMPLES = {
@@ -247,7 +249,7 @@ def beside(page: Any, field: str) -> str:
 def test_what_is_typed_into_a_page(instance: Instance, tenant: Tenant, field: str) -> None:
     person = sign_in("olga", tenant.organization)
     (part,) = (part for part, fields in PARTS.items() if field in fields)
-    for number, odd in enumerate(ODD):
+    for number, odd in enumerate(ON_PAGES):
         typed = TYPED | {field: text_with(odd, str(TYPED[field]))}
         if number % 2:
             page = person.post("/app/instances/new", typed)
@@ -257,10 +259,9 @@ def test_what_is_typed_into_a_page(instance: Instance, tenant: Tenant, field: st
         assert CHARACTERS[odd[0]] in beside(page, field), odd
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_resource_on_a_page(instance: Instance, tenant: Tenant, place: str) -> None:
+def test_a_resource_on_a_page(instance: Instance, tenant: Tenant) -> None:
     person, at = sign_in("olga", tenant.organization), f"/app/instances/{instance.pk}/resources"
-    for odd in ((character, place) for character in CHARACTERS):
+    for odd in ON_PAGES:
         for path, typed in (
             (f"{at}/add", {"name": text_with(odd, "agreements")}),
             (f"{at}/add", {"name": "agreements", "url": text_with(odd, "/hubs/crm/agreements")}),
@@ -280,7 +281,7 @@ def test_a_resource_on_a_page(instance: Instance, tenant: Tenant, place: str) ->
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("odd", ON_PAGES)
 def test_names_in_the_admin_and_at_the_first_start(client: Client, odd: tuple[str, str]) -> None:
     typed = {"username": "olga", "organization": text_with(odd, "Acme"), "code": "x", "password": "a long enough one"}
     assert CHARACTERS[odd[0]] in beside(client.post("/app/start", typed), "organization")
