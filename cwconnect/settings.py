@@ -139,6 +139,7 @@ MIDDLEWARE = [
     "cwconnect.core.middleware.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "cwconnect.tracing.middleware.TracingMiddleware",
     "cwconnect.core.middleware.NoStoreMiddleware",
     "csp.middleware.CSPMiddleware",
     "cwconnect.core.middleware.RequestIdMiddleware",
@@ -272,8 +273,9 @@ USE_I18N = False
 FORMAT_MODULE_PATH = "cwconnect.formats"
 USE_TZ = True
 
-# What is reported of the service: metrics, a heartbeat, logs
+# What is reported of the service: metrics, traces, a heartbeat, logs
 METRICS_TOKEN = env.token("CWCONNECT_METRICS_TOKEN")
+OTLP_ENDPOINT = env.otlp_endpoint("CWCONNECT_OTLP_ENDPOINT")  # where spans are sent; without one there are none
 HEARTBEAT_URL = env.text("CWCONNECT_HEARTBEAT_URL")
 LOG_FORMAT = env.choice("CWCONNECT_LOG_FORMAT", "auto", ("auto", "json", "line"))
 _form = ("line" if sys.stderr.isatty() else "json") if LOG_FORMAT == "auto" else LOG_FORMAT
@@ -281,4 +283,5 @@ _keys = [SECRET_KEY, *ENCRYPTION_KEYS, METRICS_TOKEN, str(DATABASES["default"].g
 # A message of a driver or a library may hold these; who knows the path of the last two may use them.
 _keys += [text for url in (REDIS_URL, EMAIL_URL, HTTP_PROXY or "") for text in env.secrets_in(url)]
 _keys += [text for url in (OPERATOR_WEBHOOK_URL, HEARTBEAT_URL) for text in env.secrets_in(url, path=True)]
+_keys += env.otlp_credentials()
 LOGGING = logs.configuration(_form, _keys)

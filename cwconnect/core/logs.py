@@ -19,7 +19,7 @@ from typing import Any
 from cwconnect.core.text import literal
 
 MASK = "********"
-IDS = ("instance_id", "run_id", "notification_id")
+IDS = ("instance_id", "run_id", "notification_id", "trace_id")
 _SHORTEST_KEY = 8
 _CREDENTIALS = (
     (re.compile(r"\b(User|Organization|Element)(\s*:\s*|\s+)(?=[A-Za-z0-9+/]{24})[A-Za-z0-9+/=]+"), rf"\1\2{MASK}"),
@@ -29,11 +29,11 @@ _CREDENTIALS = (
     (re.compile(r"(?<=/callbacks/connectwise/)[A-Za-z0-9_-]+"), MASK),
     (re.compile(r"\bv1:gAAAA[A-Za-z0-9_=-]+"), MASK),
 )
-_about: ContextVar[dict[str, int]] = ContextVar("log_about", default={})  # noqa: B039  (never changed in place)
+_about: ContextVar[dict[str, int | str]] = ContextVar("log_about", default={})  # noqa: B039  (never changed in place)
 
 
 @contextmanager
-def about(**ids: int | None) -> Iterator[None]:
+def about(**ids: int | str | None) -> Iterator[None]:
     """Have every log line of the block carry these ids (see IDS); None is left out."""
     token = _about.set(_about.get() | {name: value for name, value in ids.items() if value is not None})
     try:

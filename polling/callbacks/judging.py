@@ -21,6 +21,7 @@ from django.utils import timezone
 from cwconnect.connectwise.callbacks.announcements import Announcement, UnreadableBodyError, read_announcement
 from cwconnect.connectwise.callbacks.signatures import KeyRefusedError, check_key_url, is_signed
 from cwconnect.core.bulk_sql import update
+from cwconnect.tracing import begin
 from instances.models import Instance
 from polling.callbacks.counts import RECEIVED, REFUSED, VERIFIED, Counted, add_counts
 from polling.callbacks.signing_keys import claim_key, known_key, look_again
@@ -233,6 +234,18 @@ def _write(judged: Sequence[Judged], now: datetime) -> None:
             counted[instance_id, one.type, RECEIVED] += 1
             counted[instance_id, one.type, REFUSED + one.reason if one.reason else VERIFIED] += 1
         add_counts(counted, now)
+    for one in written:
+        if one.hint.traceparent and (judged_span := begin("judge callback", _said(one), parent=one.hint.traceparent)):
+            judged_span.end()
+
+
+def _said(one: Judged) -> dict[str, str | int]:
+    """Return what a span says of a judged hint."""
+    return {
+        "cwconnect.instance_id": one.hint.instance_id,
+        "cwconnect.callback_type": one.type,
+        "cwconnect.outcome": one.reason or "verified",
+    }
 
 
 def _still_waiting(keys: Sequence[int]) -> set[int]:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from django.db import connection
 
 from cwconnect.core.bulk_sql import db_timestamp
+from cwconnect.tracing.middleware import current_traceparent
 from instances.secrets import hash_token
 from polling.models import CallbackEndpoint, CallbackHint
 from polling.workers import wakeups
@@ -31,7 +32,7 @@ _WAITING = CallbackHint.Status.WAITING.value
 _HINTS = CallbackHint._meta.db_table  # noqa: SLF001  (documented: Django's model API)
 _COLUMNS = (
     *("instance_id", "received_at", "judge_at", "signature", "body", "status"),
-    *("reason", "digest", "type", "action"),
+    *("reason", "digest", "type", "action", "traceparent"),
 )
 # The bound is kept by the statement that writes the row.
 _TAKE = f"""
@@ -60,6 +61,7 @@ def take(token: str, body: bytes, signature: str, now: datetime) -> Taken:
     at = db_timestamp(now)
     # One that is too long is no signature; cut, it stays one that does not fit.
     values = [endpoint, at, at, signature[:_LONGEST_SIGNATURE].replace("\x00", ""), body, _WAITING, "", "", "", ""]
+    values.append(current_traceparent())
     with connection.cursor() as cursor:
         cursor.execute(_TAKE, [*values, endpoint, most, most])
         if cursor.rowcount < 1:

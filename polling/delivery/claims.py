@@ -32,7 +32,7 @@ SET lease_token = %s, lease_until = %s, first_attempt_at = COALESCE(first_attemp
 WHERE id IN (SELECT value FROM json_each(%s)) AND next_attempt_at <= %s
     AND (lease_until IS NULL OR lease_until < %s){among}
 RETURNING id, instance_id, webhook_id, body, state, step, CAST(next_attempt_at AS text),
-    CAST(first_attempt_at AS text), replay_id
+    CAST(first_attempt_at AS text), replay_id, traceparent
 """
 
 _ARRIVED = """SELECT DISTINCT notification_id FROM polling_deliveryattempt
@@ -58,7 +58,8 @@ _CLAIM_AND_BEGIN = """WITH target AS (
         WHERE id = ANY(%s) AND next_attempt_at <= %s AND (lease_until IS NULL OR lease_until < %s){among}
         FOR UPDATE SKIP LOCKED
     )
-    RETURNING id, instance_id, webhook_id, body, state, step, next_attempt_at, first_attempt_at, replay_id
+    RETURNING id, instance_id, webhook_id, body, state, step, next_attempt_at, first_attempt_at, replay_id,
+        traceparent
 ), begun AS (
     INSERT INTO polling_deliveryattempt
         (notification_id, url, started_at, replay, error_kind, error, request_headers, response)
@@ -73,7 +74,7 @@ _CLAIM_AND_BEGIN = """WITH target AS (
     RETURNING id, notification_id, replay
 )
 SELECT claimed.id, instance_id, webhook_id, body, state, step, CAST(next_attempt_at AS text),
-    CAST(first_attempt_at AS text), replay_id, begun.id, begun.replay
+    CAST(first_attempt_at AS text), replay_id, traceparent, begun.id, begun.replay
 FROM claimed JOIN begun ON begun.notification_id = claimed.id
 ORDER BY claimed.next_attempt_at, claimed.id
 """
@@ -95,6 +96,7 @@ class Claimed:
     due_text: str
     first_text: str
     replay_id: int | None
+    traceparent: str | None = None
     attempt_id: int = 0
     repeated: bool = False
 

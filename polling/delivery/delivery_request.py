@@ -21,6 +21,7 @@ from cwconnect.outbound import (
     TimedOut,
     merge_headers,
 )
+from cwconnect.tracing import Span, is_on, span
 from instances.credentials.masking import secrets_of
 from instances.credentials.signature_keys import signing_keys
 from instances.models import Instance
@@ -32,6 +33,7 @@ from polling.delivery.signing import signature_headers
 LONGEST_RESPONSE = 20_000
 USER_AGENT = "cwconnect"
 REPLAY_HEADER = "Elements-Webhook-Replay"
+TRACE_HEADER = "traceparent"  # https://www.w3.org/TR/trace-context/
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,19 @@ class DeliveryRequest:
         """The row of the attempt, which was written before this came to be."""
         return self.notification.attempt_id
 
-    def headers(self, timestamp: int) -> dict[str, str]:
-        """Return the headers of an attempt at `timestamp` (Unix seconds); InvalidHeader if the user's can't be sent."""
+    def headers(self, timestamp: int, *, traceparent: str | None = None) -> dict[str, str]:
+        """Return the headers of an attempt at `timestamp` (Unix seconds); InvalidHeader if the user's can't be sent.
+
+        `traceparent`, of the attempt's span, gives way to one of the user's own.
+        """
+        extra = self.delivery_target.extra_headers
         ours = {"Content-Type": "application/json", "User-Agent": USER_AGENT}
         if self.notification.repeated:  # asked for again, and it may have arrived before
             ours[REPLAY_HEADER] = "true"
         ours |= signature_headers(self.delivery_target.keys, self.notification.webhook_id, timestamp, self.body)
-        return merge_headers(ours, self.delivery_target.extra_headers)
+        if traceparent and TRACE_HEADER not in map(str.lower, extra):
+            ours[TRACE_HEADER] = traceparent
+        return merge_headers(ours, extra)
 
     def send_in_batch(self, outbound_client: OutboundClient) -> Outcome:
         """Send it, unless its batch is over."""
@@ -170,9 +178,44 @@ def send(delivery_request: DeliveryRequest, outbound_client: OutboundClient) -> 
     """Sign and POST, once."""
     if time.monotonic() > delivery_request.lease_end - NOTIFICATION_LIMITS.total:
         return Outcome(sent=False)
+    if not is_on():
+        return _post(delivery_request, outbound_client)
+    with span(
+        "deliver", _attributes(delivery_request), parent=delivery_request.notification.traceparent, kind="client"
+    ) as traced:
+        outcome = _post(delivery_request, outbound_client, traceparent=traced.traceparent if traced else None)
+        if traced:
+            _say(traced, outcome)
+        return outcome
+
+
+def _attributes(request: DeliveryRequest) -> dict[str, str | int | bool]:
+    """Return what the attempt's span says before it is made."""
+    return {
+        "server.address": request.host,
+        "http.request.method": "POST",
+        "cwconnect.instance_id": request.delivery_target.instance_id,
+        "cwconnect.notification_id": request.notification.pk,
+        "cwconnect.webhook_id": request.notification.webhook_id,
+        "cwconnect.attempt_id": request.attempt_id,
+        "cwconnect.replay": request.notification.repeated,
+    }
+
+
+def _say(traced: Span, outcome: Outcome) -> None:
+    """Have the attempt's span say what came of it, without a word of the receiver's."""
+    if outcome.status is not None:
+        traced.set({"http.response.status_code": outcome.status})
+    if not outcome.delivered:
+        traced.fail(outcome.error_kind)
+
+
+def _post(
+    delivery_request: DeliveryRequest, outbound_client: OutboundClient, *, traceparent: str | None = None
+) -> Outcome:
     started = time.monotonic()
     try:
-        headers = delivery_request.headers(int(timezone.now().timestamp()))
+        headers = delivery_request.headers(int(timezone.now().timestamp()), traceparent=traceparent)
     except InvalidHeader as error:
         return Outcome(error_kind="invalid-header", error=str(error), unsent=True)
     delivery_target = delivery_request.delivery_target

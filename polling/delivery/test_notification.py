@@ -37,9 +37,9 @@ _LONGEST_LEASE = 3600.0
 class SampleDeliveryRequest(DeliveryRequest):
     """A delivery request that says of itself that it is a test."""
 
-    def headers(self, timestamp: int) -> dict[str, str]:
+    def headers(self, timestamp: int, *, traceparent: str | None = None) -> dict[str, str]:
         """Return the headers of an attempt, with the mark of a test."""
-        return super().headers(timestamp) | {TEST_HEADER: "true"}
+        return super().headers(timestamp, traceparent=traceparent) | {TEST_HEADER: "true"}
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ from datetime import datetime
 from django.db.models import OuterRef, Subquery
 
 from cwconnect.core.bulk_sql import db_timestamp, insert, insert_new
+from cwconnect.tracing import is_on
 from instances.models import Instance, ResourcePoll
 from polling.delivery.notifications import batches, notification_of
 from polling.delivery.pausing import resting_among
 from polling.detection.event_ids import take_ids
+from polling.detection.event_spans import begin_event_spans
 from polling.detection.snapshots import of_records
 from polling.models import Event, NewEvent, Notification, PollRun, RecordSnapshot
 from polling.workers.queue import wake_on_commit
@@ -68,6 +70,8 @@ def record_events(found: Sequence[PollEvents], *, now: datetime) -> int:
         for event in batch.events:
             event.id = next(ids)
         notifications.append(_notification(batch, now, rests=batch.found.poll.instance_id in resting))
+    if is_on():
+        begin_event_spans((batch.found.run, row) for batch, row in zip(ready, notifications, strict=True))
     insert_new(notifications)
     if any(notification.next_attempt_at for notification in notifications):
         wake_on_commit(Kind.DELIVER)

@@ -16,6 +16,7 @@ import orjson
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from cwconnect.tracing import Span
 from instances.configuration.polls import plan_of
 from instances.connections import client_for
 from instances.models import ResourcePoll
@@ -78,7 +79,11 @@ class Claimed(ABC):
         run = self.run
         if run.pk is None:
             return PollRun.objects.create(
-                resource_poll=self.poll, kind=run.kind, opening=run.opening, started_at=run.started_at
+                resource_poll=self.poll,
+                kind=run.kind,
+                opening=run.opening,
+                started_at=run.started_at,
+                traceparent=run.traceparent,
             )
         if not PollRun.objects.filter(pk=run.pk, status=PollRun.Status.OPEN, page=run.page).update(page=F("page")):
             raise LeaseLostError(f"Run {run.pk} has gone on without us.")
@@ -97,6 +102,7 @@ class Work(ABC):
     site: str
     host: str
     poll: ResourcePoll
+    span: Span | None = None  # of what the loop does for it, while traces are on
 
     @property
     def subject(self) -> str:

@@ -19,12 +19,14 @@ from django.utils import timezone
 from cwconnect.connectwise.errors import ConnectWiseError
 from cwconnect.core.logs import about
 from cwconnect.core.statements import condition_of
+from cwconnect.tracing import is_on
 from polling.detection.claimed_states import read_claimed
 from polling.detection.claiming import Due, claim_due
 from polling.detection.deletes.sweeps import SweepJob
 from polling.detection.job_sources import JobSource, registered
 from polling.detection.jobs import Job, Work
 from polling.detection.outcomes import fail_run, fail_sweep
+from polling.detection.poll_spans import begin_spans, end_spans, fail_span, traced
 from polling.detection.polls.runs import PollJob
 from polling.detection.polls.whole_polls import WholePoll, batches, end_polls, is_whole
 from polling.models import PollRun, PollState, Site
@@ -116,6 +118,8 @@ class PollLoop(Loop[Work, Any]):
                 if self._is_time(kind, [*running, *jobs]):
                     jobs += self._claim(kind, capacity - len(jobs), [*running, *jobs])
             self._ask("sources", self._sources, capacity, running, jobs)
+            if is_on():
+                begin_spans(jobs)
         except DATABASE_DOWN:
             self.release(jobs)
             raise
@@ -152,7 +156,7 @@ class PollLoop(Loop[Work, Any]):
 
     def request(self, job: Work) -> Callable[[], Any]:
         """Return the next page's request."""
-        return job.request()
+        return job.request() if job.span is None else traced(job, job.span)
 
     def settle(self, done: list[tuple[Work, Future[Any]]]) -> list[Work]:
         """Commit what came in: polls that one page is all of together, each other page by itself."""
@@ -161,15 +165,20 @@ class PollLoop(Loop[Work, Any]):
         going_on = [job for job, future in done if job not in ended and self._settle(job, future)]
         held = _at_blocked_sites(going_on)
         self.release(held)
-        return [job for job in going_on if job not in held]
+        further = [job for job in going_on if job not in held]
+        if is_on():
+            end_spans(job for job, _ in done if job not in further)
+        return further
 
     def release(self, jobs: Collection[Work]) -> None:
         """Free the rows; their runs stay open at the page committed."""
         for job in jobs:
+            if job.span is not None:
+                job.span.end()
             release_or_owe(job.row, [job.key], job.token)
 
     def _settle(self, job: Work, future: Future[Any]) -> bool:
-        with about(**job.about):
+        with about(**job.about, trace_id=job.span.trace_id if job.span else None):
             try:
                 goes_on = _commit(job, future)
             except LeaseLostError as lost:
@@ -198,7 +207,9 @@ def _end_together(polls: list[WholePoll]) -> Collection[Work]:
     except Exception:  # one that can't be written must not stop the others
         log.exception("%s polls could not be ended together", len(polls))
         for job, _ in polls:
+            traceparent = job.run.traceparent
             job.run = job.open_run()  # anew: what stored it was rolled back
+            job.run.traceparent = traceparent
         return []
     for job in lost:
         log.info("PollState %s was taken over.", job.key)
@@ -219,11 +230,13 @@ def _commit(job: Work, future: Future[Any]) -> bool:
         return job.commit(future.result())
     except ConnectWiseError as error:
         log.warning("%s failed: %s", job.subject, error)
+        fail_span(job, error)
         job.fail(error)
     except (LeaseLostError, *DATABASE_DOWN):
         raise
     except Exception as error:  # a fault of ours in one poll must not stop the others
         log.exception("%s failed", job.subject)
+        fail_span(job, error)
         job.fail(error)
     return False
 

@@ -102,6 +102,7 @@ class CallbackHint(models.Model):
     type = models.CharField(max_length=40, blank=True)
     action = models.CharField(max_length=40, blank=True)
     record_id = models.BigIntegerField(null=True)
+    traceparent = models.CharField(max_length=55, null=True, help_text="The span of its request, where traces are on.")
 
     class Meta:
         indexes = [

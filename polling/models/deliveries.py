@@ -87,6 +87,7 @@ class Notification(Leased):
         related_name="notifications",
         help_text="Set while it is sent again; its state stays what it was.",
     )
+    traceparent = models.CharField(max_length=55, null=True, help_text="Its span, where traces are on.")
 
     class Meta:
         indexes = [

@@ -101,6 +101,7 @@ class PollRun(models.Model):
     listed_at = models.DateTimeField(null=True, help_text="When a sweep had read the last id: the date of its deletes.")
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
+    traceparent = models.CharField(max_length=55, null=True, help_text="Its span, where traces are on.")
 
     class Meta:
         constraints = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import ipaddress
+import os
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -20,6 +21,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _ENCODED = "Special characters in its user or password must be percent-encoded, such as # as %23."
 _SQLITE, _POSTGRESQL = ("sqlite",), ("postgres", "postgresql", "pgsql")
+_TRACES = "/v1/traces"  # https://opentelemetry.io/docs/specs/otlp/#otlphttp-request
 _LONGEST_DATABASE = 63  # PostgreSQL cuts longer names off
 
 
@@ -145,6 +147,44 @@ def _is_address(host: str) -> bool:
     return host.rpartition(".")[2].isdigit() or ":" in host
 
 
+def otlp_endpoint(name: str) -> str:
+    """Read where traces are sent, as OTLP over HTTP wants it; empty while they are off.
+
+    That is this variable, else OpenTelemetry's own; which stay without effect where the extra is not installed: what
+    sets those for all programs of a machine ends no start.
+    """
+    if url := text(name):
+        _require(name, "opentelemetry.sdk", "tracing")
+        return _traces_url(name, url)
+    switched_off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    if switched_off or os.environ.get("OTEL_TRACES_EXPORTER", "otlp").strip() not in ("", "otlp"):
+        return ""
+    if url := os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "").strip():
+        found = _traces_url("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url, whole=True)
+    elif url := os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip():
+        found = _traces_url("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+    else:
+        return ""
+    return found if _is_installed("opentelemetry.sdk") else ""
+
+
+def otlp_credentials() -> list[str]:
+    """Return the values of the headers that OpenTelemetry's own variables have a collector sent."""
+    given = [os.environ.get(f"OTEL_EXPORTER_OTLP_{kind}HEADERS", "") for kind in ("", "TRACES_")]
+    values = [header.partition("=")[2].strip() for headers in given for header in headers.split(",")]
+    return [value for text in values for value in {text, unquote(text)} if value]
+
+
+def _traces_url(name: str, url: str, *, whole: bool = False) -> str:
+    """Return the URL that spans are posted to: of a base, the standard's path below it, unless that stands there."""
+    parts = split_url(name, url, ("http", "https"))
+    if not is_host(parts.hostname or "") or parts.query or "@" in parts.netloc:
+        raise ImproperlyConfigured(
+            f"{name} must be a collector's URL, such as http://collector:4318, without a user: credentials are headers."
+        )
+    return url if whole or parts.path.endswith(_TRACES) else url.rstrip("/") + _TRACES
+
+
 def redis_url(name: str) -> str:
     """Read the URL of a Redis server, as redis-py takes it; may be empty."""
     url = text(name)
@@ -224,8 +264,15 @@ def _libpq_knows(option: str) -> bool:
 
 
 def _require(name: str, package: str, extra: str) -> None:
-    if importlib.util.find_spec(package) is None:
+    if not _is_installed(package):
         raise ImproperlyConfigured(f"{name} needs the extra {extra}: pip install -c constraints.txt -e '.[{extra}]'.")
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # what it would be in
+        return False
 
 
 def secrets_in(url: str, *, path: bool = False) -> list[str]:
