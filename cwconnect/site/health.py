@@ -1,7 +1,8 @@
 """Is the service well: `/healthz` for the process, `/readyz` for all that it needs, part by part.
 
-`/readyz` answers 503 when a part fails and says which. The heartbeat URL (cwconnect/site/healthcheck_ping.py) asks the
-same.
+`/readyz` answers 503 when a part fails and says which; `?exclude=worker&exclude=poll_lag` looks at all but those, for a
+probe that decides about one process and not about the service. The heartbeat URL (cwconnect/site/healthcheck_ping.py)
+asks the same.
 Answers hold no names of hosts and no messages of drivers, for anybody may ask; the log has them.
 """
 
@@ -45,8 +46,11 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Say whether the service does its work, part by part: 200, or 503 with the parts that fail."""
-    parts = examine(timezone.now())
+    """Say whether the service does its work, part by part: 200, or 503 with the parts that fail.
+
+    Parts named by `exclude`, as /metrics spells them, are not looked at; a name that no part has excludes nothing.
+    """
+    parts = examine(timezone.now(), excluded=frozenset(request.GET.getlist("exclude")))
     well = all(part.ok for part in parts)
     body = {
         "status": "ok" if well else "failing",
@@ -58,9 +62,14 @@ def readyz(request: HttpRequest) -> JsonResponse:
     return response
 
 
-def examine(now: datetime) -> list[Part]:
-    """Look at every part; a part that can't be looked at is not well."""
-    return [_examine(name, look, now) for name, look in _LOOKS.items()]
+def examine(now: datetime, *, excluded: frozenset[str] = frozenset()) -> list[Part]:
+    """Look at every part but those whose labels are excluded; a part that can't be looked at is not well."""
+    return [_examine(name, look, now) for name, look in _LOOKS.items() if label(name) not in excluded]
+
+
+def label(part: str) -> str:
+    """Return a part's name as /metrics labels it and `exclude` names it."""
+    return part.replace(" ", "_")
 
 
 def _examine(name: str, look: Callable[[datetime], str], now: datetime) -> Part:

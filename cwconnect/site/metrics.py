@@ -25,7 +25,7 @@ from cwconnect.core.client_ip import address_in
 from cwconnect.core.errors import error_response
 from cwconnect.core.plain_cache import RedisError
 from cwconnect.site.callback_metrics import callback_families
-from cwconnect.site.health import examine, lag
+from cwconnect.site.health import examine, label, lag
 from instances.models import Instance
 from polling.models import DeliveryState, Health, Notification, PollState, Receiver
 from polling.reports import counters
@@ -83,7 +83,7 @@ class DatabaseCollector(Collector):
         yield _labelled("cwconnect_undelivered", "Notifications not delivered yet, by state.", "state", _waiting())
         yield from self._plain()
         yield from callback_families()
-        well = {part.name.replace(" ", "_"): int(part.ok) for part in examine(self._now)}
+        well = {label(part.name): int(part.ok) for part in examine(self._now)}
         yield _labelled("cwconnect_part_ok", "Whether each part of the service is well, as /readyz says.", "part", well)
 
     def _plain(self) -> Iterator[Metric]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import socket
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -67,6 +69,16 @@ def test_the_death_of_one_part_ends_the_other_with_exit_code_1(up: Service, part
 
         assert up.ends_within(75) == 1
         assert f"{name} was killed by signal 9" in up.output
+
+
+def test_the_web_alone_leaves_the_work_to_others(data: Path) -> None:
+    port = free_port()
+    with manage(data, "up", "--web", "--port", str(port)) as service:
+        wait_until(lambda: "cwconnect is up" in service.output, 150, "up", lambda: service.output)
+        assert service.those("cwconnect.core.run_with_parent work") == []
+        assert json.load(urlopen(f"http://127.0.0.1:{port}/readyz?exclude=worker"))["status"] == "ok"
+        service.process.send_signal(signal.SIGTERM)
+        assert service.ends_within(50) == 0
 
 
 def test_nothing_is_left_when_up_itself_is_killed(up: Service) -> None:

@@ -52,6 +52,13 @@ def test_without_a_worker_it_is_not_ready() -> None:
 
 
 @pytest.mark.django_db
+def test_a_probe_of_one_process_leaves_out_the_parts_that_others_do() -> None:
+    answer = Client().get("/readyz?exclude=worker&exclude=poll_lag&exclude=delivery_lag&exclude=nothing")
+    assert (answer.status_code, list(answer.json()["parts"])) == (200, ["database", "broker"])
+    assert Client().get("/readyz?exclude=poll_lag").json()["failing"] == ["worker"]
+
+
+@pytest.mark.django_db
 def test_a_worker_not_seen_for_two_minutes_counts_as_gone() -> None:
     beat(Part.CLUSTER, "a-machine-1", at=timezone.now() - timedelta(seconds=120))
     assert ready()[1]["parts"]["worker"]["message"].startswith("No worker was seen for 12")

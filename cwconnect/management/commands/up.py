@@ -54,7 +54,11 @@ class Command(terminal.Command):
             default=settings.Q_CLUSTER["workers"],
             help="processes that poll and deliver (default: CWCONNECT_WORKERS, %(default)s)",
         )
-        parser.add_argument(
+        parts = parser.add_mutually_exclusive_group()
+        parts.add_argument(
+            "--web", action="store_true", help="serve the web alone, where others work: containers, further machines"
+        )
+        parts.add_argument(
             "--demo", action="store_true", help="add a ConnectWise sandbox, a receiver, and an instance between them"
         )
 
@@ -72,16 +76,18 @@ class Command(terminal.Command):
                 if options["demo"]:
                     self._run_demo(group, closing, listener, url, options["workers"])
                 else:
-                    self._run(group, listener, url, options["workers"])
+                    self._run(group, listener, url, None if options["web"] else options["workers"])
             if not group.stopping:
                 raise CommandError(f"{group.gone() or 'The web server does not answer'}: everything is stopped.")
         finally:
             group.end(_GRACE_SECONDS)
             self._say("Stopped.")
 
-    def _run(self, group: ProcessGroup, listener: socket.socket, url: str, workers: int) -> None:
+    def _run(self, group: ProcessGroup, listener: socket.socket, url: str, workers: int | None) -> None:
+        """Serve the web, and work by so many processes; None leaves the work to others."""
         self._start_web(group, listener, {})
-        self._start_work(group, workers, {})
+        if workers is not None:
+            self._start_work(group, workers, {})
         if group.wait(lambda: _answers(listener), seconds=_START_SECONDS):
             self._say(f"cwconnect is up: {url}/ (Ctrl-C ends it).")
             if not account_exists():

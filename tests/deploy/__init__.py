@@ -1,0 +1,1 @@
+"""What stands under cwconnect/deploy for Kubernetes, Prometheus and Grafana, read by the programs that will read it."""
