@@ -10,6 +10,7 @@ from typing import Any
 
 import django_stubs_ext
 
+from cwconnect import __version__
 from cwconnect.core import env, layout, logs
 from cwconnect.core.email_url import read_email_url
 
@@ -195,6 +196,9 @@ else:
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["ENGINE"] = "cwconnect.core.even_sqlite3"
     DATABASES["default"].setdefault("OPTIONS", {}).update(_SQLITE_OPTIONS)
+else:
+    # By this name an upgrade knows which versions are alive (see cwconnect/site/upgrading/running.py).
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("application_name", f"cwconnect {__version__}")
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

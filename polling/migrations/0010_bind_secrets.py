@@ -9,6 +9,7 @@ import logging
 
 from django.apps.registry import Apps
 from django.db import migrations
+from cwconnect.core.upgrades import Judged, Rate
 from instances.secrets.rotation import rotate
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,11 @@ def bind(apps: Apps, schema_editor: object) -> None:
 
 class Migration(migrations.Migration):
     atomic = False
+    beside_old = Judged(
+        safe=False,
+        because="Secrets are sealed anew, in a form that versions before 0.2.0 can't open.",
+        rates=(Rate("instances_instance", sqlite=0, postgresql=0),),
+    )
 
     dependencies = [("polling", "0009_unsent_attempts"), ("instances", "0005_missing_fields")]
 

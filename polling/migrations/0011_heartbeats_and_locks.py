@@ -6,6 +6,7 @@ was stopped for this upgrade, and is written anew within seconds of its start: s
 
 from django.apps.registry import Apps
 from django.db import migrations, models
+from cwconnect.core.upgrades import Judged
 
 JOB = "chore "
 
@@ -17,6 +18,7 @@ def keep_jobs(apps: Apps, schema_editor: object) -> None:
 
 
 class Migration(migrations.Migration):
+    beside_old = Judged(safe=False, because="Signs of life and locks move to tables that old workers don't know.")
     dependencies = [("polling", "0010_bind_secrets")]
 
     operations = [

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import migrations
+from cwconnect.core.upgrades import Judged
 
 
 def make_sequence(apps: Any, schema_editor: Any) -> None:
@@ -28,6 +29,7 @@ def drop_sequence(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
+    beside_old = Judged(safe=False, because="On PostgreSQL old workers would give events ids that were given already.")
     dependencies = [("polling", "0013_words_of_jobs")]
 
     operations = [migrations.RunPython(make_sequence, drop_sequence)]

@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from cwconnect.core.upgrades import AddColumn
+
 
 class Migration(migrations.Migration):
 
@@ -11,7 +13,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
+        AddColumn(
             model_name='deliveryattempt',
             name='gave_up',
             field=models.BooleanField(db_default=False, help_text='With it the notification, or its replay, was given up.'),

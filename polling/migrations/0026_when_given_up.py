@@ -5,9 +5,15 @@ from typing import ClassVar
 import django.db.models.deletion
 from django.db import migrations, models
 from django.db.migrations.operations.base import Operation
+from cwconnect.core.upgrades import Judged, Rate
 
 
 class Migration(migrations.Migration):
+    beside_old: ClassVar[Judged] = Judged(
+        safe=True,
+        because="It fills a column that old processes don't know; what they give up meanwhile has no time there.",
+        rates=(Rate("polling_notification", sqlite=1, postgresql=0.5),),
+    )
     dependencies: ClassVar[list[tuple[str, str]]] = [
         ("instances", "0008_callbacks"),
         ("polling", "0025_find_failed_attempts"),

@@ -18,6 +18,9 @@ class Heartbeat(models.Model):
     part = models.CharField(max_length=20, choices=Part.choices)
     name = models.CharField(max_length=100, help_text="Of the cluster, say.")
     seen_at = models.DateTimeField()
+    version = models.CharField(
+        max_length=40, blank=True, db_default="", help_text="The version that the part is of; empty: one before 0.2.0."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["part", "name"], name="heartbeat_once_a_part")]

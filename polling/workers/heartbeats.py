@@ -2,7 +2,7 @@
 
 `CLUSTER`: a worker of the cluster of that name was alive. `ANSWER`: a heartbeat task that the cluster's supervisor had
 queued went all the way: queue, pusher, worker, monitor. `PROBE`: the database took a write when somebody asked. Rows
-hold our clock; nobody compares it with another machine's.
+hold our clock; nobody compares it with another machine's. Each says which version wrote it, for upgrades.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from cwconnect import __version__
 from polling.models import Heartbeat, Lock
 from polling.models.leased import leased_rows
 
@@ -66,10 +67,10 @@ def join_cluster(name: str, signature: str) -> None:
 def beat(part: Part, name: str, *, at: datetime | None = None) -> None:
     """Write a sign of life, making the row where it is missing."""
     Heartbeat.objects.bulk_create(
-        [Heartbeat(part=part, name=name, seen_at=at or timezone.now())],
+        [Heartbeat(part=part, name=name, seen_at=at or timezone.now(), version=__version__)],
         update_conflicts=True,
         unique_fields=["part", "name"],
-        update_fields=["seen_at"],
+        update_fields=["seen_at", "version"],
     )
 
 

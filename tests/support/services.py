@@ -53,13 +53,15 @@ def environment_of(data: Path) -> dict[str, str]:
 class Service:
     """A command of the service with all that it starts; leaves nothing behind, even if a test fails."""
 
-    def __init__(self, data: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, *arguments: str, environment: dict[str, str] | None = None, root: Path = ROOT
+    ) -> None:
         self._marker = f"CWCONNECT_DATA_DIR={data}\0".encode()
         self.lines: list[str] = []
         self.slower = 1.0  # than on a machine with nothing else to do, where a test has measured it
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
-            cwd=ROOT,
+            cwd=root,
             env=environment_of(data) | (environment or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -3,115 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.databases import drop_storage
-from tests.support.receivers import Receiver, start_receiver
-from tests.support.services import ROOT, environment_of
-from tests.upgrades.__main__ import HERE, RECEIVER, SITE
-from tests.upgrades.site import Site, serving
+from tests.upgrades.dumps import DUMPS, ON_POSTGRESQL, run_sql
+from tests.upgrades.upgrading import Upgrade
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
-
-RUN = """
-import sys, django
-django.setup()
-from django.core.management import call_command
-for command in sys.argv[1:]:
-    call_command(*command.split())
-"""
-KILLED = """
-import os, signal, sys, django
-django.setup()
-from django.core.management import call_command
-from instances import secrets
-seal, left = secrets.seal, [int(sys.argv[1])]
-def sealed(*args):
-    if not left[0]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    left[0] -= 1
-    return seal(*args)
-secrets.seal = sealed
-call_command("migrate", verbosity=0)
-"""
-ON_POSTGRESQL = os.environ.get("CWCONNECT_DATABASE_URL", "").startswith("postgres")
-DUMPS = sorted(HERE.glob("*.postgresql.sql" if ON_POSTGRESQL else "*.sqlite.sql"))
-
-
-@dataclass(frozen=True)
-class Upgrade:
-    """A restored dump, and what is around it."""
-
-    environment: dict[str, str]
-    site: Site
-    receiver: Receiver
-    delivered: list[str]
-
-    def manage(self, *commands: str, may_fail: bool = False) -> str:
-        """Run commands of this version in one process, one after the other; give what they print."""
-        program = [sys.executable, "-c", RUN, *commands]
-        done = subprocess.run(program, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=150)
-        assert may_fail or done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def migrate_until(self, sealed: int) -> int:
-        """Run `migrate` until it has sealed so many secrets, and kill it; give its exit code."""
-        program = [sys.executable, "-c", KILLED, str(sealed)]
-        return subprocess.run(program, cwd=ROOT, env=self.environment, timeout=150, check=False).returncode
-
-    def settle(self) -> None:
-        """Poll and deliver until all is delivered: a record's events follow one another, and so do a cut-off poll's."""
-        self.manage(*["poll -v0"] * 2, *["deliver -v0"] * 3)
-
-
-@pytest.fixture(params=DUMPS, ids=[dump.name for dump in DUMPS])
-def upgrade(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Upgrade]:
-    dump: Path = request.param
-    kept: dict[str, Any] = json.loads(dump.with_suffix(".json").read_text(encoding="utf-8"))
-    site = Site()
-    site.records = {int(number): record for number, record in kept["records"].items()}
-    with serving(site.handler()) as port, start_receiver() as receiver:
-        text = dump.read_text(encoding="utf-8").replace(SITE, f"127.0.0.1:{port}")
-        environment = {**environment_of(tmp_path), "DJANGO_SETTINGS_MODULE": "tests.settings"}
-        restore(text.replace(RECEIVER, receiver.url.split("/")[2]), tmp_path, environment)
-        yield Upgrade(environment, site, receiver, kept["delivered"])
-    drop_storage()
-
-
-def restore(text: str, folder: Path, environment: dict[str, str]) -> None:
-    """Run a dump."""
-    if not ON_POSTGRESQL:
-        with closing(sqlite3.connect(folder / "cwconnect.sqlite3")) as database:
-            database.executescript(text)
-        return
-    import psycopg
-
-    with psycopg.connect(environment["CWCONNECT_DATABASE_URL"], autocommit=True) as connection:
-        connection.execute(text.encode())
-
-
-def run_sql(folder: Path, environment: dict[str, str], statement: str) -> list[tuple[Any, ...]]:
-    """Run a statement on the database; give the rows of a query."""
-    if not ON_POSTGRESQL:
-        with closing(sqlite3.connect(folder / "cwconnect.sqlite3", isolation_level=None)) as database:
-            return database.execute(statement).fetchall()
-    import psycopg
-
-    with psycopg.connect(environment["CWCONNECT_DATABASE_URL"], autocommit=True) as connection:
-        done = connection.execute(statement.encode())
-        return done.fetchall() if done.description else []
 
 
 def test_there_is_a_dump() -> None:
@@ -179,3 +82,16 @@ def test_periodic_jobs_keep_their_hour_and_what_ran_is_forgotten(upgrade: Upgrad
     assert [(kind, name) for kind, name, _ in kept] == [("job", "delete expired sessions"), ("job", "retention")]
     assert [str(at)[:19] for *_, at in kept] == ["2026-11-20 08:00:00", "2026-11-20 08:00:01"]
     assert run_sql(tmp_path, upgrade.environment, "SELECT * FROM polling_heartbeat") == []
+
+
+def test_upgrade_copies_the_embedded_database_and_migrates(upgrade: Upgrade) -> None:
+    before = run_sql(upgrade.folder, upgrade.environment, "SELECT count(*) FROM django_migrations")
+    assert "Stop web and workers of the old version first" in upgrade.manage("upgrade")
+    after = run_sql(upgrade.folder, upgrade.environment, "SELECT count(*) FROM django_migrations")
+    assert after > before
+    copies = sorted(upgrade.folder.glob("cwconnect.before-*.sqlite3"))
+    assert len(copies) == (0 if ON_POSTGRESQL else 1)
+    for copy in copies:
+        with closing(sqlite3.connect(copy)) as database:
+            assert database.execute("SELECT count(*) FROM django_migrations").fetchall() == before
+    assert upgrade.manage("upgrade").startswith("Nothing is pending")
