@@ -27,11 +27,13 @@ _PATIENCE = 30_000  # milliseconds
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test here."""
+    """Mark every test here, and have them run as they stand: what one leaves in the service, the next one finds."""
     here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.browser)
+    places = [place for place, item in enumerate(items) if here in item.path.parents]
+    as_they_stand = sorted((items[place] for place in places), key=lambda item: (item.path, item.location[1] or 0))
+    for place, item in zip(places, as_they_stand, strict=True):
+        items[place] = item
+        item.add_marker(pytest.mark.browser)
 
 
 @pytest.fixture(scope="session")
@@ -140,6 +142,13 @@ class Site:
     def sql(self, code: str) -> None:
         """Run a line of Python in the service's own shell, where no page could do it."""
         ask(self.data, "shell", "-c", code)
+
+    def delete(self, name: str) -> None:
+        """Delete the instance of that name, as its page does."""
+        self.sql(
+            "from instances.models import Instance; from instances.provisioning import delete_instance; "
+            f"delete_instance(Instance.objects.get(name={name!r}))"
+        )
 
     def change(self, record_id: int, title: str) -> None:
         """Change a contact in ConnectWise."""

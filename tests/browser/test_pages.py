@@ -39,6 +39,7 @@ def test_a_reload_after_creation_creates_nothing_more(window: Window, site: Site
     window.wait_for("Events as they come")
     window.go("/app/instances?q=Second")
     assert window.page.get_by_role("link", name="Second", exact=True).count() == 1
+    site.delete("Second")
 
 
 def test_what_is_wrong_stands_beside_its_field_and_the_rest_is_kept(window: Window) -> None:

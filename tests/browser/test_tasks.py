@@ -62,6 +62,7 @@ def test_a_first_instance_takes_five(window: Window, site: Site) -> None:
         window.page.get_by_label("Name", exact=True).fill("In five clicks")
         window.click("Create instance")
         window.wait_for("Its token, shown this once")
+    site.delete("In five clicks")
 
 
 def _type_the_connection(page: Any, site: Site) -> None:
@@ -114,18 +115,6 @@ def test_mending_refused_keys_takes_two(window: Window, site: Site) -> None:
 
 
 @lengthy
-def test_the_interval_of_500_instances_takes_four(many: Window) -> None:
-    many.go("/")
-    with at_most(many, 4):
-        many.click("Instances", role="link", exact=True)
-        many.page.get_by_label("All 500 that match").check()
-        many.page.locator("summary", has_text="Interval").click()
-        many.page.get_by_label("Minutes between polls").fill("5")
-        many.click("Set interval")
-        many.page.get_by_text("500 of 500").first.wait_for(timeout=120_000)  # a worker's work, not a page's
-
-
-@lengthy
 def test_replaying_what_all_instances_gave_up_yesterday_takes_three(many: Window, site: Site) -> None:
     many.go("/app/deliveries")
     before = len(site.receiver.got)
@@ -133,7 +122,13 @@ def test_replaying_what_all_instances_gave_up_yesterday_takes_three(many: Window
         many.click("Given up yesterday", role="link")
         many.click("Replay these 6", role="link")
         many.click("Replay 6 notifications")
-        wait_until(lambda: len(site.receiver.got) == before + 6, 60, "the replays")
+        # Acme's may come meanwhile; what these hold is nothing at all.
+        wait_until(
+            lambda: sum(got.body == b"{}" for got in site.receiver.got[before:]) == 6,
+            60,
+            "the replays",
+            lambda: [got.body[:200] for got in site.receiver.got[before:]],
+        )
 
 
 @lengthy
@@ -184,3 +179,16 @@ def _search(window: Window, text: str) -> None:
     window.page.keyboard.type(text)
     with window.page.expect_navigation():
         window.page.keyboard.press("Enter")
+
+
+@lengthy
+def test_the_interval_of_500_instances_takes_four(many: Window) -> None:
+    """The last one: with a new interval they are polled, and fail."""
+    many.go("/")
+    with at_most(many, 4):
+        many.click("Instances", role="link", exact=True)
+        many.page.get_by_label("All 500 that match").check()
+        many.page.locator("summary", has_text="Interval").click()
+        many.page.get_by_label("Minutes between polls").fill("5")
+        many.click("Set interval")
+        many.page.get_by_text("500 of 500").first.wait_for(timeout=120_000)  # a worker's work, not a page's
