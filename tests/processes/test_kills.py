@@ -26,7 +26,7 @@ def replaced(demo: Service, old: dict[str, Seen]) -> None:
     demo.wait_for_news(killed_at + 90 - time.monotonic(), "contacts")
 
 
-@pytest.mark.parametrize("role", ["cluster", "sentinel", "pusher", "monitor"])
+@pytest.mark.parametrize("role", ["cluster", "sentinel", "pusher", pytest.param("monitor", marks=lengthy)])
 def test_polls_go_on_after_the_death_of(role: str, demo: Service) -> None:
     old = demo.wait_for_roles()
 

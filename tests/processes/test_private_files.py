@@ -12,6 +12,7 @@ import pytest
 
 from cwconnect.core.processes import Child
 from cwconnect.site.demo import free_port
+from tests.support.required import lengthy
 from tests.support.services import ROOT, environment_of, manage, wait_until
 
 pytestmark = [
@@ -53,6 +54,7 @@ def run(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@lengthy
 def test_all_files_of_a_life_are_the_owners_alone(open_folder: Path, tmp_path: Path) -> None:
     database, copies = open_folder / "cwconnect.sqlite3", tmp_path / "copies"
     copies.mkdir(mode=0o755)

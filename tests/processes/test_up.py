@@ -15,6 +15,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from cwconnect.site.demo import free_port
+from tests.support.required import lengthy
 from tests.support.services import Service, manage, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
@@ -51,7 +52,7 @@ def test_a_port_that_there_is_not_is_said_in_a_sentence(data: Path, command: str
     assert "Traceback" not in service.output
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=lengthy)])
 def test_a_signal_ends_everything_within_ten_seconds_without_an_error_or_a_warning(up: Service, number: int) -> None:
     with up:
         up.process.send_signal(number)
@@ -61,7 +62,11 @@ def test_a_signal_ends_everything_within_ten_seconds_without_an_error_or_a_warni
 
 
 @pytest.mark.parametrize(
-    ("part", "name"), [("gunicorn", "The web server"), ("cwconnect.core.run_with_parent work", "The worker")]
+    ("part", "name"),
+    [
+        ("gunicorn", "The web server"),
+        pytest.param("cwconnect.core.run_with_parent work", "The worker", marks=lengthy),
+    ],
 )
 def test_the_death_of_one_part_ends_the_other_with_exit_code_1(up: Service, part: str, name: str) -> None:
     with up:
@@ -88,6 +93,7 @@ def test_nothing_is_left_when_up_itself_is_killed(up: Service) -> None:
         assert up.ends_within(60) == -signal.SIGKILL
 
 
+@lengthy
 def test_the_process_list_shows_no_secret_of_the_demo(data: Path) -> None:
     with manage(data, "up", "--demo", "--port", str(free_port())) as service:
         wait_until(lambda: "checked there" in service.output, 150, "the demo", lambda: service.output)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cwconnect.site.demo import free_port
+from tests.support.required import lengthy
 from tests.support.services import Service, manage, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
@@ -26,7 +27,7 @@ supervisor.run()
 """
 
 
-@pytest.mark.parametrize("role", ["pusher", "worker 1"])
+@pytest.mark.parametrize("role", [pytest.param("pusher", marks=lengthy), "worker 1"])
 def test_a_cluster_with_a_frozen_process_is_replaced(data: Path, role: str) -> None:
     with Service(data, "-c", IMPATIENT) as service:
         old = service.wait_for_roles()
@@ -49,6 +50,7 @@ def test_a_killed_supervisor_takes_its_cluster_along(data: Path) -> None:
         assert service.ends_within(60) == -signal.SIGKILL
 
 
+@lengthy
 def test_a_queue_that_is_down_does_not_end_the_supervisor(data: Path) -> None:
     environment = {"CWCONNECT_REDIS_URL": f"redis://127.0.0.1:{free_port()}"}
     with Service(data, "-c", IMPATIENT, environment=environment) as service:
