@@ -97,6 +97,14 @@ ACCOUNT_EMAIL_VERIFICATION = "none"  # an address opens nothing here, but for th
 ACCOUNT_UNIQUE_EMAIL = False  # two accounts may have one mailbox; nobody is found or linked by it
 # Django's, which minds the account's address; allauth's own would keep a second copy of it.
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105  (a name, no secret)
+SOCIALACCOUNT_ADAPTER = "instances.openid.adapter.IssuerAdapter"
+# An issuer of OpenID Connect (instances/openid), if there is one.
+OIDC_CLIENT_ID = env.token("CWCONNECT_OIDC_CLIENT_ID")
+OIDC_ISSUER = env.issuer_url("CWCONNECT_OIDC_ISSUER", client_id=OIDC_CLIENT_ID)
+OIDC_CLIENT_SECRET = env.token("CWCONNECT_OIDC_CLIENT_SECRET")
+OIDC_NAME = env.label("CWCONNECT_OIDC_NAME", "single sign-on")
+OIDC_GROUPS_CLAIM = env.token("CWCONNECT_OIDC_GROUPS_CLAIM") or "groups"
+OIDC_GROUPS = env.group_roles("CWCONNECT_OIDC_GROUPS", ("viewer", "operator"))
 APPEND_SLASH = False  # integrators' routes end without a slash; the admin's links are complete
 
 # The outbound client (cwconnect/outbound)
@@ -283,7 +291,13 @@ OTLP_ENDPOINT = env.otlp_endpoint("CWCONNECT_OTLP_ENDPOINT")  # where spans are 
 HEARTBEAT_URL = env.text("CWCONNECT_HEARTBEAT_URL")
 LOG_FORMAT = env.choice("CWCONNECT_LOG_FORMAT", "auto", ("auto", "json", "line"))
 _form = ("line" if sys.stderr.isatty() else "json") if LOG_FORMAT == "auto" else LOG_FORMAT
-_keys = [SECRET_KEY, *ENCRYPTION_KEYS, METRICS_TOKEN, str(DATABASES["default"].get("PASSWORD") or "")]
+_keys = [
+    SECRET_KEY,
+    *ENCRYPTION_KEYS,
+    METRICS_TOKEN,
+    OIDC_CLIENT_SECRET,
+    str(DATABASES["default"].get("PASSWORD") or ""),
+]
 # A message of a driver or a library may hold these; who knows the path of the last two may use them.
 _keys += [text for url in (REDIS_URL, EMAIL_URL, HTTP_PROXY or "") for text in env.secrets_in(url)]
 _keys += [text for url in (OPERATOR_WEBHOOK_URL, HEARTBEAT_URL) for text in env.secrets_in(url, path=True)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from allauth.account.internal.flows.login import get_authentication_records
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db.models.signals import post_save, pre_save
@@ -22,13 +23,16 @@ from instances.models import AuditEntry, Organization
 
 # The audit log is kept for ever and anybody may fail to sign in: so many an hour are written, then one that says so.
 MOST_FAILURES = 100
+_STEPS = {"socialaccount": "issuer", "mfa": "second factor"}
 _HOUR = timedelta(hours=1)
 _LOOKED_AT = 1000
 
 
 @receiver(user_logged_in)
 def _signed_in(sender: object, request: HttpRequest, user: User, **_: Any) -> None:
-    audit.record(Action.SIGN_IN, _named(user), organization=organization_of(user), details=_from(request))
+    steps = [_STEPS.get(step["method"], step["method"]) for step in get_authentication_records(request, user)]
+    details = _from(request) | ({"by": " and ".join(dict.fromkeys(steps))} if steps else {})
+    audit.record(Action.SIGN_IN, _named(user), organization=organization_of(user), details=details)
 
 
 @receiver(user_logged_out)
@@ -39,6 +43,13 @@ def _signed_out(sender: object, request: HttpRequest, user: User | None, **_: An
 
 @receiver(user_login_failed)
 def _failed(sender: object, credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
+    user = User.objects.filter(username=str(credentials.get("username", ""))[:150]).first()
+    # What names no account is not written: passwords are typed into the wrong field at times.
+    record_failure("an account that does not exist" if user is None else _named(user), user, request)
+
+
+def record_failure(subject: str, user: User | None, request: HttpRequest | None) -> None:
+    """Record a failed sign-in, unless there were very many within the hour."""
     written = _failures_of_the_hour()
     if written > MOST_FAILURES:
         return
@@ -46,9 +57,6 @@ def _failed(sender: object, credentials: dict[str, Any], request: HttpRequest | 
         words = "further ones: they are not recorded until there are fewer an hour"
         audit.record(Action.SIGN_IN_FAILED, words, organization=None)
         return
-    user = User.objects.filter(username=str(credentials.get("username", ""))[:150]).first()
-    # What names no account is not written: passwords are typed into the wrong field at times.
-    subject = "an account that does not exist" if user is None else _named(user)
     organization = None if user is None else organization_of(user)
     audit.record(Action.SIGN_IN_FAILED, subject, organization=organization, details=_from(request))
 

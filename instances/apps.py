@@ -11,3 +11,4 @@ class InstancesConfig(AppConfig):
     def ready(self) -> None:
         """Begin to hear what accounts do."""
         from instances import account_audit, sign_ins  # noqa: F401  (models can be imported from now on)
+        from instances.openid import links, second_factor  # noqa: F401  (as above)

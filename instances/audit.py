@@ -48,6 +48,8 @@ class Action(StrEnum):
     REMOVE_PERSON = "person removed"
     LEAVE = "person left"
     CHANGE_ADDRESS = "mail address changed"
+    LINK_ISSUER = "sign-in by issuer linked"
+    UNLINK_ISSUER = "sign-in by issuer unlinked"
     BACKFILL = "backfill asked for"
     ISSUE_SECRETS = "secrets issued"
     REPLACE_TOKEN = "token replaced"  # noqa: S105  (words, not a secret)

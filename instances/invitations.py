@@ -105,12 +105,20 @@ def _belong(account: User, invitation: Invitation) -> None:
     membership, created = Membership.objects.get_or_create(
         account=account, organization_id=invitation.organization_id, defaults={"role": invitation.role}
     )
-    if not created and invitation.role == Role.OPERATOR:
-        membership.role = Role.OPERATOR
-        membership.save(update_fields=["role"])
+    if not created:
+        _add_by_hand(membership, invitation.role)
     details = {"role": membership.role, "invited by": invitation.made_by}
     subject = audit.named(account.get_username())
     audit.record(Action.JOIN, subject, organization=invitation.organization, details=details)
+
+
+def _add_by_hand(membership: Membership, role: str) -> None:
+    """Give a role by hand to who belongs already: no less than there is, and what a group gives stays a group's."""
+    if membership.group and membership.role_by_hand != Role.OPERATOR:
+        membership.role_by_hand = role
+    if role == Role.OPERATOR or membership.role == membership.role_by_hand:
+        membership.role, membership.group, membership.role_by_hand = role, "", ""
+    membership.save(update_fields=["role", "group", "role_by_hand"])
 
 
 def _named(invitation: Invitation) -> str:

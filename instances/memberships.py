@@ -15,6 +15,8 @@ from instances.models import Membership, Organization, Role
 
 _LAST = "This is the last operator of {organization}, and somebody has to be one. Make somebody else an operator first."
 
+_BY_GROUP = "The group {group} of the issuer gives this role, at each sign-in. Change it there."
+
 
 def change_role(membership: Membership, role: str) -> None:
     """Make a person a viewer or an operator. ConflictError where no operator would be left."""
@@ -22,6 +24,8 @@ def change_role(membership: Membership, role: str) -> None:
         current = _locked(membership)
         if current is None or current.role == role:
             return
+        if current.group:
+            raise ConflictError(_BY_GROUP.format(group=current.group))
         former, current.role = current.role, role
         if role != Role.OPERATOR:
             _check_others_operate(current)

@@ -59,6 +59,16 @@ class Membership(models.Model):
     account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=20, choices=Role.choices, default=Role.VIEWER)
+    group = models.CharField(
+        max_length=200,
+        db_default="",
+        blank=True,
+        editable=False,
+        help_text="The issuer's group that gives the role, and takes it; empty: somebody gave it.",
+    )
+    role_by_hand = models.CharField(
+        max_length=20, db_default="", blank=True, editable=False, help_text="What is left when the group goes."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["account", "organization"], name="membership_once")]

@@ -21,6 +21,7 @@ from cwconnect.core.errors import ConflictError
 from instances import guesses
 from instances.accounts import account_exists, create_first_account, is_first_start_code
 from instances.models import Membership
+from instances.openid.issuer import configured
 from instances.pages.access import (
     ORGANIZATION_KEY,
     PageRequest,
@@ -44,6 +45,10 @@ class SignInView(LoginView):  # type: ignore[misc]  # allauth has no types
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the form."""
         return super().get(request, *args, **kwargs) if account_exists() else redirect("first-start")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Offer the issuer's sign-in too, where there is one."""
+        return {**super().get_context_data(**kwargs), "issuer": configured()}
 
 
 class SignOutView(LogoutView):  # type: ignore[misc]  # as above

@@ -21,12 +21,12 @@ from cwconnect.core.errors import ConflictError
 from instances import guesses
 from instances.invitations import find_invitation, join_anew, join_as, open_invitation
 from instances.models import Invitation, Membership
+from instances.openid.adapter import INVITATION
+from instances.openid.issuer import configured
 from instances.pages.access import ORGANIZATION_KEY, open_page
 from instances.pages.people_forms import CodeForm, JoinForm
 from instances.sign_in_adapter import BACKEND
 from instances.sign_in_lock import too_many_guesses
-
-_INVITATION = "invitation"  # in the session
 
 
 @sensitive_post_parameters()
@@ -36,7 +36,7 @@ def join(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     if request.method == "POST" and "code" in request.POST:
         return _take_code(request, now)
-    invitation = open_invitation(int(request.session.get(_INVITATION) or 0), now)
+    invitation = open_invitation(int(request.session.get(INVITATION) or 0), now)
     if invitation is None:
         return render(request, "instances/join_code.html", {"form": CodeForm()})
     if request.user.is_authenticated:
@@ -50,7 +50,7 @@ def _take_code(request: HttpRequest, now: datetime) -> HttpResponse:
         if wait := guesses.take_turn(key, now):
             return too_many_guesses(request, wait)
         if invitation := find_invitation(form.cleaned_data["code"], now):
-            request.session[_INVITATION] = invitation.pk
+            request.session[INVITATION] = invitation.pk
             return redirect("join")
         if wait := guesses.note_failure(key, now):
             return too_many_guesses(request, wait)
@@ -91,12 +91,12 @@ def _join_anew(request: HttpRequest, invitation: Invitation, now: datetime) -> H
         else:
             login(request, account, backend=BACKEND)
             return _welcome(request, invitation)
-    context = {"form": form, "invitation": invitation}
+    context = {"form": form, "invitation": invitation, "issuer": configured()}
     return render(request, "instances/join.html", context, status=422 if form.is_bound else 200)
 
 
 def _welcome(request: HttpRequest, invitation: Invitation) -> HttpResponse:
-    request.session.pop(_INVITATION, None)
+    request.session.pop(INVITATION, None)
     request.session[ORGANIZATION_KEY] = invitation.organization_id
     messages.success(request, f"Welcome to {invitation.organization.name}.")
     return redirect("overview")

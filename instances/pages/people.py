@@ -145,6 +145,7 @@ def remove_person(request: PageRequest, number: int) -> HttpResponse:
     words = [
         f"{name} loses the pages of {request.person.organization.name} at once. Whatever other organizations they "
         "belong to, they go on belonging to.",
+        *_of_group(membership),
         *_of_keys(membership),
         *_if_last(membership, "go"),
     ]
@@ -200,6 +201,16 @@ def _of_keys(membership: Membership) -> list[str]:
     if not names:
         return []
     return [f"API keys go on, and whoever knows one may call the API: {', '.join(names)}. Revoke them under API keys."]
+
+
+def _of_group(membership: Membership) -> list[str]:
+    """Say that what a group gives comes again."""
+    if not membership.group:
+        return []
+    return [
+        f"The group {membership.group} of the issuer gives this place, and does so again at the next sign-in: take "
+        "the person out of it there."
+    ]
 
 
 def _if_last(membership: Membership, what: str) -> list[str]:

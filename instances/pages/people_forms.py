@@ -62,6 +62,16 @@ class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]  # generic in 
     field_order = ("code", "new_password1", "new_password2")
 
 
+class PasswordAgainForm(OwnPasswordForm):
+    """The present password alone, before what is delicate."""
+
+    new_password1 = new_password2 = None  # type: ignore[assignment]  # Django's way to leave out a base's field
+
+    def clean(self) -> dict[str, Any]:
+        """Leave out what a base says of two passwords that are the same."""
+        return self.cleaned_data
+
+
 class OwnAddressForm(OwnPasswordForm):
     """One's mail address: whoever gets mail there can have the password changed, so the present one is asked for."""
 

@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from instances.models import SignIn
+from instances.openid.issuer import configured
 from instances.pages.access import AccountRequest, account_page
 from instances.sign_ins import end_sessions, is_this_browser, live_sign_ins, sign_in_before
 
@@ -19,7 +20,12 @@ def sessions(request: AccountRequest) -> HttpResponse:
     live = live_sign_ins(request.account)
     this = [each for each in live if is_this_browser(each, request)]
     others = [each for each in live if each not in this]
-    context = {"this": this, "others": others, "before": sign_in_before(request.account, request)}
+    context = {
+        "issuer": configured(),
+        "this": this,
+        "others": others,
+        "before": sign_in_before(request.account, request),
+    }
     return render(request, "instances/sessions.html", context)
 
 

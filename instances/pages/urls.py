@@ -9,6 +9,7 @@ from instances.pages import (
     accounts,
     api_keys,
     forgotten,
+    issuer,
     joining,
     new_instance,
     people,
@@ -27,6 +28,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # The same by the names that allauth leads to; and the password once more, before what is delicate.
     path("signin", accounts.SignInView.as_view(), name="account_login"),
     path("confirm", reauthenticate, name="account_reauthenticate"),
+    path("signin/issuer", issuer.sign_in_by_issuer, name="sign-in-by-issuer"),
+    path("signin/issuer/back", issuer.back_from_issuer, name="back-from-issuer"),
+    path("issuer", issuer.own_issuer, name="own-issuer"),
     path("password", accounts.PasswordView.as_view(), name="password"),
     path("sessions", sessions.sessions, name="sessions"),
     path("sessions/end-others", sessions.end_other_sessions, name="end-other-sessions"),

@@ -102,6 +102,7 @@ PARTS = {
     *("poll-now", "backfill", "replay-event", "switch-instance", "choose-organization", "signout"),
     *("start-bulk-job", "stop-bulk-job", "try-bulk-job-again", "save-view", "remove-view", "dismiss-given-up"),
     *("end-session", "end-other-sessions", "watch-resource"),  # lead to pages
+    *("sign-in-by-issuer", "back-from-issuer", "own-issuer"),  # take an issuer: see test_issuer.py
     *("test-alert-destination", "remove-alert-destination", "unmute-alerts", "acknowledge-alert"),  # likewise
     *("invite-person", "revoke-invitation", "new-api-key"),  # likewise: see test_people.py
 }

@@ -117,6 +117,9 @@ ONES_OWN = "it is a person's own bookmark, and changes nothing that others see"
 PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "signin": "sign-ins are tried below",
     "account_login": "it is the sign-in, by the name that allauth knows",
+    "sign-in-by-issuer": "it leads to the issuer; what comes of it is tried in tests of the page",
+    "back-from-issuer": "tried in tests of the page: it takes an issuer",
+    "own-issuer": "tried in tests of the page: it takes an issuer",
     "account_reauthenticate": "it asks for the password once more, and changes nothing",
     "signout": ({}, "signed out"),
     "password": (

@@ -32,7 +32,10 @@ OPEN = {
     "schema",
     "connectwise-callback",
 }  # for anybody, or behind a token of their own
-PAGES_FOR_ALL = {"signin", "signout", "first-start", "forgot-password", "new-password", "join", "account_login"}
+PAGES_FOR_ALL = {"signin", "signout", "first-start", "forgot-password", "new-password", "join", "account_login"} | {
+    "sign-in-by-issuer",
+    "back-from-issuer",
+}
 OF_MEMBERSHIPS = {"change-role", "remove-person"}  # the instance's number may be one's own membership's there
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
 REFUSED = {400, 401, 403, 404, 405, 415, 422, 428}
@@ -200,6 +203,7 @@ ONES_OWN = (
         "leave",
         "password",
         "account_reauthenticate",
+        "own-issuer",
         "own-address",
         "sessions",
         "end-session",

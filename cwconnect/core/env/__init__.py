@@ -5,6 +5,7 @@ A value that can't be read is an ImproperlyConfigured at start, a sentence that 
 What may be a secret is never shown: no URL, no key, no token, and nothing of a file.
 """
 
+from cwconnect.core.env.issuers import GroupRole, group_roles, issuer_url, label
 from cwconnect.core.env.keys import key, make_encryption_key, make_secret_key, replace_file
 from cwconnect.core.env.urls import (
     called_url,
@@ -38,6 +39,7 @@ from cwconnect.core.env.values import (
 )
 
 __all__ = (
+    "GroupRole",
     "Network",
     "boolean",
     "called_url",
@@ -46,12 +48,15 @@ __all__ = (
     "database",
     "durations",
     "folder",
+    "group_roles",
     "host_of",
     "hosts",
     "integer",
     "is_https_or_local",
+    "issuer_url",
     "items",
     "key",
+    "label",
     "make_encryption_key",
     "make_folder",
     "make_secret_key",
