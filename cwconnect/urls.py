@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from cwconnect.api_urls import handler400, handler403, handler404, handler500
 from cwconnect.site import health, metrics
+from cwconnect.site.guide import urls as guidance
 from polling.api.connectwise_callbacks import CallbackView
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
@@ -16,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("polling.pages.urls")),
     path("app/", include("instances.pages.urls")),
     path("app/", include("cwconnect.site.guide.urls")),
+    path("", include(guidance.documents)),
     path("admin/password_change/", RedirectView.as_view(pattern_name="password")),  # there guesses are counted
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),

@@ -8,6 +8,7 @@ all processes share them, and restart a day after the last failure.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from datetime import datetime, timedelta
 
 from django.db.models import F
@@ -21,6 +22,7 @@ RESET_ASKED, MAILED, INVITED = "password reset asked for", "mailed to", "invited
 FREE = {ACCOUNT: 15, BROWSER: 10, FIRST_START: 10, INVITATION: 10, RESET: 10, RESET_ASKED: 10, MAILED: 3, INVITED: 50}
 FIRST, LONGEST = timedelta(minutes=1), timedelta(minutes=15)
 MEMORY = timedelta(days=1)
+MOST_COUNTED = 10_000  # of things guessed at within minutes: beyond that the number no longer matters
 NONE = timedelta(0)
 
 
@@ -57,3 +59,13 @@ def note_failure(key: str, now: datetime) -> timedelta:
 
 def _delay(key: str, failures: int) -> timedelta:
     return delay_after(failures, FREE[key.partition(":")[0]])
+
+
+def held_up(now: datetime) -> Counter[str]:
+    """Return by kind at how many things guesses have waited within the longest delay; one statement, bounded."""
+    lately = FailureCount.objects.filter(failures__gte=min(FREE.values()), last_at__gt=now - LONGEST, last_at__lte=now)
+    kinds = (
+        (key.partition(":")[0], failures) for key, failures in lately.values_list("key", "failures")[:MOST_COUNTED]
+    )
+    found = Counter(kind for kind, failures in kinds if kind in FREE and failures >= FREE[kind])
+    return Counter({kind: found[kind] for kind in FREE})

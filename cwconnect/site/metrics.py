@@ -8,6 +8,7 @@ setting only this very machine is answered, and not through a proxy.
 from __future__ import annotations
 
 import hmac
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -26,7 +27,10 @@ from cwconnect.core.errors import error_response
 from cwconnect.core.plain_cache import RedisError
 from cwconnect.site.callback_metrics import callback_families
 from cwconnect.site.health import examine, label, lag
+from instances.guesses import held_up
 from instances.models import Instance
+from polling.delivery.given_up import DAYS as GIVEN_UP_DAYS
+from polling.delivery.given_up import all_given_up_since
 from polling.models import DeliveryState, Health, Notification, PollState, Receiver
 from polling.reports import counters
 from polling.reports.counters import SECONDS, Reading
@@ -101,6 +105,21 @@ class DatabaseCollector(Collector):
         yield _gauge("cwconnect_paused_deliveries", "Instances whose delivery waits for a release.", paused)
         failing = Receiver.objects.filter(open_until__isnull=False).count()
         yield _gauge("cwconnect_failing_receivers", "Receivers that are probed only, for they kept failing.", failing)
+        given_up = all_given_up_since(now - GIVEN_UP_DAYS)[:MOST_COUNTED].count()
+        yield _gauge("cwconnect_given_up", "Notifications given up within seven days, and not dealt with.", given_up)
+        held = {kind.replace(" ", "_"): count for kind, count in held_up(now).items()}
+        words = "What was guessed at so often that guesses wait: user names, browsers, codes, by kind."
+        yield _labelled("cwconnect_guessed_at", words, "kind", held)
+        yield _free_space()
+
+
+def _free_space() -> Metric:
+    """Return the space that the embedded database can grow into; no sample where there is none, or it is not known."""
+    family = GaugeMetricFamily("cwconnect_data_free_bytes", "Space left in the data folder, of the embedded database.")
+    if settings.EMBEDDED:
+        with suppress(OSError):  # not known: the folder can't be read
+            family.add_metric([], shutil.disk_usage(settings.DATA_DIR).free)
+    return family
 
 
 def _polls(reading: Reading) -> Iterator[Metric]:

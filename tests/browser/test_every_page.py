@@ -76,7 +76,9 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "add-resource": lambda ids: reverse("add-resource", args=[ids["instance"]]),
     "edit-resource": lambda ids: reverse("edit-resource", args=[ids["instance"], "contacts"]),
     "help": lambda ids: reverse("help"),
+    "help-home": lambda ids: reverse("help-home"),
     "help-document": lambda ids: reverse("help-document", args=["operations"]),
+    "help-file": lambda ids: reverse("help-file", args=["cwconnect/deploy/helm/values.yaml"]),
     "event-catalogue": lambda ids: reverse("event-catalogue"),
     "event-catalogue-resource": lambda ids: reverse("event-catalogue-resource", args=["invoices"]),
     "receiver-code": lambda ids: reverse("receiver-code"),
@@ -110,7 +112,8 @@ PARTS = {
 
 def test_no_page_is_forgotten() -> None:
     routes = [*about_instances.urlpatterns, *about_changes.urlpatterns, *guidance.urlpatterns, *reference.urlpatterns]
-    names = {route.name for route in routes if isinstance(route, URLPattern)}
+    routes += guidance.documents
+    names = {route.name for route in routes if isinstance(route, URLPattern) and route.name}
     assert names == PAGES.keys() | BEFORE_SIGNING_IN | PARTS
 
 

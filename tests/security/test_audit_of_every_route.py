@@ -212,7 +212,7 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "events-csv": READS,
     "event-page": READS,
     "replay-event": ({}, "notifications replayed"),
-    **dict.fromkeys(("help", "help-document", "event-catalogue", "event-catalogue-resource", "watch-resource"), READS),
+    **dict.fromkeys(("help", "event-catalogue", "event-catalogue-resource", "watch-resource"), READS),
     **dict.fromkeys(("receiver-code", "instance-receiver-code"), READS),
 }
 

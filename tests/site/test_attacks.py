@@ -31,6 +31,7 @@ OPEN = {
     "api-docs-tag",
     "schema",
     "connectwise-callback",
+    *("help-home", "help-document", "help-file"),  # the documents
 }  # for anybody, or behind a token of their own
 PAGES_FOR_ALL = {"signin", "signout", "first-start", "forgot-password", "new-password", "join", "account_login"} | {
     "sign-in-by-issuer",

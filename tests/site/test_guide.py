@@ -12,7 +12,7 @@ from django.conf import settings
 from django.test import Client
 
 from cwconnect.connectwise.catalogue import all_resources
-from cwconnect.site.guide.documents import DOCUMENTS, rendered
+from cwconnect.site.guide.documents import DOCUMENTS, HOME, address_of, rendered
 from cwconnect.site.guide.markdown import sections
 from cwconnect.site.guide.notification_fields import NOTIFICATION_FIELDS, field_paths
 from cwconnect.site.guide.receivers import LANGUAGES, code_of
@@ -170,7 +170,7 @@ def test_every_document_is_a_page() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_every_link_of_a_document_leads_somewhere(operator: Client, document: object) -> None:
-    page = operator.get(f"/app/help/documents/{document.name}").content.decode()  # type: ignore[attr-defined]  # a Document
+    page = operator.get(address_of(document.name)).content.decode()  # type: ignore[attr-defined]  # a Document
     for target in set(re.findall(r'href="([^"]+)"', page.partition("<main")[2])):
         path, _, anchor = html.unescape(target).partition("#")
         if path.startswith(("https://", "http://")):
@@ -181,7 +181,29 @@ def test_every_link_of_a_document_leads_somewhere(operator: Client, document: ob
 
 
 def test_no_document_without_a_page(operator: Client) -> None:
-    assert operator.get("/app/help/documents/nothing").status_code == 404
+    assert operator.get("/help/nothing").status_code == 404
+
+
+def test_documents_are_there_for_anybody_and_stay_where_they_were_linked(client: Client) -> None:
+    page = client.get("/help").content.decode()
+    for document in DOCUMENTS:
+        assert document.name == HOME or f'href="{address_of(document.name)}"' in page
+        answer = client.get(f"/app/help/documents/{document.name}", follow=True)
+        assert (answer.status_code, answer.redirect_chain[-1][0]) == (200, f"/help/{document.name}")
+        assert "/app/help" not in answer.content.decode()  # which wants to know who asks
+    assert client.get("/help/", follow=True).redirect_chain == [("/help", 302)]
+
+
+def test_every_file_that_documents_lead_to_is_shown_and_no_other(client: Client) -> None:
+    listed = {path.relative_to(ROOT).as_posix() for folder in ("docs/receivers", "cwconnect/deploy")
+              for path in (ROOT / folder).rglob("*") if path.is_file()}  # fmt: skip
+    hidden = {name for name in listed if client.get(f"/help/files/{name}").status_code == 404}
+    assert hidden == {"cwconnect/deploy/helm/.helmignore"}
+    page = client.get("/help/files/docs/receivers/receiver.py").content.decode()
+    shown = html.unescape(re.sub(r"<[^>]+>", "", page.partition("<pre")[2].partition(">")[2].partition("</pre>")[0]))
+    assert shown.strip() == (ROOT / "docs" / "receivers" / "receiver.py").read_text(encoding="utf-8").strip()
+    for wrong in ("cwconnect/settings.py", "cwconnect/deploy/../settings.py", "cwconnect/deploy", "/etc/passwd"):
+        assert client.get(f"/help/files/{wrong}").status_code == 404
 
 
 def test_markdown_passes_no_html_and_no_script() -> None:

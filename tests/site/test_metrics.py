@@ -14,7 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from cwconnect.site.metrics import DatabaseCollector
+from instances.guesses import ACCOUNT, FREE, LONGEST, held_up, key_of, note_failure
 from instances.models import Organization, ResourcePoll
+from polling.delivery.given_up import dismiss_given_up
 from polling.models import DeliveryAttempt, Notification, PollRun, StoredCounter
 from polling.reports import counters
 from tests.support.rows import make_attempt, make_instance, make_notification, make_poll, make_run
@@ -112,6 +114,42 @@ def test_gauges_say_what_waits(notification: Notification) -> None:
     assert found["cwconnect_queue_tasks",] == 0
 
 
+def test_what_was_given_up_counts_until_it_is_dismissed(notification: Notification) -> None:
+    now = timezone.now()
+    Notification.objects.filter(pk=notification.pk).update(
+        state=Notification.State.FAILED, next_attempt_at=None, given_up_at=now - MINUTE
+    )
+    assert scrape()["cwconnect_given_up",] == 1
+    organization = notification.instance.organization
+    assert organization is not None
+    dismiss_given_up(organization, now)
+    assert scrape()["cwconnect_given_up",] == 0
+    Notification.objects.filter(pk=notification.pk).update(given_up_at=now + MINUTE)
+    assert scrape()["cwconnect_given_up",] == 1
+
+
+@pytest.mark.django_db
+def test_accounts_that_are_guessed_at_are_counted_while_guesses_wait() -> None:
+    now = timezone.now()
+    for _ in range(FREE[ACCOUNT] - 1):
+        note_failure(key_of(ACCOUNT, "ruth"), now)
+    assert scrape()["cwconnect_guessed_at", "account"] == 0
+    note_failure(key_of(ACCOUNT, "ruth"), now)
+    assert scrape()["cwconnect_guessed_at", "account"] == 1
+    assert held_up(now + LONGEST) == dict.fromkeys(FREE, 0)
+    assert "ruth" not in Client().get("/metrics").content.decode()
+
+
+@pytest.mark.django_db
+def test_the_space_left_is_that_of_the_embedded_database(settings: Settings, tmp_path: Path) -> None:
+    settings.EMBEDDED, settings.DATA_DIR = True, tmp_path
+    assert scrape()["cwconnect_data_free_bytes",] > 0
+    settings.DATA_DIR = tmp_path / "gone"
+    assert ("cwconnect_data_free_bytes",) not in scrape()
+    settings.EMBEDDED, settings.DATA_DIR = False, tmp_path
+    assert ("cwconnect_data_free_bytes",) not in scrape()
+
+
 def test_no_label_names_a_customer(poll: ResourcePoll) -> None:
     make_run(poll, timezone.now())
     text = Client().get("/metrics").content.decode()
@@ -192,7 +230,7 @@ def test_a_scrape_costs_a_fixed_number_of_queries(
 ) -> None:
     for _ in range(20):
         make_run(poll, timezone.now())
-    with django_assert_max_num_queries(45):  # type: ignore[operator]  # pytest-django's own type is not public
+    with django_assert_max_num_queries(47):  # type: ignore[operator]  # pytest-django's own type is not public
         scrape()
 
 

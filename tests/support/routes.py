@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 _ARGUMENT = re.compile(r"\(\?P<(\w+)>(?:[^()]|\([^()]*(?:\([^()]*\)[^()]*)*\))*\)|<(?:\w+:)?(\w+)>")
 # What arguments that are no numbers take, by name.
 VALUES = {"element": "connectwisecrmrest", "hub": "crm", "resource": "contacts", "key": "company", "app_label": "auth"}
-VALUES |= {"document": "receivers", "tag": "instances"}
+VALUES |= {"document": "receivers", "tag": "instances", "file": "docs/receivers/receiver.py"}
 
 
 def routes(found: Any = None, before: str = "", *, of_admin: bool = False) -> Iterator[tuple[str, URLPattern]]:

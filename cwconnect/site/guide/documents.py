@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from django.conf import settings
 from django.urls import reverse
 
+from cwconnect.site.guide.files import find_file
 from cwconnect.site.guide.markdown import Section, sections
-from cwconnect.site.guide.receivers import language_of_file
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class Document:
     words: str
 
 
+HOME = "index"
 DOCUMENTS = (
+    Document(HOME, "Documents", "What there is to read, and where to begin."),
     Document("receivers", "Receivers", "How to write what cwconnect notifies: verify, answer, repeats, order."),
     Document("wire-contract", "The wire contract", "What is sent and received: calls, keys, notifications, retries."),
     Document("migrating", "Migrating", "Moving over from Cloud Elements, AMPLIFY or Open Connectors."),
@@ -44,7 +47,8 @@ def find_document(name: str) -> Document | None:
 @cache
 def rendered(name: str) -> list[Section]:
     """Return a document's sections; for names of `DOCUMENTS` alone, since each is kept."""
-    return sections((Path(settings.BASE_DIR) / "docs" / f"{name}.md").read_text(encoding="utf-8"), place_of)
+    text = (Path(settings.BASE_DIR) / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    return sections(text, partial(place_of, "docs"))
 
 
 def section(name: str, anchor: str) -> Section:
@@ -55,15 +59,21 @@ def section(name: str, anchor: str) -> Section:
     return found
 
 
-def place_of(link: str) -> str | None:
-    """Return where a document's link leads on the pages; None for files that are no document and no receiver."""
+def place_of(folder: str, link: str) -> str | None:
+    """Return where a link of a document in `folder` leads on the pages; None for what the service does not carry."""
     matched = _LINK.fullmatch(link)
     if matched is None:
         return None
     path, anchor = matched["path"], matched["anchor"] or ""
     if not path:
         return anchor
-    if path.removesuffix(".md") in _BY_NAME:
-        return reverse("help-document", args=[path.removesuffix(".md")]) + anchor
-    language = language_of_file(path.removeprefix("receivers/"))
-    return f"{reverse('receiver-code')}?language={language.key}" if language else None
+    target = posixpath.normpath(posixpath.join(folder, path))
+    name = target.removeprefix("docs/").removesuffix(".md")
+    if name in _BY_NAME:
+        return address_of(name) + anchor
+    return reverse("help-file", args=[target]) if find_file(target) else None
+
+
+def address_of(name: str) -> str:
+    """Return the address of a document's page."""
+    return reverse("help-home") if name == HOME else reverse("help-document", args=[name])
