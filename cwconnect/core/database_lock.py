@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cwconnect.core.layout import PROGRAM
+
 _NAME = "in-use.lock"
+_RUNNING = f"cwconnect is running on this database; stop {PROGRAM} up and {PROGRAM} work first."
 _held: dict[Path, int] = {}
 
 
@@ -41,7 +44,7 @@ def alone(folder: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise InUseError("cwconnect is running on this database; stop manage.py up and manage.py work first.") from None
+        raise InUseError(_RUNNING) from None
     finally:
         os.close(descriptor)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 _MAPPED = "templates"  # in a checkout no folder of this name is within the package
+_PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def is_installed(package: Path) -> bool:
@@ -36,3 +37,6 @@ def data_folder(package: Path, environ: Mapping[str, str]) -> Path:
         return (named if named.is_absolute() else Path.home() / ".local" / "share") / "cwconnect"
     except RuntimeError:
         raise ImproperlyConfigured("CWCONNECT_DATA_DIR must be set: this user has no home folder.") from None
+
+
+PROGRAM = "cwconnect" if is_installed(_PACKAGE) else "manage.py"  # what people are told to type

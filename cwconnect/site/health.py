@@ -18,6 +18,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
+from cwconnect.core.layout import PROGRAM
 from polling.models import Heartbeat
 from polling.workers.due import delivery_due_at, poll_due_at
 from polling.workers.heartbeats import beat, worker_seen
@@ -116,7 +117,7 @@ def _broker(_now: datetime) -> str:
 def _worker(now: datetime) -> str:
     newest = worker_seen()
     if newest is None:
-        return "No worker was ever seen: start manage.py up, or manage.py work."
+        return f"No worker was ever seen: start {PROGRAM} up, or {PROGRAM} work."
     age = now - newest
     return f"No worker was seen for {age.total_seconds():.0f} s." if age > WORKER_UNSEEN else ""
 

@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 
 from cwconnect.core.form_fields import NameField
+from cwconnect.core.layout import PROGRAM
 
 
 class SignInForm(AuthenticationForm):
@@ -43,7 +44,7 @@ class FirstAccountForm(forms.Form):
     """The account of the first start, and its organization."""
 
     code = forms.CharField(
-        label="Code", max_length=100, help_text="“manage.py up” prints it, so that nobody else comes first."
+        label="Code", max_length=100, help_text=f"“{PROGRAM} up” prints it, so that nobody else comes first."
     )
     username = NameField(label="User name", max_length=150)
     password = forms.CharField(

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 
 from cwconnect.core.client_ip import client_network
 from cwconnect.core.errors import ConflictError
+from cwconnect.core.layout import PROGRAM
 from instances import guesses
 from instances.accounts import account_exists, create_first_account, is_first_start_code
 from instances.models import Membership
@@ -101,7 +102,7 @@ def first_start(request: HttpRequest) -> HttpResponse:
         wait = wait or guesses.note_failure(key, now)
         if wait:
             return too_many_guesses(request, wait)
-        form.add_error("code", "This is not the code. `manage.py up` prints it when it starts.")
+        form.add_error("code", f"This is not the code. `{PROGRAM} up` prints it when it starts.")
     return render(request, "instances/first_start.html", {"form": form})
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from cwconnect.core.layout import PROGRAM
 from cwconnect.core.request_ids import current_request_id
 from cwconnect.core.text import counted as in_numbers
 from cwconnect.outbound.display import bare_url
@@ -151,6 +152,12 @@ def shown_state(word: str) -> str:
 def delivery_state(word: str) -> SafeString:
     """Write a notification's stored state in the pages' words: delivered, waiting, given up (or discarded)."""
     return state(_DELIVERY_WORDS.get(word, word))
+
+
+@register.simple_tag
+def program() -> str:
+    """Write the name of the program whose commands people are told to type."""
+    return PROGRAM
 
 
 @register.filter

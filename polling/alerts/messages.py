@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
+from cwconnect.core.layout import PROGRAM
 from cwconnect.core.text import counted
 from cwconnect.core.time import utc_text
 from polling.models import Alert
@@ -22,7 +23,7 @@ MOST_IN_A_CHAT = 15  # of the warnings of one message; Slack takes 50 blocks, Te
 LONGEST_IN_A_CHAT = 1000  # characters of each; Slack takes 3,000 in a block
 _OF_POLLS = {Alert.Kind.REFUSED, Alert.Kind.ACCEPTED}
 _OF_DELIVERY = (
-    "Nothing is lost: later events are kept. See the deliveries' pages, or run: manage.py release INSTANCE_ID"
+    f"Nothing is lost: later events are kept. See the deliveries' pages, or run: {PROGRAM} release INSTANCE_ID"
 )
 
 

@@ -10,13 +10,14 @@ from django.db.models import BooleanField, Exists, Max, QuerySet, Subquery, Valu
 from django.db.models.expressions import RawSQL
 
 from cwconnect.core.database_writes import refusal_to_write
+from cwconnect.core.layout import PROGRAM
 from cwconnect.core.one_statement import Question, Questions, Row, time_of
 from instances.models import Organization, ResourcePoll
 from polling.models import Health, Heartbeat, PollState
 
 WORKER_SILENT = timedelta(seconds=60)  # a worker shows itself every 10 s
 POLLS_LATE = timedelta(minutes=3)
-START = "Start manage.py work, or manage.py up; if one runs, its log says what is wrong."
+START = f"Start {PROGRAM} work, or {PROGRAM} up; if one runs, its log says what is wrong."
 MAY_NOT_WRITE = "The database takes no writes: nothing is polled or delivered, and nothing can be changed."
 ASK_SERVER = "It is a standby, or was made read-only: point CWCONNECT_DATABASE_URL to a server that takes writes."
 # What such a word says holds for as long as a worker sees it anew: all others are facts, or wait for a person.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import tomllib
 from pathlib import Path
 
@@ -53,6 +54,22 @@ def test_the_folders_that_a_wheel_has_are_those_that_are_looked_for() -> None:
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["sources"] == {folder: f"cwconnect/{folder}" for folder in ("templates", "docs")}
     assert set(wheel["only-include"]) == {"cwconnect", "instances", "polling", *wheel["sources"]}
+
+
+def literals(path: Path) -> set[str]:
+    """Return the strings of a module, its docstrings apart."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    words = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    strings = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in words)
+    return {node.value for node in strings if isinstance(node.value, str)}
+
+
+def test_people_are_told_to_type_what_is_there() -> None:
+    """A wheel has no manage.py: who names a command takes `PROGRAM`, in a template the tag `program`."""
+    modules = [path for room in ("cwconnect", "instances", "polling") for path in (ROOT / room).rglob("*.py")]
+    saying = {path for path in modules if any("manage.py" in text for text in literals(path))}
+    saying |= {path for path in (ROOT / "templates").rglob("*.html") if "manage.py" in path.read_text(encoding="utf-8")}
+    assert {str(path.relative_to(ROOT)) for path in saying} == {"cwconnect/core/layout.py", "instances/audit.py"}
 
 
 @pytest.mark.parametrize("word", ["--version", "version"])

@@ -14,19 +14,20 @@ from django.utils import timezone
 
 from cwconnect.core import terminal
 from cwconnect.core.database_lock import InUseError, alone
+from cwconnect.core.layout import PROGRAM
 from cwconnect.core.terminal import progress
 from cwconnect.management.commands.backup import embedded_database
 from cwconnect.site import backup, key_backup
 from instances import audit
 from instances.audit import Action
 
-_AFTERWARDS = """\
-Restored as of {taken}. The database before is kept as {aside}.
+_AFTERWARDS = f"""\
+Restored as of {{taken}}. The database before is kept as {{aside}}.
 What was delivered since then is not known here any more. Changes made since are found again by the next polls, and what
 waited to be delivered is sent again, so receivers may hear of them twice. Before you start the workers,
-`manage.py verify INSTANCE_ID` lists for each instance what is coming and what waits: these may come twice.
+`{PROGRAM} verify INSTANCE_ID` lists for each instance what is coming and what waits: these may come twice.
 Events get ids a billion further on, so that none is taken for one that was recorded since the backup.
-Everybody has to sign in again. `manage.py up` brings an older backup to this version."""
+Everybody has to sign in again. `{PROGRAM} up` brings an older backup to this version."""
 
 
 class Command(terminal.Command):

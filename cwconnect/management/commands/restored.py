@@ -8,15 +8,16 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 
 from cwconnect.core import terminal
+from cwconnect.core.layout import PROGRAM
 from instances import audit
 from instances.audit import Action
 from polling.detection.event_ids import skip_ids
 
-_DONE = """\
+_DONE = f"""\
 Events get ids a billion further on, so that none is taken for one recorded since the backup; everybody has to sign
 in again. What was delivered since the backup is not known here any more: changes made since are found again by the next
 polls, and what waited to be delivered is sent again, so receivers may hear of them twice. Before you start the workers,
-`manage.py verify INSTANCE_ID` lists for each instance what is coming and what waits."""
+`{PROGRAM} verify INSTANCE_ID` lists for each instance what is coming and what waits."""
 
 
 class Command(terminal.Command):

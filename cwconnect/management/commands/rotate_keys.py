@@ -9,6 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from cwconnect.core import env, terminal
+from cwconnect.core.layout import PROGRAM
 from cwconnect.core.terminal import progress
 from instances import audit
 from instances.audit import Action
@@ -16,7 +17,7 @@ from instances.secrets.rotation import Rotated, count_rows, rotate
 
 _RESTART = (
     "A new first key stands in {file}. Restart cwconnect everywhere, so that all of it reads the new key; "
-    "then run manage.py rotate_keys."
+    f"then run {PROGRAM} rotate_keys."
 )
 
 

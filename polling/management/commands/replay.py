@@ -9,6 +9,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from cwconnect.core import terminal
+from cwconnect.core.layout import PROGRAM
 from instances.models import Instance
 from polling.delivery.foreground import deliver_in_foreground
 from polling.delivery.pausing import is_resting
@@ -80,5 +81,5 @@ def _selection(options: dict[str, Any]) -> Selection:
 def _why_resting(instance: Instance) -> str:
     paused = DeliveryState.objects.filter(instance=instance, paused_at__isnull=False).first()
     if paused is not None:
-        return f"They are sent once delivery is released (manage.py release {instance.pk}): {paused.pause_reason}"
+        return f"They are sent once delivery is released ({PROGRAM} release {instance.pk}): {paused.pause_reason}"
     return "They are sent once the instance is enabled and its events are on."
