@@ -16,7 +16,7 @@ from django.core.management import call_command
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from cwconnect.site.licences import packages, requirements
+from cwconnect.site.licences import EXTRAS, packages, requirements
 
 PYPROJECT = Path(settings.BASE_DIR) / "pyproject.toml"
 PACKAGES = packages(PYPROJECT)
@@ -79,7 +79,9 @@ def test_the_lists_with_hashes_have_every_package_of_an_installation_and_of_a_bu
         text = (DEPLOY / name).read_text(encoding="utf-8")
         return {canonicalize_name(each[1]) for each in LISTED.finditer(text)}
 
-    backend = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["build-system"]["requires"]
+    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))
+    backend = project["build-system"]["requires"]
+    assert set(EXTRAS) == project["project"]["optional-dependencies"].keys() - {"dev", "docs"}
     assert {canonicalize_name(package.name) for package in PACKAGES} <= names("requirements.txt"), "run .ci/hashes"
     assert {canonicalize_name(Requirement(line).name) for line in backend} <= names("requirements-build.txt")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-EXTRAS = ("postgresql", "redis")
+EXTRAS = ("postgresql", "redis", "tracing")
 _CLASSIFIER = "License :: "
 
 
