@@ -39,4 +39,4 @@ def data_folder(package: Path, environ: Mapping[str, str]) -> Path:
         raise ImproperlyConfigured("CWCONNECT_DATA_DIR must be set: this user has no home folder.") from None
 
 
-PROGRAM = "cwconnect" if is_installed(_PACKAGE) else "manage.py"  # what people are told to type
+PROGRAM = "cwconnect" if is_installed(_PACKAGE) else "manage.py"  # what people are asked to type

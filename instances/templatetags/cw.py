@@ -156,7 +156,7 @@ def delivery_state(word: str) -> SafeString:
 
 @register.simple_tag
 def program() -> str:
-    """Write the name of the program whose commands people are told to type."""
+    """Write the name of the program whose commands people are asked to type."""
     return PROGRAM
 
 

@@ -64,7 +64,7 @@ def literals(path: Path) -> set[str]:
     return {node.value for node in strings if isinstance(node.value, str)}
 
 
-def test_people_are_told_to_type_what_is_there() -> None:
+def test_people_are_shown_commands_that_are_there() -> None:
     """A wheel has no manage.py: who names a command takes `PROGRAM`, in a template the tag `program`."""
     modules = [path for room in ("cwconnect", "instances", "polling") for path in (ROOT / room).rglob("*.py")]
     saying = {path for path in modules if any("manage.py" in text for text in literals(path))}
