@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from cwconnect import __version__
 from cwconnect.core import terminal
+from cwconnect.core.layout import PROGRAM
 from cwconnect.site import backup
 from cwconnect.site.upgrading import report
 from cwconnect.site.upgrading.guard import OldProcessesError, refuse_beside_old
@@ -26,8 +27,8 @@ _DUMP_FIRST = (
     'Have a dump first: pg_dump -Fc -f before.dump "$CWCONNECT_DATABASE_URL". If you have none, end this now: what '
     "an upgrade changed comes back from a dump alone."
 )
-_AFTERWARDS = """\
-The database is ready for version {version}. Now start web and workers of this version (manage.py up, manage.py work),
+_AFTERWARDS = f"""\
+The database is ready for version {__version__}. Now start its web and workers ({PROGRAM} up, {PROGRAM} work),
 replacing those that were left running, and look at /readyz and the overview."""
 
 
@@ -67,7 +68,7 @@ class Command(terminal.Command):
         if not plan.fresh:
             self._back_up(copies=not options["no_backup"])
         call_command("migrate", interactive=False, verbosity=0 if options["json"] else 1, anyway=True)
-        self.stderr.write(_AFTERWARDS.format(version=__version__))
+        self.stderr.write(_AFTERWARDS)
 
     def _refuse(self, plan: Plan, *, copies: bool) -> None:
         try:
