@@ -118,6 +118,11 @@ CONNECTWISE_CLIENT_ID = env.token("CWCONNECT_CONNECTWISE_CLIENT_ID")
 RETENTION_DAYS = env.integer("CWCONNECT_RETENTION_DAYS", 30, minimum=1, maximum=36_500)
 # Standard Webhooks' schedule: the delay before each try, in seconds; the first is at once.
 RETRY_SCHEDULE = env.durations("CWCONNECT_RETRY_SCHEDULE", "0, 5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 24h")
+# Backups of the embedded database by schedule; without a folder there are none. The passphrase seals those by hand too.
+BACKUP_FOLDER = env.optional_folder("CWCONNECT_BACKUP_FOLDER")
+BACKUP_EVERY = timedelta(hours=env.integer("CWCONNECT_BACKUP_EVERY", 24, minimum=1, maximum=8760))
+BACKUP_KEEP = env.integer("CWCONNECT_BACKUP_KEEP", 7, minimum=1, maximum=10_000)
+BACKUP_PASSPHRASE = env.passphrase("CWCONNECT_BACKUP_PASSPHRASE")
 EMAIL_URL = env.text("CWCONNECT_EMAIL_URL")
 OPERATOR_WEBHOOK_URL = env.text("CWCONNECT_OPERATOR_WEBHOOK_URL")
 read_email_url(EMAIL_URL)  # what is wrong with it is said at the start, not at the first warning
@@ -207,6 +212,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     # By this name an upgrade knows which versions are alive (see cwconnect/site/upgrading/running.py).
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("application_name", f"cwconnect {__version__}")
+ON_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -301,5 +307,5 @@ _keys = [
 # A message of a driver or a library may hold these; who knows the path of the last two may use them.
 _keys += [text for url in (REDIS_URL, EMAIL_URL, HTTP_PROXY or "") for text in env.secrets_in(url)]
 _keys += [text for url in (OPERATOR_WEBHOOK_URL, HEARTBEAT_URL) for text in env.secrets_in(url, path=True)]
-_keys += env.otlp_credentials()
+_keys += [BACKUP_PASSPHRASE, *env.otlp_credentials()]
 LOGGING = logs.configuration(_form, _keys)

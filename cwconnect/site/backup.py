@@ -6,12 +6,17 @@ Knows SQLite and files, and asks no Django model. A copy is one file without a w
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
+from cwconnect.core import sealed_files
+from cwconnect.core.backup_folder import remove_drafts
+from cwconnect.core.sealed_files import UnsealError, WrongPassphraseError
 from instances.secrets.ciphertexts import Place
 from polling.detection.event_ids import IDS_SKIPPED
 
@@ -32,28 +37,101 @@ class BackupError(Exception):
     """A copy that could not be taken or put back; the message says why, and nothing was changed."""
 
 
-def take(database: Path, target: Path, now: datetime, *, progress: Progress = lambda done, total: None) -> None:
-    """Copy `database` as it is at this moment into `target`, in place of what is there.
+def take(
+    database: Path,
+    target: Path,
+    now: datetime,
+    *,
+    passphrase: str = "",
+    progress: Progress = lambda done, total: None,
+) -> None:
+    """Copy `database` as it is at this moment into `target`, in place of what is there; sealed, with a passphrase.
 
     Writers go on meanwhile: a read transaction of the write-ahead log holds the state still, so that the copy is of one
-    moment and never begins anew. `progress` hears of pages done and in all. BackupError leaves no half copy behind.
+    moment and never begins anew. `progress` hears of pages done and in all. BackupError leaves no half copy; what
+    takes its place is verified.
     """
     with _draft(target) as draft:
-        with closing(_opened(database, "rw")) as source, closing(sqlite3.connect(draft)) as copy:
-            source.execute("BEGIN")
-            source.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            _pour(source, copy, progress)
-            source.rollback()
-            copy.execute(f"CREATE TABLE {_MARK} (taken_at TEXT)")
-            copy.execute(f"INSERT INTO {_MARK} VALUES (?)", (now.replace(tzinfo=None).isoformat(" "),))  # noqa: S608  (our own name)
-            copy.commit()
-        check(draft)
+        if not passphrase:
+            _copy(database, draft, now, progress)
+            return
+        # What is not sealed yet stands beside the database, and not where backups go.
+        with _scratch(database.parent, f"{database.name}.plain") as plain:
+            _copy(database, plain, now, progress)
+            _seal(plain, draft, passphrase)
 
 
-def check(file: Path) -> None:
-    """Raise BackupError unless `file` is a whole database of this service."""
+def _copy(database: Path, target: Path, now: datetime, progress: Progress) -> None:
+    with closing(_opened(database, "rw")) as source, closing(sqlite3.connect(target)) as copy:
+        source.execute("BEGIN")
+        source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        _pour(source, copy, progress)
+        source.rollback()
+        copy.execute(f"CREATE TABLE {_MARK} (taken_at TEXT)")
+        copy.execute(f"INSERT INTO {_MARK} VALUES (?)", (now.replace(tzinfo=None).isoformat(" "),))  # noqa: S608  (our own name)
+        copy.commit()
+    check(target)
+
+
+def _seal(plain: Path, target: Path, passphrase: str) -> None:
+    """Seal a file, and see that what was written gives back each byte of it."""
+    with plain.open("rb") as source, target.open("wb") as stream:
+        sealed_files.seal(source, stream, passphrase)
+        stream.flush()
+        os.fsync(stream.fileno())
+    with plain.open("rb") as source, target.open("rb") as stream:
+        wanted, found = sha256(), sha256()
+        for piece in sealed_files.unseal(stream, passphrase):
+            found.update(piece)
+            wanted.update(source.read(len(piece)))
+        if source.read(1) or wanted.digest() != found.digest():
+            raise BackupError(f"{target.parent} does not give back what was written there: it is not to be trusted.")
+
+
+@contextmanager
+def readable(file: Path, passphrase: str, folder: Path) -> Iterator[Path]:
+    """Return the backup `file`, or what is sealed in it, which stands in `folder` while the block runs. BackupError."""
+    if not file.is_file():
+        raise BackupError(f"There is no file {file}.")
+    with _explained(f"{file} can't be read"):
+        sealed = sealed_files.is_sealed(file)
+    if not sealed:
+        yield file
+        return
+    if not passphrase:
+        raise BackupError(f"{file} is sealed: CWCONNECT_BACKUP_PASSPHRASE must be the passphrase it was sealed with.")
+    with _scratch(folder, f"{file.name}.plain") as plain:
+        with _explained(f"{file} can't be unsealed into {folder}"):
+            _unseal(file, plain, passphrase)
+        yield plain
+
+
+def _unseal(file: Path, plain: Path, passphrase: str) -> None:
+    try:
+        with file.open("rb") as source, plain.open("wb") as stream:
+            stream.writelines(sealed_files.unseal(source, passphrase))
+    except WrongPassphraseError:
+        raise BackupError(
+            f"{file} does not open with the passphrase in CWCONNECT_BACKUP_PASSPHRASE: it was sealed with another one, "
+            "or its beginning is damaged."
+        ) from None
+    except UnsealError as error:
+        raise BackupError(f"{file} can't be unsealed. {error}") from None
+
+
+@contextmanager
+def scratch_copy(file: Path, folder: Path) -> Iterator[Path]:
+    """Return a copy of a plain backup in `folder` that may be changed, and is gone after the block. BackupError."""
+    with _scratch(folder, f"{file.name}.dry_run") as copy:
+        with _explained(f"{file} can't be copied into {folder}"):
+            shutil.copyfile(file, copy)
+        yield copy
+
+
+def check(file: Path, *, thorough: bool = False) -> None:
+    """Raise BackupError unless `file` is a whole database of ours; `thorough`: each index entry compared too."""
     with _explained(f"{file} can't be read as a database"), closing(_reading(file)) as database:
-        found = [row[0] for row in database.execute("PRAGMA quick_check")]
+        found = [row[0] for row in database.execute(f"PRAGMA {'integrity' if thorough else 'quick'}_check")]
         if found != ["ok"]:
             raise BackupError(f"{file} is damaged: {'; '.join(found[:3])}")
         names = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -145,17 +223,25 @@ def _opened(file: Path, mode: str) -> sqlite3.Connection:
 @contextmanager
 def _draft(target: Path) -> Iterator[Path]:
     """Return a path beside `target` that becomes it, at once and for good, when the block went well."""
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    with _explained(f"{target} can't be written"), _scratch(target.parent, target.name) as draft:
+        yield draft
+        _sync(draft)
+        draft.replace(target)
+        _sync(target.parent)
+
+
+@contextmanager
+def _scratch(folder: Path, name: str) -> Iterator[Path]:
+    """Return an empty file of its owner's alone, gone after the block; and remove those of killed processes."""
+    remove_drafts(folder, name)
+    scratch = folder / f".{name}.{os.getpid()}"
+    scratch.unlink(missing_ok=True)  # of an earlier process of our number
     try:
-        with _explained(f"{target} can't be written"):
-            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            yield draft
-            _sync(draft)
-            draft.replace(target)
-            _sync(target.parent)
+        os.close(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        yield scratch
     finally:
         for suffix in (*_BESIDE, "-journal"):
-            _beside(draft, suffix).unlink(missing_ok=True)
+            _beside(scratch, suffix).unlink(missing_ok=True)
 
 
 @contextmanager

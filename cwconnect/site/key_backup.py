@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
-from cwconnect.core import env
+from cwconnect.core import env, sealed_files
+from cwconnect.core.sealed_files import UnsealError
 from instances.secrets.ciphertexts import (
     Place,
     SecretMisplacedError,
@@ -29,20 +32,39 @@ def beside(file: Path) -> Path:
     return file.with_name(f"{file.name}.keys")
 
 
-def copy(folder: Path, file: Path) -> Path:
-    """Write the data folder's keys beside a backup; give where. KeysError where keys come from the environment."""
+def are_kept() -> bool:
+    """Return whether the keys are those of the data folder, so that they can be copied."""
+    return not any(env.text(variable) for variable in NAMES.values())
+
+
+def copy(folder: Path, file: Path, *, passphrase: str = "") -> Path:
+    """Write the data folder's keys beside a backup, sealed with a passphrase; give where.
+
+    KeysError where keys come from the environment.
+    """
     if given := [variable for variable in NAMES.values() if env.text(variable)]:
         raise KeysError(f"{' and '.join(given)} come from the environment: keep a copy of them apart from it.")
     keys = {name: (folder / name).read_text(encoding="utf-8").strip() for name in NAMES}
-    env.replace_file(beside(file), json.dumps(keys))
+    content = json.dumps(keys)
+    if passphrase:
+        sealed = BytesIO()
+        sealed_files.seal(BytesIO(content.encode()), sealed, passphrase)
+        content = base64.b64encode(sealed.getvalue()).decode()
+    env.replace_file(beside(file), content)
     return beside(file)
 
 
-def read(file: Path) -> Mapping[str, str]:
-    """Read the keys beside a backup. KeysError."""
+def read(file: Path, *, passphrase: str = "") -> Mapping[str, str]:
+    """Read the keys beside a backup, sealed ones with the passphrase. KeysError."""
     try:
-        keys = json.loads(beside(file).read_text(encoding="utf-8"))
+        content = beside(file).read_bytes()
+        if not content.startswith(b"{"):
+            sealed = BytesIO(base64.b64decode(content, validate=True))
+            content = b"".join(sealed_files.unseal(sealed, passphrase))
+        keys = json.loads(content)
         return {name: str(keys[name]) for name in NAMES}
+    except UnsealError as error:
+        raise KeysError(f"{beside(file)} does not open with CWCONNECT_BACKUP_PASSPHRASE: {error}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise KeysError(f"{beside(file)} does not hold the keys of a backup: {error}.") from error
 

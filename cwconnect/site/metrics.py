@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 from cwconnect.core.client_ip import address_in
 from cwconnect.core.errors import error_response
 from cwconnect.core.plain_cache import RedisError
+from cwconnect.site.backup_metrics import backup_families
 from cwconnect.site.callback_metrics import callback_families
 from cwconnect.site.health import examine, label, lag
 from instances.guesses import held_up
@@ -87,6 +88,7 @@ class DatabaseCollector(Collector):
         yield _labelled("cwconnect_undelivered", "Notifications not delivered yet, by state.", "state", _waiting())
         yield from self._plain()
         yield from callback_families()
+        yield from backup_families(self._now)
         well = {label(part.name): int(part.ok) for part in examine(self._now)}
         yield _labelled("cwconnect_part_ok", "Whether each part of the service is well, as /readyz says.", "part", well)
 

@@ -15,6 +15,7 @@ from django.contrib.sessions.models import Session
 
 from cwconnect.site.alert_sender import send_alerts
 from cwconnect.site.healthcheck_ping import ping_healthcheck
+from cwconnect.site.scheduled_backup import look_after_backups
 from instances.guesses import MEMORY
 from instances.models import FailureCount
 from instances.sign_ins import delete_old_sign_ins
@@ -77,6 +78,7 @@ PERIODIC_JOBS: list[PeriodicJob] = [
     PeriodicJob("announced events", timedelta(0), examine_events),
     PeriodicJob("counts of callbacks", timedelta(0), callback_totals.advance),
     PeriodicJob("another address for callbacks", timedelta(0), notice_address),
+    PeriodicJob("scheduled backup", timedelta(0), look_after_backups),
     PeriodicJob("healthcheck ping", timedelta(0), ping_healthcheck),
     PeriodicJob("delete expired sessions", timedelta(days=1), delete_expired_sessions),
     PeriodicJob("delete old sign-in attempts", timedelta(days=1), delete_old_failures),

@@ -13,13 +13,9 @@ from django.http.response import HttpResponseBase
 
 from cwconnect.tracing.spans import is_on, span
 
-_current: ContextVar[str | None] = ContextVar("web_traceparent", default=None)
+# Of the web request that is being answered; None without one, or without traces.
+current_traceparent: ContextVar[str | None] = ContextVar("web_traceparent", default=None)
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-
-
-def current_traceparent() -> str | None:
-    """Return the `traceparent` of the web request that is being answered; None without one, or without traces."""
-    return _current.get()
 
 
 @lru_cache(maxsize=1024)
@@ -45,11 +41,11 @@ class TracingMiddleware:
         """Answer a request, and say by which route and how."""
         method = request.method if request.method in _METHODS else "_OTHER"
         with span(method, {"http.request.method": method}, kind="server") as traced:
-            token = _current.set(traced.traceparent if traced else None)
+            token = current_traceparent.set(traced.traceparent if traced else None)
             try:
                 response = self.get_response(request)
             finally:
-                _current.reset(token)
+                current_traceparent.reset(token)
             if traced:
                 if match := request.resolver_match:
                     traced.rename(f"{method} {route_of(match.route)}")

@@ -20,7 +20,6 @@ from opentelemetry.trace import (
     SpanContext,
     SpanKind,
     TraceFlags,
-    Tracer,
     set_span_in_context,
 )
 
@@ -44,7 +43,8 @@ def start_span(
     above = _context_of(parent)
     context = Context() if above is None else set_span_in_context(NonRecordingSpan(above), Context())
     linked = [Link(found) for link in links if (found := _context_of(link)) is not None]
-    return _tracer().start_span(name, context, _KINDS[kind], dict(attributes), linked)
+    tracer = _provider(os.getpid(), settings.OTLP_ENDPOINT).get_tracer("cwconnect")
+    return tracer.start_span(name, context, _KINDS[kind], dict(attributes), linked)
 
 
 def flush() -> None:
@@ -67,10 +67,6 @@ def _context_of(traceparent: str | None) -> SpanContext | None:
         return None
     trace_id, span_id, flags = (int(part, 16) for part in found.groups())
     return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
-
-
-def _tracer() -> Tracer:
-    return _provider(os.getpid(), settings.OTLP_ENDPOINT).get_tracer("cwconnect")
 
 
 @lru_cache(maxsize=1)

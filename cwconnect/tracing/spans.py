@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from django.conf import settings
@@ -79,10 +79,6 @@ class Span:
         """End it now."""
         self._span.end()
 
-    def in_logs(self) -> AbstractContextManager[None]:
-        """Have the block's log lines carry its trace."""
-        return about(trace_id=self.trace_id)
-
 
 def begin(
     name: str,
@@ -112,7 +108,7 @@ def span(
     if begun is None:
         yield None
         return
-    with begun.in_logs():
+    with about(trace_id=begun.trace_id):
         try:
             yield begun
         except BaseException as error:

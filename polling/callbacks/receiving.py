@@ -61,7 +61,7 @@ def take(token: str, body: bytes, signature: str, now: datetime) -> Taken:
     at = db_timestamp(now)
     # One that is too long is no signature; cut, it stays one that does not fit.
     values = [endpoint, at, at, signature[:_LONGEST_SIGNATURE].replace("\x00", ""), body, _WAITING, "", "", "", ""]
-    values.append(current_traceparent())
+    values.append(current_traceparent.get())
     with connection.cursor() as cursor:
         cursor.execute(_TAKE, [*values, endpoint, most, most])
         if cursor.rowcount < 1:

@@ -23,6 +23,7 @@ _FALSE = {"0", "false", "no", "off"}
 _LONGEST = 64 * 1024  # bytes of a value; more is a file named by mistake
 _SHOWN = 40  # characters; a longer value is no slip of the pen but something else, pasted
 _MOST_DURATIONS = 100
+_SHORTEST_PASSPHRASE = 12
 _BYTE_ORDER_MARK = "\ufeff"
 _ZONES = Path("/usr/share/zoneinfo")
 
@@ -103,6 +104,19 @@ def folder(name: str, default: Callable[[], Path]) -> Path:
         reason = getattr(error, "strerror", None) or "it can't be followed"
         raise ImproperlyConfigured(f"{name} must name a folder: {reason}.") from None
     return path
+
+
+def optional_folder(name: str) -> Path | None:
+    """Read the path of a folder, as `folder` does; None if none is named."""
+    return folder(name, Path) if text(name) else None
+
+
+def passphrase(name: str) -> str:
+    """Read what people type to seal and open files: 12 characters or more, or nothing. It is never shown."""
+    value = text(name)
+    if 0 < len(value) < _SHORTEST_PASSPHRASE:
+        raise ImproperlyConfigured(f"{name} must have at least {_SHORTEST_PASSPHRASE} characters.")
+    return value
 
 
 def make_folder(name: str, path: Path) -> None:
