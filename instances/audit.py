@@ -54,6 +54,7 @@ class Action(StrEnum):
     ISSUE_SECRETS = "secrets issued"
     REPLACE_TOKEN = "token replaced"  # noqa: S105  (words, not a secret)
     REVOKE_SECRET = "secret revoked"  # noqa: S105  (words, not a secret)
+    REFUSE_ADDRESS = "address refused"
     PAUSE = "delivery paused"
     RELEASE = "delivery released"
     REPLAY = "notifications replayed"

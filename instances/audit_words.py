@@ -18,6 +18,9 @@ _TITLES: Mapping[str, str] = {key.field: key.title for key in KEYS} | {
     "former_until": "The former one is good until",
     "expires_at": "Expires",
     "may_write": "May write",
+    "scope": "Scope",
+    "networks": "Good from",
+    "only_instances": "For the instances",
     "user": "API key made",
     "organization": "Organization secret made",
     "address": "From",
@@ -26,7 +29,7 @@ _TITLES: Mapping[str, str] = {key.field: key.title for key in KEYS} | {
     "what": "What",
 }
 # Written as [old, new]; any other list is a list.
-_PAIRS = {*(key.field for key in KEYS), "name", "tags", "role"}
+_PAIRS = {*(key.field for key in KEYS), "name", "tags", "role", "scope", "networks", "only_instances", "expires_at"}
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 Refer = Callable[[type[BaseModel], str], Json]  # registers a model's schema and gives a reference to it
 
 ERROR = {"$ref": "#/components/schemas/Error"}
-_ALWAYS = (401, 406, 429)
+_ALWAYS = (401, 403, 406, 429)
 _WORDS = {
     400: "The request can't be understood, or not be done: the message says what is wrong.",
     401: "The Authorization header is missing or wrong.",
-    403: "This is not allowed.",
+    403: "The API key or the Element token lacks the scope or is not good from this address, or it is not allowed.",
     404: "There is nothing of the kind in this organization.",
     406: "Only application/json is answered.",
     409: "What is there stands in the way.",
@@ -72,8 +72,8 @@ class Operation:
     headers: Iterable[Parameter] = ()
     also: Mapping[int, str] = field(default_factory=dict)  # further good answers of the same shape
 
-    def build(self, method: str, path: str, refer: Refer) -> Json:
-        """Return the operation as OpenAPI writes it."""
+    def build(self, method: str, path: str, refer: Refer, scope: str = "") -> Json:
+        """Return the operation as OpenAPI writes it, with the scope that it takes."""
         built: Json = {
             "operationId": "_".join([method.lower(), *re.findall(r"[A-Za-z0-9]+", path)]),
             "summary": self.summary,
@@ -81,6 +81,9 @@ class Operation:
             "security": [{"secrets": []}],
         }
         built["description"] = self.description or f"{self.summary}."
+        if scope:
+            built["description"] += f" It takes the scope `{scope}`."
+            built["x-scope"] = scope
         asked = _query_parameters(self.query) if isinstance(self.query, type) else self.query
         given = [parameter.build() for parameter in (*asked, *self.headers)]
         if parameters := [*_path_parameters(path), *given]:
@@ -92,7 +95,7 @@ class Operation:
             built["requestBody"] = {"required": self.body_required, "content": {"application/json": content}}
         good = {self.status: self.summary, **self.also}
         built["responses"] = {str(status): self._success(words, refer) for status, words in good.items()}
-        built["responses"] |= self._failures(method.lower(), path)
+        built["responses"] |= self._failures(path)
         return built
 
     def _success(self, words: str, refer: Refer) -> Json:
@@ -105,9 +108,8 @@ class Operation:
             built["content"] = {"application/json": content}
         return built
 
-    def _failures(self, method: str, path: str) -> Json:
+    def _failures(self, path: str) -> Json:
         statuses = {*_ALWAYS, *self.errors}
-        statuses |= set() if method == "get" else {403}  # a key that may only read
         statuses |= {404} if "{" in path else set()
         statuses |= {400} if self.query or self.body or self.paged else set()
         statuses |= {400, 415} if self.body else set()

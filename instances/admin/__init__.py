@@ -152,18 +152,35 @@ class OrganizationAdmin(LookedAt, SeenNamesMixin, AuditedMixin, admin.ModelAdmin
 class ApiUserAdmin(LookedAt, SeenNamesMixin, AuditedMixin, admin.ModelAdmin[ApiUser]):
     """Callers of the REST API."""
 
-    list_display = ("name", "organization", has_secret, "created_at")
+    list_display = ("name", "organization", has_secret, "effective_scope", "expires_at", "created_at")
     list_select_related = ("organization",)
     list_filter = (OrganizationFilter,)
     search_fields = ("name", "organization__name")
     autocomplete_fields = ("organization",)
+    exclude = ("scope", "may_write", "networks", "instance_ids")
+    limits = (
+        "effective_scope",
+        "networks_text",
+        "instances_text",
+        "expires_at",
+        "last_four",
+        "made_by",
+        "last_used_at",
+    )
+    networks_text = json_column("networks", "Good from")
+    instances_text = json_column("instance_ids", "For the instances")
+
+    @admin.display(description="Scope")
+    def effective_scope(self, user: ApiUser) -> str:
+        """Show what the key may do."""
+        return user.effective_scope.value
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiUser | None = None) -> tuple[str, ...]:
-        """Fix when its key expires, as was said when it was made; of a user that there is also the organization.
+        """Fix what its key is limited to, as was said when it was made; of a user that there is also the organization.
 
         Moved, its secret would open another tenant's instances.
         """
-        return ("expires_at",) if obj is None else ("expires_at", "organization")
+        return self.limits if obj is None else (*self.limits, "organization")
 
 
 class ResourcePollInline(UneditedMixin, admin.StackedInline[ResourcePoll, Instance]):
@@ -187,7 +204,8 @@ class InstanceAdmin(LookedAt, AuditedMixin, UneditedMixin, admin.ModelAdmin[Inst
     ordering = ("-pk",)
     search_fields = ("name", "=id", "company", "base_url", "organization__name")
     search_help_text = "A part of the name, of the company, of ConnectWise's URL or of the organization; or the id."
-    readonly_fields: ClassVar[tuple[str, ...]] = ("callback",)
+    readonly_fields: ClassVar[tuple[str, ...]] = ("callback", "token_networks_text")
+    token_networks_text = json_column("token_networks", "Good from")
     inlines = (ResourcePollInline,)
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "tags", "organization", "created_by", "disabled")}),
@@ -196,6 +214,7 @@ class InstanceAdmin(LookedAt, AuditedMixin, UneditedMixin, admin.ModelAdmin[Inst
             "Events",
             {"fields": ("events_enabled", "callback", "basic_username", "refresh_interval", "callbacks_enabled")},
         ),
+        ("Token", {"fields": ("token_scope", "token_networks_text", "token_expires_at", "previous_token_until")}),
         ("Times", {"fields": ("created_at", "updated_at")}),
     )
 

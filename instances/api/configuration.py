@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from cwconnect.core.errors import DomainError
 from instances import provisioning
 from instances.api.instances import ApiView
+from instances.api.permission import MANAGES, READS
 from instances.api.serializers import configuration_rows
 from instances.configuration.config_keys import KEYS, Key, find_key
 from instances.configuration.wire import config_of, read_configuration
@@ -20,6 +21,8 @@ from instances.models import Instance
 class ConfigurationView(ApiView):
     """`/instances/{id}/configuration`."""
 
+    scopes = READS
+
     def get(self, request: Request, number: str | None = None) -> Response:
         """List all keys with their values; secrets are masks."""
         return Response(configuration_rows(self.instance(number)))
@@ -27,6 +30,8 @@ class ConfigurationView(ApiView):
 
 class ConfigurationKeyView(ApiView):
     """`/instances/{id}/configuration/{id or key}`."""
+
+    scopes = MANAGES
 
     def get(self, request: Request, key: str, number: str | None = None) -> Response:
         """Show one key."""

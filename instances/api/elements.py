@@ -13,12 +13,15 @@ from rest_framework.response import Response
 
 from cwconnect.connectwise.catalogue import all_resources, default_configuration
 from instances.api.instances import ApiView, InstancesView, InstanceView
+from instances.api.permission import MANAGES, READS
 from instances.configuration.config_keys import KEYS, Key
 from instances.connector import DESCRIPTION, ELEMENT, HUB, KEY
 
 
 class ElementsView(ApiView):
     """`/elements`."""
+
+    scopes = READS
 
     def get(self, request: Request) -> Response:
         """List the connectors: there is one."""
@@ -27,6 +30,8 @@ class ElementsView(ApiView):
 
 class ElementView(ApiView):
     """`/elements/{key or id}`."""
+
+    scopes = READS
 
     def get(self, request: Request, element: str) -> Response:
         """Show the connector."""
@@ -37,6 +42,8 @@ class ElementView(ApiView):
 class ElementConfigurationView(ApiView):
     """`/elements/{key or id}/configuration`."""
 
+    scopes = READS
+
     def get(self, request: Request, element: str) -> Response:
         """List the configuration keys with types and defaults."""
         check_element(element)
@@ -45,6 +52,8 @@ class ElementConfigurationView(ApiView):
 
 class ElementMetadataView(ApiView):
     """`/elements/{key or id}/metadata`."""
+
+    scopes = READS
 
     def get(self, request: Request, element: str) -> Response:
         """Say how events are found, and how each resource of the catalogue is polled by default."""
@@ -55,6 +64,8 @@ class ElementMetadataView(ApiView):
 class AllMetadataView(ApiView):
     """`/elements/metadata`."""
 
+    scopes = READS
+
     def get(self, request: Request) -> Response:
         """List the metadata of every connector: there is one."""
         return Response([_metadata()])
@@ -62,6 +73,8 @@ class AllMetadataView(ApiView):
 
 class ElementNamesView(ApiView):
     """`/elements/keys`."""
+
+    scopes = READS
 
     def get(self, request: Request) -> Response:
         """List the keys of the connectors."""
@@ -71,6 +84,8 @@ class ElementNamesView(ApiView):
 class HubsView(ApiView):
     """`/hubs`."""
 
+    scopes = READS
+
     def get(self, request: Request) -> Response:
         """List the hubs: there is one."""
         return Response([HUB])
@@ -79,6 +94,8 @@ class HubsView(ApiView):
 class HubNamesView(ApiView):
     """`/hubs/keys`."""
 
+    scopes = READS
+
     def get(self, request: Request) -> Response:
         """List the keys of the hubs."""
         return Response([HUB["key"]])
@@ -86,6 +103,8 @@ class HubNamesView(ApiView):
 
 class HubView(ApiView):
     """`/hubs/{hub}`."""
+
+    scopes = READS
 
     def get(self, request: Request, hub: str) -> Response:
         """Show the hub."""
@@ -96,6 +115,8 @@ class HubView(ApiView):
 class HubElementsView(ApiView):
     """`/hubs/{hub}/elements`."""
 
+    scopes = READS
+
     def get(self, request: Request, hub: str) -> Response:
         """List the hub's connectors."""
         _check_hub(hub)
@@ -105,6 +126,7 @@ class HubElementsView(ApiView):
 class ElementInstancesView(InstancesView):
     """`/elements/{key or id}/instances`: as `/instances`, for a body that need not name the connector."""
 
+    scopes = MANAGES
     http_method_names = ("get", "post", "head", "options")
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -115,6 +137,8 @@ class ElementInstancesView(InstancesView):
 
 class ElementInstanceView(InstanceView):
     """`/elements/{key or id}/instances/{id}`: as `/instances/{id}`."""
+
+    scopes = MANAGES
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Look at the caller first, then at the connector's name."""

@@ -8,10 +8,13 @@ from rest_framework.response import Response
 from cwconnect.core import paging
 from instances import hub_reads
 from instances.api.instances import ApiView
+from instances.api.permission import HUBS
 
 
 class HubView(ApiView):
     """Reads through the Element token's instance. The hub's name in the path is not checked, as in the product."""
+
+    scopes = HUBS
 
     def get(self, request: Request, resource: str, hub: str = "") -> Response:
         """Return one page of a list, or one record."""

@@ -5,11 +5,12 @@ Source: docs/wire-contract.md#2-instances.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar, cast
 
 from django.db.models import QuerySet
 from django.http import Http404
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -19,21 +20,27 @@ from cwconnect.core.errors import DomainError
 from cwconnect.core.json_body import BoundedJSONParser
 from instances import provisioning
 from instances.api.authentication import Caller
+from instances.api.permission import MANAGES
 from instances.api.serializers import instance_body, read_body
 from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.wire import config_of, read_configuration
 from instances.connector import ELEMENT
 from instances.credentials.tokens import readable_token
 from instances.models import Instance
+from instances.scopes import Scope
 
 _SLICE = 1000
 Row = TypeVar("Row")
 
 
 class ApiView(APIView):
-    """What every API route shares: bounded bodies, and the caller whose organization bounds every read."""
+    """What every API route shares: bounded bodies, and the caller whose organization bounds every read.
+
+    Each view declares in `scopes` what its methods take (see permission.py); here stands nothing, which is closed.
+    """
 
     parser_classes = (BoundedJSONParser,)
+    scopes: ClassVar[Mapping[str, Scope]] = {}
 
     @property
     def caller(self) -> Caller:
@@ -45,8 +52,23 @@ class ApiView(APIView):
         return instance_body(instance, token=None if self.caller.instance else readable_token(instance))
 
     def instances(self) -> QuerySet[Instance]:
-        """Return the instances of the caller's organization: what others have does not exist here."""
-        return Instance.objects.filter(organization=self.caller.organization).prefetch_related("resource_polls")
+        """Return the instances that the caller's key reaches: what others have does not exist here."""
+        ours = {"organization": self.caller.organization} | self._named("pk")
+        return Instance.objects.filter(**ours).prefetch_related("resource_polls")
+
+    def ours(self, column: str = "instance") -> dict[str, Any]:
+        """Return the filter that keeps rows to what the caller's key reaches; `column` leads to their instance."""
+        return {f"{column}__organization": self.caller.organization} | self._named(column)
+
+    def needs_whole_organization(self) -> None:
+        """Raise 403 for a key that is for some instances alone."""
+        if self.caller.instance_ids is not None:
+            raise PermissionDenied("This takes an API key for the whole organization; this one is for some instances.")
+
+    def _named(self, column: str) -> dict[str, Any]:
+        """Return the filter that keeps rows to the instances that the caller's key names, if it names any."""
+        ids = self.caller.instance_ids
+        return {} if ids is None else {f"{column}__in": ids}
 
     def instance(self, number: str | None) -> Instance:
         """Return the instance of an id in the path, or that of the Element token; 404."""
@@ -63,8 +85,11 @@ class ApiView(APIView):
 class InstancesView(ApiView):
     """`/instances`: create, list, and by Element token change and delete."""
 
+    scopes = MANAGES
+
     def post(self, request: Request, **_: str) -> Response:
         """Prove the credentials and create the instance: 200, with the token, shown here only."""
+        self.needs_whole_organization()
         body = read_body(request.data)
         instance, token = provisioning.create_instance(
             organization=self.caller.organization,
@@ -105,6 +130,8 @@ class InstancesView(ApiView):
 class InstanceView(ApiView):
     """`/instances/{id}`."""
 
+    scopes = MANAGES
+
     def get(self, request: Request, number: str, **_: str) -> Response:  # Django's signature
         """Show one instance."""
         return Response(self.readable_body(self.instance(number)))
@@ -125,6 +152,8 @@ class InstanceView(ApiView):
 
 class EnabledView(ApiView):
     """`/instances/{id}/enabled`."""
+
+    scopes = MANAGES
 
     def put(self, request: Request, number: str | None = None) -> Response:  # Django's signature
         """Let polling and delivery go on."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
 from django import forms
 from django.contrib import messages
@@ -15,22 +16,64 @@ from django.views.decorators.http import require_POST, require_safe
 
 from cwconnect.core.errors import ConflictError
 from cwconnect.core.form_fields import NameField
+from instances.credentials.limits import Limits, limits_of_key
+from instances.credentials.limits_given import LimitsError
 from instances.credentials.user_secrets import create_whole_key, revoke_user
 from instances.mails import link_to
+from instances.models import ApiUser, Organization
 from instances.pages.access import PageRequest, operator_page, page
+from instances.pages.limit_fields import (
+    ENDS,
+    SCOPES,
+    InstancesField,
+    NetworksField,
+    ScopeField,
+    chosen_instances,
+    end_of,
+)
+from instances.scopes import Scope
 from instances.templatetags.cw import in_words
-
-_ENDS = (("", "never"), ("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"))
-_MAY = (("write", "read and write"), ("read", "only read"))
 
 
 class NewKeyForm(forms.Form):
-    """What the key is for, whether it may change things, and when it ends."""
+    """What the key is for, what it may do, from where, with which instances, and when it ends."""
 
     name = NameField(label="Name", max_length=200, help_text="What calls with it: “billing export”, for example.")
-    may = forms.ChoiceField(label="It may", choices=_MAY, initial="write")
-    days = forms.ChoiceField(label="It expires", choices=_ENDS, required=False)
+    days = forms.ChoiceField(label="It expires", choices=ENDS, required=False)
     days.hide_optional = True  # type: ignore[attr-defined]  # ours: parts/field.html reads it
+    scope = ScopeField(initial=Scope.MANAGE.value)
+    networks = NetworksField()
+    instances = InstancesField()
+
+    def limits(self, organization: Organization, now: datetime) -> Limits:
+        """Return the limits that the valid form says; LimitsError."""
+        given = self.cleaned_data
+        return Limits(
+            scope=Scope(given["scope"]),
+            networks=given["networks"],
+            instance_ids=chosen_instances(organization, given["instances"]),
+            expires_at=end_of(given["days"], now),
+        )
+
+
+@dataclass(frozen=True)
+class KeyRow:
+    """An API user and what its key is limited to, as the list shows it; `soon`: it ends within two weeks."""
+
+    user: ApiUser
+    limits: Limits
+    soon: bool
+    ended: bool
+
+    @property
+    def scope_words(self) -> str:
+        """What the scope allows, for the title of its chip."""
+        return dict(SCOPES)[self.limits.scope.value]
+
+
+def _row(user: ApiUser, now: datetime) -> KeyRow:
+    limits = limits_of_key(user)
+    return KeyRow(user, limits, soon=limits.ends_soon(now), ended=limits.has_ended(now))
 
 
 @require_safe
@@ -41,9 +84,9 @@ def api_keys(request: PageRequest) -> HttpResponse:
 
 
 def _show(request: PageRequest, form: NewKeyForm, status: int = 200) -> HttpResponse:
-    users = request.person.organization.api_users.order_by("name")
-    context = {"users": users, "form": form, "now": timezone.now(), "here": "api-keys"}
-    return render(request, "instances/api_keys.html", context, status=status)
+    now = timezone.now()
+    rows = [_row(user, now) for user in request.person.organization.api_users.order_by("name")]
+    return render(request, "instances/api_keys.html", {"rows": rows, "form": form, "here": "api-keys"}, status=status)
 
 
 @sensitive_variables("key")
@@ -54,16 +97,22 @@ def new_api_key(request: PageRequest) -> HttpResponse:
     form = NewKeyForm(request.POST)
     if not form.is_valid():
         return _show(request, form, 422)
-    given = form.cleaned_data
-    ends = timezone.now() + timedelta(days=int(given["days"])) if given["days"] else None
+    organization = request.person.organization
     try:
-        key = create_whole_key(
-            request.person.organization, given["name"], may_write=given["may"] == "write", expires_at=ends
-        )
+        limits = form.limits(organization, timezone.now())
+        key = create_whole_key(organization, form.cleaned_data["name"], limits)
+    except LimitsError as error:
+        form.add_error(error.field, error.reason)
+        return _show(request, form, 422)
     except ConflictError as error:
         form.add_error("name", error.message)
         return _show(request, form, 422)
-    context = {"key": key, "url": link_to(reverse("instances"), request), "here": "api-keys"}
+    context = {
+        "key": key,
+        "row": _row(key.user, timezone.now()),
+        "url": link_to(reverse("instances"), request),
+        "here": "api-keys",
+    }
     return render(request, "instances/api_key_made.html", context)
 
 

@@ -40,6 +40,7 @@ _TONES = {
         "silent",
         "callbacks silent",
         "muted",
+        "expires soon",
     ),
     "bad": (
         *(
@@ -54,7 +55,7 @@ _TONES = {
             "cut off",
             "down",
         ),
-        *("incomplete", "refused"),
+        *("incomplete", "refused", "expired"),
     ),
 }
 _SHOWN = {"held": "deletes held"}  # where the word alone says too little

@@ -17,9 +17,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from instances.configuration.callback_address import callback_base
+from instances.credentials.limits import Limits
 from instances.credentials.user_secrets import create_whole_key
 from instances.invitations import invite
 from instances.models import Instance, Membership, Organization, Role
+from instances.scopes import Scope
 from instances.secrets import Secret
 from polling.alerts import delivery_alerts
 from polling.callbacks.counts import add_counts
@@ -108,8 +110,10 @@ def _let_in(organization: Organization) -> Ids:
     now = timezone.now()
     for email, days in (("ida@example.com", 7), (f"{'long' * 15}@{'long' * 15}.example.com", 1), ("", -1)):
         invite(organization, role=Role.VIEWER, email=email, now=now, good_for=timedelta(days=days))
-    for name, ends in (("billing", None), ("Export" * 33, now + timedelta(days=30)), ("old", now)):
-        create_whole_key(organization, name, may_write=ends is None, expires_at=ends)
+    for name, ends in (("billing", None), ("Export" * 33, now + timedelta(days=9)), ("old", now)):
+        networks = ("203.0.113.0/24", "2001:db8:1234:5678:9abc:def0::/96", "10.0.0.0/8", "192.0.2.7/32")
+        narrow = Limits(Scope.READ, networks, (1, 2), ends) if ends else Limits()
+        create_whole_key(organization, name, narrow)
     key = organization.api_users.order_by("pk")[0]
     return {"membership": Membership.objects.get(account__username=VIEWER).pk, "key": key.pk}
 

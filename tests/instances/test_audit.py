@@ -101,7 +101,7 @@ def test_issuing_is_on_record_once_with_the_command_and_its_login(
     (entry,) = AuditEntry.objects.all()
     assert entry.actor == f"{program} issue_secrets, run by carol"
     assert (entry.action, entry.subject) == ("secrets issued", "dave (Gamma)")
-    assert entry.details == {"user": True, "organization": True}
+    assert entry.details == {"user": True, "organization": True, "scope": "manage"}
 
 
 def test_the_service_itself_acts_under_its_own_name(organization: Organization) -> None:

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from cwconnect.core.errors import ConflictError
 from instances import memberships
+from instances.credentials.limits import Limits
 from instances.credentials.user_secrets import create_whole_key
 from instances.invitations import MOST_OPEN, invite
 from instances.models import ApiUser, AuditEntry, Invitation, Membership, Organization, Role
@@ -51,7 +52,7 @@ def changing(tenant: Tenant) -> dict[str, str]:
     }
 
 
-BODY = {"role": "operator", "days": "30", "name": "bob", "may": "write"}
+BODY = {"role": "operator", "days": "30", "name": "bob", "scope": "manage"}
 
 
 def everything() -> str:
@@ -170,7 +171,7 @@ def test_a_role_is_changed_after_a_question(operator: Client, viewer: Client) ->
 
 
 def test_somebody_removed_loses_the_pages_at_once(operator: Client, viewer: Client, tenant: Tenant) -> None:
-    create_whole_key(tenant.organization, "victor", may_write=True)
+    create_whole_key(tenant.organization, "victor", Limits())
     path = f"/app/people/{of('victor').pk}/remove"
     asked = text_of(operator.get(path))
     assert "Remove victor?" in asked

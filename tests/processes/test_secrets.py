@@ -154,7 +154,7 @@ def work_through(browser: Browser, made: dict[str, str], url: str, receiver: Rec
 def let_people_in(browser: Browser) -> dict[str, str]:
     """Invite somebody who joins after a wrong code, and make an API key that is used; give what was handed out."""
     invitation = browser.submit("/app/people", "/app/people/invite", role="viewer", days="7")
-    key = browser.submit("/app/keys", "/app/keys/new", name="export", may="read", days="")
+    key = browser.submit("/app/keys", "/app/keys/new", name="export", scope="read", days="")
     del browser.said[-3], browser.said[-1]  # the two answers that show them
     link = re.search(r"http://[^\s<\"]+/app/join#([\w-]+)", invitation)
     header = re.search(r"User ([\w+/=]+), Organization ([\w+/=]+)", key)

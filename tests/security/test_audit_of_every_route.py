@@ -147,7 +147,7 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "api-keys": READS,
     "audit-page": READS,
     "audit-csv": READS,
-    "new-api-key": ({"name": "bob", "may": "read", "days": ""}, "secrets issued"),
+    "new-api-key": ({"name": "bob", "scope": "read", "days": ""}, "secrets issued"),
     "revoke-api-key": ({}, "secret revoked"),
     "choose-organization": "it changes what this browser looks at, and nothing else",
     "new-instance": "tried in tests of the page; it calls create_instance, as POST /instances does",

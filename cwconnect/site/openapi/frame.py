@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from cwconnect.core.openapi import Json, Operation, body_schema
 from cwconnect.site.openapi.shapes import COMPONENTS
+from instances.api.permission import scope_of
 
 Endpoint = tuple[str, str, str, Callable[..., Any]]
 _REFERENCE = "#/components/schemas/{model}"
@@ -58,7 +59,10 @@ class TableSchema(AutoSchema):
         if row is None:
             warn(f"{method.upper()} {path} is described nowhere.")
             return None
-        return row.build(method, path, lambda model, mode: _register(registry, model, mode))
+        scope = scope_of(self.view, self.method)
+        if scope is None:
+            warn(f"{method.upper()} {path} declares no scope.")
+        return row.build(method, path, lambda model, mode: _register(registry, model, mode), scope or "")
 
 
 def _tables() -> dict[str, Operation]:

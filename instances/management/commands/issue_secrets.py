@@ -6,10 +6,14 @@ import json
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
 
 from cwconnect.core import terminal
 from cwconnect.core.unseen import find_unseen_in_name, trim
 from instances.credentials.issuing import IssuedSecrets, issue_secrets
+from instances.credentials.limits import Limits, limits_of_key
+from instances.management.limit_options import add_limit_options, limits_in
+from instances.models import ApiUser
 
 
 class Command(terminal.Command):
@@ -18,10 +22,11 @@ class Command(terminal.Command):
     help = "Make the secrets of an organization and of one of its API users, and print them: they are shown only once."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the names, and the two switches."""
+        """Take the names, the limits of the key, and the two switches."""
         parser.add_argument("--organization", required=True, metavar="NAME")
         parser.add_argument("--user", required=True, metavar="NAME")
         parser.add_argument("--rotate", action="store_true", help="replace both secrets; the old ones end at once")
+        add_limit_options(parser)
         parser.add_argument("--json", action="store_true", help='print {"user": …, "organization": …}')
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,7 +37,9 @@ class Command(terminal.Command):
         for option, name in (("--organization", organization), ("--user", user)):
             if unseen := find_unseen_in_name(name):
                 raise CommandError(f"{option} holds {unseen}.")
-        issued = issue_secrets(organization_name=organization, user_name=user, rotate=options["rotate"])
+        there = ApiUser.objects.filter(organization__name=organization, name=user).first()
+        limits = limits_in(options, limits_of_key(there) if there else Limits(), timezone.now())
+        issued = issue_secrets(organization_name=organization, user_name=user, rotate=options["rotate"], limits=limits)
         if issued.user is None and issued.organization is None:
             raise CommandError(
                 f"{user} of {organization} has secrets already; they can't be shown again. --rotate replaces them."

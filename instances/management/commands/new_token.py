@@ -10,8 +10,10 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from cwconnect.core import terminal
+from instances.credentials.limits import limits_of_token
 from instances.credentials.overlap import LONGEST_OVERLAP
 from instances.credentials.tokens import replace_token
+from instances.management.limit_options import add_limit_options, limits_in
 from instances.models import Instance
 
 _MOST_HOURS = LONGEST_OVERLAP // timedelta(hours=1)
@@ -31,6 +33,7 @@ class Command(terminal.Command):
             default=24,
             help="how long the former token stays good: 24 unless given, 0 ends it",
         )
+        add_limit_options(parser)
         parser.add_argument("--json", action="store_true", help='print {"token": …, "previous_token_until": …}')
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -42,8 +45,9 @@ class Command(terminal.Command):
             raise CommandError(f"--hours must be from 0 to {_MOST_HOURS}.")
         now = timezone.now()
         until = now + timedelta(hours=options["hours"])
-        token = replace_token(instance, now, until=until)
-        ends = until.isoformat(timespec="seconds")
+        token = replace_token(instance, now, until=until, limits=limits_in(options, limits_of_token(instance), now))
+        instance.refresh_from_db()
+        ends = (instance.previous_token_until or until).isoformat(timespec="seconds")
         if options["json"]:
             self.stdout.write(json.dumps({"token": token, "previous_token_until": ends}))
         else:

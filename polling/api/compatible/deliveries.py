@@ -14,12 +14,15 @@ from rest_framework.response import Response
 from cwconnect.core import paging
 from cwconnect.core.errors import DomainError
 from instances.api.instances import ApiView, paged
+from instances.api.permission import MANAGES
 from instances.models import Instance
 from polling.delivery.queued import delivery_row, queued_deliveries, read_where, release_all
 
 
 class DeliveriesView(ApiView):
     """`/notifications/subscriptions/deliveries`: with an Element token, of that instance alone."""
+
+    scopes = MANAGES
 
     def get(self, request: Request) -> Response:
         """List what is queued, oldest first."""
@@ -39,7 +42,7 @@ class DeliveriesView(ApiView):
         if not where:
             raise DomainError("A where is needed: where=channel='webhook' and status='queued'.")
         wanted = read_where(where)
-        found = Instance.objects.filter(organization=self.caller.organization)
+        found = self.instances().prefetch_related(None)
         if self.caller.instance is not None:
             found = found.filter(pk=self.caller.instance.pk)
         if wanted.callback_url is not None:

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from cwconnect.core import paging
 from instances.api.instances import ApiView, paged
+from instances.api.permission import READS
 from polling.models import Event
 from polling.reports.history import analytics, filtered, history_row
 
@@ -26,6 +27,8 @@ class HistoryView(ApiView):
 class EventsView(HistoryView):
     """`/instances/{id}/events`, and `/instances/events` with an Element token."""
 
+    scopes = READS
+
     def get(self, request: Request, number: str | None = None) -> Response:
         """List the events, newest first."""
         query = request.query_params
@@ -39,6 +42,8 @@ class EventsView(HistoryView):
 class EventView(HistoryView):
     """`/instances/{id}/events/{eventId}`, and `/instances/events/{eventId}` with an Element token."""
 
+    scopes = READS
+
     def get(self, request: Request, event: str, number: str | None = None) -> Response:
         """Show one event."""
         found = self.events(number).filter(pk=event).first() if len(event) <= 18 else None
@@ -50,10 +55,12 @@ class EventView(HistoryView):
 class AnalyticsView(ApiView):
     """`/instances/{id}/events/analytics`; without an id the token's instance, or all of the organization."""
 
+    scopes = READS
+
     def get(self, request: Request, number: str | None = None) -> Response:
         """Count the events by time."""
         if number is None and self.caller.instance is None:
-            events = Event.objects.filter(instance__organization=self.caller.organization)
+            events = Event.objects.filter(**self.ours())
         else:
             events = Event.objects.filter(instance=self.instance(number))
         return Response(analytics(events, request.query_params, timezone.now()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from django.db.models import QuerySet
@@ -16,6 +16,7 @@ from django.http import Http404, QueryDict
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from rest_framework.response import Response
 
+from cwconnect.core import networks
 from cwconnect.core.errors import DomainError
 from cwconnect.core.unseen import find_unseen, find_unseen_in_name, trim
 from instances.api.instances import ApiView
@@ -89,6 +90,9 @@ Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)]
 SeenText = Annotated[Text, AfterValidator(seen)]
 Name = Annotated[Text, AfterValidator(_seen_name)]
+InstanceId = Annotated[int, Field(ge=1, le=_LARGEST_ID)]
+ScopeName = Literal["read", "write", "manage"]
+Networks = Annotated[list[Annotated[str, Field(min_length=1, max_length=50)]], Field(max_length=networks.MOST)]
 Cursor = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
 
 
@@ -102,9 +106,7 @@ class V1View(ApiView):
 
     def ours(self, column: str = "instance") -> dict[str, Any]:
         """Return the filter that keeps rows to the caller's; `column` leads to their instance."""
-        if self.caller.instance is not None:
-            return {column: self.caller.instance}
-        return {f"{column}__organization": self.caller.organization}
+        return super().ours(column) if self.caller.instance is None else {column: self.caller.instance}
 
     def asked_instance(self, number: int | None) -> dict[str, Any]:
         """Return the filter for the instance that a query names; 404 if the caller may not see it."""

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cwconnect.core.openapi import Operation, described
+from instances.api.permission import READS
 from polling.api.v1.base import POLLS, Shape, V1View, answer
 from polling.callbacks.report import RegistrationRow
 from polling.reports.callback_trust import CallbackCounts, Stretch, TypeTrust, trust_of
@@ -84,6 +85,8 @@ class CallbacksShape(Shape):
 
 class CallbacksView(V1View):
     """`/v1/instances/{id}/callbacks`."""
+
+    scopes = READS
 
     @described(
         Operation(POLLS, "Show what an instance's callbacks announced, and what not", CallbacksShape, errors=(400,))

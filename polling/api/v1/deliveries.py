@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from cwconnect.core import paging
 from cwconnect.core.errors import DomainError
 from cwconnect.core.openapi import Operation, described
+from instances.api.permission import READS
 from polling.api.v1.base import (
     DELIVERIES,
     Cursor,
@@ -90,6 +91,8 @@ class DeliveryQuery(Strict):
 class DeliveriesView(V1View):
     """`/v1/deliveries`."""
 
+    scopes = READS
+
     @described(
         Operation(
             DELIVERIES,
@@ -112,6 +115,8 @@ class DeliveriesView(V1View):
 
 class DeliveryView(V1View):
     """`/v1/deliveries/{delivery}`."""
+
+    scopes = READS
 
     @described(Operation(DELIVERIES, "Show a notification with its attempts", DeliveryDetail, errors=(400,)))
     def get(self, request: Request, delivery: str) -> Response:

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cwconnect.core.openapi import Operation, described
+from instances.api.permission import READS
 from polling.api.v1.base import (
     PULL,
     Limit,
@@ -70,6 +71,8 @@ class EventQuery(Strict):
 class EventsView(V1View):
     """`/v1/events`."""
 
+    scopes = READS
+
     @described(
         Operation(
             PULL,
@@ -98,6 +101,8 @@ class EventsView(V1View):
 
 class EventView(V1View):
     """`/v1/events/{event}`."""
+
+    scopes = READS
 
     @described(Operation(PULL, "Show one event", EventShape, errors=(400,)))
     def get(self, request: Request, event: str) -> Response:

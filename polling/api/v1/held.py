@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from cwconnect.core import paging
 from cwconnect.core.openapi import Operation, described
+from instances.api.permission import MANAGES, READS
 from polling.api.v1.base import (
     POLLS,
     Cursor,
@@ -54,6 +55,8 @@ class DecidedShape(Shape):
 class HeldDeletesView(InstancePollsView):
     """`…/held-deletes`."""
 
+    scopes = READS
+
     @described(Operation(POLLS, "List the rows whose deletes are held back", HeldPage, query=HeldQuery))
     def get(self, request: Request, number: str, poll: str) -> Response:
         """List the rows whose deletes are held back."""
@@ -74,6 +77,8 @@ class _DecisionView(InstancePollsView):
 class ReleaseDeletesView(_DecisionView):
     """`…/held-deletes/release`."""
 
+    scopes = MANAGES
+
     @described(Operation(POLLS, "Have the held deletes recorded", DecidedShape, headers=ONCE, errors=POSTED))
     @idempotent
     def post(self, request: Request, number: str, poll: str) -> Response:
@@ -83,6 +88,8 @@ class ReleaseDeletesView(_DecisionView):
 
 class DismissDeletesView(_DecisionView):
     """`…/held-deletes/dismiss`."""
+
+    scopes = MANAGES
 
     @described(Operation(POLLS, "Have the held deletes not recorded", DecidedShape, headers=ONCE, errors=POSTED))
     @idempotent

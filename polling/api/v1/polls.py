@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from cwconnect.core.errors import ConflictError, DomainError
 from cwconnect.core.openapi import Operation, described
+from instances.api.permission import MANAGES
 from instances.models import Instance, ResourcePoll
 from instances.poll_changes import add_poll, change_poll
 from polling.api.v1.base import (
@@ -74,6 +75,8 @@ class InstancePollsView(V1View):
 class PollsView(InstancePollsView):
     """`/v1/instances/{id}/polls`."""
 
+    scopes = MANAGES
+
     @described(Operation(POLLS, "List an instance's polls and how they fare", PollPage, errors=(400,)))
     def get(self, request: Request, number: str) -> Response:
         """List the instance's polls."""
@@ -110,6 +113,8 @@ class PollsView(InstancePollsView):
 class PollView(InstancePollsView):
     """`/v1/instances/{id}/polls/{poll}`."""
 
+    scopes = MANAGES
+
     @described(Operation(POLLS, "Show one poll", PollShape, errors=(400,)))
     def get(self, request: Request, number: str, poll: str) -> Response:
         """Show one poll."""
@@ -137,6 +142,8 @@ class PollView(InstancePollsView):
 class RunView(InstancePollsView):
     """`/v1/instances/{id}/polls/{poll}/run`."""
 
+    scopes = MANAGES
+
     @described(Operation(POLLS, "Poll now", PollShape, 202, headers=ONCE, errors=POSTED))
     @idempotent
     def post(self, request: Request, number: str, poll: str) -> Response:
@@ -149,6 +156,8 @@ class RunView(InstancePollsView):
 
 class BackfillView(InstancePollsView):
     """`/v1/instances/{id}/polls/{poll}/backfill`."""
+
+    scopes = MANAGES
 
     @described(
         Operation(

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from cwconnect.core.errors import ConflictError
 from cwconnect.core.openapi import Operation, described
+from instances.api.permission import MANAGES, READS
 from polling.api.v1.base import (
     DELIVERIES,
     Moment,
@@ -80,6 +81,8 @@ class ReplayShape(Shape):
 class ReplaysView(V1View):
     """`/v1/instances/{id}/replays`."""
 
+    scopes = MANAGES
+
     @described(
         Operation(
             DELIVERIES,
@@ -121,6 +124,8 @@ class ReplaysView(V1View):
 class ReplayView(V1View):
     """`/v1/instances/{id}/replays/{replay}`."""
 
+    scopes = READS
+
     @described(Operation(DELIVERIES, "Show how far a replay came", ReplayShape, errors=(400,), example=_REPLAY))
     def get(self, request: Request, number: str, replay: str) -> Response:
         """Show how far a replay came."""
@@ -133,6 +138,8 @@ class ReplayView(V1View):
 
 class DeliveryReplayView(DeliveryView):
     """`/v1/deliveries/{delivery}/replay`."""
+
+    scopes = MANAGES
 
     http_method_names = ("post", "options")
 

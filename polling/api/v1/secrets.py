@@ -6,16 +6,33 @@ from datetime import datetime
 from typing import Any
 
 from django.http import Http404
+from django.utils import timezone
+from pydantic import Field
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from cwconnect.core.errors import DomainError
 from cwconnect.core.openapi import Operation, described
+from instances.api.permission import MANAGES
+from instances.credentials.limits import Limits, limits_of_key
+from instances.credentials.limits_given import (
+    MOST_INSTANCES,
+    check_end,
+    check_instances,
+    check_within,
+    read_networks,
+)
 from instances.credentials.user_secrets import create_user, revoke_user
 from instances.models import ApiUser
+from instances.scopes import Scope
 from polling.api.v1.base import (
     SECRETS,
+    InstanceId,
+    Moment,
     Name,
+    Networks,
+    ScopeName,
     Shape,
     Strict,
     V1View,
@@ -30,7 +47,10 @@ class SecretShape(Shape):
 
     id: int
     name: str
-    may_write: bool
+    scope: ScopeName
+    may_write: bool = Field(description="Whether the scope is manage: what there was before scopes.")
+    networks: list[str] = Field(description="From where it is good; empty: from anywhere.")
+    instances: list[int] | None = Field(description="The ids of the instances that it reaches; null: all there are.")
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
@@ -49,10 +69,16 @@ class SecretPage(Shape):
 
 
 class NewSecret(Strict):
-    """Whom the secret is for, and whether it may change things."""
+    """Whom the secret is for, and its limits: what is not said is as it is of the key that asks."""
 
     name: Name
-    may_write: bool = True
+    scope: ScopeName | None = Field(None, description="What it may do: manage unless said.")
+    may_write: bool | None = Field(None, description="In place of scope: true is manage, false is read.")
+    networks: Networks | None = Field(None, description="From where it is good, in CIDR form, IPv4 or IPv6.")
+    instances: list[InstanceId] | None = Field(
+        None, description="The instances that it reaches.", min_length=1, max_length=MOST_INSTANCES
+    )
+    expires_at: Moment | None = Field(None, description="When it ends.")
 
 
 class OrganizationView(V1View):
@@ -65,8 +91,19 @@ class OrganizationView(V1View):
             raise PermissionDenied("This takes the organization's secret, without an Element token.")
 
 
-class SecretsView(OrganizationView):
+class KeysView(OrganizationView):
+    """A route about keys of the whole organization: one for some instances has no say about them."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse keys for some instances."""
+        super().initial(request, *args, **kwargs)
+        self.needs_whole_organization()
+
+
+class SecretsView(KeysView):
     """`/v1/secrets`."""
+
+    scopes = MANAGES
 
     @described(Operation(SECRETS, "List the API users' keys by name", SecretPage, errors=(400, 403)))
     def get(self, request: Request) -> Response:
@@ -90,12 +127,14 @@ class SecretsView(OrganizationView):
     def post(self, request: Request) -> Response:
         """Make a secret."""
         asked = read_body(NewSecret, request.data)
-        user, secret = create_user(self.caller.organization, asked.name, may_write=asked.may_write)
+        user, secret = create_user(self.caller.organization, asked.name, _limits(asked, self.caller.user))
         return answer(NewSecretShape(**_columns(user), secret=secret), 201)
 
 
-class SecretView(OrganizationView):
+class SecretView(KeysView):
     """`/v1/secrets/{secret}`."""
+
+    scopes = MANAGES
 
     @described(Operation(SECRETS, "Revoke a secret", status=204, errors=(403, 409)))
     def delete(self, request: Request, secret: str) -> Response:
@@ -107,5 +146,33 @@ class SecretView(OrganizationView):
         return Response(status=204)
 
 
+def _limits(asked: NewSecret, maker: ApiUser) -> Limits:
+    """Return the limits of a key that is asked for; DomainError for what is none, or wider than the maker's own."""
+    own, now = limits_of_key(maker), timezone.now()
+    if asked.expires_at is not None:
+        check_end(asked.expires_at, now)
+    wanted = Limits(
+        scope=_scope(asked),
+        networks=own.networks if asked.networks is None else read_networks(asked.networks),
+        instance_ids=None if asked.instances is None else check_instances(maker.organization, asked.instances),
+        expires_at=asked.expires_at or own.expires_at,
+    )
+    check_within(wanted, own)
+    return wanted
+
+
+def _scope(asked: NewSecret) -> Scope:
+    if asked.may_write is None:
+        return Scope(asked.scope or Scope.MANAGE)
+    meant = Scope.MANAGE if asked.may_write else Scope.READ
+    if asked.scope not in (None, meant.value):
+        raise DomainError(f"may_write: says {meant.value}, and scope says {asked.scope}; give one of them.")
+    return meant
+
+
 def _columns(user: ApiUser) -> dict[str, Any]:
-    return {name: getattr(user, name) for name in SecretShape.model_fields}
+    limits = limits_of_key(user)
+    said = {"scope": limits.scope.value, "may_write": limits.scope is Scope.MANAGE, "networks": list(limits.networks)}
+    ids = limits.instance_ids
+    plain = {name: getattr(user, name) for name in ("id", "name", "created_at", "expires_at", "last_used_at")}
+    return {**plain, **said, "instances": None if ids is None else list(ids)}

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from cwconnect.core.errors import DomainError
 from cwconnect.core.openapi import Operation, described
+from instances.api.permission import MANAGES
 from instances.credentials.overlap import LONGEST_OVERLAP, OVERLAP
 from instances.credentials.signature_keys import rotate_signature_key
 from polling.api.v1.base import (
@@ -80,6 +81,8 @@ class RotatedShape(Shape):
 class TestNotificationView(V1View):
     """`/v1/instances/{id}/test-notification`."""
 
+    scopes = MANAGES
+
     __test__ = False  # pytest: no test either
 
     @described(
@@ -102,6 +105,8 @@ class TestNotificationView(V1View):
 
 class SignatureKeyView(V1View):
     """`/v1/instances/{id}/signature-key/rotate`."""
+
+    scopes = MANAGES
 
     @described(
         Operation(

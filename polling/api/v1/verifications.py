@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from cwconnect.core import paging
 from cwconnect.core.openapi import Operation, described
+from instances.api.permission import MANAGES, READS
 from polling.api.v1.base import (
     POLLS,
     Cursor,
@@ -120,6 +121,8 @@ class _VerificationsOfPoll(InstancePollsView):
 class VerificationsView(_VerificationsOfPoll):
     """`…/verifications`."""
 
+    scopes = MANAGES
+
     @described(
         Operation(
             POLLS,
@@ -161,6 +164,8 @@ class VerificationsView(_VerificationsOfPoll):
 
 class VerificationView(_VerificationsOfPoll):
     """`…/verifications/{verification}`."""
+
+    scopes = READS
 
     @described(
         Operation(
