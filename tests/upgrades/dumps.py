@@ -21,7 +21,9 @@ def restore(text: str, folder: Path, environment: dict[str, str]) -> None:
         return
     import psycopg
 
-    with psycopg.connect(environment["CWCONNECT_DATABASE_URL"], autocommit=True) as connection:
+    with psycopg.connect(
+        environment["CWCONNECT_DATABASE_URL"], autocommit=True, application_name="tests"
+    ) as connection:
         connection.execute(text.encode())
 
 
@@ -32,6 +34,8 @@ def run_sql(folder: Path, environment: dict[str, str], statement: str) -> list[t
             return database.execute(statement).fetchall()
     import psycopg
 
-    with psycopg.connect(environment["CWCONNECT_DATABASE_URL"], autocommit=True) as connection:
+    with psycopg.connect(
+        environment["CWCONNECT_DATABASE_URL"], autocommit=True, application_name="tests"
+    ) as connection:
         done = connection.execute(statement.encode())
         return done.fetchall() if done.description else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ import pytest
 
 from tests.support.required import lengthy
 from tests.support.services import ROOT, Service, wait_until
-from tests.upgrades.dumps import run_sql
+from tests.upgrades.dumps import ON_POSTGRESQL, run_sql
 from tests.upgrades.old_code import COMMITS, migrate_by, take_out, working
 from tests.upgrades.upgrading import Upgrade
 
@@ -93,6 +94,10 @@ def test_writes_of_the_version_before_go_on_while_migrate_runs(upgrade: Upgrade)
 
 
 @lengthy
+@pytest.mark.skipif(
+    not ON_POSTGRESQL and os.environ.get("CWCONNECT_TEST_LENGTHY") != "1",
+    reason="takes half a minute: CI runs it on PostgreSQL, and CWCONNECT_TEST_LENGTHY=1",
+)
 def test_old_code_polls_and_delivers_on_the_new_schema_and_after_a_step_back(upgrade: Upgrade, tmp_path: Path) -> None:
     released, last = (take_out(commit, tmp_path) for commit in COMMITS[upgrade.release])
     if released != last:
