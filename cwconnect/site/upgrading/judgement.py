@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import models
 from django.db.migrations import Migration, operations
 from django.db.migrations.operations.base import Operation
@@ -25,6 +24,7 @@ from cwconnect.core.upgrades import AddColumn, AddIndexBesideWriters, Judged
 _UNSEEN = frozenset((*models.Field.non_db_attrs, "default", "auto_now", "auto_now_add"))
 # Columns that hold at least what those before held.
 _WIDER = {("CharField", "TextField"), ("IntegerField", "BigIntegerField"), ("PositiveIntegerField", "BigIntegerField")}
+_CONCURRENTLY = "AddIndexConcurrently"  # by name: Django's module of it wants psycopg wherever it is imported
 _UNJUDGED = "It runs code, and nobody has said what that means for processes of the version before."
 
 
@@ -174,7 +174,7 @@ def _tightened(old: models.Field[Any, Any], new: models.Field[Any, Any], changed
 
 def _index(operation: Any, app: str, state: ProjectState) -> Effect:
     name = getattr(operation, "index", None)
-    waits = not isinstance(operation, AddIndexBesideWriters | AddIndexConcurrently)
+    waits = not isinstance(operation, AddIndexBesideWriters) and type(operation).__name__ != _CONCURRENTLY
     return Effect("adds", f"index {name.name if name else ''}", _of(operation, app, state), work="index", waits=waits)
 
 
