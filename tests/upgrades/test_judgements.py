@@ -101,8 +101,10 @@ def _state() -> ProjectState:
     return state
 
 
-def _migration(operation: Any) -> migrations.Migration:
-    made: migrations.Migration = type("Migration", (migrations.Migration,), {"operations": [operation]})("0002", "a")
+def _migration(*operations: Any) -> migrations.Migration:
+    made: migrations.Migration = type("Migration", (migrations.Migration,), {"operations": list(operations)})(
+        "0002", "a"
+    )
     return made
 
 
@@ -114,9 +116,22 @@ def test_what_an_operation_means_for_old_processes(operation: Any, breaks: str) 
     assert (breaks in verdict.breaks) if breaks else verdict.breaks == ""
 
 
+@pytest.mark.parametrize(
+    ("more", "nulls_distinct", "breaks"),
+    [(_field(null=True), None, False), (_field(null=True), False, True), (_field(db_default=""), None, True)],
+)
+def test_a_rule_of_a_column_that_old_processes_leave_empty_concerns_none(
+    more: Any, nulls_distinct: bool | None, breaks: bool
+) -> None:
+    rule = models.UniqueConstraint(fields=["more", "name"], name="a", nulls_distinct=nulls_distinct)
+    both = [migrations.AddField("thing", "more", more), migrations.AddConstraint("thing", rule)]
+    found = judge(_migration(*both), _state(), tables_of(_state()))
+    assert bool(found.breaks) == breaks
+
+
 @pytest.mark.parametrize("operation", [operation for operation, _ in TABLE if operation.reduces_to_sql is not None])
 def test_nothing_breaks_who_does_not_know_the_table(operation: Any) -> None:
-    assert judge(_migration(operation), _state(), frozenset()).breaks == ""
+    assert judge(_migration(operation), _state(), {}).breaks == ""
 
 
 def test_what_a_migration_says_of_itself_counts() -> None:

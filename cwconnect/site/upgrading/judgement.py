@@ -8,7 +8,7 @@ none of them. What code does (RunPython, RunSQL), and what stands in `beside_old
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,13 +60,19 @@ class Verdict:
         return " ".join(dict.fromkeys(effect.breaks for effect in self.effects if effect.breaks))
 
 
-def tables_of(state: ProjectState) -> frozenset[str]:
-    """Return the tables that a state has, those of many-to-many fields left out."""
-    return frozenset(_table(state, *key) for key in state.models)
+Known = Mapping[str, frozenset[str]]
 
 
-def judge(migration: Migration, before: ProjectState, known: frozenset[str]) -> Verdict:
-    """Judge a migration that is to run on `before`, for processes that know the tables `known` alone."""
+def tables_of(state: ProjectState) -> Known:
+    """Return the columns of each table that a state has, those of many-to-many fields left out."""
+    return {
+        _table(state, *key): frozenset(column_of(name, field) for name, field in model.fields.items())
+        for key, model in state.models.items()
+    }
+
+
+def judge(migration: Migration, before: ProjectState, known: Known) -> Verdict:
+    """Judge a migration that is to run on `before`, for processes that know the tables and columns `known` alone."""
     state = before.clone()
     found: list[Effect] = []
     for operation in migration.operations:
@@ -80,7 +86,7 @@ def judge(migration: Migration, before: ProjectState, known: frozenset[str]) -> 
 _DECLARED: dict[tuple[str, str], Judged] = {}
 
 
-def _effects(operation: Operation, app: str, state: ProjectState, known: frozenset[str]) -> Iterator[Effect]:
+def _effects(operation: Operation, app: str, state: ProjectState, known: Known) -> Iterator[Effect]:
     if isinstance(operation, operations.SeparateDatabaseAndState):
         inner = state.clone()
         for part in operation.database_operations:
@@ -94,6 +100,8 @@ def _effects(operation: Operation, app: str, state: ProjectState, known: frozens
         yield Effect("runs", "code", "", breaks=_UNJUDGED if theirs else "", work="code")
         return
     effect = _effect(operation, app, state)
+    if isinstance(operation, operations.AddConstraint) and _concerns_none(operation, app, state, known):
+        effect = replace(effect, breaks="")
     yield effect if effect.table in known else replace(effect, breaks="", work="", waits=False, new=True)
 
 
@@ -187,6 +195,16 @@ def _constrain(operation: Any, app: str, state: ProjectState) -> Effect:
     return Effect(
         "adds", f"constraint {name}", table, f"Old processes may break the new rule {name}.", "check", waits=True
     )
+
+
+def _concerns_none(operation: Any, app: str, state: ProjectState, known: Known) -> bool:
+    """Return whether a constraint says that rows are unique by a column that old processes leave empty."""
+    rule, columns = operation.constraint, known.get(_of(operation, app, state), frozenset())
+    if not isinstance(rule, models.UniqueConstraint) or rule.nulls_distinct is False:
+        return False
+    fields = state.models[app, operation.model_name_lower].fields
+    new = [fields[name] for name in rule.fields if column_of(name, fields[name]) not in columns]
+    return any(field.null and field.db_default is NOT_PROVIDED for field in new)
 
 
 def _loosen(operation: Any, app: str, state: ProjectState) -> Effect:
