@@ -73,7 +73,7 @@ def way_back(request: HttpRequest, issuer: Issuer) -> SocialLogin:
     claims = verified(
         tokens.get("id_token"), lambda anew: discovery.keys_of(metadata, anew=anew), issuer, state["nonce"]
     )
-    login = _login_of(claims, issuer, _groups(claims, tokens, metadata, issuer))
+    login = _login_of(_with_user_info(claims, tokens, metadata, issuer), issuer)
     login.state = {"process": state["process"], "next": state["next"]}
     return login
 
@@ -96,18 +96,26 @@ def _refusal(error: str, issuer: Issuer) -> IssuerError:
     return IssuerError(known, f"{issuer.name} sent you back without signing you in ({known}). Begin anew.")
 
 
-def _groups(
+def _with_user_info(
     claims: Mapping[str, Any], tokens: Mapping[str, Any], metadata: Mapping[str, Any], issuer: Issuer
-) -> frozenset[str]:
-    """Return the person's groups: of the ID token, else of the user info; none where neither has any. IssuerError."""
-    if not issuer.groups:
-        return frozenset()
-    found = about.groups_of(claims, issuer.groups_claim)
-    if found is None and "userinfo_endpoint" in metadata and isinstance(tokens.get("access_token"), str):
-        more = get_json(metadata["userinfo_endpoint"], tokens["access_token"])
-        if more.get("sub") != claims["sub"]:
-            raise unproven("user info of somebody else")
-        found = about.groups_of(more, issuer.groups_claim)
+) -> Mapping[str, Any]:
+    """Return the claims, with those of the user info beneath where name or groups are missing. IssuerError.
+
+    Many issuers have those there alone. How somebody proved who they are (`amr`) is the signed token's to say.
+    """
+    has_groups = not issuer.groups or about.groups_of(claims, issuer.groups_claim) is not None
+    token = tokens.get("access_token")
+    if (has_groups and "preferred_username" in claims) or "userinfo_endpoint" not in metadata or not token:
+        return claims
+    more = get_json(metadata["userinfo_endpoint"], str(token))
+    if more.get("sub") != claims["sub"]:
+        raise unproven("user info of somebody else")
+    return {**more, "amr": None, **claims}
+
+
+def _groups(claims: Mapping[str, Any], issuer: Issuer) -> frozenset[str]:
+    """Return the person's groups; none where nothing is said of any. IssuerError where they were left out."""
+    found = about.groups_of(claims, issuer.groups_claim) if issuer.groups else frozenset()
     if found is None and about.has_too_many_groups(claims, issuer.groups_claim):
         raise IssuerError(
             "too many groups",
@@ -117,11 +125,11 @@ def _groups(
     return found or frozenset()
 
 
-def _login_of(claims: Mapping[str, Any], issuer: Issuer, groups: frozenset[str]) -> SocialLogin:
+def _login_of(claims: Mapping[str, Any], issuer: Issuer) -> SocialLogin:
     person = about.described(claims)
     known = {"issuer": issuer.url, "name": person.name}
     account = SocialAccount(provider=issuer.provider_id, uid=person.uid, extra_data=known)
     # Without addresses: allauth would look for accounts by them, and keep them apart from the account's own.
     login = SocialLogin(user=User(username=person.name, email=person.email), account=account)
-    login.groups, login.methods = groups, list(person.methods)
+    login.groups, login.methods = _groups(claims, issuer), list(person.methods)
     return login

@@ -67,6 +67,10 @@ class PasswordAgainForm(OwnPasswordForm):
 
     new_password1 = new_password2 = None  # type: ignore[assignment]  # Django's way to leave out a base's field
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["old_password"].label = "Your password"
+
     def clean(self) -> dict[str, Any]:
         """Leave out what a base says of two passwords that are the same."""
         return self.cleaned_data

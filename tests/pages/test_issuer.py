@@ -17,9 +17,10 @@ from django.test import Client
 from django.utils import timezone
 
 from cwconnect.core.env import GroupRole
+from instances.interactive import TooManyCallsError
 from instances.invitations import invite
 from instances.models import AuditEntry, Membership, Organization, Role, SignIn
-from instances.openid import discovery
+from instances.openid import discovery, exchange
 from instances.openid.groups import Held, held
 from instances.openid.second_factor import issuer_saw_second_factor
 from tests.pages.conftest import sign_in, text_of
@@ -378,3 +379,33 @@ def test_the_button_is_there_and_keeps_where_to_go(issuer: Issuer) -> None:
     page = text_of(Client().get("/app/signin?next=/app/people"))
     assert "Sign in with Acme’s account" in page
     assert len(re.findall(r'name="next" value="/app/people"', page)) == 2
+
+
+def test_a_name_and_groups_of_the_user_info_are_taken_where_the_token_has_none(issuer: Issuer) -> None:
+    issuer.person = {"sub": "1003"}
+    issuer.userinfo = {"preferred_username": "ruth", "groups": ["ops"], "amr": ["mfa"]}
+    client = Client()
+    request = come_in(client, issuer).wsgi_request
+    assert User.objects.get().username == "ruth"
+    assert memberships() == {"Alpha": "operator"}
+    assert not issuer_saw_second_factor(request, User.objects.get())  # that is the signed token's to say
+
+
+def test_user_info_of_somebody_else_is_not_taken(issuer: Issuer) -> None:
+    del issuer.person["groups"]
+    issuer.userinfo = {"sub": "1", "groups": ["ops"]}
+    assert come_in(Client(), issuer).status_code == 403
+    assert not User.objects.exists()
+
+
+def test_many_at_a_time_wait_for_a_place_and_are_refused_in_words_where_none_gets_free(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise TooManyCallsError("full")
+
+    monkeypatch.setattr(exchange, "_PATIENCE", 0.05)
+    monkeypatch.setattr(exchange, "outbound_client", full)
+    answer = Client().post(START)
+    assert answer.status_code == 503
+    assert "at this very moment" in text_of(answer)
