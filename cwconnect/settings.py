@@ -13,6 +13,7 @@ import django_stubs_ext
 from cwconnect import __version__
 from cwconnect.core import env, layout, logs
 from cwconnect.core.email_url import read_email_url
+from cwconnect.fixed_settings import *  # noqa: F403  (Django reads them here)
 
 django_stubs_ext.monkeypatch()
 # Database, log, copies and keys hold records and secrets of customers: whatever a process of the service writes, a web
@@ -251,40 +252,6 @@ CACHES: dict[str, Any] = {
     "nowhere": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
 }
 
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["instances.api.authentication.SecretsAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": [
-        "rest_framework.permissions.IsAuthenticated",
-        "instances.api.permission.HasScope",
-    ],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "EXCEPTION_HANDLER": "instances.api.exception_handler.api_error",
-    "UNAUTHENTICATED_USER": None,
-    "DEFAULT_SCHEMA_CLASS": "cwconnect.site.openapi.frame.TableSchema",
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "cwconnect",
-    "DESCRIPTION": "Watches ConnectWise PSA and notifies your receivers of every change.",
-    "VERSION": "1",
-    "CONTACT": {"name": "The operator of this service"},
-    "OAS_VERSION": "3.1.0",
-    "SERVERS": [{"url": "/"}, {"url": "/elements/api-v2", "description": "The base path of the compatible part."}],
-    "PREPROCESSING_HOOKS": ["cwconnect.site.openapi.frame.plain_paths"],
-    "POSTPROCESSING_HOOKS": ["cwconnect.site.openapi.frame.put_components"],
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_AUTHENTICATION": [],
-}
-
-PASSWORD_LENGTH = 12
-_VALIDATION = "django.contrib.auth.password_validation"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
-    {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": PASSWORD_LENGTH}},
-    {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
-    {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
-    {"NAME": "cwconnect.core.passwords.DisguisedPasswordValidator"},
-]
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = env.zone("CWCONNECT_TIME_ZONE", "UTC")
 USE_I18N = False
