@@ -264,15 +264,9 @@ OTLP_ENDPOINT = env.otlp_endpoint("CWCONNECT_OTLP_ENDPOINT")  # where spans are 
 HEARTBEAT_URL = env.text("CWCONNECT_HEARTBEAT_URL")
 LOG_FORMAT = env.choice("CWCONNECT_LOG_FORMAT", "auto", ("auto", "json", "line"))
 _form = ("line" if sys.stderr.isatty() else "json") if LOG_FORMAT == "auto" else LOG_FORMAT
-_keys = [
-    SECRET_KEY,
-    *ENCRYPTION_KEYS,
-    METRICS_TOKEN,
-    OIDC_CLIENT_SECRET,
-    str(DATABASES["default"].get("PASSWORD") or ""),
-]
+_keys = [SECRET_KEY, *ENCRYPTION_KEYS, METRICS_TOKEN, OIDC_CLIENT_SECRET, BACKUP_PASSPHRASE, *env.otlp_credentials()]
+_keys.append(str(DATABASES["default"].get("PASSWORD") or ""))
 # A message of a driver or a library may hold these; who knows the path of the last two may use them.
 _keys += [text for url in (REDIS_URL, EMAIL_URL, HTTP_PROXY or "") for text in env.secrets_in(url)]
 _keys += [text for url in (OPERATOR_WEBHOOK_URL, HEARTBEAT_URL) for text in env.secrets_in(url, path=True)]
-_keys += [BACKUP_PASSPHRASE, *env.otlp_credentials()]
 LOGGING = logs.configuration(_form, _keys)

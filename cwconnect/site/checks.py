@@ -158,6 +158,20 @@ def check_sqlite(**_: object) -> list[CheckMessage]:
 
 
 @register()
+def check_backups(**_: object) -> list[CheckMessage]:
+    """Warn where scheduled backups are wanted of a database that is not ours to copy."""
+    if settings.BACKUP_FOLDER is None or settings.ON_SQLITE:
+        return []
+    return [
+        Warning(
+            "CWCONNECT_BACKUP_FOLDER is of the embedded database alone: no backup of PostgreSQL is taken.",
+            hint="Take one by pg_dump (docs/operations.md#postgresql), and leave the setting out.",
+            id="cwconnect.W009",
+        )
+    ]
+
+
+@register()
 def check_database_modes(**_: object) -> list[CheckMessage]:
     """Warn of files of the embedded default that others on this machine can read: database, log, copies, keys."""
     if not settings.EMBEDDED:

@@ -11,10 +11,10 @@ from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from cwconnect.tracing.spans import is_on, span
+from cwconnect.tracing.spans import Span, is_on, span
 
 # Of the web request that is being answered; None without one, or without traces.
-current_traceparent: ContextVar[str | None] = ContextVar("web_traceparent", default=None)
+current_span: ContextVar[Span | None] = ContextVar("web_span", default=None)
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
@@ -41,11 +41,11 @@ class TracingMiddleware:
         """Answer a request, and say by which route and how."""
         method = request.method if request.method in _METHODS else "_OTHER"
         with span(method, {"http.request.method": method}, kind="server") as traced:
-            token = current_traceparent.set(traced.traceparent if traced else None)
+            token = current_span.set(traced)
             try:
                 response = self.get_response(request)
             finally:
-                current_traceparent.reset(token)
+                current_span.reset(token)
             if traced:
                 if match := request.resolver_match:
                     traced.rename(f"{method} {route_of(match.route)}")
@@ -53,6 +53,11 @@ class TracingMiddleware:
                 traced.set({"http.response.status_code": response.status_code})
                 if request_id := response.headers.get("Elements-Request-Id"):
                     traced.set({"cwconnect.request_id": request_id})
-                if response.status_code >= 500:
+                if response.status_code >= 500 and not traced.failed:
                     traced.fail(str(response.status_code))
             return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """Say what a view raised, which Django answers by itself."""
+        if traced := current_span.get():
+            traced.fail(exception)

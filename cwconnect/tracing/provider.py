@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from multiprocessing.util import Finalize
@@ -33,6 +34,7 @@ _KINDS = {
     "client": SpanKind.CLIENT,
     "producer": SpanKind.PRODUCER,
 }
+_LOCK = threading.Lock()
 _open: list[tuple[CollectorExporter, TracerProvider]] = []
 
 
@@ -43,13 +45,13 @@ def start_span(
     above = _context_of(parent)
     context = Context() if above is None else set_span_in_context(NonRecordingSpan(above), Context())
     linked = [Link(found) for link in links if (found := _context_of(link)) is not None]
-    tracer = _provider(os.getpid(), settings.OTLP_ENDPOINT).get_tracer("cwconnect")
+    tracer = _provider().get_tracer("cwconnect")
     return tracer.start_span(name, context, _KINDS[kind], dict(attributes), linked)
 
 
 def flush() -> None:
     """Send what waits, and wait until that is done or has failed."""
-    _provider(os.getpid(), settings.OTLP_ENDPOINT).force_flush()
+    _provider().force_flush()
 
 
 def close() -> None:
@@ -58,7 +60,7 @@ def close() -> None:
         exporter, provider = _open.pop()
         exporter.close()
         provider.shutdown()
-        _provider.cache_clear()
+        _provider_of.cache_clear()
 
 
 def _context_of(traceparent: str | None) -> SpanContext | None:
@@ -69,8 +71,13 @@ def _context_of(traceparent: str | None) -> SpanContext | None:
     return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
 
 
+def _provider() -> TracerProvider:
+    with _LOCK:  # or two threads would make one each
+        return _provider_of(os.getpid(), settings.OTLP_ENDPOINT)
+
+
 @lru_cache(maxsize=1)
-def _provider(process: int, endpoint: str) -> TracerProvider:
+def _provider_of(process: int, endpoint: str) -> TracerProvider:
     """Make the process's provider; the sampler, the queue's bound and its pace come from OTEL_… variables.
 
     Keyed by process: a worker made by fork has its own queue, and a thread of its own that sends.

@@ -52,7 +52,7 @@ class Span:
     """One span that was begun. `end` sends it; ended twice, it is sent once."""
 
     def __init__(self, span: OtelSpan) -> None:
-        self._span = span
+        self._span, self.failed = span, False
         context = span.get_span_context()
         self.trace_id = f"{context.trace_id:032x}"
         self.traceparent = f"00-{self.trace_id}-{context.span_id:016x}-{int(context.trace_flags):02x}"
@@ -68,6 +68,7 @@ class Span:
     def fail(self, error: BaseException | str) -> None:
         """Say that it failed: of an exception its type and where it was raised, never its message or a value."""
         kind = error if isinstance(error, str) else type(error).__name__
+        self.failed = True
         self.set({"error.type": kind})
         from opentelemetry.trace import StatusCode
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from django.db import connection
 
 from cwconnect.core.bulk_sql import db_timestamp
-from cwconnect.tracing.middleware import current_traceparent
+from cwconnect.tracing.middleware import current_span
 from instances.secrets import hash_token
 from polling.models import CallbackEndpoint, CallbackHint
 from polling.workers import wakeups
@@ -61,7 +61,7 @@ def take(token: str, body: bytes, signature: str, now: datetime) -> Taken:
     at = db_timestamp(now)
     # One that is too long is no signature; cut, it stays one that does not fit.
     values = [endpoint, at, at, signature[:_LONGEST_SIGNATURE].replace("\x00", ""), body, _WAITING, "", "", "", ""]
-    values.append(current_traceparent.get())
+    values.append(span.traceparent if (span := current_span.get()) else None)
     with connection.cursor() as cursor:
         cursor.execute(_TAKE, [*values, endpoint, most, most])
         if cursor.rowcount < 1:

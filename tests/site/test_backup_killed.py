@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -11,11 +12,12 @@ import pytest
 from pytest_django import Settings
 
 from cwconnect.core import sealed_files
-from cwconnect.core.backup_folder import taken_in
+from cwconnect.core.backup_folder import last_try, taken_in
 from cwconnect.site import backup
+from cwconnect.site.backup import BackupError
 from cwconnect.site.scheduled_backup import take_scheduled
 from tests.site.test_backup import TABLES, names, rows
-from tests.support.killed_steps import kill_at_each_step
+from tests.support.killed_steps import do_in_child, kill_at_each_step
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PASSPHRASE = "correct horse battery"
@@ -85,3 +87,24 @@ def test_a_restore_killed_anywhere_leaves_one_database_or_the_other(
     assert not {name for name in names(database.parent) if name.startswith(".")}, "drafts are gone"
     for aside in database.parent.glob("aside-*"):
         backup.check(aside)
+
+
+@pytest.mark.parametrize("passphrase", ["", PASSPHRASE], ids=["plain", "sealed"])
+def test_a_disk_that_is_full_leaves_whole_ones_alone_and_says_so(
+    database: Path, settings: Settings, passphrase: str
+) -> None:
+    settings.BACKUP_PASSPHRASE, settings.BACKUP_KEEP = passphrase, 1
+    first = take_scheduled(database, NOW - timedelta(days=1))
+    before = names(settings.BACKUP_FOLDER)
+
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, 16_384))  # a file can't grow beyond: as a disk that is full
+        with pytest.raises(BackupError):
+            take_scheduled(database, NOW)
+
+    do_in_child(fill)
+    assert names(settings.BACKUP_FOLDER) == before
+    with backup.readable(first, passphrase, database.parent) as plain:
+        backup.check(plain)
+    assert last_try(settings.DATA_DIR).error
+    assert not {name for name in names(database.parent) if "plain" in name}

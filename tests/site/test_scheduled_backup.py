@@ -23,6 +23,7 @@ from cwconnect.core.backup_folder import LastTry, last_try, name_of, problem, st
 from cwconnect.site import key_backup, scheduled_backup
 from cwconnect.site.backup import BackupError
 from cwconnect.site.backup_metrics import backup_families
+from cwconnect.site.checks import check_backups
 from cwconnect.site.scheduled_backup import is_due, look_after_backups, take_scheduled
 from instances.models import Membership, Organization, Role
 from tests.site.test_backup import TABLES, names
@@ -80,6 +81,12 @@ def test_without_a_folder_and_on_another_database_nothing_is_begun(database: Pat
     assert not look_after_backups(NOW)
     settings.ON_SQLITE, settings.BACKUP_FOLDER = True, None
     assert not look_after_backups(NOW)
+
+
+def test_a_folder_beside_another_database_is_warned_of(database: Path, settings: Settings) -> None:
+    assert check_backups() == []
+    settings.ON_SQLITE = False
+    assert [warning.id for warning in check_backups()] == ["cwconnect.W009"]
 
 
 def test_so_many_are_kept_and_only_ours_go(database: Path, settings: Settings) -> None:

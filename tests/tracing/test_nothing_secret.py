@@ -7,10 +7,12 @@ import logging
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory
 
 from cwconnect.core.logs import AboutFilter, about
 from cwconnect.tracing import ATTRIBUTES, begin, provider, span
+from cwconnect.tracing.middleware import TracingMiddleware
 from polling.delivery.delivery_loop import deliver_due
 from polling.detection.poll_loop import poll_due
 from tests.conftest import Tenant
@@ -98,6 +100,19 @@ def test_an_exception_is_said_by_its_type_and_place_alone(collector: Collector) 
     assert failed.attributes["error.type"] == "ValueError"
     assert "test_nothing_secret.py" in failed.text
     assert PASSWORD not in failed.text
+
+
+def test_what_a_view_raises_is_said_by_its_type(collector: Collector) -> None:
+    def answer(request: HttpRequest) -> HttpResponse:
+        traced.process_exception(request, LookupError(PASSWORD))
+        return HttpResponse(status=500)
+
+    traced = TracingMiddleware(answer)
+    traced(RequestFactory().get(f"/nowhere/{PATH}?q={QUERY}"))
+    provider.flush()
+    [failed] = collector.spans()
+    assert (failed.name, failed.failed, failed.attributes["error.type"]) == ("GET", True, "LookupError")
+    assert not {PASSWORD, PATH, QUERY} & set(failed.text.replace('"', " ").replace("/", " ").split())
 
 
 def test_log_lines_of_a_span_carry_its_trace(collector: Collector) -> None:
