@@ -106,6 +106,15 @@ OIDC_CLIENT_SECRET = env.token("CWCONNECT_OIDC_CLIENT_SECRET")
 OIDC_NAME = env.label("CWCONNECT_OIDC_NAME", "single sign-on")
 OIDC_GROUPS_CLAIM = env.token("CWCONNECT_OIDC_GROUPS_CLAIM") or "groups"
 OIDC_GROUPS = env.group_roles("CWCONNECT_OIDC_GROUPS", ("viewer", "operator"))
+ACCOUNT_LOGIN_TIMEOUT = 600  # seconds between a right password and the second step; then it begins anew
+# Second factors: apps, passkeys, recovery codes. Who must have one: here for the whole service, and each organization.
+SECOND_FACTOR = env.choice("CWCONNECT_SECOND_FACTOR", "optional", ("optional", "operators", "everybody"))
+MFA_ADAPTER = "instances.factors.adapter.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True  # a passkey that asks for a finger or a PIN is two factors by itself
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_TOLERANCE = 1  # steps of 30 s that a clock may be off, either way
+MFA_RATE_LIMITS = False  # as above
 APPEND_SLASH = False  # integrators' routes end without a slash; the admin's links are complete
 
 # The outbound client (cwconnect/outbound)
@@ -144,6 +153,7 @@ INSTALLED_APPS = [
     "axes",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "django_q",
@@ -169,6 +179,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "instances.pages.second_factor_gate.SecondFactorGate",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]

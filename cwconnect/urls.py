@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from cwconnect.api_urls import handler400, handler403, handler404, handler500
 from cwconnect.site import health, metrics
 from cwconnect.site.guide import urls as guidance
+from instances.pages.accounts import AdminSignInView
 from polling.api.connectwise_callbacks import CallbackView
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
@@ -19,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("app/", include("cwconnect.site.guide.urls")),
     path("", include(guidance.documents)),
     path("admin/password_change/", RedirectView.as_view(pattern_name="password")),  # there guesses are counted
+    path("admin/login/", AdminSignInView.as_view()),  # the second step follows; Django's own form knows none
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

@@ -50,6 +50,13 @@ class Action(StrEnum):
     CHANGE_ADDRESS = "mail address changed"
     LINK_ISSUER = "sign-in by issuer linked"
     UNLINK_ISSUER = "sign-in by issuer unlinked"
+    ADD_FACTOR = "second factor added"
+    RENAME_FACTOR = "passkey renamed"
+    REMOVE_FACTOR = "second factor removed"
+    MAKE_CODES = "recovery codes made"
+    USE_CODE = "recovery code used"
+    REQUIRE_FACTOR = "second factor required"
+    LET_IN = "let in by a command"
     BACKFILL = "backfill asked for"
     ISSUE_SECRETS = "secrets issued"
     REPLACE_TOKEN = "token replaced"  # noqa: S105  (words, not a secret)

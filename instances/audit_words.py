@@ -25,11 +25,15 @@ _TITLES: Mapping[str, str] = {key.field: key.title for key in KEYS} | {
     "organization": "Organization secret made",
     "address": "From",
     "email": "Mail address",
+    "second_factor": "Who must have one",
+    "factor": "Which",
+    "codes_left": "Codes left",
     "to send": "Notifications to send",
     "what": "What",
 }
 # Written as [old, new]; any other list is a list.
 _PAIRS = {*(key.field for key in KEYS), "name", "tags", "role", "scope", "networks", "only_instances", "expires_at"}
+_PAIRS |= {"second_factor"}
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,11 @@ from instances.models import FailureCount
 
 ACCOUNT, BROWSER, FIRST_START = "account", "browser", "first start"
 INVITATION, RESET = "invitation", "password reset"
+SECOND_FACTOR, PASSKEY = "second factor", "passkey"
 # What is no guess and counted all the same, each time: mail that somebody has the service send.
 RESET_ASKED, MAILED, INVITED = "password reset asked for", "mailed to", "invited by mail"
 FREE = {ACCOUNT: 15, BROWSER: 10, FIRST_START: 10, INVITATION: 10, RESET: 10, RESET_ASKED: 10, MAILED: 3, INVITED: 50}
+FREE |= {SECOND_FACTOR: 5, PASSKEY: 10}
 FIRST, LONGEST = timedelta(minutes=1), timedelta(minutes=15)
 MEMORY = timedelta(days=1)
 MOST_COUNTED = 10_000  # of things guessed at within minutes: beyond that the number no longer matters

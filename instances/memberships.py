@@ -54,6 +54,19 @@ def remove(membership: Membership, *, leaves: bool = False) -> None:
         current.delete()
 
 
+def require_second_factor(organization: Organization, wanted: str) -> bool:
+    """Say who of its people must have a second factor (one of SecondFactor); return whether that is a change."""
+    with transaction.atomic():
+        current = Organization.objects.select_for_update().get(pk=organization.pk)
+        former, current.second_factor = current.second_factor, wanted
+        if former == wanted:
+            return False
+        current.save(update_fields=["second_factor"])
+        details = {"second_factor": [former, wanted]}
+        audit.record(Action.REQUIRE_FACTOR, f"organization {current.name}", organization=current, details=details)
+    return True
+
+
 def is_last_operator(membership: Membership) -> bool:
     """Return whether nobody else who can sign in operates the organization."""
     operators = Membership.objects.filter(organization=membership.organization_id, role=Role.OPERATOR)

@@ -9,10 +9,25 @@ from instances.scopes import Scope
 from instances.secrets import HoldsSecrets, SecretField
 
 
+class SecondFactor(models.TextChoices):
+    """Who must have a second factor, from fewest to most (see factors/rule.py)."""
+
+    OPTIONAL = "optional", "Whoever wants one"
+    OPERATORS = "operators", "Operators must have one"
+    EVERYBODY = "everybody", "Everybody must have one"
+
+
 class Organization(models.Model):
     """A tenant: everything belongs to one, and nobody reads another's."""
 
     name = models.CharField(max_length=200, unique=True)
+    second_factor = models.CharField(
+        max_length=10,
+        choices=SecondFactor.choices,
+        default=SecondFactor.OPTIONAL,
+        db_default=SecondFactor.OPTIONAL.value,
+        help_text="Who of its people must have one, besides what CWCONNECT_SECOND_FACTOR asks of all.",
+    )
     secret_hash = models.CharField(max_length=64, unique=True, null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -266,6 +281,19 @@ class FailureCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.failures} of {self.key}"
+
+
+class FactorSecret(HoldsSecrets):
+    """The secret of an authenticator app, or the seed of recovery codes: the factor's own row names it by its number.
+
+    It goes with that row (see factors/adapter.py).
+    """
+
+    account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    text = SecretField()
+
+    def __str__(self) -> str:
+        return f"secret {self.pk} of a factor of {self.account}"
 
 
 class SavedView(models.Model):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from axes.admin import AccessAttemptAdmin
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
@@ -244,6 +245,7 @@ admin.site.unregister((User, Group))
 # The issuer is a setting, no token is kept and no address is stored a second time: these tables of allauth's are empty.
 # The other holds whom an issuer signs in, which the person alone links, or what the issuer has signed.
 admin.site.unregister((EmailAddress, SocialAccount, SocialApp, SocialToken))
+admin.site.unregister(Authenticator)  # its person's alone: what takes one away by hand is manage.py let_in
 admin.site.unregister((AccessAttempt, AccessLog, AccessFailureLog))  # the latter two are never written here
 
 

@@ -126,7 +126,7 @@ def _page(view: View[P], *, operators_only: bool) -> Callable[Concatenate[HttpRe
     @wraps(view)
     def shown(request: Any, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
-            return _reload() if request.htmx else redirect_to_login(request.get_full_path())
+            return reload_page() if request.htmx else redirect_to_login(request.get_full_path())
         person = person_of(request)
         if person is None:
             return render(request, "instances/no_membership.html", status=403)
@@ -139,7 +139,7 @@ def _page(view: View[P], *, operators_only: bool) -> Callable[Concatenate[HttpRe
     return cast(Callable[Concatenate[HttpRequest, P], HttpResponseBase], shown)
 
 
-def _reload() -> HttpResponse:
+def reload_page() -> HttpResponse:
     """Have the whole page asked for anew: where a script asked for a part, the sign-in must not appear inside it."""
     answer = HttpResponseClientRefresh()
     answer.status_code = 401
@@ -148,8 +148,7 @@ def _reload() -> HttpResponse:
 
 def person_of(request: HttpRequest) -> Person | None:
     """Return the signed-in person in the organization chosen last, or the first by name; None without a membership."""
-    found = Membership.objects.filter(account_id=request.user.pk).select_related("organization")
-    memberships = sorted(found, key=lambda membership: membership.organization.name.lower())
+    memberships = sorted(memberships_of(request), key=lambda membership: membership.organization.name.lower())
     if not memberships:
         return None
     chosen = request.session.get(ORGANIZATION_KEY)
@@ -157,6 +156,16 @@ def person_of(request: HttpRequest) -> Person | None:
     organizations = tuple(each.organization for each in memberships)
     assert isinstance(request.user, AbstractBaseUser)  # noqa: S101  (every page has seen to it)
     return Person(request.user, current.organization, current.role, organizations)
+
+
+def memberships_of(request: HttpRequest) -> list[Membership]:
+    """Return the signed-in account's memberships as they were when the request came, with their organizations."""
+    account = request.user.pk
+    whose, found = getattr(request, "own_memberships", (None, []))
+    if whose != account:
+        found = list(Membership.objects.filter(account_id=account).select_related("organization"))
+        request.own_memberships = (account, found)  # type: ignore[attr-defined]  # ours alone
+    return found
 
 
 def zone_of(request: HttpRequest) -> DisplayZone:

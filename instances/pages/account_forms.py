@@ -17,6 +17,8 @@ from django.http import HttpRequest, HttpResponse
 from cwconnect.core.form_fields import NameField
 from cwconnect.core.layout import PROGRAM
 
+BEGUN_BY = "begun_by"  # in the state of a sign-in whose second step is to come: by which password it began
+
 
 class SignInForm(AuthenticationForm):
     """User name and password; what is wrong of the two is not said."""
@@ -36,6 +38,7 @@ class SignInForm(AuthenticationForm):
         """Go on from the password, which is right: to the second factor where there is one, else in."""
         account = self.get_user()
         login = Login(user=account, redirect_url=redirect_url)
+        login.state[BEGUN_BY] = account.get_session_auth_hash()
         answer: HttpResponse = flows.login.perform_password_login(request, {"username": account.username}, login)
         return answer
 

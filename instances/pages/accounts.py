@@ -8,6 +8,7 @@ from allauth.account.views import LoginView, LogoutView, PasswordChangeView
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -50,6 +51,22 @@ class SignInView(LoginView):  # type: ignore[misc]  # allauth has no types
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Offer the issuer's sign-in too, where there is one."""
         return {**super().get_context_data(**kwargs), "issuer": configured()}
+
+
+class AdminSignInView(SignInView):
+    """The same, where Django's admin leads; whoever is signed in and is no administrator reads that."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Refuse whom the admin has sent back: signed in they are."""
+        if request.user.is_authenticated and not request.user.is_staff:
+            raise PermissionDenied
+        answer: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return answer
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show the form, also where there is no account yet: the first one is made elsewhere."""
+        answer: HttpResponse = LoginView.get(self, request, *args, **kwargs)
+        return answer
 
 
 class SignOutView(LogoutView):  # type: ignore[misc]  # as above

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,9 +17,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from cwconnect.core.errors import ConflictError
 from instances import audit, guesses, mails, memberships
+from instances.factors.rule import concerned
 from instances.interactive import TooManyCallsError, bounded, interactive
 from instances.invitations import invite, revoke
-from instances.models import Invitation, Membership, Role
+from instances.models import Invitation, Membership, Role, SecondFactor
 from instances.pages.access import AccountRequest, PageRequest, account_page, operator_page, page
 from instances.pages.people_forms import InviteForm
 from instances.sign_in_lock import too_many_guesses
@@ -47,6 +49,10 @@ def _show(request: PageRequest, form: InviteForm, status: int = 200) -> HttpResp
         "form": form,
         "mails": mails.sends_mail(),
         "here": "people",
+        "concerned": concerned(person.organization),
+        "service_asks": dict(SecondFactor.choices)[settings.SECOND_FACTOR],
+        "floor": settings.SECOND_FACTOR != SecondFactor.OPTIONAL,
+        "second_factors": SecondFactor.choices,
     }
     return render(request, "instances/people.html", context, status=status)
 
@@ -103,6 +109,18 @@ def _mail(request: PageRequest, invitation: Invitation, link: str) -> tuple[str,
         "If you don’t know what this is about, do nothing.\n"
     )
     return f"Invitation to {' '.join(organization.split())} at cwconnect", text
+
+
+@require_POST
+@operator_page
+def require_second_factor(request: PageRequest) -> HttpResponse:
+    """Say who of the organization must have a second factor."""
+    wanted = request.POST.get("second_factor", "")
+    if wanted not in SecondFactor.values:
+        messages.error(request, "Choose who must have a second factor.")
+    elif memberships.require_second_factor(request.person.organization, wanted):
+        messages.success(request, f"Second factor: {SecondFactor(wanted).label.lower()}, from now on.")
+    return redirect("people")
 
 
 @require_POST

@@ -68,6 +68,7 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "password": lambda ids: reverse("password"),
     "account_reauthenticate": lambda ids: reverse("account_reauthenticate"),
     "sessions": lambda ids: reverse("sessions"),
+    "mfa_index": lambda ids: reverse("mfa_index"),
     "new-instance": lambda ids: reverse("new-instance"),
     "instance-settings": lambda ids: reverse("instance-settings", args=[ids["instance"]]),
     "switch-events": lambda ids: reverse("switch-events", args=[ids["off"]]),
@@ -104,6 +105,10 @@ PARTS = {
     *("poll-now", "backfill", "replay-event", "switch-instance", "choose-organization", "signout"),
     *("start-bulk-job", "stop-bulk-job", "try-bulk-job-again", "save-view", "remove-view", "dismiss-given-up"),
     *("end-session", "end-other-sessions", "watch-resource"),  # lead to pages
+    # Take factors, and a session that said once more who it is: see test_factors.py.
+    *("mfa_authenticate", "mfa_login_webauthn", "mfa_reauthenticate", "mfa_reauthenticate_webauthn"),
+    *("mfa_activate_totp", "mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_generate_recovery_codes"),
+    *("mfa_add_webauthn", "mfa_edit_webauthn", "mfa_remove_webauthn", "require-second-factor"),
     *("sign-in-by-issuer", "back-from-issuer", "own-issuer"),  # take an issuer: see test_issuer.py
     *("test-alert-destination", "remove-alert-destination", "unmute-alerts", "acknowledge-alert"),  # likewise
     *("invite-person", "revoke-invitation", "new-api-key"),  # likewise: see test_people.py

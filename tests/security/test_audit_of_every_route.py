@@ -121,6 +121,18 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "back-from-issuer": "tried in tests of the page: it takes an issuer",
     "own-issuer": "tried in tests of the page: it takes an issuer",
     "account_reauthenticate": "it asks for the password once more, and changes nothing",
+    **dict.fromkeys(("mfa_authenticate", "mfa_login_webauthn"), "sign-ins are tried below and in test_factors.py"),
+    **dict.fromkeys(("mfa_reauthenticate", "mfa_reauthenticate_webauthn"), "it asks once more, and changes nothing"),
+    "mfa_index": READS,
+    "mfa_view_recovery_codes": READS,
+    **dict.fromkeys(
+        (
+            *("mfa_activate_totp", "mfa_deactivate_totp", "mfa_generate_recovery_codes"),
+            *("mfa_add_webauthn", "mfa_edit_webauthn", "mfa_remove_webauthn"),
+        ),
+        "tried in tests/pages/test_factors.py: it takes factors, and a session that said once more who it is",
+    ),
+    "require-second-factor": ({"second_factor": "everybody"}, "second factor required"),
     "signout": ({}, "signed out"),
     "password": (
         {

@@ -36,6 +36,7 @@ OPEN = {
 PAGES_FOR_ALL = {"signin", "signout", "first-start", "forgot-password", "new-password", "join", "account_login"} | {
     "sign-in-by-issuer",
     "back-from-issuer",
+    *("mfa_authenticate", "mfa_login_webauthn"),  # a sign-in's steps
 }
 OF_MEMBERSHIPS = {"change-role", "remove-person"}  # the instance's number may be one's own membership's there
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
@@ -211,6 +212,9 @@ ONES_OWN = (
         "end-other-sessions",
     ),
     *("save-view", "remove-view"),
+    *("mfa_index", "mfa_activate_totp", "mfa_deactivate_totp", "mfa_add_webauthn", "mfa_edit_webauthn"),
+    *("mfa_remove_webauthn", "mfa_view_recovery_codes", "mfa_generate_recovery_codes"),
+    *("mfa_reauthenticate", "mfa_reauthenticate_webauthn"),
 )
 
 
