@@ -29,8 +29,9 @@ _OLD_PREFIX = "cluster "  # of the names of workers' rows, in versions that kept
 
 _CONNECTIONS = """
     SELECT application_name, count(*), host(max(client_addr)) FROM pg_stat_activity
-    WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
-      AND backend_type = 'client backend' AND (application_name = '' OR application_name LIKE %s)
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+      AND (application_name LIKE %s
+           OR (application_name = '' AND usename = current_user AND backend_type = 'client backend'))
     GROUP BY application_name ORDER BY application_name
 """
 
