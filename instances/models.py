@@ -187,7 +187,14 @@ class Instance(HoldsSecrets):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        indexes = [models.Index(fields=["organization", "-id"], name="instance_newest")]
+        indexes = [
+            models.Index(fields=["organization", "-id"], name="instance_newest"),
+            models.Index(
+                fields=["organization", "token_expires_at"],
+                name="instance_token_ends",
+                condition=models.Q(token_expires_at__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.pk})" + (", being deleted" if self.organization_id is None else "")

@@ -21,6 +21,7 @@ from instances.models import FailureCount
 from instances.sign_ins import delete_old_sign_ins
 from polling.alerts.auth_alerts import raise_auth_alerts
 from polling.alerts.destination_job import send_to_destinations
+from polling.alerts.expiry_alerts import raise_expiry_alerts
 from polling.callbacks.announced_events import examine_events
 from polling.callbacks.endpoints import notice_address
 from polling.delivery.pausing import rearm_stranded
@@ -71,6 +72,7 @@ PERIODIC_JOBS: list[PeriodicJob] = [
     PeriodicJob("counts of receivers", timedelta(0), receiver_hours.advance),
     PeriodicJob("index of names", timedelta(0), name_index.advance),
     PeriodicJob("auth alerts", timedelta(0), raise_auth_alerts),
+    PeriodicJob("expiry alerts", timedelta(minutes=10), raise_expiry_alerts),
     PeriodicJob("send alerts", timedelta(0), send_alerts),
     PeriodicJob("send alerts to destinations", timedelta(0), send_to_destinations),
     PeriodicJob("rearm stranded notifications", timedelta(0), rearm_stranded),

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from cwconnect.core.text import counted
-from instances.models import Instance
+from instances.models import ApiUser, Instance
 from polling.models import Alert, Notification, Receiver
 
 log = logging.getLogger(__name__)
@@ -69,6 +69,13 @@ def warn_of_breaker(receiver: Receiver, reason: str, now: datetime) -> None:
         ),
         Alert.objects.filter(kind=Alert.Kind.BREAKER, receiver=receiver),
     )
+
+
+def warn_of_key(user: ApiUser, text: str, now: datetime) -> None:
+    """Raise an alert about an API user's key that expires."""
+    kind, number = Alert.Kind.KEY_EXPIRES, user.pk
+    alert = Alert(kind=kind, organization_id=user.organization_id, key_number=number, text=text, created_at=now)
+    _raise(alert, Alert.objects.filter(kind=kind, key_number=number))
 
 
 def warn_of_tries(

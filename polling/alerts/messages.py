@@ -21,7 +21,7 @@ from polling.models import Alert
 
 MOST_IN_A_CHAT = 15  # of the warnings of one message; Slack takes 50 blocks, Teams 28 kB
 LONGEST_IN_A_CHAT = 1000  # characters of each; Slack takes 3,000 in a block
-_OF_POLLS = {Alert.Kind.REFUSED, Alert.Kind.ACCEPTED}
+_NOT_OF_DELIVERY = {Alert.Kind.REFUSED, Alert.Kind.ACCEPTED, Alert.Kind.KEY_EXPIRES, Alert.Kind.TOKEN_EXPIRES}
 _OF_DELIVERY = (
     f"Nothing is lost: later events are kept. See the deliveries' pages, or run: {PROGRAM} release INSTANCE_ID"
 )
@@ -77,7 +77,7 @@ def subject_of(warnings: Sequence[Warned]) -> str:
 def body_of(warnings: Sequence[Warned]) -> str:
     """Return the text of a mail: one paragraph a warning, and what to do."""
     paragraphs = [f"{utc_text(warned.at)}  {warned.organization}\n{warned.text}" for warned in warnings]
-    of_delivery = {warned.kind for warned in warnings} - _OF_POLLS - {"test"}
+    of_delivery = {warned.kind for warned in warnings} - _NOT_OF_DELIVERY - {"test"}
     return "\n\n".join([*paragraphs, f"{_OF_DELIVERY if of_delivery else ''}\n{page_url()}".strip()]).rstrip() + "\n"
 
 

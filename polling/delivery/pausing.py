@@ -62,7 +62,8 @@ def release_delivery(instance: Instance, now: datetime) -> int:
     """Go on after a pause, the exhausted notifications first, with a fresh schedule; give how many are to be sent."""
     with transaction.atomic():
         DeliveryState.objects.filter(instance=instance).update(paused_at=None, pause_reason="")
-        delivery_alerts.resolve(Alert.objects.filter(instance=instance).exclude(kind=Alert.Kind.REFUSED), now)
+        others = (Alert.Kind.REFUSED, Alert.Kind.TOKEN_EXPIRES)
+        delivery_alerts.resolve(Alert.objects.filter(instance=instance).exclude(kind__in=others), now)
         waiting = Notification.objects.filter(instance=instance, state=EXHAUSTED)
         # Claims go by due time: a moment earlier puts these before all that rearm() makes due.
         first = now - timedelta(milliseconds=1)

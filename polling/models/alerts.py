@@ -22,12 +22,15 @@ class Alert(models.Model):
         BREAKER = "breaker", "A receiver keeps failing"
         REFUSED = "refused", "ConnectWise refuses the keys"
         ACCEPTED = "accepted", "ConnectWise accepts the keys again"
+        KEY_EXPIRES = "key expires", "An API key expires soon"
+        TOKEN_EXPIRES = "token expires", "An Element token expires soon"
 
     kind = models.CharField(max_length=20, choices=Kind.choices)
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="alerts")
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, null=True, related_name="alerts")
     receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, null=True, related_name="alerts")
     notification = models.ForeignKey(Notification, on_delete=models.SET_NULL, null=True, related_name="alerts")
+    key_number = models.BigIntegerField(null=True, help_text="The id of the API user whose key it is about.")
     text = models.TextField()
     created_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
@@ -47,6 +50,9 @@ class Alert(models.Model):
                 fields=["receiver", "kind"],
                 condition=models.Q(resolved_at=None),
                 name="receiver_alert_once_per_episode",
+            ),
+            models.UniqueConstraint(
+                fields=["key_number", "kind"], condition=models.Q(resolved_at=None), name="key_alert_once_per_episode"
             ),
         ]
         indexes = [

@@ -13,12 +13,14 @@ from datetime import datetime
 from django.db.models import Count, OuterRef, Subquery
 
 from cwconnect.core.one_statement import Question, Questions, Row
+from instances.credentials.limits import SOON
 from instances.models import Instance, Organization, ResourcePoll
 from polling.delivery.given_up import DAYS
 from polling.reports.action_causes import DELIVERY_PAUSED, cause_questions, causes_of
 from polling.reports.action_items import ActionGroup, ActionItem, action_groups, item_questions, shown_of
 from polling.reports.engine import POLLS_LATE, Engine, engine_of, engine_question
 from polling.reports.event_hours import HourCount, counter_question, hour_questions, hours_from, hours_until
+from polling.reports.expiring import Expiring, expiring_of, expiring_questions
 from polling.reports.given_up import GivenUp, given_up_of, given_up_question
 from polling.reports.hours import hours_of
 from polling.reports.instance_rows import InstanceRow, row_questions, rows_of
@@ -36,6 +38,7 @@ class Overview:
     engine: Engine
     groups: list[ActionGroup]
     given_up: GivenUp | None
+    expiring: list[Expiring]
     rows: list[InstanceRow]
     hours: list[HourCount]
     instances: int
@@ -54,7 +57,8 @@ class Overview:
 
 def overview_of(organization: Organization, now: datetime) -> Overview:
     """Look how an organization's instances fare: two statements."""
-    found = _FIRST.ask(organization=organization.pk, late=now - POLLS_LATE, days_ago=now - DAYS)
+    times = {"late": now - POLLS_LATE, "days_ago": now - DAYS, "now": now, "soon": now + SOON}
+    found = _FIRST.ask(organization=organization.pk, **times)
     causes = causes_of(found)
     needing, paused = shown_of(causes), causes.get(DELIVERY_PAUSED, [])
     shown = _shown([*needing, *(key for keys in causes.values() for key in keys)], found["newest"])
@@ -65,6 +69,7 @@ def overview_of(organization: Organization, now: datetime) -> Overview:
         engine=engine_of(found["engine"][0], organization, now),
         groups=action_groups(found, more),
         given_up=given_up_of(found),
+        expiring=expiring_of(found),
         rows=rows_of(shown, more),
         hours=hours_of(organization, now) if upto is None else hours_from(more, now),
         instances=found["counts"][0]["instances_there"] or 0,
@@ -76,7 +81,9 @@ def _upto(found: Mapping[str, Sequence[Row]]) -> int | None:
     return next((row["upto"] for row in found["counter"]), None)
 
 
-def _first_questions(organization: int, late: datetime, days_ago: datetime) -> dict[str, Question]:
+def _first_questions(
+    organization: int, late: datetime, days_ago: datetime, now: datetime, soon: datetime
+) -> dict[str, Question]:
     newest = Instance.objects.filter(organization=organization).order_by("-pk")
     return {
         **engine_question(organization, late),
@@ -85,6 +92,7 @@ def _first_questions(organization: int, late: datetime, days_ago: datetime) -> d
         "newest": (newest[: 2 * SHOWN], ("pk",)),
         **cause_questions(organization),
         **given_up_question(organization, days_ago),
+        **expiring_questions(organization, now, soon),
     }
 
 

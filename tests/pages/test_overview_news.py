@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import DjangoAssertNumQueries
 
-from instances.models import Instance, Membership, Organization, ResourcePoll, Role
+from instances.models import ApiUser, Instance, Membership, Organization, ResourcePoll, Role
 from polling.alerts import delivery_alerts
 from polling.models import (
     Alert,
@@ -31,6 +31,7 @@ from polling.reports import event_hours
 from polling.reports.action_items import ActionGroup, ActionItem
 from polling.reports.engine import Engine
 from polling.reports.event_hours import HourCount
+from polling.reports.expiring import Expiring
 from polling.reports.given_up import GivenUp
 from polling.reports.instance_rows import InstanceRow
 from polling.reports.overview import Overview, overview_of
@@ -50,7 +51,8 @@ def busy(request: pytest.FixtureRequest, organization: Organization) -> Iterator
     """Return an organization with one of everything that the overview shows, at a time that stands still.
 
     Of its instances the first is refused, the second rejected, the third holds deletes back, the fourth is paused, the
-    fifth's receiver fails, the sixth's tries run out, and the seventh is well, though it gave a notification up.
+    fifth's receiver fails, the sixth's tries run out, and the seventh is well, though it gave a notification up. An API
+    key expires soon.
     """
     with time_machine.travel(NOW, tick=False):
         beat(Part.CLUSTER, "here")
@@ -70,6 +72,7 @@ def busy(request: pytest.FixtureRequest, organization: Organization) -> Iterator
         for instance in made:
             add_events(instance, 2, at=NOW - timedelta(minutes=40))
         give_up(made[6], NOW - timedelta(minutes=10))
+        organization.api_users.update(expires_at=NOW + timedelta(days=3))
         event = Event.objects.filter(instance=made[5]).values_list("pk", flat=True)[0]
         alerted = Notification.objects.get(pk=event)
         delivery_alerts.warn(Alert.Kind.HALF_USED, made[5], "It failed: 500.", NOW, notification=alerted)
@@ -139,6 +142,9 @@ NEWS: dict[str, Change] = {
     "GivenUp.instances": lambda: give_up(nth(5), NOW),
     "GivenUp.since": lambda: Notification.objects.filter(state="failed").update(given_up_at=LATER),
     "GivenUp.made_at": lambda: Notification.objects.filter(state="failed").update(created_at=LATER),
+    "Expiring.name": lambda: ApiUser.objects.update(name="another name"),
+    "Expiring.ends": lambda: ApiUser.objects.update(expires_at=NOW + timedelta(days=4)),
+    "Expiring.instance_id": instance(6, token_expires_at=NOW + timedelta(days=5)),
     "InstanceRow.pk": lambda: nth(6).delete(),
     "InstanceRow.name": instance(6, name="Another name"),
     "InstanceRow.state": instance(6, events_enabled=False),
@@ -151,10 +157,17 @@ NEWS: dict[str, Change] = {
     "Overview.instances": lambda: add_instances(Organization.objects.get(name="Alpha"), 1),
     "Overview.resources": lambda: ResourcePoll.objects.create(instance=nth(6), name="tickets"),
 }
-SHOWN_BY = (Engine, ActionGroup, ActionItem, GivenUp, InstanceRow, HourCount, Overview)
+SHOWN_BY = (Engine, ActionGroup, ActionItem, GivenUp, Expiring, InstanceRow, HourCount, Overview)
 BY_TIME_ALONE = {"HourCount.start"}
 MADE_OF_OTHERS = {
-    *("Overview.engine", "Overview.groups", "Overview.given_up", "Overview.rows", "Overview.hours"),
+    *(
+        "Overview.engine",
+        "Overview.groups",
+        "Overview.given_up",
+        "Overview.expiring",
+        "Overview.rows",
+        "Overview.hours",
+    ),
     "ActionGroup.items",
 }
 
