@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PAGE_PREFIXES = ("/app/", "/api/docs/", "/admin/", "/static/")
+PAGE_PREFIXES = ("/app/", "/help/", "/api/docs/", "/admin/", "/static/")
 
 
 def is_page(path: str) -> bool:

@@ -181,7 +181,8 @@ def test_every_link_of_a_document_leads_somewhere(operator: Client, document: ob
 
 
 def test_no_document_without_a_page(operator: Client) -> None:
-    assert operator.get("/help/nothing").status_code == 404
+    answer = operator.get("/help/nothing")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
 
 
 def test_documents_are_there_for_anybody_and_stay_where_they_were_linked(client: Client) -> None:
