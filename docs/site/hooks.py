@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parents[2]
 TOP = {"CHANGELOG.md": "changelog.md", "SECURITY.md": "security.md", "UPGRADING.md": "upgrading.md"}
 DEPLOY = "cwconnect/deploy"
+_LISTING = re.compile(r"^(?P<blanks> {2,3})```.*?^(?P=blanks)```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!!)\[(?P<words>(?:[^\[\]]|\[[^\]]*\])+)\]\((?P<path>[\w./-]+)(?P<anchor>#[\w-]+)?\)")
 
 
@@ -30,9 +32,17 @@ def on_files(files: Files, *, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> str:
-    """Lead each link to where the site has what it names."""
+    """Lead each link to where the site has what it names, and keep listings in the items of lists that they are of.
+
+    Markdown in Python wants four blanks before those and an empty line after; GitHub is content with the item's two.
+    """
     folder = "" if page.file.src_uri in TOP.values() else "docs"
+    markdown = _LISTING.sub(_set_in, markdown)
     return _LINK.sub(lambda link: _placed(link, folder, files), markdown)
+
+
+def _set_in(listing: re.Match[str]) -> str:
+    return textwrap.indent(listing[0], " " * (4 - len(listing["blanks"]))) + "\n"
 
 
 def _placed(link: re.Match[str], folder: str, files: Files) -> str:
