@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
-from instances.scopes import Scope
+from instances.scopes import KeyLimits, TokenLimits
 from instances.secrets import HoldsSecrets, SecretField
 
 
@@ -35,12 +35,8 @@ class Organization(models.Model):
         return self.name
 
 
-class ApiUser(models.Model):
-    """A caller of the REST API: the `User` half of an Authorization header.
-
-    What its key may do stands in two columns as long as the version before may run beside this one, or again: that one
-    writes and reads `may_write` alone. So each column can only narrow the other (`effective_scope`).
-    """
+class ApiUser(KeyLimits):
+    """A caller of the REST API: the `User` half of an Authorization header."""
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="api_users")
     name = models.CharField(max_length=200)
@@ -52,23 +48,7 @@ class ApiUser(models.Model):
         help_text="Of an organization secret that is good with this key alone.",
     )
     last_four = models.CharField(max_length=4, db_default="", blank=True, help_text="The last characters of its key.")
-    may_write = models.BooleanField(
-        default=True, db_default=True, help_text="Whether it may manage: all that version 0.1 knows of its scope."
-    )
-    scope = models.CharField(
-        max_length=10,
-        choices=Scope.choices,
-        default="",
-        db_default="",
-        blank=True,
-        help_text="What its key may do; empty: what may_write says.",
-    )
-    networks = models.JSONField(null=True, blank=True, help_text="From where its key is good; none: from anywhere.")
-    instance_ids = models.JSONField(
-        null=True, blank=True, help_text="The instances that its key reaches; null: all of the organization."
-    )
     made_by = models.CharField(max_length=200, db_default="", blank=True, help_text="Who made its key.")
-    expires_at = models.DateTimeField(null=True, blank=True, help_text="When its key ends; empty: it doesn't.")
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="To the minute.")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -78,12 +58,6 @@ class ApiUser(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.organization})"
-
-    @property
-    def effective_scope(self) -> Scope:
-        """What the key may do, whichever version wrote the row: the narrower of what both columns say."""
-        scope = Scope.known(self.scope) if self.scope else Scope.MANAGE
-        return Scope.READ if scope is Scope.MANAGE and not self.may_write else scope
 
 
 class Role(models.TextChoices):
@@ -132,7 +106,7 @@ class Invitation(models.Model):
         return f"invitation {self.pk} to {self.organization}: {self.role}"
 
 
-class Instance(HoldsSecrets):
+class Instance(HoldsSecrets, TokenLimits):
     """One authenticated connection to a ConnectWise company, and where its events go.
 
     One without an organization is deleted: nobody's, so that nobody sees it or its events, until its rows are gone.
@@ -148,19 +122,6 @@ class Instance(HoldsSecrets):
     token = SecretField(null=True, blank=True, help_text="Kept only where tokens may be read again.")
     previous_token_hash = models.CharField(max_length=64, unique=True, null=True, editable=False)
     previous_token_until = models.DateTimeField(null=True, blank=True, help_text="When the former token ends.")
-    token_scope = models.CharField(
-        max_length=10,
-        choices=Scope.choices,
-        default=Scope.MANAGE,
-        db_default=Scope.MANAGE.value,
-        help_text="What the token lets a key do, at most.",
-    )
-    token_networks = models.JSONField(null=True, blank=True, help_text="From where the token is good; none: anywhere.")
-    token_expires_at = models.DateTimeField(null=True, blank=True, help_text="When the token ends; empty: it doesn't.")
-    previous_token_scope = models.CharField(
-        max_length=10, choices=Scope.choices, default=Scope.MANAGE, db_default=Scope.MANAGE.value, editable=False
-    )
-    previous_token_networks = models.JSONField(null=True, blank=True, editable=False)
     disabled = models.BooleanField(default=False, help_text="Polling and delivery pause; nothing is lost.")
 
     base_url = models.CharField(max_length=500)

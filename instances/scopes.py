@@ -1,4 +1,4 @@
-"""What a caller of the REST API may do: the scopes of API keys and Element tokens. Pure."""
+"""What a caller of the REST API may do: scopes, and the columns that limit API keys and Element tokens."""
 
 from __future__ import annotations
 
@@ -21,3 +21,58 @@ class Scope(models.TextChoices):
         """Return whether what takes `needed` may be done with this."""
         order = list(Scope)
         return order.index(self) >= order.index(needed)
+
+
+class KeyLimits(models.Model):
+    """What an API user's key is limited to.
+
+    What it may do stands in two columns as long as the version before may run beside this one, or again: that one
+    writes and reads `may_write` alone. So each column can only narrow the other (`effective_scope`).
+    """
+
+    may_write = models.BooleanField(
+        default=True, db_default=True, help_text="Whether it may manage: all that version 0.1 knows of its scope."
+    )
+    scope = models.CharField(
+        max_length=10,
+        choices=Scope.choices,
+        default="",
+        db_default="",
+        blank=True,
+        help_text="What its key may do; empty: what may_write says.",
+    )
+    networks = models.JSONField(null=True, blank=True, help_text="From where its key is good; none: from anywhere.")
+    instance_ids = models.JSONField(
+        null=True, blank=True, help_text="The instances that its key reaches; null: all of the organization."
+    )
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="When its key ends; empty: it doesn't.")
+
+    class Meta:
+        abstract = True
+
+    @property
+    def effective_scope(self) -> Scope:
+        """What the key may do, whichever version wrote the row: the narrower of what both columns say."""
+        scope = Scope.known(self.scope) if self.scope else Scope.MANAGE
+        return Scope.READ if scope is Scope.MANAGE and not self.may_write else scope
+
+
+class TokenLimits(models.Model):
+    """What an instance's Element token is limited to, and the former one beside that (see credentials/tokens.py)."""
+
+    token_scope = models.CharField(
+        max_length=10,
+        choices=Scope.choices,
+        default=Scope.MANAGE,
+        db_default=Scope.MANAGE.value,
+        help_text="What the token lets a key do, at most.",
+    )
+    token_networks = models.JSONField(null=True, blank=True, help_text="From where the token is good; none: anywhere.")
+    token_expires_at = models.DateTimeField(null=True, blank=True, help_text="When the token ends; empty: it doesn't.")
+    previous_token_scope = models.CharField(
+        max_length=10, choices=Scope.choices, default=Scope.MANAGE, db_default=Scope.MANAGE.value, editable=False
+    )
+    previous_token_networks = models.JSONField(null=True, blank=True, editable=False)
+
+    class Meta:
+        abstract = True
