@@ -33,14 +33,25 @@ for number in range(3):
 """
 
 
+# All in one process: each takes seconds to start.
+PREPARE = f"""
+from django.conf import settings
+from django.core.management import call_command
+call_command("migrate", "polling", "0028", verbosity=0)
+call_command("backup", settings.DATA_DIR / "older")
+call_command("migrate", verbosity=0)
+{FILL}
+call_command("backup", settings.DATA_DIR / "plain")
+settings.BACKUP_PASSPHRASE = {PASSPHRASE!r}
+call_command("backup", settings.DATA_DIR / "sealed", with_keys=True)
+"""
+
+
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder whose database has secrets, with a plain and a sealed backup beside it."""
     data = tmp_path_factory.mktemp("filled") / "data"
-    for arguments in (["migrate", "-v0"], ["shell", "--no-imports", "-c", FILL], ["backup", str(data / "plain")]):
-        done = manage(data, *arguments)
-        assert done.returncode == 0, done.stderr
-    done = manage(data, "backup", str(data / "sealed"), "--with-keys", CWCONNECT_BACKUP_PASSPHRASE=PASSPHRASE)
+    done = manage(data, "shell", "--no-imports", "-c", PREPARE)
     assert done.returncode == 0, done.stderr
     return data
 
@@ -52,9 +63,9 @@ def service(filled: Path, tmp_path: Path) -> Path:
 
 def check(data: Path, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Try a backup; see that nothing was changed, and nothing left."""
-    before = names(data), (data / "cwconnect.sqlite3").read_bytes()
+    before = names(data) | {"in-use.lock"}, (data / "cwconnect.sqlite3").read_bytes()
     done = manage(data, "restore", "--check", str(data / name), *arguments, **environment)
-    assert (names(data) - {"in-use.lock"}, (data / "cwconnect.sqlite3").read_bytes()) == before
+    assert (names(data) | {"in-use.lock"}, (data / "cwconnect.sqlite3").read_bytes()) == before
     return done
 
 
@@ -116,18 +127,15 @@ def test_a_newer_one_is_refused_by_the_command(service: Path) -> None:
 
 
 def test_an_older_one_is_brought_to_this_version_or_it_says_why_not(service: Path) -> None:
-    with closing(sqlite3.connect(service / "plain")) as opened:
-        opened.execute("DELETE FROM django_migrations WHERE app = 'polling' AND name = '0029_traces'")
-        for table in ("callbackhint", "notification", "pollrun"):
-            opened.execute(f"ALTER TABLE polling_{table} DROP COLUMN traceparent")
-        opened.commit()
-    older = attempt(service, "plain")
-    assert (older.problems, older.missing_migrations) == ([], 1)
-    with closing(sqlite3.connect(service / "plain")) as opened:
+    older = attempt(service, "older")
+    assert older.problems == []
+    assert older.missing_migrations > 1
+    with closing(sqlite3.connect(service / "older")) as opened:
         opened.execute("ALTER TABLE polling_pollrun ADD COLUMN traceparent text")
         opened.commit()
-    [problem] = attempt(service, "plain").problems
-    assert problem.startswith("It can't be brought to this version: django.db.utils.OperationalError: duplicate column")
+    [problem] = attempt(service, "older").problems
+    assert problem.startswith("It can't be brought to this version: ")
+    assert "duplicate column" in problem
 
 
 def test_columns_of_secrets_are_called_as_their_fields_are() -> None:
