@@ -7,6 +7,9 @@ five minutes (allauth's ACCOUNT_REAUTHENTICATION_TIMEOUT).
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +30,7 @@ from allauth.mfa.webauthn.views import (
     RemoveWebAuthnView,
 )
 from django.contrib import messages
+from django.core.cache import cache
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -37,6 +41,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 
+from cwconnect.core.client_ip import client_network
+from cwconnect.core.plain_cache import RedisError
 from instances.factors.codes import note_step
 from instances.factors.rule import PROPER, is_required
 from instances.pages.access import AccountRequest, account_page, memberships_of
@@ -51,8 +57,10 @@ from instances.pages.factor_forms import (
     RenamePasskeyForm,
     SignInPasskeyForm,
 )
+from instances.sign_in_lock import too_many_guesses
 
 _INDEX = reverse_lazy("mfa_index")
+_CHALLENGES_A_MINUTE = 20  # to one address (IPv6: one /64), of each process where there is no Redis
 
 
 @require_safe
@@ -211,6 +219,15 @@ class NewRecoveryCodesView(GenerateRecoveryCodesView):  # type: ignore[misc]  # 
     """Recovery codes made anew; those before them end."""
 
 
+def _asked_too_often(request: HttpRequest) -> bool:
+    """Count a challenge for whoever comes: each leaves a session. A cache that is away stops nobody."""
+    key = f"passkey-challenges:{client_network(request)}:{int(time.time()) // 60}"
+    with suppress(RedisError, ValueError):  # the latter: it has run out between the two
+        cache.add(key, 0, 60)
+        return cache.incr(key) > _CHALLENGES_A_MINUTE
+    return False
+
+
 @method_decorator(never_cache, name="dispatch")
 class PasskeySignInView(LoginWebAuthnView):  # type: ignore[misc]  # as above
     """A sign-in by a passkey alone."""
@@ -218,7 +235,9 @@ class PasskeySignInView(LoginWebAuthnView):  # type: ignore[misc]  # as above
     form_class = SignInPasskeyForm
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Return what the page's script asks the browser's passkeys for."""
+        """Return what the page's script asks the browser's passkeys for; 429 where that is asked for all the time."""
+        if _asked_too_often(request):
+            return too_many_guesses(request, timedelta(minutes=1))
         return JsonResponse(passkeys.begin_authentication(None), encoder=DjangoJSONEncoder)
 
     def form_valid(self, form: SignInPasskeyForm) -> HttpResponse:

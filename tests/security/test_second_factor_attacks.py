@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
@@ -305,6 +306,14 @@ def test_the_first_factor_ends_sessions_that_began_without_one(ruth: User) -> No
     assert elsewhere.get(reverse("people")).status_code == 200
     with_passkey(ruth, Passkey())
     assert elsewhere.get(reverse("people")).status_code == 302
+
+
+@time_machine.travel("2026-11-29T12:00:00Z", tick=False)
+def test_challenges_for_nobody_fill_no_table() -> None:
+    for _ in range(30):
+        Client(REMOTE_ADDR="203.0.113.5").get(reverse("mfa_login_webauthn"))
+    assert Session.objects.count() == 20
+    assert Client(REMOTE_ADDR="203.0.113.6").get(reverse("mfa_login_webauthn")).status_code == 200
 
 
 def _ciphertexts() -> list[str | None]:
