@@ -332,6 +332,12 @@ def test_a_link_that_an_attacker_began_is_not_finished_by_the_victim(stage: Stag
     back = stage.issuer.agree(str(answer.headers["Refresh"].removeprefix("0; url=")))
     assert victim.get(BACK, back).status_code == 400
     assert not SocialAccount.objects.exists()
+    # Nor where the browser has its state, got there somehow, but another person is signed in.
+    states = attacker.session["socialaccount_states"]
+    session = victim.session
+    session["socialaccount_states"] = states
+    session.save()
+    assert victim.get(BACK, back).status_code == 400
     # Nor where somebody else signs in between, in the same browser.
     attacker.force_login(User.objects.get(username="olga"))
     assert attacker.get(BACK, back).status_code == 400
