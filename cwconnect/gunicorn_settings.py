@@ -6,7 +6,7 @@ One process is enough for a UI and an API, and SQLite has one writer anyway; who
 from __future__ import annotations
 
 from cwconnect.core import processes
-from cwconnect.core.starting import ends_in_words
+from cwconnect.core.starting import ends_in_words, leave_quickly
 
 with ends_in_words(exit_code=1):
     from cwconnect import settings
@@ -34,3 +34,4 @@ def on_starting(_server: object) -> None:
     """Follow `up` into death, and have the workers follow their master."""
     processes.follow_parent()
     processes.tie_forks()
+    leave_quickly()

@@ -10,10 +10,11 @@ from django.core.management import execute_from_command_line
 
 from cwconnect.core import processes
 from cwconnect.core.layout import PROGRAM
-from cwconnect.core.starting import ends_in_words
+from cwconnect.core.starting import ends_in_words, leave_quickly
 
 if __name__ == "__main__":
     processes.follow_parent(signal.SIGTERM)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cwconnect.settings")
+    leave_quickly()
     with ends_in_words(exit_code=1):
         execute_from_command_line([PROGRAM, *sys.argv[1:]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,3 +29,11 @@ def ends_in_words(exit_code: int = NOT_LOADED) -> Iterator[None]:
         return
     sys.stderr.write(f"{literal(words)}\n")
     sys.exit(exit_code)
+
+
+def leave_quickly() -> None:
+    """Have this process end without one more search for garbage: half a second of CPU, of a whole Django.
+
+    Where cores are shared by many, that half-second is several, of the ten that SIGTERM has.
+    """
+    atexit.register(gc.freeze)
