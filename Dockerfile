@@ -1,11 +1,11 @@
 # syntax=docker/dockerfile:1
 # The service as an image; docs/operations.md#containers says how it is run. Any base will do that has Python 3.11 or newer with
-# its venv, the certificates of public authorities, and the name `python3`: `--build-arg BASE=…`, by digest where builds
-# are to be the same years later.
+# its venv, the certificates of public authorities, and the name `python3`: `--build-arg BASE=…`, by digest where it is
+# to stay the same.
 ARG BASE=python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
-# The layers' bytes depend on what is built and not on when: hatchling and pip take this time.
+# The wheel's bytes depend on what is built and not on when: hatchling takes this time.
 ARG SOURCE_DATE_EPOCH=315532800
 ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
 WORKDIR /build
