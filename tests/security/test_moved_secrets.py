@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import connection, models, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -16,7 +17,7 @@ from django.utils import timezone
 from cwconnect.core.errors import ConflictError
 from cwconnect.sandbox import SandboxServer
 from cwconnect.site.checks import check_stored_secrets
-from instances.models import Instance, Organization
+from instances.models import FactorSecret, Instance, Organization
 from instances.secrets import HoldsSecrets, Place, Secret, SecretField, SecretMisplacedError, SecretUnreadableError
 from instances.secrets.binding import MIGRATION
 from instances.secrets.ciphertexts import seal
@@ -58,11 +59,17 @@ def a_destination(organization: Organization) -> AlertDestination:
     )
 
 
+def a_factor(organization: Organization) -> FactorSecret:
+    person = User.objects.create_user(f"person {User.objects.count()}")
+    return FactorSecret.objects.create(account=person, text=Secret.of("the text"))
+
+
 MAKERS: dict[type[models.Model], Callable[[Organization], models.Model]] = {
     Instance: an_instance,
     IdempotentAnswer: an_answer,
     CallbackEndpoint: an_endpoint,
     AlertDestination: a_destination,
+    FactorSecret: a_factor,
 }
 
 
