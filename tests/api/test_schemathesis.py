@@ -51,6 +51,9 @@ GRAMMARS = {
     "name": r"^/v1/secrets$",  # nothing that nobody sees, beside what Persian, Japanese and emoji need
     "key": r"/signature-key/rotate$",  # the same, without those
     "since": r"/backfill$",  # not in the future
+    "networks": r"^/v1/secrets$|/token$",  # in CIDR form, without host bits
+    "instances": r"^/v1/secrets$",  # of the organization
+    "expires_at": r"^/v1/secrets$|/token$",  # to come
     "until": r"/signature-key/rotate$",  # within 30 days
 }
 
