@@ -25,7 +25,7 @@ COPY docs docs
 RUN tools/bin/python -m build --no-isolation --wheel --outdir dist . \
  && tools/bin/pip --python /opt/cwconnect/bin/python install --no-compile --no-deps --no-index dist/*.whl
 # Compiled once, since the root is read-only where it runs; checked by no time stamp, which copying would change.
-RUN /opt/cwconnect/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/cwconnect/lib
+RUN /opt/cwconnect/bin/python -m compileall -q -f --invalidation-mode unchecked-hash /opt/cwconnect/lib
 
 FROM ${BASE}
 ARG VERSION=0.2.0
