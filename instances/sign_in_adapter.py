@@ -5,9 +5,13 @@ The steps of a sign-in are allauth's; what counts guesses is ours (sign_in_lock.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.account.internal.flows.reauthentication import get_reauthentication_flows
 from allauth.core import context
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -43,6 +47,23 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
     def is_ajax(self, request: HttpRequest) -> bool:
         """Return whether to answer in JSON: never, pages are for people."""
         return False
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Return whether what is delicate takes the password or a factor once more.
+
+        Whoever has neither, having come by the issuer, has confirmed by the sign-in itself, as long as any
+        confirmation holds.
+        """
+        request, required = context.request, bool(super().is_reauthentication_required(app=app, **kwargs))
+        if not required or get_reauthentication_flows(request.user):
+            return required
+        signed_in = max((record["at"] for record in get_authentication_records(request, request.user)), default=0)
+        return not 0 <= time.time() - signed_in < app_settings.REAUTHENTICATION_TIMEOUT
+
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, str]]:
+        """Return how one confirms; whoever has no way to is led to the page that says to sign in anew."""
+        found: list[dict[str, str]] = super().get_reauthentication_methods(user)
+        return found or [{"id": "sign_in", "description": "Sign in anew", "url": reverse("mfa_index")}]
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Return the client's address, as the trusted proxies tell it."""

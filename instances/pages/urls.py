@@ -20,6 +20,7 @@ from instances.pages import (
     settings,
     tokens,
 )
+from instances.pages.access import account_page
 
 _INSTANCE = "instances/<int:number>"
 
@@ -28,7 +29,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("signout", accounts.SignOutView.as_view(), name="signout"),
     # The same by the names that allauth leads to; and the password once more, before what is delicate.
     path("signin", accounts.SignInView.as_view(), name="account_login"),
-    path("confirm", reauthenticate, name="account_reauthenticate"),
+    path("confirm", account_page(reauthenticate), name="account_reauthenticate"),
     path("signin/issuer", issuer.sign_in_by_issuer, name="sign-in-by-issuer"),
     path("signin/issuer/back", issuer.back_from_issuer, name="back-from-issuer"),
     path("issuer", issuer.own_issuer, name="own-issuer"),

@@ -10,10 +10,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import time_machine
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialToken
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from cwconnect.core.env import GroupRole
@@ -24,6 +27,7 @@ from instances.openid import discovery, exchange
 from instances.openid.groups import Held, held
 from instances.openid.second_factor import issuer_saw_second_factor
 from tests.pages.conftest import sign_in, text_of
+from tests.support.factors import code
 from tests.support.issuers import CLIENT_ID, CLIENT_SECRET, Issuer, running_issuer, use
 
 pytestmark = pytest.mark.django_db
@@ -410,3 +414,27 @@ def test_many_at_a_time_wait_for_a_place_and_are_refused_in_words_where_none_get
     answer = Client().post(START)
     assert answer.status_code == 503
     assert "at this very moment" in text_of(answer)
+
+
+def test_who_has_no_password_adds_a_first_factor_soon_after_the_sign_in(issuer: Issuer) -> None:
+    client, add = Client(), reverse("mfa_activate_totp")
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        come_in(client, issuer)
+        clock.shift(timedelta(minutes=4))
+        found = re.search(r'class="secret">([A-Z2-7 ]+)<', text_of(client.get(add)))
+        assert found
+        clock.shift(timedelta(minutes=2))
+        late = client.get(add, follow=True)
+        assert late.redirect_chain[0][0].startswith(reverse("mfa_index"))
+        assert "sign in anew" in text_of(late)
+        assert client.post(add, {"code": code(secret=found[1].replace(" ", ""))}).status_code == 302
+        assert not Authenticator.objects.exists()
+        again = Client()
+        come_in(again, issuer)
+        found = re.search(r'class="secret">([A-Z2-7 ]+)<', text_of(again.get(add)))
+        assert found
+        again.post(add, {"code": code(secret=found[1].replace(" ", ""))})
+        assert Authenticator.objects.filter(type="totp").exists()
+        clock.shift(timedelta(minutes=6))
+        removing = again.get(reverse("mfa_deactivate_totp"))
+        assert removing.headers["Location"].startswith(reverse("mfa_reauthenticate")), "from now on a code confirms"
