@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import urlsafe_base64_encode
+from django.utils.http import int_to_base36
 
 from cwconnect.management.commands import createsuperuser
 from instances.accounts import first_start_code
@@ -52,7 +52,7 @@ def joined(password: str, _: pytest.MonkeyPatch) -> None:
 
 def forgotten(password: str, _: pytest.MonkeyPatch) -> None:
     person = User.objects.create_user(NAME, password=PRESENT)
-    code = f"{urlsafe_base64_encode(str(person.pk).encode())}-{default_token_generator.make_token(person)}"
+    code = f"{int_to_base36(person.pk)}-{default_token_generator.make_token(person)}"
     form = {"code": code, "new_password1": password, "new_password2": password}
     Client().post(reverse("new-password"), form)
 
