@@ -29,11 +29,11 @@ _PATIENCE = 30_000  # milliseconds
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test here, and have them run as they stand: what one leaves in the service, the next one finds."""
     here = Path(__file__).parent
-    places = [place for place, item in enumerate(items) if here in item.path.parents]
-    as_they_stand = sorted((items[place] for place in places), key=lambda item: (item.path, item.location[1] or 0))
-    for place, item in zip(places, as_they_stand, strict=True):
-        items[place] = item
+    ours = [item for item in items if here in item.path.parents]
+    for item in sorted(ours, key=lambda item: (item.path, item.location[1] or 0)):
         item.add_marker(pytest.mark.browser)
+        items.remove(item)
+        items.append(item)
 
 
 @pytest.fixture(scope="session")

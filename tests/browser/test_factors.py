@@ -25,7 +25,7 @@ AUTHENTICATOR = {
 _MAKE = (
     "from django.contrib.auth.models import User; from instances.models import Membership, Organization; "
     "a = User.objects.create_user({name!r}, password={password!r}); "
-    "Membership.objects.create(account=a, organization=Organization.objects.get(), role='viewer')"
+    "Membership.objects.create(account=a, organization=Organization.objects.earliest('pk'), role='viewer')"
 )
 
 

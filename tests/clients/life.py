@@ -57,6 +57,7 @@ class Life:
         assert refused["providerMessage"]
         number = call("POST", "/instances", body)["id"]
         token = call("POST", "/v1/instances/{instance}/token", {}, instance=number, expected=201)["token"]
+        assert call("GET", "/v1/instances/{instance}/token", instance=number)["scope"] == "manage"
         return replace(self, number=number, token=f"User {self.user}, Element {token}")
 
     def run(self, poll: int) -> None:

@@ -110,7 +110,8 @@ def test_the_service_itself_acts_under_its_own_name(organization: Organization) 
 
 
 def test_what_is_done_in_the_admin_is_on_record(admin_client: Client) -> None:
-    form: dict[str, Any] = {"name": "Delta", "memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
+    form: dict[str, Any] = {"name": "Delta", "second_factor": "optional"}
+    form |= {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
     assert admin_client.post("/admin/instances/organization/add/", form).status_code == 302
     made = Organization.objects.get(name="Delta")
     assert (

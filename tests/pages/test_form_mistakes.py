@@ -30,7 +30,7 @@ NONSENSE = ("", "nonsense " * 2500, "{", "2999-01-01T00:00")
 WITH_FIELDS = {
     *("new-instance", "instance-settings", "add-resource", "edit-resource", "delete-instance", "new-token"),
     *("poll-page", "password", "signin", "first-start", "add-alert-destination", "mute-alerts"),
-    *("people", "api-keys", "own-address", "join", "new-password"),
+    *("people", "api-keys", "own-address", "join", "new-password", "account_reauthenticate"),
 }
 
 
@@ -41,7 +41,9 @@ def takes_anything(page: str, control: Element) -> bool:
     """
     resource, _, key = control.get("name").rpartition(".")
     unwatched = page == "new-instance" and key == "json" and resource not in DEFAULT_RESOURCES
-    not_chosen = unwatched or (page, control.get("name")) == ("mute-alerts", "until")
+    # Of a closed choice that is sent at once, what no page offers is refused by a message.
+    elsewhere = (("mute-alerts", "until"), ("people", "second_factor"))
+    not_chosen = unwatched or (page, control.get("name")) in elsewhere
     return not_chosen or page == "instances-page" or control.get("name") in ("from", "organization")
 
 

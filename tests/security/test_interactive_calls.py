@@ -109,6 +109,8 @@ _OWN_WAY = {
     "cwconnect/sandbox/": "a program of its own",
     "cwconnect/web/": "the web server's own sockets",
     "cwconnect/core/hosts.py": "reads addresses, asks nobody",
+    "cwconnect/core/ask_readyz.py": "a command of the image: asks whether the web beside it answers",
+    "cwconnect/tracing/exporter.py": "a thread of its own: sends traces to the one address of a setting",
     "polling/workers/heartbeats.py": "the machine's name",
     "polling/workers/supervisor.py": "the machine's name",
     "cwconnect/management/commands/up.py": "a command: asks whether its own web answers",
