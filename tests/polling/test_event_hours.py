@@ -33,9 +33,9 @@ def at_that_time() -> Iterator[None]:
 def instances(organization: Organization) -> list[Instance]:
     """Return three instances with events in the first and last hour of the day, around noon, and before the day."""
     made = add_instances(organization, 3)
-    for instance in made:
+    for number, instance in enumerate(made):
         for back in (timedelta(0), HOUR / 2, HOUR * 0.51, 5 * HOUR, 23 * HOUR, 23.6 * HOUR, 25 * HOUR, 40 * HOUR):
-            add_events(instance, 2 + instance.pk, at=NOW - back)
+            add_events(instance, 3 + number, at=NOW - back)
     return made
 
 

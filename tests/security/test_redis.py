@@ -129,7 +129,9 @@ def test_nothing_planted_under_a_key_of_the_cache_is_executed(
     for what, payload in planted(tmp_path / "executed").items():
         for key in keys:
             store.set(key, payload)
-        assert answers(person, tenant) in (usual, [429, 429, 200, 200]), what  # a number counts, whoever wrote it
+        wrong, right, *pages = answers(person, tenant)
+        # A number counts, whoever wrote it; the minute that it counts for may end between the two.
+        assert (wrong in (401, 429), right in (200, 429), pages) == (True, True, [200, 200]), what
         assert not (tmp_path / "executed").exists(), what
 
 
