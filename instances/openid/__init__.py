@@ -1,6 +1,6 @@
 """Signing in by an issuer of OpenID Connect: a company's own sign-in (docs/operations.md#sign-in-by-an-issuer).
 
-`issuer` is who it is, by settings; `exchange` asks it, by the outbound door; `discovery` keeps what it says of itself;
+`issuer` is who it is, by settings; `exchange` asks it by the outbound client; `discovery` keeps what it says of itself;
 `id_tokens` judges what it signed; `claims` reads that; `groups` makes memberships of groups; `flow` takes a person
 there and back; `adapter` is what django-allauth asks; `second_factor` tells whether the issuer saw one.
 

@@ -43,7 +43,7 @@ class IssuerAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
         return [app]
 
     def get_requests_session(self) -> Any:
-        """Refuse: what is asked of an issuer passes the outbound door (exchange.py), and nothing else is asked."""
+        """Refuse: what is asked of an issuer passes the outbound client (exchange.py), and nothing else is asked."""
         raise RuntimeError("allauth asks nobody outside by itself.")
 
     def can_authenticate_by_email(self, login: SocialLogin, email: str) -> bool:

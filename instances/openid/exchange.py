@@ -1,4 +1,4 @@
-"""What is asked of an issuer: JSON over the outbound door, in bounded time and size, with no redirect followed.
+"""What is asked of an issuer: JSON by the outbound client, in bounded time and size, with no redirect followed.
 
 A person waits, so it counts among the interactive calls (instances/interactive.py). Many may sign in at nine in the
 morning: who finds no place waits a moment for one, since the code that was brought is good once.

@@ -30,7 +30,7 @@ _MAKE = (
 
 
 def somebody(browser: Any, site: Site, name: str) -> Iterator[Window]:
-    """Give a window with an authenticator, of a new person: at `localhost`, as passkeys know no bare address."""
+    """Yield a window with an authenticator, of a new person: at `localhost`, as passkeys know no bare address."""
     site.sql(_MAKE.format(name=name, password=PASSWORD))
     context = browser.new_context(viewport=WIDE, reduced_motion="reduce")
     page = context.new_page()
