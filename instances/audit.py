@@ -34,6 +34,8 @@ class Action(StrEnum):
     ENABLE = "instance enabled"
     DISABLE = "instance disabled"
     DELETE_INSTANCE = "instance deleted"
+    PUT_TRANSFORMATION = "field mapping set"
+    DELETE_TRANSFORMATION = "field mapping deleted"
     SIGN_IN = "signed in"
     SIGN_IN_FAILED = "sign-in failed"
     SIGN_OUT = "signed out"

@@ -10,16 +10,17 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cwconnect.connectwise.catalogue import find_resource
-from cwconnect.connectwise.ceql.conditions import WhereError, parse_where
+from cwconnect.connectwise.ceql.conditions import Comparison, WhereError, map_comparisons, parse_where
 from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.where import where_params
 from cwconnect.core.errors import DomainError
 from cwconnect.core.paging import page_size
 from instances.connections import client_for
+from instances.hub import mappings
 from instances.interactive import interactive
 from instances.models import Instance
 from instances.secrets import SecretUnreadableError
@@ -66,16 +67,18 @@ class HubPage:
 
 @dataclass(frozen=True)
 class HubPath:
-    """What a hub route's path means: a list of ConnectWise, or one record of it."""
+    """What a hub route's path means: a list of ConnectWise, or one record of it; `mapping` has its fields' names."""
 
     path: str
     record_id: int | None
+    mapping: mappings.Mapping | None = None
 
 
-def read_list(instance: Instance, path: str, query: Mapping[str, str]) -> HubPage:
+def read_list(instance: Instance, target: HubPath, query: Mapping[str, str]) -> HubPage:
     """Read one page. DomainError for a query that ConnectWise can't be asked, ConnectWiseError for its answers."""
     _check_enabled(instance)
-    params = _next_params(query["nextPage"]) if query.get("nextPage") else _params(path, query)
+    path = target.path
+    params = _next_params(query["nextPage"]) if query.get("nextPage") else _params(target, query)
     client = _client(instance)
     with interactive(instance.organization_id):
         listing = client.list(path, params)
@@ -85,16 +88,25 @@ def read_list(instance: Instance, path: str, query: Mapping[str, str]) -> HubPag
     following = listing.next_params
     written = None if following is None else base64.urlsafe_b64encode(json.dumps(dict(following)).encode())
     token = None if written is None else written.decode().rstrip("=")
-    return HubPage([_shown(instance, record) for record in listing.records], token, total)
+    return HubPage([_shown(instance, target, record) for record in listing.records], token, total)
 
 
-def read_record(instance: Instance, path: str, record_id: int) -> Record:
+def read_record(instance: Instance, target: HubPath, record_id: int) -> Record:
     """Read one record. Raises ConnectWiseError: NotFound when there is none."""
     _check_enabled(instance)
     client = _client(instance)
     with interactive(instance.organization_id):
-        record: Record = _shown(instance, client.get(path, record_id))
+        record: Record = _shown(instance, target, client.get(target.path, record_id))
     return record
+
+
+def find_path(instance: Instance, text: str) -> HubPath:
+    """Read what follows `/hubs/{hub}/`, where a list, or a record of it, may go by a mapping's name. DomainError."""
+    match = re.fullmatch(r"/*([^/]+)(?:/+([0-9]{1,18}))?/*", text)
+    mapping = mappings.mapping_named(instance, match[1]) if match else None
+    if match is None or mapping is None:
+        return parse_path(text)
+    return HubPath(mapping.vendor_path, int(match[2]) if match[2] else None, mapping)
 
 
 def parse_path(text: str) -> HubPath:
@@ -127,21 +139,28 @@ def _check_enabled(instance: Instance) -> None:
         raise InstanceDisabledError("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
 
 
-def _params(path: str, query: Mapping[str, str]) -> dict[str, str]:
+def _params(target: HubPath, query: Mapping[str, str]) -> dict[str, str]:
     params = {"pageSize": str(page_size(query)), "page": _page(query.get("page", ""))}
     if where := query.get("where", "").strip():
-        params |= _conditions(path, where)
+        params |= _conditions(target, where)
     for name in ("fields", "orderBy"):
         if text := query.get(name, "").strip():
-            params[name] = _field_names(name, text)
+            params[name] = _field_names(target, name, text)
     return params
 
 
-def _conditions(path: str, where: str) -> dict[str, str]:
+def _conditions(target: HubPath, where: str) -> dict[str, str]:
     try:
-        return where_params(parse_where(where), path)
+        node = parse_where(where)
+        if (mapping := target.mapping) is not None:
+            node = map_comparisons(node, lambda comparison: _vendors(comparison, mapping))
+        return where_params(node, target.path)
     except WhereError as error:
         raise DomainError(str(error)) from None
+
+
+def _vendors(comparison: Comparison, mapping: mappings.Mapping) -> Comparison:
+    return replace(comparison, field=mapping.vendor_name(comparison.field))
 
 
 def _page(text: str) -> str:
@@ -150,11 +169,18 @@ def _page(text: str) -> str:
     return str(max(int(text or "1"), 1))  # 0 is the first page too: published programs always send it
 
 
-def _field_names(name: str, text: str) -> str:
+def _field_names(target: HubPath, name: str, text: str) -> str:
     names = text.split(",")
     if not all(_NAMES.fullmatch(part) for part in names):
         raise DomainError(f"{name} must hold names of fields, separated by commas.")
-    return ",".join(" ".join(part.replace("`", "").replace(".", "/").split()) for part in names)
+    words = [part.replace("`", "").split() for part in names]
+    if target.mapping is not None:
+        words = [[each, *rest] for first, *rest in words for each in _vendor_names(target.mapping, name, first)]
+    return ",".join(" ".join(part).replace(".", "/") for part in words)
+
+
+def _vendor_names(mapping: mappings.Mapping, parameter: str, name: str) -> list[str]:
+    return mapping.vendor_names(name) if parameter == "fields" else [mapping.vendor_name(name)]
 
 
 def _next_params(token: str) -> dict[str, str]:
@@ -167,8 +193,9 @@ def _next_params(token: str) -> dict[str, str]:
     return dict(params)
 
 
-def _shown(instance: Instance, record: Any) -> Any:
-    return _without_nulls(record) if instance.filter_nulls else record
+def _shown(instance: Instance, target: HubPath, record: Any) -> Any:
+    shown = _without_nulls(record) if instance.filter_nulls else record
+    return target.mapping.shown(shown) if target.mapping and isinstance(shown, dict) else shown
 
 
 def _without_nulls(value: Any) -> Any:

@@ -7,6 +7,7 @@ from django.db import models
 
 from instances.scopes import KeyLimits, TokenLimits
 from instances.secrets import HoldsSecrets, SecretField
+from instances.transformation import Transformation as Transformation  # a model too, in a module of its own
 
 
 class SecondFactor(models.TextChoices):

@@ -24,7 +24,7 @@ from cwconnect.outbound.display import bare_url
 from instances import audit
 from instances.admin.base import LookedAt, ReadOnlyMixin, UneditedMixin, as_key, json_column
 from instances.audit import Action
-from instances.models import ApiUser, AuditEntry, Instance, Membership, Organization, ResourcePoll
+from instances.models import ApiUser, AuditEntry, Instance, Membership, Organization, ResourcePoll, Transformation
 from instances.provisioning import delete_instance, delete_organization
 
 _ORGANIZATIONS = 25
@@ -195,6 +195,16 @@ class ResourcePollInline(UneditedMixin, admin.StackedInline[ResourcePoll, Instan
     settings_text = json_column("configuration", "Configuration")
 
 
+class TransformationInline(UneditedMixin, admin.TabularInline[Transformation, Instance]):
+    """Field mappings of an instance, to look at."""
+
+    model = Transformation
+    fields = ("name", "vendor_name", "fields_text", "configuration_text")
+    readonly_fields = fields
+    fields_text = json_column("fields", "Fields")
+    configuration_text = json_column("configuration", "Configuration")
+
+
 @admin.register(Instance)
 class InstanceAdmin(LookedAt, AuditedMixin, UneditedMixin, admin.ModelAdmin[Instance]):
     """Connections to ConnectWise companies: to look at, and to delete."""
@@ -207,7 +217,7 @@ class InstanceAdmin(LookedAt, AuditedMixin, UneditedMixin, admin.ModelAdmin[Inst
     search_help_text = "A part of the name, of the company, of ConnectWise's URL or of the organization; or the id."
     readonly_fields: ClassVar[tuple[str, ...]] = ("callback", "token_networks_text")
     token_networks_text = json_column("token_networks", "Good from")
-    inlines = (ResourcePollInline,)
+    inlines = (ResourcePollInline, TransformationInline)
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "tags", "organization", "created_by", "disabled")}),
         ("ConnectWise", {"fields": ("base_url", "company", "client_id", "filter_nulls")}),

@@ -19,10 +19,11 @@ class HubView(ApiView):
     def get(self, request: Request, resource: str, hub: str = "") -> Response:
         """Return one page of a list, or one record."""
         del hub
-        instance, target = self.instance(None), hub_reads.parse_path(resource)
+        instance = self.instance(None)
+        target = hub_reads.find_path(instance, resource)
         if target.record_id is not None:
-            return Response(hub_reads.read_record(instance, target.path, target.record_id))
-        page = hub_reads.read_list(instance, target.path, request.query_params.dict())
+            return Response(hub_reads.read_record(instance, target, target.record_id))
+        page = hub_reads.read_list(instance, target, request.query_params.dict())
         response = Response(page.records)
         response.headers[paging.COUNT_HEADER] = str(len(page.records))
         if page.total is not None:

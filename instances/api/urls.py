@@ -13,11 +13,13 @@ from instances.api import (
     elements,
     hubs,
     instances,
+    transformations,
 )
 
 _ID = r"instances/(?P<number>[0-9]+)"
 _ELEMENT = r"elements/(?P<element>[A-Za-z0-9_-]+)"
 _RESOURCES = "|".join(sorted(all_names(), key=len, reverse=True))
+_TRANSFORMATION = r"transformations/(?P<transformation>[A-Za-z0-9._-]+)"
 _KEY = r"configuration/(?P<key>[A-Za-z0-9._-]+)"
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -25,10 +27,18 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^instances/enabled/?$", instances.EnabledView.as_view(), name="own-enabled"),
     re_path(r"^instances/configuration/?$", configuration.ConfigurationView.as_view(), name="own-configuration"),
     re_path(rf"^instances/{_KEY}/?$", configuration.ConfigurationKeyView.as_view(), name="own-configuration-key"),
+    re_path(
+        r"^instances/transformations/?$", transformations.TransformationsView.as_view(), name="own-transformations"
+    ),
+    re_path(
+        rf"^instances/{_TRANSFORMATION}/?$", transformations.TransformationView.as_view(), name="own-transformation"
+    ),
     re_path(rf"^{_ID}/?$", instances.InstanceView.as_view(), name="instance"),
     re_path(rf"^{_ID}/enabled/?$", instances.EnabledView.as_view(), name="enabled"),
     re_path(rf"^{_ID}/configuration/?$", configuration.ConfigurationView.as_view(), name="configuration"),
     re_path(rf"^{_ID}/{_KEY}/?$", configuration.ConfigurationKeyView.as_view(), name="configuration-key"),
+    re_path(rf"^{_ID}/transformations/?$", transformations.TransformationsView.as_view(), name="transformations"),
+    re_path(rf"^{_ID}/{_TRANSFORMATION}/?$", transformations.TransformationView.as_view(), name="transformation"),
     re_path(r"^elements/?$", elements.ElementsView.as_view(), name="elements"),
     re_path(r"^elements/keys/?$", elements.ElementNamesView.as_view(), name="elements-keys"),
     re_path(r"^elements/metadata/?$", elements.AllMetadataView.as_view(), name="elements-metadata"),

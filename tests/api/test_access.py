@@ -10,6 +10,7 @@ import pytest
 from cwconnect.site.openapi.compatible import COMPATIBLE
 from cwconnect.site.openapi.modern import MODERN
 from instances.credentials.issuing import issue_secrets
+from instances.models import Transformation
 from polling.models import Replay, Verification
 from tests.api.conftest import NOON, Watched
 from tests.conftest import Tenant
@@ -18,7 +19,9 @@ from tests.support.api_caller import Api
 pytestmark = pytest.mark.django_db
 ROUTES = sorted({**COMPATIBLE, **MODERN})
 OF_AN_INSTANCE = re.compile(r"\{(id|instance)\}")
-OWN = re.compile(r" /instances/(configuration|enabled|events)|(PUT|PATCH|DELETE) /instances$| /hubs/{hub}/{resource}")
+OWN = re.compile(
+    r" /instances/(configuration|enabled|events|transformations)|(PUT|PATCH|DELETE) /instances$| /hubs/{hub}/{resource}"
+)
 WAITING = "?where=channel%3D'webhook'%20and%20status%3D'queued'"
 NOT_OF_AN_INSTANCE = re.compile(
     r" /(elements(?!.*\{id\})|notifications|v1/secrets|v1/deliveries|v1/events)|(GET|POST) /instances$"
@@ -41,7 +44,10 @@ def ask(api: Api, route: str, watched: Watched, auth: str) -> Any:
         "delivery": event,
         "secret": watched.tenant.user.pk,
     }
+    mapped = {"vendor_name": "contacts", "fields": [{"path": "givenName", "vendorPath": "firstName"}]}
+    Transformation.objects.get_or_create(mapped, instance=watched.instance, name="people")
     names |= {"element": "connectwisecrmrest", "key": "baseUrl", "hub": "crm", "resource": "contacts", "recordId": 1}
+    names |= {"transformation": "people"}
     path = re.sub(r"\{(\w+)\}", lambda match: str(names.get(match[1], 1)), path)
     path += WAITING if path.startswith("/notifications/") else ""
     return api(method, path, {} if method in ("POST", "PUT", "PATCH") else None, auth=auth)

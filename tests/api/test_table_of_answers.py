@@ -18,6 +18,7 @@ from django.urls import URLPattern, reverse
 
 from cwconnect.sandbox import SandboxServer
 from instances.credentials.issuing import issue_secrets
+from instances.models import Transformation
 from instances.provisioning import set_enabled
 from instances.secrets import Secret
 from polling.models import Replay, Verification
@@ -64,6 +65,14 @@ TABLE: dict[str, tuple[int, int]] = {
     "GET own-configuration": (400, 200),
     "GET own-configuration-key": (400, 200),
     "PATCH own-configuration-key": (400, 200),
+    "GET own-transformations": (400, 200),
+    "GET own-transformation": (400, 200),
+    "PUT own-transformation": (400, 200),
+    "DELETE own-transformation": (400, 200),
+    "GET transformations": (404, 200),
+    "GET transformation": (404, 200),
+    "PUT transformation": (404, 200),
+    "DELETE transformation": (404, 200),
     "GET instance": (404, 200),
     "PUT instance": (404, 200),
     "PATCH instance": (404, 200),
@@ -125,6 +134,8 @@ BODIES: dict[str, Any] = {
     "PUT element-instance": example_body("{url}"),
     "PATCH configuration-key": {"propertyValue": "acme"},
     "PATCH own-configuration-key": {"propertyValue": "acme"},
+    "PUT transformation": {"vendorName": "contacts", "fields": [{"path": "a", "vendorPath": "b"}]},
+    "PUT own-transformation": {"vendorName": "contacts", "fields": [{"path": "a", "vendorPath": "b"}]},
     "POST instances": example_body("{url}"),
     "POST element-instances": example_body("{url}"),
     "POST v1-secrets": {"name": "bob"},
@@ -157,6 +168,12 @@ class ExampleRows:
         keys = {"public_key": Secret.of("PUB"), "private_key": Secret.of("PRIV")}
         self.watched = Watched(tenant, base_url=sandbox.url, **keys)
         event = self.watched.changed(1)[0].pk
+        Transformation.objects.create(
+            instance=self.watched.instance,
+            name="people",
+            vendor_name="contacts",
+            fields=[{"path": "givenName", "vendorPath": "firstName"}],
+        )
         replay = Replay.objects.create(instance=self.watched.instance, asked_at=NOON, queued_at=NOON, what="all")
         verification = Verification.objects.create(resource_poll=self.watched.poll, asked_at=NOON, status="complete")
         self.arguments: dict[str, Any] = {
@@ -168,6 +185,7 @@ class ExampleRows:
             "replay": replay.pk,
             "verification": verification.pk,
             "key": "company",
+            "transformation": "people",
             "element": "connectwisecrmrest",
             "hub": "crm",
             "resource": "contacts",

@@ -109,6 +109,13 @@ def watch_over(life: Life) -> None:
     for path, how in zip((f"{CONFIGURATION}/{{key}}", "/instances/configuration/{key}"), ways, strict=True):
         assert call("PATCH", path, {"propertyValue": "5"}, key=INTERVAL, **how)["propertyValue"] == "5"
         assert call("GET", path, key=INTERVAL, **how)["propertyValue"] == "5"
+    body = {"vendorName": "contacts", "fields": [{"path": "givenName", "vendorPath": "firstName"}], "configuration": []}
+    for base, how in zip(("/instances/{id}/transformations", "/instances/transformations"), ways, strict=True):
+        one = f"{base}/{{transformation}}"
+        mapped = call("PUT", one, body, transformation="people", **how)
+        assert call("GET", one, transformation="people", **how) == mapped
+        assert call("GET", base, **how) == [mapped]
+        call("DELETE", one, transformation="people", **how)
     for path, how in zip(("/instances/{id}/enabled", "/instances/enabled"), ways, strict=True):
         assert call("DELETE", path, **how)["disabled"] is True
         assert call("PUT", path, **how)["disabled"] is False

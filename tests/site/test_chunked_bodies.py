@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 PASSWORD = "a long enough password"
-OF_THE_TOKEN = re.compile(r"(PUT|PATCH) (/elements/api-v2)?/instances($|/configuration)")
+OF_THE_TOKEN = re.compile(r"(PUT|PATCH) (/elements/api-v2)?/instances($|/configuration|/transformations)")
 LONGEST = 2 * 1024 * 1024
 
 # An instance with a poll and one notification, that an operator looks at.
@@ -127,7 +127,7 @@ def site_in(data: Path) -> Iterator[Site]:
 def routes_with_a_body(site: Site) -> list[tuple[str, str]]:
     """Return method and path of each API route that takes a body, by the service's own description, ids filled in."""
     described = json.loads(site.get("/api/schema", Accept="application/vnd.oai.openapi+json")[0])
-    values = {"id": site.ids["instance"], "element": "connectwisecrmrest", "key": "company"} | site.ids
+    values = {"id": site.ids["instance"], "element": "connectwisecrmrest", "key": "company"} | VALUES | site.ids
     return [
         (method.upper(), re.sub(r"\{(\w+)\}", lambda name: str(values[name[1]]), path))
         for path, operations in described["paths"].items()

@@ -11,6 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 _ARGUMENT = re.compile(r"\(\?P<(\w+)>(?:[^()]|\([^()]*(?:\([^()]*\)[^()]*)*\))*\)|<(?:\w+:)?(\w+)>")
 # What arguments that are no numbers take, by name.
 VALUES = {"element": "connectwisecrmrest", "hub": "crm", "resource": "contacts", "key": "company", "app_label": "auth"}
+VALUES |= {"transformation": "people"}
 VALUES |= {"pk": "1"}  # of allauth's views
 VALUES |= {"document": "receivers", "tag": "instances", "file": "docs/receivers/receiver.py"}
 

@@ -18,6 +18,8 @@ from cwconnect.site.openapi.examples import (
     METADATA_EXAMPLE,
     PATCH_EXAMPLES,
     RECORD_EXAMPLE,
+    TRANSFORMATION_BODY_EXAMPLE,
+    TRANSFORMATION_EXAMPLE,
 )
 from cwconnect.site.openapi.shapes import ANY_TIME, ANYTHING, STATUSES, TEXT, TEXTS, listed, referred
 
@@ -93,6 +95,23 @@ _KEY_CHANGE = replace(
     body_examples={"interval": {"propertyValue": "5"}},
     errors=(403, 409, 500),
 )
+_TRANSFORMATIONS = Operation(
+    INSTANCES,
+    "List the instance's field mappings",
+    listed(referred("Transformation")),
+    example=[TRANSFORMATION_EXAMPLE],
+)
+_TRANSFORMATION = Operation(
+    INSTANCES, "Show one field mapping", referred("Transformation"), example=TRANSFORMATION_EXAMPLE
+)
+_PUT_TRANSFORMATION = replace(
+    _TRANSFORMATION,
+    summary="Set a field mapping, in the place of the former of its name",
+    body=referred("TransformationBody"),
+    body_examples={"contacts": TRANSFORMATION_BODY_EXAMPLE},
+    errors=(400, 409),
+)
+_DELETE_TRANSFORMATION = Operation(INSTANCES, "Delete a field mapping; 200", errors=(409,))
 _ENABLE = replace(_ANSWER, summary="Let polling and delivery go on")
 _DISABLE = replace(_ANSWER, summary="Pause polling and delivery; nothing is lost")
 _HISTORY_LIST = Operation(
@@ -139,6 +158,14 @@ COMPATIBLE: Mapping[str, Operation] = {
     "GET /instances/{id}/configuration": _CONFIGURATION,
     "GET /instances/{id}/configuration/{key}": _KEY,
     "PATCH /instances/{id}/configuration/{key}": _KEY_CHANGE,
+    "GET /instances/{id}/transformations": _TRANSFORMATIONS,
+    "GET /instances/{id}/transformations/{transformation}": _TRANSFORMATION,
+    "PUT /instances/{id}/transformations/{transformation}": _PUT_TRANSFORMATION,
+    "DELETE /instances/{id}/transformations/{transformation}": _DELETE_TRANSFORMATION,
+    "GET /instances/transformations": _own(_TRANSFORMATIONS),
+    "GET /instances/transformations/{transformation}": _own(_TRANSFORMATION),
+    "PUT /instances/transformations/{transformation}": _own(_PUT_TRANSFORMATION),
+    "DELETE /instances/transformations/{transformation}": _own(_DELETE_TRANSFORMATION),
     "PUT /instances/{id}/enabled": _ENABLE,
     "DELETE /instances/{id}/enabled": _DISABLE,
     "GET /instances/configuration": _own(_CONFIGURATION),

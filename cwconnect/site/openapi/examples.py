@@ -86,6 +86,16 @@ CREATE_EXAMPLES: dict[str, Any] = {
         "name": "API_Polling",
     },
 }
+TRANSFORMATION_BODY_EXAMPLE: dict[str, Any] = {
+    "vendorName": "contacts",
+    "fields": [
+        {"path": "givenName", "vendorPath": "firstName"},
+        {"path": "employer.label", "vendorPath": "company.name"},
+        {"path": "phones[*].number", "vendorPath": "communicationItems[*].value"},
+    ],
+    "configuration": [{"type": "remove", "properties": {"fromVendor": True}}],
+}
+TRANSFORMATION_EXAMPLE: dict[str, Any] = {"name": "myContacts", "level": "instance", **TRANSFORMATION_BODY_EXAMPLE}
 PATCH_EXAMPLES: dict[str, Any] = {"interval": {"configuration": {"event.poller.refresh_interval": "5"}}}
 KEY_EXAMPLE: dict[str, Any] = {
     "id": 14,

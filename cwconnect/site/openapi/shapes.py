@@ -69,6 +69,23 @@ _INSTANCE = _object(
         "warnings": {**TEXTS, "description": "Fields that the poll configuration names and no record has, if any."},
     },
 )
+_MAPPED_FIELD = _object({"path": TEXT, "vendorPath": TEXT})
+_WAY = _object(
+    {
+        "type": {"type": "string", "enum": ["remove", "passThrough"]},
+        "properties": {"type": "object", "additionalProperties": YES_NO},
+    }
+)
+_TRANSFORMATION = _object(
+    {
+        "name": TEXT,
+        "level": TEXT,
+        "vendorName": TEXT,
+        "fields": listed(_MAPPED_FIELD),
+        "configuration": listed(_WAY),
+    }
+)
+_TRANSFORMATION_BODY = _object({"vendorName": TEXT, "fields": listed(_MAPPED_FIELD)}, {"configuration": listed(_WAY)})
 _KEY_ROW = {
     "id": WHOLE,
     "key": TEXT,
@@ -98,6 +115,8 @@ COMPONENTS: dict[str, Json] = {
     ),
     "Element": _ELEMENT,
     "Instance": _INSTANCE,
+    "Transformation": _TRANSFORMATION,
+    "TransformationBody": _TRANSFORMATION_BODY,
     "ConfigurationRow": _object({**_KEY_ROW, "propertyValue": {"type": ["string", "null"]}}),
     "KeyRow": _object({**_KEY_ROW, "defaultValue": {"type": ["string", "null"]}}),
     "HistoryRow": _object(

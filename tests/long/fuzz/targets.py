@@ -117,7 +117,7 @@ def hub_route(data: bytes) -> None:
         found = parse_path(path)
         pairs = dict(pair.partition("=")[::2] for pair in query.split("&"))
         with suppress(ConnectWiseError), patch("instances.hub_reads.client_for", lambda _: client):
-            read_list(Instance(), found.path, pairs)
+            read_list(Instance(), found, pairs)
 
 
 def request_body(data: bytes) -> None:

@@ -1,0 +1,1 @@
+"""The hub of an instance: reads, and what lies beside them."""
