@@ -1,4 +1,4 @@
-"""The REST routes of live reads: `/hubs/{hub}/{resource}[/{id}]`, with an Element token. Rules: `hub_reads`."""
+"""The REST routes of live reads: `/hubs/{hub}/{resource}[/{id}]`, with an Element token. Rules: `reads`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cwconnect.core import paging
-from instances import hub_reads
 from instances.api.instances import ApiView
 from instances.api.permission import HUBS
+from instances.hub import reads
 
 
 class HubView(ApiView):
@@ -20,10 +20,10 @@ class HubView(ApiView):
         """Return one page of a list, or one record."""
         del hub
         instance = self.instance(None)
-        target = hub_reads.find_path(instance, resource)
+        target = reads.find_path(instance, resource)
         if target.record_id is not None:
-            return Response(hub_reads.read_record(instance, target, target.record_id))
-        page = hub_reads.read_list(instance, target, request.query_params.dict())
+            return Response(reads.read_record(instance, target, target.record_id))
+        page = reads.read_list(instance, target, request.query_params.dict())
         response = Response(page.records)
         response.headers[paging.COUNT_HEADER] = str(len(page.records))
         if page.total is not None:

@@ -10,6 +10,7 @@ from django.urls import URLPattern, URLResolver, re_path
 from cwconnect.connectwise.catalogue import all_names
 from instances.api import (
     configuration,
+    discovery,
     elements,
     hubs,
     instances,
@@ -51,6 +52,20 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^hubs/keys/?$", elements.HubNamesView.as_view(), name="hubs-keys"),
     re_path(r"^hubs/(?P<hub>[^/]+)/?$", elements.HubView.as_view(), name="hubs-one"),
     re_path(r"^hubs/(?P<hub>[^/]+)/elements/?$", elements.HubElementsView.as_view(), name="hubs-elements"),
+    *(
+        route
+        # Below the hub, and without it, as published programs ask.
+        for before, suffix in ((r"hubs/(?P<hub>[^/]+)/", ""), ("", "-unnamed"))
+        for route in (
+            re_path(rf"^{before}ping/?$", discovery.PingView.as_view(), name=f"hub-ping{suffix}"),
+            re_path(rf"^{before}objects/?$", discovery.ObjectsView.as_view(), name=f"hub-objects{suffix}"),
+            re_path(
+                rf"^{before}objects/(?P<resource>.+?)/metadata/?$",
+                discovery.FieldsView.as_view(),
+                name=f"hub-fields{suffix}",
+            ),
+        )
+    ),
     re_path(r"^hubs/(?P<hub>[^/]+)/(?P<resource>.+?)/?$", hubs.HubView.as_view(), name="hub"),
     # Without the hub, as published programs ask; last, so that no resource hides a route.
     re_path(rf"^(?P<resource>(?i:{_RESOURCES})(?:/.+?)?)/?$", hubs.HubView.as_view(), name="hub-unnamed"),

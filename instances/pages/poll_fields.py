@@ -30,6 +30,7 @@ class PollKey:
     """One key: `places` are the paths at which it may stand, the first of them where it is written.
 
     `default` is what counts where it is not given, as a field would show it; `unit` stands behind a number.
+    `names_field`: its value is the name of a field, and those that are known are offered.
     """
 
     places: tuple[str, ...]
@@ -39,6 +40,7 @@ class PollKey:
     default: str = ""
     unit: str = ""
     wide: bool = False
+    names_field: bool = False
 
     @property
     def name(self) -> str:
@@ -54,16 +56,18 @@ GROUPS: tuple[tuple[str, tuple[PollKey, ...]], ...] = (
                 "The list of ConnectWise that is read and, after where=, which of its records; ${…} stands for the "
                 "time of the last poll. Default: the catalogue's list, by its update date.", wide=True),
         PollKey(("idField",), TEXT, "ID field",
-                "Where a record's id stands; events carry it as objectId. Default: id.", "id"),
+                "Where a record's id stands; events carry it as objectId. Default: id.", "id", names_field=True),
         PollKey(("pageSize",), NUMBER, "Page size",
                 f"Records asked for by one request. Default: {LARGEST_PAGE:,}, the most that ConnectWise gives.",
                 f"{LARGEST_PAGE}", "records"),
     )),
     ("Dates", (
         PollKey((f"{_DATES}.updatedDateField",), TEXT, "Updated date: field",
-                f"Where a record says when it was changed. Default: {OWN_STAMP}.", OWN_STAMP),
+                f"Where a record says when it was changed. Default: {OWN_STAMP}.", OWN_STAMP,
+                names_field=True),
         PollKey((f"{_DATES}.createdDateField",), TEXT, "Created date: field",
-                "Where a record says when it was made. Default: none; the id alone shows what is new."),
+                "Where a record says when it was made. Default: none; the id alone shows what is new.",
+                names_field=True),
         PollKey((f"{_DATES}.updatedDateFormat",), TEXT, "Updated date: format",
                 f"How it is written, as a pattern of Java's. Default: {UPDATED_FORMAT}.", UPDATED_FORMAT),
         PollKey((f"{_DATES}.createdDateFormat",), TEXT, "Created date: format",

@@ -11,6 +11,7 @@ from django.forms.boundfield import BoundField
 from django.http import QueryDict
 
 from instances.configuration.values import ConfigurationError
+from instances.pages.field_names import usual_fields
 from instances.pages.poll_fields import (
     GROUPS,
     KEY_AT,
@@ -36,9 +37,12 @@ class PollForm(forms.Form):
         super().__init__(prefix=prefix)
         self.about = ""  # the resource's name, where a page has several
         self.configuration = dict(configuration)
+        self.known = usual_fields(prefix)
+        self.names_id = field_name_in(prefix, "field-names")
+        self.names_url = ""  # where an instance's own fields are asked for; without one there is the table alone
         self.wrong: ConfigurationError | None = None  # of the JSON, if it can't be read
         for key in POLL_KEYS:
-            self.fields[key.name] = _field(key, shown_text(configuration, key))
+            self.fields[key.name] = _field(key, shown_text(configuration, key), self.names_id)
         area = forms.Textarea(attrs={"rows": 14, "spellcheck": "false", "data-poll-json": ""})
         self.fields["json"] = forms.CharField(label="All of it as JSON", required=False, widget=area)
         whole: Any = self.fields["json"]
@@ -83,7 +87,7 @@ def posted_form(data: QueryDict, prefix: str, base: Mapping[str, Any]) -> PollFo
     return form
 
 
-def _field(key: PollKey, shown: str) -> Any:
+def _field(key: PollKey, shown: str, names_id: str) -> Any:
     marks = {"data-poll-key": " ".join(key.places), "data-kind": key.kind, "data-default": key.default}
     options: dict[str, Any] = {"label": key.label, "help_text": key.help, "required": False}
     field: Any
@@ -92,7 +96,8 @@ def _field(key: PollKey, shown: str) -> Any:
         field.off_is_sent = True  # by a hidden field: a form without the box says nothing of it
     else:
         number = {"inputmode": "numeric"} if key.kind == NUMBER else {}
-        widget = forms.TextInput(attrs=OFF | marks | number | {"placeholder": key.default})
+        offered = {"list": names_id} if key.names_field else {}
+        widget = forms.TextInput(attrs=OFF | marks | number | offered | {"placeholder": key.default})
         field = forms.CharField(initial=shown, widget=widget, **options)
     field.hide_optional, field.unit, field.wide = True, key.unit, key.wide
     return field

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from cwconnect.connectwise.catalogue import DEFAULT_RESOURCES, all_resources, find_resource
 from cwconnect.core.errors import DomainError
@@ -202,4 +204,6 @@ def _show(
     wrong = bool(form.errors or poll.errors)
     shown = {"instance": instance, "tab": "resources", "here": "instances", "form": form, "poll": poll} | dict(context)
     shown["polls"] = [poll]
+    of = urlencode({"id": poll.names_id} | ({"name": poll.prefix} if poll.prefix else {}))
+    poll.names_url = f"{reverse('field-names', args=[instance.pk])}?{of}"
     return render(request, template, shown | {"mistaken": wrong}, status=422 if wrong else 200)

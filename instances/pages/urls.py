@@ -9,6 +9,7 @@ from instances.pages import (
     accounts,
     api_keys,
     factors,
+    field_names,
     forgotten,
     issuer,
     joining,
@@ -78,6 +79,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_INSTANCE}/enabled", settings.switch_instance, name="switch-instance"),
     path(f"{_INSTANCE}/token", tokens.new_token, name="new-token"),
     path(f"{_INSTANCE}/delete", settings.delete, name="delete-instance"),
+    path(f"{_INSTANCE}/resources/fields", field_names.field_names, name="field-names"),
     path(f"{_INSTANCE}/resources/add", resources.add_resource, name="add-resource"),
     path(f"{_INSTANCE}/resources/edit/<path:name>", resources.edit_resource, name="edit-resource"),
 ]

@@ -21,6 +21,7 @@ ROUTES = sorted({**COMPATIBLE, **MODERN})
 OF_AN_INSTANCE = re.compile(r"\{(id|instance)\}")
 OWN = re.compile(
     r" /instances/(configuration|enabled|events|transformations)|(PUT|PATCH|DELETE) /instances$| /hubs/{hub}/{resource}"
+    r"| (/hubs/{hub})?/(ping|objects)"
 )
 WAITING = "?where=channel%3D'webhook'%20and%20status%3D'queued'"
 NOT_OF_AN_INSTANCE = re.compile(
@@ -100,6 +101,11 @@ def test_a_foreign_user_with_our_element_token_is_401(
 DISABLED = {
     "GET /hubs/{hub}/{resource}": 403,
     "GET /hubs/{hub}/{resource}/{recordId}": 403,
+    **{
+        f"GET {below}/{what}": 403
+        for below in ("", "/hubs/{hub}")
+        for what in ("ping", "objects", "objects/{resource}/metadata")
+    },
     "POST /v1/instances/{instance}/polls/{poll}/run": 409,
     "POST /v1/instances/{instance}/polls/{poll}/backfill": 409,
     "POST /v1/instances/{instance}/polls/{poll}/verifications": 409,

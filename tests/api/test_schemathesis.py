@@ -39,14 +39,14 @@ load_all_checks()
 POSITIVE, NEGATIVE = (CHECKS.get_one(name) for name in ("positive_data_acceptance", "negative_data_rejection"))
 KNOWN, UNKNOWN = 1, 999_999_999
 IDS = {"id", "instance", "poll", "event", "eventId", "delivery", "secret", "replay", "verification"}
-OWN = re.compile(r"/instances/(configuration|enabled|events)|^/hubs/")
+OWN = re.compile(r"/instances/(configuration|enabled|events)|^/hubs/|^/(ping|objects)")
 # Fields whose grammar no schema can express: what follows it may be refused all the same.
 GRAMMARS = {
     "from": r"/events(/analytics)?$",  # any ISO 8601, and not after `to`; at most 1,500 buckets
     "nextPage": r"^(/elements/\{element\})?/instances$|/events$|^/hubs/|^/notifications/",  # our own tokens only
     "cursor": r"^/v1/deliveries$|/held-deletes$|/verifications$",  # the same
     "where": r"^/hubs/|^/notifications/",  # CEQL
-    "resource": r"^/hubs/|/test-notification$|/polls$",  # a name that ConnectWise, or this instance, knows
+    "resource": r"^/hubs/|^/objects/|/test-notification$|/polls$",  # a name that ConnectWise, or this instance, knows
     "configuration": r"^(/elements/\{element\})?/instances|/polls(/\{poll\})?$",  # URLs, patterns, credentials
     "name": r"^/v1/secrets$",  # nothing that nobody sees, beside what Persian, Japanese and emoji need
     "key": r"/signature-key/rotate$",  # the same, without those

@@ -41,7 +41,7 @@ OPEN = {
 }  # to anybody, or behind a token of their own
 PAGES = ("app/", "admin/")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-OF_THE_TOKEN = re.compile(r" (own-|hub$|hub-unnamed$)|(PUT|PATCH|DELETE) instances$")
+OF_THE_TOKEN = re.compile(r" (own-|hub$|hub-unnamed$|hub-(ping|objects|fields))|(PUT|PATCH|DELETE) instances$")
 
 # Of each route and method: what another organization is answered that asks about ours, and what ours is about its
 # disabled instance. 400: the route takes an Element token, which the other one lacks. 200 and 201: it asks for what
@@ -98,6 +98,12 @@ TABLE: dict[str, tuple[int, int]] = {
     "GET hubs-keys": (200, 200),
     "GET hubs-one": (200, 200),
     "GET hubs-elements": (200, 200),
+    "GET hub-ping": (400, 403),
+    "GET hub-ping-unnamed": (400, 403),
+    "GET hub-objects": (400, 403),
+    "GET hub-objects-unnamed": (400, 403),
+    "GET hub-fields": (400, 403),
+    "GET hub-fields-unnamed": (400, 403),
     "GET hub": (400, 403),
     "GET hub-unnamed": (400, 403),
     "GET v1-events": (200, 200),

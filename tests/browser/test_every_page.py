@@ -99,6 +99,7 @@ PARTS = {
         "verify-poll",
         "resource-counts",
         "resource-options",
+        "field-names",
     ),  # of pages
     *("events-csv", "deliveries-csv", "audit-csv"),  # of pages, as files
     *("try-receiver", "try-draft", "test-connection", "test-stored-connection"),  # likewise, after a button

@@ -121,6 +121,19 @@ def watch_over(life: Life) -> None:
         assert call("PUT", path, **how)["disabled"] is False
 
 
+def discover(life: Life) -> None:
+    """Ask whether the keys work, and which fields there are, below the hub and without it."""
+    for below, hub in (("", {}), ("/hubs/{hub}", {"hub": "crm"})):
+        how: dict[str, Any] = {**hub, "as_": life.token}
+        assert life.client.call("GET", f"{below}/ping", **how)["valid"] is True
+        assert "contacts" in life.client.call("GET", f"{below}/objects", **how)
+        one = {"resource": "contacts", **how}
+        fields = life.client.call("GET", f"{below}/objects/{{resource}}/metadata", **one)["fields"]
+        customs = life.client.call("GET", f"{below}/objects/{{resource}}/metadata", customFieldsOnly="true", **one)
+        assert "firstName" in {field["vendorPath"] for field in fields}
+        assert customs["fields"] == [field for field in fields if field["custom"]]
+
+
 def begin(life: Life) -> int:
     """Configure the polls, read ConnectWise live, and have a change found and delivered. Return the poll."""
     call, number, polls = life.client.call, life.number, "/v1/instances/{instance}/polls"
@@ -135,6 +148,7 @@ def begin(life: Life) -> int:
     contacts = call(
         "GET", "/hubs/{hub}/{resource}", hub="crm", resource="contacts", where="id > 28", page=1, as_=life.token
     )
+    discover(life)
     one: dict[str, Any] = {"hub": "crm", "resource": "contacts", "recordId": 29}
     assert call("GET", "/hubs/{hub}/{resource}/{recordId}", **one, as_=life.token) == contacts[0]
     for title in ("Chief", "Chief again"):  # the second has an earlier content to be compared with

@@ -166,6 +166,7 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "test-connection": NOTHING_CHANGES,
     "resource-counts": NOTHING_CHANGES,
     "resource-options": READS,
+    "field-names": READS,
     "instance-settings": ({"part": "name", "name": "another", "tags": "", "filter_nulls": "on"}, "instance changed"),
     "test-stored-connection": NOTHING_CHANGES,
     "switch-events": ({"on": "false"}, "instance changed"),

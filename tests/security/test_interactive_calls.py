@@ -165,6 +165,8 @@ ROUTES: dict[str, Ask] = {
     "a live read": lambda api, own, _: api("GET", "/hubs/crm/contacts", auth=own.auth),
     "a live read, counted": lambda api, own, _: api("GET", "/contacts?returnTotalCount=true", auth=own.auth),
     "a live read of one": lambda api, own, _: api("GET", "/hubs/crm/contacts/1", auth=own.auth),
+    "a ping": lambda api, own, _: api("GET", "/ping", auth=own.auth),
+    "the fields of a resource": lambda api, own, _: api("GET", "/objects/contacts/metadata", auth=own.auth),
     "a resource more": lambda api, own, _: api(
         "POST", f"/v1/instances/{own.instance.pk}/polls", {"resource": "incidents"}
     ),

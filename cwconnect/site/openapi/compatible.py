@@ -10,6 +10,7 @@ from cwconnect.site.openapi.examples import (
     CREATE_EXAMPLES,
     DELIVERY_EXAMPLE,
     ELEMENT_EXAMPLE,
+    FIELDS_EXAMPLE,
     HISTORY_EXAMPLE,
     HUB_EXAMPLE,
     INSTANCE_EXAMPLE,
@@ -129,6 +130,30 @@ _WAITING = Parameter(
 )
 _ONE_OR_ALL = "Of the Element token's instance, or of all instances of the organization."
 _ELEMENT = referred("Element")
+_PING = Operation(
+    HUBS,
+    "Ask ConnectWise whether the keys work",
+    referred("Ping"),
+    example={"endpoint": "connectwisecrmrest", "valid": True},
+    errors=(400, 403, 500),
+    description=_OWN,
+)
+_OBJECTS = Operation(
+    HUBS, "List the resources' names", TEXTS, example=["contacts", "incidents"], errors=(400, 403), description=_OWN
+)
+_FIELDS = Operation(
+    HUBS,
+    "Describe the fields of a resource",
+    referred("Fields"),
+    query=(
+        Parameter(
+            "customFieldsOnly", TEXT | {"examples": ["true"]}, "true leaves the custom fields of this ConnectWise."
+        ),
+    ),
+    example=FIELDS_EXAMPLE,
+    errors=(400, 403, 500),
+    description=f"{_OWN} What ConnectWise shows of its fields is kept for an hour.",
+)
 
 
 def _own(row: Operation) -> Operation:
@@ -227,6 +252,12 @@ COMPATIBLE: Mapping[str, Operation] = {
     ),
     "GET /elements/{element}/instances": _LISTING,
     "POST /elements/{element}/instances": replace(_CREATE, description="The body need not name the connector."),
+    "GET /ping": _PING,
+    "GET /hubs/{hub}/ping": _PING,
+    "GET /objects": _OBJECTS,
+    "GET /hubs/{hub}/objects": _OBJECTS,
+    "GET /objects/{resource}/metadata": _FIELDS,
+    "GET /hubs/{hub}/objects/{resource}/metadata": _FIELDS,
     "GET /hubs/{hub}/{resource}": Operation(
         HUBS,
         "Read a list of ConnectWise through the Element token's instance",

@@ -123,6 +123,27 @@ HUB_EXAMPLE: dict[str, Any] = {
     "description": "Customers, contacts and what is done for them.",
     "active": True,
 }
+FIELDS_EXAMPLE: dict[str, Any] = {
+    "fields": [
+        {
+            "type": "string",
+            "vendorPath": "firstName",
+            "vendorDisplayName": "First Name",
+            "vendorNativeType": "string",
+            "vendorRequired": True,
+            "vendorReadOnly": False,
+            "hidden": False,
+            "method": [
+                {"name": "GET", "response": True, "request": False},
+                {"name": "POST", "request": True, "response": False},
+            ],
+            "filterable": True,
+            "createable": True,
+            "updateable": True,
+            "custom": False,
+        }
+    ]
+}
 RECORD_EXAMPLE: dict[str, Any] = {"id": 17, "firstName": "…", "_info": {"lastUpdated": "2018-07-31T19:39:46Z"}}
 DELIVERY_EXAMPLE: dict[str, Any] = {
     "id": 1047001,

@@ -129,6 +129,32 @@ COMPONENTS: dict[str, Json] = {
         }
     ),
     "Hub": _object({"id": WHOLE, "key": TEXT, "name": TEXT, "description": TEXT, "active": YES_NO}),
+    "Ping": _object({"endpoint": TEXT, "valid": YES_NO}),
+    "Fields": _object(
+        {
+            "fields": listed(
+                _object(
+                    {
+                        "type": {
+                            "type": "string",
+                            "enum": ["string", "integer", "number", "boolean", "date", "object", "array"],
+                        },
+                        "vendorPath": TEXT,
+                        "vendorDisplayName": TEXT,
+                        "vendorNativeType": TEXT,
+                        "vendorRequired": YES_NO,
+                        "vendorReadOnly": YES_NO,
+                        "hidden": YES_NO,
+                        "method": listed(_object({"name": TEXT, "request": YES_NO, "response": YES_NO})),
+                        "filterable": YES_NO,
+                        "createable": YES_NO,
+                        "updateable": YES_NO,
+                        "custom": YES_NO,
+                    }
+                )
+            )
+        }
+    ),
     "Metadata": _object(
         {
             "id": WHOLE,

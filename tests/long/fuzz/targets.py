@@ -45,7 +45,7 @@ from instances.api.authentication import parse_header
 from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.polls import PollConfigurationError, plan_of, read_poll
 from instances.configuration.wire import read_configuration
-from instances.hub_reads import parse_path, read_list
+from instances.hub.reads import parse_path, read_list
 from instances.models import Instance
 from polling.delivery.retry_schedule import next_wait, retry_after_seconds
 from polling.detection.changes import field_changes
@@ -116,7 +116,7 @@ def hub_route(data: bytes) -> None:
     with suppress(DomainError):
         found = parse_path(path)
         pairs = dict(pair.partition("=")[::2] for pair in query.split("&"))
-        with suppress(ConnectWiseError), patch("instances.hub_reads.client_for", lambda _: client):
+        with suppress(ConnectWiseError), patch("instances.hub.reads.client_for", lambda _: client):
             read_list(Instance(), found, pairs)
 
 

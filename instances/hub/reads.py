@@ -76,10 +76,10 @@ class HubPath:
 
 def read_list(instance: Instance, target: HubPath, query: Mapping[str, str]) -> HubPage:
     """Read one page. DomainError for a query that ConnectWise can't be asked, ConnectWiseError for its answers."""
-    _check_enabled(instance)
+    check_enabled(instance)
     path = target.path
     params = _next_params(query["nextPage"]) if query.get("nextPage") else _params(target, query)
-    client = _client(instance)
+    client = open_client(instance)
     with interactive(instance.organization_id):
         listing = client.list(path, params)
         # In any case, as docs/wire-contract.md#live-reads has it.
@@ -93,8 +93,8 @@ def read_list(instance: Instance, target: HubPath, query: Mapping[str, str]) -> 
 
 def read_record(instance: Instance, target: HubPath, record_id: int) -> Record:
     """Read one record. Raises ConnectWiseError: NotFound when there is none."""
-    _check_enabled(instance)
-    client = _client(instance)
+    check_enabled(instance)
+    client = open_client(instance)
     with interactive(instance.organization_id):
         record: Record = _shown(instance, target, client.get(target.path, record_id))
     return record
@@ -127,14 +127,16 @@ def _count(client: Client, path: str, params: Mapping[str, str]) -> int:
     return client.count(path, params.get("conditions"), params.get("childConditions"))
 
 
-def _client(instance: Instance) -> Client:
+def open_client(instance: Instance) -> Client:
+    """Return a client for the instance's site; KeysUnreadableError where its keys can't be opened."""
     try:
         return client_for(instance)
     except SecretUnreadableError as error:
         raise KeysUnreadableError(str(error)) from None
 
 
-def _check_enabled(instance: Instance) -> None:
+def check_enabled(instance: Instance) -> None:
+    """Raise InstanceDisabledError for an instance that is switched off."""
     if instance.disabled:
         raise InstanceDisabledError("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
 
