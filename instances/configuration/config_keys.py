@@ -25,7 +25,10 @@ MOST_RESOURCES = 100
 
 @dataclass(frozen=True)
 class InstanceConfig:
-    """Everything an instance's configuration says, in plain values; secrets are text here and never printed."""
+    """Everything an instance's configuration says, in plain values; secrets are text here and never printed.
+
+    `vendors` is no part of that: it reads of which resource each of the instance's field mappings is, by name.
+    """
 
     base_url: str = ""
     company: str = ""
@@ -43,6 +46,7 @@ class InstanceConfig:
     refresh_interval: int = 15
     callbacks_enabled: bool = False
     polls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    vendors: Callable[[], Mapping[str, str]] = field(default=dict, repr=False, compare=False)
 
     @property
     def connection(self) -> tuple[str, str, str, str, str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from cwconnect.connectwise.catalogue import DEFAULT_RESOURCES, default_configuration, find_resource
@@ -26,9 +27,10 @@ from instances.configuration.config_keys import (
     Key,
 )
 from instances.configuration.destinations import secrets_to_give_anew
+from instances.configuration.mapped_urls import with_vendor_urls
 from instances.configuration.polls import is_blank
 from instances.configuration.values import ConfigurationError
-from instances.models import Instance
+from instances.models import Instance, Transformation
 from instances.secrets import MASK, Secret, SecretUnreadableError
 
 
@@ -78,6 +80,8 @@ def _read(key: Key, value: Any, *, base: InstanceConfig, stored: InstanceConfig 
         return base.polls  # a blank must not silently drop what is watched
     if is_blank(value):
         return key.default
+    if key.name == POLLS:
+        value = with_vendor_urls(values.json_object(value), (stored or base).vendors())
     kept = getattr(stored, key.field, None) if key.secret else None
     if kept and value == MASK:
         return kept  # as it is, though it may have been stored before the rules for what is given anew
@@ -137,7 +141,11 @@ def config_of(instance: Instance) -> InstanceConfig:
         value = getattr(instance, key.field)
         text = _opened(value) if isinstance(value, Secret) else "" if value is None else value
         plain[key.field] = json.loads(text or "{}") if key.kind == "json" else text
-    return InstanceConfig(**plain, polls=polls_of(instance))
+    return InstanceConfig(**plain, polls=polls_of(instance), vendors=partial(_vendors_of, instance))
+
+
+def _vendors_of(instance: Instance) -> dict[str, str]:
+    return dict(Transformation.objects.filter(instance=instance).values_list("name", "vendor_name"))
 
 
 def _opened(secret: Secret) -> str:

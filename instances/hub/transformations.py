@@ -10,6 +10,7 @@ from django.http import Http404
 from cwconnect.core.errors import ConflictError, DomainError
 from instances import audit
 from instances.audit import Action
+from instances.configuration.polls import plan_of
 from instances.hub.mappings import vendor_path_of
 from instances.hub.transformation_body import Body, read_body, read_name
 from instances.models import Instance, Transformation
@@ -38,8 +39,7 @@ def put_transformation(instance: Instance, name: str, data: object) -> dict[str,
         current = _locked(instance)
         before = Transformation.objects.filter(instance=current, name=name).first()
         _check_room(current, before)
-        if before is not None and vendor_path_of(before.vendor_name) != vendor_path_of(body.vendor_name):
-            _check_unpolled(current, name, "vendorName can't change")
+        _check_polled(current, name, vendor_path_of(body.vendor_name))
         row = _write(before or Transformation(instance=current, name=name), body)
         current.save(update_fields=["updated_at"])  # a change of the configuration under way was read before this
         details = {"transformation": name, "vendor": body.vendor_name, "fields": len(body.fields)}
@@ -48,11 +48,11 @@ def put_transformation(instance: Instance, name: str, data: object) -> dict[str,
 
 
 def delete_transformation(instance: Instance, name: str) -> None:
-    """Delete a transformation. Http404; ConflictError where a poll tells its records by it."""
+    """Delete a transformation. Http404; ConflictError where a poll has its events by it."""
     with transaction.atomic():
         current = _locked(instance)
         row = _stored(current, name)
-        _check_unpolled(current, name, "It can't be deleted")
+        _check_unpolled(current, name)
         row.delete()
         current.save(update_fields=["updated_at"])
         details = {"transformation": name}
@@ -95,6 +95,14 @@ def _check_room(instance: Instance, before: Transformation | None) -> None:
         raise DomainError(f"An instance has {MOST} transformations at most.")
 
 
-def _check_unpolled(instance: Instance, name: str, what: str) -> None:
+def _check_polled(instance: Instance, name: str, vendor_path: str) -> None:
+    """Refuse a mapping of another list than a poll of its name reads."""
+    for poll in instance.resource_polls.filter(name=name):
+        path = plan_of(poll.name, poll.configuration).hub.path
+        if path.lower() != vendor_path.lower():
+            raise ConflictError(f"vendorName: the poll {name} reads {path}; remove that resource first.")
+
+
+def _check_unpolled(instance: Instance, name: str) -> None:
     if instance.resource_polls.filter(name=name).exists():
-        raise ConflictError(f"{what} while the poll {name} tells its records by it; remove that resource first.")
+        raise ConflictError(f"The poll {name} has its events by it; remove that resource first.")

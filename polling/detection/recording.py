@@ -16,8 +16,9 @@ from cwconnect.connectwise.titles import title_of
 from instances.missing_fields import FieldsFound, still_missing
 from instances.models import ResourcePoll
 from instances.plans import Plan
-from polling.detection.changes import Snapshot, Verdict, Watch, field_changes, judge
+from polling.detection.changes import Snapshot, Verdict, Watch, judge
 from polling.detection.event_log import PollEvents, record_events
+from polling.detection.event_shapes import AS_IT_IS, EventShape, shapes_of
 from polling.detection.reading import Reading, RecordRead
 from polling.detection.snapshots import NewSnapshot, of_records, read_bodies, read_known, remember_all
 from polling.models import MissingRecord, NewEvent, PollRun
@@ -83,8 +84,10 @@ def judge_pages(pages: Sequence[ReadPage]) -> list[JudgedPage]:
     found = [_judge(page, before[page.poll.pk] if page.known is None else page.known) for page in pages]
     tracked = [page for page in found if page.page.plan.track_changes]
     earlier = read_bodies({page.page.poll.pk: [read.seen.record_id for read, _ in page.changed] for page in tracked})
+    shapes = shapes_of((page.page.poll, page.page.plan) for page in found if page.changed)
     for page in found:
-        page.events = _events(page, earlier.get(page.page.poll.pk, {}))
+        key = page.page.poll.pk
+        page.events = _events(page, earlier.get(key, {}), shapes.get(key, AS_IT_IS))
     return found
 
 
@@ -103,7 +106,7 @@ def _judge(page: ReadPage, known: Mapping[int, Snapshot]) -> JudgedPage:
     return JudgedPage(page, [(read, judge(read.seen, known.get(read.seen.record_id), page.watch)) for read in records])
 
 
-def _events(page: JudgedPage, earlier: Mapping[int, str]) -> list[NewEvent]:
+def _events(page: JudgedPage, earlier: Mapping[int, str], shape: EventShape) -> list[NewEvent]:
     poll, seen, tracks = page.page.poll, page.page.seen, page.page.plan.track_changes
     titles = page.page.plan.titles
     return [
@@ -114,22 +117,22 @@ def _events(page: JudgedPage, earlier: Mapping[int, str]) -> list[NewEvent]:
             kind=verdict.kind or "",
             occurred_at=read.seen.updated or seen,
             polled_at=seen,
-            record=read.text.decode(),
+            record=shape.text(read.text.decode()),
             title=title_of(read.record, titles),
-            changes=_field_changes(read, verdict, earlier.get(read.seen.record_id)) if tracks else None,
+            changes=_field_changes(read, verdict, earlier.get(read.seen.record_id), shape) if tracks else None,
         )
         for read, verdict in page.changed
     ]
 
 
-def _field_changes(read: RecordRead, verdict: Verdict, earlier: str | None) -> str | None:
+def _field_changes(read: RecordRead, verdict: Verdict, earlier: str | None, shape: EventShape) -> str | None:
     if verdict.kind != "UPDATED":
         return None
     if verdict.same_content:
         return "[]"
     if earlier is None:
         return "null"
-    return orjson.dumps(field_changes(orjson.loads(earlier), read.record)).decode()
+    return orjson.dumps(shape.changes(orjson.loads(earlier), read.record)).decode()
 
 
 def _remembered(page: JudgedPage) -> list[NewSnapshot]:

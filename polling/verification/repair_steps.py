@@ -25,6 +25,7 @@ from polling.delivery.pausing import rearm, release_delivery
 from polling.delivery.replay.selection import Selection
 from polling.detection.changes import CONTENT_UNKNOWN, Snapshot, digest
 from polling.detection.deletes.sweeps import EVER
+from polling.detection.event_shapes import shape_of
 from polling.detection.jobs import LEASE, Claimed, abandon, more_notes
 from polling.detection.reading import read_records
 from polling.detection.reads_by_id import id_batches, read_rows, rows_answered
@@ -126,10 +127,13 @@ def _known_from_log(poll: ResourcePoll, plan: Plan, ids: Collection[int]) -> dic
     """Return what the last event of each of these rows says, as if it had been remembered then."""
     log = Event.objects.filter(resource_poll=poll, record_id__in=ids)
     last = log.order_by().values("record_id").annotate(last=Max("pk")).values("last")
-    found = {}
+    found, mapped = {}, shape_of(poll, plan).mapping is not None
     for event in Event.objects.filter(pk__in=list(last.values_list("last", flat=True))):
-        record = orjson.loads(event.record)
-        found[event.record_id] = Snapshot(_stamp(plan, record), digest(record), gone=event.kind == Event.Kind.DELETED)
+        record, gone = orjson.loads(event.record), event.kind == Event.Kind.DELETED
+        if mapped:  # the log has not what is compared: the stamp has to do
+            found[event.record_id] = Snapshot(int(event.occurred_at.timestamp()), CONTENT_UNKNOWN, gone)
+        else:
+            found[event.record_id] = Snapshot(_stamp(plan, record), digest(record), gone)
     return found
 
 

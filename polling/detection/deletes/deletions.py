@@ -37,6 +37,7 @@ from polling.detection.deletes.missing_records import (
     missing_records,
 )
 from polling.detection.event_log import PollEvents, record_events
+from polling.detection.event_shapes import shape_of
 from polling.detection.jobs import abandon
 from polling.detection.reading import object_id_of
 from polling.detection.snapshots import read_bodies
@@ -82,10 +83,13 @@ def record_deletes(
     gone = sorted(waiting.values_list("record_id", flat=True))
     if not gone:
         return 0
-    occurred_at = run.listed_at or seen
+    occurred_at, shape = run.listed_at or seen, shape_of(poll, plan)
     deletes = [
         NewEvent(
-            poll.name, object_id, number, Event.Kind.DELETED, occurred_at, polled_at=seen, record=text, title=title
+            *(poll.name, object_id, number, Event.Kind.DELETED, occurred_at),
+            polled_at=seen,
+            record=shape.text(text),
+            title=title,
         )
         for number, object_id, text, title in _last_known(poll, plan, gone)
     ]
