@@ -26,6 +26,7 @@ from cwconnect.core.errors import DomainError
 from cwconnect.core.plain_cache import RedisError
 from instances.connector import KEY
 from instances.hub.known_fields import KnownField, custom_fields, merged, record_fields, table_fields
+from instances.hub.mappings import mapping_named, names_of
 from instances.hub.reads import check_enabled, open_client, parse_path
 from instances.interactive import interactive
 from instances.models import Instance
@@ -47,18 +48,22 @@ def ping(instance: Instance) -> dict[str, Any]:
 
 
 def object_names(instance: Instance) -> list[str]:
-    """Return the names of the resources that the hub knows; no question to ConnectWise."""
+    """Return what the hub reads by name: the catalogue, then the instance's mappings. Asks ConnectWise nothing."""
     check_enabled(instance)
-    return [resource.name for resource in all_resources()]
+    names = [resource.name for resource in all_resources()]
+    return names + [name for name in names_of(instance) if name not in names]
 
 
 def metadata(instance: Instance, name: str, *, custom_only: bool = False) -> dict[str, Any]:
-    """Describe the fields of a resource by its name, or by a path that the table of fields knows.
+    """Describe the fields of a resource by its name, a mapping's, or a path that the table of fields knows.
+
+    Of a mapping they are those of the records that it maps, by ConnectWise's names.
 
     Raises Http404 for an unknown one, ConnectWiseError where ConnectWise refuses the keys or the list.
     """
     check_enabled(instance)
-    fields = fields_for(instance, list_path(name))
+    mapping = mapping_named(instance, name)
+    fields = fields_for(instance, mapping.vendor_path if mapping else list_path(name))
     return {"fields": [described(field) for field in fields if field.custom or not custom_only]}
 
 

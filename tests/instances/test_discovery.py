@@ -109,6 +109,20 @@ def test_a_resource_is_found_by_its_alias_and_its_path(hub: Discovered) -> None:
     assert hub.fields(name="company/contacts") == hub.fields() == hub.fields(name="Contacts")
 
 
+def test_a_mapping_is_listed_and_has_the_fields_of_what_it_maps(
+    hub: Discovered, other_api: Api, sandbox: SandboxServer
+) -> None:
+    body = {"vendorName": "contacts", "fields": [{"path": "givenName", "vendorPath": "firstName"}]}
+    answer = hub.api("PUT", f"/instances/{hub.number}/transformations/people", body)
+    assert answer.status_code == 200, answer.content
+    names = [resource.name for resource in all_resources()]
+    assert hub.get("/objects").json() == [*names, "people"]
+    assert hub.fields(name="people") == hub.fields()
+    other = Discovered(other_api, sandbox.url)
+    assert other.get("/objects").json() == names
+    assert other.get("/objects/people/metadata").status_code == 404
+
+
 def test_the_table_the_record_and_the_custom_fields_stand_together(hub: Discovered) -> None:
     fields = hub.fields()
     assert len(fields) == len(hub.get("/objects/contacts/metadata").json()["fields"])
