@@ -20,6 +20,7 @@ from instances.configuration.values import ConfigurationError
 from instances.configuration.wire import config_of, read_configuration
 from instances.connection_test import Finding, check_connection, explain_refused_keys
 from instances.credentials.limits import limits_of_token
+from instances.hub.transformations import list_transformations
 from instances.models import Instance
 from instances.pages.access import PageRequest, operator_page
 from instances.pages.forms import (
@@ -62,6 +63,7 @@ def instance_settings(request: PageRequest, number: int) -> HttpResponse:
         context["key_until"] = instance.previous_key_until
     if instance.previous_token_until and instance.previous_token_until > timezone.now():
         context["former_token_until"] = instance.previous_token_until
+    context["mappings"] = list_transformations(instance)
     limits = limits_of_token(instance)
     context |= {"token_limits": limits, "token_expired": limits.has_ended(timezone.now())}
     context["more"] = bool(stored.callback_headers or stored.basic_username)
