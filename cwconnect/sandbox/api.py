@@ -90,4 +90,4 @@ def _route(store: Store, request: Request, path: str) -> Response:
 
 
 def _table_at(store: Store, path: str) -> Table | None:
-    return store.find_table(path) or store.notes_at(path)
+    return store.find_table(path) or store.nested_table(path)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
+from cwconnect.sandbox.jsontext import Record
+from cwconnect.sandbox.parts import Draw
+
 Created = Literal["none", "info", "top"]
+Kind = Callable[[int, Draw, int], Record]
+"""Makes a record's fields from its number, a draw and its stamp (Unix seconds)."""
 API_MEMBER = "api"
 """The member that all callers of the REST API are."""
 
@@ -18,6 +24,8 @@ class ListSpec:
 
     `also` names fields that conditions may call though the made-up records leave them out, as newer sites leave out
     what is null.
+
+    `kind` makes the records where the list's name says nothing of them: `amount` at the start, from the id `first` on.
     """
 
     name: str
@@ -28,6 +36,9 @@ class ListSpec:
     edit: str = "name"
     also: tuple[str, ...] = ()
     aside: bool = False
+    kind: Kind | None = field(default=None, repr=False, compare=False)
+    first: int = 1
+    amount: int = 0
 
     @property
     def resource(self) -> str:
@@ -87,7 +98,14 @@ CATALOGUE = (
         aside=True,
     ),
 )
-DEFAULT_RECORDS = {"contacts": 1000, "incidents": 500}
+DEFAULT_RECORDS = {"contacts": 1000, "incidents": 500} | dict.fromkeys(
+    (
+        *("organizations", "configurations", "opportunities", "activities", "agreements", "invoices", "time-entries"),
+        *("expense-entries", "projects", "project-tickets", "schedule-entries", "purchase-orders", "products"),
+    ),
+    40,
+)
+DEFAULT_RECORDS |= {"members": 8, "campaigns": 4}
 _ALIASES = {"accounts": "organizations", "tickets": "incidents"}
 
 

@@ -7,7 +7,6 @@ Every public method may be called from any thread. Lists are named by hub name (
 from __future__ import annotations
 
 import heapq
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from cwconnect.sandbox.catalogue import CATALOGUE, DEFAULT_RECORDS, ListSpec, li
 from cwconnect.sandbox.errors import UnknownListError
 from cwconnect.sandbox.jsontext import Record, loads
 from cwconnect.sandbox.records import make_record
+from cwconnect.sandbox.served_lists import nested_at, spec_at
 from cwconnect.sandbox.table import Table
 from cwconnect.sandbox.timestamps import (
     Moment,
@@ -28,8 +28,6 @@ from cwconnect.sandbox.timestamps import (
     to_text,
 )
 from cwconnect.sandbox.watcher import Watcher
-
-_NOTES = re.compile(r"/?(?P<list>(?:service|project)/tickets)/(?P<ticket>\d{1,18})/notes", re.IGNORECASE)
 
 
 class Data:
@@ -83,7 +81,19 @@ class Data:
 
     def find_table(self, path: str) -> Table | None:
         """Return the list at a path, None if there is none."""
-        return self._tables.get(path.strip("/").lower()) if "/" in path.strip("/") else None
+        key = path.strip("/").lower()
+        if "/" not in key or key in self._tables:
+            return self._tables.get(key)
+        spec = spec_at("/" + key)
+        return None if spec is None else self._served(spec)
+
+    def _served(self, spec: ListSpec) -> Table:
+        """Make a list of ConnectWise's that was not asked for before."""
+        with self.lock:
+            table = self._tables.get(list_key(spec.path)) or self._add(spec)
+            if not table.ids and table.next_id == spec.first:
+                table.fill(spec.amount, self.now())
+            return table
 
     def table(self, name: str) -> Table:
         """Return a list by hub name or path; UnknownListError if there is none."""
@@ -97,14 +107,15 @@ class Data:
         with self.lock:
             return {table.spec.name: len(table.ids) for table in self._tables.values() if not table.spec.aside}
 
-    def notes_at(self, path: str) -> Table | None:
-        """Return the list of a ticket's notes by its path, new if need be; None for other paths and no such ticket."""
-        found = _NOTES.fullmatch(path)
+    def nested_table(self, path: str) -> Table | None:
+        """Return the list beneath a record by its path, new if need be; None for other paths and no such record."""
+        found = nested_at(path)
         if found is None:
             return None
+        parent, spec = found
         with self.lock:
-            tickets = self.table(found["list"])
-            return self._table_or_new(path) if tickets.row(int(found["ticket"])) else None
+            above = self.find_table(parent.path)
+            return self._served(spec) if above is not None and above.row(parent.number) else None
 
     # -- the clock -------------------------------------------------------------------------------------------------
 
@@ -190,7 +201,9 @@ class Data:
         """Write a note beneath a ticket, which stands still, its stamp too; give the note."""
         with self.lock:
             ticket = self._existing(self.table(list_name), record_id)
-            notes = self._table_or_new(f"{self.table(list_name).spec.path}/{record_id}/notes")
+            notes = self.nested_table(f"{self.table(list_name).spec.path}/{record_id}/notes")
+            if notes is None:
+                raise UnknownListError(f"The records of {list_name} have no notes.")
             return self.create(notes.spec.path, {"ticketId": ticket["id"], "text": text})
 
     def publish(

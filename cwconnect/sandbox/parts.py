@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from cwconnect.sandbox.jsontext import Record
+from cwconnect.sandbox.reference_names import NAMES, child_id
 
 T = TypeVar("T")
 BASE = "https://sandbox.example/v4_6_release/apis/3.0"
@@ -143,6 +144,19 @@ def company(draw: Draw) -> Record:
     return company_ref(1 + draw.below(COMPANIES))
 
 
-def site(draw: Draw) -> Record:
-    """Return a reference to a company's site."""
-    return choose(draw, ("Main", "Branch", "Warehouse"), "site", "/company/companies/1/sites")
+def beneath(draw: Draw, parent: int, names: Sequence[str], href: str, path: str) -> Record:
+    """Return a reference to one of the few records beneath a parent, such as a board's statuses; `path` has its id."""
+    place = draw.below(len(names))
+    return ref(child_id(parent, place), names[place], href, path)
+
+
+def site(draw: Draw, company: int) -> Record:
+    """Return a reference to one of a company's sites."""
+    path = f"/company/companies/{company}/sites"
+    return beneath(draw, company, NAMES["/company/companies/{}/sites"], "site", path)
+
+
+def contact_ref(draw: Draw) -> Record:
+    """Return a reference to one of the first 200 contacts."""
+    name = f"{draw.pick(FIRST_NAMES)} {draw.pick(LAST_NAMES)}"
+    return ref(1 + draw.below(200), name, "contact", "/company/contacts")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from cwconnect.sandbox import parts, sales_records
+from cwconnect.sandbox.catalogue import Kind
 from cwconnect.sandbox.jsontext import Record
 from cwconnect.sandbox.parts import Draw, choose, member_ref, ref
+from cwconnect.sandbox.reference_names import NAMES, child_id
 from cwconnect.sandbox.timestamps import to_text
 
 _CUSTOMER_NUMBER = {
@@ -17,8 +17,6 @@ _CUSTOMER_NUMBER = {
     "numberOfDecimals": 0,
 }
 
-Kind = Callable[[int, Draw, int], Record]
-
 
 def _contact(number: int, draw: Draw, _stamp: int) -> Record:
     first, last = draw.pick(parts.FIRST_NAMES), draw.pick(parts.LAST_NAMES)
@@ -26,8 +24,8 @@ def _contact(number: int, draw: Draw, _stamp: int) -> Record:
     return {
         "firstName": first,
         "lastName": last,
-        "company": parts.company(draw),
-        "site": {"id": 1, "name": "Main"},
+        "company": (company := parts.company(draw)),
+        "site": {"id": child_id(company["id"], 0), "name": "Main"},
         "title": draw.pick(parts.TITLES),
         "inactiveFlag": draw.below(20) == 0,
         "marriedFlag": False,
@@ -73,25 +71,25 @@ def _organization(number: int, draw: Draw, _stamp: int) -> Record:
         "website": f"www.{name.replace(' ', '').lower()}.example",
         "territory": choose(draw, ("North", "South", "West"), "location", "/system/locations"),
         "types": [{"id": 1, "name": "Client"}],
-        "site": parts.site(draw),
+        "site": parts.site(draw, number),
         "deletedFlag": False,
     }
 
 
-def _ticket(number: int, draw: Draw, stamp: int) -> Record:
+def _ticket(number: int, draw: Draw, stamp: int, board: Record | None = None) -> Record:
     contact = f"{draw.pick(parts.FIRST_NAMES)} {draw.pick(parts.LAST_NAMES)}"
     return {
         "summary": draw.pick(parts.PROBLEMS),
         "recordType": "ServiceTicket",
-        "board": choose(draw, ("Help Desk", "Network", "Alerts"), "board", "/service/boards"),
-        "status": choose(draw, ("New", "In Progress", "Waiting", "Closed"), "status", "/service/boards/1/statuses"),
-        "company": parts.company(draw),
-        "site": parts.site(draw),
+        "board": (board := board or choose(draw, NAMES["/service/boards"][:3], "board", "/service/boards")),
+        "status": _of_board(draw, board, "status", "statuses"),
+        "company": (company := parts.company(draw)),
+        "site": parts.site(draw, company["id"]),
         "contact": ref(1 + draw.below(500), contact, "contact", "/company/contacts"),
         "contactName": contact,
         "contactEmailAddress": f"{contact.replace(' ', '.').lower()}@example.com",
-        "type": choose(draw, ("Request", "Incident", "Change"), "type", "/service/boards/1/types"),
-        "subType": choose(draw, ("Hardware", "Software", "Access"), "subType", "/service/boards/1/subtypes"),
+        "type": _of_board(draw, board, "type", "types"),
+        "subType": _of_board(draw, board, "subType", "subtypes"),
         "owner": member_ref(draw),
         "priority": ref(3, "Priority 3 - Medium", "priority", "/service/priorities") | {"sort": 3},
         "severity": draw.pick(("Low", "Medium", "High")),
@@ -104,15 +102,29 @@ def _ticket(number: int, draw: Draw, stamp: int) -> Record:
     }
 
 
+def _of_board(draw: Draw, board: Record, href: str, child: str) -> Record:
+    names = NAMES[f"/service/boards/{{}}/{child}"]
+    return parts.beneath(draw, board["id"], names, href, f"/service/boards/{board['id']}/{child}")
+
+
 def _project_ticket(number: int, draw: Draw, stamp: int) -> Record:
-    project = ref(1 + draw.below(20), f"Project {1 + draw.below(20)}", "project", "/project/projects")
-    return _ticket(number, draw, stamp) | {"recordType": "ProjectTicket", "project": project}
+    project = 1 + draw.below(20)
+    path = f"/project/projects/{project}/phases"
+    return _ticket(number, draw, stamp, ref(4, "Projects", "board", "/service/boards")) | {
+        "recordType": "ProjectTicket",
+        "project": ref(project, _project_name(project), "project", "/project/projects"),
+        "phase": parts.beneath(draw, project, NAMES["/project/projects/{}/phases"], "phase", path),
+    }
+
+
+def _project_name(number: int) -> str:
+    return f"{('Migration', 'Office move', 'Rollout', 'Audit')[number % 4]} {number}"
 
 
 def _configuration(number: int, draw: Draw, _stamp: int) -> Record:
     return {
         "name": f"WS-{number:05d}",
-        "type": choose(draw, ("Workstation", "Server", "Printer"), "type", "/company/configurations/types"),
+        "type": choose(draw, NAMES["/company/configurations/types"], "type", "/company/configurations/types"),
         "status": choose(draw, ("Active", "Retired"), "status", "/company/configurations/statuses"),
         "company": parts.company(draw),
         "serialNumber": f"SN{draw.below(1 << 30):010d}",
@@ -123,7 +135,8 @@ def _configuration(number: int, draw: Draw, _stamp: int) -> Record:
 
 def _project(number: int, draw: Draw, stamp: int) -> Record:
     return {
-        "name": f"{draw.pick(('Migration', 'Office move', 'Rollout', 'Audit'))} {number}",
+        "name": _project_name(number),
+        "billingMethod": "ActualRates",
         "board": ref(4, "Projects", "board", "/service/boards"),
         "company": parts.company(draw),
         "status": choose(draw, ("Open", "Closed"), "status", "/project/statuses"),
@@ -146,16 +159,25 @@ def _schedule_entry(number: int, draw: Draw, stamp: int) -> Record:
     }
 
 
-def _member(number: int, draw: Draw, _stamp: int) -> Record:
+def _member(number: int, draw: Draw, stamp: int) -> Record:
     first, last = draw.pick(parts.FIRST_NAMES), draw.pick(parts.LAST_NAMES)
+    known = parts.MEMBERS[number - 1] if number <= len(parts.MEMBERS) else ""
     return {
-        "identifier": f"{first[:1]}{last}{number}".lower(),
+        "identifier": known or f"{first[:1]}{last}{number}".lower(),
         "firstName": first,
         "lastName": last,
         "title": draw.pick(parts.TITLES),
         "officeEmail": f"member{number}@example.com",
         "inactiveFlag": False,
         "licenseClass": "F",
+        "defaultEmail": "Office",
+        "defaultPhone": "Office",
+        "hireDate": to_text(stamp - 86400 * 365),
+        "companyActivityTabFormat": "SummaryList",
+        "invoiceTimeTabFormat": "SummaryList",
+        "invoiceScreenDefaultTabFormat": "ShowInvoicingTab",
+        "invoicingDisplayOptions": "RemainOnInvoicingScreen",
+        "agreementInvoicingDisplayOptions": "RemainOnInvoicingScreen",
     }
 
 

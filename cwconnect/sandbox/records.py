@@ -26,7 +26,7 @@ def seeded_stamp(spec: ListSpec, seed: int, number: int, now: int) -> int:
 def make_record(spec: ListSpec, seed: int, number: int, stamp: int, entered: int | None = None) -> Record:
     """Return record `number` of a list, last changed at `stamp` and made at `entered` (weeks before, if not said)."""
     draw = draw_for(spec, seed, number)
-    fields = KINDS.get(spec.name, generic)(number, draw, stamp)
+    fields = (spec.kind or KINDS.get(spec.name, generic))(number, draw, stamp)
     made = to_text(stamp - draw.below(90 * 86400) if entered is None else entered)
     if spec.created == "top":
         fields["dateEntered"] = made

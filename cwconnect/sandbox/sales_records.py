@@ -5,6 +5,7 @@ from __future__ import annotations
 from cwconnect.sandbox import parts
 from cwconnect.sandbox.jsontext import Record
 from cwconnect.sandbox.parts import Draw, choose, member_ref
+from cwconnect.sandbox.reference_names import NAMES
 from cwconnect.sandbox.timestamps import to_text
 
 
@@ -16,8 +17,12 @@ def opportunity(number: int, draw: Draw, stamp: int) -> Record:
         "stage": choose(draw, ("Prospect", "Quote", "Negotiation"), "stage", "/sales/stages"),
         "status": choose(draw, ("Open", "Won", "Lost"), "status", "/sales/opportunities/statuses"),
         "primarySalesRep": member_ref(draw),
-        "company": parts.company(draw),
+        "company": (company := parts.company(draw)),
         "closedFlag": draw.below(4) == 0,
+        "contact": parts.contact_ref(draw),
+        "site": parts.site(draw, company["id"]),
+        "type": choose(draw, NAMES["/sales/opportunities/types"], "type", "/sales/opportunities/types"),
+        "rating": choose(draw, NAMES["/sales/opportunities/ratings"], "rating", "/sales/opportunities/ratings"),
     }
 
 
@@ -45,6 +50,7 @@ def agreement(number: int, draw: Draw, stamp: int) -> Record:
         "cancelledFlag": False,
         "billAmount": float(100 * draw.below(50)),
         "agreementStatus": "Active",
+        "contact": parts.contact_ref(draw),
     }
 
 

@@ -50,11 +50,11 @@ class Table:
         """Whether the site has no such list, as those that are older than it."""
         self.version = 0
         """Moves with each record that is stored or removed."""
-        self.next_id = 1
+        self.next_id = spec.first
         self.compiled: dict[str, Callable[[Row], bool | None]] = {}
         """Conditions read so far, by text; a poll sends the same with each page."""
         self._memo: tuple[Row | None, bytes, Record] = (None, b"", {})
-        self.names.learn(make_record(spec, seed, 1, 0))
+        self.names.learn(make_record(spec, seed, spec.first, 0))
         for name in spec.also:
             self.names.admit(name)
         if spec.created == "info":
@@ -63,15 +63,16 @@ class Table:
             self.names.admit_date(name, STAMP_KEYS)
 
     def fill(self, count: int, now: int) -> None:
-        """Make the records 1 to `count`."""
-        for number in range(1, count + 1):
+        """Make `count` records, from the list's first id on."""
+        numbers = range(self.spec.first, self.spec.first + count)
+        for number in numbers:
             stamp = seeded_stamp(self.spec, self.seed, number, now)
             record = make_record(self.spec, self.seed, number, stamp)
-            if number <= _SAMPLES:
+            if number < numbers.start + _SAMPLES:
                 self.names.learn(record)
             self.rows.append(Row(number, stamp, dumps(record)))
-        self.ids = list(range(1, count + 1))
-        self.next_id = count + 1
+        self.ids = list(numbers)
+        self.next_id = numbers.stop
 
     def take_id(self) -> int:
         """Return the next id; it is never given again."""
