@@ -9,7 +9,7 @@ from typing import Literal
 from cwconnect.sandbox.jsontext import Record
 from cwconnect.sandbox.parts import Draw
 
-Created = Literal["none", "info", "top"]
+Created = Literal["none", "info", "top", "unstamped"]
 Kind = Callable[[int, Draw, int], Record]
 """Makes a record's fields from its number, a draw and its stamp (Unix seconds)."""
 API_MEMBER = "api"
@@ -18,7 +18,7 @@ API_MEMBER = "api"
 
 @dataclass(frozen=True)
 class ListSpec:
-    """One list. `created` says where a record keeps its creation date; `edit` is the field that moves by itself.
+    """One list. `created` says where a record keeps its creation date, or that it has no `_info` at all; `edit` is the field that moves by itself.
 
     `aside` keeps a list out of the counts, and so from changes by themselves.
 

@@ -115,6 +115,12 @@ def choose(draw: Draw, names: Sequence[str], href: str, path: str) -> Record:
     return ref(number + 1, names[number], href, path)
 
 
+def custom_fields(number: int, caption: str, value: str) -> list[Record]:
+    """Return the one user-defined field that a kind of record has."""
+    field = {"caption": caption, "type": "Text", "entryMethod": "EntryField", "numberOfDecimals": 0}
+    return [{"id": number} | field | {"value": value}]
+
+
 def company_name(number: int) -> str:
     """Return the name of company `number`, the same wherever it is mentioned."""
     return f"{COMPANY_WORDS[number % 16]} {COMPANY_KINDS[number // 16 % 8]} {number}"

@@ -9,14 +9,6 @@ from cwconnect.sandbox.parts import Draw, choose, member_ref, ref
 from cwconnect.sandbox.reference_names import NAMES, child_id
 from cwconnect.sandbox.timestamps import to_text
 
-_CUSTOMER_NUMBER = {
-    "id": 1,
-    "caption": "Customer Number",
-    "type": "Text",
-    "entryMethod": "EntryField",
-    "numberOfDecimals": 0,
-}
-
 
 def _contact(number: int, draw: Draw, _stamp: int) -> Record:
     first, last = draw.pick(parts.FIRST_NAMES), draw.pick(parts.LAST_NAMES)
@@ -42,7 +34,7 @@ def _contact(number: int, draw: Draw, _stamp: int) -> Record:
             _communication(number * 2 + 1, 1, "Email", mail, "Email") | {"domain": "@example.com"},
         ],
         "types": [{"id": 1, "name": "End User"}],
-        "customFields": [_CUSTOMER_NUMBER | {"value": f"C{draw.below(100000):05d}"}],
+        "customFields": parts.custom_fields(1, "Customer Number", f"C{draw.below(100000):05d}"),
     }
 
 
@@ -99,6 +91,11 @@ def _ticket(number: int, draw: Draw, stamp: int, board: Record | None = None) ->
         "actualHours": draw.below(40) / 4,
         "closedFlag": draw.below(3) == 0,
         "approved": True,
+        "customerUpdatedFlag": False,
+        "automaticEmailContactFlag": False,
+        "automaticEmailResourceFlag": False,
+        "automaticEmailCcFlag": False,
+        "customFields": parts.custom_fields(2, "Asset tag", f"A{number:06d}"),
     }
 
 
@@ -110,8 +107,8 @@ def _of_board(draw: Draw, board: Record, href: str, child: str) -> Record:
 def _project_ticket(number: int, draw: Draw, stamp: int) -> Record:
     project = 1 + draw.below(20)
     path = f"/project/projects/{project}/phases"
-    return _ticket(number, draw, stamp, ref(4, "Projects", "board", "/service/boards")) | {
-        "recordType": "ProjectTicket",
+    made = _ticket(number, draw, stamp, ref(4, "Projects", "board", "/service/boards"))
+    return {key: value for key, value in made.items() if key not in {"recordType", "severity", "impact"}} | {
         "project": ref(project, _project_name(project), "project", "/project/projects"),
         "phase": parts.beneath(draw, project, NAMES["/project/projects/{}/phases"], "phase", path),
     }
@@ -144,6 +141,7 @@ def _project(number: int, draw: Draw, stamp: int) -> Record:
         "estimatedEnd": to_text(stamp + 86400 * 60),
         "percentComplete": draw.below(100) / 100,
         "manager": member_ref(draw),
+        "customFields": parts.custom_fields(3, "Cost center", "4711"),
     }
 
 
@@ -151,7 +149,7 @@ def _schedule_entry(number: int, draw: Draw, stamp: int) -> Record:
     return {
         "objectId": 1 + draw.below(500),
         "member": member_ref(draw),
-        "type": ref(4, "Service", "type", "/schedule/types"),
+        "type": {"id": 4, "identifier": "S", "_info": {"type_href": f"{parts.BASE}/schedule/types/4"}},
         "name": f"Visit {number}",
         "dateStart": to_text(stamp + 3600),
         "dateEnd": to_text(stamp + 7200),

@@ -30,6 +30,8 @@ def make_record(spec: ListSpec, seed: int, number: int, stamp: int, entered: int
     made = to_text(stamp - draw.below(90 * 86400) if entered is None else entered)
     if spec.created == "top":
         fields["dateEntered"] = made
+    if spec.created == "unstamped":
+        return {"id": number, **fields}
     return {"id": number, **fields, "_info": _info(spec, number, to_text(stamp), made, draw)}
 
 

@@ -18,10 +18,12 @@ def opportunity(number: int, draw: Draw, stamp: int) -> Record:
         "status": choose(draw, ("Open", "Won", "Lost"), "status", "/sales/opportunities/statuses"),
         "primarySalesRep": member_ref(draw),
         "company": (company := parts.company(draw)),
-        "closedFlag": draw.below(4) == 0,
         "contact": parts.contact_ref(draw),
         "site": parts.site(draw, company["id"]),
         "type": choose(draw, NAMES["/sales/opportunities/types"], "type", "/sales/opportunities/types"),
+        "locationId": 1,
+        "businessUnitId": 1,
+        "customFields": parts.custom_fields(4, "Lead source", "Web site"),
         "rating": choose(draw, NAMES["/sales/opportunities/ratings"], "rating", "/sales/opportunities/ratings"),
     }
 
@@ -36,6 +38,7 @@ def activity(number: int, draw: Draw, stamp: int) -> Record:
         "assignTo": member_ref(draw),
         "dateStart": to_text(stamp + 3600),
         "dateEnd": to_text(stamp + 7200),
+        "customFields": parts.custom_fields(5, "Outcome", "Called back"),
     }
 
 
@@ -76,6 +79,8 @@ def time_entry(number: int, draw: Draw, stamp: int) -> Record:
         "company": parts.company(draw),
         "chargeToId": 1 + draw.below(500),
         "chargeToType": "ServiceTicket",
+        "workType": choose(draw, NAMES["/time/workTypes"], "workType", "/time/workTypes"),
+        "workRole": choose(draw, NAMES["/time/workRoles"], "workRole", "/time/workRoles"),
         "member": member_ref(draw),
         "timeStart": to_text(stamp - 3600),
         "timeEnd": to_text(stamp),

@@ -2,8 +2,8 @@
 
 They are made when they are first asked for. `list_models.json` holds facts of ConnectWise's OpenAPI (2022.1): for each
 list the name of its records, and of their fields those that are required, that name the record, or that lead to its
-parent. A field's code is `s` text, `i` and `n` numbers, `b` true or false, `d` a date, `a` and `o` an array and an
-object, `e:Value` one of several words, `r:/list` a reference into a list; `*` behind it says that it is required.
+parent; behind them `unstamped` where its records have no `_info`. A field's code is `s` text, `i` and `n` numbers, `b` true or false, `d` a date, `a` and `o` an array and an
+object, `e:Value` one of several words, `r:/list` a reference into a list and `q:/list` one without a name; `*` behind it says that it is required.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Model:
     template: str
     entity: str
     fields: dict[str, str]
+    stamped: bool
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def _spec(model: Model, path: str, parent: Parent | None) -> ListSpec:
         model.entity,
         tuple(name for name, code in model.fields.items() if code.endswith("*")),
         edit="name" if "name" in model.fields else next(iter(model.fields), "name"),
+        created="info" if model.stamped else "unstamped",
         aside=True,
         kind=partial(_record, model, parent),
         first=child_id(parent.number, 0) if parent else 1,
@@ -78,7 +80,10 @@ def _spec(model: Model, path: str, parent: Parent | None) -> ListSpec:
 @cache
 def _models() -> dict[str, Model]:
     text = (Path(__file__).parent / "list_models.json").read_text(encoding="utf-8")
-    return {path.lower(): Model(path, entity, fields) for path, (entity, fields) in json.loads(text).items()}
+    return {
+        path.lower(): Model(path, entity, fields, stamped=not unstamped)
+        for path, (entity, fields, *unstamped) in json.loads(text).items()
+    }
 
 
 def _record(model: Model, parent: Parent | None, number: int, _draw: Draw, stamp: int) -> Record:
@@ -92,9 +97,10 @@ def _record(model: Model, parent: Parent | None, number: int, _draw: Draw, stamp
 def _value(key: str, code: str, name: str, parent: Parent | None, stamp: int) -> object:
     """Return a field's value; None for what is neither needed nor known."""
     kind, _, more_of_it = code.rstrip("*").partition(":")
-    if kind == "r":
+    if kind in {"r", "q"}:
         number = parent.number if parent and parent.path == more_of_it else 1
-        return _reference(key, more_of_it, number)
+        found = _reference(key, more_of_it, number)
+        return found if kind == "r" else {name: found[name] for name in ("id", "_info")}
     if kind == "i" and parent and key.endswith("Id"):
         return parent.number
     plain = {"i": 1, "n": 1.0, "b": False, "d": to_text(stamp), "e": more_of_it, "a": [], "o": {}}

@@ -71,7 +71,7 @@ def test_system_info_names_the_version(caller: Caller) -> None:
     }
 
 
-@pytest.mark.parametrize("path", ["/company/nothing", "/company", "/company/contacts/1/notes", "/company/contacts/x"])
+@pytest.mark.parametrize("path", ["/company/nothing", "/company", "/company/contacts/1/nothing", "/company/contacts/x"])
 def test_an_unknown_path_is_no_endpoint(caller: Caller, path: str) -> None:
     answer = caller.get(path)
     assert (answer.status, answer.json["message"]) == (404, "The endpoint does not exist.")
