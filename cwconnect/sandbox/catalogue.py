@@ -18,7 +18,8 @@ API_MEMBER = "api"
 
 @dataclass(frozen=True)
 class ListSpec:
-    """One list. `created` says where a record keeps its creation date, or that it has no `_info` at all; `edit` is the field that moves by itself.
+    """One list. `created` says where a record keeps its creation date, or that it has no `_info` at all; `edit` is the
+    field that moves by itself.
 
     `aside` keeps a list out of the counts, and so from changes by themselves.
 

@@ -1,9 +1,10 @@
 """The lists of ConnectWise's API that have no kind of record of their own: reference lists, nested lists, all others.
 
-They are made when they are first asked for. `list_models.json` holds facts of ConnectWise's OpenAPI (2022.1): for each
-list the name of its records, and of their fields those that are required, that name the record, or that lead to its
-parent; behind them `unstamped` where its records have no `_info`. A field's code is `s` text, `i` and `n` numbers, `b` true or false, `d` a date, `a` and `o` an array and an
-object, `e:Value` one of several words, `r:/list` a reference into a list and `q:/list` one without a name; `*` behind it says that it is required.
+They are made when they are first asked for. `list_models.json` holds facts of ConnectWise's OpenAPI (2022.1): for
+each list the name of its records, and of their fields those that are required, that name the record, or that lead to
+its parent; behind them `unstamped` where its records have no `_info`. A field's code is `s` text, `i` and `n`
+numbers, `b` true or false, `d` a date, `a` and `o` an array and an object, `e:Value` one of several words, `r:/list`
+a reference into a list and `q:/list` one without a name; `*` behind it says that it is required.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 """Synchronise all that django-connectwise knows from the sandbox, and count which of its synchronizers could.
 
-It is Kerkhoff Technologies' client (https://pypi.org/project/django-connectwise/), which mirrors a ConnectWise into a
-Django database; it reads references, nested lists and most fields of a record. It has dependencies of its own:
+It is Kerkhoff Technologies' client, which mirrors a ConnectWise into a Django database: it reads references, nested
+lists and most fields of a record. It has dependencies of its own:
 
     python -m venv synchronise
     synchronise/bin/pip install django-connectwise 'django<6' boto3 pytz retrying 'setuptools<80'
     python manage.py sandbox --port 8100   # elsewhere
     synchronise/bin/python tests/long/clients/django_connectwise.py http://127.0.0.1:8100
 
-Each synchronizer has its line: how many records it stored, or why it could not. The exit code is 0 where at least 60 of
-them stored something. (Its synchronizer of configuration types asks for the statuses, which have no name: a fault of the
-client's.)
+Each synchronizer has its line: how many records it stored, or why it could not. The exit code is 0 where at least 60
+of them stored something. Its synchronizer of configuration types asks for the statuses, which have no name: a fault of
+the client's.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def synchronise(name: str, synchronizer: Any) -> str:
     """Run one, and say what came of it; empty where records were stored."""
     try:
         synchronizer(full=False).sync()
-    except Exception as error:  # whatever a client raises is this script's result
+    except Exception as error:  # noqa: BLE001 - whatever a client raises is this script's result
         last = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__}: {error} ({last.name}, line {last.lineno})"
     stored = synchronizer.model_class.objects.count()

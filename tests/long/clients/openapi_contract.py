@@ -5,9 +5,9 @@ The description is ConnectWise's and does not stand here; partners find it at de
 
     python -m tests.long.clients.openapi_contract All.json
 
-Each list of the catalogue, and every list beneath its first record, is asked for as a page and as one record. Violations
-are members of another type, format or word than described, required ones that are missing, and members that the
-description does not know. The exit code is 0 where there are none.
+Each list of the catalogue, and every list beneath its first record, is asked for as a page and as one record.
+Violations are members of another type, format or word than described, required ones that are missing, and members that
+the description does not know. The exit code is 0 where there are none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]  # has no types
 
 from cwconnect.sandbox import CATALOGUE, SandboxServer
 
@@ -70,7 +70,8 @@ def model_of(description: Mapping[str, Any], path: str) -> Schema | None:
     if path.endswith(("/info", "/usages", "/usages/list")) or "/info/" in path or "get" not in route:
         return None
     content = route["get"]["responses"].get("200", {}).get("content", {})
-    schema: Schema = next(iter(content.values()), {}).get("schema", {})
+    first: Schema = next(iter(content.values()), {"schema": {}})
+    schema: Schema = first["schema"]
     items: Schema = schema.get("items", {}) if schema.get("type") == "array" else {}
     named = description["components"]["schemas"].get(items.get("$ref", "").rpartition("/")[2], {})
     return items if "id" in named.get("properties", {}) else None  # without one, it is no list of records
