@@ -11,14 +11,13 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
-from functools import reduce
 from itertools import count
 from typing import Any
 
 from cwconnect.sandbox.catalogue import CATALOGUE, DEFAULT_RECORDS, ListSpec, list_key, spec_for_path
 from cwconnect.sandbox.errors import UnknownListError
 from cwconnect.sandbox.jsontext import Record, loads
-from cwconnect.sandbox.records import make_record
+from cwconnect.sandbox.records import make_record, overlay
 from cwconnect.sandbox.served_lists import nested_at, spec_at
 from cwconnect.sandbox.table import Table
 from cwconnect.sandbox.timestamps import (
@@ -150,7 +149,7 @@ class Data:
         with self.lock:
             table, at = self.table(list_name), self._stamp(stamp)
             record = make_record(table.spec, self.seed, table.take_id(), at, at)
-            _overlay(record, fields or {}, remove)
+            overlay(record, fields or {}, remove)
             self.publish(table, record["id"], lambda: record, after=visible_after)
             return dict(record)
 
@@ -179,8 +178,8 @@ class Data:
                 if table.row(record_id) is None:
                     return None
                 fresh = self._existing(table, record_id)
-                _overlay(fresh, {"_info": {"lastUpdated": to_text(at)}})
-                _overlay(fresh, fields, remove)
+                overlay(fresh, {"_info": {"lastUpdated": to_text(at)}})
+                overlay(fresh, fields, remove)
                 return fresh
 
             self.publish(table, record_id, changed, after=visible_after)
@@ -294,16 +293,3 @@ class Data:
             raise LookupError(f"{table.spec.entity} {number} not found")
         record: Record = loads(row.body)
         return record
-
-
-def _overlay(record: Record, fields: Mapping[str, Any], remove: Iterable[str] = ()) -> None:
-    """Lay `fields` over `record` in place: members of `_info` singly, all else whole; the id stays."""
-    for key, value in fields.items():
-        if key == "_info" and isinstance(value, dict):
-            record["_info"] = {**(record.get("_info") or {}), **value}
-        elif key != "id":
-            record[key] = value
-    for path in remove:
-        *above, last = path.split("/")
-        holder = reduce(lambda found, key: found.get(key) or {}, above, record)
-        holder.pop(last, None)

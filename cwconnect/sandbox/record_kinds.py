@@ -108,7 +108,8 @@ def _project_ticket(number: int, draw: Draw, stamp: int) -> Record:
     project = 1 + draw.below(20)
     path = f"/project/projects/{project}/phases"
     made = _ticket(number, draw, stamp, ref(4, "Projects", "board", "/service/boards"))
-    return {key: value for key, value in made.items() if key not in {"recordType", "severity", "impact"}} | {
+    return {key: value for key, value in made.items() if key not in {"severity", "impact"}} | {
+        "recordType": "ProjectTicket",
         "project": ref(project, _project_name(project), "project", "/project/projects"),
         "phase": parts.beneath(draw, project, NAMES["/project/projects/{}/phases"], "phase", path),
     }

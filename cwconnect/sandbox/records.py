@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from typing import Any
 
 from cwconnect.sandbox import parts
 from cwconnect.sandbox.catalogue import ListSpec
@@ -41,3 +44,16 @@ def _info(spec: ListSpec, number: int, stamp: str, made: str, draw: parts.Draw) 
     if spec.created == "info":
         info |= {"dateEntered": made, "enteredBy": draw.pick(parts.MEMBERS)}
     return info | {f"{spec.resource}_href": f"{parts.BASE}{spec.path}/{number}"}
+
+
+def overlay(record: Record, fields: Mapping[str, Any], remove: Iterable[str] = ()) -> None:
+    """Lay `fields` over `record` in place: members of `_info` singly, all else whole; the id stays."""
+    for key, value in fields.items():
+        if key == "_info" and isinstance(value, dict):
+            record["_info"] = {**(record.get("_info") or {}), **value}
+        elif key != "id":
+            record[key] = value
+    for path in remove:
+        *above, last = path.split("/")
+        holder = reduce(lambda found, key: found.get(key) or {}, above, record)
+        holder.pop(last, None)

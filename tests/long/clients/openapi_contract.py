@@ -27,6 +27,7 @@ from cwconnect.sandbox import CATALOGUE, SandboxServer
 LOGIN = {"Authorization": f"Basic {base64.b64encode(b'acme+PUB:PRIV').decode()}", "clientId": "of a script"}
 # Where sites answer otherwise than the description of 2022 says.
 OTHERWISE = (
+    ("", "('recordType' was unexpected)"),  # of project tickets, as in the callbacks of real sites
     ("customFields", "is not of type 'object'"),  # texts and numbers, in all recorded answers
     ("", "('connectWiseID' was unexpected)"),  # of callbacks, as sites of today list them
     ("", "('dateEntered' was unexpected)"),  # of expense entries, as sites of today have it
