@@ -19,6 +19,8 @@ from tests.upgrades.upgrading import Upgrade
 # By release: the commit that its dump is of, and one of the version that its last migration that needs a stop leaves.
 # A release whose upgrade needs no stop names its own commit twice.
 COMMITS = {"0.1.0": ("a530041", "dc7f2e9")}
+# What the pages of versions before were made of, and this environment lacks: a worker wants it to be there, no more.
+_NO_LONGER_INSTALLED = ("drf_spectacular_sidecar",)
 # The environment's own installation leads to this version's code; the code of another must find nothing of it.
 _ALONE = """
 import sys
@@ -46,6 +48,8 @@ def take_out(commit: str, folder: Path) -> Path:
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
         archive.extractall(root, filter="data")
     (root / "sitecustomize.py").write_text(_ALONE)
+    for package in _NO_LONGER_INSTALLED:
+        (root / f"{package}.py").touch()
     return root
 
 
