@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
+from cwconnect.sandbox.errors import DataFileError
 from cwconnect.sandbox.parts import PROBLEMS, TITLES, Draw
 from cwconnect.sandbox.store import Store
 
@@ -45,7 +47,10 @@ class Changer:
                 self._wake.clear()
                 due = time.monotonic()
             else:
-                self.change_something()
+                try:
+                    self.change_something()
+                except DataFileError as error:  # such as a full disk, which may pass
+                    sys.stderr.write(f"{error}\n")
 
     def change_something(self) -> None:
         """Edit, create or delete one record: 80, 15 and 5 times in a hundred."""

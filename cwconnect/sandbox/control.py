@@ -111,7 +111,9 @@ def _look(store: Store, changer: Changer, operation: str) -> Response:
         raise LookupError(f"There is nothing at {PREFIX}/{operation}.")
     settings = {name: getattr(store, name) for name in _STORE_SETTINGS} | {"changes_per_minute": changer.rate}
     settings |= {f"callback_{name}": value for name, value in asdict(store.callbacks.settings).items()}
-    return answer({"lists": store.lists(), "now": to_text(store.now()), "settings": settings})
+    return answer(
+        {"lists": store.lists(), "now": to_text(store.now()), "settings": settings, "begun": to_text(int(store.begun))}
+    )
 
 
 def _members(request: Request) -> dict[str, Any]:

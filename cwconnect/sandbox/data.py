@@ -17,15 +17,11 @@ from typing import Any
 from cwconnect.sandbox.catalogue import CATALOGUE, DEFAULT_RECORDS, ListSpec, list_key, spec_for_path
 from cwconnect.sandbox.errors import UnknownListError
 from cwconnect.sandbox.jsontext import Record, loads
+from cwconnect.sandbox.keeping import KeptCompany
 from cwconnect.sandbox.records import make_record, overlay
 from cwconnect.sandbox.served_lists import nested_at, spec_at
 from cwconnect.sandbox.table import Table
-from cwconnect.sandbox.timestamps import (
-    Moment,
-    due_seconds,
-    to_seconds,
-    to_text,
-)
+from cwconnect.sandbox.timestamps import Moment, due_seconds, to_seconds, to_text
 from cwconnect.sandbox.watcher import Watcher
 
 
@@ -39,9 +35,10 @@ class Data:
         seed: int = 1,
         clock: Callable[[], datetime] | None = None,
         extra_paths: Iterable[str] = (),
+        kept: KeptCompany | None = None,
     ) -> None:
         self.lock = threading.RLock()
-        self.seed = seed
+        self.seed = kept.seed if kept else seed
         self.clock_offset = 0.0
         """Seconds that ConnectWise's clock, hence stamps and `Date`, is ahead of ours."""
         self.date_offset = 0.0
@@ -58,17 +55,24 @@ class Data:
         self._pending: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = count()
         self._tables: dict[str, Table] = {}
+        self._kept = kept
+        self.begun = kept.begun if kept else self.exact_now()
+        """When the records were made, in Unix seconds."""
         for spec in CATALOGUE:
             self._add(spec)
         for path in extra_paths:
             self._table_or_new(path)
-        for name, amount in (DEFAULT_RECORDS if records is None else records).items():
-            self._table_or_new(name).fill(amount, self.now())
+        for path in kept.paths() if kept else ():
+            if not self.find_table(path) and nested_at(path) is None:
+                self._table_or_new(path)
+        if kept is None or kept.new:
+            for name, amount in (DEFAULT_RECORDS if records is None else records).items():
+                self._table_or_new(name).fill(amount, self.now())
 
     # -- lists -----------------------------------------------------------------------------------------------------
 
     def _add(self, spec: ListSpec) -> Table:
-        table = Table(spec, self.seed)
+        table = Table(spec, self.seed, self._kept.kept_list(spec.path) if self._kept else None)
         self._tables[list_key(spec.name)] = self._tables[list_key(spec.path)] = table
         return table
 

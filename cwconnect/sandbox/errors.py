@@ -30,6 +30,10 @@ class Refused(Exception):  # noqa: N818 - named for what happened, as an answer 
         self.response = response
 
 
+class DataFileError(Exception):
+    """The file of `--data` can't be used, or can't be written to; says which and why."""
+
+
 class UnknownCompanyError(LookupError):
     """A company was named that the host does not serve."""
 

@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -15,8 +17,9 @@ from cwconnect.sandbox import api, callers, control, wire
 from cwconnect.sandbox.callbacks import Host
 from cwconnect.sandbox.changer import Changer
 from cwconnect.sandbox.companies import Companies
-from cwconnect.sandbox.errors import Response
+from cwconnect.sandbox.errors import DataFileError, Response, answer
 from cwconnect.sandbox.faults import Fault
+from cwconnect.sandbox.keeping import DataFile, KeptCompany
 from cwconnect.sandbox.store import Login, SeenRequest, Store
 
 _ACCEPT_SECONDS = 0.2
@@ -31,6 +34,9 @@ class SandboxServer:
     none at all. `clock` gives ConnectWise's time as an aware datetime. `callbacks_via` is the origin that callbacks
     are sent to in place of the one registered. `more_companies` are served beside, with the same login and records of
     their own: `companies.store(name)` controls one.
+
+    `data` is a file that keeps the state; a later start goes on with it. `records` and `seed` are of the first start
+    then: DataFileError where later others are given, or where the file can't be used. Without `data`, the seed is 1.
     """
 
     def __init__(
@@ -42,23 +48,24 @@ class SandboxServer:
         client_id: str | None = None,
         records: Mapping[str, int] | None = None,
         changes_per_minute: float = 0.0,
-        seed: int = 1,
+        seed: int | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         clock: Callable[[], datetime] | None = None,
         extra_paths: Iterable[str] = (),
         callbacks_via: str | None = None,
         more_companies: Iterable[str] = (),
+        data: str | Path | None = None,
     ) -> None:
-        callback_host, extra_paths = Host(), tuple(extra_paths)
+        self._file = file = None if data is None else DataFile(data)
+        first_seed, extra_paths = 1 if seed is None else seed, tuple(extra_paths)
+        make = partial(Store, records, seed=first_seed, clock=clock, extra_paths=extra_paths, host=Host())
         logins = [Login(name, public_key, private_key, client_id) for name in (company, *more_companies)]
-        self.companies = Companies(
-            [
-                Store(records, login=login, seed=seed, clock=clock, extra_paths=extra_paths, host=callback_host)
-                for login in logins
-            ]
-        )
-        for store in self.companies.stores:
+        with file.beginning() if file else contextlib.nullcontext():
+            kept = [KeptCompany(file, login.company, records, seed) if file else None for login in logins]
+            stores = [make(login=login, kept=company) for login, company in zip(logins, kept, strict=True)]
+        self.companies = Companies(stores)
+        for store in stores:
             store.callbacks.settings.via = callbacks_via
         self.changer = Changer(self.store, changes_per_minute)
         self.host, self.port = host, port
@@ -115,14 +122,18 @@ class SandboxServer:
         return self
 
     def stop(self) -> None:
-        """Hang up on everyone and end all threads, within a second or so."""
+        """Hang up on everyone, end all threads, within a second or so, and close the file of `data`."""
         self._stopping.set()
-        if self._listener is None:
-            return
+        if self._listener is not None:
+            self._end(self._listener)
+        if self._file is not None:
+            self._file.close()
+
+    def _end(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the acceptor on Linux; elsewhere its time-out does
+            listener.shutdown(socket.SHUT_RDWR)  # wakes the acceptor on Linux; elsewhere its time-out does
         self._acceptor.join(_STOP_SECONDS)
-        self._listener.close()
+        listener.close()
         self.changer.stop()
         for store in self.companies.stores:
             store.callbacks.stop()
@@ -171,7 +182,10 @@ class SandboxServer:
         if request is None:
             return False
         store = self.companies.asked_by(request)
-        response = self._respond(store, request)
+        try:
+            response = self._respond(store, request)
+        except DataFileError as error:
+            response = answer({"message": str(error)}, 500)
         if response.drop:
             return False
         date = store.date_header()

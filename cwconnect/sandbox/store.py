@@ -14,6 +14,7 @@ from cwconnect.sandbox.callbacks import Callbacks, Host
 from cwconnect.sandbox.catalogue import list_key
 from cwconnect.sandbox.data import Data
 from cwconnect.sandbox.faults import Drop, Fault, Faults
+from cwconnect.sandbox.keeping import KeptCompany
 from cwconnect.sandbox.limits import RateLimit
 
 _LOG_LENGTH = 10_000
@@ -55,10 +56,13 @@ class Store(Data):
         clock: Callable[[], datetime] | None = None,
         extra_paths: Iterable[str] = (),
         host: Host | None = None,
+        kept: KeptCompany | None = None,
     ) -> None:
-        super().__init__(records, seed=seed, clock=clock, extra_paths=extra_paths)
+        super().__init__(records, seed=seed, clock=clock, extra_paths=extra_paths, kept=kept)
         self.login = login or Login()
         self.watcher = self.callbacks = Callbacks(self, self.login.company, host)
+        if kept is not None:
+            self.callbacks.sites = kept.sites()
         self.link_host: str | None = None
         """The host named in `Link`, if not the one the request named."""
         self.limit = RateLimit()

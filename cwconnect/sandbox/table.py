@@ -12,6 +12,7 @@ from itertools import islice
 
 from cwconnect.sandbox.catalogue import ListSpec
 from cwconnect.sandbox.jsontext import Record, dumps, loads
+from cwconnect.sandbox.keeping import KeptList, StoredRow
 from cwconnect.sandbox.names import STAMP_KEYS, Names
 from cwconnect.sandbox.records import make_record, seeded_stamp
 from cwconnect.sandbox.timestamps import read_stamp
@@ -34,7 +35,8 @@ class Row:
 class Table:
     """The rows of one list and what the caller's role may see of them."""
 
-    def __init__(self, spec: ListSpec, seed: int) -> None:
+    def __init__(self, spec: ListSpec, seed: int, kept: KeptList | None = None) -> None:
+        """Begin empty, or with what is `kept` of the list; each change is written there first."""
         self.spec = spec
         self.seed = seed
         self.names = Names()
@@ -61,6 +63,17 @@ class Table:
             self.names.admit_date("dateEntered", ("_info", "dateEntered"))
         for name in ("lastUpdated", "/".join(STAMP_KEYS)):
             self.names.admit_date(name, STAMP_KEYS)
+        self._kept = kept
+        if kept is not None and kept.next_id is not None:
+            self._take_in(kept.rows())
+            self.next_id = kept.next_id
+
+    def _take_in(self, rows: Iterable[StoredRow]) -> None:
+        for number, stamp, body, learnt in rows:
+            self.rows.append(Row(number, stamp, body))
+            if learnt:
+                self.names.learn(loads(body))
+        self.ids = [row.id for row in self.rows]
 
     def fill(self, count: int, now: int) -> None:
         """Make `count` records, from the list's first id on."""
@@ -73,9 +86,14 @@ class Table:
             self.rows.append(Row(number, stamp, dumps(record)))
         self.ids = list(numbers)
         self.next_id = numbers.stop
+        if self._kept is not None:
+            rows = ((row.id, row.stamp, row.body, place < _SAMPLES) for place, row in enumerate(self.rows))
+            self._kept.fill(rows, self.next_id)
 
     def take_id(self) -> int:
         """Return the next id; it is never given again."""
+        if self._kept is not None:
+            self._kept.take(self.next_id + 1)
         self.next_id += 1
         return self.next_id - 1
 
@@ -84,6 +102,8 @@ class Table:
         number = record["id"]
         info = record.get("_info")
         row = Row(number, read_stamp(info.get("lastUpdated")) if isinstance(info, dict) else None, dumps(record))
+        if self._kept is not None:
+            self._kept.put(number, row.stamp, row.body, self.next_id)
         self._learn(record)
         self.version += 1
         at = bisect_left(self.ids, number)
@@ -103,6 +123,8 @@ class Table:
     def drop(self, number: int) -> None:
         """Remove a record that is there."""
         at = bisect_left(self.ids, number)
+        if self._kept is not None:
+            self._kept.drop(number)
         self.version += 1
         del self.ids[at], self.rows[at]
 
