@@ -7,9 +7,9 @@ import re
 
 from cwconnect.sandbox import errors
 from cwconnect.sandbox.callbacks import routes
-from cwconnect.sandbox.calls import Call
 from cwconnect.sandbox.companies import credentials
 from cwconnect.sandbox.errors import Response, answer
+from cwconnect.sandbox.special_calls import call_type
 from cwconnect.sandbox.store import Login, Store
 from cwconnect.sandbox.table import Table
 from cwconnect.sandbox.wire import Request
@@ -85,7 +85,8 @@ def _route(store: Store, request: Request, path: str) -> Response:
         raise errors.forbidden()
     with store.lock:
         store.settle()
-        call = (routes.CallbackCall if table is store.callbacks.table else Call)(store, request, table)
+        kind = routes.CallbackCall if table is store.callbacks.table else call_type(table)
+        call = kind(store, request, table)
         return call.record(int(last)) if last.isdigit() else call.count() if last else call.list()
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from cwconnect.sandbox import errors, query
 from cwconnect.sandbox.catalogue import API_MEMBER, ListSpec
+from cwconnect.sandbox.drafts import Draft
 from cwconnect.sandbox.errors import Response, answer
+from cwconnect.sandbox.field_types import record_type
 from cwconnect.sandbox.jsontext import Record, loads
-from cwconnect.sandbox.patching import apply_patch
-from cwconnect.sandbox.records import make_record
 from cwconnect.sandbox.store import Store
 from cwconnect.sandbox.table import Row, Table
 from cwconnect.sandbox.timestamps import to_text
 from cwconnect.sandbox.wire import Request
+
+_METHODS: Final = {"C": "POST", "P": "PATCH", "U": "PUT", "D": "DELETE"}
 
 
 @dataclass(frozen=True)
@@ -29,25 +32,33 @@ class Call:
     def spec(self) -> ListSpec:
         return self.table.spec
 
+    @property
+    def draft(self) -> Draft:
+        """What a write makes of a record."""
+        return Draft(self.store, self.table)
+
     def list(self) -> Response:
-        if self.request.method == "POST":
+        """Answer a request for the list itself."""
+        if self.request.method == "POST" and self._may("C"):
             return self._create()
-        self._only("GET")
+        self._only("GET", *self._writes("C"))
         return query.answer_list(self.table, self._ask())
 
     def count(self) -> Response:
+        """Answer how many records there are."""
         self._only("GET")
         return query.answer_count(self.table, self._ask())
 
     def record(self, number: int) -> Response:
-        self._only("GET", "PATCH", "PUT", "DELETE")
+        """Answer a request for one record."""
+        self._only("GET", *self._writes("PUD"))
         row = self.table.row(number)
         if row is None or number in self.table.hidden:
             raise self.not_found(number)
         if self.request.method == "GET":
             return Response(200, query.project_body(self.table, row, self._ask().params.get("fields", "")))
         if self.request.method == "DELETE":
-            self.store.retract(self.table, number, by=API_MEMBER)
+            self.removed(loads(row.body))
             return Response(204)
         return self._write(row)
 
@@ -56,39 +67,39 @@ class Call:
         return errors.refusal(404, "NotFound", f"{self.spec.entity} {number} not found")
 
     def _create(self) -> Response:
-        given = self._body()
-        if not isinstance(given, dict):
-            raise errors.invalid_object(self.spec.resource, "A record is a JSON object.")
-        self._check_required(given)
-        return self._store(self.new(given), 201)
+        return self._store(self.new(self._given()), 201)
 
     def new(self, given: Record) -> Record:
         """Return the record that a POST makes."""
-        now = self.store.now()
-        made = make_record(self.spec, self.store.seed, self.table.take_id(), now, now)
-        flags = {key: False for key, value in made.items() if isinstance(value, bool)}
-        kept = {key: made[key] for key in ("id", "dateEntered") if key in made}
-        return kept | flags | _writable(given) | {"_info": made["_info"]}
+        return self.draft.new(given)
 
     def replaced(self, record: Record, given: Record) -> Record:
         """Return what a PUT of `given` makes of a record."""
-        return {"id": record["id"]} | _writable(given) | {"_info": record.get("_info")}
+        return self.draft.replaced(record, given)
+
+    def patched(self, record: Record, patch: object) -> Record | None:
+        """Return what a PATCH makes of a record; None where nothing changes."""
+        return self.draft.patched(record, patch)
 
     def check(self, record: Record) -> None:
-        """Refuse a record that may not be stored; the required fields are looked at before."""
+        """Refuse a record that may not be stored, though each of its members may."""
+
+    def removed(self, record: Record) -> None:
+        """Remove a record that is there."""
+        self.store.retract(self.table, record["id"], by=API_MEMBER)
 
     def _write(self, row: Row) -> Response:
         record: Record = loads(row.body)
         if self.request.method == "PATCH":
-            apply_patch(record, self._body(), self.spec.resource)
+            patched = self.patched(record, self._body())
+            if patched is None:
+                return answer(record)
+            record = patched
         else:
-            given = self._body()
-            if not isinstance(given, dict):
-                raise errors.invalid_object(self.spec.resource, "A record is a JSON object.")
-            record = self.replaced(record, given)
-        self._check_required(record)
-        stamps = {"lastUpdated": to_text(self.store.now()), "updatedBy": API_MEMBER}
-        record["_info"] = {**(record["_info"] or {}), **stamps}
+            record = self.replaced(record, self._given())
+        if "_info" in record:
+            stamps = {"lastUpdated": to_text(self.store.now()), "updatedBy": API_MEMBER}
+            record["_info"] = {**(record["_info"] or {}), **stamps}
         return self._store(record, 200)
 
     def _store(self, record: Record, status: int) -> Response:
@@ -96,16 +107,25 @@ class Call:
         self.store.publish(self.table, record["id"], lambda: record, by=API_MEMBER)
         return answer(record, status)
 
-    def _check_required(self, record: Record) -> None:
-        lacking = [name for name in self.spec.required if record.get(name) in (None, "")]
-        if lacking:
-            raise errors.missing_fields(self.spec.resource, lacking)
+    def _given(self) -> Record:
+        given = self._body()
+        if not isinstance(given, dict):
+            raise errors.invalid_object(self.spec.resource, "A record is a JSON object.")
+        return given
 
     def _body(self) -> Any:
         try:
             return loads(self.request.body)
         except ValueError:
             raise errors.invalid_object(self.spec.resource, "The body is not valid JSON.") from None
+
+    def _may(self, letter: str) -> bool:
+        """Whether ConnectWise has this write on the list; it has all on lists that its description does not know."""
+        kind = record_type(self.spec.path)
+        return kind is None or letter in kind.methods
+
+    def _writes(self, letters: str) -> Sequence[str]:
+        return [_METHODS[letter] for letter in letters if self._may(letter)]
 
     def _only(self, *methods: str) -> None:
         if self.request.method not in methods:
@@ -120,7 +140,3 @@ class Call:
         return query.Ask(
             params, self.request.query, url, forward, store.largest_page, store.send_links, store.raw_controls
         )
-
-
-def _writable(given: Record) -> Record:
-    return {key: value for key, value in given.items() if key not in {"id", "_info"}}

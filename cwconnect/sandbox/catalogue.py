@@ -26,6 +26,8 @@ class ListSpec:
     `also` names fields that conditions may call though the made-up records leave them out, as newer sites leave out
     what is null.
 
+    `linking` names the fields by which a record beneath another one says whose it is.
+
     `kind` makes the records where the list's name says nothing of them: `amount` at the start, from the id `first` on.
     """
 
@@ -40,6 +42,7 @@ class ListSpec:
     kind: Kind | None = field(default=None, repr=False, compare=False)
     first: int = 1
     amount: int = 0
+    linking: tuple[str, ...] = ()
 
     @property
     def resource(self) -> str:

@@ -23,7 +23,7 @@
 | garble | list, ids, text (NaN unless said, null for none) |
 | set_keys | public, private |
 | settings | clock_offset, date_offset, send_date_header, link_host, send_links, raw_controls |
-| settings | largest_page, requests_per_minute, changes_per_minute |
+| settings | largest_page, requests_per_minute, changes_per_minute, patch_needs_custom_fields |
 | settings | callback_timeout, callback_repeat_after, callback_switch_off_after, callback_most_waiting, callback_via |
 | settings | callback_site, callback_hold, callback_key_needs_login, callback_fresh_message_ids, callback_poison |
 
@@ -81,6 +81,7 @@ _STORE_SETTINGS: dict[str, tuple[type, ...]] = {
     "raw_controls": (bool,),
     "largest_page": (int,),
     "requests_per_minute": (int, type(None)),
+    "patch_needs_custom_fields": (bool,),
 }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cwconnect.sandbox.jsontext import dumps
+from cwconnect.sandbox.values import Problem
 
 JSON_TYPE = "application/json; charset=utf-8"
 Headers = tuple[tuple[str, str], ...]
@@ -82,21 +84,15 @@ def forbidden() -> Refused:
     return refusal(403, "Security", "You do not have security permission to perform this action.")
 
 
-def missing_fields(resource: str, fields: list[str]) -> Refused:
-    """400: a record lacks what it must have."""
+def invalid_fields(resource: str, problems: Iterable[Problem]) -> Refused:
+    """400: some fields of a record can't be taken, or are missing."""
     errors = [
-        {
-            "code": "MissingRequiredField",
-            "message": f"The {field} field is required.",
-            "resource": resource,
-            "field": field,
-        }
-        for field in fields
+        {"code": problem.code, "message": problem.message, "resource": resource, "field": problem.field}
+        for problem in problems
     ]
     return refusal(400, "InvalidObject", f"{resource} object is invalid", errors=errors)
 
 
 def invalid_object(resource: str, message: str, *, field: str = "", code: str = "InvalidField") -> Refused:
     """400: a body that is not a record or not a JSON Patch, or a `field` of it that can't be taken."""
-    errors = [{"code": code, "message": message, "resource": resource, "field": field}]
-    return refusal(400, "InvalidObject", f"{resource} object is invalid", errors=errors)
+    return invalid_fields(resource, [Problem(code, message, field)])

@@ -115,10 +115,10 @@ def choose(draw: Draw, names: Sequence[str], href: str, path: str) -> Record:
     return ref(number + 1, names[number], href, path)
 
 
-def custom_fields(number: int, caption: str, value: str) -> list[Record]:
-    """Return the one user-defined field that a kind of record has."""
-    field = {"caption": caption, "type": "Text", "entryMethod": "EntryField", "numberOfDecimals": 0}
-    return [{"id": number} | field | {"value": value}]
+def custom_field(number: int, caption: str, value: str | int, kind: str = "Text") -> Record:
+    """Return a user-defined field of a record, as its definition at `/system/userDefinedFields` says."""
+    field = {"caption": caption, "type": kind, "entryMethod": "EntryField", "numberOfDecimals": 0}
+    return {"id": number} | field | {"value": value}
 
 
 def company_name(number: int) -> str:

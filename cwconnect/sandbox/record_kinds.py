@@ -34,7 +34,7 @@ def _contact(number: int, draw: Draw, _stamp: int) -> Record:
             _communication(number * 2 + 1, 1, "Email", mail, "Email") | {"domain": "@example.com"},
         ],
         "types": [{"id": 1, "name": "End User"}],
-        "customFields": parts.custom_fields(1, "Customer Number", f"C{draw.below(100000):05d}"),
+        "customFields": [parts.custom_field(1, "Customer Number", f"C{draw.below(100000):05d}")],
     }
 
 
@@ -65,6 +65,10 @@ def _organization(number: int, draw: Draw, _stamp: int) -> Record:
         "types": [{"id": 1, "name": "Client"}],
         "site": parts.site(draw, number),
         "deletedFlag": False,
+        "customFields": [
+            parts.custom_field(6, "Account code", f"AC{number:04d}"),
+            parts.custom_field(7, "Seats", 1 + draw.below(80), "Number"),
+        ],
     }
 
 
@@ -95,7 +99,7 @@ def _ticket(number: int, draw: Draw, stamp: int, board: Record | None = None) ->
         "automaticEmailContactFlag": False,
         "automaticEmailResourceFlag": False,
         "automaticEmailCcFlag": False,
-        "customFields": parts.custom_fields(2, "Asset tag", f"A{number:06d}"),
+        "customFields": [parts.custom_field(2, "Asset tag", f"A{number:06d}")],
     }
 
 
@@ -142,7 +146,7 @@ def _project(number: int, draw: Draw, stamp: int) -> Record:
         "estimatedEnd": to_text(stamp + 86400 * 60),
         "percentComplete": draw.below(100) / 100,
         "manager": member_ref(draw),
-        "customFields": parts.custom_fields(3, "Cost center", "4711"),
+        "customFields": [parts.custom_field(3, "Cost center", "4711")],
     }
 
 

@@ -84,6 +84,9 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "/system/standardNotes": ("Thank you", "Next steps"),
     "/system/timeZoneSetups": ("US Eastern", "US Central"),
     "/system/securityroles": ("Admin", "Technician"),
+    "/system/userDefinedFields": (
+        *("Customer Number", "Asset tag", "Cost center", "Lead source", "Outcome", "Account code", "Seats"),
+    ),
 }
 
 
@@ -140,6 +143,16 @@ _MORE: Final[Mapping[str, Mapping[str, Any]]] = {
     "/schedule/types": {"identifier": ("V", "M", "C", "S")},
     "/schedule/statuses": {"showAsTentativeFlag": (False, True)},
     "/system/standardNotes": {"contents": "Thank you for your patience."},
+    "/system/userDefinedFields": {
+        "podId": (1, 2, 3, 4, 5, 6, 6),
+        "sequenceNumber": (1, 1, 1, 1, 1, 1, 2),
+        "fieldTypeIdentifier": (*["Text"] * 6, "Number"),
+        "entryTypeIdentifier": "EntryField",
+        "numberDecimals": 0,
+        "displayOnScreenFlag": True,
+        "addAllLocations": True,
+        "addAllBusinessUnits": True,
+    },
 }
 
 

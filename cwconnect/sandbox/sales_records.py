@@ -23,7 +23,7 @@ def opportunity(number: int, draw: Draw, stamp: int) -> Record:
         "type": choose(draw, NAMES["/sales/opportunities/types"], "type", "/sales/opportunities/types"),
         "locationId": 1,
         "businessUnitId": 1,
-        "customFields": parts.custom_fields(4, "Lead source", "Web site"),
+        "customFields": [parts.custom_field(4, "Lead source", "Web site")],
         "rating": choose(draw, NAMES["/sales/opportunities/ratings"], "rating", "/sales/opportunities/ratings"),
     }
 
@@ -38,7 +38,7 @@ def activity(number: int, draw: Draw, stamp: int) -> Record:
         "assignTo": member_ref(draw),
         "dateStart": to_text(stamp + 3600),
         "dateEnd": to_text(stamp + 7200),
-        "customFields": parts.custom_fields(5, "Outcome", "Called back"),
+        "customFields": [parts.custom_field(5, "Outcome", "Called back")],
     }
 
 

@@ -22,6 +22,8 @@ from cwconnect.sandbox.parts import Draw
 from cwconnect.sandbox.reference_names import NAMES, child_id, more
 from cwconnect.sandbox.timestamps import to_text
 
+ATTACHED = "ConfigurationReference"
+"""The records of lists that hold what was attached to their parents, under its own ids."""
 _OTHERS = 2
 """The records of a list whose words nobody thought of."""
 _NESTED = re.compile(r"(?P<list>/.+?)/(?P<parent>\d{1,18})/(?P<child>[^/].*)")
@@ -63,7 +65,7 @@ def nested_at(path: str) -> tuple[Parent, ListSpec] | None:
 
 
 def _spec(model: Model, path: str, parent: Parent | None) -> ListSpec:
-    names = NAMES.get(model.template, ())
+    names, attached = NAMES.get(model.template, ()), model.entity == ATTACHED and parent is not None
     return ListSpec(
         path,
         path,
@@ -74,7 +76,18 @@ def _spec(model: Model, path: str, parent: Parent | None) -> ListSpec:
         aside=True,
         kind=partial(_record, model, parent),
         first=child_id(parent.number, 0) if parent else 1,
-        amount=len(names) or _OTHERS,
+        amount=0 if attached else len(names) or _OTHERS,
+        linking=_linking(model, parent) if parent else (),
+    )
+
+
+def _linking(model: Model, parent: Parent) -> tuple[str, ...]:
+    """Return the fields that lead to the parent, as `_value` fills them."""
+    whole = {f"r:{parent.path}", f"q:{parent.path}"}
+    return tuple(
+        name
+        for name, code in model.fields.items()
+        if code.rstrip("*") in whole or (code.rstrip("*") == "i" and name.endswith("Id"))
     )
 
 

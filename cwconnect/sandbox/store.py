@@ -65,6 +65,8 @@ class Store(Data):
             self.callbacks.sites = kept.sites()
         self.link_host: str | None = None
         """The host named in `Link`, if not the one the request named."""
+        self.patch_needs_custom_fields = False
+        """Whether a PATCH of a record with custom fields is refused unless it replaces them, as on some sites."""
         self.limit = RateLimit()
         self._faults = Faults()
         self._hooks: list[Hook] = []

@@ -50,7 +50,7 @@ def test_a_patch_replaces_adds_and_removes_and_moves_the_stamp(caller: Caller, s
     answer = caller.patch(
         f"{CONTACTS}/3",
         {"op": "replace", "path": "/title", "value": "Owner"},
-        {"op": "replace", "path": "company/id", "value": 17},
+        {"op": "replace", "path": "company", "value": {"id": 17}},
         {"op": "add", "path": "/nickName", "value": "Q"},
         {"op": "add", "path": "/types/-", "value": {"id": 9}},
         {"op": "replace", "path": "/communicationItems/0/value", "value": "555"},
@@ -90,8 +90,8 @@ def test_a_patch_must_be_an_array(caller: Caller) -> None:
 
 def test_a_put_replaces_the_record_but_not_its_id(caller: Caller) -> None:
     record = caller.send("PUT", f"{BASE}{CONTACTS}/3", {"firstName": "Only", "id": 99}).json
-    assert record.keys() == {"id", "firstName", "_info"}
-    assert record["id"] == 3
+    texts = {name: value for name, value in record.items() if not isinstance(value, bool | list | dict)}
+    assert texts == {"id": 3, "firstName": "Only"}
 
 
 def test_a_delete_leaves_no_trace_and_its_id_is_not_used_again(caller: Caller) -> None:

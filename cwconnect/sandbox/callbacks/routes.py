@@ -8,6 +8,7 @@ from cwconnect.sandbox import errors
 from cwconnect.sandbox.callbacks.entries import check, entry_of
 from cwconnect.sandbox.calls import Call
 from cwconnect.sandbox.catalogue import API_MEMBER
+from cwconnect.sandbox.drafts import lacking_fields
 from cwconnect.sandbox.errors import Response
 from cwconnect.sandbox.jsontext import Record, dumps
 from cwconnect.sandbox.store import Store
@@ -45,6 +46,8 @@ class CallbackCall(Call):
 
     def check(self, record: Record) -> None:
         """Refuse a registration that may not be; remember under which name of ours it was made."""
+        if lacking := lacking_fields(self.spec, record):
+            raise errors.invalid_fields(self.spec.resource, lacking)
         check(record, self.table)
         if self.request.method == "POST":
             host = self.request.headers.get("host")
