@@ -37,7 +37,8 @@ def tables(store: Store) -> dict[str, tuple[int, dict[int, tuple[int | None, byt
 def live(caller: Caller) -> None:
     """Do of everything one: records made, changed and deleted, on lists of each kind."""
     store = caller.server.store
-    assert caller.post(CONTACTS, {"firstName": "Zoë", "customFields": [CAPTION]}).status == 201
+    assert caller.post(CONTACTS, {"firstName": "Zoë", "customFields": [{"id": 1, "value": "44"}]}).status == 201
+    store.change("contacts", 2, {"customFields": [CAPTION]})
     assert caller.patch(f"{CONTACTS}/3", {"op": "replace", "path": "title", "value": "Owner"}).status == 200
     assert caller.send("DELETE", f"/v4_6_release/apis/3.0{CONTACTS}/5").status == 204
     store.change("incidents", 2, {"summary": "\ud800 alone"})
