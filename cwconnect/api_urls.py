@@ -19,4 +19,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include(schema)),
     path("", include("polling.api.urls")),
     path("", include("instances.api.urls")),
+    path("", include("polling.api.hub_urls")),  # the last, so that no resource of ConnectWise hides a route
 ]

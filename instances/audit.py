@@ -7,6 +7,7 @@ or from the command that runs. A row names the fields that changed and never hol
 from __future__ import annotations
 
 import getpass
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -22,6 +24,7 @@ from cwconnect.core.request_ids import current_request_id
 from instances.configuration.config_keys import KEYS, POLLS, InstanceConfig
 from instances.models import AuditEntry, Instance, Organization
 
+log = logging.getLogger(__name__)
 _request: ContextVar[HttpRequest | None] = ContextVar("audit_request", default=None)
 _asked_by: ContextVar[tuple[str, str] | None] = ContextVar("audit_asked_by", default=None)  # who, and the request's id
 
@@ -36,6 +39,9 @@ class Action(StrEnum):
     DELETE_INSTANCE = "instance deleted"
     PUT_TRANSFORMATION = "field mapping set"
     DELETE_TRANSFORMATION = "field mapping deleted"
+    CREATE_RECORD = "record created in ConnectWise"
+    CHANGE_RECORD = "record changed in ConnectWise"
+    DELETE_RECORD = "record deleted in ConnectWise"
     SIGN_IN = "signed in"
     SIGN_IN_FAILED = "sign-in failed"
     SIGN_OUT = "signed out"
@@ -102,9 +108,9 @@ class AuditMiddleware:
 
 def record(
     action: Action, subject: object, *, organization: Organization | None, details: Mapping[str, Any] | None = None
-) -> None:
+) -> AuditEntry:
     """Write one row; to be called in the transaction that does what it describes."""
-    AuditEntry.objects.create(
+    return AuditEntry.objects.create(
         organization=organization,
         actor=who()[:200],
         action=action,
@@ -113,6 +119,17 @@ def record(
         request_id=asking_request_id(),
         instance_number=_number_of(subject),
     )
+
+
+def end(entry: AuditEntry, **outcome: Any) -> None:
+    """Say in a row what came of something whose row was written, and committed, before it was begun elsewhere.
+
+    Where the database is away just then, the row stays as it was begun: what was done is done all the same.
+    """
+    try:
+        AuditEntry.objects.filter(pk=entry.pk).update(details={**entry.details, **outcome})
+    except (OperationalError, InterfaceError) as error:
+        log.error("The audit entry %s keeps its beginning alone, of what ended as %s: %s", entry.pk, outcome, error)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ _TITLES: Mapping[str, str] = {key.field: key.title for key in KEYS} | {
     "former_until": "The former one is good until",
     "expires_at": "Expires",
     "may_write": "May write",
+    "writes_to_connectwise": "May write to ConnectWise",
     "scope": "Scope",
     "networks": "Good from",
     "only_instances": "For the instances",
@@ -33,7 +34,7 @@ _TITLES: Mapping[str, str] = {key.field: key.title for key in KEYS} | {
 }
 # Written as [old, new]; any other list is a list.
 _PAIRS = {*(key.field for key in KEYS), "name", "tags", "role", "scope", "networks", "only_instances", "expires_at"}
-_PAIRS |= {"second_factor"}
+_PAIRS |= {"second_factor", "writes_to_connectwise"}
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ SECONDS = 15.0  # for all that one request asks outside; a receiver has as long 
 MOST_OF_AN_ORGANIZATION = 2
 MOST_IN_ALL = settings.WEB_THREADS // 2
 LONGEST_ANSWER = 16 * 1024 * 1024  # bytes; a page of 1,000 large records has 5 MB
+ENOUGH_TO_ASK = 3.0  # seconds
 RETRY_AFTER = 2  # seconds; most calls take less, and to refuse one costs little
 
 Item = TypeVar("Item")
@@ -115,6 +116,15 @@ def bounded(limits: Limits) -> Limits:
         total=min(limits.total, left),
         body=min(limits.body, LONGEST_ANSWER),
     )
+
+
+def wait(seconds: float) -> bool:
+    """Wait within what is left of the scope's time, with enough of it left to ask again; False, at once, without it."""
+    scope = _current.get()
+    if scope is None or scope.deadline is None or seconds + ENOUGH_TO_ASK > scope.deadline - time.monotonic():
+        return False
+    time.sleep(seconds)
+    return True
 
 
 def side_by_side(act: Callable[[Item], Result], items: Iterable[Item], at_a_time: int) -> list[Result]:

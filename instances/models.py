@@ -143,6 +143,9 @@ class Instance(HoldsSecrets, TokenLimits):
     callbacks_enabled = models.BooleanField(
         db_default=False, help_text="ConnectWise's callbacks have resources polled at once."
     )
+    writes_enabled = models.BooleanField(
+        db_default=False, help_text="Hub routes may create, change and delete records of ConnectWise."
+    )
     refresh_interval = models.PositiveIntegerField(default=15, help_text="Minutes between polls.")
 
     created_at = models.DateTimeField(auto_now_add=True)
@@ -192,7 +195,10 @@ class ResourcePoll(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Something that somebody did (see audit.py). It outlives what it describes, and is never changed or pruned."""
+    """Something that somebody did (see audit.py). It outlives what it describes, and is never pruned.
+
+    Nor is it changed, but for the outcome of what it was written before (`audit.end`).
+    """
 
     at = models.DateTimeField(auto_now_add=True)
     organization = models.ForeignKey(Organization, on_delete=models.SET_NULL, null=True, related_name="audit_entries")

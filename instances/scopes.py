@@ -42,6 +42,11 @@ class KeyLimits(models.Model):
         help_text="What its key may do; empty: what may_write says.",
     )
     networks = models.JSONField(null=True, blank=True, help_text="From where its key is good; none: from anywhere.")
+    writes_to_connectwise = models.BooleanField(
+        db_default=False,
+        default=False,
+        help_text="Whether a key that may manage also writes to ConnectWise; one of the scope write does in any case.",
+    )
     instance_ids = models.JSONField(
         null=True, blank=True, help_text="The instances that its key reaches; null: all of the organization."
     )
@@ -55,6 +60,15 @@ class KeyLimits(models.Model):
         """What the key may do, whichever version wrote the row: the narrower of what both columns say."""
         scope = Scope.known(self.scope) if self.scope else Scope.MANAGE
         return Scope.READ if scope is Scope.MANAGE and not self.may_write else scope
+
+    @property
+    def effective_writes(self) -> bool:
+        """Whether the key may write to ConnectWise: its scope says so by name, or it manages and has the right too.
+
+        A key that may manage did not write when there were no writes, so that by itself it doesn't.
+        """
+        scope = self.effective_scope
+        return scope is Scope.WRITE or (scope is Scope.MANAGE and self.writes_to_connectwise)
 
 
 class TokenLimits(models.Model):

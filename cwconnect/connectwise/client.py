@@ -28,7 +28,7 @@ from cwconnect.connectwise.errors import BadAnswer, BrokenList, BrokenRecord, No
 from cwconnect.connectwise.iso8601 import read_iso
 from cwconnect.connectwise.isolation import Piece, Pieces
 from cwconnect.connectwise.json_lists import Mended, Unreadable
-from cwconnect.connectwise.site_requests import LONGEST_URL, Elements, SiteRequests, encode_query
+from cwconnect.connectwise.site_requests import LONGEST_URL, NO_CONTENT, Elements, SiteRequests, encode_query
 
 __all__ = ["LARGEST_PAGE", "LONGEST_URL", "Client", "Listing", "Page", "Record", "encode_query"]
 
@@ -159,6 +159,15 @@ class Client(SiteRequests):
         """Set members of a record, and return it as it is now; NotFound as by `get`."""
         operations = [{"op": "replace", "path": name, "value": value} for name, value in members.items()]
         return self._object_of(self._send("PATCH", f"{path}/{record_id}", body=operations, by_id=True))
+
+    def write(self, method: str, path: str, *, body: Any = None, params: Mapping[str, str] | None = None) -> Record:
+        """Send a POST, PUT, PATCH or DELETE as it is, and return the record as it is now; empty where none is answered.
+
+        Sent once. After an error whose `sent` is true nobody knows whether it was done, unless it is one of
+        ConnectWise's own refusals.
+        """
+        reply = self._send(method, path, params, body=body, by_id=True)
+        return self._object_of(reply) if reply.status != NO_CONTENT and reply.body.strip() else {}
 
     def delete(self, path: str, record_id: int) -> None:
         """Delete a record; NotFound where there is none of that id."""

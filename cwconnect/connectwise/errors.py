@@ -42,9 +42,12 @@ class ConnectWiseError(Exception):
 
     `status` is HTTP's, if an answer came; `code` ConnectWise's, or the outbound client's word for a failure without an
     answer; `retry_after` seconds, if the site named a time; `retryable`: the same request may succeed later by itself.
+    `sent`: whether a byte of it may have reached the site. `fields`: what ConnectWise says is wrong, by its names.
     """
 
     retryable: ClassVar[bool] = False
+    sent: bool = True
+    fields: tuple[str, ...] = ()
 
     def __init__(
         self, message: str, *, status: int | None = None, code: str | None = None, retry_after: float | None = None
@@ -137,6 +140,7 @@ def error_from(reply: Reply, *, by_id: bool, now: datetime) -> ConnectWiseError:
         retry_after = DEFAULT_RETRY_AFTER
     sentence = f"ConnectWise answered {status}: {words}" + (f" {hint}" if hint else "")
     error = kind(sentence, status=status, code=code, retry_after=retry_after)
+    error.fields = _fields(reply)
     if isinstance(error, NotFound):
         error.of_record = by_id and code == "NotFound"
     return error
@@ -189,6 +193,18 @@ def _sentences(body: Mapping[str, Any]) -> str:
     parts = [part for part in (message, *details) if part]
     words = " ".join(dict.fromkeys(parts))
     return _short(f"{words} ({code})" if code and words else words or code or "")
+
+
+def _fields(reply: Reply) -> tuple[str, ...]:
+    """Return the fields that an answer's `errors` name, each once."""
+    try:
+        body = parse_json(reply.body) if len(reply.body) <= LOOKED_AT else None
+    except JsonError:
+        return ()
+    errors = body.get("errors") if isinstance(body, dict) else None
+    listed = errors[:_MOST_DETAILS] if isinstance(errors, list) else []
+    named = (_text(item.get("field")) for item in listed if isinstance(item, dict))
+    return tuple(dict.fromkeys(_short(name) for name in named if name))
 
 
 def _from_text(text: str) -> str:

@@ -108,7 +108,9 @@ class SiteRequests:
                 once=method != "GET",
             )
         except outbound.OutboundError as error:
-            raise self._failure(error) from error
+            failure = self._failure(error)
+            failure.sent = error.sent
+            raise failure from error
         if not 200 <= reply.status < 300:
             raise error_from(self._masked(reply), by_id=by_id, now=datetime.now(UTC))
         return reply

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import IO, Any, NoReturn
 
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
 
 LONGEST_BODY = 2 * 1024 * 1024
@@ -40,13 +40,18 @@ class BoundedJSONParser(BaseParser):
     """Reads `application/json` within the bounds above; anything else is a 400 that says what is wrong."""
 
     media_type = "application/json"
+    longest = LONGEST_BODY
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
         """Return the body's value; ParseError."""
-        body = stream.read(LONGEST_BODY + 1)
-        if len(body) > LONGEST_BODY:
-            raise ParseError(f"The body is longer than {LONGEST_BODY:,} bytes.")
+        body = stream.read(self.longest + 1)
+        if len(body) > self.longest:
+            raise self.too_long()
         return read_json(body)
+
+    def too_long(self) -> APIException:
+        """Return the refusal of a body that is longer than `longest`."""
+        return ParseError(f"The body is longer than {self.longest:,} bytes.")
 
 
 def read_json(body: bytes) -> Any:

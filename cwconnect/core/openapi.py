@@ -25,6 +25,7 @@ _WORDS = {
     404: "There is nothing of the kind in this organization.",
     406: "Only application/json is answered.",
     409: "What is there stands in the way.",
+    413: "The body is longer than 1 MiB.",
     415: "The body must be application/json.",
     422: "The Idempotency-Key came with another request before.",
     429: "Too many failures of authentication or calls to the outside, or ConnectWise asks to wait; see Retry-After.",

@@ -158,7 +158,7 @@ class ApiUserAdmin(LookedAt, SeenNamesMixin, AuditedMixin, admin.ModelAdmin[ApiU
     list_filter = (OrganizationFilter,)
     search_fields = ("name", "organization__name")
     autocomplete_fields = ("organization",)
-    exclude = ("scope", "may_write", "networks", "instance_ids")
+    exclude = ("scope", "may_write", "writes_to_connectwise", "networks", "instance_ids")
     limits = (
         "effective_scope",
         "networks_text",
@@ -225,6 +225,7 @@ class InstanceAdmin(LookedAt, AuditedMixin, UneditedMixin, admin.ModelAdmin[Inst
             "Events",
             {"fields": ("events_enabled", "callback", "basic_username", "refresh_interval", "callbacks_enabled")},
         ),
+        ("Hub", {"fields": ("writes_enabled",)}),
         ("Token", {"fields": ("token_scope", "token_networks_text", "token_expires_at", "previous_token_until")}),
         ("Times", {"fields": ("created_at", "updated_at")}),
     )

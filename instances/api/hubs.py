@@ -1,4 +1,7 @@
-"""The REST routes of live reads: `/hubs/{hub}/{resource}[/{id}]`, with an Element token. Rules: `reads`."""
+"""The REST routes of live reads: `/hubs/{hub}/{resource}[/{id}]`, with an Element token. Rules: `reads`.
+
+Those that write stand in `polling`, since what was written is polled for at once.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from cwconnect.core import paging
 from instances.api.instances import ApiView
 from instances.api.permission import HUBS
 from instances.hub import reads
+from instances.hub.paths import find_path
 
 
-class HubView(ApiView):
+class HubReads(ApiView):
     """Reads through the Element token's instance. The hub's name in the path is not checked, as in the product."""
 
     scopes = HUBS
@@ -20,7 +24,7 @@ class HubView(ApiView):
         """Return one page of a list, or one record."""
         del hub
         instance = self.instance(None)
-        target = reads.find_path(instance, resource)
+        target = find_path(instance, resource)
         if target.record_id is not None:
             return Response(reads.read_record(instance, target, target.record_id))
         page = reads.read_list(instance, target, request.query_params.dict())

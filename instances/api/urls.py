@@ -7,19 +7,16 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, re_path
 
-from cwconnect.connectwise.catalogue import all_names
 from instances.api import (
     configuration,
     discovery,
     elements,
-    hubs,
     instances,
     transformations,
 )
 
 _ID = r"instances/(?P<number>[0-9]+)"
 _ELEMENT = r"elements/(?P<element>[A-Za-z0-9_-]+)"
-_RESOURCES = "|".join(sorted(all_names(), key=len, reverse=True))
 _TRANSFORMATION = r"transformations/(?P<transformation>[A-Za-z0-9._-]+)"
 _KEY = r"configuration/(?P<key>[A-Za-z0-9._-]+)"
 
@@ -66,7 +63,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
             ),
         )
     ),
-    re_path(r"^hubs/(?P<hub>[^/]+)/(?P<resource>.+?)/?$", hubs.HubView.as_view(), name="hub"),
-    # Without the hub, as published programs ask; last, so that no resource hides a route.
-    re_path(rf"^(?P<resource>(?i:{_RESOURCES})(?:/.+?)?)/?$", hubs.HubView.as_view(), name="hub-unnamed"),
 ]

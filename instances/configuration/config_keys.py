@@ -19,6 +19,7 @@ from instances.configuration.values import ConfigurationError
 POLLS = "event.poller.configuration"
 CALLBACK_URL = "event.notification.callback.url"
 CALLBACKS = "event.callbacks.enabled"
+WRITES = "hub.writes.enabled"
 REFRESH_INTERVAL = "event.poller.refresh_interval"
 MOST_RESOURCES = 100
 
@@ -45,6 +46,7 @@ class InstanceConfig:
     vendor_type: str = "polling"
     refresh_interval: int = 15
     callbacks_enabled: bool = False
+    writes_enabled: bool = False
     polls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     vendors: Callable[[], Mapping[str, str]] = field(default=dict, repr=False, compare=False)
 
@@ -149,6 +151,9 @@ _EVENTS = (
     # The last, since a key's place in the table is its id.
     Key(CALLBACKS, "callbacks_enabled", "boolean", values.boolean, "ConnectWise's callbacks",
         "Whether ConnectWise announces changes, so that resources are polled at once. Polls go on all the same.",
+        audited=True, ours=True),
+    Key(WRITES, "writes_enabled", "boolean", values.boolean, "Writes to ConnectWise",
+        "Whether hub routes may create, change and delete records of ConnectWise; the API key needs the right too.",
         audited=True, ours=True),
 )
 # fmt: on

@@ -17,12 +17,16 @@ SOON = timedelta(days=14)  # from when on it is said that something expires
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of one key or token. Without any it may do all, from anywhere, for ever, in its organization."""
+    """The limits of one key or token. Without any it may manage, from anywhere, for ever, in its organization.
+
+    `writes`: whether a key may write to ConnectWise, which managing does not include; nothing in a token's.
+    """
 
     scope: Scope = Scope.MANAGE
     networks: tuple[str, ...] = ()
     instance_ids: tuple[int, ...] | None = None
     expires_at: datetime | None = None
+    writes: bool = False
 
     def has_ended(self, now: datetime) -> bool:
         """Return whether it has expired."""
@@ -45,12 +49,14 @@ def limits_of_key(user: ApiUser) -> Limits:
         networks=tuple(user.networks or ()),
         instance_ids=None if ids is None else tuple(ids),
         expires_at=user.expires_at,
+        writes=user.effective_writes,
     )
 
 
 def put_key_limits(user: ApiUser, limits: Limits) -> None:
     """Write a key's limits into its row, unsaved: for the version before, whatever may not manage only reads."""
     user.scope, user.may_write = limits.scope, limits.scope is Scope.MANAGE
+    user.writes_to_connectwise = limits.writes and limits.scope is Scope.MANAGE
     user.networks, user.expires_at = list(limits.networks) or None, limits.expires_at
     user.instance_ids = None if limits.instance_ids is None else list(limits.instance_ids)
 
@@ -80,6 +86,8 @@ def put_token_limits(instance: Instance, limits: Limits) -> None:
 def in_audit(limits: Limits) -> dict[str, Any]:
     """Return what the audit log says of limits that are new; what is not limited is left out."""
     said: dict[str, Any] = {"scope": limits.scope.value}
+    if limits.writes:
+        said["writes_to_connectwise"] = True
     if limits.networks:
         said["networks"] = ", ".join(limits.networks)
     if limits.instance_ids is not None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from cwconnect.core import networks
 from cwconnect.core.errors import DomainError
 from instances.credentials.limits import Limits
 from instances.models import Organization
+from instances.scopes import Scope
 
 MOST_INSTANCES = 100  # of those that a key names
 
 
 class LimitsError(DomainError):
-    """A limit that is none; `field` is the one at fault: scope, networks, instances or expires_at."""
+    """A limit that is none; `field` is the one at fault: scope, writes, networks, instances or expires_at."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}.")
@@ -28,6 +30,16 @@ def read_networks(texts: Iterable[str]) -> tuple[str, ...]:
         return tuple(networks.read_networks(texts))
     except ValueError as error:
         raise LimitsError("networks", str(error)) from None
+
+
+def with_writes(limits: Limits, *, wanted: bool) -> Limits:
+    """Return the limits with the right to write to ConnectWise where it is wanted, or the scope says it by name.
+
+    LimitsError for a key that may only read.
+    """
+    if wanted and limits.scope is Scope.READ:
+        raise LimitsError("writes", "needs the scope write or manage: a key of the scope read writes nothing")
+    return replace(limits, writes=wanted or limits.scope is Scope.WRITE)
 
 
 def check_end(moment: datetime, now: datetime) -> None:
@@ -51,6 +63,8 @@ def check_within(inner: Limits, outer: Limits) -> None:
     """Raise LimitsError where a key would be wider than the one that makes it: nobody hands out more than they have."""
     if not outer.scope.covers(inner.scope):
         raise LimitsError("scope", f"must be no more than the calling key's own, {outer.scope.value}")
+    if inner.writes and not outer.writes:
+        raise LimitsError("writes", "must be no more than the calling key's own, which may not write to ConnectWise")
     if not networks.are_within(inner.networks, outer.networks):
         raise LimitsError("networks", f"must lie within the calling key's own: {', '.join(outer.networks)}")
     if outer.expires_at is not None and (inner.expires_at is None or inner.expires_at > outer.expires_at):

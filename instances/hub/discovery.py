@@ -27,7 +27,8 @@ from cwconnect.core.plain_cache import RedisError
 from instances.connector import KEY
 from instances.hub.known_fields import KnownField, custom_fields, merged, record_fields, table_fields
 from instances.hub.mappings import mapping_named, names_of
-from instances.hub.reads import check_enabled, open_client, parse_path
+from instances.hub.paths import parse_path
+from instances.hub.reads import check_enabled, open_client
 from instances.interactive import interactive
 from instances.models import Instance
 

@@ -75,6 +75,15 @@ class Mapping:
             return [plain]
         raise DomainError(f"{name}: the transformation {self.name} has no such field.")
 
+    def own_name(self, vendor_name: str) -> str:
+        """Return what the mapping calls a field as ConnectWise's errors name it; as it is where it has none."""
+        plain = vendor_name.replace("/", ".")
+        for field in self.fields:
+            name = name_of(field.vendor_path)
+            if plain == name or name.startswith(f"{plain}.") or plain.startswith(f"{name}."):
+                return name_of(field.path)
+        return vendor_name
+
     def vendor_name(self, name: str) -> str:
         """Return ConnectWise's name of one field. DomainError where it is none, or is made of several."""
         found = self.vendor_names(name)

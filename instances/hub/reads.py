@@ -1,7 +1,6 @@
-"""Live reads through an instance: a hub route's path and query as ConnectWise's, one page of a list or one record.
+"""Live reads through an instance: a hub route's query as ConnectWise's, one page of a list or one record.
 
-Beside the hub names of the catalogue any `/{module}/{resource}` of ConnectWise is taken as given. `nextPage` is
-ConnectWise's own query of the next page, so that it needs nothing repeated.
+`nextPage` is ConnectWise's own query of the next page, so that it needs nothing repeated.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cwconnect.connectwise.catalogue import find_resource
 from cwconnect.connectwise.ceql.conditions import Comparison, WhereError, map_comparisons, parse_where
 from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.where import where_params
@@ -21,6 +19,7 @@ from cwconnect.core.errors import DomainError
 from cwconnect.core.paging import page_size
 from instances.connections import client_for
 from instances.hub import mappings
+from instances.hub.paths import HubPath
 from instances.interactive import interactive
 from instances.models import Instance
 from instances.secrets import SecretUnreadableError
@@ -65,15 +64,6 @@ class HubPage:
     total: int | None = None
 
 
-@dataclass(frozen=True)
-class HubPath:
-    """What a hub route's path means: a list of ConnectWise, or one record of it; `mapping` has its fields' names."""
-
-    path: str
-    record_id: int | None
-    mapping: mappings.Mapping | None = None
-
-
 def read_list(instance: Instance, target: HubPath, query: Mapping[str, str]) -> HubPage:
     """Read one page. DomainError for a query that ConnectWise can't be asked, ConnectWiseError for its answers."""
     check_enabled(instance)
@@ -88,7 +78,7 @@ def read_list(instance: Instance, target: HubPath, query: Mapping[str, str]) -> 
     following = listing.next_params
     written = None if following is None else base64.urlsafe_b64encode(json.dumps(dict(following)).encode())
     token = None if written is None else written.decode().rstrip("=")
-    return HubPage([_shown(instance, target, record) for record in listing.records], token, total)
+    return HubPage([shown(instance, target, record) for record in listing.records], token, total)
 
 
 def read_record(instance: Instance, target: HubPath, record_id: int) -> Record:
@@ -96,31 +86,8 @@ def read_record(instance: Instance, target: HubPath, record_id: int) -> Record:
     check_enabled(instance)
     client = open_client(instance)
     with interactive(instance.organization_id):
-        record: Record = _shown(instance, target, client.get(target.path, record_id))
+        record: Record = shown(instance, target, client.get(target.path, record_id))
     return record
-
-
-def find_path(instance: Instance, text: str) -> HubPath:
-    """Read what follows `/hubs/{hub}/`, where a list, or a record of it, may go by a mapping's name. DomainError."""
-    match = re.fullmatch(r"/*([^/]+)(?:/+([0-9]{1,18}))?/*", text)
-    mapping = mappings.mapping_named(instance, match[1]) if match else None
-    if match is None or mapping is None:
-        return parse_path(text)
-    return HubPath(mapping.vendor_path, int(match[2]) if match[2] else None, mapping)
-
-
-def parse_path(text: str) -> HubPath:
-    """Read what follows `/hubs/{hub}/`; a number at the end is a record's id. Raises DomainError."""
-    segments = [segment for segment in text.split("/") if segment]
-    record_id = int(segments.pop()) if len(segments) > 1 and re.fullmatch(r"[0-9]{1,18}", segments[-1]) else None
-    resource = find_resource(segments[0]) if segments else None
-    if resource is not None:
-        return HubPath("/".join((resource.path, *segments[1:])), record_id)
-    if len(segments) < 2:
-        raise DomainError(
-            f"There is no resource {text!r}; one that the catalogue lacks is written with its module: finance/taxCodes."
-        )
-    return HubPath("/" + "/".join(segments), record_id)
 
 
 def _count(client: Client, path: str, params: Mapping[str, str]) -> int:
@@ -145,6 +112,9 @@ def _params(target: HubPath, query: Mapping[str, str]) -> dict[str, str]:
     params = {"pageSize": str(page_size(query)), "page": _page(query.get("page", ""))}
     if where := query.get("where", "").strip():
         params |= _conditions(target, where)
+    if target.condition:
+        asked = params.get("conditions")
+        params["conditions"] = f"{target.condition} and ({asked})" if asked else target.condition
     for name in ("fields", "orderBy"):
         if text := query.get(name, "").strip():
             params[name] = _field_names(target, name, text)
@@ -195,9 +165,10 @@ def _next_params(token: str) -> dict[str, str]:
     return dict(params)
 
 
-def _shown(instance: Instance, target: HubPath, record: Any) -> Any:
-    shown = _without_nulls(record) if instance.filter_nulls else record
-    return target.mapping.shown(shown) if target.mapping and isinstance(shown, dict) else shown
+def shown(instance: Instance, target: HubPath, record: Any) -> Any:
+    """Return a record as the instance shows it: without nulls where it wants none, and as the path's mapping has it."""
+    kept = _without_nulls(record) if instance.filter_nulls else record
+    return target.mapping.shown(kept) if target.mapping and isinstance(kept, dict) else kept
 
 
 def _without_nulls(value: Any) -> Any:

@@ -12,10 +12,10 @@ from django.core.management.base import CommandError, CommandParser
 from cwconnect.core.errors import DomainError
 from cwconnect.core.time import parse_time
 from instances.credentials.limits import Limits
-from instances.credentials.limits_given import LimitsError, check_end, read_networks
+from instances.credentials.limits_given import LimitsError, check_end, read_networks, with_writes
 from instances.scopes import Scope
 
-_OPTIONS = {"scope": "--scope", "networks": "--network", "expires_at": "--expires"}
+_OPTIONS = {"scope": "--scope", "writes": "--may-write", "networks": "--network", "expires_at": "--expires"}
 _MOST_DAYS = 36_500
 
 
@@ -24,7 +24,7 @@ def add_limit_options(parser: CommandParser) -> None:
     parser.add_argument(
         "--scope",
         choices=Scope.values,
-        help="what it may do: read; write, to ConnectWise by the hubs' routes too; or manage, which is all",
+        help="what it may do: read; write, which is read and write to ConnectWise by hub routes; or manage",
     )
     parser.add_argument(
         "--network",
@@ -45,6 +45,9 @@ def limits_in(options: Mapping[str, Any], before: Limits, now: datetime) -> Limi
         found = replace(before, expires_at=_end(options["expires"], now))
         if options["scope"]:
             found = replace(found, scope=Scope(options["scope"]))
+        if "may_write" in options:
+            kept = found.writes and found.scope is not Scope.READ
+            found = with_writes(found, wanted=options["may_write"] or kept)
         return replace(found, networks=read_networks(options["network"])) if options["network"] else found
     except LimitsError as error:
         raise CommandError(f"{_OPTIONS[error.field]}: {error.reason}") from None

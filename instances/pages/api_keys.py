@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from cwconnect.core.errors import ConflictError
 from cwconnect.core.form_fields import NameField
 from instances.credentials.limits import Limits, limits_of_key
-from instances.credentials.limits_given import LimitsError
+from instances.credentials.limits_given import LimitsError, with_writes
 from instances.credentials.user_secrets import create_whole_key, revoke_user
 from instances.mails import link_to
 from instances.models import ApiUser, Organization
@@ -28,6 +28,7 @@ from instances.pages.limit_fields import (
     InstancesField,
     NetworksField,
     ScopeField,
+    WritesField,
     chosen_instances,
     end_of,
 )
@@ -42,18 +43,20 @@ class NewKeyForm(forms.Form):
     days = forms.ChoiceField(label="It expires", choices=ENDS, required=False)
     days.hide_optional = True  # type: ignore[attr-defined]  # ours: parts/field.html reads it
     scope = ScopeField(initial=Scope.MANAGE.value)
+    writes = WritesField()
     networks = NetworksField()
     instances = InstancesField()
 
     def limits(self, organization: Organization, now: datetime) -> Limits:
         """Return the limits that the valid form says; LimitsError."""
         given = self.cleaned_data
-        return Limits(
+        limits = Limits(
             scope=Scope(given["scope"]),
             networks=given["networks"],
             instance_ids=chosen_instances(organization, given["instances"]),
             expires_at=end_of(given["days"], now),
         )
+        return with_writes(limits, wanted=given["writes"])
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,17 @@ class PollingForm(WireForm):
         field.unit = "minutes"
 
 
+class WritesForm(WireForm):
+    """Whether ConnectWise is written to through an instance."""
+
+    writes_enabled = forms.BooleanField(
+        label="Writes on: programs may create, change and delete records of ConnectWise",
+        required=False,
+        help_text="By hub routes, with this instance’s token and an API key that may write to ConnectWise too. What "
+        "polling and notifications do is the same either way.",
+    )
+
+
 class NameForm(WireForm):
     """What people call an instance."""
 
@@ -125,11 +136,17 @@ class NameForm(WireForm):
         return list(dict.fromkeys(trim(tag)[:200] for tag in self.cleaned_data["tags"].split(",") if trim(tag)))
 
 
-class NewInstanceForm(ConnectionForm, NotifyForm, PollingForm, NameForm):
+class NewInstanceForm(ConnectionForm, NotifyForm, PollingForm, WritesForm, NameForm):
     """Everything about a new instance; of its resources only what is wrong with the choice of them."""
 
     polls = forms.Field(label="Resources", required=False)
-    field_order = (*ConnectionForm.base_fields, *NotifyForm.base_fields, "polls", *PollingForm.base_fields)
+    field_order = (
+        *ConnectionForm.base_fields,
+        *NotifyForm.base_fields,
+        "polls",
+        *PollingForm.base_fields,
+        *WritesForm.base_fields,
+    )
 
     # To be seen: it is made here, and the program that checks signatures needs it.
     signature_key = text_field(
@@ -218,6 +235,13 @@ class EditPollingForm(PollingForm):
     def __init__(self, data: Any, *, stored: InstanceConfig) -> None:
         columns = ("refresh_interval", "callbacks_enabled")
         super().__init__(data, initial={column: getattr(stored, column) for column in columns})
+
+
+class EditWritesForm(WritesForm):
+    """Whether ConnectWise is written to through an instance."""
+
+    def __init__(self, data: Any, *, stored: InstanceConfig) -> None:
+        super().__init__(data, initial={"writes_enabled": stored.writes_enabled})
 
 
 class EditNameForm(NameForm):

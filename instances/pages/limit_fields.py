@@ -15,8 +15,8 @@ from instances.scopes import Scope
 
 SCOPES = (
     (Scope.READ.value, "Read: see instances, events and deliveries, and read ConnectWise live"),
-    (Scope.WRITE.value, "Write: read, and write to ConnectWise by hub routes, as soon as there are such"),
-    (Scope.MANAGE.value, "Manage: everything, also change instances, poll, send again and make keys"),
+    (Scope.WRITE.value, "Write: read, and create, change and delete records of ConnectWise by hub routes"),
+    (Scope.MANAGE.value, "Manage: everything in cwconnect, also change instances, poll, send again and make keys"),
 )
 ENDS = (("", "never"), ("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"))
 _LONGEST = 6000  # characters: as many networks as there may be, each in its longest spelling
@@ -33,6 +33,17 @@ class ScopeField(forms.ChoiceField):
         errors = {"required": "Choose what it may do.", "invalid_choice": "Choose one of these."}
         fixed: dict[str, Any] = {"label": "It may", "widget": forms.RadioSelect, "error_messages": errors}
         super().__init__(choices=SCOPES, **fixed | options)
+
+
+class WritesField(forms.BooleanField):
+    """Whether a key that manages writes to ConnectWise as well."""
+
+    def __init__(self) -> None:
+        words = (
+            "For keys that manage; those that write do so in any case, those that read never. An instance must allow "
+        )
+        words += "writes too, in its settings."
+        super().__init__(label="It may also write to ConnectWise", required=False, help_text=words)
 
 
 class NetworksField(forms.CharField):

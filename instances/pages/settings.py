@@ -29,6 +29,7 @@ from instances.pages.forms import (
     EditNameForm,
     EditNotifyForm,
     EditPollingForm,
+    EditWritesForm,
 )
 from instances.pages.refusals import links_of, mark_fields, show_refusal, words_of
 from instances.pages.wire_form import WireForm, blame, say_above
@@ -41,6 +42,7 @@ _FORMS: dict[str, MakeForm] = {
     "connection": lambda data, instance, stored: EditConnectionForm(data, stored=stored),
     "notify": lambda data, instance, stored: EditNotifyForm(data, stored=stored),
     "polling": lambda data, instance, stored: EditPollingForm(data, stored=stored),
+    "writes": lambda data, instance, stored: EditWritesForm(data, stored=stored),
     "name": lambda data, instance, stored: EditNameForm(data, name=instance.name, tags=instance.tags, stored=stored),
 }
 

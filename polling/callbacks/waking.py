@@ -7,7 +7,7 @@ second of a resource at most, however many callbacks come.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -55,6 +55,25 @@ def wake(announced: Sequence[Announced], now: datetime) -> None:
             counted[one.state.resource_poll.instance_id, one.announced[0].type, WOKEN] += 1
         _note(one, due, now)
     add_counts(counted, now)
+
+
+def expect_written(instance_id: int, places: Mapping[str, int | None], now: datetime, *, deleted: bool) -> None:
+    """Make the polls due that bring what was written through the hub, and note the record to be looked for.
+
+    `places` are ConnectWise's lists in small letters that the write may have changed, each with the id of the record in
+    it, None where nobody knows. `deleted`: it was deleted from the first of them.
+    """
+    states = PollState.objects.filter(resource_poll__instance_id=instance_id, resource_poll__enabled=True)
+    for state in states.select_related("resource_poll").order_by("pk"):
+        path = plan_of_poll(state.resource_poll).hub.path.lower()
+        if path not in places:
+            continue
+        due, record_id = _next_wake(state.woken_at, now), places[path]
+        _make_due(state.pk, due, now)
+        if record_id is not None:
+            gone = deleted and path == next(iter(places))
+            said = Announced(instance_id, "", record_id, None, now, gone)
+            _note(_Wake(state, [said]), due, now)
 
 
 def _concerned(announced: Sequence[Announced]) -> Iterable[_Wake]:

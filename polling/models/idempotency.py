@@ -1,4 +1,4 @@
-"""What the modern API stores: answers under an Idempotency-Key."""
+"""What is kept of requests with an Idempotency-Key: their answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from instances.secrets import HoldsSecrets, SecretField
 
 
 class IdempotentAnswer(HoldsSecrets):
-    """The answer that a POST with an Idempotency-Key was given; without one, the request is still under way.
+    """The answer that a request with an Idempotency-Key was given; without one, the request is still under way.
+
+    A `status` without an answer: a write to ConnectWise whose answer was lost, so that nobody knows if it was done.
 
     Encrypted, since an answer may hold a secret that is shown once.
     """

@@ -106,6 +106,7 @@ TABLE: dict[str, tuple[int, int]] = {
     "GET hub-fields-unnamed": (400, 403),
     "GET hub": (400, 403),
     "GET hub-unnamed": (400, 403),
+    **{f"{method} {name}": (400, 403) for method in METHODS[1:] for name in ("hub", "hub-unnamed")},
     "GET v1-events": (200, 200),
     "GET v1-event": (404, 200),
     "GET v1-deliveries": (200, 200),
@@ -144,6 +145,11 @@ BODIES: dict[str, Any] = {
     "PUT own-transformation": {"vendorName": "contacts", "fields": [{"path": "a", "vendorPath": "b"}]},
     "POST instances": example_body("{url}"),
     "POST element-instances": example_body("{url}"),
+    **{
+        f"{method} {name}": {"firstName": "Ada", "lastName": "King"}
+        for method in ("POST", "PUT", "PATCH")
+        for name in ("hub", "hub-unnamed")
+    },
     "POST v1-secrets": {"name": "bob"},
     "POST v1-polls": {"resource": "incidents"},
     "POST v1-poll-backfill": {"since": "2026-01-01T00:00:00Z"},
@@ -201,7 +207,11 @@ class ExampleRows:
         """Ask a route about what is ours; give the status, having seen that an error has its one body."""
         pattern = ROUTES[route]
         method, name = route.split(" ")
-        url = reverse(name, kwargs={each: self.arguments[each] for each in pattern.pattern.regex.groupindex})
+        arguments = dict(self.arguments)
+        if method in ("PUT", "PATCH", "DELETE"):
+            # Of a list, hubs take other verbs than of its records.
+            arguments["resource"] = "contacts/1" if name == "hub" else "contacts/2"
+        url = reverse(name, kwargs={each: arguments[each] for each in pattern.pattern.regex.groupindex})
         if name == "queued-deliveries":
             url += "?where=channel%3D'webhook'%20and%20status%3D'queued'"
         body = json.dumps(BODIES.get(route, {})).replace("{url}", self.url)

@@ -10,10 +10,10 @@ import pytest
 from instances.admin import InstanceAdmin
 from instances.configuration.config_keys import KEYS, POLLS, STORED_KEYS, InstanceConfig, Key
 from instances.models import Instance
-from instances.pages.forms import ConnectionForm, NameForm, NotifyForm, PollingForm
+from instances.pages.forms import ConnectionForm, NameForm, NotifyForm, PollingForm, WritesForm
 from instances.secrets import SecretField
 
-FORMS = (ConnectionForm, NotifyForm, PollingForm, NameForm)
+FORMS = (ConnectionForm, NotifyForm, PollingForm, WritesForm, NameForm)
 ELSEWHERE = {
     POLLS: "a page of its own, and rows of its own",
     "event.vendor.type": "has one value, which nobody chooses",

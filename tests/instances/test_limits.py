@@ -230,7 +230,7 @@ def test_the_command_makes_a_narrow_key_and_rotates_it(tenant: Tenant) -> None:
     assert first.expires_at is not None
     assert timedelta(days=29) < first.expires_at - timezone.now() <= timedelta(days=30)
     issue("--rotate", "--scope", "write")
-    assert limits_of_key(ApiUser.objects.get(name="bob")) == Limits(Scope.WRITE, first.networks)
+    assert limits_of_key(ApiUser.objects.get(name="bob")) == Limits(Scope.WRITE, first.networks, writes=True)
     assert AuditEntry.objects.latest("pk").details["scope"] == ["read", "write"]
 
 

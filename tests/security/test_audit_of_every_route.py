@@ -24,7 +24,7 @@ from instances import account_audit
 from instances.accounts import first_start_code
 from instances.admin import AuditedMixin
 from instances.invitations import invite
-from instances.models import AuditEntry, Instance, Membership, Role, SignIn
+from instances.models import ApiUser, AuditEntry, Instance, Membership, Role, SignIn
 from instances.provisioning import set_enabled
 from polling.alerts import delivery_alerts
 from polling.alerts.destinations import mute, new_destination, save_destination
@@ -81,6 +81,8 @@ def test_every_route_of_the_api_that_changes_something_is_recorded(
 ) -> None:
     from tests.api import test_table_of_answers as table
 
+    ApiUser.objects.update(writes_to_connectwise=True)
+    Instance.objects.update(writes_enabled=True)
     for route, body in CHANGES.items():
         monkeypatch.setitem(table.BODIES, route, body)
     unrecorded, refused = [], {}

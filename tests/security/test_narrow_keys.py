@@ -192,6 +192,9 @@ WIDER: list[tuple[dict[str, Any], str]] = [
     ({"scope": "admin"}, "scope"),
     ({"scope": ""}, "scope"),
     ({"scope": "read", "may_write": True}, "may_write"),
+    ({"scope": "write"}, "writes"),
+    ({"writes": True}, "writes"),
+    ({"scope": "read", "writes": True}, "writes"),
     ({"instances": []}, "instances"),
     ({"instances": [999_999]}, "instances"),
     ({"instances": [2**63]}, "instances"),
@@ -212,10 +215,11 @@ def test_no_key_makes_a_wider_one(tenant: Tenant, asked: dict[str, Any], field: 
 
 
 def test_what_is_not_said_of_a_new_key_is_as_of_the_one_that_makes_it(tenant: Tenant) -> None:
-    limit(tenant.user, Limits(networks=HERE, expires_at=SOON))
+    limit(tenant.user, Limits(networks=HERE, expires_at=SOON, writes=True))
     client = Client(REMOTE_ADDR=HOME, headers={"Authorization": tenant.auth})
     made = client.post("/v1/secrets", {"name": "bob", "scope": "write"}, "application/json").json()
     assert (made["scope"], made["may_write"], made["networks"]) == ("write", False, list(HERE))
+    assert made["writes"] is True
     assert made["expires_at"] is not None
     narrow = {"name": "carol", "may_write": False, "networks": ["203.0.113.7"]}
     made = client.post("/v1/secrets", narrow, "application/json").json()

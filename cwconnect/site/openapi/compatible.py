@@ -10,7 +10,6 @@ from cwconnect.site.openapi.examples import (
     CREATE_EXAMPLES,
     DELIVERY_EXAMPLE,
     ELEMENT_EXAMPLE,
-    FIELDS_EXAMPLE,
     HISTORY_EXAMPLE,
     HUB_EXAMPLE,
     INSTANCE_EXAMPLE,
@@ -18,19 +17,16 @@ from cwconnect.site.openapi.examples import (
     KEY_ROW_EXAMPLE,
     METADATA_EXAMPLE,
     PATCH_EXAMPLES,
-    RECORD_EXAMPLE,
     TRANSFORMATION_BODY_EXAMPLE,
     TRANSFORMATION_EXAMPLE,
 )
-from cwconnect.site.openapi.shapes import ANY_TIME, ANYTHING, STATUSES, TEXT, TEXTS, listed, referred
+from cwconnect.site.openapi.hub_routes import HUB_ROUTES, HUBS, NEXT_PAGE, OWN, PAGE_SIZE
+from cwconnect.site.openapi.shapes import ANY_TIME, STATUSES, TEXT, TEXTS, listed, referred
 
-INSTANCES, EVENTS, DELIVERIES, ELEMENTS, HUBS = "Instances", "Event history", "Deliveries", "Elements", "Hubs"
-_OWN = "Acts on the instance of the Element token."
-_PAGE_SIZE = Parameter("pageSize", {"type": "integer", "minimum": 1, "maximum": 999_999_999}, "At most 1000 are given.")
-_NEXT_PAGE = Parameter("nextPage", TEXT, "The Elements-Next-Page-Token of the answer before.")
+INSTANCES, EVENTS, DELIVERIES, ELEMENTS = "Instances", "Event history", "Deliveries", "Elements"
 _LIST = (
-    _PAGE_SIZE,
-    _NEXT_PAGE,
+    PAGE_SIZE,
+    NEXT_PAGE,
     Parameter("searchText", TEXT, "What the name contains."),
     Parameter("tags[]", TEXTS, "Tags that an instance must have, all of them."),
 )
@@ -39,8 +35,8 @@ _BOUNDS = (
     Parameter("to", ANY_TIME, "Before this time."),
 )
 _HISTORY = (
-    _PAGE_SIZE,
-    _NEXT_PAGE,
+    PAGE_SIZE,
+    NEXT_PAGE,
     *_BOUNDS,
     Parameter("status", STATUSES),
     Parameter("eventType", {"type": "string", "enum": ["CREATED", "UPDATED", "DELETED"]}),
@@ -50,17 +46,6 @@ _HISTORY = (
 _ANALYTICS = (
     *_BOUNDS,
     Parameter("interval", {"type": "string", "enum": ["minute", "hour", "day"]}, "The width of a bucket: hour."),
-)
-_HUB = (
-    Parameter("where", TEXT, "CEQL: lastUpdated > '2018-07-31T19:39:46Z' AND company.id = 250."),
-    Parameter("fields", TEXT),
-    Parameter("orderBy", TEXT),
-    Parameter("page", {"type": "integer", "minimum": 0, "maximum": 999_999_999}, "From 1; 0 is the first page too."),
-    Parameter(
-        "returnTotalCount", TEXT | {"examples": ["true"]}, "true adds Elements-Total-Count; so does returnCount."
-    ),
-    _PAGE_SIZE,
-    _NEXT_PAGE,
 )
 _INSTANCE = referred("Instance")
 _BODY = referred("InstanceBody")
@@ -130,35 +115,11 @@ _WAITING = Parameter(
 )
 _ONE_OR_ALL = "Of the Element token's instance, or of all instances of the organization."
 _ELEMENT = referred("Element")
-_PING = Operation(
-    HUBS,
-    "Ask ConnectWise whether the keys work",
-    referred("Ping"),
-    example={"endpoint": "connectwisecrmrest", "valid": True},
-    errors=(400, 403, 500),
-    description=_OWN,
-)
-_OBJECTS = Operation(
-    HUBS, "List the resources' names", TEXTS, example=["contacts", "incidents"], errors=(400, 403), description=_OWN
-)
-_FIELDS = Operation(
-    HUBS,
-    "Describe the fields of a resource",
-    referred("Fields"),
-    query=(
-        Parameter(
-            "customFieldsOnly", TEXT | {"examples": ["true"]}, "true leaves the custom fields of this ConnectWise."
-        ),
-    ),
-    example=FIELDS_EXAMPLE,
-    errors=(400, 403, 500),
-    description=f"{_OWN} What ConnectWise shows of its fields is kept for an hour.",
-)
 
 
 def _own(row: Operation) -> Operation:
     """Return the twin of a row that takes the Element token in place of an id; 400 without one."""
-    return replace(row, description=_OWN, errors=(*row.errors, 400))
+    return replace(row, description=OWN, errors=(*row.errors, 400))
 
 
 _LISTING = Operation(
@@ -208,7 +169,7 @@ COMPATIBLE: Mapping[str, Operation] = {
         DELIVERIES,
         "List the notifications that wait to be delivered, oldest first",
         listed(referred("QueuedDelivery")),
-        query=(_WAITING, _PAGE_SIZE, _NEXT_PAGE),
+        query=(_WAITING, PAGE_SIZE, NEXT_PAGE),
         paged=True,
         example=[DELIVERY_EXAMPLE],
         errors=(404,),
@@ -252,29 +213,5 @@ COMPATIBLE: Mapping[str, Operation] = {
     ),
     "GET /elements/{element}/instances": _LISTING,
     "POST /elements/{element}/instances": replace(_CREATE, description="The body need not name the connector."),
-    "GET /ping": _PING,
-    "GET /hubs/{hub}/ping": _PING,
-    "GET /objects": _OBJECTS,
-    "GET /hubs/{hub}/objects": _OBJECTS,
-    "GET /objects/{resource}/metadata": _FIELDS,
-    "GET /hubs/{hub}/objects/{resource}/metadata": _FIELDS,
-    "GET /hubs/{hub}/{resource}": Operation(
-        HUBS,
-        "Read a list of ConnectWise through the Element token's instance",
-        listed(ANYTHING),
-        query=_HUB,
-        paged=True,
-        example=[RECORD_EXAMPLE],
-        errors=(403, 500),
-        description="The hub's name is not checked, and a resource of the catalogue may be asked for without it: "
-        "GET /contacts. A resource that the catalogue lacks is written with its module.",
-    ),
-    "GET /hubs/{hub}/{resource}/{recordId}": Operation(
-        HUBS,
-        "Read one record of ConnectWise",
-        ANYTHING,
-        example=RECORD_EXAMPLE,
-        errors=(400, 403, 500),
-        description=_OWN,
-    ),
+    **HUB_ROUTES,
 }

@@ -19,6 +19,7 @@ _REFERENCE = "#/components/schemas/{model}"
 _NAMES = {"{number}": "{id}", "{event}": "{eventId}"}
 _MODERN_NAMES = {"{number}": "{instance}"}
 _HUB = "/hubs/{hub}/{resource}"
+_OF_LISTS, _OF_RECORDS = ("GET", "POST"), ("GET", "PUT", "PATCH", "DELETE")
 _UNNAMED_HUB = "/{resource}"
 
 _TAGS = {
@@ -26,7 +27,7 @@ _TAGS = {
     "Event history": "What was found, and how far the news of it has come.",
     "Deliveries": "Notifications that wait, and their release.",
     "Elements": "The one connector: its configuration keys, and what it can do.",
-    "Hubs": "Live reads of ConnectWise through an instance.",
+    "Hubs": "Live reads and writes of ConnectWise through an instance.",
     "v1: polls": "What an instance polls, how that goes, and what is to be decided.",
     "v1: events": "Events across instances.",
     "v1: deliveries": "Notifications, and every attempt to deliver them.",
@@ -93,8 +94,9 @@ def plain_paths(endpoints: list[Endpoint]) -> list[Endpoint]:
         plain = path.rstrip("/")
         for name, shown in (_MODERN_NAMES if plain.startswith("/v1/") else _NAMES).items():
             plain = plain.replace(name, shown)
-        written.append((plain, regex, method, callback))
-        if plain == _HUB:
+        if plain != _HUB or method in _OF_LISTS:
+            written.append((plain, regex, method, callback))
+        if plain == _HUB and method in _OF_RECORDS:
             written.append((f"{_HUB}/{{recordId}}", regex, method, callback))
     return written
 

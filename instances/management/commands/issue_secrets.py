@@ -22,11 +22,16 @@ class Command(terminal.Command):
     help = "Make the secrets of an organization and of one of its API users, and print them: they are shown only once."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the names, the limits of the key, and the two switches."""
+        """Take the names, the limits of the key, and the switches."""
         parser.add_argument("--organization", required=True, metavar="NAME")
         parser.add_argument("--user", required=True, metavar="NAME")
         parser.add_argument("--rotate", action="store_true", help="replace both secrets; the old ones end at once")
         add_limit_options(parser)
+        parser.add_argument(
+            "--may-write",
+            action="store_true",
+            help="a key that may manage also writes to ConnectWise, by hub routes of instances that allow it",
+        )
         parser.add_argument("--json", action="store_true", help='print {"user": …, "organization": …}')
 
     def handle(self, *args: Any, **options: Any) -> None:

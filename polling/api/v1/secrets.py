@@ -22,6 +22,7 @@ from instances.credentials.limits_given import (
     check_instances,
     check_within,
     read_networks,
+    with_writes,
 )
 from instances.credentials.user_secrets import create_user, revoke_user
 from instances.models import ApiUser
@@ -49,6 +50,7 @@ class SecretShape(Shape):
     name: str
     scope: ScopeName
     may_write: bool = Field(description="Whether the scope is manage: what there was before scopes.")
+    writes: bool = Field(description="Whether it may write to ConnectWise, by hub routes of instances that allow it.")
     networks: list[str] = Field(description="From where it is good; empty: from anywhere.")
     instances: list[int] | None = Field(description="The ids of the instances that it reaches; null: all there are.")
     created_at: datetime
@@ -74,6 +76,9 @@ class NewSecret(Strict):
     name: Name
     scope: ScopeName | None = Field(None, description="What it may do: manage unless said.")
     may_write: bool | None = Field(None, description="In place of scope: true is manage, false is read.")
+    writes: bool | None = Field(
+        None, description="Whether a key that manages also writes to ConnectWise; one of the scope write does."
+    )
     networks: Networks | None = Field(None, description="From where it is good, in CIDR form, IPv4 or IPv6.")
     instances: list[InstanceId] | None = Field(
         None, description="The instances that it reaches.", min_length=1, max_length=MOST_INSTANCES
@@ -151,12 +156,13 @@ def _limits(asked: NewSecret, maker: ApiUser) -> Limits:
     own, now = limits_of_key(maker), timezone.now()
     if asked.expires_at is not None:
         check_end(asked.expires_at, now)
-    wanted = Limits(
+    limits = Limits(
         scope=_scope(asked),
         networks=own.networks if asked.networks is None else read_networks(asked.networks),
         instance_ids=None if asked.instances is None else check_instances(maker.organization, asked.instances),
         expires_at=asked.expires_at or own.expires_at,
     )
+    wanted = with_writes(limits, wanted=bool(asked.writes))
     check_within(wanted, own)
     return wanted
 
@@ -172,7 +178,12 @@ def _scope(asked: NewSecret) -> Scope:
 
 def _columns(user: ApiUser) -> dict[str, Any]:
     limits = limits_of_key(user)
-    said = {"scope": limits.scope.value, "may_write": limits.scope is Scope.MANAGE, "networks": list(limits.networks)}
+    said: dict[str, Any] = {
+        "scope": limits.scope.value,
+        "may_write": limits.scope is Scope.MANAGE,
+        "writes": limits.writes,
+    }
+    said["networks"] = list(limits.networks)
     ids = limits.instance_ids
     plain = {name: getattr(user, name) for name in ("id", "name", "created_at", "expires_at", "last_used_at")}
     return {**plain, **said, "instances": None if ids is None else list(ids)}

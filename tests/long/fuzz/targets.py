@@ -45,7 +45,8 @@ from instances.api.authentication import parse_header
 from instances.configuration.config_keys import InstanceConfig
 from instances.configuration.polls import PollConfigurationError, plan_of, read_poll
 from instances.configuration.wire import read_configuration
-from instances.hub.reads import parse_path, read_list
+from instances.hub.paths import parse_path
+from instances.hub.reads import read_list
 from instances.models import Instance
 from polling.delivery.retry_schedule import next_wait, retry_after_seconds
 from polling.detection.changes import field_changes
