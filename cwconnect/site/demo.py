@@ -1,7 +1,8 @@
 """What `manage.py up --demo` adds: a sandbox, a receiver, and an instance between them, made as an integrator would.
 
-The sandbox is made anew at each start, with the same records, and forgets its changes. So the instance of the demo
-before is deleted and a new one made: its snapshots would describe a ConnectWise that is no more.
+The sandbox keeps its records in the data folder, so a second demo goes on where the first one ended, with the same
+instance. Where the sandbox begins anew, because its file is gone, the instance of the demo before is deleted and a new
+one made: its snapshots would describe a ConnectWise that is no more.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 
 from cwconnect.outbound import CONNECTWISE_LIMITS, OutboundClient
 from instances.credentials.issuing import issue_secrets
-from instances.models import Membership, Organization, Role
+from instances.models import Instance, Membership, Organization, Role
 
 ORGANIZATION = "Demo"
 TAG = "Demo"
@@ -31,6 +34,10 @@ RECORDS = "contacts=1000,incidents=500"
 CHANGES_PER_MINUTE = 30
 POLL_EVERY_MINUTES = 1
 LOOPBACK = "127.0.0.0/8"
+SANDBOX_FILE = "demo-sandbox.sqlite3"
+
+# What each run of the demo has anew, and an instance that goes on is given.
+_OF_A_RUN = ("public.key", "private.key", "event.notification.callback.url", "event.notification.signature.key")
 
 _DATES = {
     "updatedDateField": "_info.lastUpdated",
@@ -55,7 +62,7 @@ def _secret(bytes_: int) -> str:
 
 @dataclass(frozen=True)
 class Demo:
-    """Keys, secrets and ports of one run of the demo; nothing of it is kept."""
+    """Keys, secrets and ports of one run of the demo; nothing of it is kept but what the sandbox has in its file."""
 
     authorization: str = field(repr=False)
     password: str = field(repr=False, default_factory=lambda: _secret(6))
@@ -65,9 +72,20 @@ class Demo:
     sandbox_port: int = field(default_factory=free_port)
 
     @property
+    def sandbox_root(self) -> str:
+        """The sandbox's own origin."""
+        return f"http://127.0.0.1:{self.sandbox_port}"
+
+    @property
     def sandbox_url(self) -> str:
         """The base URL of the sandbox, as an instance is given it."""
-        return f"http://127.0.0.1:{self.sandbox_port}/v4_6_release/apis/3.0"
+        return f"{self.sandbox_root}/v4_6_release/apis/3.0"
+
+    @property
+    def sandbox_file(self) -> Path:
+        """Where the sandbox keeps its records."""
+        folder: Path = settings.DATA_DIR
+        return folder / SANDBOX_FILE
 
     @contextmanager
     def sandbox_keys(self) -> Iterator[int]:
@@ -89,11 +107,10 @@ class Demo:
             "port": self.sandbox_port,
             "company": COMPANY,
             "keys-fd": keys,
-            "records": RECORDS,
+            "data": self.sandbox_file,
             "changes-per-minute": CHANGES_PER_MINUTE,
             "callbacks-via": url,
-            "seed": 1,
-        }
+        } | ({} if self.sandbox_file.exists() else {"records": RECORDS})
         return [
             "-m",
             "cwconnect.core.run_with_parent",
@@ -127,6 +144,7 @@ cwconnect is up, with a demo: a ConnectWise sandbox that changes by itself, and 
   Signature key  {demo.signature_key}
   Sandbox        {demo.sandbox_url}
                  company {COMPANY}, public key {demo.public_key}, private key {demo.private_key}, any client ID
+                 goes on with this at the next demo: {demo.sandbox_file}
 
   The instances  curl -H 'Authorization: {demo.authorization}' {url}/instances
   Change one     curl -H 'Content-Type: application/json' -d '{change}' http://127.0.0.1:{demo.sandbox_port}/_sandbox/change
@@ -144,10 +162,20 @@ def accepts(port: int) -> bool:
     return True
 
 
+def _sandbox_port() -> int:
+    """Return the port of the demo before, for it is part of what an instance connects to; a free one if it is taken."""
+    for instance in Instance.objects.filter(organization__name=ORGANIZATION).order_by("-pk"):
+        where = urlsplit(instance.base_url)
+        if TAG in instance.tags and where.hostname == "127.0.0.1" and where.port and not accepts(where.port):
+            return where.port
+    return free_port()
+
+
 def prepare() -> Demo:
     """Make the demo's secrets and its login to the pages anew; give them, for they can't be read again."""
     issued = issue_secrets(organization_name=ORGANIZATION, user_name=LOGIN, rotate=True)
-    demo = Demo(authorization=f"User {issued.user}, Organization {issued.organization}")
+    settings.DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)  # not there yet, as a rule, beside PostgreSQL
+    demo = Demo(authorization=f"User {issued.user}, Organization {issued.organization}", sandbox_port=_sandbox_port())
     person, _ = get_user_model().objects.get_or_create(username=LOGIN)
     person.is_staff = person.is_superuser = True
     person.set_password(demo.password)
@@ -218,8 +246,25 @@ class Api:
         self._outbound_client.close()
 
 
-def replace_instance(api: Api, body: object) -> int:
-    """Delete the instances of demos before, make one from `body`; give its id."""
+def put_instance(api: Api, demo: Demo, body: dict[str, Any], begun: str) -> int:
+    """Go on with the instance of the demo before, or make one from `body` in its place; give its id.
+
+    One goes on that is connected to this sandbox, and younger than its records, which `begun` at that time (UTC, as the
+    API writes it). All else that people have set about it stays. Raises ApiError, OutboundError.
+    """
+    kept = None
     for instance in api.ask("GET", f"/instances?tags[]={TAG}"):
-        api.ask("DELETE", f"/instances/{instance['id']}")
+        url = instance["configuration"].get("baseUrl")
+        if kept is None and url == demo.sandbox_url and instance["createdDate"] >= begun:
+            kept = int(instance["id"])
+        else:
+            api.ask("DELETE", f"/instances/{instance['id']}")
+    if kept is not None:
+        try:
+            of_this_run = {name: body["configuration"][name] for name in _OF_A_RUN}
+            api.ask("PATCH", f"/instances/{kept}", {"configuration": of_this_run})
+        except ApiError:  # people made something of it that can't go on, such as a password for the receiver before
+            api.ask("DELETE", f"/instances/{kept}")
+        else:
+            return kept
     return int(api.ask("POST", "/instances", body)["id"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import http.client
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
@@ -29,7 +29,7 @@ from cwconnect.site.demo import (
     instance_body,
     introduction,
     prepare,
-    replace_instance,
+    put_instance,
 )
 from cwconnect.site.demo_receiver import Arrival, Receiver
 from instances.accounts import account_exists, first_start_code
@@ -69,12 +69,12 @@ class Command(terminal.Command):
         group = ProcessGroup()
         group.catch_signals()
         try:
-            with ExitStack() as closing:
-                listener = closing.enter_context(self._listen(options["host"], options["port"]))
+            with ExitStack() as ending:
+                listener = ending.enter_context(self._listen(options["host"], options["port"]))
                 self._migrate()
                 url = f"http://{_reachable(options['host'])}:{listener.getsockname()[1]}"
                 if options["demo"]:
-                    self._run_demo(group, closing, listener, url, options["workers"])
+                    self._run_demo(group, ending, listener, url, options["workers"])
                 else:
                     self._run(group, listener, url, None if options["web"] else options["workers"])
             if not group.stopping:
@@ -95,11 +95,11 @@ class Command(terminal.Command):
             group.wait()
 
     def _run_demo(
-        self, group: ProcessGroup, closing: ExitStack, listener: socket.socket, url: str, workers: int
+        self, group: ProcessGroup, ending: ExitStack, listener: socket.socket, url: str, workers: int
     ) -> None:
         demo = prepare()
         environment = demo_environment(listener.getsockname()[1])
-        receiver = closing.enter_context(Receiver(demo.signature_key, self._show))
+        receiver = ending.enter_context(Receiver(demo.signature_key, self._show))
         with demo.sandbox_keys() as keys:
             group.start("The sandbox", demo.sandbox_arguments(keys, url), pass_fds=[keys], quiet=True)
         self._start_web(group, listener, environment)
@@ -144,13 +144,12 @@ class Command(terminal.Command):
         group.start("The worker", arguments, environment=environment)
 
     def _make_instance(self, demo: Demo, url: str, callback_url: str) -> int:
-        api = Api(url, demo.authorization)
-        try:
-            return replace_instance(api, instance_body(demo, callback_url, callbacks=True))
-        except (ApiError, OutboundError) as error:
-            raise CommandError(f"The demo's instance could not be made: {error}") from error
-        finally:
-            api.close()
+        with closing(Api(url, demo.authorization)) as api, closing(Api(demo.sandbox_root, "")) as sandbox:
+            try:
+                begun = sandbox.ask("GET", "/_sandbox/")["begun"]
+                return put_instance(api, demo, instance_body(demo, callback_url, callbacks=True), begun)
+            except (ApiError, OutboundError) as error:
+                raise CommandError(f"The demo's instance could not be made: {error}") from error
 
     def _show(self, arrival: Arrival) -> None:
         self._say(f"{datetime.now(UTC):%H:%M:%S}  {arrival}")
