@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hmac
 import re
+from dataclasses import replace
+from functools import partial
 
-from cwconnect.sandbox import errors
+from cwconnect.sandbox import bundles, errors
 from cwconnect.sandbox.callbacks import routes
 from cwconnect.sandbox.companies import credentials
 from cwconnect.sandbox.errors import Response, answer
@@ -17,6 +19,7 @@ from cwconnect.sandbox.wire import Request
 PREFIX = re.compile(r"/(?P<codebase>[^/]+)/apis/3\.0(?P<path>/.*)?", re.IGNORECASE)
 CODEBASES = ("v4_6_release", "v2025_1")
 _ID = re.compile(r"\d{1,18}")
+_SEARCHED = {"/service/tickets", "/project/tickets"}
 VERSION = "v2025.1"
 
 
@@ -75,11 +78,14 @@ def _route(store: Store, request: Request, path: str) -> Response:
     if path.lower() == "/system/info" and request.method == "GET":
         about = {"version": VERSION, "isCloud": True, "serverTimeZone": "UTC", "licenseBits": [], "cloudRegion": "NA"}
         return answer(about)
+    if path.lower() in bundles.PATHS and request.method == "POST":
+        count = path.lower().endswith("/count")
+        return bundles.answer_bundle(request.body, partial(_get, store, request), count=count)
     table, last = _table_at(store, path), ""
     if table is None:
         above, _, last = path.rpartition("/")
-        table = _table_at(store, above)
-    if table is None or table.withdrawn or not (last in {"", "count"} or _ID.fullmatch(last)):
+        table, last = _table_at(store, above), last.lower()
+    if table is None or table.withdrawn or not (last in {"", "count"} or _ID.fullmatch(last) or _searches(table, last)):
         raise errors.no_endpoint()
     if table.forbidden:
         raise errors.forbidden()
@@ -87,7 +93,18 @@ def _route(store: Store, request: Request, path: str) -> Response:
         store.settle()
         kind = routes.CallbackCall if table is store.callbacks.table else call_type(table)
         call = kind(store, request, table)
-        return call.record(int(last)) if last.isdigit() else call.count() if last else call.list()
+        if last.isdigit():
+            return call.record(int(last))
+        return {"count": call.count, "search": call.search}.get(last, call.list)()
+
+
+def _searches(table: Table, last: str) -> bool:
+    return last == "search" and table.spec.path in _SEARCHED
+
+
+def _get(store: Store, request: Request, path: str, query: tuple[tuple[str, str], ...]) -> Response:
+    """Answer a part of a bundle, as if it had been asked for alone."""
+    return _route(store, replace(request, method="GET", path=path, query=query, body=b""), path)
 
 
 def _table_at(store: Store, path: str) -> Table | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from cwconnect.sandbox import errors, query
@@ -17,6 +17,7 @@ from cwconnect.sandbox.table import Row, Table
 from cwconnect.sandbox.timestamps import to_text
 from cwconnect.sandbox.wire import Request
 
+_FILTERS: Final = {"conditions", "childconditions", "customfieldconditions", "orderby"}
 _METHODS: Final = {"C": "POST", "P": "PATCH", "U": "PUT", "D": "DELETE"}
 
 
@@ -48,6 +49,17 @@ class Call:
         """Answer how many records there are."""
         self._only("GET")
         return query.answer_count(self.table, self._ask())
+
+    def search(self) -> Response:
+        """Answer a list whose conditions and order come in the body, for those that are too long for a URL."""
+        self._only("POST")
+        given = {name.lower(): value for name, value in self._given().items() if value is not None}
+        for name, value in given.items():
+            if name in _FILTERS and not isinstance(value, str):
+                raise errors.invalid_object("filterValues", "A text is wanted.", field=name)
+        ask = self._ask()
+        params = ask.params | {name: value for name, value in given.items() if name in _FILTERS}
+        return query.answer_list(self.table, replace(ask, params=params))
 
     def record(self, number: int) -> Response:
         """Answer a request for one record."""

@@ -31,6 +31,7 @@ _TOKEN = re.compile(
 )""",
     re.VERBOSE,
 )
+_DEEPEST = 50
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 
 
@@ -73,7 +74,7 @@ class _Parser:
 
     def __init__(self, tokens: list[_Token], names: Known, load: Load) -> None:
         self._tokens = [*tokens, _END]
-        self._at = 0
+        self._at = self._depth = 0
         self._names = names
         self._load = load
 
@@ -102,25 +103,30 @@ class _Parser:
             raise bad_condition(f"Expected {mark} in the conditions, found {self._peek().text}.")
 
     def _condition(self) -> Predicate:
-        test = self._all()
+        tests = [self._all()]
         while self._take("or"):
-            test = predicates.either(test, self._all())
-        return test
+            tests.append(self._all())
+        return predicates.any_of(tests)
 
     def _all(self) -> Predicate:
-        test = self._term()
+        tests = [self._term()]
         while self._take("and"):
-            test = predicates.both(test, self._term())
-        return test
+            tests.append(self._term())
+        return predicates.all_of(tests)
 
     def _term(self) -> Predicate:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise bad_condition("The conditions are nested too deep.")
         if self._take("not"):
-            return predicates.negated(self._term())
-        if self._take("("):
+            test = predicates.negated(self._term())
+        elif self._take("("):
             test = self._condition()
             self._expect(")")
-            return test
-        return self._comparison()
+        else:
+            test = self._comparison()
+        self._depth -= 1
+        return test
 
     def _comparison(self) -> Predicate:
         token = self._next()
@@ -167,7 +173,7 @@ class _Parser:
 
 
 def _date(text: str) -> Value:
-    """An offset or a fraction is refused: real sites read them differently, so that a client must not send them."""
+    """An offset is refused: real sites read it differently, so that a client must not send it."""
     seconds = read_literal(text[1:-1])
     if seconds is None:
         raise bad_condition(f"{text} is not a valid date.")

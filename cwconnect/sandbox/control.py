@@ -11,7 +11,7 @@
 | touch | list, id, stamp |
 | delete, get | list, id |
 | ids | list |
-| fail_next | n, status, body, headers, delay, drop (true, "midway" or "after"), broken_json, path, method, skip |
+| fail_next | n, status, body, headers, delay, drop (true, "midway" or "after"), broken_json, late, path, method, skip |
 | clear_faults, clear_requests, reveal | – |
 | forbid, allow, withdraw, restore | list |
 | add_note | list, id, text |

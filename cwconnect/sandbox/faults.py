@@ -24,7 +24,10 @@ _BODIES: dict[int, object] = {
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to one request: a delay in seconds, then a status of our own, a broken body or a hung-up line."""
+    """What happens to one request: a delay in seconds, then a status of our own, a broken body or a hung-up line.
+
+    With `late` the request is carried out all the same before it is answered so, as by a proxy that lost patience.
+    """
 
     status: int | None = None
     body: object = None
@@ -32,9 +35,10 @@ class Fault:
     delay: float = 0
     drop: Drop = False
     broken_json: bool = False
+    late: bool = False
 
     def replaces(self) -> bool:
-        """Return whether the fault answers itself, so that the request has no effect."""
+        """Return whether the fault answers itself."""
         return self.drop is True or self.status is not None or self.body is not None
 
     def response(self) -> Response:

@@ -50,6 +50,20 @@ def record_type(path: str) -> RecordType | None:
     return _by_template(_NUMBERED.sub("/{}", path).rstrip("/").lower())
 
 
+def list_of(entity: str, *, nested: bool) -> str | None:
+    """Return the path of the list whose records are called `entity`, in any case; with `{}` for a parent's id."""
+    return _by_entity(nested).get(entity.lower())
+
+
+@cache
+def _by_entity(nested: bool) -> Mapping[str, str]:  # a key of the cache
+    found: dict[str, str] = {}
+    for path, code in _facts()["lists"].items():
+        if ("{}" in path) == nested:
+            found.setdefault(code.split()[0].rpartition(".")[2].lower(), path)
+    return found
+
+
 @cache
 def _by_template(template: str) -> RecordType | None:
     found = _facts()["lists"].get(template)

@@ -92,8 +92,11 @@ def matches(field: Field, sign: str, literal: Value, load: Load) -> Predicate:
     return test
 
 
-def both(left: Predicate, right: Predicate) -> Predicate:
-    """Return `left and right`."""
+def all_of(tests: Sequence[Predicate]) -> Predicate:
+    """Return what `and` makes of one or more tests, in their order: a tree of pairs, so that many are not deep."""
+    if len(tests) == 1:
+        return tests[0]
+    left, right = all_of(tests[: len(tests) // 2]), all_of(tests[len(tests) // 2 :])
 
     def test(row: Row) -> bool | None:
         first = left(row)
@@ -105,8 +108,11 @@ def both(left: Predicate, right: Predicate) -> Predicate:
     return test
 
 
-def either(left: Predicate, right: Predicate) -> Predicate:
-    """Return `left or right`."""
+def any_of(tests: Sequence[Predicate]) -> Predicate:
+    """Return what `or` makes of one or more tests, in their order: a tree of pairs, so that many are not deep."""
+    if len(tests) == 1:
+        return tests[0]
+    left, right = any_of(tests[: len(tests) // 2]), any_of(tests[len(tests) // 2 :])
 
     def test(row: Row) -> bool | None:
         first = left(row)

@@ -52,7 +52,8 @@ class Ask:
 def answer_list(table: Table, ask: Ask) -> Response:
     """Return one page of a list as ConnectWise does."""
     rows, links = _forward_page(table, ask) if ask.forward_only else _numbered_page(table, ask)
-    headers: Headers = (("Link", ", ".join(links)),) if links and ask.links else ()
+    # The last page of forward-only paging has a Link without a word: there are clients that go by that.
+    headers: Headers = (("Link", ", ".join(links)),) if ask.links and (links or ask.forward_only) else ()
     body = b"[" + b",".join(_bodies(table, rows, ask.params.get("fields", ""))) + b"]"
     return Response(200, body.replace(b"\\u0001", b"\x01") if ask.raw_controls else body, headers)
 

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -70,8 +70,9 @@ class SandboxServer:
         self.changer = Changer(self.store, changes_per_minute)
         self.host, self.port = host, port
         self._stopping = threading.Event()
-        self._listener: socket.socket | None = None
-        self._acceptor = threading.Thread(target=self._accept, name="sandbox-accept", daemon=True)
+        self._started = False
+        self._listening: tuple[socket.socket, threading.Thread] | None = None
+        """The listener and the thread that takes connections from it."""
         self._open: dict[socket.socket, threading.Thread] = {}
         self._open_lock = threading.Lock()
 
@@ -111,32 +112,52 @@ class SandboxServer:
 
     def start(self) -> Self:
         """Listen, and change things if asked to; OSError if the address is taken."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        self._listener = socket.create_server((self.host, self.port), family=family, backlog=128)
-        self._listener.settimeout(_ACCEPT_SECONDS)
-        self.port = self._listener.getsockname()[1]
+        self._listen()
         for store in self.companies.stores:
             store.callbacks.site = self.root_url
-        self._acceptor.start()
         self.changer.start()
+        self._started = True
         return self
 
     def stop(self) -> None:
         """Hang up on everyone, end all threads, within a second or so, and close the file of `data`."""
         self._stopping.set()
-        if self._listener is not None:
-            self._end(self._listener)
+        self._hang_up()
+        if self._started:
+            self.changer.stop()
+            for store in self.companies.stores:
+                store.callbacks.stop()
         if self._file is not None:
             self._file.close()
 
-    def _end(self, listener: socket.socket) -> None:
+    @contextlib.contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Refuse all connections within, and hang up those that are open, as a host that is down for a while."""
+        self._hang_up()
+        try:
+            yield
+        finally:
+            if not self._stopping.is_set():
+                self._listen()
+
+    def _listen(self) -> None:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        listener = socket.create_server((self.host, self.port), family=family, backlog=128)
+        listener.settimeout(_ACCEPT_SECONDS)
+        self.port = listener.getsockname()[1]
+        acceptor = threading.Thread(target=self._accept, args=(listener,), name="sandbox-accept", daemon=True)
+        self._listening = (listener, acceptor)
+        acceptor.start()
+
+    def _hang_up(self) -> None:
+        """Close the listener and all connections, and wait for their threads."""
+        if self._listening is None:
+            return
+        (listener, acceptor), self._listening = self._listening, None
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)  # wakes the acceptor on Linux; elsewhere its time-out does
-        self._acceptor.join(_STOP_SECONDS)
+        acceptor.join(_STOP_SECONDS)
         listener.close()
-        self.changer.stop()
-        for store in self.companies.stores:
-            store.callbacks.stop()
         with self._open_lock:
             waiting = [*self._open.items()]
         for connection, _ in waiting:
@@ -146,10 +167,10 @@ class SandboxServer:
         for _, thread in waiting:
             thread.join(max(end - time.monotonic(), 0))
 
-    def _accept(self) -> None:
-        while not self._stopping.is_set() and self._listener is not None:
+    def _accept(self, listener: socket.socket) -> None:
+        while not self._stopping.is_set():
             try:
-                connection, _ = self._listener.accept()
+                connection, _ = listener.accept()
             except TimeoutError:
                 continue
             except OSError:
@@ -205,5 +226,7 @@ class SandboxServer:
         if fault.delay and self._stopping.wait(fault.delay):
             return Response(0, drop=True)
         if fault.replaces():
+            if fault.late:
+                api.respond(store, request)
             return fault.spoil(fault.response())
         return fault.spoil(api.respond(store, request))

@@ -139,6 +139,7 @@ class Store(Data):
         path: str | None = None,
         method: str = "",
         skip: int = 0,
+        late: bool = False,
     ) -> None:
         """Spoil the next `n` requests; only those whose path contains `path` (or the path of that list), after `skip`.
 
@@ -147,9 +148,10 @@ class Store(Data):
         `status` answers in place of the list, with ConnectWise's own body unless `body` (text, bytes or JSON) is
         given; 429 carries `Retry-After: 30` unless `headers` says otherwise. `delay` (seconds) waits before the
         answer, good or bad. `drop` hangs up without a byte and without effect, `"midway"` after half the body,
-        `"after"` without a byte when all is done. `broken_json` sends half of the JSON as if it were all.
+        `"after"` without a byte when all is done. `broken_json` sends half of the JSON as if it were all. With `late`
+        the request has its effect before it is answered by `status` or `body`.
         """
-        fault = Fault(status, body, tuple((headers or {}).items()), delay, drop, broken_json)
+        fault = Fault(status, body, tuple((headers or {}).items()), delay, drop, broken_json, late)
         table = self._tables.get(list_key(path or ""))
         self._faults.order(fault, times=n, skip=skip, path=table.spec.path if table else path or "", method=method)
 

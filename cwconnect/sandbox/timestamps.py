@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 Moment = datetime | str | int | float
-_LITERAL = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?Z?)?", re.IGNORECASE)
+_LITERAL = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(\.\d{1,9})?)?Z?)?", re.IGNORECASE)
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
@@ -44,8 +44,11 @@ def read_stamp(value: object) -> int | None:
         return None
 
 
-def read_literal(text: str) -> int | None:
-    """Read the inside of `[2016-08-20T18:04:26Z]`; None for an offset, a fraction or anything else that is unsafe."""
-    if not _LITERAL.fullmatch(text.strip()):
-        return None
-    return read_stamp(text.strip().upper())
+def read_literal(text: str) -> float | None:
+    """Read the inside of `[2016-08-20T18:04:26Z]`, a fraction too; None for an offset or anything else that is unsafe.
+
+    Whole seconds come as an int.
+    """
+    found = _LITERAL.fullmatch(text.strip())
+    seconds = read_stamp(text.strip().upper()) if found else None
+    return seconds if seconds is None or not (found and found[1]) else seconds + float(found[1])

@@ -105,10 +105,56 @@ def test_what_can_not_be_read_is_refused(people: Caller, conditions: str) -> Non
 
 @pytest.mark.parametrize(
     "value",
-    ['"2016-08-20T18:04:26Z"', "2016", "[2016-08-20T18:04:26+02:00]", "[2016-08-20T18:04:26.5Z]", "[yesterday]", "[]"],
+    ['"2016-08-20T18:04:26Z"', "2016", "[2016-08-20T18:04:26+02:00]", "[2016-08-20T18:04:26.Z]", "[yesterday]", "[]"],
 )
 def test_a_date_that_is_unsafe_or_without_brackets_is_refused(people: Caller, value: str) -> None:
     assert people.get(conditions=f"lastUpdated > {value}").status == 400
+
+
+def test_conditions_may_be_long_but_not_deep(caller: Caller) -> None:
+    many = [f"id = {number}" for number in range(1, 900)]
+    assert len(caller.ids(" or ".join(many))) == 30
+    assert caller.ids(" and ".join(["id = 3"] * 900)) == [3]
+    assert caller.ids("(" * 40 + "id = 3" + ")" * 40) == [3]
+    for deep in ("(" * 900 + "id = 3" + ")" * 900, "not " * 900 + "id = 3"):
+        assert caller.get(conditions=deep).json["code"] == "ApiFindCondition"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "met"),
+    [
+        ("title = null and shoeSize > 1", None),
+        ("shoeSize > 1 and id = 8", False),
+        ("shoeSize > 1 or id = 7", True),
+        ("shoeSize > 1 or id = 8", None),
+        ("not (shoeSize > 1 or id = 8)", None),
+        ("not (shoeSize > 1 and id = 8)", True),
+        ("id = 7 and id < 8 and shoeSize > 1", None),
+    ],
+)
+def test_what_is_not_there_neither_meets_nor_misses(
+    caller: Caller, store: Store, conditions: str, met: bool | None
+) -> None:
+    store.change("contacts", 7, {"title": None})
+    store.change("contacts", 9, {"shoeSize": 43})
+    assert [7] * (met is True) + [7] * (met is not True) == [7]
+    assert (7 in caller.ids(conditions)) is (met is True)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "met"),
+    [
+        ("lastUpdated > [2018-07-31T19:39:45.999Z]", True),
+        ("lastUpdated >= [2018-07-31T19:39:46.000Z]", True),
+        ("lastUpdated = [2018-07-31T19:39:46.0Z]", True),
+        ("lastUpdated > [2018-07-31T19:39:46.0000001Z]", False),
+        ("_info/lastUpdated < [2018-07-31T19:39:46.5Z]", True),
+        ("lastUpdated = [2018-07-31T19:39:46.5Z]", False),
+    ],
+)
+def test_a_fraction_of_a_second_counts(caller: Caller, store: Store, conditions: str, met: bool) -> None:
+    store.touch("contacts", 7, stamp="2018-07-31T19:39:46Z")
+    assert (caller.ids(f"id = 7 and {conditions}") == [7]) is met
 
 
 def test_a_field_first_met_in_a_change_is_known_from_then_on(caller: Caller, store: Store) -> None:

@@ -8,9 +8,10 @@ import time
 
 import pytest
 
-from cwconnect.sandbox import Store
+from cwconnect.sandbox import SandboxServer, Store
 from cwconnect.sandbox.limits import RateLimit
 from tests.sandbox.caller import BASE, CONTACTS, Caller
+from tests.support.sandboxes import start_sandbox
 
 
 def test_a_429_says_how_long_to_wait(caller: Caller, store: Store) -> None:
@@ -95,6 +96,58 @@ def test_a_refused_write_has_no_effect(caller: Caller, store: Store) -> None:
     store.fail_next(1, status=500)
     assert caller.send("DELETE", f"{BASE}{CONTACTS}/1").status == 500
     assert store.get("contacts", 1) is not None
+
+
+WRITES = (("POST", CONTACTS), ("PUT", f"{CONTACTS}/1"), ("PATCH", f"{CONTACTS}/1"), ("DELETE", f"{CONTACTS}/1"))
+
+
+def write(caller: Caller, method: str, path: str) -> int:
+    """Send a write that would change something; return the status."""
+    record = {"firstName": "Quinn"}
+    body: object = [{"op": "replace", "path": "firstName", "value": "Quinn"}] if method == "PATCH" else record
+    return caller.send(method, BASE + path, None if method == "DELETE" else body).status
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+@pytest.mark.parametrize("status", [429, 500])
+def test_a_write_can_be_refused_before_or_after_its_effect(
+    caller: Caller, store: Store, method: str, path: str, status: int
+) -> None:
+    before = [store.get("contacts", number) for number in (1, 31)]
+    store.fail_next(1, status=status, method=method)
+    assert write(caller, method, path) == status
+    assert [store.get("contacts", number) for number in (1, 31)] == before
+    caller.control("fail_next", status=status, method=method, late=True)
+    assert write(caller, method, path) == status
+    assert [store.get("contacts", number) for number in (1, 31)] != before
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+def test_the_answer_to_a_write_can_be_lost(caller: Caller, store: Store, method: str, path: str) -> None:
+    before = [store.get("contacts", number) for number in (1, 31)]
+    store.fail_next(1, drop="after", method=method)
+    with pytest.raises(http.client.RemoteDisconnected):
+        write(caller, method, path)
+    caller.close()
+    assert [store.get("contacts", number) for number in (1, 31)] != before
+
+
+def test_connections_can_be_refused_for_a_while(caller: Caller, sandbox: SandboxServer) -> None:
+    assert caller.get().status == 200
+    port = sandbox.port
+    with sandbox.refusing():
+        with pytest.raises(http.client.RemoteDisconnected):
+            caller.get()
+        with pytest.raises(ConnectionRefusedError):
+            write(caller, "POST", CONTACTS)
+    caller.close()
+    assert (write(caller, "POST", CONTACTS), sandbox.port) == (201, port)
+
+
+def test_a_sandbox_that_refuses_can_be_stopped() -> None:
+    with start_sandbox() as server:
+        refusing = server.refusing()
+        refusing.__enter__()
 
 
 def test_requests_beyond_the_limit_of_a_minute_are_refused(caller: Caller, store: Store) -> None:
