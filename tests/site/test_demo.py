@@ -21,6 +21,7 @@ from cwconnect.site.demo import (
     put_instance,
 )
 from instances.models import Instance, Organization
+from instances.secrets import Secret
 
 BEGUN = "2026-05-04T12:00:00Z"
 DEMO = Demo("User a, Organization b", sandbox_port=8123)
@@ -94,7 +95,8 @@ def test_the_sandbox_listens_where_the_instance_looks_for_it(settings: Settings,
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         url = f"http://127.0.0.1:{port}/v4_6_release/apis/3.0"
-        Instance.objects.create(organization=organization, name="Demo", tags=[TAG], base_url=url)
+        keys = {"public_key": Secret.of("a"), "private_key": Secret.of("b")}
+        Instance.objects.create(organization=organization, name="Demo", tags=[TAG], base_url=url, **keys)
         assert prepare().sandbox_port not in {port, 0}
     demo = prepare()
     assert (demo.sandbox_port, demo.sandbox_file) == (port, tmp_path / "not there yet" / SANDBOX_FILE)
