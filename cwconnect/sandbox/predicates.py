@@ -29,6 +29,14 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 
+_NO_BOOLEAN = (
+    "Expected a boolean value, not a numeric. String values should be enclosed with double or single quotes; DateTime "
+    "values should be enclosed in square brackets; numbers should consist of only digits, and optionally a decimal "
+    "point and a negation sign; boolean values should be indicated with the keywords true or false; null values should "
+    "be indicated by the keyword null."
+)
+"""What ConnectWise says, as clients quote it."""
+
 
 @dataclass(frozen=True)
 class Value:
@@ -149,6 +157,8 @@ def _fitted(field: Field, literal: Value) -> Value:
 
     A client that forgets should learn of it here.
     """
+    if field.sort == "boolean" and literal.sort == "number":
+        raise bad_condition(_NO_BOOLEAN)
     known = field.sort in {"date", "number", "boolean", "text"}
     number = _as_number(literal.value) if field.sort == "number" else None
     if (known and (field.sort == "date") != (literal.sort == "date")) or (

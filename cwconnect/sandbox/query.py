@@ -84,6 +84,8 @@ def _numbered_page(table: Table, ask: Ask) -> tuple[list[Row], list[str]]:
     links = [_link(ask, "page", page + 1, "next")] if page < last else []
     if last > 1:
         links.append(_link(ask, "page", last, "last"))
+    if page > 1:
+        links += [_link(ask, "page", page - 1, "prev"), _link(ask, "page", 1, "first")]
     return rows[(page - 1) * size : page * size], links
 
 

@@ -206,3 +206,12 @@ def test_child_conditions_are_met_by_one_item_alone(part: str, text: str, found:
 @pytest.mark.parametrize("name", ["value", "firstName", "communicationItems/colour", "id"])
 def test_child_conditions_know_only_what_stands_in_arrays(caller: Caller, name: str) -> None:
     assert caller.get(childConditions=f"{name} = 1").json["message"] == f"{name} is not a recognized name."
+
+
+@pytest.mark.parametrize("conditions", ["inactiveFlag = 5", "inactiveFlag in (true, 0)"])
+def test_a_number_for_a_flag_is_refused_in_connectwises_words(people: Caller, conditions: str) -> None:
+    answer = people.get(conditions=conditions)
+    assert (answer.status, answer.json["code"]) == (400, "ApiFindCondition")
+    assert answer.json["message"].startswith(
+        "Expected a boolean value, not a numeric. String values should be enclosed"
+    )
