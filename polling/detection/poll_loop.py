@@ -91,7 +91,7 @@ class PollLoop(Loop[Work, Any]):
     """
 
     threads = THREADS
-    gather = 0.05
+    gather, gather_most = 0.05, 0.2
 
     def __init__(
         self,

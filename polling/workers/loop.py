@@ -49,6 +49,7 @@ class Loop(ABC, Generic[Job, Answer]):
     threads = 16
     scan_every = 1.0  # seconds; how long what comes due may wait while all that is in flight is slow
     gather = 0.01  # seconds after an answer, for more of them: writing costs 10 ms and a commit for any number
+    gather_most = 0.01  # seconds: so long at most where writing took longer, as it does far from the database
     linger = 0.0  # seconds for which the loop stays and looks on once nothing is due
 
     def __init__(self, *, deadline: float, stopping: Callable[[], bool] = never) -> None:
@@ -57,6 +58,7 @@ class Loop(ABC, Generic[Job, Answer]):
         self._running: dict[Future[Answer], Job] = {}
         self._last: set[Future[Answer]] = set()  # the last of each batch: a thread is counted until that is written
         self._answered: SimpleQueue[Future[Answer]] = SimpleQueue()
+        self._writing = 0.0  # seconds that the last writing took
         self._stopped_at: float | None = None
         self._idle_since: float | None = None
 
@@ -148,7 +150,9 @@ class Loop(ABC, Generic[Job, Answer]):
         done = self._wait()
         if not done:
             return 0
+        began = time.monotonic()
         going_on = self.settle([(self._running[future], future) for future in done])
+        self._writing = time.monotonic() - began
         for future in done:
             del self._running[future]
         self._last.difference_update(done)
@@ -166,7 +170,7 @@ class Loop(ABC, Generic[Job, Answer]):
             while not done or len(done) < len(self._running):
                 done.append(self._answered.get(timeout=max(0.0, until - time.monotonic())))
                 if len(done) == 1:
-                    until = time.monotonic() + self.gather
+                    until = time.monotonic() + max(self.gather, min(self._writing, self.gather_most))
         except Empty:
             pass  # nothing more for now
         return done

@@ -110,6 +110,22 @@ def test_what_a_change_waits_for_is_asked_record_by_record_while_there_are_no_st
     assert "notification_undelivered" not in plans[0]
 
 
+def test_the_oldest_undelivered_of_an_instance_is_the_head_of_an_index_whatever_the_statistics_say(
+    notifying: PolledInstance,
+) -> None:
+    make_notifications(notifying.instance, [[first] for first in range(1, 1001)])
+    go_on_after(2000)  # those ids are taken
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")  # as of a moment when all are one instance's, and undelivered
+    notifying.change(3, "Chief")
+    with CaptureQueriesContext(connection) as captured:
+        notifying.poll()
+    asked = [query["sql"] for query in captured.captured_queries]
+    [plan] = [plan_of(sql) for sql in asked if sql.startswith("SELECT given.value") and "polling_notification" in sql]
+    assert "notification_undelivered" in plan
+    assert "pkey" not in plan
+
+
 def test_a_claim_among_many_due_polls(busy: PolledInstance) -> None:
     PollState.objects.update(next_poll_at=timezone.now() - timedelta(seconds=1))
     with connection.cursor() as cursor:

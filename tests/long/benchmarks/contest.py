@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,26 +69,35 @@ def contend(
 
 
 def side_by_side(
-    processes: int, module: str, *arguments: object, name: str, environment: Mapping[str, str] | None = None
+    processes: int,
+    module: str,
+    *arguments: object,
+    name: str,
+    environment: Mapping[str, str] | None = None,
+    beside: Mapping[str, Callable[[], float]] | None = None,
 ) -> Figure:
     """Run a contestant that waits `at_the_line` in so many processes at once; give what they did together.
 
-    Its seconds are those from the start to the end of the last, its CPU that of all, its memory that of the largest.
+    Its seconds are those from the start to the end of the last, its CPU and what there is more that of all, its memory
+    that of the largest. `beside` says how to read the CPU seconds of what they make work: its name → those of the race.
     """
     racers = [_racer(_command(module, arguments, sys.executable), environment or {}) for _ in range(processes)]
     for racer in racers:
         assert racer.stdout is not None
         if racer.stdout.readline().strip() != AT_THE_LINE:
             raise SystemExit(f"{module} did not come to the line.")
+    before = {key: read() for key, read in (beside or {}).items()}
     began = time.perf_counter()
     for racer in racers:
         assert racer.stdin is not None
         racer.stdin.write("\n")
         racer.stdin.flush()
     figures = [Figure(**json.loads(racer.communicate()[0].splitlines()[-1])) for racer in racers]
+    more = {key: read() - before[key] for key, read in (beside or {}).items()}
     seconds = max(figure.ended for figure in figures) - began
     units, cpu = sum(figure.units for figure in figures), sum(figure.cpu for figure in figures)
-    return Figure(name, units, seconds, cpu, max(figure.peak_mb for figure in figures))
+    more |= {key: sum(figure.more[key] for figure in figures) for key in figures[0].more}
+    return Figure(name, units, seconds, cpu, max(figure.peak_mb for figure in figures), more)
 
 
 def _racer(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:

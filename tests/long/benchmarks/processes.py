@@ -30,8 +30,18 @@ def usage_of_tree(pid: int) -> Usage:
 
 def usage_of_server(part: str) -> Usage:
     """Measure the server one of whose children has `part` in its command line, as PostgreSQL's have the database."""
+    return usage_of_tree(server_with(part))
+
+
+def server_with(part: str) -> int:
+    """Return the id of the server one of whose children has `part` in its command line now."""
     child = next(pid for pid in _all() if part in command_of(pid))
-    return usage_of_tree(int(_stat(child)[1]))
+    return int(_stat(child)[1])
+
+
+def usage_of_children(part: str) -> Usage:
+    """Measure those of our own descendants that have `part` in their command lines."""
+    return _usage([pid for pid in descendants(os.getpid()) if part in command_of(pid)])
 
 
 def _usage(pids: list[int]) -> Usage:

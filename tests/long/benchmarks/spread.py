@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 
 from tests.long.benchmarks.contest import Bar, contend, options, report, serving, side_by_side
 from tests.long.benchmarks.measure import Figure
-from tests.long.benchmarks.storage import NO_SERVER, SERVER, postgresql
+from tests.long.benchmarks.processes import server_with, usage_of_children, usage_of_tree
+from tests.long.benchmarks.storage import NAME, NO_SERVER, SERVER, postgresql
 
 PROCESSES = (1, 2, 4, 8, 16)
+SITES, SINK = "tests.long.benchmarks.sites", "tests.long.benchmarks.sink"
 BARS = {8: 6, 16: 10}  # processes: how many times one of them
 
 
@@ -44,8 +47,8 @@ def main() -> None:
 
 def _spread(processes: int, delay: float, polls: int, notifications: int) -> tuple[Figure, Figure]:
     with (
-        serving("-m", "tests.long.benchmarks.sites", "1", "0", "0") as url,
-        serving("-m", "tests.long.benchmarks.sink") as receiver,
+        serving("-m", SITES, "1", "0", "0") as url,
+        serving("-m", SINK) as receiver,
         postgresql() as environment,
     ):
         count = processes * notifications
@@ -55,16 +58,33 @@ def _spread(processes: int, delay: float, polls: int, notifications: int) -> tup
         if sent is None or sent.units != count:
             raise SystemExit(f"Not each of {count} was sent: {sent}")
         poll = _race(processes, "poll", "polls", delay, environment)
-    return poll, replace(send, units=count)  # some are looked at twice, and sent once
+    return poll, replace(send, units=count - int(send.more["warmed"]))  # some are looked at twice, and sent once
 
 
 def _race(processes: int, what: str, unit: str, delay: float, environment: Mapping[str, str]) -> Figure:
+    others = {
+        "database": lambda: usage_of_tree(_server()).cpu,
+        "sites": lambda: usage_of_children(SITES).cpu + usage_of_children(SINK).cpu,
+    }
     name = f"{processes} × {unit}"
-    return side_by_side(processes, "our_spread", what, delay, name=name, environment=environment)
+    return side_by_side(processes, "our_spread", what, delay, name=name, environment=environment, beside=others)
+
+
+@cache
+def _server() -> int:
+    return server_with(f" {NAME} ")
 
 
 def _compared(figure: Figure, one: Figure) -> Figure:
-    return replace(figure, more={"of one": figure.rate / one.rate, "cores": figure.cpu / figure.seconds})
+    """Say how many times one's rate that is, by how many cores, and what each unit takes of whom (µs of CPU)."""
+    cpu = {"workers": figure.cpu, "database": figure.more["database"], "sites": figure.more["sites"]}
+    more = {
+        "of one": figure.rate / one.rate,
+        "cores of all": sum(cpu.values()) / figure.seconds,
+        **{f"µs of {whose}": seconds / figure.units * 1e6 for whose, seconds in cpu.items()},
+        "statements each": figure.more["statements"] / figure.units,
+    }
+    return replace(figure, more=more)
 
 
 if __name__ == "__main__":
