@@ -23,7 +23,14 @@ _READ = ("GET", "HEAD", "OPTIONS")
 _LIST = ("GET", "POST", "HEAD", "OPTIONS")
 _ATTACHED = ("GET", "POST", "PUT", "HEAD", "OPTIONS")
 _RECORD = ("GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-_NUMBER = re.compile(r"[0-9]{1,18}")
+_NUMBER = re.compile(r"[0-9]+")
+_MOST_DIGITS = 18
+
+
+class NoRecordError(DomainError):  # not a fault: an answer
+    """An id that no record can have."""
+
+    status = 404
 
 
 @dataclass(frozen=True)
@@ -44,18 +51,18 @@ class HubPath:
 
 def find_path(instance: Instance, text: str) -> HubPath:
     """Read what follows `/hubs/{hub}/`, where a list, or a record of it, may go by a mapping's name. DomainError."""
-    match = re.fullmatch(r"/*([^/]+)(?:/+([0-9]{1,18}))?/*", text)
+    match = re.fullmatch(r"/*([^/]+)(?:/+([0-9]+))?/*", text)
     mapping = mappings.mapping_named(instance, match[1]) if match else None
     if match is None or mapping is None:
         return parse_path(text)
-    path, record_id = mapping.vendor_path, int(match[2]) if match[2] else None
+    path, record_id = mapping.vendor_path, _id(match[2]) if match[2] else None
     return HubPath(path, record_id, mapping, verbs=_verbs(path, record_id))
 
 
 def parse_path(text: str) -> HubPath:
     """Read what follows `/hubs/{hub}/`; a number at the end is a record's id. Raises DomainError."""
     segments = [segment for segment in text.split("/") if segment]
-    record_id = int(segments.pop()) if len(segments) > 1 and _NUMBER.fullmatch(segments[-1]) else None
+    record_id = _id(segments.pop()) if len(segments) > 1 and _NUMBER.fullmatch(segments[-1]) else None
     if [segment.lower() for segment in segments] == [FIELDS]:
         return HubPath(_FIELDS_PATH, record_id, verbs=_RECORD if record_id is not None else _LIST)
     resource = find_resource(segments[0]) if segments else None
@@ -74,7 +81,7 @@ def allowed_verbs(text: str) -> tuple[str, ...]:
     try:
         return parse_path(text).verbs
     except DomainError:  # a mapping's name maybe, or nothing: that is said where it is read
-        return _RECORD if re.fullmatch(r"/*[^/]+/+[0-9]{1,18}/*", text) else _LIST
+        return _RECORD if re.fullmatch(r"/*[^/].*/[0-9]+/*", text) else _LIST
 
 
 def lists_of(path: str, record_id: int | None) -> dict[str, int | None]:
@@ -87,6 +94,12 @@ def lists_of(path: str, record_id: int | None) -> dict[str, int | None]:
         path = match[1]
         found[path.lower()] = int(match[2])
     return found
+
+
+def _id(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise NoRecordError("There is no record of that id.")
+    return int(text)
 
 
 def _verbs(path: str, record_id: int | None) -> tuple[str, ...]:

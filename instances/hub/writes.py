@@ -136,10 +136,11 @@ def _as_member(body: Body) -> Body:
 
 
 def _params(query: Mapping[str, str]) -> dict[str, str]:
-    text = query.get(_TRANSFER, "").strip()
-    if text and not re.fullmatch(r"[0-9]{1,18}", text):
+    if _TRANSFER not in query:
+        return {}
+    if not re.fullmatch(r"[0-9]{1,18}", query[_TRANSFER]):
         raise DomainError(f"{_TRANSFER} must be the id of a contact.")
-    return {_TRANSFER: text} if text else {}
+    return {_TRANSFER: query[_TRANSFER]}
 
 
 def _call(client: Client, target: HubPath, method: str, body: Body, params: Mapping[str, str]) -> _Call:
@@ -149,7 +150,7 @@ def _call(client: Client, target: HubPath, method: str, body: Body, params: Mapp
         return _Call("POST", target.path, body)
     path = f"{target.path}/{target.record_id}"
     # ConnectWise refuses a PUT of a contact with communicationItems.
-    as_patch = target.path.lower() == _CONTACTS and bool(body.get("communicationItems"))
+    as_patch = target.path.lower() == _CONTACTS and "communicationitems" in map(str.lower, body)
     if method == "PATCH" or (method == "PUT" and as_patch):
         there = client.get(target.path, target.record_id) if has_custom_fields(target.path, body) else {}
         return _Call("PATCH", path, patch_of(target.path, body, there))

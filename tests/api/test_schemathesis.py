@@ -29,6 +29,7 @@ from schemathesis.pytest._test_builder import build_operation_test
 from cwconnect.sandbox import SandboxServer
 from cwconnect.site.openapi.compatible import COMPATIBLE
 from cwconnect.site.openapi.modern import MODERN
+from instances.models import ApiUser
 from instances.secrets import Secret
 from polling.models import Replay, Verification
 from tests.api.conftest import NOON, Watched
@@ -74,7 +75,8 @@ class FuzzedService:
     def __init__(self, tenant: Tenant, sandbox: SandboxServer) -> None:
         self.tenant, self.sandbox = tenant, sandbox
         keys = {"public_key": Secret.of("PUB"), "private_key": Secret.of("PRIV")}
-        self.watched = Watched(tenant, base_url=sandbox.url, **keys)
+        self.watched = Watched(tenant, base_url=sandbox.url, writes_enabled=True, **keys)
+        ApiUser.objects.update(writes_to_connectwise=True)
         self.event = self.watched.changed(1, 2, 3)[0].pk
         self.replay = Replay.objects.create(instance=self.watched.instance, asked_at=NOON, what="all").pk
         self.verification = Verification.objects.create(resource_poll=self.watched.poll, asked_at=NOON).pk

@@ -37,6 +37,7 @@ class Life:
         living = self.create()
         watch_over(living)
         poll = begin(living)
+        write(living)
         read_history(living)
         send_again(living)
         decide(living, poll)
@@ -132,6 +133,23 @@ def discover(life: Life) -> None:
         customs = life.client.call("GET", f"{below}/objects/{{resource}}/metadata", customFieldsOnly="true", **one)
         assert "firstName" in {field["vendorPath"] for field in fields}
         assert customs["fields"] == [field for field in fields if field["custom"]]
+
+
+def write(life: Life) -> None:
+    """Create, change, replace and delete a record that is not polled, once the instance allows it."""
+    call, number = life.client.call, life.number
+    records, one = "/hubs/{hub}/{resource}", "/hubs/{hub}/{resource}/{recordId}"
+    how: dict[str, Any] = {"hub": "crm", "resource": "organizations", "as_": life.token}
+    body = {"identifier": f"Ada{number}", "name": "Ada Ltd"}
+    assert "does not allow writes" in call("POST", records, body, expected=403, **how)["message"]
+    allowed = {"propertyValue": "true"}
+    call("PATCH", f"{CONFIGURATION}/{{key}}", allowed, id=number, key="hub.writes.enabled")
+    made = call("POST", records, body, Idempotency_Key=f"write-{number}", **how)
+    assert call("POST", records, body, Idempotency_Key=f"write-{number}", **how) == made
+    assert call("GET", one, recordId=made["id"], **how) == made
+    assert call("PATCH", one, {"name": "Ada & Sons"}, recordId=made["id"], **how)["name"] == "Ada & Sons"
+    assert call("PUT", one, body, recordId=made["id"], **how)["name"] == "Ada Ltd"
+    assert call("DELETE", one, recordId=made["id"], **how) is None
 
 
 def begin(life: Life) -> int:

@@ -43,7 +43,7 @@ class Running:
     def admit(self, organization: str) -> dict[str, str]:
         """Make an organization with a user; return both secrets."""
         made: dict[str, str] = json.loads(
-            ask(self.data, "issue_secrets", "--organization", organization, "--user", "alice", "--json")
+            ask(self.data, "issue_secrets", "--organization", organization, "--user", "alice", "--may-write", "--json")
         )
         return made
 

@@ -9,7 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from instances.api.authentication import find_caller
-from instances.models import ApiUser, Organization
+from instances.credentials.limits import limits_of_key
+from instances.models import ApiUser, AuditEntry, Organization
 
 pytestmark = pytest.mark.django_db
 
@@ -55,3 +56,33 @@ def test_the_text_for_people_holds_the_whole_header() -> None:
 def test_a_blank_name_is_refused() -> None:
     with pytest.raises(CommandError, match="1 to 200"):
         issue("--user", " ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "writes"),
+    [
+        ((), False),
+        (("--may-write",), True),
+        (("--scope", "write"), True),
+        (("--scope", "manage", "--may-write"), True),
+        (("--scope", "read"), False),
+    ],
+)
+def test_the_right_to_write_is_given_by_name(arguments: tuple[str, ...], writes: bool) -> None:
+    issue("--user", "alice", *arguments)
+    assert limits_of_key(ApiUser.objects.get()).writes is writes
+    assert AuditEntry.objects.latest("pk").details.get("writes_to_connectwise", False) is writes
+
+
+def test_a_key_that_only_reads_is_given_no_right_to_write() -> None:
+    with pytest.raises(CommandError, match=r"--may-write: .*writes nothing"):
+        issue("--user", "alice", "--scope", "read", "--may-write")
+    assert not ApiUser.objects.exists()
+
+
+def test_a_key_that_replaces_another_may_write_where_that_one_did() -> None:
+    issue("--user", "alice", "--may-write")
+    issue("--user", "alice", "--rotate")
+    assert limits_of_key(ApiUser.objects.get()).writes
+    issue("--user", "alice", "--rotate", "--scope", "read")
+    assert not limits_of_key(ApiUser.objects.get()).writes

@@ -47,6 +47,30 @@ def test_a_key_is_shown_once_with_a_header_that_works(operator: Client, tenant: 
     assert (entry.action, entry.details["scope"]) == ("secrets issued", "manage")
 
 
+@pytest.mark.parametrize(
+    ("scope", "given", "writes"),
+    [
+        ("manage", {}, False),
+        ("manage", {"writes": "on"}, True),
+        ("write", {}, True),
+        ("write", {"writes": "on"}, True),
+        ("read", {}, False),
+    ],
+)
+def test_the_right_to_write_is_a_switch_of_its_own(
+    operator: Client, scope: str, given: dict[str, str], writes: bool
+) -> None:
+    make(operator, scope=scope, **given)
+    assert ApiUser.objects.get(name="billing").effective_writes is writes
+    assert ("writes to ConnectWise</li>" in text_of(operator.get("/app/keys"))) is writes
+
+
+def test_a_key_that_only_reads_is_refused_the_right_beside_its_switch(operator: Client) -> None:
+    page = make(operator, scope="read", writes="on")
+    assert 'id="id_writes_error">' in page
+    assert not ApiUser.objects.filter(name="billing").exists()
+
+
 def test_a_key_that_may_only_read_and_one_that_expires(operator: Client) -> None:
     header = header_in(make(operator, scope="read", days="30"))
     client = Client(headers={"Authorization": header})

@@ -14,7 +14,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from cwconnect.sandbox import SandboxServer
-from instances.models import Instance
+from instances.models import AuditEntry, Instance
 from tests.pages.conftest import text_of
 from tests.support.receivers import Receiver, start_receiver
 from tests.support.sandboxes import start_sandbox
@@ -71,6 +71,22 @@ def test_callbacks_without_an_address_are_refused_beside_their_switch(
     sent = {"part": "polling", "refresh_interval": "5"}
     operator.post(settings_page, sent)
     assert not Instance.objects.get().callbacks_enabled
+
+
+def test_writes_are_off_until_somebody_switches_them_on(operator: Client, typed: dict[str, Any]) -> None:
+    assert operator.post(NEW, typed).status_code == 200
+    instance = Instance.objects.get()
+    page = f"/app/instances/{instance.pk}/settings"
+    assert not instance.writes_enabled
+    assert "Writes on" in text_of(operator.get(page))
+    assert 'id="id_writes_enabled" checked' not in text_of(operator.get(page))
+    operator.post(page, {"part": "writes", "writes_enabled": "on"})
+    assert 'id="id_writes_enabled" checked' in text_of(operator.get(page))
+    assert AuditEntry.objects.latest("pk").details == {"writes_enabled": [False, True]}
+    operator.post(page, {"part": "writes"})
+    assert not Instance.objects.get().writes_enabled
+    assert operator.post(NEW, typed | {"writes_enabled": "on", "name": "Another"}).status_code == 200
+    assert Instance.objects.get(name="Another").writes_enabled
 
 
 def test_the_form_has_what_the_product_asked_for(operator: Client) -> None:

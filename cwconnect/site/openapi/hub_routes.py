@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from cwconnect.core.openapi import Json, Operation, Parameter
+from cwconnect.core.openapi import Operation, Parameter
 from cwconnect.site.openapi.examples import FIELDS_EXAMPLE, RECORD_EXAMPLE
 from cwconnect.site.openapi.shapes import ANYTHING, TEXT, TEXTS, listed, referred
 from polling.api.v1.idempotency import ONCE
@@ -28,12 +28,6 @@ _LIST = (
 _TRANSFER = Parameter(
     "transferContactId", {"type": "string", "pattern": "^[0-9]{1,18}$"}, "Of a contact: who takes over what it has."
 )
-_RECORD: Json = {
-    "type": "object",
-    "minProperties": 1,
-    "maxProperties": 500,
-    "propertyNames": {"pattern": r"^[A-Za-z_][A-Za-z0-9_-]{0,99}$"},
-}
 _WRITES = (
     f"{OWN} The API key must have the right to write to ConnectWise, and the instance `hub.writes.enabled`. "
     "With an `Idempotency-Key` it is done once within 24 hours; where the answer was lost it is not done again: 409."
@@ -43,7 +37,7 @@ _WRITE = Operation(
     HUBS,
     "Change what the body names of a record; 200",
     ANYTHING,
-    body=_RECORD,
+    body=referred("RecordBody"),
     body_examples={"a contact": {"title": "Head of IT", "company": {"id": "250"}}},
     example=RECORD_EXAMPLE,
     headers=_ONCE,

@@ -209,5 +209,15 @@ COMPONENTS: dict[str, Json] = {
             },
         },
     },
+    "RecordBody": {
+        **ANYTHING,
+        "description": "The fields of a record, by ConnectWise's names or by those of a field mapping.",
+        "minProperties": 1,
+        "maxProperties": 500,
+        "propertyNames": {"pattern": r"^[A-Za-z_][A-Za-z0-9_-]{0,99}$"},
+        "properties": {
+            "customFields": {**listed(ANYTHING), "description": "Each with its id or its caption, and its value."}
+        },
+    },
     "PropertyValue": {"type": "object", "properties": {"propertyValue": {}}, "required": ["propertyValue"]},
 }
