@@ -59,6 +59,20 @@ def test_all_records_are_as_they_were_at_the_next_start(file: Path) -> None:
         assert server.store.lists()["/company/notes"] == 3
 
 
+def test_user_defined_fields_and_their_values_are_kept(file: Path) -> None:
+    definition = {"podId": 1, "caption": "VIP", "sequenceNumber": 2, "fieldTypeIdentifier": "Checkbox"}
+    with SandboxServer(data=file, records={"contacts": 3}) as server, Caller(server) as caller:
+        number = caller.post("/system/userDefinedFields", definition).json["id"]
+        value = [{"id": number, "value": True}]
+        made = caller.post(CONTACTS, {"firstName": "Zoë", "customFields": value}).json
+    with SandboxServer(data=file) as server, Caller(server) as caller:
+        assert caller.get(f"{CONTACTS}/{made['id']}").json == made
+        assert {"caption": "VIP", "value": True}.items() <= made["customFields"][1].items()
+        assert (
+            caller.post(CONTACTS, {"firstName": "Noé", "customFields": value}).json["customFields"][1]["value"] is True
+        )
+
+
 def test_ids_are_never_given_twice(file: Path) -> None:
     with SandboxServer(data=file, records={"contacts": 3}) as server:
         last = server.store.create("contacts")["id"]

@@ -52,7 +52,8 @@ class Command(terminal.Command):
         """Take where to listen, who may log in, which records there are, and what happens to them."""
         parser.epilog = (
             "Log in by HTTP Basic as COMPANY+PUBLIC:PRIVATE, with any clientId header: curl -u acme+PUB:PRIV "
-            "-H clientId:any http://127.0.0.1:8100/v4_6_release/apis/3.0/company/contacts"
+            "-H clientId:any http://127.0.0.1:8100/v4_6_release/apis/3.0/company/contacts. docs/sandbox.md says what "
+            "it can do, and how to have it fail."
         )
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
         parser.add_argument("--port", type=int, default=8100, help="0 takes a free one (default: %(default)s)")
