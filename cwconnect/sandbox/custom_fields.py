@@ -51,7 +51,7 @@ def merged(definitions: Iterable[Record], held: object, given: Sequence[object])
     for item in given:
         number = values.id_of(item.get("id")) if isinstance(item, dict) else None
         if number not in by_id or not isinstance(item, dict):
-            problems.append(Problem("InvalidField", f"There is no custom field {number or item}.", MEMBER))
+            problems.append(Problem("InvalidField", f"There is no custom field {str(number or item)[:50]}.", MEMBER))
             continue
         try:
             kept[number] = _value(item.get("value"), by_id[number])

@@ -42,7 +42,7 @@ def _apply(record: Record, step: dict[str, Any], resource: str, known: Known) ->
     target: Any = record
     try:
         for key in keys[:-1]:
-            target = target[int(key) if isinstance(target, list) else key]
+            target = target[_place(key) if isinstance(target, list) else key]
         _change(target, keys[-1], operation, step.get("value"))
     except (LookupError, TypeError, ValueError):
         raise _not_found(resource, path, keys[0]) from None
@@ -66,8 +66,15 @@ def _change(target: Any, key: str, operation: str, value: object) -> None:
 
 def _change_item(target: list[Any], key: str, operation: str, value: object) -> None:
     if operation == "remove":
-        del target[int(key)]
+        del target[_place(key)]
     elif operation == "replace":
-        target[int(key)] = value
+        target[_place(key)] = value
     else:
-        target.insert(len(target) if key == "-" else int(key), value)
+        target.insert(len(target) if key == "-" else _place(key), value)
+
+
+def _place(key: str) -> int:
+    """Return a place in an array, which never counts from its end; ValueError."""
+    if not key.isdecimal():
+        raise ValueError(key)
+    return int(key)

@@ -41,7 +41,7 @@ def resolved(data: Data, value: object, field: FieldType, record: Record) -> Rec
         return value if number is None else value | {"id": number}
     row = _row_named(table, *named) if number is None and named else table.row(number or 0)
     if row is None or row.id in table.hidden:
-        raise NoSuchRecordError(f"{table.spec.entity} {number or (named or ('', ''))[1]} not found")
+        raise NoSuchRecordError(f"{table.spec.entity} {str(number or (named or ('', ''))[1])[:50]} not found")
     return reference_to(table, row)
 
 

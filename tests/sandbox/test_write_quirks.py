@@ -9,6 +9,8 @@ import pytest
 
 from cwconnect.sandbox import SandboxServer, Store
 from tests.sandbox.caller import BASE, CONTACTS, Answer, Caller
+from tests.sandbox.hooked import arrivals, register, said
+from tests.support.receivers import Receiver
 from tests.support.sandboxes import start_sandbox
 
 TICKETS, COMPANIES, FIELDS = "/service/tickets", "/company/companies", "/system/userDefinedFields"
@@ -346,3 +348,27 @@ def test_a_list_that_connectwise_lets_nobody_write_refuses(caller: Caller) -> No
         answer = caller.post(path, {"name": "x"})
         assert (answer.status, answer.headers["Allow"]) == (405, "GET")
     assert caller.post(f"{TICKETS}/99/notes", {"text": "x"}).status == 404
+
+
+# -- callbacks ---------------------------------------------------------------------------------------------------------
+
+
+def test_each_write_is_announced_once_and_what_changes_nothing_is_not(caller: Caller, receiver: Receiver) -> None:
+    register(caller, receiver, "ticket")
+    register(caller, receiver, "contact")
+    caller.post(f"{TICKETS}/1/notes", {"text": "Called"})
+    caller.patch(f"{TICKETS}/2", replace("company/id", 9))
+    caller.patch(f"{TICKETS}/2", replace("Summary", "x"))
+    caller.post(CONTACTS, {"firstName": "Quinn"})
+    caller.post(CONTACTS, {"lastName": "Quinn"})
+    caller.post(FIELDS, {"podId": 1, "caption": "VIP", "sequenceNumber": 2, "fieldTypeIdentifier": "Text"})
+    caller.server.store.change("incidents", 3, {"contact": {"id": 4, "name": "Old"}})
+    assert len(arrivals(caller, receiver)) == 3
+    caller.send("DELETE", f"{BASE}{CONTACTS}/4?transferContactId=5")
+    assert sorted(map(said, arrivals(caller, receiver))) == [
+        ("contact", "added", 11),
+        ("contact", "deleted", 4),
+        ("ticket", "updated", 1),
+        ("ticket", "updated", 3),
+        ("ticket", "updated", 3),
+    ]
