@@ -46,15 +46,17 @@ def live(caller: Caller) -> None:
     store.create("/company/notes", {"odd name": None}, remove=["_info"])
     assert caller.post("/service/boards", {"name": "Ours", "location": {"id": 1}, "department": {"id": 1}}).status < 300
     store.add_note("incidents", 2, "A word")
+    assert caller.post("/service/tickets/2/configurations", {"id": 1}).status == 201
 
 
 def test_all_records_are_as_they_were_at_the_next_start(file: Path) -> None:
-    records = {"contacts": 30, "incidents": 3, "/company/notes": 2}
+    records = {"contacts": 30, "incidents": 3, "configurations": 1, "/company/notes": 2}
     with SandboxServer(data=file, records=records) as server, Caller(server) as caller:
         live(caller)
         before = tables(server.store)
     with SandboxServer(data=file) as server:
-        assert server.store.nested_table("/service/tickets/2/notes") is not None
+        for path in ("/service/tickets/2/notes", "/service/tickets/2/configurations"):
+            assert server.store.nested_table(path) is not None
         assert tables(server.store) == before
         assert server.store.lists()["/company/notes"] == 3
 
