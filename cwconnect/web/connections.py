@@ -14,12 +14,13 @@ from cwconnect.web.writing import Outgoing
 
 
 class State(Enum):
-    """What is waited for; the value is how many seconds in all, None where a thread is at work."""
+    """What is waited for; the value is how many seconds in all, where it has an end of its own."""
 
     HEAD = 10.0
     BODY = 30.0
     IDLE = 5.0  # or gunicorn's `keepalive`, if that is longer
     ANSWER = None
+    PARKED = "until there is news"
     REST_OF_ANSWER = 60.0
     GOODBYE = 2.0
 
@@ -43,7 +44,8 @@ class Connection:
     def enter(self, state: State, *, at_least: float = 0.0) -> None:
         """Begin a state, with its full time; `at_least` so many seconds."""
         self.state, self.since = state, time.monotonic()
-        self.deadline = float("inf") if state.value is None else self.since + max(state.value, at_least)
+        seconds = max(state.value, at_least) if isinstance(state.value, float) else float("inf")
+        self.deadline = self.since + seconds
 
     @property
     def held(self) -> int:

@@ -102,10 +102,15 @@ class EventLoop:
         self._give_up_late()
         self._accept_more(self._accepting or len(self.connections) < self._most)
 
+    def ask_again(self, connection: Connection) -> None:
+        """Note that a thread is about to answer a request that was parked."""
+        connection.enter(State.ANSWER)
+        self._watch(connection)
+
     def end_idle(self) -> None:
         """Close the connections on which nobody has begun to ask."""
         for connection in [found for found in self.connections if found.state in READING and not len(found.reader)]:
-            self._close(connection)
+            self.close(connection)
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):
@@ -131,7 +136,7 @@ class EventLoop:
             self._serve(connection, events)
         except Exception:  # a fault of ours on one connection ends that one, and not the service
             log.exception("A connection met a fault of the web server")
-            self._close(connection)
+            self.close(connection)
 
     def _serve(self, connection: Connection, events: int) -> None:
         if events & selectors.EVENT_WRITE:
@@ -139,7 +144,9 @@ class EventLoop:
             self._go_on(connection)
         elif connection.state is State.GOODBYE:
             if _receive(connection.socket) == b"":  # what still comes is thrown away
-                self._close(connection)
+                self.close(connection)
+        elif connection.state is State.PARKED:
+            self._keep_for_later(connection)
         elif connection.state in READING:
             self._receive(connection)
 
@@ -148,7 +155,7 @@ class EventLoop:
         if data is None:
             return
         if not data:
-            self._close(connection)
+            self.close(connection)
             return
         if connection.state is State.IDLE:
             connection.enter(State.HEAD)
@@ -156,6 +163,13 @@ class EventLoop:
         self._read(connection)
         if connection.held > _PIECE:
             self._bound_bytes()
+
+    def _keep_for_later(self, connection: Connection) -> None:
+        """Keep what is sent behind a request that waits; one that ends meanwhile, or sends very much, is closed."""
+        data = _receive(connection.socket)
+        connection.reader.feed(data or b"")
+        if data == b"" or connection.held > _PIECE:
+            self.close(connection)
 
     def _read(self, connection: Connection) -> None:
         """See whether a request is whole, and hand it over."""
@@ -199,7 +213,7 @@ class EventLoop:
     def _go_on(self, connection: Connection) -> None:
         """Do what follows what was just sent or written."""
         if connection.outgoing.closed:
-            self._close(connection)
+            self.close(connection)
         elif len(connection.outgoing) or connection.state is not State.REST_OF_ANSWER:
             self._watch(connection)
             self._bound_bytes()
@@ -223,7 +237,7 @@ class EventLoop:
             if connection.state in READING and len(connection.reader) + connection.reader.head_is_read:
                 self.refuse(connection, TooSlow())
             else:
-                self._close(connection)
+                self.close(connection)
 
     def _bound_bytes(self) -> None:
         while sum(connection.held for connection in self.connections) > MOST_BYTES:
@@ -231,10 +245,10 @@ class EventLoop:
                 return
 
     def _drop_longest_waiting(self) -> bool:
-        """Close the connection that has been waited for longest; False where threads are at work on all."""
-        waiting = [found for found in self.connections if found.state is not State.ANSWER]
+        """Close the connection that has been waited for longest; False where all are at work, or parked."""
+        waiting = [found for found in self.connections if found.state not in (State.ANSWER, State.PARKED)]
         if waiting:
-            self._close(min(waiting, key=lambda found: found.since))
+            self.close(min(waiting, key=lambda found: found.since))
         return bool(waiting)
 
     def _watch(self, connection: Connection) -> None:
@@ -252,7 +266,8 @@ class EventLoop:
             self.selector.modify(connection.socket, events, connection)
         connection.watched = events
 
-    def _close(self, connection: Connection) -> None:
+    def close(self, connection: Connection) -> None:
+        """Close a connection at once."""
         if connection.watched:
             self.selector.unregister(connection.socket)
             connection.watched = 0

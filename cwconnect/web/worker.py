@@ -22,6 +22,7 @@ from cwconnect import settings
 from cwconnect.core.request_ids import new_request_id
 from cwconnect.web.connections import Connection
 from cwconnect.web.event_loop import EventLoop
+from cwconnect.web.parking import ENVIRON_KEY, CarPark, Parked, Parking
 from cwconnect.web.reading import RequestReader
 from cwconnect.web.refusals import refusal, status_of
 
@@ -35,6 +36,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn ships no types
     alive: bool
     loop: EventLoop
     threads: ThreadPoolExecutor
+    car_park: CarPark
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -49,11 +51,13 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn ships no types
         """Prepare threads and loop, then run."""
         self.cfg.set("sendfile", False)  # it would go past what is kept for slow readers
         self.threads = ThreadPoolExecutor(self.cfg.threads, thread_name_prefix="web")
+        most = min(self.cfg.worker_connections, _raise_file_limit() - _OTHER_FILES)
+        self.car_park = CarPark(submit=self.threads.submit, ask=self._ask_again, most=most // 2, wake=self._wake)
         self.loop = EventLoop(
             make_reader=self._make_reader,
             begin=self._begin,
             refuse=self._refuse,
-            most_connections=min(self.cfg.worker_connections, _raise_file_limit() - _OTHER_FILES),
+            most_connections=most,
             keep_alive=self.cfg.keepalive,
             wake=self._wake,
         )
@@ -67,11 +71,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn ships no types
         while self.alive and self.ppid == os.getppid():
             self.notify()
             self.loop.turn(_TICK)
+            self.car_park.turn(self.loop)
         self.loop.stop_listening()
+        self.car_park.end(self.cfg.threads)
         until = time.monotonic() + self.cfg.graceful_timeout
         self.loop.end_idle()
         while self.loop.connections and time.monotonic() < until:
             self.notify()
+            self.car_park.turn(self.loop)
             self.loop.turn(_TICK)
             self.loop.end_idle()
         self.threads.shutdown(wait=False, cancel_futures=True)
@@ -108,11 +115,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn ships no types
     def _begin(self, connection: Connection, request: Any) -> None:
         self.threads.submit(self._answer, connection, request)
 
-    def _answer(self, connection: Connection, request: Any) -> None:
-        """Answer one request, in a thread."""
-        keep_alive = False
+    def _ask_again(self, parked: Parked) -> None:
+        self._answer(parked.connection, parked.request, parked)
+
+    def _answer(self, connection: Connection, request: Any, before: Parked | None = None) -> None:
+        """Answer one request, in a thread; `before`: it waited, and is asked again."""
+        keep_alive: bool | None = False
         try:
-            keep_alive = self._call(connection, request)
+            keep_alive = self._call(connection, request, before)
         except BrokenPipeError as error:
             self.log.debug("The reader of an answer is gone: %s", error)
         except _StartedAnswerError:
@@ -120,21 +130,22 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn ships no types
         except Exception as error:  # noqa: BLE001  (whatever it is, the client gets an answer)
             self._refuse(connection, error)
         finally:
-            self.loop.answered(connection, keep_alive=keep_alive)
+            if keep_alive is not None:
+                self.loop.answered(connection, keep_alive=keep_alive)
 
-    def _call(self, connection: Connection, request: Any) -> bool:
-        """Have the application answer; return whether the connection can be used again."""
+    def _call(self, connection: Connection, request: Any, before: Parked | None) -> bool | None:
+        """Have the application answer; return whether the connection can be used again, None where it is parked."""
         environ: dict[str, Any] = {}
-        response: Any = None
+        response: Any = before.response if before else None
         began = datetime.now()  # noqa: DTZ005  (gunicorn's access log takes the difference)
         self.cfg.pre_request(self, request)
         try:
-            response, environ = wsgi.create(
-                request, connection.outgoing, connection.address, connection.server, self.cfg
-            )
+            made, environ = wsgi.create(request, connection.outgoing, connection.address, connection.server, self.cfg)
             environ["wsgi.multithread"] = True
-            self._count(response)
-            self._write(response, environ)
+            self._count(made, before)
+            response = response or made
+            if self._write(connection, request, response, environ, before):
+                return None
             self.log.access(response, request, environ, datetime.now() - began)  # noqa: DTZ005  (as above)
         except Exception as error:
             if response is not None and response.headers_sent and not isinstance(error, BrokenPipeError):
@@ -144,23 +155,38 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn ships no types
             self.cfg.post_request(self, request, environ, response)
         return not (response.should_close() or request.body.failed)
 
-    def _count(self, response: Any) -> None:
-        self.nr += 1
+    def _count(self, response: Any, before: Parked | None) -> None:
+        self.nr += before is None
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
         if not self.alive or not self.cfg.keepalive:
             response.force_close()
 
-    def _write(self, response: Any, environ: dict[str, Any]) -> None:
-        pieces = self.wsgi(environ, response.start_response)
+    def _write(
+        self, connection: Connection, request: Any, response: Any, environ: dict[str, Any], before: Parked | None
+    ) -> bool:
+        """Write what the application answers; return whether the request waits for more (`parking`)."""
+        state = before.ticket.state if before else None
+        environ[ENVIRON_KEY] = parking = Parking(state, is_open=self.alive, has_room=self.car_park.has_room)
+        goes_on = response.headers_sent
+        statuses: list[str] = []
+        start = (lambda status, *_: statuses.append(status)) if goes_on else response.start_response
+        pieces = self.wsgi(environ, start)
+        ticket = parking.ticket if statuses in ([], ["200 OK"]) else None
         try:
-            for piece in pieces:
-                response.write(piece)
-            response.close()
+            if ticket is None or ticket.streams:
+                for piece in pieces if statuses in ([], ["200 OK"]) else ():
+                    response.write(piece)
+            if ticket is None:
+                response.close()
         finally:
             if hasattr(pieces, "close"):
                 pieces.close()
+        if ticket is not None:
+            self.car_park.add(Parked(connection, request, ticket, response if ticket.streams else None))
+            self.loop.finished(connection)
+        return ticket is not None
 
 
 class _StartedAnswerError(Exception):

@@ -50,6 +50,7 @@ GRAMMARS = {
     "resource": r"^/hubs/|^/objects/|/test-notification$|/polls$",  # a name that ConnectWise, or this instance, knows
     "configuration": r"^(/elements/\{element\})?/instances|/polls(/\{poll\})?$",  # URLs, patterns, credentials
     "name": r"^/v1/secrets$",  # nothing that nobody sees, beside what Persian, Japanese and emoji need
+    "filter": r"^/v1/events$|/try-filter$",  # JSON, with members of its own
     "key": r"/signature-key/rotate$",  # the same, without those
     "since": r"/backfill$",  # not in the future
     "networks": r"^/v1/secrets$|/token$",  # in CIDR form, without host bits

@@ -128,6 +128,7 @@ TABLE: dict[str, tuple[int, int]] = {
     "POST v1-verifications": (404, 409),
     "GET v1-verification": (404, 200),
     "GET v1-callbacks": (404, 200),
+    "GET v1-try-filter": (404, 200),
     "POST v1-replays": (404, 202),
     "GET v1-replay": (404, 200),
     "POST v1-test-notification": (404, 409),

@@ -35,6 +35,7 @@ def test_events_come_in_ascending_order_with_their_records(api: Api, watched: Wa
         "record": {"id": 17},
         "changes": [{"field": "title"}],
         "delivery_id": first.pk,
+        "not_judged": None,
     }
     assert (page["next_after"], page["more"]) == (second.pk, False)
 

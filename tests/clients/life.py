@@ -193,6 +193,12 @@ def read_history(life: Life) -> None:
     assert call("GET", "/instances/events/analytics", interval="day", as_=own) == counts
     page = call("GET", "/v1/events", after=0, instance=number, kind="UPDATED", limit=10)
     assert call("GET", "/v1/events/{event}", event=event) == page["items"][-1]
+    wanted = '{"kinds":["UPDATED"],"where":"id = 17"}'
+    assert [event["id"] for event in call("GET", "/v1/events", filter=wanted, wait=1)["items"]] == [
+        event["id"] for event in page["items"] if event["record_id"] == 17
+    ]
+    report = call("GET", "/v1/instances/{instance}/try-filter", instance=number, filter=wanted)
+    assert report["passed"] == sum(event["passes"] for event in report["items"]) > 0
     assert call("GET", "/v1/instances/{instance}/callbacks", instance=number)["enabled"] is False
 
 

@@ -51,6 +51,8 @@ STRICT = (
     "limit=1001",
     "limit=-1",
     "limit=1.5",
+    "filter={}&filter={}",
+    "wait=1&wait=60",
     "x=1",
 )
 

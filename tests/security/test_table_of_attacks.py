@@ -62,7 +62,7 @@ PARAMETERS = {
     "/instances/events/analytics": ("from", "to", "interval"),
     "/notifications/subscriptions/deliveries": ("where",),
     "/hubs/crm/contacts": ("where", "fields", "orderBy", "page", "nextPage"),
-    "/v1/events": ("after", "kind", "resource", "object_id", "instance"),
+    "/v1/events": ("after", "kind", "resource", "object_id", "instance", "filter", "wait"),
     "/v1/deliveries": ("state", "resource", "cursor", "instance"),
 }
 IN_A_QUERY = [(path, name) for path, names in PARAMETERS.items() for name in names]

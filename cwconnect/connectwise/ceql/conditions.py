@@ -54,10 +54,10 @@ __all__ = [
 
 _NO_TYPES: Final[Mapping[str, str]] = MappingProxyType({})
 _NAME: Final = re.compile(r"[^\W\d]\w*(/\w+)*")
-_NUMBER: Final = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?", re.ASCII)
+NUMBER: Final = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?", re.ASCII)
 _LAST: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 # Names under which ConnectWise takes a condition, where the record has the field elsewhere.
-_CONDITION_NAMES: Final = {"_info/lastupdated": "lastUpdated"}
+CONDITION_NAMES: Final = {"_info/lastupdated": "lastUpdated"}
 
 
 def to_conditions(node: Node, *, field_types: Mapping[str, str] = _NO_TYPES) -> str:
@@ -101,7 +101,7 @@ def _name(field: str) -> str:
     name = field.replace(".", "/")
     if not _NAME.fullmatch(name):
         raise WhereError(f"{field!r} can't be a field's name in ConnectWise's conditions.")
-    return _CONDITION_NAMES.get(name.lower(), name)
+    return CONDITION_NAMES.get(name.lower(), name)
 
 
 def _value(node: Comparison, value: Literal, kind: str | None) -> str:
@@ -109,11 +109,11 @@ def _value(node: Comparison, value: Literal, kind: str | None) -> str:
         return _date(value.value, node.operator)
     if isinstance(value, Null):
         return "null"
-    text = _plain(value)
-    match kind or _kind_by_form(value):
+    text = plain_text(value)
+    match kind or kind_by_form(value):
         case "date" if looks_iso(text):
-            return _date(_read_date(node.field, text), node.operator)
-        case "number" if _NUMBER.fullmatch(text.strip()):
+            return _date(read_date(node.field, text), node.operator)
+        case "number" if NUMBER.fullmatch(text.strip()):
             return text.strip().removeprefix("+")
         case "boolean" if text.strip().lower() in ("true", "false"):
             return text.strip().lower()
@@ -122,7 +122,8 @@ def _value(node: Comparison, value: Literal, kind: str | None) -> str:
     raise WhereError(f"{node.field} holds a {kind}, and {text[:80]!r} is none.")
 
 
-def _kind_by_form(value: Literal) -> str:
+def kind_by_form(value: Literal) -> str:
+    """Return what a literal is by its form: `number`, `boolean`, `date` for an ISO one, else `text`."""
     if isinstance(value, Number):
         return "number"
     if isinstance(value, Boolean):
@@ -130,25 +131,29 @@ def _kind_by_form(value: Literal) -> str:
     return "date" if isinstance(value, Text | Word) and looks_iso(value.value) else "text"
 
 
-def _plain(value: Text | Word | Number | Boolean) -> str:
+def plain_text(value: Text | Word | Number | Boolean) -> str:
+    """Return a literal's text as it was meant, without quotes."""
     if isinstance(value, Boolean):
         return "true" if value.value else "false"
     return f"{value.value:f}" if isinstance(value, Number) else value.value
 
 
-def _read_date(field: str, text: str) -> datetime:
+def read_date(field: str, text: str) -> datetime:
+    """Return the instant of an ISO text, in UTC; `WhereError` that names the field for one that is none."""
     try:
         return read_iso(text)
     except ValueError as error:
         raise WhereError(f"{field}: {error}") from None
 
 
-def _date(instant: datetime, operator: str) -> str:
-    """Write whole seconds; of a stamp without fractions, `>= 46.5` says the same as `>= 47`, and `> 46.5` as `> 46`."""
+def whole_seconds(instant: datetime, operator: str) -> datetime:
+    """Return whole seconds, UTC; for a stamp without fractions `>= 46.5` is `>= 47`, and `> 46.5` is `> 46`."""
     whole = instant.astimezone(UTC).replace(microsecond=0)
-    if instant.microsecond and operator in (">=", "<") and whole < _LAST:
-        whole += timedelta(seconds=1)
-    return f"[{whole.replace(tzinfo=None).isoformat()}Z]"
+    return whole + timedelta(seconds=bool(instant.microsecond) and operator in (">=", "<") and whole < _LAST)
+
+
+def _date(instant: datetime, operator: str) -> str:
+    return f"[{whole_seconds(instant, operator).replace(tzinfo=None).isoformat()}Z]"
 
 
 def _string(text: str) -> str:

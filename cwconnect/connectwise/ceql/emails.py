@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from cwconnect.connectwise.ceql.conditions import to_conditions
-from cwconnect.connectwise.ceql.tree import And, Comparison, Node, Text, WhereError, fields_of, map_comparisons
+from cwconnect.connectwise.ceql.tree import (
+    And,
+    Comparison,
+    Node,
+    Text,
+    WhereError,
+    comparisons_of,
+    fields_of,
+    map_comparisons,
+)
 
 _FIELD: Final = "email"
 _TESTS: Final = {"=", "LIKE", "IN"}  # an array is searched for an item that meets them; no search finds what is absent
@@ -29,6 +38,13 @@ def split_emails(node: Node) -> tuple[Node | None, str | None]:
     child = And((_IS_EMAIL, map_comparisons(asking[0], _on_item)))
     kept = None if not rest else rest[0] if len(rest) == 1 else And(rest)
     return kept, to_conditions(child, field_types={_VALUE: "text"})
+
+
+def check_emails(node: Node) -> None:
+    """Raise `WhereError` for a comparison of `email` by what no search among several addresses can mean."""
+    for comparison in comparisons_of(node):
+        if comparison.field.lower() == _FIELD:
+            _on_item(comparison)
 
 
 def _names(node: Node) -> set[str]:

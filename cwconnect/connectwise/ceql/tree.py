@@ -99,9 +99,14 @@ def map_comparisons(node: Node, function: Callable[[Comparison], Comparison]) ->
 
 def fields_of(node: Node) -> set[str]:
     """Return the names of all fields that the tree compares, as they were written."""
+    return {comparison.field for comparison in comparisons_of(node)}
+
+
+def comparisons_of(node: Node) -> list[Comparison]:
+    """Return the comparisons that the tree is made of, from left to right."""
     if isinstance(node, Comparison):
-        return {node.field}
-    return set().union(*(fields_of(part) for part in node.parts))
+        return [node]
+    return [comparison for part in node.parts for comparison in comparisons_of(part)]
 
 
 def negate(node: Node) -> Node:

@@ -49,7 +49,8 @@ class Strict(BaseModel):
 Asked = TypeVar("Asked", bound=Strict)
 
 
-def _digits(value: object) -> object:
+def digits(value: object) -> object:
+    """Return the whole number that a query's text is; ValueError for anything else."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
         return int(value)
     raise ValueError("must be a whole number")
@@ -84,8 +85,8 @@ def _seen_name(text: str) -> str:
     return text
 
 
-Number = Annotated[int, BeforeValidator(_digits), Field(ge=0, le=_LARGEST_ID)]
-Limit = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=LARGEST_PAGE)]
+Number = Annotated[int, BeforeValidator(digits), Field(ge=0, le=_LARGEST_ID)]
+Limit = Annotated[int, BeforeValidator(digits), Field(ge=1, le=LARGEST_PAGE)]
 Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)]
 SeenText = Annotated[Text, AfterValidator(seen)]

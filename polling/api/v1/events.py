@@ -1,20 +1,24 @@
 """`/v1/events`: pull beside push. Ascending by id, so that a receiver that was away catches up by itself.
 
 What is listed is complete up to its last id (see event_ids.py), so whoever asks for what is after the last id it holds
-misses nothing.
+misses nothing. A filter chooses, and who waits for more than there is is answered when it comes (see waiting.py).
 """
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from django.http import Http404
+from django.http.response import HttpResponseBase
+from pydantic import BeforeValidator, Field
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cwconnect.core.openapi import Operation, described
+from cwconnect.core.errors import DomainError
+from cwconnect.core.openapi import Operation, Parameter, described
 from instances.api.permission import READS
 from polling.api.v1.base import (
     PULL,
@@ -25,16 +29,24 @@ from polling.api.v1.base import (
     Text,
     V1View,
     answer,
+    digits,
     read_query,
 )
+from polling.api.v1.waiting import LONGEST_WAIT, EventStreamRenderer, Run
 from polling.detection.event_ids import complete_upto
+from polling.filters.reading import LONGEST, Filter, FilterError, parse_filter
 from polling.models import Event
+from polling.reports.event_scan import Found, Scan, scan
 
 Kind = Literal["CREATED", "UPDATED", "DELETED"]
+FilterText = Annotated[str, Field(min_length=1, max_length=LONGEST)]
 
 
 class EventShape(Shape):
-    """One change of one record. `changes` is null where fields are not tracked."""
+    """One change of one record. `changes` is null where fields are not tracked.
+
+    `not_judged` says what of the filter could not be judged, and let the event pass; null where there is no such thing.
+    """
 
     id: int
     instance_id: int
@@ -47,10 +59,14 @@ class EventShape(Shape):
     record: dict[str, Any]
     changes: list[Any] | None
     delivery_id: int | None
+    not_judged: str | None = None
 
 
 class EventPage(Shape):
-    """Events in ascending order; `next_after` is what to ask with next, also where there is nothing new yet."""
+    """Events in ascending order; `next_after` is what to ask with next, also where there is nothing new yet.
+
+    With a filter `items` may be empty while there is `more`: so many events were judged, and none passed.
+    """
 
     items: list[EventShape]
     next_after: int
@@ -66,12 +82,29 @@ class EventQuery(Strict):
     resource: Text | None = None
     object_id: Text | None = None
     limit: Limit = 100
+    filter: FilterText | None = None
+    wait: Annotated[int, BeforeValidator(digits), Field(ge=0, le=LONGEST_WAIT)] = 0
+
+
+_LAST_EVENT = Parameter(
+    "Last-Event-ID",
+    {"type": "integer", "minimum": 0},
+    "Of a stream: the last id that was had of it. It goes before `after`.",
+    place="header",
+)
+_ASK_AGAIN = (
+    "Ask again with next_after: the list is complete up to its last id, so nothing is missed. `filter` is JSON, as the "
+    "wire contract says under Filters. With `wait` the answer comes as soon as there is an event, or when so many "
+    "seconds are over. `Accept: text/event-stream` has the events sent as they come (server-sent events): each with "
+    "its id, its data as in `items`."
+)
 
 
 class EventsView(V1View):
     """`/v1/events`."""
 
     scopes = READS
+    renderer_classes = (JSONRenderer, EventStreamRenderer)
 
     @described(
         Operation(
@@ -80,23 +113,38 @@ class EventsView(V1View):
             EventPage,
             query=EventQuery,
             errors=(404,),
-            description="Ask again with next_after: the list is complete up to its last id, so nothing is missed.",
+            headers=(_LAST_EVENT,),
+            description=_ASK_AGAIN,
         )
     )
-    def get(self, request: Request) -> Response:
-        """List what came after an id."""
+    def get(self, request: Request) -> HttpResponseBase:
+        """List what came after an id, at once or when there is something; or begin, or go on with, a stream of it."""
         query = read_query(EventQuery, request.query_params)
-        upto = complete_upto()  # before any event is read
-        found = Event.objects.filter(**self.ours(), **self.asked_instance(query.instance), pk__gt=query.after)
-        if upto is not None:
-            found = found.filter(pk__lte=upto)
-        wanted = {"kind": query.kind, "object_type": query.resource, "object_id": query.object_id}
-        found = found.filter(**{column: value for column, value in wanted.items() if value is not None})
-        rows = list(found.order_by("pk")[: query.limit + 1])
-        items = [event_shape(event) for event in rows[: query.limit]]
-        return answer(
-            EventPage(items=items, next_after=items[-1].id if items else query.after, more=len(rows) > query.limit)
-        )
+        wanted = read_filter(query.filter)
+        run = Run(request, after=query.after, seconds=query.wait)
+        run.check_room(self.caller.organization.pk)
+        upto = run.position[0] if run.position else complete_upto()  # before any event is read
+        found = self._read(query, wanted, run, upto)
+        instance = self.caller.instance.pk if self.caller.instance else query.instance
+        waits = run.goes_on(found, organization=self.caller.organization.pk, instance=instance)
+        items = [found_shape(each) for each in found.found]
+        if run.streams:
+            return run.stream(found, [(item.id, item.model_dump_json()) for item in items], goes_on=waits)
+        return answer(EventPage(items=items, next_after=found.last, more=found.more))
+
+    def _read(self, query: EventQuery, wanted: Filter | None, run: Run, upto: int | None) -> Scan:
+        rows = Event.objects.filter(**self.ours(), **self.asked_instance(query.instance))
+        asked = {"kind": query.kind, "object_type": query.resource, "object_id": query.object_id, "pk__lte": upto}
+        rows = rows.filter(**{column: value for column, value in asked.items() if value is not None})
+        if run.streams:  # by the bounds of a filter, so that no more is sent than is soon taken
+            return scan(rows, wanted or Filter(), after=run.after, limit=min(query.limit, 100))
+        return scan(rows, wanted, after=run.after, limit=query.limit)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer an error as JSON, to whoever asked for a stream as well."""
+        self.request.accepted_renderer = JSONRenderer()
+        self.request.accepted_media_type = JSONRenderer.media_type
+        return super().handle_exception(exc)
 
 
 class EventView(V1View):
@@ -112,6 +160,20 @@ class EventView(V1View):
         if found is None:
             raise Http404
         return answer(event_shape(found))
+
+
+def read_filter(text: str | None) -> Filter | None:
+    """Read the parameter `filter`; DomainError that names the member at fault."""
+    try:
+        return None if text is None else parse_filter(text)
+    except FilterError as error:
+        raise DomainError(f"filter: {error}.") from None
+
+
+def found_shape(found: Found) -> EventShape:
+    """Return an event that passed a filter as `/v1` shows it."""
+    shape = event_shape(found.event)
+    return shape.model_copy(update={"not_judged": found.judgement.unknown}) if found.judgement.unknown else shape
 
 
 def event_shape(event: Event) -> EventShape:
