@@ -23,6 +23,7 @@ _WORDS = {
     401: "The Authorization header is missing or wrong.",
     403: "The API key or the Element token lacks the scope or is not good from this address, or it is not allowed.",
     404: "There is nothing of the kind in this organization.",
+    405: "What is named takes other methods: see Allow.",
     406: "Only application/json is answered.",
     409: "What is there stands in the way.",
     413: "The body is longer than 1 MiB.",

@@ -29,6 +29,7 @@ DOCUMENTS = (
     Document(HOME, "Documents", "What there is to read, and where to begin."),
     Document("receivers", "Receivers", "How to write what cwconnect notifies: verify, answer, repeats, order."),
     Document("wire-contract", "The wire contract", "What is sent and received: calls, keys, notifications, retries."),
+    Document("hub", "The hub", "Reading and writing ConnectWise through an instance, by example."),
     Document("migrating", "Migrating", "Moving over from Cloud Elements, AMPLIFY or Open Connectors."),
     Document("sandbox", "The sandbox", "A ConnectWise to develop and test against, with every fault that you order."),
     Document("operations", "Operations", "Settings, commands, sizing, metrics, backup, upgrading."),

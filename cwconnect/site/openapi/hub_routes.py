@@ -41,7 +41,7 @@ _WRITE = Operation(
     body_examples={"a contact": {"title": "Head of IT", "company": {"id": "250"}}},
     example=RECORD_EXAMPLE,
     headers=_ONCE,
-    errors=(400, 403, 409, 413, 422, 500),
+    errors=(400, 403, 405, 409, 413, 422, 500),
     description=f"A plain partial object; references and lists are replaced whole. {_WRITES}",
 )
 _PING = Operation(
@@ -112,7 +112,7 @@ HUB_ROUTES: Mapping[str, Operation] = {
         body=None,
         body_examples={},
         query=(_TRANSFER,),
-        errors=(400, 403, 409, 422, 500),
+        errors=(400, 403, 405, 409, 422, 500),
         description=_WRITES,
     ),
 }
