@@ -17,10 +17,12 @@ class PollingConfig(AppConfig):
         from polling.callbacks.endpoints import apply_callbacks, remove_with_instance
         from polling.callbacks.judging import hints_to_judge, judge_hints
         from polling.callbacks.registration_job import claim_registrations
+        from polling.copies.asking import interrupt_copies, stop_copies
+        from polling.copies.copy_job import claim_copies
         from polling.detection.job_sources import register_job_source
         from polling.detection.watching import apply_watching
         from polling.maintenance.purge import stop_instance
-        from polling.models import BulkJob, CallbackEndpoint, Repair, Verification
+        from polling.models import BulkJob, CallbackEndpoint, Copy, Repair, Verification
         from polling.reports.refused_logins import refusing_words
         from polling.verification.repair_job import claim_repairs
         from polling.verification.verification_job import claim_verifications
@@ -37,4 +39,7 @@ class PollingConfig(AppConfig):
         register_job_source(claim_registrations, lambda now: CallbackEndpoint.objects.filter(next_compare_at__lte=now))
         register_job_source(claim_verifications, lambda now: Verification.objects.filter(next_try_at__lte=now))
         register_job_source(claim_repairs, lambda now: Repair.objects.filter(next_try_at__lte=now))
+        register_job_source(claim_copies, lambda now: Copy.objects.filter(next_try_at__lte=now))
+        watching_changed.connect(interrupt_copies, dispatch_uid="polling.copies")
+        instance_deleted.connect(stop_copies, dispatch_uid="polling.copies")
         register_actions()

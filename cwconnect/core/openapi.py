@@ -24,7 +24,7 @@ _WORDS = {
     403: "The API key or the Element token lacks the scope or is not good from this address, or it is not allowed.",
     404: "There is nothing of the kind in this organization.",
     405: "What is named takes other methods: see Allow.",
-    406: "Only application/json is answered.",
+    406: "What Accept asks for is not answered: application/json is.",
     409: "What is there stands in the way.",
     413: "The body is longer than 1 MiB.",
     415: "The body must be application/json.",
@@ -72,6 +72,7 @@ class Operation:
     example: Any = None
     body_examples: Mapping[str, Any] = field(default_factory=dict)
     headers: Iterable[Parameter] = ()
+    media: Iterable[str] = ()  # further types of the answer, by Accept
     also: Mapping[int, str] = field(default_factory=dict)  # further good answers of the same shape
 
     def build(self, method: str, path: str, refer: Refer, scope: str = "") -> Json:
@@ -108,6 +109,7 @@ class Operation:
             content = {"schema": _schema(self.answer, refer, "serialization")}
             content |= {} if self.example is None else {"example": self.example}
             built["content"] = {"application/json": content}
+            built["content"] |= {media: {"schema": {"type": "string"}} for media in self.media}
         return built
 
     def _failures(self, path: str) -> Json:
@@ -159,7 +161,20 @@ def _path_parameters(path: str) -> list[Json]:
 _ID = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}
 _PATH: Mapping[str, Json] = {
     **dict.fromkeys(
-        ("id", "eventId", "recordId", "instance", "poll", "event", "delivery", "secret", "replay", "verification"), _ID
+        (
+            "id",
+            "eventId",
+            "recordId",
+            "instance",
+            "poll",
+            "event",
+            "delivery",
+            "secret",
+            "replay",
+            "verification",
+            "copy",
+        ),
+        _ID,
     ),
     "element": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "examples": ["connectwisecrmrest"]},
     "key": {"type": "string", "pattern": "^[A-Za-z0-9._-]+$", "examples": ["event.poller.refresh_interval"]},

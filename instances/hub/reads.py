@@ -110,8 +110,13 @@ def check_enabled(instance: Instance) -> None:
 
 def _params(target: HubPath, query: Mapping[str, str]) -> dict[str, str]:
     params = {"pageSize": str(page_size(query)), "page": _page(query.get("page", ""))}
-    if where := query.get("where", "").strip():
-        params |= _conditions(target, where)
+    return params | selection(target, query)
+
+
+def selection(target: HubPath, query: Mapping[str, str]) -> dict[str, str]:
+    """Return a query's `where`, `fields` and `orderBy` as ConnectWise's parameters. DomainError where they can't be."""
+    where = query.get("where", "").strip()
+    params = _conditions(target, where) if where else {}
     if target.condition:
         asked = params.get("conditions")
         params["conditions"] = f"{target.condition} and ({asked})" if asked else target.condition
@@ -167,8 +172,13 @@ def _next_params(token: str) -> dict[str, str]:
 
 def shown(instance: Instance, target: HubPath, record: Any) -> Any:
     """Return a record as the instance shows it: without nulls where it wants none, and as the path's mapping has it."""
-    kept = _without_nulls(record) if instance.filter_nulls else record
-    return target.mapping.shown(kept) if target.mapping and isinstance(kept, dict) else kept
+    return shown_as(record, target.mapping, keep_nulls=not instance.filter_nulls)
+
+
+def shown_as(record: Any, mapping: mappings.Mapping | None, *, keep_nulls: bool) -> Any:
+    """Return a record as callers are shown it: by a mapping if there is one, without nulls unless they are kept."""
+    kept = record if keep_nulls else _without_nulls(record)
+    return mapping.shown(kept) if mapping and isinstance(kept, dict) else kept
 
 
 def _without_nulls(value: Any) -> Any:

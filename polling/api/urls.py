@@ -19,5 +19,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(
         r"^notifications/subscriptions/deliveries/?$", deliveries.DeliveriesView.as_view(), name="queued-deliveries"
     ),
+    path("", include("polling.api.bulk_urls")),
     path("v1/", include("polling.api.v1.urls")),
 ]

@@ -23,6 +23,7 @@ _ANNOUNCED_WITHIN = timedelta(minutes=15)  # before a poll that a callback woke:
 _NAMES = {
     "VerificationJob": "verification",
     "BulkWork": "bulk job",
+    "CopyJob": "copy",
     "KeyJob": "signing key",
     "RegistrationJob": "registrations",
 }

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 
-from cwconnect.core.bulk_sql import any_of, upsert
-from polling.detection.changes import Snapshot
+from cwconnect.core.bulk_sql import any_of, insert_missing, upsert
+from polling.detection.changes import UNREAD, Snapshot
 from polling.models import RecordSnapshot, SnapshotBody
 
 FEW = 20  # ids that may be parameters each
@@ -70,3 +70,12 @@ def remember_all(rows: Sequence[tuple[int, NewSnapshot]]) -> None:
     upsert(RecordSnapshot, (*KEY, "stamp", "digest", "gone"), records, key=KEY)
     bodies = [(poll_id, row.record_id, row.body) for poll_id, row in rows if row.body is not None]
     upsert(SnapshotBody, (*KEY, "body"), bodies, key=KEY)
+
+
+def meet(poll_id: int, record_ids: Collection[int]) -> None:
+    """Remember those of these rows that nobody knows yet by their ids alone: they may be recorded as deleted one day.
+
+    Beside whoever polls or sweeps the same rows: what others know, or write meanwhile, stays.
+    """
+    rows = [(poll_id, record_id, None, UNREAD, False) for record_id in sorted(record_ids)]
+    insert_missing(RecordSnapshot, (*KEY, "stamp", "digest", "gone"), rows, key=KEY)

@@ -24,6 +24,7 @@ from polling.models import (
     BulkJob,
     CallbackEndpoint,
     CallbackHint,
+    Copy,
     Heartbeat,
     Lock,
     Notification,
@@ -47,6 +48,7 @@ def repair_clock_skew(now: datetime) -> int:
     count += Notification.objects.filter(next_attempt_at__gt=now + longest).update(next_attempt_at=now)
     count += _repair_callbacks(now)
     count += BulkJob.objects.filter(next_try_at__gt=now + SLACK).update(next_try_at=now)
+    count += Copy.objects.filter(next_try_at__gt=now + 2 * SLACK).update(next_try_at=now)
     count += _repair_alerts(now)
     count += Receiver.objects.filter(open_until__gt=now + SLACK).update(open_until=now)
     return count + sum(rows.filter(lease_until__gt=now + SLACK).end_leases() for rows in leased_rows())

@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from instances.models import Instance
 from polling.delivery.pausing import rearm
+from polling.maintenance.old_copies import delete_pages
 from polling.maintenance.retention import (
     BATCH,
     Batch,
@@ -37,6 +38,7 @@ from polling.models import (
     AnnouncedRecord,
     CallbackEndpoint,
     CallbackHint,
+    CopyPage,
     DeliveryState,
     Event,
     MissingRecord,
@@ -105,6 +107,7 @@ def _batches(instance: Instance) -> list[Callable[[], int]]:
         partial(_delete_notifications, instance),
         partial(_delete_some, Event.objects.filter(instance=instance)),  # that no notification carries
         partial(_delete_some, CallbackHint.objects.filter(instance=instance)),
+        partial(delete_pages, CopyPage.objects.filter(copy__instance=instance).order_by("pk")),
         partial(_delete_some, PollRun.objects.filter(resource_poll__in=polls)),
         *(
             partial(_delete_records, model, poll)

@@ -27,6 +27,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from instances.models import ResourcePoll
 from polling.detection.titles import any_record
+from polling.maintenance.old_copies import end_stale_copies, prune_copies
 from polling.models import (
     Alert,
     BulkJob,
@@ -108,6 +109,9 @@ def _prune_the_rest(now: datetime, pruned: Pruned, progress: Progress, *, until:
     before = now - timedelta(days=settings.RETENTION_DAYS)
     Verification.objects.filter(finished_at__lt=before).delete()  # few: each was asked for by a person
     BulkJob.objects.filter(finished_at__lt=before).delete()  # so are these
+    end_stale_copies(now)
+    for count in unhurried(lambda _: (prune_copies(now), EARLIEST), until):
+        progress("copies", count)
     for count in unhurried(lambda _: (_prune_alerts(before), EARLIEST), until):
         progress("warnings", count)
     for count in unhurried(lambda _: (_prune_bodies(), EARLIEST), until):

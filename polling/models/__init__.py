@@ -9,6 +9,7 @@ from polling.models.callbacks import (
     CallbackHint,
     CallbackRegistration,
 )
+from polling.models.copies import Copy, CopyPage
 from polling.models.counters import InstanceHour, OrganizationHour, ReceiverHour, StoredCounter
 from polling.models.deliveries import DeliveryAttempt, DeliveryState, GivenUpDismissal, Notification, Receiver, Replay
 from polling.models.events import Event, LogPosition, NewEvent
@@ -32,6 +33,8 @@ __all__ = [
     "CallbackEndpoint",
     "CallbackHint",
     "CallbackRegistration",
+    "Copy",
+    "CopyPage",
     "DeliveryAttempt",
     "DeliveryState",
     "Event",

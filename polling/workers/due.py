@@ -16,6 +16,7 @@ from polling.models import (
     BulkJob,
     CallbackEndpoint,
     CallbackHint,
+    Copy,
     Health,
     Notification,
     PollRun,
@@ -35,6 +36,7 @@ _Rows = (
     | QuerySet[Verification]
     | QuerySet[CallbackEndpoint]
     | QuerySet[BulkJob]
+    | QuerySet[Copy]
 )
 NO_SWEEP = (Health.PAUSED, Health.UNAUTHORIZED)
 PAUSED = Q(health=Health.PAUSED)
@@ -56,7 +58,8 @@ def poll_due_at(now: datetime) -> datetime | None:
     announced = may_read_announced(now).order_by("next_read_at").values_list("next_read_at", flat=True).first()
     registration = _earliest(may_compare(now), "next_compare_at", now)
     bulk = _earliest(may_change_many(), "next_try_at", now)
-    times = (poll, sweep, verification, repair, hint, announced, registration, bulk)
+    copy = _earliest(may_copy(now), "next_try_at", now)
+    times = (poll, sweep, verification, repair, hint, announced, registration, bulk, copy)
     return min((at for at in times if at is not None), default=None)
 
 
@@ -108,6 +111,15 @@ def may_change_many() -> QuerySet[BulkJob]:
         next_try_at__isnull=False, organization=OuterRef("organization"), pk__lt=OuterRef("pk")
     )
     return BulkJob.objects.filter(~Exists(earlier), next_try_at__isnull=False)
+
+
+def may_copy(now: datetime) -> QuerySet[Copy]:
+    """Find the open copies that can go on: no company waits or has another copy read, no instance is off or deleted."""
+    held = Copy.objects.filter(site=OuterRef("site"), lease_token__isnull=False, lease_until__gte=now)
+    found = Copy.objects.filter(
+        ~Exists(held), next_try_at__isnull=False, instance__disabled=False, instance__organization__isnull=False
+    )
+    return found.exclude(site__in=_blocked(now))
 
 
 def _blocked(now: datetime) -> QuerySet[Site, str]:

@@ -15,13 +15,14 @@ from polling.models import Replay, Verification
 from tests.api.conftest import NOON, Watched
 from tests.conftest import Tenant
 from tests.support.api_caller import Api
+from tests.support.rows import complete_copy
 
 pytestmark = pytest.mark.django_db
 ROUTES = sorted({**COMPATIBLE, **MODERN})
 OF_AN_INSTANCE = re.compile(r"\{(id|instance)\}")
 OWN = re.compile(
     r" /instances/(configuration|enabled|events|transformations)|(PUT|PATCH|DELETE) /instances$| /hubs/{hub}/{resource}"
-    r"| (/hubs/{hub})?/(ping|objects)"
+    r"| (/hubs/{hub})?/(ping|objects)| /hubs/{hub}/bulk"
 )
 WAITING = "?where=channel%3D'webhook'%20and%20status%3D'queued'"
 NOT_OF_AN_INSTANCE = re.compile(
@@ -48,7 +49,7 @@ def ask(api: Api, route: str, watched: Watched, auth: str) -> Any:
     mapped = {"vendor_name": "contacts", "fields": [{"path": "givenName", "vendorPath": "firstName"}]}
     Transformation.objects.get_or_create(mapped, instance=watched.instance, name="people")
     names |= {"element": "connectwisecrmrest", "key": "baseUrl", "hub": "crm", "resource": "contacts", "recordId": 1}
-    names |= {"transformation": "people"}
+    names |= {"transformation": "people", "copy": complete_copy(watched.instance).pk}
     path = re.sub(r"\{(\w+)\}", lambda match: str(names.get(match[1], 1)), path)
     path += WAITING if path.startswith("/notifications/") else ""
     return api(method, path, {} if method in ("POST", "PUT", "PATCH") else None, auth=auth)
@@ -107,6 +108,7 @@ DISABLED = {
         for below in ("", "/hubs/{hub}")
         for what in ("ping", "objects", "objects/{resource}/metadata")
     },
+    "POST /hubs/{hub}/bulk/query": 403,
     "POST /v1/instances/{instance}/polls/{poll}/run": 409,
     "POST /v1/instances/{instance}/polls/{poll}/backfill": 409,
     "POST /v1/instances/{instance}/polls/{poll}/verifications": 409,

@@ -34,12 +34,13 @@ from instances.secrets import Secret
 from polling.models import Replay, Verification
 from tests.api.conftest import NOON, Watched
 from tests.conftest import Tenant
+from tests.support.rows import complete_copy
 from tests.support.sandboxes import start_sandbox
 
 load_all_checks()
 POSITIVE, NEGATIVE = (CHECKS.get_one(name) for name in ("positive_data_acceptance", "negative_data_rejection"))
 KNOWN, UNKNOWN = 1, 999_999_999
-IDS = {"id", "instance", "poll", "event", "eventId", "delivery", "secret", "replay", "verification"}
+IDS = {"id", "instance", "poll", "event", "eventId", "delivery", "secret", "replay", "verification", "copy"}
 OWN = re.compile(r"/instances/(configuration|enabled|events)|^/hubs/|^/(ping|objects)")
 # Fields whose grammar no schema can express: what follows it may be refused all the same.
 GRAMMARS = {
@@ -47,6 +48,7 @@ GRAMMARS = {
     "nextPage": r"^(/elements/\{element\})?/instances$|/events$|^/hubs/|^/notifications/",  # our own tokens only
     "cursor": r"^/v1/deliveries$|/held-deletes$|/verifications$",  # the same
     "where": r"^/hubs/|^/notifications/",  # CEQL
+    "q": r"/bulk/query$",  # the same
     "resource": r"^/hubs/|^/objects/|/test-notification$|/polls$",  # a name that ConnectWise, or this instance, knows
     "configuration": r"^(/elements/\{element\})?/instances|/polls(/\{poll\})?$",  # URLs, patterns, credentials
     "name": r"^/v1/secrets$",  # nothing that nobody sees, beside what Persian, Japanese and emoji need
@@ -80,6 +82,7 @@ class FuzzedService:
         ApiUser.objects.update(writes_to_connectwise=True)
         self.event = self.watched.changed(1, 2, 3)[0].pk
         self.replay = Replay.objects.create(instance=self.watched.instance, asked_at=NOON, what="all").pk
+        self.copy = complete_copy(self.watched.instance).pk
         self.verification = Verification.objects.create(resource_poll=self.watched.poll, asked_at=NOON).pk
 
     def put_ids(self, case: Any) -> None:
@@ -93,7 +96,12 @@ class FuzzedService:
         watched = self.watched
         ids = dict.fromkeys(("event", "eventId", "delivery"), self.event)
         ids |= {"id": watched.instance.pk, "instance": watched.instance.pk, "poll": watched.poll.pk}
-        return ids | {"secret": watched.tenant.user.pk, "replay": self.replay, "verification": self.verification}
+        return ids | {
+            "copy": self.copy,
+            "secret": watched.tenant.user.pk,
+            "replay": self.replay,
+            "verification": self.verification,
+        }
 
     def auth(self, path: str) -> str:
         """The header that an operation takes."""

@@ -27,6 +27,7 @@ from tests.conftest import Tenant
 from tests.seed import example_body
 from tests.support.api_caller import Api
 from tests.support.routes import routes
+from tests.support.rows import complete_copy
 
 pytestmark = pytest.mark.django_db
 OPEN = {
@@ -41,7 +42,7 @@ OPEN = {
 }  # to anybody, or behind a token of their own
 PAGES = ("app/", "admin/")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-OF_THE_TOKEN = re.compile(r" (own-|hub$|hub-unnamed$|hub-(ping|objects|fields))|(PUT|PATCH|DELETE) instances$")
+OF_THE_TOKEN = re.compile(r" (own-|hub$|hub-unnamed$|hub-(ping|objects|fields|bulk))|(PUT|PATCH|DELETE) instances$")
 
 # Of each route and method: what another organization is answered that asks about ours, and what ours is about its
 # disabled instance. 400: the route takes an Element token, which the other one lacks. 200 and 201: it asks for what
@@ -107,6 +108,16 @@ TABLE: dict[str, tuple[int, int]] = {
     "GET hub": (400, 403),
     "GET hub-unnamed": (400, 403),
     **{f"{method} {name}": (400, 403) for method in METHODS[1:] for name in ("hub", "hub-unnamed")},
+    "GET hub-bulk": (400, 200),
+    "POST hub-bulk-query": (400, 403),
+    "GET hub-bulk-status": (400, 200),
+    "PUT hub-bulk-cancel": (400, 200),
+    "GET hub-bulk-file": (400, 200),
+    "GET hub-bulk-unnamed": (400, 200),
+    "POST hub-bulk-query-unnamed": (400, 403),
+    "GET hub-bulk-status-unnamed": (400, 200),
+    "PUT hub-bulk-cancel-unnamed": (400, 200),
+    "GET hub-bulk-file-unnamed": (400, 200),
     "GET v1-events": (200, 200),
     "GET v1-event": (404, 200),
     "GET v1-deliveries": (200, 200),
@@ -151,6 +162,7 @@ BODIES: dict[str, Any] = {
         for method in ("POST", "PUT", "PATCH")
         for name in ("hub", "hub-unnamed")
     },
+    **{f"POST hub-bulk-query{suffix}": {"q": "select * from contacts"} for suffix in ("", "-unnamed")},
     "POST v1-secrets": {"name": "bob"},
     "POST v1-polls": {"resource": "incidents"},
     "POST v1-poll-backfill": {"since": "2026-01-01T00:00:00Z"},
@@ -189,6 +201,7 @@ class ExampleRows:
         )
         replay = Replay.objects.create(instance=self.watched.instance, asked_at=NOON, queued_at=NOON, what="all")
         verification = Verification.objects.create(resource_poll=self.watched.poll, asked_at=NOON, status="complete")
+        copy = complete_copy(self.watched.instance)
         self.arguments: dict[str, Any] = {
             "number": self.watched.instance.pk,
             "poll": self.watched.poll.pk,
@@ -196,6 +209,7 @@ class ExampleRows:
             "delivery": event,
             "secret": tenant.user.pk,
             "replay": replay.pk,
+            "copy": copy.pk,
             "verification": verification.pk,
             "key": "company",
             "transformation": "people",

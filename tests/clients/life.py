@@ -38,6 +38,7 @@ class Life:
         watch_over(living)
         poll = begin(living)
         write(living)
+        copy(living)
         read_history(living)
         send_again(living)
         decide(living, poll)
@@ -176,6 +177,21 @@ def begin(life: Life) -> int:
         until(lambda before=before: len(life.receiver.got) > before, "a notification of the change")  # type: ignore[misc]  # mypy infers no default
     until(lambda: len(life.deliveries(state="delivered", resource="contacts")) == 2, "it stands as delivered")
     return poll
+
+
+def copy(life: Life) -> None:
+    """Have contacts copied, download them, and drop the copy."""
+    call, bulk = life.client.call, "/hubs/{hub}/bulk"
+    own: dict[str, Any] = {"hub": "crm", "as_": life.token}
+    begun = call("POST", f"{bulk}/query", q="select * from contacts where id > 27", **own)
+    assert (begun["instanceId"], begun["status"]) == (life.number, "CREATED")
+    one = own | {"copy": int(begun["id"])}
+    status = f"{bulk}/{{copy}}/status"
+    until(lambda: call("GET", status, **one)["status"] == "COMPLETED", "the copy's end")
+    assert call("GET", bulk, pageSize=5, **own)[0] == call("GET", status, **one)
+    records = call("GET", f"{bulk}/{{copy}}/{{resource}}", resource="contacts", **one)
+    assert [record["id"] for record in records] == [28, 29, 30]
+    assert call("PUT", f"{bulk}/{{copy}}/cancel", **one)["status"] == "CANCELLED"
 
 
 def read_history(life: Life) -> None:

@@ -17,6 +17,7 @@ from polling.models import (
     AlertDestination,
     BulkJob,
     CallbackEndpoint,
+    Copy,
     Lock,
     Notification,
     PollState,
@@ -263,6 +264,7 @@ def test_every_kind_of_lease_of_a_dead_cluster_is_free_at_once(
     BulkJob.objects.create(organization=organization, asked_at=now, total=1)
     CallbackEndpoint(instance=notification.instance, token=Secret.of("a"), token_hash="a").save()
     AlertDestination.objects.create(organization=organization, kind="webhook", name="a", since=now)
+    Copy.objects.create(instance=notification.instance, asked_at=now)
     for rows in leased_rows():
         assert rows.update(lease_token="a1b2c3d4e5f6" + 20 * "0", lease_until=now + 100 * SECOND) == 1, rows.model
 

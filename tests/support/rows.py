@@ -6,9 +6,12 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils import timezone
+
 from instances.models import Instance, Organization, ResourcePoll
 from instances.secrets import Secret
-from polling.models import DeliveryAttempt, Notification, PollRun, PollState
+from polling.copies.page_bodies import columns_of, pack
+from polling.models import Copy, CopyPage, DeliveryAttempt, Notification, PollRun, PollState
 
 
 def make_instance(organization: Organization, **columns: Any) -> Instance:
@@ -62,3 +65,18 @@ def make_notification(instance: Instance, number: int, now: datetime, **columns:
 def make_attempt(notification: Notification, started_at: datetime, **columns: Any) -> DeliveryAttempt:
     """Make an attempt; without `finished_at` it is under way, or was cut off."""
     return DeliveryAttempt.objects.create(notification=notification, url="", started_at=started_at, **columns)
+
+
+def complete_copy(instance: Instance, *records: dict[str, Any], **columns: Any) -> Copy:
+    """Store a complete copy of an instance's contacts, of one page."""
+    found: tuple[dict[str, Any], ...] = records or ({"id": 17, "firstName": "Ada", "company": {"id": 250}},)
+    now = timezone.now()
+    copy = Copy.objects.create(
+        instance=instance,
+        **{"query": "select * from contacts", "resource": "contacts", "path": "/company/contacts", "site": "s"}
+        | {"status": Copy.Status.COMPLETED, "asked_at": now, "finished_at": now, "records": len(found), "pages": 1}
+        | {"columns": columns_of(found)}
+        | columns,
+    )
+    CopyPage.objects.create(copy=copy, number=1, body=pack(found))
+    return copy

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from instances.models import ApiUser, Instance, ResourcePoll
 from instances.secrets import hash_token, new_token
-from polling.models import BulkJob, BulkRefusal, Event, Notification, Replay, Verification
+from polling.models import BulkJob, BulkRefusal, Copy, Event, Notification, Replay, Verification
 from tests.conftest import Tenant
 from tests.support.routes import VALUES
-from tests.support.rows import make_instance, make_notification, make_poll
+from tests.support.rows import complete_copy, make_instance, make_notification, make_poll
 
 WORD = "Kronjuwelen"
 
@@ -30,6 +30,7 @@ class Victim:
     notification: Notification
     replay: Replay
     verification: Verification
+    copy: Copy
     token: str
 
     @property
@@ -43,6 +44,7 @@ class Victim:
             "secret": self.tenant.user.pk,
             "replay": self.replay.pk,
             "verification": self.verification.pk,
+            "copy": self.copy.pk,
             "key": "baseUrl",
             "name": "contacts",
         }
@@ -81,4 +83,5 @@ def victim(tenant: Tenant) -> Victim:
     verification = Verification.objects.create(resource_poll=poll, asked_at=now, error=WORD)
     job = BulkJob.objects.create(organization=tenant.organization, asked_at=now, title=WORD, total=1)
     BulkRefusal.objects.create(job=job, instance_id=instance.pk, name=WORD, reason=WORD)
-    return Victim(tenant, instance, poll, event, notification, replay, verification, token)
+    copy = complete_copy(instance, {"id": 1, "name": WORD}, query=WORD, resource=WORD, error=WORD, actor=WORD)
+    return Victim(tenant, instance, poll, event, notification, replay, verification, copy, token)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cwconnect.core.openapi import Operation, Parameter
+from cwconnect.site.openapi.bulk import BULK
 from cwconnect.site.openapi.examples import (
     CREATE_EXAMPLES,
     DELIVERY_EXAMPLE,
@@ -213,5 +214,6 @@ COMPATIBLE: Mapping[str, Operation] = {
     ),
     "GET /elements/{element}/instances": _LISTING,
     "POST /elements/{element}/instances": replace(_CREATE, description="The body need not name the connector."),
+    **BULK,
     **HUB_ROUTES,
 }

@@ -20,7 +20,7 @@ _NAMES = {"{number}": "{id}", "{event}": "{eventId}"}
 _MODERN_NAMES = {"{number}": "{instance}"}
 _HUB = "/hubs/{hub}/{resource}"
 _OF_LISTS, _OF_RECORDS = ("GET", "POST"), ("GET", "PUT", "PATCH", "DELETE")
-_UNNAMED_HUB = "/{resource}"
+_UNNAMED_HUB = ("/{resource}", "/bulk")
 
 _TAGS = {
     "Instances": "Connections to a ConnectWise site, and what each of them watches.",

@@ -25,6 +25,7 @@ YES_NO: Json = {"type": "boolean"}
 TIME: Json = {"type": "string", "format": "date-time"}
 ANY_TIME: Json = {"type": "string", "description": "ISO 8601; UTC unless it says otherwise."}
 TEXTS: Json = listed(TEXT)
+_TIME_OR_NONE: Json = {"type": ["string", "null"], "format": "date-time"}
 # Said outright: without it, generators take an object for one that has nothing in it, and drop what comes.
 ANYTHING: Json = {"type": "object", "additionalProperties": True}
 
@@ -192,6 +193,28 @@ COMPONENTS: dict[str, Json] = {
             "lastError": {"type": ["string", "null"]},
             "paused": YES_NO,
             "pauseReason": {"type": ["string", "null"]},
+        }
+    ),
+    "CopyBegun": _object({"instanceId": WHOLE, "id": TEXT, "status": TEXT}),
+    "Copy": _object(
+        {
+            "instanceId": WHOLE,
+            "id": TEXT,
+            "status": {"type": "string", "enum": ["CREATED", "RUNNING", "COMPLETED", "CANCELLED", "FAILED"]},
+            "query": TEXT,
+            "objectName": TEXT,
+            "recordsCount": WHOLE,
+            "recordsFailedCount": WHOLE,
+            "recordsTotal": {"type": ["integer", "null"], "description": "As ConnectWise counted when it began."},
+            "progress": {"type": ["integer", "null"], "description": "In percent."},
+            "watchedFrom": _TIME_OR_NONE,
+            "notWatched": {"type": ["string", "null"], "description": "What changes come as no events, in words."},
+            "createdDate": TIME,
+            "startedDate": _TIME_OR_NONE,
+            "finishedDate": _TIME_OR_NONE,
+            "expiresDate": _TIME_OR_NONE,
+            "error": {"type": ["string", "null"], "description": "Why it failed, or waits."},
+            "recordErrors": TEXTS,
         }
     ),
     "Released": _object({"released": {"type": "integer", "minimum": 0}}),

@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterator, Sequence
 from django.db import connection
 from django.db.models import Count, QuerySet
 
-from cwconnect.core.bulk_sql import insert, keys
+from cwconnect.core.bulk_sql import keys
 from cwconnect.core.statements import AMONG, rows_of
 from polling.detection.changes import CONTENT_UNKNOWN, UNREAD
+from polling.detection.snapshots import meet
 from polling.models import Health, MissingRecord, RecordSnapshot
 
 Status = MissingRecord.Status
@@ -64,8 +65,7 @@ def compare(poll_id: int, ids: Collection[int], *, after: int, upto: int | None,
         away = {number for number, gone, digest in rows if digest == CONTENT_UNKNOWN or (gone and digest == UNREAD)}
         note_missing(poll_id, missed, Status.MISSED)
         note_missing(poll_id, sorted(away & seen), Status.BACK)
-    met = [(poll_id, record_id, None, UNREAD, False) for record_id in sorted(unknown)]
-    insert(RecordSnapshot, ("resource_poll_id", "record_id", "stamp", "digest", "gone"), met)
+    meet(poll_id, unknown)
 
 
 def _known_slices(poll_id: int, after: int, upto: int | None) -> Iterator[Sequence[tuple[int, bool, bytes]]]:
