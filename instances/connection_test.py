@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cwconnect.connectwise.catalogue import Resource
 from cwconnect.connectwise.client import Client
 from cwconnect.connectwise.errors import (
     ConnectWiseError,
@@ -17,6 +16,7 @@ from cwconnect.connectwise.errors import (
     Unauthorized,
     Unreachable,
 )
+from cwconnect.connectwise.resource import Resource
 from cwconnect.core.text import counted
 from instances.connections import client_for, make_credentials
 from instances.interactive import TooManyCallsError, interactive, side_by_side

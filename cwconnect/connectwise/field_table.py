@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 _PLAIN: Mapping[str, str] = {"date-time": "date"} | {
@@ -48,7 +48,7 @@ def fields_of(path: str) -> tuple[Field, ...]:
 
 @lru_cache(maxsize=1)
 def _table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads(files(__package__).joinpath("fields.json").read_text("utf-8"))
+    table: dict[str, Any] = json.loads(Path(__file__).with_name("fields.json").read_text("utf-8"))
     return table | {"lists": {path.lower(): record for path, record in table["lists"].items()}}
 
 

@@ -28,6 +28,7 @@ from cwconnect.connectwise.java_dates import (
     render_templates,
     split_templates,
 )
+from cwconnect.connectwise.only_per_record import find_per_record
 from cwconnect.connectwise.where import where_params
 
 __all__ = ["HubUrl", "HubUrlError", "field_value", "read_page"]
@@ -171,6 +172,8 @@ def _path(text: str) -> str:
     if len(segments) > 1:
         return "/" + "/".join(segments)
     resource = find_resource(segments[0])
+    if resource is None and (beneath := find_per_record(segments[0])):
+        raise HubUrlError(f"{beneath.words}.")
     if resource is None:
         raise HubUrlError(
             f"There is no resource {segments[0]!r}. One that the catalogue lacks is written with its module, "

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from cwconnect.connectwise.catalogue import Resource
+from cwconnect.connectwise.resource import Resource
 
 LONGEST_TITLE: Final = 200
 # Of lists that the catalogue lacks: the first of these that a record has. Nearly all lists have one of them.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from cwconnect.connectwise.catalogue import COMMON_FIELD_TYPES, resource_for_path
+from cwconnect.connectwise.catalogue import resource_for_path
 from cwconnect.connectwise.ceql.conditions import to_conditions
 from cwconnect.connectwise.ceql.emails import split_emails
 from cwconnect.connectwise.ceql.tree import Node
+from cwconnect.connectwise.resource import COMMON_FIELD_TYPES
 
 
 def where_params(node: Node, path: str) -> dict[str, str]:

@@ -28,6 +28,7 @@ from pydantic.alias_generators import to_camel
 from cwconnect.connectwise.catalogue import default_configuration, find_resource
 from cwconnect.connectwise.hub_url import HubUrl, HubUrlError
 from cwconnect.connectwise.java_dates import compile_pattern, parse_zone
+from cwconnect.connectwise.only_per_record import find_per_record
 from cwconnect.core.unseen import BLANKS, find_unseen, trim
 from instances.plans import OWN_STAMP, DateField, Plan
 
@@ -210,7 +211,9 @@ def _hub(name: str, given: PollConfiguration) -> HubUrl:
 def _default_url(name: str) -> str:
     resource = find_resource(name)
     if resource is None:
-        raise PollConfigurationError({"url": "is required, since the resource is not in the catalogue"})
+        words = "is required, since the resource is not in the catalogue"
+        beneath = find_per_record(name)
+        raise PollConfigurationError({"url": f"{words}. {beneath.words}" if beneath else words})
     return str(default_configuration(resource)["url"])
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cwconnect.connectwise.catalogue import find_resource
+from cwconnect.connectwise.only_per_record import find_per_record
 from cwconnect.core.errors import DomainError
 from instances.hub import mappings
 from instances.models import Instance
@@ -69,8 +70,12 @@ def parse_path(text: str) -> HubPath:
     if resource is not None and len(segments) == 3 and resource.path in TICKETS and _NUMBER.fullmatch(segments[1]):
         return _of_ticket(resource.path, int(segments[1]), segments[2], record_id)
     if resource is None and len(segments) < 2:
+        beneath = find_per_record(segments[0]) if segments else None
         raise DomainError(
-            f"There is no resource {text!r}; one that the catalogue lacks is written with its module: finance/taxCodes."
+            f"{beneath.words}."
+            if beneath
+            else f"There is no resource {text!r}; one that the catalogue lacks is written with its module: "
+            "finance/taxCodes."
         )
     path = "/".join((resource.path, *segments[1:])) if resource else "/" + "/".join(segments)
     return HubPath(path, record_id, verbs=_verbs(path, record_id))

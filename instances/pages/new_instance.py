@@ -10,6 +10,8 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import trigger_client_event
 
 from cwconnect.connectwise.catalogue import all_resources, default_configuration, find_resource
+from cwconnect.connectwise.common_resources import COMMON_RESOURCES
+from cwconnect.connectwise.only_per_record import unlisted_by_parent
 from cwconnect.core.errors import DomainError
 from instances.configuration.config_keys import POLLS, InstanceConfig
 from instances.configuration.values import ConfigurationError
@@ -26,6 +28,7 @@ from instances.pages.resource_choice import (
     blank_choices,
     chosen_polls,
     forms_of,
+    further_choices,
     posted_choices,
 )
 from instances.pages.wire_form import blame, say_above
@@ -82,6 +85,7 @@ def _read(form: NewInstanceForm, choices: list[Choice]) -> InstanceConfig | None
 
 def _show(request: PageRequest, form: NewInstanceForm, choices: list[Choice]) -> HttpResponse:
     context = {"form": form, "choices": choices, "polls": forms_of(choices).values(), "here": "instances"}
+    context |= {"further": further_choices(choices), "beneath": unlisted_by_parent(), "total": len(all_resources())}
     context["mistaken"] = any(poll.errors for poll in forms_of(choices).values())
     return render(request, "instances/new.html", context, status=422 if form.is_bound else 200)
 
@@ -104,11 +108,11 @@ def test_connection(request: PageRequest) -> HttpResponse:
 @sensitive_post_parameters()
 @operator_page
 def resource_counts(request: PageRequest) -> HttpResponse:
-    """Say how many records each resource of the catalogue has at the connection in the form."""
+    """Say how many records each of the common resources has at the connection in the form."""
     config = _connection(ConnectionForm(request.POST))
     if config is None:
         return HttpResponse(status=204)
-    counts = count_resources(config.connection, all_resources(), organization=request.person.organization.pk)
+    counts = count_resources(config.connection, COMMON_RESOURCES, organization=request.person.organization.pk)
     return render(request, "parts/resource_counts.html", {"counts": counts})
 
 

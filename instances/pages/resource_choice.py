@@ -1,4 +1,8 @@
-"""The choice of resources on a page: a box for each of the catalogue, and its options as a form and as JSON."""
+"""The choice of resources on a page: a box for each of the catalogue, and its options as a form and as JSON.
+
+The common ones have their options beside them, and so has each other that is chosen. Of the many more there is a box
+alone: the page stays light, and what is chosen of them has its options when it comes back, and once the instance is.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,13 @@ from django.http import QueryDict
 
 from cwconnect.connectwise.catalogue import (
     DEFAULT_RESOURCES,
-    Resource,
     all_resources,
     default_configuration,
     find_resource,
+    further_by_module,
 )
+from cwconnect.connectwise.common_resources import COMMON_RESOURCES
+from cwconnect.connectwise.resource import Resource
 from instances.configuration.config_keys import POLLS
 from instances.configuration.values import ConfigurationError
 from instances.pages.poll_fields import written
@@ -50,15 +56,32 @@ class Choice:
 
 
 def blank_choices(asked: str = "") -> list[Choice]:
-    """Return the catalogue with the usual resources chosen, or that alone which was `asked` for by its name."""
-    chosen = (asked,) if find_resource(asked) else DEFAULT_RESOURCES
-    return [Choice(resource, resource.name in chosen) for resource in all_resources()]
+    """Return the common resources with the usual ones chosen, or that alone which was `asked` for by its name."""
+    found = find_resource(asked)
+    chosen = (found.name,) if found else DEFAULT_RESOURCES
+    first = [found] if found and found not in COMMON_RESOURCES else []
+    return [Choice(resource, resource.name in chosen) for resource in (*first, *COMMON_RESOURCES)]
 
 
 def posted_choices(data: QueryDict) -> list[Choice]:
-    """Return the catalogue as it was sent."""
-    watched = data.getlist("watch")
-    return [_posted(data, resource, chosen=resource.name in watched) for resource in all_resources()]
+    """Return the common resources as they were sent, and the others that were chosen or sent with options."""
+    watched = set(data.getlist("watch"))
+    sent = [
+        resource
+        for resource in all_resources()
+        if resource in COMMON_RESOURCES or resource.name in watched or field_name_in(resource.name, "json") in data
+    ]
+    return [_posted(data, resource, chosen=resource.name in watched) for resource in sent]
+
+
+def further_choices(choices: Iterable[Choice]) -> dict[str, list[Resource]]:
+    """Return the rest of the catalogue by ConnectWise's module: what is not among `choices`."""
+    shown = {choice.resource.name for choice in choices}
+    rest = {
+        module: [resource for resource in resources if resource.name not in shown]
+        for module, resources in further_by_module().items()
+    }
+    return {module: resources for module, resources in rest.items() if resources}
 
 
 def _posted(data: QueryDict, resource: Resource, *, chosen: bool) -> Choice:

@@ -14,6 +14,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from cwconnect.connectwise.catalogue import DEFAULT_RESOURCES, all_resources, find_resource
+from cwconnect.connectwise.only_per_record import unlisted_by_parent
 from cwconnect.core.errors import DomainError
 from cwconnect.core.form_fields import SeenField
 from instances.configuration.config_keys import POLLS
@@ -151,7 +152,8 @@ def add_resource(request: PageRequest, number: int) -> HttpResponse:
         messages.success(request, f"{form.cleaned_data['name']} is watched from now on.")
         return redirect("instance-page", number)
     catalogue = [resource for resource in all_resources() if resource.name not in polls]
-    return _show(request, instance, "instances/add_resource.html", form, poll, {"catalogue": catalogue})
+    offered = {"catalogue": catalogue, "beneath": unlisted_by_parent()}
+    return _show(request, instance, "instances/add_resource.html", form, poll, offered)
 
 
 def _is_readable(form: AddForm, poll: PollForm) -> bool:

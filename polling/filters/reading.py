@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from cwconnect.connectwise.catalogue import COMMON_FIELD_TYPES, find_resource
+from cwconnect.connectwise.catalogue import find_resource
 from cwconnect.connectwise.ceql.emails import check_emails
 from cwconnect.connectwise.ceql.evaluation import Condition, compile_where
 from cwconnect.connectwise.ceql.parser import parse_where
 from cwconnect.connectwise.ceql.tree import Node, WhereError
+from cwconnect.connectwise.resource import COMMON_FIELD_TYPES
 
 LONGEST: Final = 4096  # bytes of JSON
 MOST: Final = 100  # names or values in one list

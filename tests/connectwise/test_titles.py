@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cwconnect.connectwise.catalogue import all_resources, find_resource
+from cwconnect.connectwise.catalogue import find_resource
+from cwconnect.connectwise.common_resources import COMMON_RESOURCES
 from cwconnect.connectwise.titles import GENERIC_TITLES, LONGEST_TITLE, title_of, titles_of
 from cwconnect.connectwise.web_links import web_link
 from cwconnect.sandbox.catalogue import CATALOGUE
@@ -49,7 +50,7 @@ def test_a_record_is_called_by_the_fields_of_its_resource(resource: str, record:
     assert named(resource, record) == title
 
 
-@pytest.mark.parametrize("resource", all_resources(), ids=lambda resource: resource.name)
+@pytest.mark.parametrize("resource", COMMON_RESOURCES, ids=lambda resource: resource.name)
 def test_each_record_of_the_catalogue_has_a_title(resource: Any) -> None:
     spec = next(spec for spec in CATALOGUE if spec.name == resource.name)
     assert title_of(make_record(spec, seed=1, number=7, stamp=1_700_000_000), resource.titles)
@@ -67,7 +68,7 @@ names = st.sampled_from(["name", "summary", "firstName", "lastName", "title", "m
 
 @given(
     st.dictionaries(names, values | st.fixed_dictionaries({"name": values}), max_size=4),
-    st.sampled_from([*all_resources(), None]),
+    st.sampled_from([*COMMON_RESOURCES, None]),
 )
 def test_whatever_a_record_holds_its_title_can_be_stored(record: dict[str, Any], resource: Any) -> None:
     title = title_of(record, titles_of(resource))

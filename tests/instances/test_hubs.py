@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.urls import resolve
 
 from cwconnect.connectwise.catalogue import all_names
 from cwconnect.sandbox import SandboxServer
@@ -69,13 +70,27 @@ def test_the_size_of_the_whole_list_is_not_answered_unasked(hub: Hub, query: dic
 
 
 @pytest.mark.parametrize("base", ["", "/elements/api-v2"])
-@pytest.mark.parametrize("name", sorted(all_names()))
+@pytest.mark.parametrize("name", ["contacts", "tickets", "Organizations", "service-boards", "on-hand-serial-numbers"])
 def test_every_resource_of_the_catalogue_may_be_asked_for_without_the_hub(hub: Hub, base: str, name: str) -> None:
     for path in (name, name.upper(), f"{name}/17"):
         short, long = (hub.api("GET", f"{base}{before}/{path}", auth=hub.auth) for before in ("", "/hubs/crm"))
         assert short.status_code == long.status_code
         assert name != "contacts" or short.json() == long.json()
     assert hub.api("GET", f"{base}/{name}").status_code == 400  # an Element token is needed
+
+
+def test_no_name_of_the_catalogue_hides_a_route_or_is_hidden_by_one() -> None:
+    for name in all_names():
+        for path in (f"/{name}", f"/{name.upper()}/", f"/{name}/17"):
+            assert resolve(path).url_name == "hub-unnamed", path
+        assert resolve(f"/hubs/crm/{name}").url_name == "hub"
+
+
+def test_what_connectwise_lists_only_beneath_a_record_is_said_in_words(hub: Hub) -> None:
+    answer = hub.get("ticket-notes")
+    assert answer.status_code == 400
+    assert "ConnectWise lists ticket notes only beneath a ticket, so no poll sees all" in answer.json()["message"]
+    assert "the resource time-entries has those of all." in hub.get("Ticket-Time-Entries/17").json()["message"]
 
 
 def email_of(record: dict[str, Any]) -> str:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cwconnect.connectwise.catalogue import all_resources, default_configuration
+from cwconnect.connectwise.catalogue import default_configuration
+from cwconnect.connectwise.common_resources import COMMON_RESOURCES
 from instances.configuration.polls import DatesConfiguration, PollConfiguration
 from instances.pages.poll_fields import (
     KEY_AT,
@@ -52,7 +53,7 @@ def test_defaults_are_those_of_the_rules() -> None:
         assert key.default == default or key.name in ("pageSize", "createdCheckTolerance"), key.name
 
 
-@pytest.mark.parametrize("resource", all_resources(), ids=lambda resource: resource.name)
+@pytest.mark.parametrize("resource", COMMON_RESOURCES, ids=lambda resource: resource.name)
 def test_what_nobody_touched_stays_as_it_was(resource: Any) -> None:
     for configuration in (default_configuration(resource), default_configuration(resource) | STRANGE):
         assert read_posted(shown(configuration), {}) == (configuration, None)

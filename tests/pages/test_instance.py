@@ -11,7 +11,7 @@ from django.test import Client
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from instances.configuration.wire import config_of
-from instances.models import Instance
+from instances.models import Instance, ResourcePoll
 from instances.provisioning import change_instance
 from polling.delivery.delivery_loop import deliver_these
 from polling.models import Event, Health, Notification, PollRun, PollState
@@ -262,6 +262,25 @@ def test_a_resource_is_added_changed_copied_and_removed(changed: PolledInstance,
     assert [poll.name for poll in changed.instance.resource_polls.all()] == ["contacts"]
     answer = operator.post(url(changed, "/resources/edit/contacts"), {"remove": "yes"})
     assert "It is the only resource" in text_of(answer)
+
+
+def test_a_resource_is_offered_by_name_and_one_beneath_a_record_is_explained(
+    changed: PolledInstance, operator: Client
+) -> None:
+    page = text_of(operator.get(url(changed, "/resources/add")))
+    assert '<option value="service-boards">/service/boards</option>' in page
+    assert '<option value="contacts">/company' not in page  # watched already
+    assert "only beneath a ticket</span>" in page
+    said = "ConnectWise lists ticket notes only beneath a ticket, so no poll sees all of them"
+    assert said in text_of(operator.post(url(changed, "/resources/add"), {"name": "ticket-notes"}))
+    one = {
+        "name": "contact-notes",
+        "url": "/hubs/crm/company/contacts/3/notes?where=lastUpdated>'${gmtDate:yyyy-MM-dd}'",
+    }
+    operator.post(url(changed, "/resources/add"), one)
+    operator.post(url(changed, "/resources/add"), {"name": "service-boards"})
+    names = ResourcePoll.objects.filter(instance=changed.instance.pk).values_list("name", flat=True)
+    assert set(names) == {"contacts", "contact-notes", "service-boards"}
 
 
 def test_deleting_takes_the_name(changed: PolledInstance, operator: Client) -> None:

@@ -13,6 +13,8 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
+from cwconnect.connectwise.catalogue import all_resources
+from cwconnect.connectwise.only_per_record import unlisted_by_parent
 from cwconnect.sandbox import SandboxServer
 from instances.models import AuditEntry, Instance
 from tests.pages.conftest import text_of
@@ -20,6 +22,7 @@ from tests.support.receivers import Receiver, start_receiver
 from tests.support.sandboxes import start_sandbox
 
 NEW = "/app/instances/new"
+BOXES = re.compile(r'name="watch"\s+value="([\w-]+)"\s*(checked)?')
 
 
 @pytest.fixture
@@ -179,6 +182,35 @@ def test_wrong_json_is_said_beside_its_resource(operator: Client, typed: dict[st
 
 def test_without_a_resource_nothing_is_created(operator: Client, typed: dict[str, Any]) -> None:
     assert "Choose at least one resource" in text_of(operator.post(NEW, typed | {"watch": []}))
+
+
+def test_a_resource_beside_the_common_ones_is_watched_by_its_box(operator: Client, typed: dict[str, Any]) -> None:
+    page = text_of(operator.get(NEW))
+    assert page.count('name="watch"') == len(all_resources())
+    assert "id_service-boards.json" not in page  # the page would be heavy with the options of all
+    assert len(page) < 100_000
+    operator.post(NEW, typed | {"watch": ["contacts", "service-boards"]})
+    polls = {poll.name: poll.configuration for poll in Instance.objects.get().resource_polls.all()}
+    assert polls.keys() == {"contacts", "service-boards"}
+    assert polls["service-boards"]["url"].startswith("/hubs/crm/service-boards?where=lastUpdated>")
+
+
+def test_a_chosen_one_of_the_many_comes_back_with_its_options(operator: Client, typed: dict[str, Any]) -> None:
+    page = text_of(operator.post(NEW, typed | {"watch": ["service-boards"], "service-boards.json": '{"pageSize": 0}'}))
+    assert re.search(r'value="service-boards"\s+checked', page)
+    assert "id_service-boards.json" in page
+    assert page.count('value="service-boards"') == 1
+    assert not Instance.objects.exists()
+    asked = text_of(operator.get(f"{NEW}?watch=service-boards"))
+    assert [value for value, on in BOXES.findall(asked) if on] == ["service-boards"]
+    assert BOXES.findall(asked)[0][0] == "service-boards"
+
+
+def test_the_page_says_what_is_only_beneath_a_record(operator: Client) -> None:
+    page = text_of(operator.get(NEW))
+    for parent, names in unlisted_by_parent().items():
+        assert f"{', '.join(names)} <span" in page, parent
+    assert "only beneath a ticket</span>" in page
 
 
 def test_a_connection_that_works_says_to_whom(operator: Client, typed: dict[str, Any]) -> None:

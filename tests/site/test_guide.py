@@ -12,10 +12,14 @@ from django.conf import settings
 from django.test import Client
 
 from cwconnect.connectwise.catalogue import all_resources
+from cwconnect.connectwise.common_resources import COMMON_RESOURCES
+from cwconnect.connectwise.further_resources import FURTHER_RESOURCES
+from cwconnect.connectwise.only_per_record import all_per_record
 from cwconnect.site.guide.documents import DOCUMENTS, HOME, address_of, rendered
 from cwconnect.site.guide.markdown import sections
 from cwconnect.site.guide.notification_fields import NOTIFICATION_FIELDS, field_paths
 from cwconnect.site.guide.receivers import LANGUAGES, code_of
+from cwconnect.site.guide.resource_guide import guide_of
 from cwconnect.site.guide.samples import SAMPLE_KEY, sample_of
 from polling.delivery.signing import signature_headers
 from polling.models import Event
@@ -28,7 +32,8 @@ from tests.support.receivers import Receiver
 __all__ = ["operator", "viewer"]  # fixtures
 pytestmark = pytest.mark.django_db
 ROOT = Path(settings.BASE_DIR)
-EVERY_SAMPLE = [(resource.name, kind) for resource in all_resources() for kind in Event.Kind]
+SAMPLED = (*(resource.name for resource in COMMON_RESOURCES), "service-boards", "catalog-items", "my-security")
+EVERY_SAMPLE = [(name, kind) for name in SAMPLED for kind in Event.Kind]
 
 
 # -- samples -----------------------------------------------------------------------------------------------------------
@@ -76,8 +81,30 @@ def test_the_catalogue_lists_every_resource_and_is_searched(operator: Client) ->
     for resource in all_resources():
         assert f'href="/app/help/events/{resource.name}"' in listed
     found = operator.get("/app/help/events?q=TICKETS+service").content.decode()
-    assert re.findall(r'<a href="/app/help/events/([\w-]+)"', found) == ["incidents"]
+    assert set(re.findall(r'href="/app/help/events/([\w-]+)"', found)) == {"incidents", "ticket-syncs"}
     assert "matches “nothing&lt;”" in operator.get("/app/help/events?q=nothing<").content.decode()
+
+
+def test_the_catalogue_says_what_is_only_beneath_a_record(operator: Client) -> None:
+    listed = re.sub(r"<li>\s+", "<li>", operator.get("/app/help/events").content.decode())
+    assert [each.name for each in all_per_record() if f"<li>{each.name} " not in listed] == []
+    found = operator.get("/app/help/events?q=ticket-notes").content.decode()
+    assert "ticket-notes" in found
+    assert "company-sites" not in found
+
+
+def test_resources_beside_the_common_ones_are_explained() -> None:
+    for resource in FURTHER_RESOURCES[::8]:
+        guide = guide_of(resource)
+        assert {"id", "_info.lastUpdated"} <= {field.name for field in guide.fields}, resource.name
+        assert all(json.loads(kind.sample.body)["message"]["events"] for kind in guide.kinds)
+
+
+def test_the_fields_of_a_further_resource_are_connectwises(operator: Client) -> None:
+    page = operator.get("/app/help/events/service-boards").content.decode()
+    assert "serviceManagerMember" in page
+    assert "then those of ConnectWise’s description" in page
+    assert "then those of" not in operator.get("/app/help/events/invoices").content.decode()
 
 
 @pytest.mark.parametrize("kind", Event.Kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlencode
 
 from django.db.models import QuerySet
@@ -10,10 +11,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from cwconnect.connectwise.catalogue import Resource, find_resource
+from cwconnect.connectwise.catalogue import find_resource, further_by_module
+from cwconnect.connectwise.common_resources import COMMON_RESOURCES
+from cwconnect.connectwise.only_per_record import all_per_record
+from cwconnect.connectwise.resource import Resource
 from cwconnect.site.guide.highlight import highlighted
 from cwconnect.site.guide.notification_fields import NOTIFICATION_FIELDS
-from cwconnect.site.guide.resource_guide import guide_of, guides
+from cwconnect.site.guide.resource_guide import guide_of
 from cwconnect.site.guide.samples import SAMPLE_KEY
 from instances.models import Instance
 from instances.pages.access import PageRequest, Person, operator_page, page
@@ -27,13 +31,23 @@ MOST_INSTANCES = 100  # to choose from; who has more opens the instance itself
 def catalogue(request: PageRequest) -> HttpResponse:
     """List the resources; `q` narrows by name, alias or path."""
     text = request.GET.get("q", "").strip().lower()[:200]
-    found = [guide for guide in guides() if all(word in _words(guide.resource) for word in text.split())]
-    context = {"guides": found, "text": text, "fields": NOTIFICATION_FIELDS, "here": "help"}
+    words = text.split()
+    further = {module: _found(resources, words) for module, resources in further_by_module().items()}
+    context = {
+        "guides": [guide_of(resource) for resource in _found(COMMON_RESOURCES, words)],
+        "further": {module: resources for module, resources in further.items() if resources},
+        "beneath": [each for each in all_per_record() if all(word in each.searched for word in words)],
+        "text": text,
+        "fields": NOTIFICATION_FIELDS,
+        "here": "help",
+    }
     return render(request, "guide/catalogue.html", context)
 
 
-def _words(resource: Resource) -> str:
-    return " ".join((resource.name, *resource.aliases, resource.path)).lower()
+def _found(resources: Iterable[Resource], words: Sequence[str]) -> list[Resource]:
+    """Return the resources that have all of the words in their name, aliases or path."""
+    texts = {each: " ".join((each.name, *each.aliases, each.path)).lower() for each in resources}
+    return [each for each, text in texts.items() if all(word in text for word in words)]
 
 
 @require_GET

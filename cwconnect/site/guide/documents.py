@@ -30,6 +30,7 @@ DOCUMENTS = (
     Document("receivers", "Receivers", "How to write what cwconnect notifies: verify, answer, repeats, order."),
     Document("wire-contract", "The wire contract", "What is sent and received: calls, keys, notifications, retries."),
     Document("hub", "The hub", "Reading and writing ConnectWise through an instance, by example."),
+    Document("catalogue", "Catalogue", "Every list of ConnectWise that is watched by name, and what is left out."),
     Document("migrating", "Migrating", "Moving over from Cloud Elements, AMPLIFY or Open Connectors."),
     Document("sandbox", "The sandbox", "A ConnectWise to develop and test against, with every fault that you order."),
     Document("operations", "Operations", "Settings, commands, sizing, metrics, backup, upgrading."),

@@ -11,7 +11,9 @@ from typing import Any
 from django.utils.text import Truncator
 
 from cwconnect.connectwise.callbacks.types import type_of_path
-from cwconnect.connectwise.catalogue import UPDATED_FIELD, Resource, all_resources, default_configuration
+from cwconnect.connectwise.catalogue import UPDATED_FIELD, default_configuration
+from cwconnect.connectwise.field_table import fields_of
+from cwconnect.connectwise.resource import Resource
 from cwconnect.site.guide.samples import Sample, sample_of, sample_record
 from polling.models import Event
 
@@ -21,6 +23,7 @@ _MEANINGS = {
     "_info.updatedBy": "who changed it",
     "customFields": "the custom fields of your ConnectWise, as a list",
 }
+_DESCRIBED = {"string": "text", "integer": "number", "object": "reference", "array": "list"}
 _CREATED = "when it was made (createdDateField)"
 
 
@@ -58,11 +61,6 @@ class ResourceGuide:
         return next((each for each in self.kinds if each.kind == name.upper()), self.kinds[1])
 
 
-def guides() -> list[ResourceGuide]:
-    """Return the whole catalogue, in its own order."""
-    return [guide_of(resource) for resource in all_resources()]
-
-
 @cache
 def guide_of(resource: Resource) -> ResourceGuide:
     """Explain one resource."""
@@ -90,12 +88,17 @@ def _kinds(resource: Resource) -> Mapping[str, str]:
 
 
 def _fields(resource: Resource) -> Iterator[RecordField]:
+    """Yield the fields of the sample, then those that ConnectWise describes besides, of which there is no example."""
     meanings = {**_MEANINGS, **({resource.created_field: _CREATED} if resource.created_field else {})}
-    for name, value in _flat(sample_record(resource.name)):
+    seen = dict(_flat(sample_record(resource.name)))
+    for name, value in seen.items():
         holds = resource.field_types.get(name) or _form_of(value)
-        yield RecordField(
-            name, holds, Truncator(json.dumps(value, ensure_ascii=False)).chars(80), meanings.get(name, "")
-        )
+        example = Truncator(json.dumps(value, ensure_ascii=False)).chars(80)
+        yield RecordField(name, holds, example, meanings.get(name, ""))
+    if resource.own_types is None:
+        for field in fields_of(resource.path):
+            if field.name not in seen and field.name != "_info":
+                yield RecordField(field.name, _DESCRIBED.get(field.type, field.type), "", meanings.get(field.name, ""))
 
 
 def _flat(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

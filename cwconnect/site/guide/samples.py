@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import orjson
 
+from cwconnect.connectwise.catalogue import find_resource
 from cwconnect.sandbox.catalogue import CATALOGUE, ListSpec
 from cwconnect.sandbox.records import make_record
+from cwconnect.sandbox.served_lists import spec_at
 from instances.models import Instance
 from polling.delivery.adaptive_limits import Batch
 from polling.delivery.claims import Claimed
@@ -39,7 +42,7 @@ class Sample:
 
 def sample_record(resource: str) -> dict[str, Any]:
     """Return the record that a resource's samples carry; KeyError for a resource that the catalogue lacks."""
-    return make_record(_SPECS[resource], _SEED, _RECORD, int(_CHANGED.timestamp()))
+    return make_record(_spec(resource), _SEED, _RECORD, int(_CHANGED.timestamp()))
 
 
 def sample_of(resource: str, kind: Event.Kind) -> Sample:
@@ -61,6 +64,16 @@ def sample_of(resource: str, kind: Event.Kind) -> Sample:
     return Sample(_request(instance, body).headers(int(_POLLED.timestamp())), body.decode())
 
 
+@cache
+def _spec(name: str) -> ListSpec:
+    """Return how the sandbox makes a resource's records: by their kind, or as ConnectWise describes the list."""
+    resource = find_resource(name)
+    found = _SPECS.get(name) or (spec_at(resource.path) if resource else None)
+    if found is None:
+        raise KeyError(name)
+    return found
+
+
 def _request(instance: Instance, body: bytes) -> DeliveryRequest:
     """Return what a worker would send, to a receiver that has a signature key and no headers of its own."""
     now = _POLLED.isoformat()
@@ -73,7 +86,14 @@ def _request(instance: Instance, body: bytes) -> DeliveryRequest:
 
 def _changes(resource: str, record: Mapping[str, Any]) -> str:
     """Return what `trackChanges` has in the event: of the field that people edit most, from what another record has."""
-    field = _SPECS[resource].edit
-    others = (make_record(_SPECS[resource], _SEED, number, 0).get(field) for number in range(_RECORD + 1, _RECORD + 99))
-    before = {**record, field: next(value for value in others if value != record[field])}
+    spec = _spec(resource)
+    fields = [spec.edit, *(name for name in record if name not in ("id", "_info"))]
+    others = (
+        (field, make_record(spec, _SEED, number, 0).get(field))
+        for field in fields
+        for number in range(_RECORD + 1, _RECORD + 99)
+    )
+    # Where all records are alike, as in a list of mere flags, nothing was there before.
+    field, value = next((pair for pair in others if pair[1] != record.get(pair[0])), (fields[-1], None))
+    before = {**record, field: value}
     return orjson.dumps(field_changes(before, record)).decode()

@@ -74,8 +74,14 @@ document.addEventListener("input", (event) => {
   const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0;
   for (const item of document.querySelectorAll(search)) {
-    item.hidden = !words.every((word) => item.dataset.words.includes(word));
+    const said = item.dataset.words ?? item.textContent.toLowerCase();
+    item.hidden = !words.every((word) => said.includes(word));
     shown += item.hidden ? 0 : 1;
+  }
+  // Parts that unfold are open while they have something of what is looked for.
+  for (const part of document.querySelectorAll("[data-searched]")) {
+    part.hidden = !part.querySelector(`${search}:not([hidden])`);
+    part.open = words.length > 0 && !part.hidden;
   }
   say(`${shown} found`);
 });
