@@ -11,13 +11,19 @@ import pytest
 from cwconnect.web.parking import ENVIRON_KEY, Parking
 from instances.models import ApiUser
 from polling.api.v1 import waiting
-from polling.reports import event_scan
+from polling.reports import event_scan, log_watch
 from polling.reports.log_watch import look
 from tests.api.conftest import Watched
 from tests.support.api_caller import Api
 
 pytestmark = pytest.mark.django_db
 STREAM = {"Accept": "text/event-stream"}
+
+
+@pytest.fixture(autouse=True)
+def _keep_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a look leave the test's connection open: it is this very thread's here, and within a transaction."""
+    monkeypatch.setattr(log_watch, "close_old_connections", lambda: None)
 
 
 def filtered(**members: Any) -> str:
