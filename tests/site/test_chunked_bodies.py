@@ -127,7 +127,11 @@ def site_in(data: Path) -> Iterator[Site]:
 def routes_with_a_body(site: Site) -> list[tuple[str, str]]:
     """Return method and path of each API route that takes a body, by the service's own description, ids filled in."""
     described = json.loads(site.get("/api/schema", Accept="application/vnd.oai.openapi+json")[0])
-    values = {"id": site.ids["instance"], "element": "connectwisecrmrest", "key": "company"} | VALUES | site.ids
+    values = (
+        {"id": site.ids["instance"], "element": "connectwisecrmrest", "key": "company", "recordId": 1}
+        | VALUES
+        | site.ids
+    )
     return [
         (method.upper(), re.sub(r"\{(\w+)\}", lambda name: str(values[name[1]]), path))
         for path, operations in described["paths"].items()

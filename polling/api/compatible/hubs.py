@@ -78,12 +78,13 @@ class HubView(HubReads):
         method = str(request.method)
         if method not in self.allowed_methods:
             raise MethodNotAllowed(method)
+        data = request.data  # a body that can't be read is refused first, as by every route
         instance = self.instance(None)
         check_right(instance, key_writes=limits_of_key(self.caller.user).writes)
         target = find_path(instance, resource)
         if method not in target.verbs:
             raise MethodNotAllowed(method)  # of a field mapping's list, which only its row says
-        written = write(instance, target, method, request.data, request.query_params.dict())
+        written = write(instance, target, method, data, request.query_params.dict())
         _expect(instance, written, deleted=method == "DELETE")
         return Response(written.record)
 
