@@ -41,7 +41,8 @@ def _resources() -> Iterator[str]:
     yield _ABOUT
     for module, found in groupby(sorted(all_resources(), key=lambda each: each.module), key=lambda each: each.module):
         yield f"\n### {module.capitalize()}\n"
-        yield "| Resource | Path | Created field | Title | Called back |\n|---|---|---|---|---|"
+        # The pages call a table by its first cells, and each by another name.
+        yield f"| Resource of {module} | Path | Created field | Title | Called back |\n|---|---|---|---|---|"
         yield from map(_row, found)
 
 
