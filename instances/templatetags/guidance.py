@@ -16,6 +16,7 @@ TOPICS: Final[Mapping[str, tuple[str, str, str]]] = {
     "backfill": ("what a poll reads, and from when on", "architecture", "the-window"),
     "callbacks": ("ConnectWise’s callbacks", "operations", "connectwises-callbacks"),
     "connection": ("where ConnectWise is, and as whom it is asked", "connectwise", "where-and-as-whom"),
+    "copies": ("what a copy holds, and how events go on from it", "wire-contract", "first-load"),
     "deletes": ("how deletes are found, and why they are held back", "architecture", "deletes"),
     "events": ("what an event means", "receivers", "what-an-event-means"),
     "notify": ("signatures, and how to verify them", "receivers", "verifying"),

@@ -30,7 +30,7 @@ NONSENSE = ("", "nonsense " * 2500, "{", "2999-01-01T00:00")
 WITH_FIELDS = {
     *("new-instance", "instance-settings", "add-resource", "edit-resource", "delete-instance", "new-token"),
     *("poll-page", "password", "signin", "first-start", "add-alert-destination", "mute-alerts"),
-    *("people", "api-keys", "own-address", "join", "new-password", "account_reauthenticate"),
+    *("copies-page", "people", "api-keys", "own-address", "join", "new-password", "account_reauthenticate"),
 }
 
 

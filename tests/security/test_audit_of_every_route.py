@@ -145,6 +145,9 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
         "password changed",
     ),
     "sessions": READS,
+    "copies-page": ({"resource": "contacts"}, "copy asked for"),
+    "cancel-copy": ({}, "copy cancelled"),
+    "copy-file": "tried in tests/pages/test_copies.py: it is a GET, and recorded all the same",
     "end-session": ({}, "sessions ended"),
     "end-other-sessions": ({}, "sessions ended"),
     "first-start": "tried below: it works only while there is no account",
@@ -260,6 +263,7 @@ def test_what_a_page_changes_is_recorded(world: ExampleRows, operator: Client, n
     row = PAGES[name]
     assert not isinstance(row, str)
     values = {"number": world.watched.instance.pk, "poll": world.watched.poll.pk, "name": "contacts"}
+    values["copy"] = world.arguments["copy"]
     if name == "replay-event":
         values["number"] = world.arguments["event"]
     if name == "dismiss-given-up":

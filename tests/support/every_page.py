@@ -12,7 +12,17 @@ from django.db.models import Model
 from django.urls import URLPattern, reverse
 
 from instances.models import ApiUser, Instance, Membership
-from polling.models import AlertDestination, BulkJob, DeliveryAttempt, Event, Notification, PollRun, Receiver, Replay
+from polling.models import (
+    AlertDestination,
+    BulkJob,
+    Copy,
+    DeliveryAttempt,
+    Event,
+    Notification,
+    PollRun,
+    Receiver,
+    Replay,
+)
 from tests.support.filled_service import OFF, Filled
 from tests.support.routes import pages
 
@@ -128,7 +138,7 @@ def _arguments(pattern: URLPattern, filled: Filled) -> dict[str, object]:
         "alert-destination": AlertDestination,
     }
     known: dict[str, object] = {"number": filled.busiest.pk, "poll": filled.polls[0].pk, "name": "contacts"}
-    known |= {"resource": "invoices", "document": "operations"}
+    known |= {"resource": "invoices", "document": "operations", "copy": _newest(Copy)}
     if pattern.name == "switch-events":
         known["number"] = filled.instances[OFF].pk  # it asks from when on
     newest |= {"change-role": Membership, "remove-person": Membership, "revoke-api-key": ApiUser}

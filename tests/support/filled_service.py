@@ -38,6 +38,7 @@ from polling.models import (
 )
 from polling.reports import event_hours, name_index, receiver_hours
 from polling.workers.heartbeats import Part, beat
+from tests.support.rows import complete_copy
 
 RESOURCES = ("contacts", "incidents", "organizations")
 DAYS = 30
@@ -284,6 +285,8 @@ def _beside(organization: Organization, instances: Sequence[Instance], events: i
         BulkRefusal(job=jobs[-1], instance_id=number, name=f"Company {number:04}", reason="It is disabled.")
         for number in range(len(instances) // 2)
     )
+    for _ in range(count):
+        complete_copy(instances[0])
     _alert_destinations(organization, now)
     AuditEntry.objects.bulk_create(
         AuditEntry(organization=organization, actor="account olga", action="delivery released", subject="an instance")
