@@ -5,13 +5,18 @@ Every success is 200, a POST's and a DELETE's too. A PATCH's body is a plain par
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from pytest_django import Settings
 
+from polling.detection.poll_loop import poll_due
 from tests.support.api_caller import Api
 from tests.support.hub_writer import Hub
 from tests.support.sandboxes import start_sandbox
@@ -19,6 +24,7 @@ from tests.support.sandboxes import start_sandbox
 pytestmark = pytest.mark.django_db
 RECORDS = {"contacts": 12, "organizations": 9, "incidents": 9, "opportunities": 5, "configurations": 5, "members": 4}
 RECORDS |= {"time-entries": 12}
+BULK = {"instanceId", "id", "status"}
 COMPANY = {"company": {"id": "4"}}
 
 
@@ -195,3 +201,45 @@ def test_errors_have_the_contracts_shape(hub: Hub, method: str, path: str, body:
     assert error.keys() - {"providerMessage"} == {"requestId", "message"}
     assert words in error["message"]
     assert ("providerMessage" in error) == (status == 404 or words == "company")
+
+
+@pytest.mark.parametrize("before", ["", "hubs/crm/"])
+@pytest.mark.parametrize("where", ["", " where id > 7"])
+def test_first_load(hub: Hub, before: str, where: str) -> None:
+    """The bulk job: asked for by a query, looked at, and fetched as either of the product's two kinds of file."""
+    ids = list(range(8 if where else 1, 13))
+    query = urlencode({"q": "select * from contacts" + where})  # noqa: S608  (not SQL: the product's own query)
+    asked = done(hub.api("POST", f"/{before}bulk/query?{query}", auth=hub.auth))
+    assert (asked["instanceId"], asked["status"], asked.keys()) == (hub.instance.pk, "CREATED", BULK)
+    one = f"/{before}bulk/{asked['id']}"
+    assert done(hub.api("GET", f"{one}/status", auth=hub.auth))["status"] == "CREATED"
+    assert hub.api("GET", f"{one}/contacts", auth=hub.auth).status_code == 409
+    poll_due(deadline=float("inf"))
+    status = done(hub.api("GET", f"{one}/status", auth=hub.auth))
+    assert (status["status"], status["recordsCount"], status["recordsFailedCount"]) == ("COMPLETED", len(ids), 0)
+    files = {}
+    for kind in ("application/json", "text/csv"):
+        asked_for = {"Authorization": hub.auth, "Accept": kind}
+        files[kind] = hub.api.client.get(f"{one}/contacts", headers=asked_for).getvalue()
+    assert [record["id"] for record in json.loads(files["application/json"])] == ids
+    text = files["text/csv"].decode()
+    assert [row["id"] for row in csv.DictReader(io.StringIO(text))] == [str(number) for number in ids]
+    assert done(hub.api("PUT", f"{one}/cancel", auth=hub.auth))["status"] == "CANCELLED"
+    assert hub.api("GET", f"{one}/contacts", auth=hub.auth).status_code == 409
+
+
+def test_field_mapping(hub: Hub) -> None:
+    """A transformation is put, read and written through, and taken away."""
+    fields = [{"path": "givenName", "vendorPath": "firstName"}, {"path": "employer.id", "vendorPath": "company.id"}]
+    ways = [{"type": "passThrough", "properties": {"fromVendor": False}}]
+    body = {"vendorName": "contacts", "fields": fields, "configuration": ways}
+    place = f"/instances/{hub.instance.pk}/transformations/people"
+    done(hub.api("PUT", place, body))
+    assert done(hub.api("GET", place))["vendorName"] == "contacts"
+    made = done(hub("POST", "people", {"givenName": "Ada", "employer": {"id": 4}}))
+    assert (made["givenName"], made["employer"]["id"]) == ("Ada", 4)
+    assert done(hub("GET", f"people/{made['id']}"))["givenName"] == "Ada"
+    refused = hub.api("PUT", place, body | {"script": {"body": "done(transformedObject)"}})
+    assert (refused.status_code, "scripts are not run" in refused.json()["message"]) == (400, True)
+    done(hub.api("DELETE", place))
+    assert hub("GET", "people").status_code == 400
