@@ -105,7 +105,7 @@ class CopyJob(Work):
         copy.failed += len(page.skipped)
         copy.notes = more_notes(copy.notes, page.skipped)
         copy.reached_id = max(copy.reached_id, page.last_id)
-        copy.columns = joined(copy.columns, answer.columns)
+        copy.columns = [*joined(dict(copy.columns), answer.columns).items()]
         copy.pages += bool(page.records)
         copy.size += len(answer.body) if page.records else 0
         with transaction.atomic():

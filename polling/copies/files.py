@@ -80,7 +80,7 @@ def array_of(copy: Copy) -> Iterator[bytes]:
 
 def table_of(copy: Copy) -> Iterator[bytes]:
     """Return a copy's records as CSV, some lines at a time."""
-    names = columns_of_file(copy.columns, copy.fields)
+    names = columns_of_file(dict(copy.columns), copy.fields)
     columns = {str(cell(name)): partial(_value_of, name) for name in names}
     lines = csv_lines(columns, _rows(copy))
     while chunk := "".join(islice(lines, _LINES)):

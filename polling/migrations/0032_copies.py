@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
                 ('pages', models.PositiveIntegerField(default=0, help_text='Pages kept.')),
                 ('size', models.BigIntegerField(default=0, help_text='Bytes of the pages, as they are kept.')),
                 ('reached_id', models.BigIntegerField(default=0, help_text='The last id of the last page committed.')),
-                ('columns', models.JSONField(default=dict, help_text='The columns met so far, and whether any record fills them.')),
+                ('columns', models.JSONField(default=list, help_text='The columns in the order met, each with whether any record fills it.')),
                 ('watched_from', models.DateTimeField(help_text="ConnectWise's clock: what changed from then on, and is not in the copy, is an event.", null=True)),
                 ('watches_deletes', models.BooleanField(default=False, help_text='Whether each of its records is known to the poll that looks for deletes.')),
                 ('instance', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='copies', to='instances.instance')),

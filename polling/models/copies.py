@@ -55,7 +55,9 @@ class Copy(Leased):
     pages = models.PositiveIntegerField(default=0, help_text="Pages kept.")
     size = models.BigIntegerField(default=0, help_text="Bytes of the pages, as they are kept.")
     reached_id = models.BigIntegerField(default=0, help_text="The last id of the last page committed.")
-    columns = models.JSONField(default=dict, help_text="The columns met so far, and whether any record fills them.")
+    columns = models.JSONField(  # pairs, since PostgreSQL keeps no order of an object's members
+        default=list, help_text="The columns in the order met, each with whether any record fills it."
+    )
 
     watched_poll = models.ForeignKey(ResourcePoll, on_delete=models.SET_NULL, null=True, related_name="+")
     watched_from = models.DateTimeField(

@@ -75,7 +75,7 @@ def complete_copy(instance: Instance, *records: dict[str, Any], **columns: Any) 
         instance=instance,
         **{"query": "select * from contacts", "resource": "contacts", "path": "/company/contacts", "site": "s"}
         | {"status": Copy.Status.COMPLETED, "asked_at": now, "finished_at": now, "records": len(found), "pages": 1}
-        | {"columns": columns_of(found)}
+        | {"columns": [*columns_of(found).items()]}
         | columns,
     )
     CopyPage.objects.create(copy=copy, number=1, body=pack(found))
