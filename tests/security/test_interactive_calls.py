@@ -20,7 +20,7 @@ from cwconnect.sandbox import SandboxServer
 from instances import interactive
 from instances.connections import outbound_client
 from instances.interactive import TooManyCallsError, UnboundedCallError, bounded, side_by_side
-from instances.models import Instance
+from instances.models import ApiUser, Instance
 from tests.api.conftest import Watched
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of
@@ -151,6 +151,19 @@ def test_nothing_opens_a_connection_past_the_bounded_client() -> None:
 
 Ask = Callable[[Api, Watched, SandboxServer], Any]
 CREDENTIALS = {"public.key": "other", "private.key": "other"}
+
+
+def written(method: str, path: str, body: Any = None) -> Ask:
+    """Return a write through the hub, by a key and an instance that may."""
+
+    def ask(api: Api, own: Watched, _: SandboxServer) -> Any:
+        ApiUser.objects.update(writes_to_connectwise=True)
+        Instance.objects.update(writes_enabled=True)
+        return api(method, path, body, auth=own.auth)
+
+    return ask
+
+
 ROUTES: dict[str, Ask] = {
     "create": lambda api, _, sandbox: api("POST", "/instances", example_body(sandbox.url)),
     "create under the element": lambda api, _, sandbox: api(
@@ -165,6 +178,10 @@ ROUTES: dict[str, Ask] = {
     "a live read": lambda api, own, _: api("GET", "/hubs/crm/contacts", auth=own.auth),
     "a live read, counted": lambda api, own, _: api("GET", "/contacts?returnTotalCount=true", auth=own.auth),
     "a live read of one": lambda api, own, _: api("GET", "/hubs/crm/contacts/1", auth=own.auth),
+    "a record created": written("POST", "/hubs/crm/contacts", {"firstName": "Ada"}),
+    "a record replaced": written("PUT", "/contacts/3", {"firstName": "Ada"}),
+    "a record changed": written("PATCH", "/hubs/crm/contacts/3", {"firstName": "Ada", "customFields": []}),
+    "a record deleted": written("DELETE", "/hubs/crm/contacts/3"),
     "a ping": lambda api, own, _: api("GET", "/ping", auth=own.auth),
     "the fields of a resource": lambda api, own, _: api("GET", "/objects/contacts/metadata", auth=own.auth),
     "a resource more": lambda api, own, _: api(
