@@ -159,9 +159,9 @@ def fill_in(window: Window, site: Site, name: str) -> None:
     """Create an instance as an operator does."""
     page = window.page
     window.go("/app/instances/new")
-    page.get_by_label("Site").select_option("own")
+    page.get_by_label("Site", exact=True).select_option("own")
     page.get_by_label("ConnectWise URL").fill(site.sandbox.url)
-    page.get_by_label("Company").fill("acme")
+    page.get_by_label("Company", exact=True).fill("acme")
     page.get_by_label("Public key").fill("PUB")
     page.get_by_label("Private key").fill("PRIV")
     window.click("Test connection")

@@ -145,7 +145,7 @@ def take(made: Scene, number: int, page: Page) -> None:
     page.locator("#verified [hx-get]").first.wait_for(state="detached")  # the workers compare each resource
     _save(page, "verify")
     page.goto(f"{made.url}/app/instances/new")
-    page.get_by_label("Company").fill("mycompany")
+    page.get_by_label("Company", exact=True).fill("mycompany")
     _save(page, "new-instance")
 
 

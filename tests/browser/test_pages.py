@@ -44,7 +44,7 @@ def test_a_reload_after_creation_creates_nothing_more(window: Window, site: Site
 
 def test_what_is_wrong_stands_beside_its_field_and_the_rest_is_kept(window: Window) -> None:
     window.go("/app/instances/new")
-    window.page.get_by_label("Company").fill("acme")
+    window.page.get_by_label("Company", exact=True).fill("acme")
     window.page.get_by_label("Public key").fill("PUB")
     window.click("Continue: Notify")
     window.click("Continue: Watch")
@@ -52,7 +52,7 @@ def test_what_is_wrong_stands_beside_its_field_and_the_rest_is_kept(window: Wind
     window.click("Create instance")
     window.wait_for("Nothing was done yet")
     assert window.page.get_by_label("Private key").get_attribute("aria-invalid") == "true"
-    assert window.page.get_by_label("Company").input_value() == "acme"
+    assert window.page.get_by_label("Company", exact=True).input_value() == "acme"
     assert window.page.get_by_label("Public key").input_value() == "PUB"
     window.complaints.clear()  # chromium logs the answer's 422
 

@@ -66,10 +66,10 @@ def test_a_first_instance_takes_five(window: Window, site: Site) -> None:
 
 
 def _type_the_connection(page: Any, site: Site) -> None:
-    page.get_by_label("Site").focus()
+    page.get_by_label("Site", exact=True).focus()
     page.keyboard.type("Own")
     page.get_by_label("ConnectWise URL").fill(site.sandbox.url)
-    page.get_by_label("Company").fill("acme")
+    page.get_by_label("Company", exact=True).fill("acme")
     page.get_by_label("Public key").fill("PUB")
     page.get_by_label("Private key").fill("PRIV")
 
