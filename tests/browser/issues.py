@@ -36,6 +36,7 @@ from polling.models import (
     BulkRefusal,
     CallbackEndpoint,
     CallbackRegistration,
+    Copy,
     DeliveryAttempt,
     DeliveryState,
     Event,
@@ -50,6 +51,7 @@ from polling.models import (
 )
 from polling.reports import receiver_hours
 from tests.support.page_rows import add_events, add_instances
+from tests.support.rows import complete_copy
 
 Ids = dict[str, int]
 TROUBLED, VIEWER, EMPTY, NOWHERE = "tina", "victor", "eve", "noah"
@@ -78,6 +80,7 @@ def furnish(password: str) -> str:
     _name_at_length(failing)
     _break(breaking)
     _announce(failing)
+    _copy(failing)
     Instance.objects.filter(pk=off.pk).update(events_enabled=False)
     replay = Replay.objects.create(
         instance=failing, asked_at=timezone.now(), what="notifications", total=3, delivered=1
@@ -103,6 +106,20 @@ def _account(name: str, password: str, organization: Organization, role: str, **
     account = User.objects.create_user(name, password=password, **rights)
     Membership.objects.create(account=account, organization=organization, role=role)
     return account
+
+
+def _copy(instance: Instance) -> None:
+    """Copies at every stage."""
+    later = timezone.now() + timedelta(days=2)
+    complete_copy(instance, expires_at=later, query="select " + ", ".join(["customerUpdatedFlag"] * 20), failed=3)
+    stages: dict[str, dict[str, Any]] = {
+        Copy.Status.CREATED: {"next_try_at": later},
+        Copy.Status.RUNNING: {"next_try_at": later, "total": 4000, "records": 1000, "error": "answered 500: sorry"},
+        Copy.Status.CANCELLED: {"expires_at": later},
+        Copy.Status.FAILED: {"expires_at": later, "error": "ConnectWise answered 403: " + "No_right_" * 40},
+    }
+    for status, columns in stages.items():
+        complete_copy(instance, status=status, **columns)
 
 
 def _let_in(organization: Organization) -> Ids:

@@ -71,6 +71,7 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "mfa_index": lambda ids: reverse("mfa_index"),
     "new-instance": lambda ids: reverse("new-instance"),
     "instance-settings": lambda ids: reverse("instance-settings", args=[ids["instance"]]),
+    "copies-page": lambda ids: reverse("copies-page", args=[ids["instance"]]),
     "switch-events": lambda ids: reverse("switch-events", args=[ids["off"]]),
     "new-token": lambda ids: reverse("new-token", args=[ids["instance"]]),
     "delete-instance": lambda ids: reverse("delete-instance", args=[ids["instance"]]),
@@ -106,6 +107,7 @@ PARTS = {
     *("poll-now", "backfill", "replay-event", "switch-instance", "choose-organization", "signout"),
     *("start-bulk-job", "stop-bulk-job", "try-bulk-job-again", "save-view", "remove-view", "dismiss-given-up"),
     *("end-session", "end-other-sessions", "watch-resource"),  # lead to pages
+    *("copy-file", "cancel-copy"),  # after a button: see tests/pages/test_copies.py
     # Take factors, and a session that said once more who it is: see test_factors.py.
     *("mfa_authenticate", "mfa_login_webauthn", "mfa_reauthenticate", "mfa_reauthenticate_webauthn"),
     *("mfa_activate_totp", "mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_generate_recovery_codes"),
