@@ -117,7 +117,7 @@ class WritesForm(WireForm):
     """Whether ConnectWise is written to through an instance."""
 
     writes_enabled = forms.BooleanField(
-        label="Writes on: programs may create, change and delete records of ConnectWise",
+        label="Writes on: API users may create, change and delete records of ConnectWise",
         required=False,
         help_text="By hub routes, with this instance’s token and an API key that may write to ConnectWise too. What "
         "polling and notifications do is the same either way.",

@@ -46,7 +46,7 @@ def test_it_says_what_a_copy_is_for_and_is_reached_from_the_instance(operator: C
     page = page_of(instance)
     assert f'href="{page}"' in text_of(operator.get(reverse("instance-page", args=[instance.pk])))
     shown = words_of(text_of(operator.get(page)))
-    assert "for a first load of another program" in shown
+    assert "for the first load of a receiver" in shown
     assert "No copy yet." in shown
 
 

@@ -18,6 +18,7 @@ from instances.models import Instance, Membership, Organization, Role
 from polling.delivery.pausing import pause_delivery
 from polling.models import (
     BulkJob,
+    Copy,
     DeliveryAttempt,
     Health,
     Heartbeat,
@@ -29,6 +30,7 @@ from polling.models import (
 )
 from polling.workers.heartbeats import Part, beat
 from tests.support.page_rows import add_events, add_instances
+from tests.support.rows import complete_copy
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
@@ -76,6 +78,7 @@ NEWS: dict[str, Callable[[], object]] = {
     "verify-poll": lambda: Verification.objects.update(source=7),
     "event-page": attempt,
     "bulk-job": lambda: BulkJob.objects.update(done=1),
+    "copies-page": lambda: Copy.objects.update(records=7),
 }
 
 
@@ -90,6 +93,7 @@ def paths(organization: Organization) -> dict[str, str]:
     replay = Replay.objects.create(instance=instance, asked_at=NOW, what="all", total=3)
     Verification.objects.create(resource_poll=poll, asked_at=NOW, next_try_at=NOW)
     job = BulkJob.objects.create(organization=organization, asked_at=NOW, total=3)
+    complete_copy(instance, asked_at=NOW, expires_at=NOW + timedelta(days=3))
     own, of_poll = [instance.pk], [instance.pk, poll.pk]
     return {
         "engine-banner": reverse("engine-banner"),
@@ -106,6 +110,7 @@ def paths(organization: Organization) -> dict[str, str]:
         "verify-poll": reverse("verify-poll", args=of_poll),
         "bulk-job": reverse("bulk-job", args=[job.pk]),
         "event-page": reverse("event-page", args=[1]),
+        "copies-page": reverse("copies-page", args=own),
     }
 
 
