@@ -26,6 +26,8 @@ _ATTACHED = ("GET", "POST", "PUT", "HEAD", "OPTIONS")
 _RECORD = ("GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _NUMBER = re.compile(r"[0-9]+")
 _MOST_DIGITS = 18
+# So that no path becomes another one on its way (`..`, `%73ystem`), nor a query, nor holds what no database takes.
+_SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class NoRecordError(DomainError):  # not a fault: an answer
@@ -63,6 +65,8 @@ def find_path(instance: Instance, text: str) -> HubPath:
 def parse_path(text: str) -> HubPath:
     """Read what follows `/hubs/{hub}/`; a number at the end is a record's id. Raises DomainError."""
     segments = [segment for segment in text.split("/") if segment]
+    if not all(map(_SEGMENT.fullmatch, segments)):
+        raise DomainError(f"There is no resource {text[:200]!r}: names hold letters, digits, - and _ alone.")
     record_id = _id(segments.pop()) if len(segments) > 1 and _NUMBER.fullmatch(segments[-1]) else None
     if [segment.lower() for segment in segments] == [FIELDS]:
         return HubPath(_FIELDS_PATH, record_id, verbs=_RECORD if record_id is not None else _LIST)
