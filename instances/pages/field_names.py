@@ -1,4 +1,7 @@
-"""Field names offered where a poll is edited: those of the table, and with an instance those of its ConnectWise too."""
+"""Field names offered where a poll is edited or a copy asked for.
+
+They are those of the table of fields, and with an instance those of its ConnectWise too.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,12 @@ from instances.pages.access import PageRequest, operator_page
 @require_GET
 @operator_page
 def field_names(request: PageRequest, number: int) -> HttpResponse:
-    """Return the names of a resource's fields, `name`; where ConnectWise does not tell, those of the table, and why."""
-    instance, name, wrong = request.person.instance(number), request.GET.get("name", ""), ""
+    """Return the names of the fields of the resource `name`, or `resource`.
+
+    Where ConnectWise does not tell, they are those of the table, with the reason.
+    """
+    instance, wrong = request.person.instance(number), ""
+    name = request.GET.get("name", "") or request.GET.get("resource", "")  # as the page's field for it is called
     path = _path(instance, name)
     try:
         fields = fields_for(instance, path) if path else []

@@ -9,9 +9,11 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from cwconnect.connectwise.catalogue import DEFAULT_RESOURCES
 from cwconnect.core.errors import DomainError
 from instances.models import Instance
 from instances.pages.access import PageRequest, operator_page, page
+from instances.pages.field_names import usual_fields
 from polling.copies import files
 from polling.copies.asking import cancel_copy, copies_of, start_copy, state_in_words
 from polling.copies.watched import watched
@@ -39,7 +41,12 @@ def copies(request: PageRequest, number: int) -> HttpResponse:
     context = {"instance": instance, "rows": rows, "kinds": KINDS}
     if request.htmx:
         return refreshed_part(request, "polling/parts/copies.html", context)
-    around = {"form": form, "status": instance_status_of(instance, timezone.now()), "tab": "copies"}
+    around = {
+        "form": form,
+        "known": usual_fields(str(form["resource"].value() or DEFAULT_RESOURCES[0])),
+        "status": instance_status_of(instance, timezone.now()),
+        "tab": "copies",
+    }
     return render(
         request, "polling/copies.html", context | around | {"here": "instances"}, status=422 if form.errors else 200
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -96,6 +97,20 @@ def test_what_is_wrong_stands_beside_its_field(
     assert words in said
     assert answer.context["form"].errors.keys() == {field}
     assert not Copy.objects.exists()
+
+
+def test_the_names_of_fields_are_offered_for_the_resource_that_is_chosen(
+    operator: Client, instance: Instance, sandbox: SandboxServer
+) -> None:
+    shown = operator.get(page_of(instance)).content.decode()
+    assert "<code>firstName</code>" in shown, "of the first resource, without a script"
+    (url,) = re.findall(r'hx-get="([^"]*/fields[^"]*)"', shown)
+    Instance.objects.update(base_url=sandbox.url)
+    named = operator.get(url, {"resource": "incidents"}).content.decode()
+    assert "<code>summary</code>" in named
+    assert "<code>firstName</code>" not in named
+    again = operator.post(page_of(instance), {"resource": "incidents", "where": "nonsense"}).content.decode()
+    assert "<code>summary</code>" in again
 
 
 def test_too_many_are_refused_above_the_form(operator: Client, instance: Instance) -> None:
