@@ -19,8 +19,9 @@ from instances.models import Instance, Transformation
 LONGEST = 25_000  # characters; a where alone may have 20,000
 MOST_FIELDS = 500
 _RESERVED_FOR_BASE = 250  # of the longest URL: the site's base URL, pageSize and pageId
+# Word by word, and nothing is given back: `.+?` before a run of blanks would take the cube of its length.
 _QUERY = re.compile(
-    r"\s*select\s+(?P<fields>.+?)\s+from\s+`?(?P<resource>[^\s`;]+)`?(?:\s+where\s+(?P<where>.+?))?\s*;?\s*",
+    r"select\s++(?P<fields>\S++(?:\s++\S++)*?)\s++from\s++`?(?P<resource>[^\s`;]+)`?(?:\s++where\s++(?P<where>.+))?",
     re.IGNORECASE | re.DOTALL,
 )
 _ORDERED = re.compile(r"\b(?:order\s+by\s+[\w./]+(?:\s+(?:asc|desc))?|limit\s+\d+|offset\s+\d+)\s*;?\s*", re.IGNORECASE)
@@ -46,7 +47,7 @@ def read_query(instance: Instance, text: object) -> CopyQuery:
         raise DomainError(f"q has {len(text):,} characters; {LONGEST:,} are the most.")
     if unseen := find_unseen(text):
         raise DomainError(f"q holds {unseen}.")
-    match = _QUERY.fullmatch(text)
+    match = _QUERY.fullmatch(text.strip().removesuffix(";").rstrip())
     if match is None or _ends_in_an_order(text):
         why = "a copy holds all records in the order of their ids, so order by, limit and offset are not taken"
         form = "it must have the form: select * from contacts where …, or select id, firstName from contacts"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from instances.secrets import Secret
 from polling.copies import files
 from polling.copies.asking import MOST_KEPT, MOST_OPEN, cancel_copy, copies_of, start_copy, state_in_words
 from polling.copies.copy_job import MOST_FAILURES, CopyJob, claim_copies
+from polling.copies.queries import read_query
 from polling.detection.poll_loop import poll_due
 from polling.maintenance.clock_skew import repair_clock_skew
 from polling.maintenance.purge import purge
@@ -243,6 +245,14 @@ def test_an_outage_that_does_not_end_ends_it(world: PolledInstance) -> None:
         failed = work()
     assert (failed.status, failed.failures, failed.next_try_at) == (Status.FAILED, MOST_FAILURES, None)
     assert "503" in failed.error
+
+
+@pytest.mark.parametrize("query", ["select * from contacts where id = 1{}or id = 2", "select id,{}title from contacts"])
+def test_a_query_is_read_at_once_however_many_blanks_it_has(world: PolledInstance, query: str) -> None:
+    began = time.monotonic()
+    read = read_query(world.instance, query.format(" " * 15_000))
+    assert time.monotonic() - began < 10, "a fault here takes the cube of the number of blanks"
+    assert read.path == "/company/contacts"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
