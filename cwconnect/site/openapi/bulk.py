@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from cwconnect.core.openapi import Operation, Parameter
+from cwconnect.site.openapi.hub_routes import HUBS, NEXT_PAGE, OWN, PAGE_SIZE
 from cwconnect.site.openapi.shapes import ANYTHING, TEXT, listed, referred
 
-_OWN = "Acts on the instance of the Element token."
 _COPY: dict[str, Any] = {
     "instanceId": 523232,
     "id": "73",
@@ -30,17 +30,17 @@ _COPY: dict[str, Any] = {
     "recordErrors": [],
 }
 _STATUS = Operation(
-    "Hubs",
+    HUBS,
     "Show how far a copy came",
     referred("Copy"),
     example=_COPY,
     errors=(400,),
-    description=f"{_OWN} What changed from `watchedFrom` on, and is not in the copy, comes as an event.",
+    description=f"{OWN} What changed from `watchedFrom` on, and is not in the copy, comes as an event.",
 )
 
 BULK: Mapping[str, Operation] = {
     "POST /hubs/{hub}/bulk/query": Operation(
-        "Hubs",
+        HUBS,
         "Ask for a copy of a resource",
         referred("CopyBegun"),
         query=(
@@ -53,34 +53,34 @@ BULK: Mapping[str, Operation] = {
         ),
         example={"instanceId": 523232, "id": "73", "status": "CREATED"},
         errors=(403, 409),
-        description=f"{_OWN} The workers read it page by page, behind the polls; ask for its status.",
+        description=f"{OWN} The workers read it page by page, behind the polls; ask for its status.",
     ),
     "GET /hubs/{hub}/bulk": Operation(
-        "Hubs",
+        HUBS,
         "List the instance's copies, newest first",
         listed(referred("Copy")),
         query=(
-            Parameter("pageSize", {"type": "integer", "minimum": 1, "maximum": 999_999_999}, "At most 1000 are given."),
-            Parameter("nextPage", TEXT, "The Elements-Next-Page-Token of the answer before."),
+            PAGE_SIZE,
+            NEXT_PAGE,
         ),
         paged=True,
         example=[_COPY],
-        description=_OWN,
+        description=OWN,
     ),
     "GET /hubs/{hub}/bulk/{copy}/status": _STATUS,
     "PUT /hubs/{hub}/bulk/{copy}/cancel": replace(
         _STATUS,
         summary="End a copy, or drop a complete one's records",
         example=_COPY | {"status": "CANCELLED"},
-        description=f"{_OWN} One that has failed or was cancelled before stays as it is.",
+        description=f"{OWN} One that has failed or was cancelled before stays as it is.",
     ),
     "GET /hubs/{hub}/bulk/{copy}/{resource}": Operation(
-        "Hubs",
+        HUBS,
         "Download a complete copy",
         listed(ANYTHING),
         example=[{"id": 17, "firstName": "…", "_info": {"lastUpdated": "2018-07-31T19:39:46Z"}}],
         media=("text/csv", "application/x-ndjson"),
         errors=(400, 409),
-        description=f"{_OWN} As JSON, CSV or lines of JSON, by `Accept`. 409 as long as it is not complete.",
+        description=f"{OWN} As JSON, CSV or lines of JSON, by `Accept`. 409 as long as it is not complete.",
     ),
 }
