@@ -66,7 +66,7 @@ def merged(definitions: Iterable[Record], held: object, given: Sequence[object])
 
 
 def spread(data: Data, pod: object) -> None:
-    """Give the records of a pod's lists the fields that its definitions say now; their stamps stand still."""
+    """Set on all records of a pod's lists the fields that its definitions say now; their stamps stand still."""
     for path in PODS.get(pod, ()) if isinstance(pod, int) else ():
         table, definitions = data.table(path), definitions_for(data, path)
         for row in [*table.rows]:

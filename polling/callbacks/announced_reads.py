@@ -13,7 +13,6 @@ What fails is tried again a few times; then the next poll or sweep finds what th
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,7 +27,7 @@ from cwconnect.connectwise.errors import RateLimited
 from cwconnect.core.bulk_sql import any_of
 from polling.callbacks.announced_deletes import Confirmation, hold_or_record
 from polling.detection.changes import Watch
-from polling.detection.claiming import PER_HOST, PER_SITE
+from polling.detection.claiming import with_room
 from polling.detection.deletes.sweeps import EVER
 from polling.detection.jobs import LEASE, Claimed, Work, more_notes
 from polling.detection.outcomes import block_site, usable_date
@@ -92,15 +91,10 @@ def claim_announced(capacity: int, running: Collection[Work]) -> list[Work]:
         return []
     forget_settled()
     now = timezone.now()
-    sites, hosts = Counter(job.site for job in running), Counter(job.host for job in running)
     blocked = Site.objects.filter(blocked_until__gt=now).values("key")
     due = announced_due(PollState.objects.exclude(site__in=blocked))
-    chosen: list[int] = []
-    for key, site, host in due.order_by("pk").values_list("pk", "site", "host")[: 4 * capacity]:
-        if len(chosen) < capacity and sites[site] < PER_SITE and hosts[host] < PER_HOST:
-            chosen.append(key)
-            sites[site] += 1
-            hosts[host] += 1
+    rows = due.order_by("pk").values_list("pk", "site", "host")[: 4 * capacity]
+    chosen = with_room(rows, capacity, running)
     token, keys = claim(due, chosen, now=now, length=LEASE) if chosen else ("", [])
     states = PollState.objects.filter(pk__in=keys).select_related("resource_poll__instance")
     return [job for state in states if (job := _start(state, token)) is not None]

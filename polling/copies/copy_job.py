@@ -9,7 +9,6 @@ again as a poll would be; what ConnectWise refuses ends it.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,11 +23,11 @@ from cwconnect.connectwise.errors import BadAnswer, ConnectWiseError, Forbidden,
 from instances.connections import client_for
 from instances.hub import mappings
 from instances.hub.reads import shown_as
-from instances.models import Transformation
+from instances.models import ResourcePoll, Transformation
 from instances.secrets import SecretUnreadableError
 from polling.copies.page_bodies import Columns, columns_of, joined, pack
 from polling.copies.watched import watching_of
-from polling.detection.claiming import PER_HOST, PER_SITE
+from polling.detection.claiming import with_room
 from polling.detection.failures import decide_retry
 from polling.detection.jobs import LEASE, Work, more_notes
 from polling.detection.outcomes import block_site, sentence_of
@@ -85,7 +84,7 @@ class CopyJob(Work):
     def request(self) -> Callable[[], CopyAnswer]:
         """Return the next request; with the first, the records are counted."""
         client, copy, mapping, keep_nulls = self.client, self.copy, self.mapping, not self.instance.filter_nulls
-        path, params, after_id, counts = copy.path, copy.params, copy.reached_id, copy.pages == 0
+        path, params, after_id, counts = copy.path, copy.params, copy.reached_id, copy.reached_id == 0
 
         def read() -> CopyAnswer:
             total = count(client, path, params) if counts else None
@@ -96,11 +95,13 @@ class CopyJob(Work):
         return read
 
     def commit(self, answer: CopyAnswer) -> bool:
-        """Keep a page; give whether the copy goes on here and now."""
+        """Keep a page; return whether the copy goes on here and now."""
         copy, page, now = self.copy, answer.page, timezone.now()
-        if copy.pages == 0 and copy.reached_id == 0:
+        if copy.reached_id == 0:
             copy.total = answer.total
             self._begin_watching()
+        meets = self._meeting_poll()
+        copy.watches_deletes = meets is not None
         copy.records += len(page.records)
         copy.failed += len(page.skipped)
         copy.notes = more_notes(copy.notes, page.skipped)
@@ -112,7 +113,8 @@ class CopyJob(Work):
             fence(Copy, self.key, self.token, lease_until=now + LEASE, failures=0, error="", **self._advanced())
             if page.records:
                 CopyPage.objects.create(copy_id=self.key, number=copy.pages, body=answer.body)
-            self._have_met(page)
+            if meets is not None:
+                meet(meets.pk, [record["id"] for record in page.records])
             waits = not page.is_last and self._polls_wait(now)
             if page.is_last:
                 end(copy, self.token, now, status=Copy.Status.COMPLETED)
@@ -131,16 +133,12 @@ class CopyJob(Work):
         copy.watched_from = watching.since if watching else None
         copy.watches_deletes = watching is not None and watching.plan.detect_deletes
 
-    def _have_met(self, page: Page) -> None:
-        """Have the poll know the page's records by their ids, so that a sweep finds what is deleted from now on."""
+    def _meeting_poll(self) -> ResourcePoll | None:
+        """Return the poll that is to know each record by its id, so that a sweep finds what is deleted from now on."""
         copy, watching = self.copy, self.watching
-        if not copy.watches_deletes:
-            return
-        if watching is None or watching.poll != copy.watched_poll or not watching.plan.detect_deletes:
-            copy.watches_deletes = False
-            Copy.objects.filter(pk=self.key).update(watches_deletes=False)
-            return
-        meet(watching.poll.pk, [record["id"] for record in page.records])
+        if not copy.watches_deletes or watching is None or not watching.plan.detect_deletes:
+            return None
+        return watching.poll if watching.poll == copy.watched_poll else None
 
     def _advanced(self) -> dict[str, Any]:
         copy = self.copy
@@ -186,15 +184,10 @@ def claim_copies(capacity: int, running: Collection[Work]) -> list[Work]:
     capacity = min(capacity, AT_A_TIME - sum(isinstance(job, CopyJob) for job in running))
     now = timezone.now()
     due = may_copy(now).filter(next_try_at__lte=now)
-    sites, hosts = Counter(job.site for job in running), Counter(job.host for job in running)
-    sites.update({job.site: PER_SITE for job in running if isinstance(job, CopyJob)})
-    chosen: list[int] = []
-    rows = due.filter(free(now)).order_by("next_try_at").values_list("pk", "site", "host") if capacity > 0 else None
-    for key, site, host in rows[:100] if rows is not None else ():
-        if len(chosen) < capacity and sites[site] < PER_SITE and hosts[host] < PER_HOST:
-            chosen.append(key)
-            sites[site] += PER_SITE
-            hosts[host] += 1
+    if capacity <= 0:
+        return []
+    rows = due.filter(free(now)).order_by("next_try_at").values_list("pk", "site", "host")[:100]
+    chosen = with_room(rows, capacity, running, alone=CopyJob)
     if not chosen:
         return []
     token, keys = claim(due, chosen, now=now, length=LEASE)

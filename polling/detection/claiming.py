@@ -8,7 +8,7 @@ locks what it looks at, for as long as its statement takes, and another looks be
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -50,6 +50,29 @@ class Claim:
     token: str
     keys: list[int]
     drained: bool
+
+
+def with_room(
+    rows: Iterable[tuple[int, str, str]],
+    capacity: int,
+    running: Collection[Work],
+    *,
+    alone: type[Work] | None = None,
+) -> list[int]:
+    """Return the keys of those rows (key, company, host) that have room beside those `running`, the first first.
+
+    Jobs of the kind `alone` leave no room for another of their company.
+    """
+    sites, hosts = Counter(job.site for job in running), Counter(job.host for job in running)
+    if alone is not None:
+        sites.update({job.site: PER_SITE for job in running if isinstance(job, alone)})
+    chosen: list[int] = []
+    for key, site, host in rows:
+        if len(chosen) < capacity and sites[site] < PER_SITE and hosts[host] < PER_HOST:
+            chosen.append(key)
+            sites[site] += 1 if alone is None else PER_SITE
+            hosts[host] += 1
+    return chosen
 
 
 def claim_due(among: Condition, kind: Due, capacity: int, running: Collection[Work], *, now: datetime) -> Claim:

@@ -55,7 +55,7 @@ def copies(request: PageRequest, number: int) -> HttpResponse:
 @require_GET
 @operator_page
 def copy_file(request: PageRequest, number: int, copy: int) -> HttpResponseBase:
-    """Give a complete copy as a file, in the form `as`; what people download is in the audit log."""
+    """Return a complete copy as a file, in the form `as`; what people download is in the audit log."""
     kind = KINDS.get(request.GET.get("as", "csv"))
     if kind is None:
         raise Http404

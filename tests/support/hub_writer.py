@@ -21,7 +21,7 @@ class Hub:
         self.allow()
 
     def allow(self, *, key: bool = True, instance: bool = True) -> None:
-        """Give both rights, or one."""
+        """Set both rights, or one."""
         ApiUser.objects.update(writes_to_connectwise=key)
         Instance.objects.update(writes_enabled=instance)
 

@@ -114,7 +114,7 @@ class BulkFileView(BulkView):
     renderer_classes = (JSONRenderer, _Csv, _Lines)
 
     def get(self, request: Request, copy: str, resource: str, hub: str = "") -> StreamingHttpResponse:
-        """Give a complete copy as a file, of the type that is accepted."""
+        """Return a complete copy as a file, of the type that is accepted."""
         del hub
         found = self.copy(copy)
         named = find_resource(resource)
