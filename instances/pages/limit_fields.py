@@ -41,8 +41,8 @@ class WritesField(forms.BooleanField):
     def __init__(self) -> None:
         words = (
             "For keys that manage; those that write do so in any case, those that read never. An instance must allow "
+            "writes too, in its settings."
         )
-        words += "writes too, in its settings."
         super().__init__(label="It may also write to ConnectWise", required=False, help_text=words)
 
 
