@@ -107,7 +107,22 @@ class Invitation(models.Model):
         return f"invitation {self.pk} to {self.organization}: {self.role}"
 
 
-class Instance(HoldsSecrets, TokenLimits):
+class NotificationSettings(models.Model):
+    """Where notifications go, how they are signed, and what is sent along: of an instance, or of a subscription."""
+
+    callback_url = models.CharField(max_length=2000, blank=True)
+    signature_key = SecretField(null=True, blank=True)
+    previous_signature_key = SecretField(null=True, blank=True, help_text="Signs beside the new one for a while.")
+    previous_key_until = models.DateTimeField(null=True, blank=True)
+    callback_headers = SecretField(null=True, blank=True, help_text="A JSON object; values may be credentials.")
+    basic_username = models.CharField(max_length=200, blank=True)
+    basic_password = SecretField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class Instance(HoldsSecrets, TokenLimits, NotificationSettings):
     """One authenticated connection to a ConnectWise company, and where its events go.
 
     One without an organization is deleted: nobody's, so that nobody sees it or its events, until its rows are gone.
@@ -133,13 +148,6 @@ class Instance(HoldsSecrets, TokenLimits):
     filter_nulls = models.BooleanField(default=True, help_text="Leave keys with null out of records.")
 
     events_enabled = models.BooleanField(default=False)
-    callback_url = models.CharField(max_length=2000, blank=True)
-    signature_key = SecretField(null=True, blank=True)
-    previous_signature_key = SecretField(null=True, blank=True, help_text="Signs beside the new one for a while.")
-    previous_key_until = models.DateTimeField(null=True, blank=True)
-    callback_headers = SecretField(null=True, blank=True, help_text="A JSON object; values may be credentials.")
-    basic_username = models.CharField(max_length=200, blank=True)
-    basic_password = SecretField(null=True, blank=True)
     callbacks_enabled = models.BooleanField(
         db_default=False, help_text="ConnectWise's callbacks have resources polled at once."
     )

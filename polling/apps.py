@@ -10,6 +10,9 @@ class PollingConfig(AppConfig):
 
     def ready(self) -> None:
         """Hear of instances that change, have the workers do further jobs beside polls, and guard the queue."""
+        from django.db.models.signals import post_save
+
+        from instances.models import Instance
         from instances.signals import instance_deleted, login_refused, watching_changed
         from polling.bulk.actions import register_actions
         from polling.bulk.bulk_job import claim_bulk_jobs
@@ -19,6 +22,7 @@ class PollingConfig(AppConfig):
         from polling.callbacks.registration_job import claim_registrations
         from polling.copies.asking import interrupt_copies, stop_copies
         from polling.copies.copy_job import claim_copies
+        from polling.delivery.first_subscriptions import make_first
         from polling.detection.job_sources import register_job_source
         from polling.detection.watching import apply_watching
         from polling.maintenance.purge import stop_instance
@@ -28,6 +32,7 @@ class PollingConfig(AppConfig):
         from polling.verification.verification_job import claim_verifications
         from polling.workers import queue_guard  # noqa: F401  (its import has django-q2 keep to it)
 
+        post_save.connect(make_first, sender=Instance, dispatch_uid="polling.delivery.first_subscriptions")
         watching_changed.connect(apply_watching, dispatch_uid="polling.detection.watching")
         instance_deleted.connect(stop_instance, dispatch_uid="polling.maintenance.purge")
         watching_changed.connect(apply_callbacks, dispatch_uid="polling.callbacks")

@@ -11,7 +11,15 @@ from polling.models.callbacks import (
 )
 from polling.models.copies import Copy, CopyPage
 from polling.models.counters import InstanceHour, OrganizationHour, ReceiverHour, StoredCounter
-from polling.models.deliveries import DeliveryAttempt, DeliveryState, GivenUpDismissal, Notification, Receiver, Replay
+from polling.models.deliveries import (
+    DeliveryAttempt,
+    DeliveryState,
+    GivenUpDismissal,
+    Notification,
+    NotificationBody,
+    Receiver,
+    Replay,
+)
 from polling.models.events import Event, LogPosition, NewEvent
 from polling.models.heartbeats import Heartbeat
 from polling.models.idempotency import IdempotentAnswer
@@ -19,6 +27,7 @@ from polling.models.leased import Leased
 from polling.models.locks import Lock
 from polling.models.names import RecordWord
 from polling.models.polls import Health, MissingRecord, PollRun, PollState, RecordSnapshot, Site, SnapshotBody
+from polling.models.subscriptions import Subscription, SubscriptionEvent
 from polling.models.verifications import Repair, Verification
 
 __all__ = [
@@ -49,6 +58,7 @@ __all__ = [
     "MissingRecord",
     "NewEvent",
     "Notification",
+    "NotificationBody",
     "OrganizationHour",
     "PollRun",
     "PollState",
@@ -61,5 +71,7 @@ __all__ = [
     "Site",
     "SnapshotBody",
     "StoredCounter",
+    "Subscription",
+    "SubscriptionEvent",
     "Verification",
 ]

@@ -8,6 +8,7 @@ from instances.models import Instance, Organization
 from instances.secrets import HoldsSecrets, SecretField
 from polling.models.deliveries import Notification, Receiver
 from polling.models.leased import Leased, leased
+from polling.models.subscriptions import Subscription
 
 
 class Alert(models.Model):
@@ -28,6 +29,13 @@ class Alert(models.Model):
     kind = models.CharField(max_length=20, choices=Kind.choices)
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="alerts")
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, null=True, related_name="alerts")
+    subscription = models.ForeignKey(
+        Subscription,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="alerts",
+        help_text="Empty where it is about the instance, or its first one.",
+    )
     receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, null=True, related_name="alerts")
     notification = models.ForeignKey(Notification, on_delete=models.SET_NULL, null=True, related_name="alerts")
     key_number = models.BigIntegerField(null=True, help_text="The id of the API user whose key it is about.")
@@ -44,7 +52,14 @@ class Alert(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["instance", "kind"], condition=models.Q(resolved_at=None), name="alert_once_per_episode"
+                fields=["instance", "kind"],
+                condition=models.Q(resolved_at=None, subscription=None),
+                name="alert_once_per_episode",
+            ),
+            models.UniqueConstraint(
+                fields=["subscription", "kind"],
+                condition=models.Q(resolved_at=None),
+                name="subscription_alert_once_per_episode",
             ),
             models.UniqueConstraint(
                 fields=["receiver", "kind"],

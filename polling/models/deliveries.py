@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models.functions import Coalesce
 
 from cwconnect.outbound.display import bare_url
 from instances.models import Instance, Organization
@@ -45,8 +46,23 @@ class Replay(Leased):
         return "queueing" if self.queued_at is None else "sending" if self.left else "ended"
 
 
+class NotificationBody(models.Model):
+    """The bytes of notifications that are equal, once: of several subscriptions, by their hash."""
+
+    hash = models.CharField(max_length=64, primary_key=True, help_text="SHA-256, in hexadecimal digits.")
+    body = models.TextField()
+    used_at = models.DateTimeField(db_index=True, help_text="When a notification last took it.")
+
+    def __str__(self) -> str:
+        return self.hash
+
+
 class Notification(Leased):
-    """One POST to a receiver: at most ten events, its bytes fixed at birth. Its id is that of its first event."""
+    """One POST to a receiver: at most ten events, its bytes fixed at birth.
+
+    Made with its events, it has the id of the first of them (`Event.notification`). Made of the log for a subscription
+    that reads that, it has one of its own, from the same sequence, and `SubscriptionEvent` says what it carries.
+    """
 
     class State(models.TextChoices):
         """What becomes of it."""
@@ -59,9 +75,29 @@ class Notification(Leased):
 
     id = models.BigIntegerField(primary_key=True)
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, db_index=False, related_name="notifications")
+    subscription = models.ForeignKey(
+        "polling.Subscription",
+        on_delete=models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="notifications",
+        help_text="Empty: the instance's first one.",
+    )
     object_type = models.CharField(max_length=200)
     webhook_id = models.CharField(max_length=40, unique=True)
-    body = models.TextField()
+    body = models.TextField(blank=True, help_text="Empty where it shares its bytes with others.")
+    shared_body = models.ForeignKey(
+        NotificationBody,
+        on_delete=models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="notifications",
+    )
+    content_type = models.CharField(
+        max_length=60, blank=True, default="", db_default="", help_text="Empty: application/json."
+    )
     event_count = models.PositiveSmallIntegerField()
     follows = models.ForeignKey(
         "self",
@@ -117,7 +153,21 @@ class Notification(Leased):
             models.Index(  # fewer still: so the overview finds them by when that was
                 fields=["given_up_at"], name="notification_given_up_when", condition=models.Q(state="failed")
             ),
+            models.Index(
+                Coalesce("subscription", "instance"),
+                "id",
+                name="notification_undelivered_to",
+                condition=models.Q(state__in=["pending", "exhausted"]),
+            ),
             models.Index(fields=["instance", "-id"], name="notification_newest"),
+            models.Index(
+                fields=["subscription", "-id"],
+                name="notification_newest_to",
+                condition=models.Q(subscription__isnull=False),
+            ),
+            models.Index(
+                fields=["shared_body"], name="notification_sharing", condition=models.Q(shared_body__isnull=False)
+            ),
             models.Index(fields=["created_at"], name="notification_oldest"),
         ]
 

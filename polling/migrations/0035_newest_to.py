@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import migrations, models
+from django.db.migrations.operations.base import Operation
+
+from cwconnect.core.upgrades import AddIndexBesideWriters
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies: ClassVar[list[tuple[str, str]]] = [("polling", "0034_undelivered_to")]
+
+    operations: ClassVar[list[Operation]] = [
+        AddIndexBesideWriters(
+            model_name="notification",
+            index=models.Index(
+                condition=models.Q(("subscription__isnull", False)),
+                fields=["subscription", "-id"],
+                name="notification_newest_to",
+            ),
+        ),
+    ]
