@@ -1,7 +1,7 @@
 """`/v1/events`: pull beside push. Ascending by id, so that a receiver that was away catches up by itself.
 
-What is listed is complete up to its last id (see log/event_ids.py), so whoever asks for what is after the last id that it
-holds misses nothing. A filter chooses, and who waits for more than there is is answered when it comes (see waiting.py).
+What is listed is complete up to its last id (see log/event_ids.py), so whoever asks for what is after the last id held
+misses nothing. A filter chooses, and who waits for more than there is is answered when it comes (see waiting.py).
 """
 
 from __future__ import annotations
