@@ -87,7 +87,8 @@ def change_instance(
         audit.record(Action.CHANGE_INSTANCE, current, organization=current.organization, details=details)
         begun, reset = _write_polls(current, config, polls, starts, looked)
         former = stored if moved else None
-        watching_changed.send(Instance, instance=current, begun=begun, reset=reset, former=former)
+        first_url = bool(config.callback_url and not stored.callback_url)
+        watching_changed.send(Instance, instance=current, begun=begun, reset=reset, former=former, first_url=first_url)
         _read_whole(current)
     return current
 

@@ -6,6 +6,7 @@ from django.dispatch import Signal
 # `begun`: ids of resource polls whose watching begins (anew) with the `since` and `high_water_id` they hold, so that
 # what was
 # known of them is forgotten; `reset`: ids of those whose open run must be abandoned, their cursor kept.
+# `first_url`: whether it has a callback URL now, and had none before, so that nobody was notified until now.
 # `former`: the configuration that was in force, where the company that is connected to is another one than before.
 watching_changed = Signal()
 

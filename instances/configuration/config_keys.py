@@ -129,9 +129,9 @@ _CONNECTION = (
 )
 _EVENTS = (
     Key("event.notification.enabled", "events_enabled", "boolean", values.boolean, "Events Enabled",
-        "Whether resources are polled and changes are sent.", audited=True),
+        "Whether resources are polled and changes are recorded, and sent where there is a callback URL.", audited=True),
     Key(CALLBACK_URL, "callback_url", "string", values.url, "Event Notification Callback URL",
-        "Where notifications are sent; required when events are enabled."),
+        "Where notifications are sent. Without one nothing is: events are recorded, and pulled by GET /v1/events."),
     Key("event.notification.signature.key", "signature_key", "password", values.text(1000), "Signature key",
         "Signs every notification.", secret=True),
     Key("event.notification.callback.headers", "callback_headers", "json", values.headers, "Callback headers",

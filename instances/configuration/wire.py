@@ -109,8 +109,6 @@ def _unmask(value: Any, stored: Any) -> Any:
 
 def _lacking(config: InstanceConfig) -> dict[str, str]:
     lacking = {key.name: "is required" for key in KEYS if key.required and not getattr(config, key.field)}
-    if config.events_enabled and not config.callback_url:
-        lacking["event.notification.callback.url"] = "is required when events are enabled"
     if config.basic_username and any(name.lower() == "authorization" for name in config.callback_headers):
         lacking["event.notification.callback.headers"] = "holds Authorization beside a Basic user; choose one"
     return lacking

@@ -65,13 +65,14 @@ class ConnectionForm(WireForm):
 class NotifyForm(WireForm):
     """Where events go."""
 
-    events_enabled = forms.BooleanField(label="Events on: poll the resources and send what changed", required=False)
+    events_enabled = forms.BooleanField(label="Events on: poll the resources and record what changed", required=False)
     callback_url = text_field(
         "Callback URL",
         longest=2000,
         required=False,
         widget=forms.URLInput(attrs=OFF),
-        help_text="Each notification is POSTed here; any 2xx within 15 s says that it arrived.",
+        help_text="Each notification is POSTed here; any 2xx within 15 s says that it arrived. Left empty, events are "
+        "recorded, and pulled by GET /v1/events; nothing is sent.",
     )
     signature_key = secret_field(
         "Signature key",

@@ -16,7 +16,6 @@ from cwconnect.core.form_fields import SeenField
 from instances.configuration.config_keys import KEYS, Key
 
 OFF = {"autocomplete": "off", "spellcheck": "false"}
-_NEEDED_AT_TIMES = {"base_url", "callback_url"}  # so that they are not called optional
 _TITLES = {spelling: key.title for key in KEYS for spelling in (key.name, *key.spellings)}
 # A key of one small word (`company`) is a word of its own, and may stand in any sentence.
 _WRITTEN = sorted((name for name in _TITLES if not name.islower() or "." in name), key=len, reverse=True)
@@ -58,9 +57,9 @@ class WireForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in self.fields.keys() & _NEEDED_AT_TIMES:
-            field: Any = self.fields[name]
-            field.hide_optional = True
+        if "base_url" in self.fields:
+            field: Any = self.fields["base_url"]
+            field.hide_optional = True  # it is needed where no site of the list is chosen
 
     def wire_keys(self) -> list[Key]:
         """Return the wire keys that this form's fields stand for."""

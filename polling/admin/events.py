@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from instances.admin.base import NOTHING, as_key, json_column
+from instances.admin.base import as_key, json_column
 from polling.admin.base import ChosenFilter, ResourceFilter, link_column, link_to, list_column, say, sent_again
 from polling.admin.keyset_admin import KeysetAdmin, Sought, named
 from polling.delivery.replay.replays import replay_notifications
@@ -15,13 +15,13 @@ from polling.models import DeliveryAttempt, Event, Notification
 from polling.reports.event_search import keys_of_object
 
 MOST_FOUND = 1000
-LOST = Q(notification=None)
+NOT_CARRIED = Q(notification=None)
 DISCARDED = Q(notification__state=Notification.State.DISCARDED)
 
 
 def delivery_of(event: Event) -> str:
     """Say how far the event's notification got."""
-    return event.notification.get_state_display() if event.notification else NOTHING
+    return event.notification.get_state_display() if event.notification else "Not sent"
 
 
 @admin.register(Event)
@@ -87,7 +87,7 @@ class EventAdmin(KeysetAdmin):
             self,
             request,
             sent_again(made),
-            for_their_notification_is_past_its_retention=events.filter(LOST),
+            for_no_notification_carries_them=events.filter(NOT_CARRIED),
             for_their_notification_was_discarded=events.filter(DISCARDED),
         )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from django.db.models import Exists, Max, OuterRef, Q
+
 from instances.models import Instance
-from polling.models import Subscription
+from polling.models import Event, Subscription, SubscriptionEvent
 
 NAME = "Main"
 
@@ -29,6 +31,27 @@ def first_subscription(instance: Instance) -> Subscription:
         found = Subscription.objects.get(pk=instance.pk)
     found.instance = instance
     return found
+
+
+def begin_after_last(instance: Instance) -> None:
+    """Have an instance's first subscription begin with what is recorded from now on. In a transaction.
+
+    Whatever records its events must see that, or be over.
+    """
+    last = Event.objects.filter(instance=instance).aggregate(last=Max("pk"))["last"] or 0
+    Subscription.objects.filter(pk=first_subscription(instance).pk).update(began_id=last)
+
+
+def lost_notifications(instance: Instance) -> Q:
+    """Return the condition of those of an instance's events that a notification carried and none does any more.
+
+    None was made of what was recorded without a callback URL; and what was made of the log is known by its own rows.
+    """
+    first = first_subscription(instance)
+    if not instance.callback_url or first.reads_log:
+        return Q(pk__in=())
+    judged = SubscriptionEvent.objects.filter(subscription=first, event=OuterRef("pk"))
+    return Q(~Exists(judged), notification=None, pk__gt=first.began_id)
 
 
 def make_first(sender: object, *, instance: Instance, created: bool, **_: object) -> None:

@@ -60,7 +60,7 @@ def send_test(instance: Instance, resource: str, now: datetime) -> SampleResult:
     if poll is None:
         raise DomainError(f"resource: no resource {resource} is polled.")
     if not instance.callback_url:
-        raise ConflictError("The instance has no callback URL.")
+        raise ConflictError("The instance has no callback URL: its events are pulled, and nothing is sent.")
     if instance.disabled:
         raise ConflictError("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
     return _send(instance, _sample(poll, now), now)

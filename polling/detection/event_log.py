@@ -3,6 +3,8 @@
 Events of one record arrive in order. The changes of a poll are grouped by the undelivered notification that their
 records wait for, so that a notification follows one other at most; it becomes due when that one is delivered or given
 up.
+
+An instance without a callback URL has nobody to notify: its events are carried by no notification, and pulled.
 """
 
 from __future__ import annotations
@@ -20,9 +22,9 @@ from cwconnect.tracing import is_on
 from instances.models import ResourcePoll
 from polling.delivery.notifications import batches, notification_of
 from polling.delivery.pausing import resting_among
+from polling.detection.event_ids import take_ids
 from polling.detection.event_spans import begin_event_spans
 from polling.detection.snapshots import of_records
-from polling.log.event_ids import take_ids
 from polling.models import Event, NewEvent, Notification, PollRun, RecordSnapshot
 from polling.workers.queue import wake_on_commit
 from polling.workers.wakeups import Kind
@@ -60,11 +62,16 @@ class PollEvents:
 
 @dataclass(frozen=True)
 class _Batch:
-    """The events of one notification, and the notification that it waits for."""
+    """The events of one notification, and the notification that it waits for; or those that nobody is notified of."""
 
     found: PollEvents
-    events: list[NewEvent]
-    follows: int | None
+    events: Sequence[NewEvent]
+    follows: int | None = None
+
+    @property
+    def notified(self) -> bool:
+        """Whether a notification is made of it."""
+        return _is_notified(self.found)
 
 
 def record_events(found: Sequence[PollEvents], *, now: datetime) -> int:
@@ -76,14 +83,14 @@ def record_events(found: Sequence[PollEvents], *, now: datetime) -> int:
         return 0
     ready = list(_ordered_batches(found))
     ids = iter(take_ids(sum(len(batch.events) for batch in ready)))
+    for event in (event for batch in ready for event in batch.events):
+        event.id = next(ids)
     resting = resting_among([batch.found.poll.instance for batch in ready])
-    notifications: list[Notification] = []
-    for batch in ready:
-        for event in batch.events:
-            event.id = next(ids)
-        notifications.append(_notification(batch, now, rests=batch.found.poll.instance_id in resting))
+    made = [_notification(batch, now, rests=batch.found.poll.instance_id in resting) for batch in ready]
     if is_on():
-        begin_event_spans((batch.found.run, row) for batch, row in zip(ready, notifications, strict=True))
+        recorded = zip(ready, made, strict=True)
+        begin_event_spans((batch.found.poll, batch.found.run, batch.events, row) for batch, row in recorded)
+    notifications = [notification for notification in made if notification is not None]
     insert_new(notifications)
     if any(notification.next_attempt_at for notification in notifications):
         wake_on_commit(Kind.DELIVER)
@@ -92,7 +99,14 @@ def record_events(found: Sequence[PollEvents], *, now: datetime) -> int:
     return len(rows)
 
 
-def _notification(batch: _Batch, now: datetime, *, rests: bool) -> Notification:
+def _is_notified(found: PollEvents) -> bool:
+    """Whether notifications are made with the events: there is somebody to send them to."""
+    return bool(found.poll.instance.callback_url)
+
+
+def _notification(batch: _Batch, now: datetime, *, rests: bool) -> Notification | None:
+    if not batch.notified:
+        return None
     poll = batch.found.poll
     notification = notification_of(poll.instance, poll.name, batch.events, now)
     notification.follows_id = batch.follows
@@ -104,11 +118,12 @@ def _notification(batch: _Batch, now: datetime, *, rests: bool) -> Notification:
 def _rows(batch: _Batch) -> Iterable[tuple[object, ...]]:
     poll = batch.found.poll
     shared = (poll.instance_id, poll.pk, batch.found.run.pk)
+    carried_by = batch.events[0].id if batch.notified else None
     for event in batch.events:
         yield (
             *shared,
             event.id,
-            batch.events[0].id,
+            carried_by,
             event.object_type,
             event.object_id,
             event.record_id,
@@ -122,8 +137,11 @@ def _rows(batch: _Batch) -> Iterable[tuple[object, ...]]:
 
 
 def _ordered_batches(found: Sequence[PollEvents]) -> Iterable[_Batch]:
-    waits = _waited_for(found)
+    waits = _waited_for([of_poll for of_poll in found if _is_notified(of_poll)])
     for of_poll in found:
+        if not _is_notified(of_poll) and of_poll.events:
+            yield _Batch(of_poll, of_poll.events)
+            continue
         groups: dict[int | None, list[NewEvent]] = {}
         for event in of_poll.events:
             groups.setdefault(waits.get((of_poll.poll.pk, event.record_id)), []).append(event)

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.db import transaction
 
 from cwconnect.tracing import Span, begin
-from polling.models import Notification, PollRun
+from instances.models import ResourcePoll
+from polling.models import NewEvent, Notification, PollRun
+
+Recorded = tuple[ResourcePoll, PollRun, Sequence[NewEvent], Notification | None]
+"""Events of a run, and the notification that carries them, where one does."""
 
 
-def begin_event_spans(made: Iterable[tuple[PollRun, Notification]]) -> None:
+def begin_event_spans(made: Iterable[Recorded]) -> None:
     """Begin the spans of unsaved notifications, each beneath that of its run's events, and have them carry it.
 
     They are sent once all of it is committed, and never otherwise. Inside the transaction.
     """
     spans: dict[int, Span] = {}
     counts: dict[int, int] = {}
-    for run, notification in made:
-        if run.pk not in spans and (begun := begin("record events", _of(notification), parent=run.traceparent)):
+    for poll, run, events, notification in made:
+        of_events = _of(poll, events)
+        if run.pk not in spans and (begun := begin("record events", of_events, parent=run.traceparent)):
             spans[run.pk] = begun
-        counts[run.pk] = counts.get(run.pk, 0) + notification.event_count
+        counts[run.pk] = counts.get(run.pk, 0) + len(events)
+        if notification is None:
+            continue
         above = spans[run.pk].traceparent if run.pk in spans else None
-        said = _of(notification) | {
+        said = of_events | {
             "cwconnect.notification_id": notification.pk,
             "cwconnect.webhook_id": notification.webhook_id,
             "cwconnect.events": notification.event_count,
@@ -35,9 +42,9 @@ def begin_event_spans(made: Iterable[tuple[PollRun, Notification]]) -> None:
         transaction.on_commit(begun.end)
 
 
-def _of(notification: Notification) -> dict[str, str | int]:
+def _of(poll: ResourcePoll, events: Sequence[NewEvent]) -> dict[str, str | int]:
     return {
-        "cwconnect.instance_id": notification.instance_id,
-        "cwconnect.resource": notification.object_type,
-        "cwconnect.event_id": notification.pk,
+        "cwconnect.instance_id": poll.instance_id,
+        "cwconnect.resource": poll.name,
+        "cwconnect.event_id": events[0].id,
     }

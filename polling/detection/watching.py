@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from instances.configuration.polls import plan_of
 from instances.models import Instance, ResourcePoll
+from polling.delivery.first_subscriptions import begin_after_last
 from polling.delivery.pausing import rearm
 from polling.detection.deletes.missing_records import calm_healths, missing_records
 from polling.detection.jobs import abandon
@@ -36,12 +37,19 @@ def site_key(instance: Instance) -> str:
 
 
 def apply_watching(
-    sender: object, *, instance: Instance, begun: list[int] | None = None, reset: list[int] | None = None, **_: Any
+    sender: object,
+    *,
+    instance: Instance,
+    begun: list[int] | None = None,
+    reset: list[int] | None = None,
+    first_url: bool = False,
+    **_: Any,
 ) -> None:
     """Bring the states of an instance's polls to what its rows now say (receiver of `watching_changed`).
 
     `begun` polls start afresh from their `since`, `reset` ones abandon their open run and keep their cursor. Each state
-    that changes loses its lease, so that a run in flight, made under the old settings, can commit nothing more.
+    that changes loses its lease, so that a run in flight, made under the old settings, can commit nothing more. With a
+    `first_url` notifications are made of what is recorded from then on.
     """
     begun_ids, reset_ids = set(begun or ()), set(reset or ())
     planned: dict[ResourcePoll, datetime | None] = {}
@@ -57,6 +65,8 @@ def apply_watching(
                 _abandon(poll)
             planned[poll] = state.next_sweep_at
     _schedule(instance, planned)
+    if first_url:
+        begin_after_last(instance)  # what was recorded is seen now: the leases that it was recorded under are taken
     rearm(instance, timezone.now())
 
 

@@ -18,6 +18,7 @@ from cwconnect.connectwise.web_links import web_link
 from cwconnect.core.csv_export import csv_response
 from instances.models import Instance
 from instances.pages.access import PageRequest, page
+from polling.delivery.first_subscriptions import lost_notifications
 from polling.delivery.replay.replays import start_replay
 from polling.delivery.replay.selection import STATES, Selection
 from polling.models import DeliveryAttempt, Event, Notification
@@ -164,7 +165,7 @@ def replay_event(request: PageRequest, number: int) -> HttpResponse:
     """Send the notification that carries the event again: the same id, the same bytes."""
     event = _event(request, number)
     if event.notification is None:
-        messages.error(request, "Its notification is past its retention: there is nothing to send any more.")
+        messages.error(request, "No notification carries it, so there is nothing to send again.")
     else:
         replay = start_replay(event.instance, Selection(event_id=event.pk), timezone.now())
         if replay.total:
@@ -200,6 +201,7 @@ def _context(event: Event) -> dict[str, Any]:
         "event": event,
         "instance": event.instance,
         "notification": notification,
+        "lost": notification is None and _is_lost(event),
         "attempts": attempts,
         "changes": _changes(event),
         "beside": _beside(event),
@@ -209,6 +211,10 @@ def _context(event: Event) -> dict[str, Any]:
         "live": notification is not None and (notification.state == "pending" or notification.replay_id or recent),
         "resting": not event.instance.watching,
     }
+
+
+def _is_lost(event: Event) -> bool:
+    return Event.objects.filter(lost_notifications(event.instance), pk=event.pk).exists()
 
 
 def _beside(event: Event) -> list[Event]:

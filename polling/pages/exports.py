@@ -8,11 +8,11 @@ from cwconnect.core.csv_export import Columns
 from polling.delivery.replay.selection import state_in_words
 from polling.models import Event
 
-NOT_KEPT = "past its retention"
+NOT_SENT = "not sent"
 
 
 def _delivery_of(event: Event) -> str:
-    return state_in_words(event.notification.state) if event.notification else NOT_KEPT
+    return state_in_words(event.notification.state) if event.notification else NOT_SENT
 
 
 EVENT_COLUMNS: Final[Columns] = {

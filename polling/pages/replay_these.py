@@ -46,16 +46,17 @@ def replay_these(request: PageRequest) -> HttpResponse:
     if counted is not None:
         context |= {"rows": counted.by_instance[:SHOWN], "more": counted.by_instance[SHOWN:]}
         context |= _resting([instance for instance, _ in counted.by_instance])
-        context["receivers"] = len({instance.callback_url for instance, _ in counted.by_instance})
+        context["receivers"] = len({instance.callback_url for instance, _ in counted.by_instance} - {""})
     return render(request, "polling/replay_these.html", context | {"here": "events" if of_events else "deliveries"})
 
 
 def _resting(instances: Sequence[Instance]) -> dict[str, int]:
-    """Return of how many instances delivery is paused, and of how many others the events are off."""
+    """Return of how many instances delivery is paused, and of how many others the events are off, or go nowhere."""
     stopped = DeliveryState.objects.filter(PAUSED, instance__in=[instance.pk for instance in instances])
     paused = set(stopped.values_list("pk", flat=True))
-    off = sum(not instance.watching and instance.pk not in paused for instance in instances)
-    return {"paused": len(paused), "off": off}
+    others = [instance for instance in instances if instance.pk not in paused]
+    off = sum(not instance.watching for instance in others)
+    return {"paused": len(paused), "off": off, "nowhere": sum(not instance.callback_url for instance in others)}
 
 
 def _counted(request: PageRequest, search: DeliverySearch) -> Counted:

@@ -32,12 +32,13 @@ from django.db.models import Count, Q, QuerySet
 
 from cwconnect.core.errors import ConflictError
 from instances.models import ResourcePoll
+from polling.delivery.first_subscriptions import lost_notifications
 from polling.detection.deletes.missing_records import Status, missing_records
 from polling.models import Event, Notification, RecordSnapshot, Verification
 from polling.verification.comparison import Comparison
 
 State = Notification.State
-NOT_ARRIVED = Q(notification=None) | Q(notification__state__in=(*Notification.UNDELIVERED, State.FAILED))
+NOT_ARRIVED = Q(notification__state__in=(*Notification.UNDELIVERED, State.FAILED))
 Progress = Callable[[int], None]
 
 
@@ -151,7 +152,7 @@ def finding_of(verification: Verification) -> Finding | None:
 
 def undelivered_events(poll: ResourcePoll) -> QuerySet[Event]:
     """Return the events of a poll that have not arrived, oldest first."""
-    return Event.objects.filter(NOT_ARRIVED, resource_poll=poll).order_by("pk")
+    return Event.objects.filter(NOT_ARRIVED | lost_notifications(poll.instance), resource_poll=poll).order_by("pk")
 
 
 def count_repeated(poll: ResourcePoll) -> int:

@@ -204,7 +204,6 @@ def test_what_is_stored_holds_no_key_in_plain_text(api: Api, sandbox: SandboxSer
     ("key", "value"),
     [
         ("event.notification.enabled", "maybe"),
-        ("event.notification.callback.url", ""),
         ("event.notification.callback.url", "ftp://example.com"),
         ("event.notification.callback.url", "http://user:word@example.com/"),
         ("event.notification.callback.url", "http://10.0.0.5/hook"),

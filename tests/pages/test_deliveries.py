@@ -96,7 +96,7 @@ def test_a_test_of_settings_that_were_not_changed_says_so(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"callback_url": ""}, "required when events are enabled"),
+        ({"callback_url": ""}, "has no callback URL: its events are pulled"),
         ({"callback_url": "http://10.0.0.1/"}, "can&#x27;t be used"),
         ({"callback_headers": "no colon"}, '<a href="#id_callback_headers">'),
     ],

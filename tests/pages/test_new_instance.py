@@ -125,10 +125,18 @@ def test_what_is_missing_is_said_beside_its_field_and_the_rest_is_kept(operator:
 
 
 def test_all_that_is_wrong_is_said_at_once(operator: Client, typed: dict[str, Any]) -> None:
-    html = text_of(operator.post(NEW, typed | {"name": "", "company": "", "callback_url": "", "watch": []}))
+    html = text_of(operator.post(NEW, typed | {"name": "", "company": "", "callback_url": "x", "watch": []}))
     for field in ("name", "company", "callback_url"):
         assert html.count(f'id="id_{field}_error"') == 1
     assert "Choose at least one resource" in html
+
+
+def test_without_a_callback_url_its_events_are_pulled(operator: Client, typed: dict[str, Any]) -> None:
+    assert "pulled by GET /v1/events; nothing is sent" in text_of(operator.get(NEW))
+    html = text_of(operator.post(NEW, typed | {"callback_url": ""}))
+    instance = Instance.objects.get()
+    assert (instance.events_enabled, instance.callback_url) == (True, "")
+    assert "There is no callback URL, so nothing is sent" in html
 
 
 def test_an_address_that_is_not_allowed_is_said_beside_the_callback_url(

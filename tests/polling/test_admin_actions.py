@@ -84,7 +84,7 @@ def test_events_are_replayed_by_their_notifications(admin_client: Client, filled
     Notification.objects.filter(events=discarded).update(state="discarded")
     said = act(admin_client, "polling.event", "replay_selected", lost, discarded, good)
     assert said[0] == "1 notification is sent again."
-    assert said[1] == f"Skipped 1, for their notification is past its retention: {lost}."
+    assert said[1] == f"Skipped 1, for no notification carries them: {lost}."
     assert said[2] == f"Skipped 1, for their notification was discarded: {discarded}."
     assert Notification.objects.get(replay__isnull=False).pk == good.notification_id
 

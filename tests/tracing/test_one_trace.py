@@ -51,6 +51,19 @@ def test_a_change_is_one_trace_from_its_poll_to_the_receiver(delivered: Receiver
     assert attempt.attributes["cwconnect.webhook_id"] == delivered.got[0].webhook_id
 
 
+def test_what_nobody_is_notified_of_ends_where_it_is_recorded(world: PolledInstance, collector: Collector) -> None:
+    world.watch(callback_url="")
+    world.poll()
+    world.change(17, "Owner")
+    world.change(18, "Owner")
+    world.poll()
+    provider.flush()
+    [recorded] = collector.named("record events")
+    assert path_to(recorded, collector.spans()) == ["poll", "record events"]
+    assert recorded.attributes["cwconnect.events"] == 2
+    assert not collector.named("notification")
+
+
 def test_an_idle_poll_is_a_trace_of_its_own(delivered: Receiver, collector: Collector) -> None:
     polls = collector.named("poll")
     assert len({span.trace_id for span in polls}) == len(polls) > 1
