@@ -18,7 +18,7 @@ from cwconnect.core import sealed_files
 from cwconnect.core.backup_folder import remove_drafts
 from cwconnect.core.sealed_files import UnsealError, WrongPassphraseError
 from instances.secrets.ciphertexts import Place
-from polling.detection.event_ids import IDS_SKIPPED
+from polling.log.event_ids import IDS_SKIPPED
 
 PAGES_A_STEP = 2000
 _MARK = "cwconnect_backup"  # a table that only copies have: it says when they were taken

@@ -12,6 +12,8 @@ from collections.abc import Collection
 from cwconnect.outbound.origin import origin_of
 from instances.configuration.config_keys import KEYS, InstanceConfig
 
+GIVE_ANEW = "must be given anew, since {} names another scheme, host or port than it was given for"
+
 # The signature key is not sent, so it stays whatever the callback URL.
 _URLS = [url for url in KEYS if any(key.sent_to == url.name for key in KEYS)]
 
@@ -26,14 +28,15 @@ def secrets_to_give_anew(
     if stored is None:
         return {}
     return {
-        key.name: f"must be given anew, since {url.name} names another scheme, host or port than it was given for"
+        key.name: GIVE_ANEW.format(url.name)
         for url in _URLS
-        if _is_elsewhere(getattr(config, url.field), getattr(stored, url.field))
+        if is_elsewhere(getattr(config, url.field), getattr(stored, url.field))
         for key in KEYS
         if key.sent_to == url.name
         if key.field not in given and getattr(config, key.field) and getattr(stored, key.field)
     }
 
 
-def _is_elsewhere(url: str, stored: str) -> bool:
+def is_elsewhere(url: str, stored: str) -> bool:
+    """Whether a URL that is wanted names another destination than the stored one; without one nothing is sent."""
     return bool(url) and origin_of(url) != origin_of(stored)

@@ -24,8 +24,8 @@ from cwconnect.connectwise.callbacks.types import type_of_path
 from cwconnect.core.bulk_sql import any_of
 from instances.models import ResourcePoll
 from polling.callbacks.counts import ANNOUNCED, MILLISECONDS, UNANNOUNCED, Counted, add_counts
-from polling.detection.event_ids import complete_upto
 from polling.detection.jobs import plan_of_poll
+from polling.log.event_ids import complete_upto
 from polling.models import CallbackEndpoint, CallbackHint, CallbackRegistration, Event, PollRun, StoredCounter
 
 EXAMINED_AFTER = timedelta(minutes=10)  # so long a callback may be under way

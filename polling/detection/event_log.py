@@ -22,9 +22,9 @@ from cwconnect.tracing import is_on
 from instances.models import ResourcePoll
 from polling.delivery.notifications import batches, notification_of
 from polling.delivery.pausing import resting_among
-from polling.detection.event_ids import take_ids
 from polling.detection.event_spans import begin_event_spans
 from polling.detection.snapshots import of_records
+from polling.log.event_ids import take_ids
 from polling.models import Event, NewEvent, Notification, PollRun, RecordSnapshot
 from polling.workers.queue import wake_on_commit
 from polling.workers.wakeups import Kind

@@ -14,7 +14,7 @@ from polling.models.polls import PollRun
 
 
 class LogPosition(models.Model):
-    """The one row from which events take their ids on SQLite, which has one writer (see event_ids.py)."""
+    """The one row from which events take their ids on SQLite, which has one writer (see log/event_ids.py)."""
 
     last = models.BigIntegerField(default=0)
 

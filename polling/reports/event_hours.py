@@ -22,7 +22,7 @@ from django.db.models.functions import Coalesce
 
 from cwconnect.core.bulk_sql import db_timestamp, upsert
 from cwconnect.core.one_statement import Question, Row, time_of
-from polling.detection.event_ids import complete_upto
+from polling.log.event_ids import complete_upto
 from polling.models import Event, InstanceHour, OrganizationHour, StoredCounter
 from polling.reports.counters import step_on
 

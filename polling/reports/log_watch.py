@@ -12,7 +12,7 @@ from django.db.models import Max
 
 from cwconnect.web.parking import Position
 from instances.models import AuditEntry
-from polling.detection.event_ids import complete_upto
+from polling.log.event_ids import complete_upto
 from polling.models import Event
 
 _MOST_ENTRIES: Final = 1_000

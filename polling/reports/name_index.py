@@ -15,8 +15,8 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
 from cwconnect.core.bulk_sql import insert_missing
 from instances.models import Organization
-from polling.detection.event_ids import complete_upto
 from polling.detection.titles import any_record
+from polling.log.event_ids import complete_upto
 from polling.models import Event, RecordWord, StoredCounter
 from polling.reports.counters import step_on
 

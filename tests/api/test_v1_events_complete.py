@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
-from polling.detection.event_ids import complete_upto, take_ids
+from polling.log.event_ids import complete_upto, take_ids
 from polling.models import Event
 from tests.api.conftest import Watched
 from tests.support.api_caller import Api

@@ -21,8 +21,8 @@ from instances.provisioning import delete_instance
 from polling.delivery.delivery_loop import deliver_due
 from polling.delivery.replay.replays import start_replay
 from polling.delivery.replay.selection import Selection
-from polling.detection.event_ids import go_on_after
 from polling.detection.poll_loop import PollLoop
+from polling.log.event_ids import go_on_after
 from polling.maintenance.purge import purge_deleted
 from polling.maintenance.retention import prune
 from polling.models import Event, PollState

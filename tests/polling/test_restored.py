@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from instances.models import AuditEntry
-from polling.detection.event_ids import IDS_SKIPPED, go_on_after, take_ids
+from polling.log.event_ids import IDS_SKIPPED, go_on_after, take_ids
 from polling.models import Event
 from tests.support.deliveries import change
 from tests.support.polled_instance import PolledInstance

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from cwconnect.core.bulk_sql import Row, db_timestamp, insert
 from instances.models import AuditEntry, Instance, Organization, ResourcePoll
 from instances.secrets import Secret
-from polling.detection.event_ids import go_on_after
+from polling.log.event_ids import go_on_after
 from polling.models import (
     Alert,
     AlertDestination,

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from instances.models import Instance, Organization, ResourcePoll
 from instances.secrets import Secret
-from polling.detection.event_ids import go_on_after
+from polling.log.event_ids import go_on_after
 from polling.models import Event, Health, Notification, PollState
 
 

@@ -11,7 +11,7 @@ from cwconnect.core import terminal
 from cwconnect.core.layout import PROGRAM
 from instances import audit
 from instances.audit import Action
-from polling.detection.event_ids import skip_ids
+from polling.log.event_ids import skip_ids
 
 _DONE = f"""\
 Events get ids a billion further on, so that none is taken for one recorded since the backup; everybody has to sign

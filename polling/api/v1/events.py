@@ -1,6 +1,6 @@
 """`/v1/events`: pull beside push. Ascending by id, so that a receiver that was away catches up by itself.
 
-What is listed is complete up to its last id (see event_ids.py), so whoever asks for what is after the last id it holds
+What is listed is complete up to its last id (see log/event_ids.py), so whoever asks for what is after the last id held
 misses nothing. A filter chooses, and who waits for more than there is is answered when it comes (see waiting.py).
 """
 
@@ -33,8 +33,8 @@ from polling.api.v1.base import (
     read_query,
 )
 from polling.api.v1.waiting import LONGEST_WAIT, EventStreamRenderer, Run
-from polling.detection.event_ids import complete_upto
 from polling.filters.reading import LONGEST, Filter, FilterError, parse_filter
+from polling.log.event_ids import complete_upto
 from polling.models import Event
 from polling.reports.event_scan import Found, Scan, scan
 
