@@ -6,8 +6,7 @@ A row of which a sweep read the id alone counts as never seen: the poll that fir
 the high-water id, UPDATED for a stamp from `since` on (or without a stamp, where ConnectWise's condition selected it),
 and otherwise remembers it in silence.
 
-Records compare by content: `_info` and `…_href` are left out at every depth (they change without the record changing),
-and null counts as absent (newer ConnectWise sites omit what older ones send as null).
+Records compare by content (polling/field_changes.py).
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+
+from polling.field_changes import content_of
 
 DIGEST_VERSION = 1
 UNREAD = b"\x00"  # the digest of a row whose content was never read, or that is gone from ConnectWise
@@ -145,28 +146,6 @@ def _judge_deleted(seen: Seen, snapshot: Snapshot | None, watch: Watch) -> Verdi
     return Verdict("DELETED", remember=True, gone=True)
 
 
-def content(value: Any) -> Any:
-    """Return what counts as the content of a record or a part of it."""
-    return _contents_of([value])[0]
-
-
-def _content_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    # Runs over every value that is ever read: plain values, most of a record, are kept without a call each, and `in`
-    # is cheaper than `endswith`.
-    return {
-        key: _content_of(item) if type(item) is dict else _contents_of(item) if type(item) is list else item
-        for key, item in record.items()
-        if item is not None and key != "_info" and not ("_href" in key and key.endswith("_href"))
-    }
-
-
-def _contents_of(items: list[Any]) -> list[Any]:
-    return [
-        _content_of(item) if type(item) is dict else _contents_of(item) if type(item) is list else item
-        for item in items
-    ]
-
-
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
@@ -181,7 +160,7 @@ def _same(value: Any) -> Any:
 
 def digest(record: Mapping[str, Any]) -> bytes:
     """Return 16 bytes: the digest's version and 15 bytes of BLAKE2b over the canonical content; UnstorableError."""
-    canonical = _json(record, _content_of, orjson.OPT_SORT_KEYS)
+    canonical = _json(record, content_of, orjson.OPT_SORT_KEYS)
     return bytes([DIGEST_VERSION]) + hashlib.blake2b(canonical, digest_size=15).digest()
 
 
@@ -200,22 +179,3 @@ def _json(value: Any, prepare: Callable[[Any], Any], option: int) -> bytes:
         return orjson.dumps(prepare(value), option=option)
     except (TypeError, RecursionError) as error:
         raise UnstorableError(f"it can't be written as JSON ({error})") from error
-
-
-def field_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the fields that differ as `{"field": "company.name", "from": …, "to": …}`, by dotted name.
-
-    Objects are compared member by member, lists as a whole; what is absent appears as null.
-    """
-    found: list[dict[str, Any]] = []
-    _compare("", content(before), content(after), found)
-    return found
-
-
-def _compare(prefix: str, before: Mapping[str, Any], after: Mapping[str, Any], found: list[dict[str, Any]]) -> None:
-    for key in sorted(before.keys() | after.keys()):
-        old, new = before.get(key), after.get(key)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            _compare(f"{prefix}{key}.", old, new, found)
-        elif old != new:
-            found.append({"field": f"{prefix}{key}", "from": old, "to": new})

@@ -16,7 +16,7 @@ import orjson
 from instances.hub.mappings import Mapping, mapping_of
 from instances.models import ResourcePoll, Transformation
 from instances.plans import Plan
-from polling.detection.changes import field_changes
+from polling.field_changes import field_changes
 
 
 @dataclass(frozen=True)

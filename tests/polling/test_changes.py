@@ -20,10 +20,10 @@ from polling.detection.changes import (
     Verdict,
     Watch,
     digest,
-    field_changes,
     judge,
     record_text,
 )
+from polling.field_changes import field_changes
 
 SINCE = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 BEFORE, AFTER = SINCE - timedelta(hours=1), SINCE + timedelta(hours=1)

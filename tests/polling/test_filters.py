@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cwconnect.connectwise.catalogue import find_resource
 from cwconnect.connectwise.ceql.evaluation import compile_where, find_value, same_value
-from polling.detection.changes import field_changes
+from polling.field_changes import field_changes
 from polling.filters.judging import Facts, Judgement, judge
 from polling.filters.reading import LONGEST, FilterError, parse_filter, read_filter
 from tests.connectwise.trees import FIELDS, records, spell, trees

@@ -22,7 +22,8 @@ from polling.delivery.adaptive_limits import Batch
 from polling.delivery.claims import Claimed
 from polling.delivery.delivery_request import DeliveryRequest, DeliveryTarget
 from polling.delivery.notifications import body_of
-from polling.detection.changes import field_changes, record_text
+from polling.detection.changes import record_text
+from polling.field_changes import field_changes
 from polling.models import Event, NewEvent, Notification
 
 SAMPLE_KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

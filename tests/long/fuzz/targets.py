@@ -49,8 +49,8 @@ from instances.hub.paths import parse_path
 from instances.hub.reads import read_list
 from instances.models import Instance
 from polling.delivery.retry_schedule import next_wait, retry_after_seconds
-from polling.detection.changes import field_changes
 from polling.detection.reading import read_records
+from polling.field_changes import field_changes
 from tests.support.raw_servers import LOOPBACK, RawServer, read_request
 
 Target = Callable[[bytes], None]
