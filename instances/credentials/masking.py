@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from cwconnect.core.redact import parts_of
 from instances.credentials.signature_keys import PREFIX
-from instances.models import Instance
+from instances.models import Instance, NotificationSettings
 from instances.secrets import SecretField, SecretUnreadableError
 
 HEADERS = "callback_headers"
@@ -18,20 +18,25 @@ def secrets_of(instance: Instance) -> tuple[str, ...]:
 
     One that no encryption key opens was sent to nobody, and is left out.
     """
-    found: set[str] = set()
-    for field in instance._meta.get_fields():  # noqa: SLF001  (documented API of models)
-        if isinstance(field, SecretField):
-            found |= _parts(field.name, _opened(instance, field.name))
-    if instance.basic_username:
-        found.add(f"{instance.basic_username}:{_opened(instance, 'basic_password')}")  # as Basic encodes it
     login = (_opened(instance, "public_key"), _opened(instance, "private_key"))
-    found.add(f"{instance.company}+{login[0]}:{login[1]}")
-    found |= {value for _, value in parse_qsl(urlsplit(instance.callback_url).query)}
+    found = {*secrets_of_settings(instance), f"{instance.company}+{login[0]}:{login[1]}"}
+    return tuple(sorted(found))
+
+
+def secrets_of_settings(settings: NotificationSettings) -> tuple[str, ...]:
+    """Return every secret of a row that says where notifications go: an instance's, or a subscription's."""
+    found: set[str] = set()
+    for field in settings._meta.get_fields():  # noqa: SLF001  (documented API of models)
+        if isinstance(field, SecretField):
+            found |= _parts(field.name, _opened(settings, field.name))
+    if settings.basic_username:
+        found.add(f"{settings.basic_username}:{_opened(settings, 'basic_password')}")  # as Basic encodes it
+    found |= {value for _, value in parse_qsl(urlsplit(settings.callback_url).query)}
     return tuple(sorted(found - {""}))
 
 
-def _opened(instance: Instance, name: str) -> str:
-    secret = getattr(instance, name)
+def _opened(row: NotificationSettings, name: str) -> str:
+    secret = getattr(row, name)
     try:
         return secret.reveal() if secret is not None else ""
     except SecretUnreadableError:

@@ -16,7 +16,7 @@ from django.db import transaction
 from instances import audit
 from instances.audit import Action
 from instances.credentials.overlap import OVERLAP
-from instances.models import Instance
+from instances.models import Instance, NotificationSettings
 from instances.secrets import Secret, SecretUnreadableError
 
 PREFIX = "whsec_"  # Standard Webhooks: what follows is the secret in base64
@@ -28,15 +28,15 @@ def new_signature_key() -> str:
     return PREFIX + base64.b64encode(secrets.token_bytes(_BYTES)).decode()
 
 
-def replace_key(instance: Instance, text: str, until: datetime) -> None:
+def replace_key(settings: NotificationSettings, text: str, until: datetime) -> None:
     """Put a new key into the row, unsaved; the one before it signs beside it until `until`.
 
     Without a new key nothing is signed any more, by the old one neither.
     """
-    keeps = bool(text) and instance.signature_key is not None and _opens(instance.signature_key)
-    instance.previous_signature_key = instance.signature_key if keeps else None
-    instance.previous_key_until = until if keeps else None
-    instance.signature_key = Secret.of(text) if text else None
+    keeps = bool(text) and settings.signature_key is not None and _opens(settings.signature_key)
+    settings.previous_signature_key = settings.signature_key if keeps else None
+    settings.previous_key_until = until if keeps else None
+    settings.signature_key = Secret.of(text) if text else None
 
 
 def _opens(secret: Secret) -> bool:
@@ -69,11 +69,11 @@ def rotate_signature_key(
     return chosen
 
 
-def signing_keys(instance: Instance, now: datetime) -> tuple[str, ...]:
+def signing_keys(settings: NotificationSettings, now: datetime) -> tuple[str, ...]:
     """Return the keys that sign at `now`, newest first; none where nothing is signed. SecretUnreadableError."""
-    if not instance.signature_key:
+    if not settings.signature_key:
         return ()
-    keys = [instance.signature_key.reveal()]
-    if instance.previous_signature_key and instance.previous_key_until and now < instance.previous_key_until:
-        keys.append(instance.previous_signature_key.reveal())
+    keys = [settings.signature_key.reveal()]
+    if settings.previous_signature_key and settings.previous_key_until and now < settings.previous_key_until:
+        keys.append(settings.previous_signature_key.reveal())
     return tuple(keys)

@@ -14,6 +14,7 @@ from instances.admin import InstanceAdmin
 from instances.models import Instance, ResourcePoll
 from polling.admin.base import link_to_those, may_operate, say
 from polling.admin.receivers import pause_all, release_all
+from polling.delivery.pausing import subscriptions_of
 from polling.models import (
     Alert,
     CallbackRegistration,
@@ -66,12 +67,13 @@ class WatchedInstanceAdmin(InstanceAdmin):
     @admin.action(description="Pause the delivery", permissions=["operate"])
     def pause_selected(self, request: HttpRequest, instances: QuerySet[Instance]) -> None:
         """Keep what comes until it is released."""
-        pause_all(self, request, list(instances.select_related("organization")))
+        chosen = instances.select_related("organization")
+        pause_all(self, request, [each for instance in chosen for each in subscriptions_of(instance)])
 
     @admin.action(description="Release the delivery", permissions=["operate"])
     def release_selected(self, request: HttpRequest, instances: QuerySet[Instance]) -> None:
         """Go on delivering, the exhausted notifications first."""
-        states = DeliveryState.objects.filter(instance__in=instances).select_related("instance__organization")
+        states = DeliveryState.objects.filter(subscription__instance__in=instances)
         release_all(self, request, states)
 
     @admin.display(description="Show")

@@ -12,20 +12,22 @@ from django.utils import timezone
 from cwconnect.core.text import counted
 from instances.templatetags.cw import number
 from polling.admin.base import ChosenFilter, ReadOnlyAdmin, link_column, list_column, say
-from polling.delivery.pausing import pause_by_hand, release_delivery
-from polling.models import DeliveryState, Notification, Receiver, Replay
+from polling.delivery.pausing import pause_by_hand, release
+from polling.models import DeliveryState, Notification, Receiver, Replay, Subscription
+
+_ORGANIZATION = "subscription__instance__organization"
 
 
 @admin.register(DeliveryState)
 class DeliveryStateAdmin(ReadOnlyAdmin):
-    """Which instances' delivery is paused, and why."""
+    """Delivery to which subscriptions is paused, and why."""
 
-    list_display = ("instance", "paused_at", "pause_reason", "last_delivered_at")
+    list_display = ("subscription", "paused_at", "pause_reason", "last_delivered_at")
     list_filter = (("paused_at", admin.EmptyFieldListFilter), ("receiver", ChosenFilter))
-    list_select_related = ("instance", "receiver")
-    search_fields = ("instance__name",)
-    search_help_text = "An instance's name."
-    fields = ("instance", "receiver", "paused_at", "pause_reason", "last_delivered_at", "notifications", "replays")
+    list_select_related = ("subscription__instance", "receiver")
+    search_fields = ("subscription__instance__name", "subscription__name")
+    search_help_text = "The name of an instance or of a subscription."
+    fields = ("subscription", "receiver", "paused_at", "pause_reason", "last_delivered_at", "notifications", "replays")
     readonly_fields = ("notifications", "replays")
     notifications = list_column("Notifications", Notification, "All of this instance", instance="pk")
     replays = list_column("Replays", Replay, "All of this instance", instance="pk")
@@ -34,29 +36,30 @@ class DeliveryStateAdmin(ReadOnlyAdmin):
     @admin.action(description="Pause the delivery", permissions=["operate"])
     def pause_selected(self, request: HttpRequest, states: QuerySet[DeliveryState]) -> None:
         """Keep what comes until it is released."""
-        pause_all(self, request, [state.instance for state in states.select_related("instance__organization")])
+        pause_all(self, request, [state.subscription for state in states.select_related(_ORGANIZATION)])
 
     @admin.action(description="Release the delivery", permissions=["operate"])
     def release_selected(self, request: HttpRequest, states: QuerySet[DeliveryState]) -> None:
         """Go on delivering, the exhausted notifications first."""
-        release_all(self, request, states.select_related("instance__organization"))
+        release_all(self, request, states)
 
 
-def pause_all(site: admin.ModelAdmin[Any], request: HttpRequest, instances: list[Any]) -> None:
-    """Pause these instances' deliveries; say which were paused already."""
+def pause_all(site: admin.ModelAdmin[Any], request: HttpRequest, subscriptions: list[Subscription]) -> None:
+    """Pause delivery to these subscriptions; say which were paused already."""
     now = timezone.now()
-    already = [instance for instance in instances if not pause_by_hand(instance, now)]
-    done = counted(len(instances) - len(already), "delivery is", "deliveries are")
+    already = [each for each in subscriptions if not pause_by_hand(each, now)]
+    done = counted(len(subscriptions) - len(already), "delivery is", "deliveries are")
     say(site, request, f"{done} paused.", paused_already=already)
 
 
 def release_all(site: admin.ModelAdmin[Any], request: HttpRequest, states: QuerySet[DeliveryState]) -> None:
     """Release these deliveries; say which were not paused."""
-    paused = [state.instance for state in states if state.paused_at]
-    count = sum(release_delivery(instance, timezone.now()) for instance in paused)
+    found = list(states.select_related(_ORGANIZATION))
+    paused = [state.subscription for state in found if state.paused_at]
+    count = sum(release(each, timezone.now()) for each in paused)
     released = counted(len(paused), "delivery is", "deliveries are")
     said = f"{released} released; {counted(count, 'notification is', 'notifications are')} to be sent."
-    say(site, request, said, not_paused=[state.instance for state in states if not state.paused_at])
+    say(site, request, said, not_paused=[state.subscription for state in found if not state.paused_at])
 
 
 @admin.register(Replay)
@@ -86,7 +89,7 @@ class ReceiverAdmin(ReadOnlyAdmin):
     list_display = ("place", "organization", "failures", "opened_at", "open_until", "holds")
     list_filter = (("open_until", admin.EmptyFieldListFilter),)
     list_select_related = ("organization",)
-    search_fields = ("=organization__name", "=delivery_states__instance__name")
+    search_fields = ("=organization__name", "=delivery_states__subscription__instance__name")
     search_help_text = "An organization's or an instance's name."
     fields = ("place", "organization", "failures", "probes", "opened_at", "open_until", "holds", "used_by")
     readonly_fields = ("place", "used_by")

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 
 from cwconnect.core.text import counted
 from instances.models import ApiUser, Instance
-from polling.models import Alert, Notification, Receiver
+from polling.models import Alert, Notification, Receiver, Subscription
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def warn(
     kind: Alert.Kind, instance: Instance, text: str, now: datetime, *, notification: Notification | None = None
 ) -> None:
     """Raise an alert about an instance, unless one of its kind is open, or it was deleted: then nobody is to hear."""
-    if (organization_id := _whose(instance)) is None:
+    if (organization_id := _whose(instance.pk)) is None:
         return
     _raise(
         Alert(
@@ -34,13 +34,25 @@ def warn(
             text=text,
             created_at=now,
         ),
-        Alert.objects.filter(kind=kind, instance=instance),
+        Alert.objects.filter(kind=kind, instance=instance, subscription=None),
     )
+
+
+def warn_of_pause(subscription: Subscription, text: str, now: datetime) -> None:
+    """Raise an alert that delivery to a subscription is paused, unless one is open or its instance was deleted."""
+    _warn_of_delivery(Alert(kind=Alert.Kind.PAUSED, text=text, created_at=now), subscription)
+
+
+def of_delivery(subscription: Subscription) -> QuerySet[Alert]:
+    """Return the alerts about delivery to a subscription: what ends when it is released."""
+    others = (Alert.Kind.REFUSED, Alert.Kind.TOKEN_EXPIRES)
+    ours = Alert.objects.filter(instance=subscription.instance_id, subscription=_further(subscription))
+    return ours.exclude(kind__in=others)
 
 
 def raise_resolved(kind: Alert.Kind, instance: Instance, text: str, now: datetime) -> None:
     """Raise an alert that asks for nothing: what it warns of is over as soon as it is sent."""
-    if (organization_id := _whose(instance)) is None:
+    if (organization_id := _whose(instance.pk)) is None:
         return
     Alert.objects.create(
         kind=kind,
@@ -79,18 +91,25 @@ def warn_of_key(user: ApiUser, text: str, now: datetime) -> None:
 
 
 def warn_of_tries(
-    notification: Notification, schedule: Collection[float], step: int, reason: str, now: datetime
+    notification: Notification,
+    subscription: Subscription,
+    schedule: Collection[float],
+    step: int,
+    reason: str,
+    now: datetime,
 ) -> None:
     """Raise what the tries used up so far call for: half of the schedule, or all but one."""
     left = len(schedule) - step
     tries = f"{step} of {counted(len(schedule), 'time')}"
-    said = f"Notification {notification.webhook_id} of {notification.instance} failed {tries}"
+    said = f"Notification {notification.webhook_id} of {subscription} failed {tries}"
+    alert = Alert(notification=notification, created_at=now)
     if left == 1:
-        text = f"{said}: one try is left. Last: {reason}"
-        warn(Alert.Kind.LAST_TRY, notification.instance, text, now, notification=notification)
+        alert.kind, alert.text = Alert.Kind.LAST_TRY, f"{said}: one try is left. Last: {reason}"
     elif step == len(schedule) // 2:
-        text = f"{said}: half of its retry schedule is used up. Last: {reason}"
-        warn(Alert.Kind.HALF_USED, notification.instance, text, now, notification=notification)
+        alert.kind, alert.text = Alert.Kind.HALF_USED, f"{said}: half of its retry schedule is used up. Last: {reason}"
+    else:
+        return
+    _warn_of_delivery(alert, subscription)
 
 
 def resolve(alerts: QuerySet[Alert], now: datetime) -> None:
@@ -98,9 +117,26 @@ def resolve(alerts: QuerySet[Alert], now: datetime) -> None:
     alerts.filter(resolved_at=None).update(resolved_at=now)
 
 
-def _whose(instance: Instance) -> int | None:
+def _warn_of_delivery(alert: Alert, subscription: Subscription) -> None:
+    """Raise an alert about a subscription, unless one of its kind is open, or its instance was deleted."""
+    if (organization_id := _whose(subscription.instance_id)) is None:
+        return
+    alert.organization_id, alert.instance_id = organization_id, subscription.instance_id
+    alert.subscription_id = _further(subscription)
+    like_it = Alert.objects.filter(
+        kind=alert.kind, instance=subscription.instance_id, subscription=alert.subscription_id
+    )
+    _raise(alert, like_it)
+
+
+def _further(subscription: Subscription) -> int | None:
+    """Return what an alert has as its subscription: nothing for the first one, as in processes of earlier versions."""
+    return None if subscription.is_first else subscription.pk
+
+
+def _whose(instance_id: int) -> int | None:
     """Return the organization that has the instance now: who found the reason read it before its request."""
-    return Instance.objects.values_list("organization_id", flat=True).filter(pk=instance.pk).first()
+    return Instance.objects.values_list("organization_id", flat=True).filter(pk=instance_id).first()
 
 
 def _raise(alert: Alert, like_it: QuerySet[Alert]) -> None:

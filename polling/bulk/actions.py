@@ -20,7 +20,7 @@ from instances.models import Instance
 from instances.provisioning import change_instance, delete_instance, set_enabled, set_tags
 from polling.bulk.registry import Arguments, BulkAction, register_action
 from polling.bulk.replaying import REPLAYING
-from polling.delivery.pausing import release_delivery
+from polling.delivery.pausing import release_all_of
 from polling.models import DeliveryState
 from polling.workers.due import poll_now
 from polling.workers.queue import wake_on_commit
@@ -128,6 +128,6 @@ def _tag(instance: Instance, tags: list[str]) -> None:
 
 
 def _release(instance: Instance, _: Arguments) -> None:
-    if not DeliveryState.objects.filter(instance=instance, paused_at__isnull=False).exists():
+    if not DeliveryState.objects.filter(subscription__instance=instance, paused_at__isnull=False).exists():
         raise DomainError("Its delivery is not paused.")
-    release_delivery(instance, timezone.now())
+    release_all_of(instance, timezone.now())

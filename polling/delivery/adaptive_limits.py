@@ -1,9 +1,9 @@
 """Who may have how many requests at a time, in one worker process: so that a slow receiver holds up nobody else.
 
-A thread sends the notifications of one instance in a *batch*, one after another. How many batches a receiver may have
-beside each other, and how many notifications in each, grows with deliveries and falls with failures. So one that hangs
-binds two threads with a single notification each, while one that is quick takes hundreds by one claim: what a claim and
-its transactions cost is shared by all of them.
+A thread sends the notifications of one subscription in a *batch*, one after another. How many batches a receiver may
+have beside each other, and how many notifications in each, grows with deliveries and falls with failures. So one that
+hangs binds two threads with a single notification each, while one that is quick takes hundreds by one claim: what a
+claim and its transactions cost is shared by all of them.
 
 Shares are per process: with N workers on all machines together, a receiver sees up to N times as many.
 """
@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-PER_INSTANCE = 8
+PER_SUBSCRIPTION = 8
 PER_HOST = 12
 FIRST = 2
 PROBES = 8
@@ -67,12 +67,12 @@ class AdaptiveLimits:
 
 @dataclass(eq=False)
 class Batch:
-    """Notifications of an instance that one thread sends one after another, until one fails or the time is up.
+    """Notifications of a subscription that one thread sends one after another, until one fails or the time is up.
 
     `over` is what the thread sets then: what is left is not sent, and goes back.
     """
 
-    instance_id: int
+    subscription_id: int
     host: str
     length: int = 0
     over: bool = False
@@ -95,36 +95,43 @@ class ConcurrencyLimiter:
     def __init__(self, capacity: int, running: Collection[Batch], limits: AdaptiveLimits) -> None:
         self.capacity, self.slots = capacity, MOST - len(running)
         self._running = set(running)
-        self._instances = Counter(batch.instance_id for batch in self._running)
+        self._subscriptions = Counter(batch.subscription_id for batch in self._running)
         self._hosts = Counter(batch.host for batch in self._running)
         self._begun: dict[int, list[Batch]] = defaultdict(list)
         self._limits = limits
 
-    def full_instances(self) -> set[int]:
-        """Return the instances with requests in flight that may have no further batch."""
-        return {batch.instance_id for batch in self._running if not self._has_capacity(batch.instance_id, batch.host)}
+    def full_subscriptions(self) -> set[int]:
+        """Return the subscriptions with requests in flight that may have no further batch."""
+        return {
+            batch.subscription_id
+            for batch in self._running
+            if not self._has_capacity(batch.subscription_id, batch.host)
+        }
 
-    def take(self, instance_id: int, host: str) -> Batch | None:
+    def take(self, subscription_id: int, host: str) -> Batch | None:
         """Take a place for a notification: in a batch of its own while there is room, else in the shortest begun."""
-        batch = self._begin(instance_id, host)
+        batch = self._begin(subscription_id, host)
         if batch is None:
-            batch = min(self._begun[instance_id], key=lambda begun: begun.length, default=None)
+            batch = min(self._begun[subscription_id], key=lambda begun: begun.length, default=None)
             if batch is None or batch.length >= self._limits.of(host).length:
                 return None
         batch.length += 1
         self.slots -= 1
         return batch
 
-    def _begin(self, instance_id: int, host: str) -> Batch | None:
-        if not self._has_capacity(instance_id, host):
+    def _begin(self, subscription_id: int, host: str) -> Batch | None:
+        if not self._has_capacity(subscription_id, host):
             return None
-        batch = Batch(instance_id, host)
-        self._begun[instance_id].append(batch)
+        batch = Batch(subscription_id, host)
+        self._begun[subscription_id].append(batch)
         self.capacity -= 1
-        self._instances[instance_id] += 1
+        self._subscriptions[subscription_id] += 1
         self._hosts[host] += 1
         return batch
 
-    def _has_capacity(self, instance_id: int, host: str) -> bool:
-        mine = self._instances[instance_id] < PER_INSTANCE and self._hosts[host] < self._limits.of(host).batches
+    def _has_capacity(self, subscription_id: int, host: str) -> bool:
+        mine = (
+            self._subscriptions[subscription_id] < PER_SUBSCRIPTION
+            and self._hosts[host] < self._limits.of(host).batches
+        )
         return self.capacity > 0 and self.slots > 0 and mine

@@ -18,15 +18,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Case, F, QuerySet, When
 
 from cwconnect.core.one_statement import time_of
 from cwconnect.core.statements import rows_of
 from cwconnect.outbound.origin import origin_of
-from instances.models import Instance
 from polling.alerts import delivery_alerts
-from polling.delivery.pausing import BLOCKED, ON_ITS_WAY, rearm, take_due_times
-from polling.models import Alert, DeliveryState, Notification, Receiver
+from polling.delivery.first_subscriptions import ensure_first
+from polling.delivery.pausing import BLOCKED, ON_ITS_WAY, SENDING, rearm, take_due_times
+from polling.models import Alert, DeliveryState, Notification, Receiver, Subscription
+from polling.models.deliveries import NotificationQuerySet
 from polling.workers.leases import free
 
 OPEN_AFTER = 5
@@ -38,9 +39,9 @@ _OPEN = "SELECT id, CAST(open_until AS text), holds FROM polling_receiver WHERE 
 
 @dataclass(frozen=True)
 class Target:
-    """Where an instance's notifications go: the row of its breaker, and the host in whose share they are."""
+    """Where a subscription's notifications go: the row of its breaker, and the host in whose share they are."""
 
-    instance_id: int
+    subscription_id: int
     url: str
     host: str
     receiver_id: int
@@ -59,7 +60,7 @@ class Probe:
     """A notification that tries an open receiver."""
 
     notification_id: int
-    instance_id: int
+    subscription_id: int
 
 
 @dataclass(frozen=True)
@@ -98,15 +99,27 @@ def probe_wait(probes: int, retry_after: float = 0.0) -> timedelta:
     return min(max(wait, timedelta(seconds=retry_after)), LONGEST_WAIT)
 
 
-def targets_of(instance_ids: Collection[int]) -> dict[int, Target]:
-    """Return the targets of these instances, deleted ones excepted, and link each to the row of its breaker."""
-    instances = Instance.objects.filter(pk__in=instance_ids, organization__isnull=False)
-    rows = list(instances.values_list("pk", "organization_id", "callback_url", "delivery_state__receiver_id"))
+def targets_of(subscription_ids: Collection[int]) -> dict[int, Target]:
+    """Return the targets of these subscriptions, those of deleted instances excepted, linked to their breakers' rows.
+
+    An id that no subscription has may be of an instance that a process of the version before made.
+    """
+    rows = _settings_of(subscription_ids)
+    if missing := set(subscription_ids).difference(row[0] for row in rows):
+        ensure_first(missing)
+        rows += _settings_of(missing)
     receivers = _receivers({(organization, url) for _, organization, url, _ in rows})
     found = [Target(pk, url, host_of(url), receivers[organization, url]) for pk, organization, url, _ in rows]
     linked = {pk: receiver for pk, _, _, receiver in rows}
-    _link([target for target in found if linked[target.instance_id] != target.receiver_id])
-    return {target.instance_id: target for target in found}
+    _link([target for target in found if linked[target.subscription_id] != target.receiver_id])
+    return {target.subscription_id: target for target in found}
+
+
+def _settings_of(subscription_ids: Collection[int]) -> list[tuple[int, int, str, int | None]]:
+    """Return id, organization, URL and receiver of those of these subscriptions that are there."""
+    there = Subscription.objects.filter(pk__in=subscription_ids, deleted_at=None, instance__organization__isnull=False)
+    url = Case(When(pk=F("instance_id"), then=F("instance__callback_url")), default=F("callback_url"))
+    return list(there.values_list("pk", "instance__organization_id", url, "delivery_state__receiver_id"))
 
 
 def _receivers(wanted: Collection[tuple[int, str]]) -> Mapping[tuple[int, str], int]:
@@ -131,11 +144,11 @@ def known_receivers(wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str]
 def _link(targets: Sequence[Target]) -> None:
     if not targets:
         return
-    rows = sorted((target.instance_id, target.receiver_id) for target in targets)
+    rows = sorted((target.subscription_id, target.receiver_id) for target in targets)
     DeliveryState.objects.bulk_create(
-        [DeliveryState(instance_id=instance, receiver_id=receiver) for instance, receiver in rows],
+        [DeliveryState(subscription_id=subscription, receiver_id=receiver) for subscription, receiver in rows],
         update_conflicts=True,
-        unique_fields=["instance"],
+        unique_fields=["subscription"],
         update_fields=["receiver"],
     )
 
@@ -154,8 +167,8 @@ def hold(receiver_ids: Collection[int], now: datetime) -> None:
         if not holding:
             return
         Receiver.objects.filter(pk__in=holding, holds=False).update(holds=True)
-        instances = DeliveryState.objects.filter(receiver__in=holding).values_list("instance_id", flat=True)
-        take_due_times(Notification.objects.filter(free(now), next_attempt_at__lte=now, instance__in=list(instances)))
+        due = Notification.objects.filter(free(now), next_attempt_at__lte=now)
+        take_due_times(_of(Subscription.objects.filter(delivery_state__receiver__in=holding), due))
 
 
 def take_probe(receiver_id: int, among: QuerySet[Notification], now: datetime, until: datetime) -> Probe | None:
@@ -169,12 +182,12 @@ def take_probe(receiver_id: int, among: QuerySet[Notification], now: datetime, u
             return None
         held = _held(receiver_id, now)
         oldest = list(held.order_by("pk").values_list("pk", flat=True)[:1])
-        found = among.filter(pk__in=oldest).values_list("pk", "instance_id").first()
+        found = among.filter(pk__in=oldest).first()
         if found is None:
             Receiver.objects.filter(pk=receiver_id).update(open_until=now, holds=bool(oldest))
             return None
-        Notification.objects.filter(pk=found[0]).update(next_attempt_at=now)
-        return Probe(*found)
+        Notification.objects.filter(pk=found.pk).update(next_attempt_at=now)
+        return Probe(found.pk, found.to)
 
 
 def give_back_probes(receiver_ids: Iterable[int], now: datetime) -> None:
@@ -201,8 +214,9 @@ def close(receiver_ids: Collection[int], now: datetime) -> None:
         if was_open:
             delivery_alerts.resolve(Alert.objects.filter(receiver=receiver), now)
         if held:
-            for instance in Instance.objects.filter(delivery_state__receiver=receiver).order_by("pk"):
-                rearm(instance, now)
+            theirs = Subscription.objects.filter(delivery_state__receiver=receiver).select_related("instance")
+            for subscription in theirs.order_by("pk"):
+                rearm(subscription, now)
 
 
 def _count_failures(results: ReceiverResults, now: datetime) -> None:
@@ -227,8 +241,12 @@ def _locked(receiver_id: int) -> QuerySet[Receiver]:
 
 def _held(receiver_id: int, now: datetime) -> QuerySet[Notification]:
     """Return what the receiver's breaker holds: on its way, waiting for no other and for nobody's release."""
-    sending = DeliveryState.objects.filter(
-        receiver_id=receiver_id, paused_at=None, instance__disabled=False, instance__events_enabled=True
-    )
+    sending = Subscription.objects.filter(SENDING, delivery_state__receiver=receiver_id, delivery_state__paused_at=None)
     waiting = Notification.objects.filter(ON_ITS_WAY, free(now), next_attempt_at=None)
-    return waiting.filter(instance__in=list(sending.values_list("instance_id", flat=True))).exclude(BLOCKED)
+    return _of(sending, waiting).exclude(BLOCKED)
+
+
+def _of(subscriptions: QuerySet[Subscription], rows: NotificationQuerySet) -> QuerySet[Notification]:
+    """Return those of these notifications that are for these subscriptions: by their instances, which indexes have."""
+    ids = dict(subscriptions.values_list("pk", "instance_id"))
+    return rows.filter(instance__in=set(ids.values())).to(list(ids))

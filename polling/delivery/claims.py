@@ -17,23 +17,28 @@ from cwconnect.core.bulk_sql import db_timestamp, keys
 from cwconnect.core.one_statement import time_of
 from cwconnect.core.statements import Condition, Rows, rows_of
 
-_DUE = """SELECT CAST(polling_notification.next_attempt_at AS text), polling_notification.id, instance_id
+_DUE = """SELECT CAST(polling_notification.next_attempt_at AS text), polling_notification.id,
+    COALESCE(subscription_id, instance_id)
 FROM polling_notification
 WHERE polling_notification.next_attempt_at IS NOT NULL
     AND (polling_notification.next_attempt_at, polling_notification.id) >= (%s, %s)
     AND polling_notification.next_attempt_at <= %s AND (lease_until IS NULL OR lease_until < %s)
-    AND instance_id {without}{among}
+    AND COALESCE(subscription_id, instance_id) {without}{among}
 ORDER BY polling_notification.next_attempt_at, polling_notification.id LIMIT %s
 """
 _WITHOUT = {"postgresql": "<> ALL(%s)", "sqlite": "NOT IN (SELECT value FROM json_each(%s))"}
+
+_BODY = """CASE WHEN shared_body_id IS NULL THEN body ELSE (
+    SELECT shared.body FROM polling_notificationbody AS shared WHERE shared.hash = shared_body_id
+) END"""
 
 _CLAIM = """UPDATE polling_notification
 SET lease_token = %s, lease_until = %s, first_attempt_at = COALESCE(first_attempt_at, %s)
 WHERE id IN (SELECT value FROM json_each(%s)) AND next_attempt_at <= %s
     AND (lease_until IS NULL OR lease_until < %s){among}
-RETURNING id, instance_id, webhook_id, body, state, step, CAST(next_attempt_at AS text),
-    CAST(first_attempt_at AS text), replay_id, traceparent
-"""
+RETURNING id, COALESCE(subscription_id, instance_id), webhook_id, {body}, state, step, CAST(next_attempt_at AS text),
+    CAST(first_attempt_at AS text), replay_id, traceparent, content_type
+""".replace("{body}", _BODY)
 
 _ARRIVED = """SELECT DISTINCT notification_id FROM polling_deliveryattempt
 WHERE notification_id IN (SELECT value FROM json_each(%s)) AND NOT unsent
@@ -49,7 +54,7 @@ RETURNING notification_id, id
 # An earlier attempt without an end counts as arrived: it was cut off by a crash, after the POST as likely as before it.
 # Asked by a scalar subquery: an EXISTS, PostgreSQL may answer by reading all attempts that there are.
 _CLAIM_AND_BEGIN = """WITH target AS (
-    SELECT * FROM unnest(%s::bigint[], %s::text[]) AS given (instance_id, url)
+    SELECT * FROM unnest(%s::bigint[], %s::text[]) AS given (subscription_id, url)
 ), claimed AS (
     UPDATE polling_notification
     SET lease_token = %s, lease_until = %s, first_attempt_at = COALESCE(first_attempt_at, %s)
@@ -58,8 +63,8 @@ _CLAIM_AND_BEGIN = """WITH target AS (
         WHERE id = ANY(%s) AND next_attempt_at <= %s AND (lease_until IS NULL OR lease_until < %s){among}
         FOR UPDATE SKIP LOCKED
     )
-    RETURNING id, instance_id, webhook_id, body, state, step, next_attempt_at, first_attempt_at, replay_id,
-        traceparent
+    RETURNING id, COALESCE(subscription_id, instance_id) AS subscription_id, webhook_id, {body} AS body, state, step,
+        next_attempt_at, first_attempt_at, replay_id, traceparent, content_type
 ), begun AS (
     INSERT INTO polling_deliveryattempt
         (notification_id, url, started_at, replay, error_kind, error, request_headers, response)
@@ -69,15 +74,15 @@ _CLAIM_AND_BEGIN = """WITH target AS (
             WHERE earlier.notification_id = claimed.id AND NOT earlier.unsent LIMIT 1
         ), FALSE),
         '', '', '{}', ''
-    FROM claimed JOIN target USING (instance_id)
+    FROM claimed JOIN target USING (subscription_id)
     ORDER BY next_attempt_at, claimed.id
     RETURNING id, notification_id, replay
 )
-SELECT claimed.id, instance_id, webhook_id, body, state, step, CAST(next_attempt_at AS text),
-    CAST(first_attempt_at AS text), replay_id, traceparent, begun.id, begun.replay
+SELECT claimed.id, subscription_id, webhook_id, body, state, step, CAST(next_attempt_at AS text),
+    CAST(first_attempt_at AS text), replay_id, traceparent, content_type, begun.id, begun.replay
 FROM claimed JOIN begun ON begun.notification_id = claimed.id
 ORDER BY claimed.next_attempt_at, claimed.id
-"""
+""".replace("{body}", _BODY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ class Claimed:
     """
 
     pk: int
-    instance_id: int
+    subscription_id: int
     webhook_id: str
     body: str
     state: str
@@ -97,6 +102,7 @@ class Claimed:
     first_text: str
     replay_id: int | None
     traceparent: str | None = None
+    content_type: str = ""
     attempt_id: int = 0
     repeated: bool = False
 
@@ -114,7 +120,7 @@ class Claimed:
 def find_due(
     among: Condition, now: datetime, *, beginning: tuple[datetime, int], without: Collection[int], most: int
 ) -> Rows:
-    """Return due time (as text), key and instance of what is due and free `beginning` at a place, in order."""
+    """Return due time (as text), key and subscription of what is due and free `beginning` at a place, in order."""
     condition, values = among
     statement = _DUE.replace("{without}", _WITHOUT[connection.vendor]).replace("{among}", condition)
     at = db_timestamp(now)
@@ -126,7 +132,7 @@ def claim_and_begin(
 ) -> list[Claimed]:
     """Claim those of `wanted` that still are due and free, and begin an attempt of each; return them in order.
 
-    `urls` says by instance where to send.
+    `urls` says by subscription where to send.
     """
     if not wanted:
         return []

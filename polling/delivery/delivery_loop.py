@@ -1,7 +1,7 @@
 """The worker's loop over due notifications: claimed by lease, attempts written before their POST, results in batches.
 
 At least once: a POST whose result could not be written (the process died, the database was away) is made again, with
-the same `webhook-id` and the same bytes. Each instance and each receiving host has its share of the threads, so one
+the same `webhook-id` and the same bytes. Each subscription and each receiving host has its share of the threads, so one
 that hangs holds up nobody else.
 """
 
@@ -92,7 +92,7 @@ class DeliveryLoop(Loop[DeliveryRequest, Outcome]):
         return min(self.scan_every, max(first, (time.monotonic() - self._active_at) / 2))
 
     def claim(self, capacity: int, running: Collection[DeliveryRequest]) -> list[DeliveryRequest]:
-        """Claim due notifications that have room at their instance and host, and write their attempts."""
+        """Claim due notifications that have room at their subscription and host, and write their attempts."""
         now = timezone.now()
         choice = self._scheduler.choose(capacity, running, now)
         return self._claim(choice) if choice.batches else []
@@ -158,7 +158,7 @@ def _outcome(delivery_request: DeliveryRequest, future: Future[Outcome]) -> Outc
         return future.result()
     except Exception as error:  # a fault of ours in one attempt must not stop the others; it is kept as the attempt's
         at = {
-            "instance_id": delivery_request.delivery_target.instance_id,
+            "instance_id": delivery_request.subscription.instance_id,
             "notification_id": delivery_request.notification.pk,
         }
         log.exception("Attempt %s failed", delivery_request.attempt_id, extra=at)

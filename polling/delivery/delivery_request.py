@@ -22,33 +22,38 @@ from cwconnect.outbound import (
     merge_headers,
 )
 from cwconnect.tracing import Span, is_on, span
-from instances.credentials.masking import secrets_of
+from instances.credentials.masking import secrets_of, secrets_of_settings
 from instances.credentials.signature_keys import signing_keys
-from instances.models import Instance
 from instances.secrets import MASK
 from polling.delivery.adaptive_limits import Batch
 from polling.delivery.claims import Claimed
 from polling.delivery.signing import signature_headers
+from polling.models import Subscription
 
 LONGEST_RESPONSE = 20_000
 USER_AGENT = "cwconnect"
+JSON = "application/json"
 REPLAY_HEADER = "Elements-Webhook-Replay"
 TRACE_HEADER = "traceparent"  # https://www.w3.org/TR/trace-context/
 
 
 @dataclass(frozen=True)
 class DeliveryTarget:
-    """Where an instance's notifications go, and how they are signed; shared by all its requests of a claim."""
+    """Where a subscription's notifications go, and how they are signed; shared by all its requests of a claim.
 
-    instance_id: int
+    `retry_schedule`: seconds before each try, where it is not the service's.
+    """
+
+    subscription_id: int
     url: str
     keys: tuple[str, ...] = field(repr=False)
     extra_headers: Mapping[str, str] = field(repr=False)
     auth: tuple[str, str] | None = field(repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    retry_schedule: tuple[float, ...] | None = None
 
     def mask(self, text: str, *, cut: bool = False) -> str:
-        """Return what a receiver answered, the instance's secrets masked: it may echo what it was sent."""
+        """Return what a receiver answered, the secrets masked: it may echo what it was sent."""
         return redactor(self.secrets)(text, cut=cut)
 
 
@@ -61,7 +66,7 @@ class DeliveryRequest:
     """
 
     notification: Claimed
-    instance: Instance
+    subscription: Subscription
     delivery_target: DeliveryTarget
     token: str
     lease_end: float
@@ -82,7 +87,7 @@ class DeliveryRequest:
         `traceparent`, of the attempt's span, gives way to one of the user's own.
         """
         extra = self.delivery_target.extra_headers
-        ours = {"Content-Type": "application/json", "User-Agent": USER_AGENT}
+        ours = {"Content-Type": self.notification.content_type or JSON, "User-Agent": USER_AGENT}
         if self.notification.repeated:  # asked for again, and it may have arrived before
             ours[REPLAY_HEADER] = "true"
         ours |= signature_headers(self.delivery_target.keys, self.notification.webhook_id, timestamp, self.body)
@@ -158,19 +163,22 @@ def answer_in_words(status: int | None) -> str:
     return f"The receiver answered {status}. {redirect or _HELP.get(status, '')}".rstrip()
 
 
-def delivery_target_of(instance: Instance, now: datetime) -> DeliveryTarget:
-    """Open an instance's delivery settings; SecretUnreadableError if one of its secrets can't be opened."""
-    headers: dict[str, Any] = orjson.loads(instance.callback_headers.reveal()) if instance.callback_headers else {}
+def delivery_target_of(subscription: Subscription, now: datetime) -> DeliveryTarget:
+    """Open a subscription's delivery settings; SecretUnreadableError if one of its secrets can't be opened."""
+    row, schedule = subscription.notification_settings, subscription.retry_schedule
+    headers: dict[str, Any] = orjson.loads(row.callback_headers.reveal()) if row.callback_headers else {}
     auth = None
-    if instance.basic_username:
-        auth = (instance.basic_username, instance.basic_password.reveal() if instance.basic_password else "")
+    if row.basic_username:
+        auth = (row.basic_username, row.basic_password.reveal() if row.basic_password else "")
+    of_instance = secrets_of(subscription.instance)
     return DeliveryTarget(
-        instance_id=instance.pk,
-        url=instance.callback_url,
-        keys=signing_keys(instance, now),
+        subscription_id=subscription.pk,
+        url=row.callback_url,
+        keys=signing_keys(row, now),
         extra_headers={name: str(value) for name, value in headers.items()},
         auth=auth,
-        secrets=secrets_of(instance),
+        secrets=of_instance if subscription.is_first else tuple({*of_instance, *secrets_of_settings(subscription)}),
+        retry_schedule=None if schedule is None else tuple(schedule),
     )
 
 
@@ -194,7 +202,8 @@ def _attributes(request: DeliveryRequest) -> dict[str, str | int | bool]:
     return {
         "server.address": request.host,
         "http.request.method": "POST",
-        "cwconnect.instance_id": request.delivery_target.instance_id,
+        "cwconnect.instance_id": request.subscription.instance_id,
+        "cwconnect.subscription_id": request.delivery_target.subscription_id,
         "cwconnect.notification_id": request.notification.pk,
         "cwconnect.webhook_id": request.notification.webhook_id,
         "cwconnect.attempt_id": request.attempt_id,

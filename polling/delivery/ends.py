@@ -96,7 +96,7 @@ _FAILING = "SELECT id FROM polling_receiver WHERE id IN (SELECT value FROM json_
 
 @dataclass(frozen=True)
 class PassedOn:
-    """What followed from deliveries: the instances that have a row to note them in, and receivers that had failed."""
+    """What followed from deliveries: subscriptions that have a row to note them in, and receivers that had failed."""
 
     noted: Collection[int]
     failing: Collection[int]
@@ -158,17 +158,17 @@ _COLUMNS = ("seconds", "status", "error_kind", "error", "request_headers", "resp
 
 
 def pass_on(
-    delivered: Collection[int], instances: Collection[int], receivers: Collection[int], now: datetime
+    delivered: Collection[int], subscriptions: Collection[int], receivers: Collection[int], now: datetime
 ) -> PassedOn:
-    """Make due what follows what was delivered, and note of its instances when that was.
+    """Make due what follows what was delivered, and note of its subscriptions when that was.
 
     After `end_attempts`, in its transaction.
     """
     at = db_timestamp(now)
     if connection.vendor == "sqlite":
         rows_of(_FOLLOW, [at, keys(delivered)])
-        noted = rows_of(_NOTED, [at, keys(instances)])
+        noted = rows_of(_NOTED, [at, keys(subscriptions)])
         failing = rows_of(_FAILING, [keys(receivers)])
         return PassedOn({key for (key,) in noted}, {key for (key,) in failing})
-    rows = rows_of(_LET_GO, [now, keys(delivered), now, keys(instances), keys(receivers)])
-    return PassedOn({instance for _, instance in rows} - {0}, {receiver for receiver, _ in rows} - {0})
+    rows = rows_of(_LET_GO, [now, keys(delivered), now, keys(subscriptions), keys(receivers)])
+    return PassedOn({subscription for _, subscription in rows} - {0}, {receiver for receiver, _ in rows} - {0})

@@ -1,18 +1,21 @@
-"""When an instance's delivery rests, and how it goes on: nothing is lost meanwhile, later events are kept."""
+"""When a subscription's delivery rests, and how it goes on: nothing is lost meanwhile, later events are kept."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.lookups import Exact
 
 from instances import audit
 from instances.audit import Action
 from instances.models import Instance
 from polling.alerts import delivery_alerts
-from polling.models import Alert, DeliveryState, Notification, Receiver
+from polling.delivery.first_subscriptions import first_subscription
+from polling.models import DeliveryState, Notification, Receiver, Subscription
+from polling.models.deliveries import TO
 from polling.workers.leases import free
 from polling.workers.queue import wake_on_commit
 from polling.workers.wakeups import Kind
@@ -26,67 +29,118 @@ BLOCKED = Q(state=PENDING, follows__state__in=Notification.UNDELIVERED) | Q(
     REPLAYED, follows__replay__isnull=False, follows__state__in=Notification.DELIVERED_OR_GIVEN_UP
 )
 """What waits for the notification that it follows: its own delivery for that one's, its replay for that one's."""
+SENDING = Q(
+    Q(callback_url__gt="") | Q(pk=F("instance_id"), instance__callback_url__gt=""),
+    enabled=True,
+    deleted_at=None,
+    instance__events_enabled=True,
+    instance__disabled=False,
+)
+"""The subscriptions for which something may be sent as they are set up, as a condition."""
 
 
-def is_resting(instance: Instance) -> bool:
-    """Whether nothing may be sent for the instance now: it is disabled, its events are off, or delivery is paused."""
-    return bool(resting_among([instance]))
+def may_send(subscription: Subscription) -> bool:
+    """Whether something may be sent for the subscription as it is set up, whether or not it is paused."""
+    active = subscription.enabled and subscription.deleted_at is None and subscription.instance.watching
+    return active and bool(subscription.notification_settings.callback_url)
+
+
+def is_resting(subscription: Subscription) -> bool:
+    """Whether nothing may be sent for it now: it or its instance is off, it has no URL, or delivery is paused."""
+    return not may_send(subscription) or _paused().filter(pk=subscription.pk).exists()
 
 
 def resting_among(instances: Collection[Instance]) -> Collection[int]:
-    """Return the ids of those instances for which nothing may be sent now."""
+    """Return the ids of those instances for whose first subscription nothing may be sent now."""
     off = {instance.pk for instance in instances if not instance.watching or not instance.callback_url}
     on = [instance.pk for instance in instances if instance.pk not in off]
-    paused = DeliveryState.objects.filter(instance__in=on, paused_at__isnull=False)
-    return off.union(paused.values_list("instance_id", flat=True)) if on else off
+    return off.union(_paused().filter(pk__in=on).values_list("pk", flat=True)) if on else off
 
 
-def pause_delivery(instance: Instance, reason: str, now: datetime) -> None:
+def sending_among(subscription_ids: Collection[int]) -> list[int]:
+    """Return the ids of those of these subscriptions for which something may be sent now."""
+    sending = Subscription.objects.filter(SENDING, pk__in=subscription_ids)
+    return list(sending.exclude(delivery_state__paused_at__isnull=False).values_list("pk", flat=True))
+
+
+def pause_delivery(subscription: Subscription, reason: str, now: datetime) -> None:
     """Pause: what is due waits for a person's release. Inside the transaction that found the reason."""
-    DeliveryState.objects.update_or_create(instance_id=instance.pk, defaults={"paused_at": now, "pause_reason": reason})
-    take_due_times(_due_of(instance, now))
-    delivery_alerts.warn(Alert.Kind.PAUSED, instance, f"Delivery of {instance} is paused: {reason}", now)
+    paused = {"paused_at": now, "pause_reason": reason}
+    DeliveryState.objects.update_or_create(subscription_id=subscription.pk, defaults=paused)
+    take_due_times(_due_of(subscription, now))
+    delivery_alerts.warn_of_pause(subscription, f"Delivery of {subscription} is paused: {reason}", now)
 
 
-def pause_by_hand(instance: Instance, now: datetime) -> bool:
+def pause_by_hand(subscription: Subscription, now: datetime) -> bool:
     """Pause as a person wishes, until released; give whether it was not paused yet."""
     with transaction.atomic():
-        if DeliveryState.objects.filter(instance=instance, paused_at__isnull=False).exists():
+        if _paused().filter(pk=subscription.pk).exists():
             return False
-        pause_delivery(instance, f"Paused by hand: {audit.who()}.", now)
-        audit.record(Action.PAUSE, instance, organization=instance.organization)
+        pause_delivery(subscription, f"Paused by hand: {audit.who()}.", now)
+        _record(Action.PAUSE, subscription)
         return True
 
 
-def release_delivery(instance: Instance, now: datetime) -> int:
+def pause_all_by_hand(instance: Instance, now: datetime) -> bool:
+    """Pause all subscriptions of an instance; return whether one was not paused yet."""
+    paused = [each for each in subscriptions_of(instance) if pause_by_hand(each, now)]
+    return bool(paused)
+
+
+def release(subscription: Subscription, now: datetime) -> int:
     """Go on after a pause, the exhausted notifications first, with a fresh schedule; give how many are to be sent."""
     with transaction.atomic():
-        DeliveryState.objects.filter(instance=instance).update(paused_at=None, pause_reason="")
-        others = (Alert.Kind.REFUSED, Alert.Kind.TOKEN_EXPIRES)
-        delivery_alerts.resolve(Alert.objects.filter(instance=instance).exclude(kind__in=others), now)
-        waiting = Notification.objects.filter(instance=instance, state=EXHAUSTED)
+        DeliveryState.objects.filter(pk=subscription.pk).update(paused_at=None, pause_reason="")
+        delivery_alerts.resolve(delivery_alerts.of_delivery(subscription), now)
+        ours = Notification.objects.filter(instance=subscription.instance_id).to([subscription.pk])
         # Claims go by due time: a moment earlier puts these before all that rearm() makes due.
         first = now - timedelta(milliseconds=1)
+        waiting = ours.filter(state=EXHAUSTED)
         waiting.update(state=PENDING, step=0, first_attempt_at=None, next_attempt_at=first)
-        rearm(instance, now)
-        count = Notification.objects.filter(ON_ITS_WAY, instance=instance).count()
-        audit.record(Action.RELEASE, instance, organization=instance.organization, details={"to send": count})
+        rearm(subscription, now)
+        count = ours.filter(ON_ITS_WAY).count()
+        _record(Action.RELEASE, subscription, {"to send": count})
         return count
 
 
-def rearm(instance: Instance, now: datetime) -> None:
-    """Bring the due times of an instance's notifications in step with whether, and where, it may send now.
+def release_all_of(instance: Instance, now: datetime) -> int:
+    """Release those subscriptions of an instance that are paused, or the first; return how many are to be sent."""
+    ours = subscriptions_of(instance)
+    paused = set(_paused().filter(pk__in=[each.pk for each in ours]).values_list("pk", flat=True))
+    return sum(release(each, now) for each in ours if each.pk in paused or (not paused and each.is_first))
+
+
+def rearm(subscription: Subscription, now: datetime) -> None:
+    """Bring the due times of a subscription's notifications in step with whether, and where, it may send now.
 
     In a transaction.
     """
-    elsewhere = Receiver.objects.filter(delivery_states=instance.pk).exclude(url=instance.callback_url)
-    DeliveryState.objects.filter(instance=instance, receiver__in=elsewhere.values("pk")).update(receiver=None)
-    if is_resting(instance):
-        take_due_times(_due_of(instance, now))
+    url = subscription.notification_settings.callback_url
+    elsewhere = Receiver.objects.filter(delivery_states=subscription.pk).exclude(url=url)
+    DeliveryState.objects.filter(pk=subscription.pk, receiver__in=elsewhere.values("pk")).update(receiver=None)
+    if is_resting(subscription):
+        take_due_times(_due_of(subscription, now))
     else:
-        waiting = Notification.objects.filter(ON_ITS_WAY, instance=instance, next_attempt_at=None)
+        ours = Notification.objects.filter(instance=subscription.instance_id).to([subscription.pk])
+        waiting = ours.filter(ON_ITS_WAY, next_attempt_at=None)
         if waiting.exclude(BLOCKED).update(next_attempt_at=now):
             wake_on_commit(Kind.DELIVER)
+
+
+def rearm_all(instance: Instance, now: datetime) -> None:
+    """Do so for all subscriptions of an instance."""
+    for subscription in subscriptions_of(instance):
+        rearm(subscription, now)
+
+
+def subscriptions_of(instance: Instance) -> list[Subscription]:
+    """Return the subscriptions of an instance, the first one first; each has `instance` as it was given."""
+    first = first_subscription(instance)
+    further = Subscription.objects.filter(instance=instance, deleted_at=None).exclude(pk=instance.pk).order_by("pk")
+    found = [first, *further]
+    for each in found:
+        each.instance = instance
+    return found
 
 
 def let_followers_go(done: Collection[int], now: datetime) -> None:
@@ -107,21 +161,35 @@ def take_due_times(due: QuerySet[Notification]) -> None:
 
 
 def rearm_stranded(now: datetime) -> int:
-    """Make due what has no due time for no reason any more; give of how many instances.
+    """Make due what has no due time for no reason any more; give of how many subscriptions.
 
-    Whoever found an instance paused, or a breaker open, just before that ended may write what it found just after.
+    Whoever found a subscription paused, or a breaker open, just before that ended may write what it found just after.
     """
-    waiting = Notification.objects.filter(instance=OuterRef("pk"), next_attempt_at=None).exclude(BLOCKED)
+    waiting = Notification.objects.filter(instance=OuterRef("instance"), next_attempt_at=None).exclude(BLOCKED)
+    waiting = waiting.filter(Exact(TO, OuterRef("pk")))
     undelivered = waiting.filter(free(now), state=PENDING, state__in=Notification.UNDELIVERED)
     held = Q(delivery_state__paused_at__isnull=False) | Q(delivery_state__receiver__holds=True)
-    active = Instance.objects.filter(events_enabled=True, disabled=False).exclude(callback_url="").exclude(held)
+    active = Subscription.objects.filter(SENDING).exclude(held).select_related("instance")
     forgotten = list(active.filter(Exists(undelivered)).order_by("pk"))
-    forgotten += active.filter(pk__in=Notification.objects.filter(REPLAYED, next_attempt_at=None).values("instance"))
-    for instance in forgotten:
+    replayed = Notification.objects.filter(REPLAYED, next_attempt_at=None)
+    forgotten += active.filter(pk__in=replayed.values_list(TO))
+    for subscription in forgotten:
         with transaction.atomic():
-            rearm(instance, now)
+            rearm(subscription, now)
     return len(forgotten)
 
 
-def _due_of(instance: Instance, now: datetime) -> QuerySet[Notification]:
-    return Notification.objects.filter(free(now), instance=instance, next_attempt_at__isnull=False)
+def _paused() -> QuerySet[DeliveryState]:
+    return DeliveryState.objects.filter(paused_at__isnull=False)
+
+
+def _record(action: Action, subscription: Subscription, details: Mapping[str, object] | None = None) -> None:
+    """Record what somebody did with a subscription: as done to its instance, with its name unless it is the first."""
+    instance = subscription.instance
+    which = {} if subscription.is_first else {"subscription": subscription.name}
+    audit.record(action, instance, organization=instance.organization, details={**which, **(details or {})})
+
+
+def _due_of(subscription: Subscription, now: datetime) -> QuerySet[Notification]:
+    ours = Notification.objects.filter(instance=subscription.instance_id).to([subscription.pk])
+    return ours.filter(free(now), next_attempt_at__isnull=False)

@@ -20,24 +20,24 @@ def prepare(
 
     The lease is of `length`, and ends at `lease_end` (monotonic seconds).
     """
-    found = targets.read({batch.instance_id for batch in choice.batches.values()}, now)
-    wanted = {key for key, batch in choice.batches.items() if batch.instance_id in found}
+    found = targets.read({batch.subscription_id for batch in choice.batches.values()}, now)
+    wanted = {key for key, batch in choice.batches.items() if batch.subscription_id in found}
     if resting := choice.batches.keys() - wanted:
         rest(resting, now)
     token = new_token()
-    urls = {instance_id: target.url for instance_id, target in found.items()}
+    urls = {subscription_id: target.url for subscription_id, target in found.items()}
     claimed = claim_and_begin(wanted, urls, among, token=token, now=now, length=length)
-    hosts = {instance_id: host_of(target.url) for instance_id, target in found.items()}
+    hosts = {subscription_id: host_of(target.url) for subscription_id, target in found.items()}
     return [
         DeliveryRequest(
             notification=row,
-            instance=targets.instance(row.instance_id),
-            delivery_target=found[row.instance_id],
+            subscription=targets.subscription(row.subscription_id),
+            delivery_target=found[row.subscription_id],
             token=token,
             lease_end=lease_end,
             body=row.body.encode(),
-            host=hosts[row.instance_id],
-            receiver_id=_receiver(choice, found[row.instance_id]),
+            host=hosts[row.subscription_id],
+            receiver_id=_receiver(choice, found[row.subscription_id]),
             probe=row.pk in choice.probes,
             batch=choice.batches[row.pk],
         )
@@ -47,5 +47,5 @@ def prepare(
 
 def _receiver(choice: Choice, delivery_target: DeliveryTarget) -> int | None:
     """Return the receiver whose breaker counts the attempt; None where the URL has changed since the look."""
-    target = choice.targets.get(delivery_target.instance_id)
+    target = choice.targets.get(delivery_target.subscription_id)
     return target.receiver_id if target is not None and target.url == delivery_target.url else None

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import BigIntegerField, Case, F, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.functions import Coalesce
 
 from cwconnect.connectwise.ceql.conditions import (
     And,
@@ -29,8 +30,8 @@ from cwconnect.connectwise.ceql.conditions import (
 from cwconnect.core.errors import DomainError
 from cwconnect.core.time import utc_text
 from instances.models import Instance
-from polling.delivery.pausing import release_delivery
-from polling.models import Notification
+from polling.delivery.pausing import release
+from polling.models import DeliveryState, Notification
 
 _EXAMPLE = "channel='webhook' and status='queued'"
 
@@ -78,21 +79,32 @@ def _comparisons(node: Node) -> Iterator[tuple[str, str]]:
         raise DomainError(f"{node.field} must be compared with a text or a number.")
 
 
-def queued_deliveries(instances: QuerySet[Instance]) -> QuerySet[Notification]:
-    """Return the queued deliveries of these instances, oldest first."""
+def queued_deliveries(instances: QuerySet[Instance], url: str | None = None) -> QuerySet[Any]:
+    """Return the queued deliveries of these instances, to one `url` alone where it is given, oldest first."""
     waiting = Notification.objects.filter(instance__in=instances.values("pk"), state__in=Notification.UNDELIVERED)
-    return waiting.select_related("instance__delivery_state").defer("body").order_by("pk")
+    to = Coalesce(OuterRef("subscription_id"), OuterRef("instance_id"), output_field=BigIntegerField())
+    state = DeliveryState.objects.filter(pk=to)
+    own = Q(subscription__isnull=False) & ~Q(subscription=F("instance"))
+    found = waiting.annotate(
+        url=Case(When(own, then=F("subscription__callback_url")), default=F("instance__callback_url")),
+        paused_at=Subquery(state.values("paused_at")),
+        pause_reason=Subquery(state.values("pause_reason")),
+    )
+    return (found if url is None else found.filter(url=url)).defer("body").order_by("pk")
 
 
-def release_all(instances: QuerySet[Instance], now: datetime) -> int:
-    """Release these instances' paused deliveries; give how many notifications are to be sent."""
-    paused = instances.filter(delivery_state__paused_at__isnull=False).order_by("pk")
-    return sum(release_delivery(instance, now) for instance in paused)
+def release_all(instances: QuerySet[Instance], url: str | None, now: datetime) -> int:
+    """Release these instances' paused deliveries, those to one `url` where given; return how many are to be sent."""
+    paused = DeliveryState.objects.filter(paused_at__isnull=False, subscription__instance__in=instances.values("pk"))
+    if url is not None:
+        of_instance = Q(pk=F("subscription__instance_id"), subscription__instance__callback_url=url)
+        paused = paused.filter(Q(subscription__callback_url=url) | of_instance)
+    found = paused.select_related("subscription__instance__organization").order_by("pk")
+    return sum(release(state.subscription, now) for state in found)
 
 
-def delivery_row(notification: Notification) -> dict[str, Any]:
-    """Return a queued delivery as the API shows it."""
-    state = getattr(notification.instance, "delivery_state", None)
+def delivery_row(notification: Any) -> dict[str, Any]:
+    """Return a queued delivery, one of `queued_deliveries`, as the API shows it."""
     return {
         "id": notification.pk,
         "channel": "webhook",
@@ -102,11 +114,11 @@ def delivery_row(notification: Notification) -> dict[str, Any]:
         "objectType": notification.object_type,
         "events": notification.event_count,
         "createdDate": utc_text(notification.created_at),
-        "url": notification.instance.callback_url,
-        "config": {"url": notification.instance.callback_url},
+        "url": notification.url,
+        "config": {"url": notification.url},
         "tries": notification.step,
         "nextTryDate": utc_text(notification.next_attempt_at) if notification.next_attempt_at else None,
         "lastError": notification.last_error or None,
-        "paused": bool(state and state.paused_at),
-        "pauseReason": (state.pause_reason or None) if state else None,
+        "paused": notification.paused_at is not None,
+        "pauseReason": notification.pause_reason or None,
     }

@@ -1,7 +1,7 @@
 """What attempts lead to, written in batches under their leases: delivered, tried again, given up, or paused.
 
 A replay of a notification whose own delivery is over never changes that: it is delivered or given up by itself, and
-neither pauses the instance nor holds up what follows, other replays excepted.
+neither pauses the subscription nor holds up what follows, other replays excepted.
 """
 
 from __future__ import annotations
@@ -44,6 +44,12 @@ class Result:
         return self.delivery_request.notification.pk
 
     @property
+    def schedule(self) -> Sequence[float]:
+        """The retry schedule of its subscription, in seconds."""
+        own = self.delivery_request.delivery_target.retry_schedule
+        return settings.RETRY_SCHEDULE if own is None else own
+
+    @property
     def is_over(self) -> bool:
         """Whether the notification's own delivery is over, so that this was a replay and nothing else."""
         return self.delivery_request.notification.state in Notification.DELIVERED_OR_GIVEN_UP
@@ -69,10 +75,10 @@ def _write_delivered(results: Sequence[Result], now: datetime) -> None:
         return
     _line_up_replays(results)
     requests = [result.delivery_request for result in results]
-    instances = {request.instance.pk for request in requests}
+    subscriptions = {request.subscription.pk for request in requests}
     receivers = {request.receiver_id for request in requests if request.receiver_id is not None}
-    passed_on = pass_on([result.key for result in results], instances, receivers, now)
-    _note_first_delivery(instances.difference(passed_on.noted), now)
+    passed_on = pass_on([result.key for result in results], subscriptions, receivers, now)
+    _note_first_delivery(subscriptions.difference(passed_on.noted), now)
     if passed_on.failing:
         close(passed_on.failing, now)
     _count_replays(results, "delivered")
@@ -86,14 +92,14 @@ def _line_up_replays(results: Sequence[Result]) -> None:
         line_up(Notification.objects.filter(REPLAYED, follows__in=replays, next_attempt_at=None))
 
 
-def _note_first_delivery(instance_ids: Collection[int], now: datetime) -> None:
-    """Note when something was delivered for instances that have no row for it yet."""
-    if not instance_ids:
+def _note_first_delivery(subscription_ids: Collection[int], now: datetime) -> None:
+    """Note when something was delivered for subscriptions that have no row for it yet."""
+    if not subscription_ids:
         return
     DeliveryState.objects.bulk_create(
-        [DeliveryState(instance_id=instance_id, last_delivered_at=now) for instance_id in sorted(instance_ids)],
+        [DeliveryState(subscription_id=key, last_delivered_at=now) for key in sorted(subscription_ids)],
         update_conflicts=True,
-        unique_fields=["instance"],
+        unique_fields=["subscription"],
         update_fields=["last_delivered_at"],
     )
 
@@ -122,7 +128,7 @@ def _write_failures(results: Sequence[Result], now: datetime) -> None:
     if not results:
         return
     failures = [_failure(result, now) for result in results]
-    paused = _paused({result.delivery_request.instance.pk for result in results})
+    paused = _paused({result.delivery_request.subscription.pk for result in results})
     columns = ("lease_token", "lease_until", "step", "last_error", "next_attempt_at")
     update(Notification, columns, [_tried(failure, paused, now) for failure in failures], key="id")
     if last := [failure.result.delivery_request.attempt_id for failure in failures if failure.gives_up]:
@@ -134,7 +140,7 @@ def _write_failures(results: Sequence[Result], now: datetime) -> None:
 def _failure(result: Result, now: datetime) -> _Failure:
     outcome, step = result.outcome, result.delivery_request.notification.step + 1
     wait = next_wait(
-        settings.RETRY_SCHEDULE,
+        result.schedule,
         step,
         status=outcome.status,
         timed_out=outcome.timed_out,
@@ -146,21 +152,26 @@ def _failure(result: Result, now: datetime) -> _Failure:
 def _tried(failure: _Failure, paused: Collection[int], now: datetime) -> tuple[Any, ...]:
     """Return the columns of a notification that is free again, and its key."""
     due = None
-    if failure.wait is not None and not failure.is_final and failure.result.delivery_request.instance.pk not in paused:
+    if (
+        failure.wait is not None
+        and not failure.is_final
+        and failure.result.delivery_request.subscription.pk not in paused
+    ):
         due = db_timestamp(now + failure.wait)
     return (None, None, failure.step, failure.result.outcome.sentence(), due, failure.result.key)
 
 
 def _follow_up(failure: _Failure, now: datetime) -> None:
-    result, instance = failure.result, failure.result.delivery_request.instance
+    result, subscription = failure.result, failure.result.delivery_request.subscription
     if result.outcome.status == GONE:
         if not result.is_over:
             _of(result).update(state=State.EXHAUSTED)
-        pause_delivery(instance, "The receiver answered 410: it wants no more notifications.", now)
+        pause_delivery(subscription, "The receiver answered 410: it wants no more notifications.", now)
     elif failure.wait is None:
         _give_up(result, failure.step, now)
     elif not result.is_over:
-        warn_of_tries(_model_of(result), settings.RETRY_SCHEDULE, failure.step, result.outcome.sentence(), now)
+        words = result.outcome.sentence()
+        warn_of_tries(_model_of(result), subscription, result.schedule, failure.step, words, now)
 
 
 def _give_up(result: Result, step: int, now: datetime) -> None:
@@ -180,20 +191,20 @@ def _give_up(result: Result, step: int, now: datetime) -> None:
         f"All {step} tries of notification {request.notification.webhook_id} failed, and nothing else got through. "
         f"Last: {result.outcome.sentence()}"
     )
-    pause_delivery(request.instance, reason, now)
+    pause_delivery(request.subscription, reason, now)
 
 
-def _paused(instance_ids: Collection[int]) -> Collection[int]:
-    """Return those of these instances whose delivery is paused."""
+def _paused(subscription_ids: Collection[int]) -> Collection[int]:
+    """Return those of these subscriptions whose delivery is paused."""
     # Locked: a release that comes now waits, and then finds the notifications that are about to lose their due times.
-    states = DeliveryState.objects.filter(instance_id__in=instance_ids).order_by("pk").select_for_update(of=("self",))
+    states = DeliveryState.objects.filter(pk__in=subscription_ids).order_by("pk").select_for_update(of=("self",))
     return {key for key, paused_at in states.values_list("pk", "paused_at") if paused_at is not None}
 
 
 def _anything_got_through(result: Result) -> bool:
     request = result.delivery_request
     since = request.notification.first_attempt_at
-    return DeliveryState.objects.filter(instance_id=request.instance.pk, last_delivered_at__gte=since).exists()
+    return DeliveryState.objects.filter(pk=request.subscription.pk, last_delivered_at__gte=since).exists()
 
 
 def _count_replays(results: Sequence[Result], field: str) -> None:
@@ -234,4 +245,4 @@ def _of(result: Result) -> QuerySet[Notification]:
 def _model_of(result: Result) -> Notification:
     """Return the notification as far as a warning tells of it."""
     request = result.delivery_request
-    return Notification(pk=result.key, webhook_id=request.notification.webhook_id, instance=request.instance)
+    return Notification(pk=result.key, webhook_id=request.notification.webhook_id)

@@ -1,8 +1,8 @@
 """Which due notifications are claimed next: the longest due first, within every share, none that a breaker holds.
 
-An index gives what is due in order. Three things keep the look short: it begins behind what instances that are full
+An index gives what is due in order. Three things keep the look short: it begins behind what subscriptions that are full
 have due (see scan_cursor.py), what an open breaker holds loses its due time (once a second, of all such receivers
-together: until then their instances count as full), and targets are remembered while the loop runs.
+together: until then their subscriptions count as full), and targets are remembered while the loop runs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LATE_COMMIT = timedelta(seconds=2)  # after a due time it usually is in the data
 
 @dataclass(frozen=True)
 class Choice:
-    """What to claim: keys in order with the batches to send them in, their instances' targets, and which probe."""
+    """What to claim: keys in order with the batches to send them in, their subscriptions' targets, and which probe."""
 
     batches: dict[int, Batch] = field(default_factory=dict)
     targets: Mapping[int, Target] = field(default_factory=dict)
@@ -78,14 +78,14 @@ class Scheduler:
             give_back_probes(lost, now)
         for delivery_request in delivery_requests:
             if delivery_request.receiver_id is None:
-                self._targets.pop(delivery_request.delivery_target.instance_id, None)
+                self._targets.pop(delivery_request.delivery_target.subscription_id, None)
 
     def put_back(self, delivery_requests: Iterable[DeliveryRequest]) -> None:
         """Take in that these were not sent, and are due as before."""
         for delivery_request in delivery_requests:
             if (at := delivery_request.notification.next_attempt_at) is not None:
                 self._scan_cursor.put_back(
-                    delivery_request.delivery_target.instance_id, (at, delivery_request.notification.pk)
+                    delivery_request.delivery_target.subscription_id, (at, delivery_request.notification.pk)
                 )
 
     def _probes(self, receiver_ids: Iterable[int], batches: dict[int, Batch], now: datetime) -> dict[int, int]:
@@ -96,27 +96,27 @@ class Scheduler:
             if probe is None:
                 continue
             taken[probe.notification_id] = receiver_id
-            for key, target in self._with_targets([(probe.notification_id, probe.instance_id)]):
-                batches[key] = Batch(target.instance_id, target.host)
+            for key, target in self._with_targets([(probe.notification_id, probe.subscription_id)]):
+                batches[key] = Batch(target.subscription_id, target.host)
         return taken
 
     def _scan(
         self, batches: dict[int, Batch], limiter: ConcurrencyLimiter, opened: Collection[int], now: datetime
     ) -> Collection[int]:
         """Add what is due to `batches`, going on without what proved full; give the receivers that hold now."""
-        full, held, left = limiter.full_instances(), set[int](), dict[int, Position]()
+        full, held, left = limiter.full_subscriptions(), set[int](), dict[int, Position]()
         position, end = self._scan_cursor.begin(full), (now - LATE_COMMIT, 0)
         while limiter.capacity > 0 and (most := limiter.slots) > 0:
             found = find_due(self.among, now, beginning=position, without=full, most=most)
             for (due_text, key), target in self._with_targets(((row[0], row[1]), row[2]) for row in found):
                 if target.receiver_id in opened:
                     held.add(target.receiver_id)
-                elif (batch := limiter.take(target.instance_id, target.host)) is not None:
+                elif (batch := limiter.take(target.subscription_id, target.host)) is not None:
                     batches[key] = batch
                     continue
-                full.add(target.instance_id)
-                if target.instance_id not in left:
-                    left[target.instance_id] = (time_of(due_text), key)
+                full.add(target.subscription_id)
+                if target.subscription_id not in left:
+                    left[target.subscription_id] = (time_of(due_text), key)
             if len(found) < most:
                 position = end
                 break
@@ -133,13 +133,15 @@ class Scheduler:
             return
         hold(late, now)
         self._held_at.update(dict.fromkeys(late, now))
-        # Read again next time: the instance may have been given another URL.
-        for instance_id in [key for key, target in self._targets.items() if target.receiver_id in late]:
-            del self._targets[instance_id]
+        # Read again next time: the subscription may have been given another URL.
+        for subscription_id in [key for key, target in self._targets.items() if target.receiver_id in late]:
+            del self._targets[subscription_id]
 
     def _with_targets(self, found: Iterable[tuple[Key, int]]) -> list[tuple[Key, Target]]:
         pairs = list(found)
-        missing = {instance_id for _, instance_id in pairs} - self._targets.keys()
+        missing = {subscription_id for _, subscription_id in pairs} - self._targets.keys()
         if missing:
             self._targets |= targets_of(missing)
-        return [(key, self._targets[instance_id]) for key, instance_id in pairs if instance_id in self._targets]
+        return [
+            (key, self._targets[subscription_id]) for key, subscription_id in pairs if subscription_id in self._targets
+        ]

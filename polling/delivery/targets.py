@@ -1,7 +1,8 @@
-"""Where the instances of one loop want their notifications, read at each claim and opened when it has changed.
+"""Where the subscriptions of one loop want their notifications, read at each claim and opened when it has changed.
 
-To open an instance's settings means to decrypt all its secrets: what is signed with, and what is to be masked in what
-its receiver answers. So a target is kept beside the row that it was made of, and made again where that row is another.
+To open a subscription's settings means to decrypt all its secrets: what is signed with, and what is to be masked in
+what its receiver answers. So a target is kept beside the row that it was made of, and made again where that row is
+another.
 """
 
 from __future__ import annotations
@@ -15,59 +16,64 @@ from django.db import transaction
 
 from cwconnect.core.bulk_sql import keys
 from cwconnect.core.statements import rows_of
-from instances.models import Instance
 from instances.secrets import SecretUnreadableError
 from polling.delivery.delivery_request import DeliveryTarget, delivery_target_of
-from polling.delivery.pausing import pause_delivery, take_due_times
-from polling.models import Notification
+from polling.delivery.pausing import may_send, pause_delivery, take_due_times
+from polling.models import Notification, Subscription
 from polling.workers.leases import free
 
 MOST = 1000  # targets kept; of more than a claim may have, so that one claim never empties what it just read
 
+# Not what changes with each page of the log or each delivery: that would have secrets opened again.
+_SETTINGS = """enabled, deleted_at, polling_subscription.callback_url, polling_subscription.signature_key,
+    polling_subscription.previous_signature_key, polling_subscription.previous_key_until,
+    polling_subscription.callback_headers, polling_subscription.basic_username, polling_subscription.basic_password,
+    retry_schedule"""
+_FROM = """FROM polling_subscription JOIN instances_instance ON instances_instance.id = polling_subscription.instance_id
+LEFT JOIN polling_deliverystate ON polling_deliverystate.instance_id = polling_subscription.id"""
 _ROWS = {
-    "postgresql": """SELECT instances_instance.id, paused_at IS NOT NULL, CAST(instances_instance AS text)
-FROM instances_instance
-LEFT JOIN polling_deliverystate ON instance_id = instances_instance.id WHERE instances_instance.id = ANY(%s)
+    "postgresql": f"""SELECT polling_subscription.id, paused_at IS NOT NULL, {_SETTINGS},
+    CAST(instances_instance AS text)
+{_FROM} WHERE polling_subscription.id = ANY(%s)
 """,
-    "sqlite": """SELECT instances_instance.id, paused_at IS NOT NULL, instances_instance.* FROM instances_instance
-LEFT JOIN polling_deliverystate ON instance_id = instances_instance.id
-WHERE instances_instance.id IN (SELECT value FROM json_each(%s))
-""",
+    "sqlite": f"""SELECT polling_subscription.id, paused_at IS NOT NULL, {_SETTINGS}, instances_instance.*
+{_FROM} WHERE polling_subscription.id IN (SELECT value FROM json_each(%s))
+""",  # noqa: S608  (as above)
 }
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """An instance and its target, as long as its row is `row`, and until a key that signs beside the new one ends."""
+    """A subscription and its target, while its row is `row`, and until a key that signs beside the new one ends."""
 
     row: tuple[Any, ...]
-    instance: Instance
+    subscription: Subscription
     target: DeliveryTarget
     until: datetime | None
 
 
 class Targets:
-    """The targets of one loop's instances."""
+    """The targets of one loop's subscriptions."""
 
     def __init__(self) -> None:
         self._opened: dict[int, _Opened] = {}
 
-    def read(self, instance_ids: Collection[int], now: datetime) -> Mapping[int, DeliveryTarget]:
-        """Return where to send by instance, those left out for which nothing may be sent now.
+    def read(self, subscription_ids: Collection[int], now: datetime) -> Mapping[int, DeliveryTarget]:
+        """Return where to send by subscription, those left out for which nothing may be sent now.
 
         One with a secret that can't be opened is paused.
         """
-        rows = rows_of(_ROWS, [keys(instance_ids)])
+        rows = rows_of(_ROWS, [keys(subscription_ids)])
         active = {key: tuple(row) for key, paused, *row in rows if not paused}
         self._open_changed([key for key, row in active.items() if not self._is_current(key, row, now)], active, now)
         return {key: self._opened[key].target for key in active if key in self._opened}
 
-    def instance(self, instance_id: int) -> Instance:
-        """Return an instance whose target was read."""
-        return self._opened[instance_id].instance
+    def subscription(self, subscription_id: int) -> Subscription:
+        """Return a subscription whose target was read."""
+        return self._opened[subscription_id].subscription
 
-    def _is_current(self, instance_id: int, row: tuple[Any, ...], now: datetime) -> bool:
-        opened = self._opened.get(instance_id)
+    def _is_current(self, subscription_id: int, row: tuple[Any, ...], now: datetime) -> bool:
+        opened = self._opened.get(subscription_id)
         return opened is not None and opened.row == row and (opened.until is None or now < opened.until)
 
     def _open_changed(self, changed: Collection[int], rows: Mapping[int, tuple[Any, ...]], now: datetime) -> None:
@@ -78,10 +84,10 @@ class Targets:
         for key in changed:
             self._opened.pop(key, None)
         # Read after its row: what changes in between is found at the next claim.
-        for key, instance in Instance.objects.in_bulk(list(changed)).items():
-            if instance.watching and instance.callback_url and (target := _target(instance, now)) is not None:
-                until = instance.previous_key_until if len(target.keys) > 1 else None
-                self._opened[key] = _Opened(rows[key], instance, target, until)
+        for subscription in Subscription.objects.filter(pk__in=list(changed)).select_related("instance"):
+            if may_send(subscription) and (target := _target(subscription, now)) is not None:
+                until = subscription.notification_settings.previous_key_until if len(target.keys) > 1 else None
+                self._opened[subscription.pk] = _Opened(rows[subscription.pk], subscription, target, until)
 
 
 def rest(notifications: Iterable[int], now: datetime) -> None:
@@ -90,11 +96,11 @@ def rest(notifications: Iterable[int], now: datetime) -> None:
         take_due_times(Notification.objects.filter(free(now), pk__in=list(notifications)))
 
 
-def _target(instance: Instance, now: datetime) -> DeliveryTarget | None:
-    """Return where to send, or None where a secret that is needed can't be opened: that pauses the instance."""
+def _target(subscription: Subscription, now: datetime) -> DeliveryTarget | None:
+    """Return where to send, or None where a secret that is needed can't be opened: that pauses the subscription."""
     try:
-        return delivery_target_of(instance, now)
+        return delivery_target_of(subscription, now)
     except SecretUnreadableError as error:
         with transaction.atomic():
-            pause_delivery(instance, str(error), now)
+            pause_delivery(subscription, str(error), now)
         return None

@@ -27,7 +27,7 @@ from polling.delivery.delivery_request import (
     send,
 )
 from polling.delivery.notifications import notification_of
-from polling.models import Event
+from polling.models import Event, Subscription
 
 TEST_HEADER = "Elements-Webhook-Test"
 _LONGEST_LEASE = 3600.0
@@ -74,11 +74,12 @@ def send_draft_test(draft: Instance, resource: str, now: datetime) -> SampleResu
 
 
 def _send(instance: Instance, sample: Event, now: datetime) -> SampleResult:
+    subscription = Subscription(pk=instance.pk, instance=instance)
     notification = notification_of(instance, sample.object_type, [sample], now)
     delivery_request = SampleDeliveryRequest(
         notification=Claimed(
             pk=notification.pk,
-            instance_id=instance.pk,
+            subscription_id=instance.pk,
             webhook_id=notification.webhook_id,
             body=notification.body,
             state=notification.state,
@@ -87,8 +88,8 @@ def _send(instance: Instance, sample: Event, now: datetime) -> SampleResult:
             first_text=now.isoformat(),
             replay_id=None,
         ),
-        instance=instance,
-        delivery_target=_delivery_target(instance, now),
+        subscription=subscription,
+        delivery_target=_delivery_target(subscription, now),
         token="",
         lease_end=time.monotonic() + _LONGEST_LEASE,
         body=notification.body.encode(),
@@ -99,9 +100,9 @@ def _send(instance: Instance, sample: Event, now: datetime) -> SampleResult:
     return SampleResult(delivery_request.delivery_target.url, notification.body, outcome)
 
 
-def _delivery_target(instance: Instance, now: datetime) -> DeliveryTarget:
+def _delivery_target(subscription: Subscription, now: datetime) -> DeliveryTarget:
     try:
-        return delivery_target_of(instance, now)
+        return delivery_target_of(subscription, now)
     except SecretUnreadableError as error:
         raise ConflictError(str(error)) from None
 

@@ -39,8 +39,9 @@ EVENT = (
 # were undelivered walks all notifications by id for each instance that has none, and SQLite all those of the instance.
 _OLDEST = """SELECT given.value, (
     SELECT id FROM polling_notification
-    WHERE instance_id BETWEEN given.value AND given.value AND state IN ('pending', 'exhausted')
-    ORDER BY instance_id, id LIMIT 1
+    WHERE COALESCE(subscription_id, instance_id) BETWEEN given.value AND given.value
+        AND state IN ('pending', 'exhausted')
+    ORDER BY COALESCE(subscription_id, instance_id), id LIMIT 1
 ) FROM {given}
 """
 _GIVEN = {"postgresql": "unnest(%s::bigint[]) AS given (value)", "sqlite": "json_each(%s) AS given"}
@@ -179,6 +180,6 @@ def _waited_for(found: Sequence[PollEvents]) -> Mapping[tuple[int, int], int]:
 
 
 def _oldest_undelivered(instance_ids: Collection[int]) -> dict[int, int]:
-    """Return the oldest undelivered notification of those of these instances that have one."""
+    """Return the oldest undelivered notification of those of these instances whose first subscription has one."""
     statement = _OLDEST.format(given=_GIVEN[connection.vendor])
     return {instance_id: first for instance_id, first in rows_of(statement, [keys(instance_ids)]) if first is not None}

@@ -13,7 +13,7 @@ from django.utils import timezone
 from instances.configuration.polls import plan_of
 from instances.models import Instance, ResourcePoll
 from polling.delivery.first_subscriptions import begin_after_last
-from polling.delivery.pausing import rearm
+from polling.delivery.pausing import rearm_all
 from polling.detection.deletes.missing_records import calm_healths, missing_records
 from polling.detection.jobs import abandon
 from polling.models import (
@@ -67,7 +67,7 @@ def apply_watching(
     _schedule(instance, planned)
     if first_url:
         begin_after_last(instance)  # what was recorded is seen now: the leases that it was recorded under are taken
-    rearm(instance, timezone.now())
+    rearm_all(instance, timezone.now())
 
 
 def _begin(instance: Instance, poll: ResourcePoll, state: PollState | None) -> None:

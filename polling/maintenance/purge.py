@@ -22,7 +22,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from instances.models import Instance
-from polling.delivery.pausing import rearm
+from polling.delivery.pausing import rearm_all
 from polling.maintenance.old_copies import delete_pages
 from polling.maintenance.retention import (
     BATCH,
@@ -68,9 +68,9 @@ def stop_instance(sender: object, *, instance: Instance, **_: object) -> None:
     PollState.objects.filter(resource_poll__in=polls).delete()
     Verification.objects.filter(resource_poll__in=polls).delete()
     Alert.objects.filter(instance=instance).delete()
-    DeliveryState.objects.filter(instance=instance).delete()
+    DeliveryState.objects.filter(subscription__instance=instance).delete()
     Replay.objects.filter(instance=instance, queued_at=None).update(queued_at=timezone.now())
-    rearm(instance, timezone.now())
+    rearm_all(instance, timezone.now())
 
 
 def purge_deleted(now: datetime) -> int:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import ClassVar, Self
+
 from django.db import models
 from django.db.models.functions import Coalesce
+from django.db.models.lookups import In
 
 from cwconnect.outbound.display import bare_url
 from instances.models import Instance, Organization
-from polling.models.leased import Leased, leased
+from polling.models.leased import Leased, LeasedQuerySet, leased
 
 
 class Replay(Leased):
@@ -55,6 +59,18 @@ class NotificationBody(models.Model):
 
     def __str__(self) -> str:
         return self.hash
+
+
+TO = Coalesce("subscription_id", "instance_id", output_field=models.BigIntegerField())
+"""The id of a notification's subscription."""
+
+
+class NotificationQuerySet(LeasedQuerySet["Notification"]):
+    """Notifications, of whichever subscription."""
+
+    def to(self, subscription_ids: Collection[int]) -> Self:
+        """Narrow down to the notifications of these subscriptions: to those without one, of first ones."""
+        return self.filter(In(TO, list(subscription_ids)))
 
 
 class Notification(Leased):
@@ -130,8 +146,9 @@ class Notification(Leased):
             leased("notification_leased"),
             models.Index(fields=["follows"], name="notification_following", condition=models.Q(follows__isnull=False)),
             models.Index(
-                fields=["next_attempt_at", "id", "instance"],  # instance: a look passes over full ones unread
-                name="notification_due",
+                # The last two: a look passes over subscriptions that are full unread.
+                fields=["next_attempt_at", "id", "instance", "subscription"],
+                name="notification_due_to",
                 condition=models.Q(next_attempt_at__isnull=False),
             ),
             models.Index(
@@ -171,11 +188,18 @@ class Notification(Leased):
             models.Index(fields=["created_at"], name="notification_oldest"),
         ]
 
+    objects: ClassVar = NotificationQuerySet.as_manager()
+
     UNDELIVERED = (State.PENDING, State.EXHAUSTED)
     DELIVERED_OR_GIVEN_UP = (State.DELIVERED, State.FAILED, State.DISCARDED)
 
     def __str__(self) -> str:
         return self.webhook_id
+
+    @property
+    def to(self) -> int:
+        """The id of its subscription."""
+        return self.subscription_id or self.instance_id
 
 
 class GivenUpDismissal(models.Model):
@@ -243,13 +267,20 @@ class Receiver(models.Model):
 
 
 class DeliveryState(models.Model):
-    """How an instance's delivery stands. `receiver` is that of its callback URL, once something was sent there."""
+    """How delivery to a subscription stands. `receiver` is that of its callback URL, once something was sent there."""
 
-    instance = models.OneToOneField(Instance, on_delete=models.CASCADE, primary_key=True, related_name="delivery_state")
+    subscription = models.OneToOneField(
+        "polling.Subscription",
+        on_delete=models.CASCADE,
+        primary_key=True,
+        db_constraint=False,
+        db_column="instance_id",  # the first subscription's id is its instance's
+        related_name="delivery_state",
+    )
     receiver = models.ForeignKey(Receiver, on_delete=models.SET_NULL, null=True, related_name="delivery_states")
     paused_at = models.DateTimeField(null=True)
     pause_reason = models.TextField(blank=True)
     last_delivered_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
-        return f"delivery of {self.instance}"
+        return f"delivery of {self.subscription}"

@@ -24,7 +24,7 @@ from instances.pages.forms import EditNotifyForm, NotifyForm
 from instances.pages.wire_form import blame, say_above
 from instances.provisioning import changed_draft, draft_instance
 from polling.delivery.given_up import dismiss_given_up
-from polling.delivery.pausing import release_delivery
+from polling.delivery.pausing import release_all_of
 from polling.delivery.replay.replays import count_newest, start_replay
 from polling.delivery.replay.selection import Selection
 from polling.delivery.test_notification import SampleResult, send_draft_test, send_test
@@ -172,12 +172,12 @@ def release(request: PageRequest, number: int) -> HttpResponse:
     """Say what a release sends and where; release; then show how it goes."""
     instance = request.person.instance(number)
     if request.method == "POST":
-        count = release_delivery(instance, timezone.now())
+        count = release_all_of(instance, timezone.now())
         return redirect(f"{request.path}/progress?total={count}")
     context = {
         "instance": instance,
         "count": undelivered_of(instance=instance).count(),
-        "delivery": DeliveryState.objects.filter(instance=instance).first(),
+        "delivery": DeliveryState.objects.filter(pk=instance.pk).first(),
         "here": "deliveries",
     }
     return render(request, "polling/release.html", context)
@@ -195,7 +195,7 @@ def release_progress(request: PageRequest, number: int) -> HttpResponse:
         "left": left,
         "total": asked,
         "done": asked - left,
-        "delivery": DeliveryState.objects.filter(instance=instance).first(),
+        "delivery": DeliveryState.objects.filter(pk=instance.pk).first(),
         "here": "deliveries",
     }
     if request.htmx:

@@ -24,8 +24,9 @@ def receiver_page(request: PageRequest, number: int) -> HttpResponse:
     receiver = Receiver.objects.filter(organization=request.person.organization, pk=number).first()
     if receiver is None:
         raise Http404
-    states = DeliveryState.objects.filter(receiver=receiver, instance__organization=request.person.organization)
-    shown = list(states.select_related("instance").order_by("pk")[: INSTANCES + 1])
+    ours = DeliveryState.objects.filter(subscription__instance__organization=request.person.organization)
+    states = ours.filter(receiver=receiver)
+    shown = list(states.select_related("subscription__instance").order_by("pk")[: INSTANCES + 1])
     context = {
         "receiver": receiver,
         "states": shown[:INSTANCES],

@@ -17,12 +17,11 @@ from polling.bulk.jobs import start_bulk_job
 from polling.bulk.registry import find_action
 from polling.bulk.replaying import REPLAY
 from polling.delivery.replay.selection import Selection
-from polling.models import DeliveryState
 from polling.pages.chips import Chip
 from polling.pages.delivery_list import asked_deliveries
 from polling.pages.events import asked_events
 from polling.pages.filters import chips, query_of
-from polling.reports.delivery_issues import PAUSED
+from polling.reports.delivery_issues import PAUSED, states_of_instances
 from polling.reports.delivery_search import Counted, DeliverySearch, count_deliveries
 from polling.reports.event_search import Search
 
@@ -52,8 +51,8 @@ def replay_these(request: PageRequest) -> HttpResponse:
 
 def _resting(instances: Sequence[Instance]) -> dict[str, int]:
     """Return of how many instances delivery is paused, and of how many others the events are off, or go nowhere."""
-    stopped = DeliveryState.objects.filter(PAUSED, instance__in=[instance.pk for instance in instances])
-    paused = set(stopped.values_list("pk", flat=True))
+    stopped = states_of_instances().filter(PAUSED, subscription__instance__in=[instance.pk for instance in instances])
+    paused = set(stopped.values_list("subscription__instance_id", flat=True))
     others = [instance for instance in instances if instance.pk not in paused]
     off = sum(not instance.watching for instance in others)
     return {"paused": len(paused), "off": off, "nowhere": sum(not instance.callback_url for instance in others)}

@@ -13,8 +13,8 @@ from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 
 from cwconnect.core.one_statement import Question, Row
-from polling.models import Alert, CallbackRegistration, DeliveryState, Health, PollState
-from polling.reports.delivery_issues import PAUSED, RECEIVER_FAILS, RUNNING_OUT, SILENT
+from polling.models import Alert, CallbackRegistration, Health, PollState
+from polling.reports.delivery_issues import PAUSED, RECEIVER_FAILS, RUNNING_OUT, SILENT, states_of_instances
 
 REFUSED, REJECTED, HELD = Health.UNAUTHORIZED.value, Health.REJECTED.value, Health.HELD.value
 DELIVERY_PAUSED, DELIVERY_FAILING, CALLBACKS_SILENT = "delivery paused", "delivery failing", "callbacks silent"
@@ -29,14 +29,18 @@ NEEDING_A_PERSON = RawSQL(
 def cause_questions(organization: int) -> dict[str, Question]:
     """Return the queries that `causes_of` reads: of every instance that needs somebody, its id and since when."""
     polls = _of_watching(PollState.objects.filter(NEEDING_A_PERSON), "resource_poll__instance", organization)
-    paused = _of_watching(DeliveryState.objects.filter(PAUSED), "instance", organization)
-    failing = DeliveryState.objects.filter(RECEIVER_FAILS, receiver__organization=organization)
+    instance = "subscription__instance"
+    paused = _of_watching(states_of_instances().filter(PAUSED), instance, organization)
+    failing = states_of_instances().filter(RECEIVER_FAILS, receiver__organization=organization)
     alerts = _of_watching(Alert.objects.filter(RUNNING_OUT, organization=organization), "instance", organization)
     silent = CallbackRegistration.objects.filter(SILENT, instance__organization=organization)
     return {
         "needing_polls": (polls.order_by().distinct(), ("resource_poll__instance_id", "health")),
         "paused": (paused, ("instance_id", "paused_at")),
-        "receivers": (_of_watching(failing, "instance", organization), ("instance_id", "receiver__opened_at")),
+        "receivers": (
+            _of_watching(failing, instance, organization),
+            ("instance_id", "receiver__opened_at"),
+        ),
         "alerts": (alerts.order_by(), ("instance_id", "created_at")),
         "silent": (silent, ("instance_id", "silent_since")),
     }

@@ -15,7 +15,6 @@ from cwconnect.outbound.display import bare_url
 from polling.models import (
     Alert,
     CallbackRegistration,
-    DeliveryState,
     Event,
     Health,
     MissingRecord,
@@ -32,7 +31,7 @@ from polling.reports.action_causes import (
     all_causes_of,
     causes_of,
 )
-from polling.reports.delivery_issues import PAUSED, RECEIVER_FAILS, RUNNING_OUT, SILENT
+from polling.reports.delivery_issues import PAUSED, RECEIVER_FAILS, RUNNING_OUT, SILENT, states_of_instances
 from polling.reports.waiting import undelivered_of
 
 MOST_OF_A_CAUSE = 3
@@ -89,20 +88,20 @@ def shown_of(causes: Mapping[str, Sequence[int]]) -> list[int]:
 def item_questions(needing: Collection[int], paused: Collection[int]) -> dict[str, Question]:
     """Return the queries of what is the matter with some instances, and of what waits for all that are paused."""
     states = PollState.objects.filter(NEEDING_A_PERSON, resource_poll__instance__in=needing)
-    stopped = DeliveryState.objects.filter(PAUSED, instance__in=needing)
-    failing = DeliveryState.objects.filter(RECEIVER_FAILS, instance__in=needing)
+    stopped = states_of_instances().filter(PAUSED, subscription__instance__in=needing)
+    failing = states_of_instances().filter(RECEIVER_FAILS, subscription__instance__in=needing)
     alerts = Alert.objects.filter(RUNNING_OUT, instance__in=needing).annotate(**_first_carried("title", "object_id"))
     silent = CallbackRegistration.objects.filter(SILENT, instance__in=needing)
     waiting = undelivered_of(instance__in=paused)
-    named = ("instance_id", "instance__name")
+    named, delivery = ("instance_id", "instance__name"), ("instance_id", "subscription__instance__name")
     of_poll = ("resource_poll__name", "resource_poll__instance_id", "resource_poll__instance__name")
     return {
         "item_polls": (
             states.annotate(held=Case(When(health=Health.HELD, then=Subquery(_held())))).order_by("pk")[:_MOST_ROWS],
             ("pk", "health", "last_error", "last_good_at", "held", *of_poll),
         ),
-        "item_paused": (stopped, (*named, "paused_at", "pause_reason")),
-        "item_receivers": (failing, (*named, "receiver__failures", "receiver__opened_at", "receiver__url")),
+        "item_paused": (stopped, (*delivery, "paused_at", "pause_reason")),
+        "item_receivers": (failing, (*delivery, "receiver__failures", "receiver__opened_at", "receiver__url")),
         "item_alerts": (alerts, ("pk", "kind", *named, "text", "created_at", "notification_id", *_CARRIED)),
         "item_silent": (silent, (*named, "type", "silent_since")),
         "all_waiting": (waiting.order_by().values(one=Value(1)).annotate(n=Count("pk")), ("n",)),
@@ -192,7 +191,7 @@ def _rows(key: int, rows: Sequence[Row], column: str = "instance_id") -> list[Ro
 def _paused(key: int, found: Mapping[str, Sequence[Row]]) -> ActionItem | None:
     for row in _rows(key, found["item_paused"]):
         since, why = time_of(row["paused_at"]), row["pause_reason"]
-        return ActionItem("paused", key, row["instance__name"], "Delivery is paused.", since, why)
+        return ActionItem("paused", key, row["subscription__instance__name"], "Delivery is paused.", since, why)
     return None
 
 
@@ -201,7 +200,8 @@ def _failing(key: int, found: Mapping[str, Sequence[Row]]) -> ActionItem | None:
     for row in _rows(key, found["item_receivers"]):
         failures, url = counted(row["receiver__failures"], "time"), bare_url(row["receiver__url"])
         text = f"The receiver failed {failures} in a row. One notification at a time is tried."
-        return ActionItem("receiver", key, row["instance__name"], text, time_of(row["receiver__opened_at"]), url)
+        name, since = row["subscription__instance__name"], time_of(row["receiver__opened_at"])
+        return ActionItem("receiver", key, name, text, since, url)
     alerts = sorted(_rows(key, found["item_alerts"]), key=lambda row: (str(row["kind"]), -int(row["pk"])))
     return _alert(key, alerts[-1]) if alerts else None
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from cwconnect.core.one_statement import Question, Questions, Row
 from cwconnect.core.text import counted
@@ -22,6 +22,11 @@ SILENT = Q(
     instance__disabled=False,
     instance__events_enabled=True,
 )
+
+
+def states_of_instances() -> QuerySet[DeliveryState]:
+    """Return the states of delivery with the instance that each is of; one may have several, a subscription each."""
+    return DeliveryState.objects.annotate(instance_id=F("subscription__instance_id"))
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def instance_issues(keys: Collection[int]) -> dict[int, DeliveryIssue]:
 def issue_questions(keys: Collection[int] | QuerySet[Any, Any]) -> dict[str, Question]:
     """Return the queries that `issues_of` reads; `keys` are ids of instances, or a query of them."""
     alerts = Alert.objects.filter(RUNNING_OUT, instance__in=keys)
-    stopped = DeliveryState.objects.filter(PAUSED | RECEIVER_FAILS, instance__in=keys)
+    stopped = states_of_instances().filter(PAUSED | RECEIVER_FAILS, subscription__instance__in=keys)
     silent = CallbackRegistration.objects.filter(SILENT, instance__in=keys)
     return {
         "silent_types": (silent, ("instance_id", "type")),

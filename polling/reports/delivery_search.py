@@ -179,10 +179,10 @@ def _instances(organization: Organization, search: DeliverySearch) -> QuerySet[I
     given: dict[str, Any] = {
         "pk": search.instance_id,
         "name__icontains": search.called,
-        "delivery_state__receiver": search.receiver_id,
+        "subscriptions__delivery_state__receiver": search.receiver_id,
     }
     narrowing = {name: value for name, value in given.items() if value}
-    return Instance.objects.filter(organization=organization, **narrowing)
+    return Instance.objects.filter(organization=organization, **narrowing).distinct()
 
 
 def _how(search: DeliverySearch) -> KeysetWalk:

@@ -50,7 +50,7 @@ def instance_status_of(instance: Instance, now: datetime) -> InstanceStatus:
     polls = list(ResourcePoll.objects.filter(instance=instance).select_related("state").order_by("name"))
     read = _runs_of_a_day(polls, now)
     held = _held(instance)
-    delivery = DeliveryState.objects.filter(instance=instance).select_related("receiver").first()
+    delivery = DeliveryState.objects.filter(pk=instance.pk).select_related("receiver").first()
     woken = _woken(instance, polls)
     rows = tuple(_row(poll, read.get(poll.pk, (0, 0)), held.get(poll.pk, 0), poll.pk in woken) for poll in polls)
     healths = [row.state.health for row in rows if row.state]

@@ -10,12 +10,13 @@ from django.db.models import BooleanField, Count, F, Min, Prefetch, QuerySet
 from django.db.models.expressions import RawSQL
 
 from instances.models import Instance, Organization
-from polling.models import DeliveryAttempt, DeliveryState, Event, Notification
+from polling.models import DeliveryAttempt, Event, Notification
 from polling.reports.delivery_issues import (
     PAUSED,
     RECEIVER_FAILS,
     DeliveryIssue,
     delivery_issues,
+    states_of_instances,
 )
 
 MOST_ROWS = 50
@@ -64,8 +65,8 @@ def waiting_rows(organization: Organization) -> list[WaitingRow]:
     undelivered = undelivered_of(instance__organization=organization)
     counted = undelivered.values("instance_id").annotate(n=Count("pk"), first=Min("next_attempt_at")).order_by("-n")
     waiting = {row["instance_id"]: (row["n"], row["first"]) for row in counted[:MOST_ROWS]}
-    stopped = DeliveryState.objects.filter(PAUSED | RECEIVER_FAILS, instance__organization=organization)
-    keys = {*waiting, *stopped.order_by("pk").values_list("pk", flat=True)[: 2 * MOST_ROWS]}
+    stopped = states_of_instances().filter(PAUSED | RECEIVER_FAILS, subscription__instance__organization=organization)
+    keys = {*waiting, *stopped.order_by("pk").values_list("subscription__instance_id", flat=True)[: 2 * MOST_ROWS]}
     issues = delivery_issues(keys)
     instances = Instance.objects.in_bulk(keys)
     rows = [WaitingRow(instance, *waiting.get(key, (0, None)), issues.get(key)) for key, instance in instances.items()]

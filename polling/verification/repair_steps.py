@@ -21,7 +21,7 @@ from cwconnect.connectwise.client import Page, Record
 from instances.models import Instance, ResourcePoll
 from instances.plans import Plan
 from polling.delivery.notifications import batches, notification_of
-from polling.delivery.pausing import rearm, release_delivery
+from polling.delivery.pausing import rearm_all, release_all_of
 from polling.delivery.replay.selection import Selection
 from polling.detection.changes import CONTENT_UNKNOWN, Snapshot, digest
 from polling.detection.deletes.sweeps import EVER
@@ -149,13 +149,13 @@ def send_again(poll: ResourcePoll, now: datetime, *, replay: Replayer) -> int:
     """
     undelivered = undelivered_events(poll)
     count = undelivered.count()
-    if DeliveryState.objects.filter(instance=poll.instance, paused_at__isnull=False).exists():
-        release_delivery(poll.instance, now)
+    if DeliveryState.objects.filter(subscription__instance=poll.instance, paused_at__isnull=False).exists():
+        release_all_of(poll.instance, now)
     with transaction.atomic():
         _wrap_lost(poll, now)
     if undelivered.filter(notification__state=Notification.State.FAILED).exists():
         replay(poll.instance, Selection(failed=True, resource=poll.name), now)
-    rearm(poll.instance, now)
+    rearm_all(poll.instance, now)
     return count
 
 

@@ -26,6 +26,7 @@ from instances.secrets import Secret
 from polling.alerts import delivery_alerts
 from polling.callbacks.counts import add_counts
 from polling.delivery.breaker import url_hash
+from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.pausing import pause_delivery
 from polling.models import (
     Alert,
@@ -70,9 +71,9 @@ def furnish(password: str) -> str:
     states.update(health=Health.UNAUTHORIZED, last_error=words)
     _hold(held)
     add_events(paused, 30)
-    pause_delivery(paused, "The receiver answered 410 Gone.", timezone.now())
+    pause_delivery(first_subscription(paused), "The receiver answered 410 Gone.", timezone.now())
     add_events(likewise, 3)
-    pause_delivery(likewise, "The receiver answered 410 Gone.", timezone.now())
+    pause_delivery(first_subscription(likewise), "The receiver answered 410 Gone.", timezone.now())
     add_events(resigned, 5)
     given_up = Notification.objects.filter(instance=resigned)
     given_up.update(state=Notification.State.FAILED, given_up_at=timezone.now() - timedelta(hours=2))
@@ -205,7 +206,7 @@ def _count_tries(organization: Organization, instance: Instance) -> int:
     """Have its tries counted by hour, as a receiver's; give that one."""
     url = "https://example.com/hook?code=hush"
     receiver = Receiver.objects.create(organization=organization, url=url, url_hash=url_hash(url))
-    DeliveryState.objects.update_or_create(instance=instance, defaults={"receiver": receiver})
+    DeliveryState.objects.update_or_create(subscription=first_subscription(instance), defaults={"receiver": receiver})
     receiver_hours.advance(timezone.now())
     return receiver.pk
 
@@ -292,5 +293,5 @@ def _break(instance: Instance) -> None:
         failures=12,
         opened_at=now,
     )
-    DeliveryState.objects.create(instance=instance, receiver=receiver)
+    DeliveryState.objects.create(subscription=first_subscription(instance), receiver=receiver)
     Receiver.objects.filter(pk=receiver.pk).update(open_until=now)

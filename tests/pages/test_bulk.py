@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from instances.models import AuditEntry, Instance, Organization
+from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.pausing import pause_delivery
 from polling.models import BulkJob, PollState
 from tests.conftest import Tenant
@@ -24,7 +25,7 @@ def five(organization: Organization) -> list[Instance]:
     """Five instances, of which the first two have paused delivery, and the last is tagged."""
     instances = add_instances(organization, 5)
     for instance in instances[:2]:
-        pause_delivery(instance, "The receiver is gone.", timezone.now())
+        pause_delivery(first_subscription(instance), "The receiver is gone.", timezone.now())
     Instance.objects.filter(pk=instances[4].pk).update(tags=["vip"])
     return instances
 
@@ -82,7 +83,7 @@ def test_what_cannot_be_undone_is_asked_about_once_and_then_it_is_just_those(
     assert "events" in question
     assert "Company 1" in question
     assert not BulkJob.objects.exists()
-    pause_delivery(five[2], "One more has come to need somebody.", timezone.now())
+    pause_delivery(first_subscription(five[2]), "One more has come to need somebody.", timezone.now())
     keys = f"{five[1].pk},{five[0].pk}"
     assert f'value="{keys}"' in question
     operator.post(START, {"action": "delete", "instance": keys, "sure": "yes"})
@@ -96,7 +97,7 @@ def test_what_was_refused_is_listed_with_its_reason(operator: Client, five: list
     shown = text_of(operator.get(reverse("bulk-job", args=[BulkJob.objects.get().pk])))
     assert "3 refused" in shown
     assert shown.count("Its delivery is not paused.") == 3
-    pause_delivery(five[2], "It is, by now.", timezone.now())
+    pause_delivery(first_subscription(five[2]), "It is, by now.", timezone.now())
     answer = operator.post(reverse("try-bulk-job-again", args=[BulkJob.objects.get().pk]))
     work()
     again = BulkJob.objects.latest("pk")

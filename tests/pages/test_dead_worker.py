@@ -15,6 +15,7 @@ from django.urls import reverse
 from cwconnect.core.database_writes import refusal_of_file
 from instances.models import Instance, Organization
 from instances.secrets import Secret
+from polling.delivery.first_subscriptions import first_subscription
 from polling.models import CallbackEndpoint, CallbackRegistration, DeliveryState, Health, Heartbeat, PollState, Receiver
 from polling.workers.heartbeats import Part, beat
 from tests.conftest import make_tenant
@@ -140,7 +141,7 @@ def test_a_receiver_that_fails_is_tried_when_work_goes_on(organization: Organiza
     receiver = Receiver.objects.create(
         organization=organization, url_hash="h", url=instance.callback_url, failures=7, opened_at=NOW, open_until=NOW
     )
-    DeliveryState.objects.create(instance=instance, receiver=receiver)
+    DeliveryState.objects.create(subscription=first_subscription(instance), receiver=receiver)
     shown = text_of(operator.get(f"/app/instances/{instance.pk}/delivery"))
     assert "notification is tried when work goes on" in shown
 

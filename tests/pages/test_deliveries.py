@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from instances.provisioning import set_enabled
 from polling.delivery.delivery_loop import deliver_these
+from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.pausing import pause_delivery
 from polling.detection.poll_loop import poll_due
 from polling.models import Event, Notification, PollState, RecordSnapshot, Replay
@@ -143,7 +144,7 @@ def test_a_replay_of_everything_has_to_be_narrowed_down(delivered: PolledInstanc
 
 
 def test_a_release_is_followed_to_its_end(delivered: PolledInstance, operator: Client) -> None:
-    pause_delivery(delivered.instance, "Because.", timezone.now())
+    pause_delivery(first_subscription(delivered.instance), "Because.", timezone.now())
     delivered.change(4, "Engineer")
     delivered.poll()
     answer = operator.post(url(delivered, "/release"), follow=True)

@@ -19,6 +19,7 @@ from cwconnect.core.text import counted
 from instances.models import Instance, Organization
 from instances.secrets import MASK
 from polling.bulk.registry import find_action
+from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.pausing import pause_delivery
 from polling.delivery.replay.selection import select, selection_of
 from polling.models import BulkJob, DeliveryAttempt, DeliveryState, Event, Notification, Receiver, Replay
@@ -159,7 +160,7 @@ def test_deliveries_are_filtered_by_their_receiver(
         Receiver.objects.create(organization=each, url=URL, url_hash="1")
         for each in (organization, other_tenant.organization)
     )
-    DeliveryState.objects.create(instance=sent["kept"].instance, receiver=ours)
+    DeliveryState.objects.create(subscription=first_subscription(sent["kept"].instance), receiver=ours)
     assert found_all(viewer, "/app/deliveries", f"receiver={ours.pk}") == {3, 4}
     assert found_all(viewer, "/app/deliveries", f"receiver={theirs.pk}") == {1, 2, 3, 4, 5, 6, 7}  # it is no filter
     html = text_of(viewer.get(f"/app/deliveries?receiver={ours.pk}"))
@@ -392,7 +393,7 @@ def test_a_list_says_how_many_it_would_send_again(sent: dict[str, Notification],
 
 
 def test_what_rests_is_said_before_it_is_sent(sent: dict[str, Notification], operator: Client) -> None:
-    pause_delivery(sent["kept"].instance, "The receiver answered 410.", NOON)
+    pause_delivery(first_subscription(sent["kept"].instance), "The receiver answered 410.", NOON)
     Instance.objects.filter(name="Acme").update(events_enabled=False)
     page = re.sub(r"\s+", " ", text_of(operator.get(replay_path("of=deliveries&preset=yesterday"))))
     assert "delivery of 1 instance is paused: theirs are sent with its release" in page

@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from instances.models import Instance, Organization, ResourcePoll
+from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.pausing import pause_delivery
 from polling.models import CallbackRegistration, DeliveryState, Health, PollState, Receiver
 from polling.pages import instances as instances_page
@@ -47,7 +48,7 @@ def one_of_each(organization: Organization) -> dict[str, Instance]:
     polls.update(health=Health.PAUSED)
     Instance.objects.filter(pk=made["disabled"].pk).update(disabled=True)
     Instance.objects.filter(pk=made["events off"].pk).update(events_enabled=False)
-    pause_delivery(made["delivery paused"], "The receiver is gone.", timezone.now())
+    pause_delivery(first_subscription(made["delivery paused"]), "The receiver is gone.", timezone.now())
     fail(made["delivery failing"])
     fall_silent(made["callbacks silent"])
     return made
@@ -64,7 +65,7 @@ def fail(instance: Instance) -> None:
         opened_at=now,
         open_until=now,
     )
-    DeliveryState.objects.create(instance=instance, receiver=receiver)
+    DeliveryState.objects.create(subscription=first_subscription(instance), receiver=receiver)
 
 
 def fall_silent(instance: Instance) -> None:

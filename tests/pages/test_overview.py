@@ -14,6 +14,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 
 from instances.models import Instance, Organization
 from polling.alerts import delivery_alerts
+from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.pausing import pause_delivery
 from polling.models import Alert, DeliveryState, Event, Health, MissingRecord, Notification, PollState, Receiver
 from polling.reports.event_hours import KINDS, HourCount
@@ -70,7 +71,7 @@ def test_held_deletes_are_decided_on(instance: Instance, operator: Client) -> No
 
 def test_a_paused_delivery_is_released(instance: Instance, operator: Client) -> None:
     add_events(instance, 3)
-    pause_delivery(instance, "Its tries are used up.", timezone.now())
+    pause_delivery(first_subscription(instance), "Its tries are used up.", timezone.now())
     html = text_of(operator.get("/"))
     assert "Release 3" in html
     assert "Its tries are used up." in html
@@ -91,7 +92,7 @@ def test_a_failing_receiver_is_named(instance: Instance, operator: Client) -> No
         opened_at=timezone.now(),
         open_until=timezone.now(),
     )
-    DeliveryState.objects.create(instance=instance, receiver=receiver)
+    DeliveryState.objects.create(subscription=first_subscription(instance), receiver=receiver)
     html = text_of(operator.get("/"))
     assert "failed 12 times in a row" in html
     assert "hush" not in html
@@ -151,9 +152,9 @@ def test_what_needs_a_person_is_no_healthy_instance_on_any_page(
             failures=12,
             open_until=now,
         )
-        DeliveryState.objects.create(instance=instance, receiver=receiver)
+        DeliveryState.objects.create(subscription=first_subscription(instance), receiver=receiver)
     else:
-        pause_delivery(instance, "Its tries are used up.", now)
+        pause_delivery(first_subscription(instance), "Its tries are used up.", now)
     assert states_shown(operator, instance) == {state}
     health(Health.UNAUTHORIZED)
     assert "unauthorized" in states_shown(operator, instance)  # what stops all goes before
@@ -162,7 +163,7 @@ def test_what_needs_a_person_is_no_healthy_instance_on_any_page(
 def test_a_paused_delivery_is_one_thing_not_two(instance: Instance, operator: Client) -> None:
     add_events(instance, 1)
     delivery_alerts.warn(Alert.Kind.LAST_TRY, instance, "It failed: 500.", timezone.now())
-    pause_delivery(instance, "Its tries are used up.", timezone.now())
+    pause_delivery(first_subscription(instance), "Its tries are used up.", timezone.now())
     assert "1 instance needs you" in text_of(operator.get("/"))
 
 

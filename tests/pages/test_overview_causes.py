@@ -14,6 +14,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 
 from instances.models import AuditEntry, Instance, Organization
 from polling.alerts import delivery_alerts
+from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.given_up import DAYS
 from polling.delivery.pausing import pause_delivery
 from polling.models import (
@@ -51,7 +52,7 @@ def alive() -> None:
 def add_issue(instance: Instance, kind: str, organization: Organization) -> None:
     """Have something be the matter with an instance's delivery or callbacks."""
     now = timezone.now()
-    state, _ = DeliveryState.objects.get_or_create(instance=instance)
+    state, _ = DeliveryState.objects.get_or_create(subscription=first_subscription(instance))
     if kind == "paused":
         DeliveryState.objects.filter(pk=state.pk).update(paused_at=now, pause_reason="So.")
     elif kind == "receiver":
@@ -140,7 +141,7 @@ def test_the_button_of_a_group_starts_a_job_for_all_of_it(
     for instance in made[:4]:
         add_events(instance, 2)
         if cause == "paused":
-            pause_delivery(instance, "It answered 410.", timezone.now())
+            pause_delivery(first_subscription(instance), "It answered 410.", timezone.now())
         else:
             PollState.objects.filter(resource_poll__instance=instance).update(health=cause)
     html = text_of(operator.get("/"))
@@ -162,7 +163,7 @@ def test_more_than_can_be_counted_is_said_so(
     monkeypatch.setattr(action_items, "MOST_COUNTED", 7)
     for instance in add_instances(organization, 2):
         add_events(instance, 5)
-        pause_delivery(instance, "It answered 410.", timezone.now())
+        pause_delivery(first_subscription(instance), "It answered 410.", timezone.now())
     assert [group.is_many for group in overview_of(organization, timezone.now()).groups] == [True]
 
 

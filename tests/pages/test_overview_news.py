@@ -15,6 +15,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 
 from instances.models import ApiUser, Instance, Membership, Organization, ResourcePoll, Role
 from polling.alerts import delivery_alerts
+from polling.delivery.first_subscriptions import first_subscription
 from polling.models import (
     Alert,
     DeliveryState,
@@ -63,12 +64,12 @@ def busy(request: pytest.FixtureRequest, organization: Organization) -> Iterator
             )
         poll = made[2].resource_polls.get()
         MissingRecord.objects.create(resource_poll=poll, record_id=1, status=MissingRecord.Status.HELD)
-        DeliveryState.objects.create(instance=made[3], paused_at=NOW, pause_reason="Its tries are used up.")
+        DeliveryState.objects.create(pk=made[3].pk, paused_at=NOW, pause_reason="Its tries are used up.")
         url = "https://example.com/?code=hush"
         receiver = Receiver.objects.create(
             organization=organization, url_hash="h", url=url, failures=12, opened_at=NOW, open_until=NOW
         )
-        DeliveryState.objects.create(instance=made[4], receiver=receiver)
+        DeliveryState.objects.create(pk=made[4].pk, receiver=receiver)
         for instance in made:
             add_events(instance, 2, at=NOW - timedelta(minutes=40))
         give_up(made[6], NOW - timedelta(minutes=10))
@@ -134,7 +135,7 @@ NEWS: dict[str, Change] = {
     "ActionItem.resource": lambda: ResourcePoll.objects.filter(instance=nth(1)).update(name="tickets"),
     "ActionItem.poll_id": state(1, health=Health.HEALTHY),
     "ActionItem.event_id": lambda: Alert.objects.update(notification=None),
-    "ActionItem.also": lambda: DeliveryState.objects.create(instance=nth(0), paused_at=NOW),
+    "ActionItem.also": lambda: DeliveryState.objects.create(pk=nth(0).pk, paused_at=NOW),
     "ActionGroup.cause": state(0, health=Health.HELD),
     "ActionGroup.instances": state(6, health=Health.REJECTED),
     "ActionGroup.waiting": lambda: add_events(nth(3), 1, at=NOW - timedelta(minutes=5)),
@@ -292,7 +293,7 @@ def test_what_is_paused_besides_what_is_worse_is_said_where_that_is(organization
     made = add_instances(organization, 25, health=Health.UNAUTHORIZED)
     late = made[-1]
     add_events(late, 3)
-    DeliveryState.objects.create(instance=late, paused_at=NOW)
+    DeliveryState.objects.create(subscription=first_subscription(late), paused_at=NOW)
     shown = overview_of(organization, NOW)
     assert [(group.cause, group.instances) for group in shown.groups] == [("unauthorized", 25)]
     Instance.objects.exclude(pk=late.pk).update(disabled=True)

@@ -15,6 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 from instances.models import Instance, Membership, Organization, Role
+from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.pausing import pause_delivery
 from polling.models import (
     BulkJob,
@@ -72,7 +73,9 @@ NEWS: dict[str, Callable[[], object]] = {
     "events-page": lambda: add_events(Instance.objects.get(), 1, at=NOW),
     "poll-page": end_run,
     "poll-progress": poll_well,
-    "deliveries-page": lambda: pause_delivery(Instance.objects.get(), "Its tries are used up.", NOW),
+    "deliveries-page": lambda: pause_delivery(
+        first_subscription(Instance.objects.get()), "Its tries are used up.", NOW
+    ),
     "release-progress": deliver_one,
     "replay-progress": lambda: Replay.objects.update(delivered=1),
     "verify-poll": lambda: Verification.objects.update(source=7),

@@ -15,7 +15,7 @@ from cwconnect.core.email_url import read_email_url
 from cwconnect.site.alert_sender import send_alerts
 from cwconnect.site.periodic_jobs import PERIODIC_JOBS
 from polling.alerts import delivery_alerts
-from polling.delivery.pausing import release_delivery
+from polling.delivery.pausing import release_all_of
 from polling.models import Alert, Notification
 from tests.support.deliveries import change, deliver, failing
 from tests.support.mail_servers import MailServer
@@ -89,7 +89,7 @@ def test_a_delivery_ends_the_episode(notifying: PolledInstance, receiver: Receiv
 
 
 def test_a_release_ends_the_pause(paused: PolledInstance) -> None:
-    release_delivery(paused.instance, timezone.now())
+    release_all_of(paused.instance, timezone.now())
     assert Alert.objects.get().resolved_at is not None
 
 
@@ -136,7 +136,7 @@ def test_a_mail_that_was_refused_is_tried_again(paused: PolledInstance, mail_ser
 def test_a_mail_server_that_is_gone_stops_nothing(paused: PolledInstance, settings: Settings) -> None:
     settings.EMAIL_URL = "smtp://127.0.0.1:9/?to=ops@example.com"
     assert send_alerts(timezone.now()) == 0
-    release_delivery(paused.instance, timezone.now())
+    release_all_of(paused.instance, timezone.now())
     assert deliver() == 1
 
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from instances.audit import Action
 from instances.models import AuditEntry, Organization
-from polling.delivery.pausing import release_delivery
+from polling.delivery.pausing import release_all_of
 from polling.detection.deletes.deletions import dismiss_held
 from polling.models import PollState
 from tests.support.rows import make_instance, make_notification, make_poll
@@ -16,7 +16,7 @@ from tests.support.rows import make_instance, make_notification, make_poll
 def test_a_release_is_on_record_with_what_there_was_to_send(organization: Organization) -> None:
     instance = make_instance(organization)
     make_notification(instance, 1, timezone.now())
-    release_delivery(instance, timezone.now())
+    release_all_of(instance, timezone.now())
     entry = AuditEntry.objects.get(action=Action.RELEASE)
     assert (entry.subject, entry.details, entry.organization) == (str(instance), {"to send": 1}, organization)
 

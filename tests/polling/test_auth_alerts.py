@@ -13,7 +13,7 @@ from cwconnect.site.periodic_jobs import PERIODIC_JOBS
 from instances.provisioning import set_enabled
 from polling.alerts.auth_alerts import raise_auth_alerts
 from polling.alerts.messages import body_of, subject_of, warned_of
-from polling.delivery.pausing import release_delivery
+from polling.delivery.pausing import release_all_of
 from polling.models import Alert
 from tests.support.polled_instance import PolledInstance
 
@@ -85,7 +85,7 @@ def test_an_instance_that_is_disabled_meanwhile_ends_it_in_silence(refused: Poll
 
 def test_a_release_of_deliveries_does_not_end_it(refused: PolledInstance) -> None:
     look()
-    release_delivery(refused.instance, timezone.now())
+    release_all_of(refused.instance, timezone.now())
     assert look() == [(Kind.REFUSED, True)]
 
 

@@ -19,6 +19,7 @@ from polling.bulk import bulk_job
 from polling.bulk.bulk_job import BulkWork, claim_bulk_jobs
 from polling.bulk.jobs import MOST_INSTANCES, MOST_OPEN, start_bulk_job, stop_bulk_job
 from polling.bulk.registry import BulkAction, find_action, register_action
+from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.pausing import pause_delivery
 from polling.detection.poll_loop import poll_due
 from polling.maintenance.clock_skew import repair_clock_skew
@@ -157,7 +158,7 @@ class TestActions:
     def test_paused_delivery_is_released_and_what_is_not_paused_is_refused(
         self, person: Person, three: list[Instance]
     ) -> None:
-        pause_delivery(three[1], "The receiver is gone.", timezone.now())
+        pause_delivery(first_subscription(three[1]), "The receiver is gone.", timezone.now())
         job = ended(ask(person, "release", three))
         assert not DeliveryState.objects.filter(paused_at__isnull=False).exists()
         assert (job.done, job.refused) == (3, 2)

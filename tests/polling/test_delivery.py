@@ -22,7 +22,8 @@ from instances.connections import outbound_client
 from instances.provisioning import set_enabled
 from polling.delivery.delivery_loop import DeliveryLoop
 from polling.delivery.delivery_request import DeliveryRequest, Outcome, send
-from polling.delivery.pausing import pause_delivery, release_delivery
+from polling.delivery.first_subscriptions import first_subscription
+from polling.delivery.pausing import pause_delivery, release_all_of
 from polling.models import DeliveryAttempt, DeliveryState, Notification
 from polling.workers.wakeups import Kind
 from tests.support.deliveries import KEY, change, deliver, failing
@@ -185,9 +186,9 @@ def test_a_page_with_changes_calls_for_their_delivery(
     called = [call.args for call in _calls(notifying, django_capture_on_commit_callbacks)]
     assert called == [(Kind.DELIVER,)]
     assert _calls(notifying, django_capture_on_commit_callbacks, title="Second") == []  # it waits for the first
-    pause_delivery(notifying.instance, "a test", timezone.now())
+    pause_delivery(first_subscription(notifying.instance), "a test", timezone.now())
     with django_capture_on_commit_callbacks() as callbacks:
-        release_delivery(notifying.instance, timezone.now())
+        release_all_of(notifying.instance, timezone.now())
     assert [call.args for call in callbacks if isinstance(call, partial)] == [(Kind.DELIVER,)]
 
 
@@ -273,7 +274,7 @@ def test_410_pauses_the_instances_delivery_and_a_release_sends_what_waited(
     assert "410" in DeliveryState.objects.get().pause_reason
     receiver.got.clear()
     receiver.answer = failing(204)
-    assert release_delivery(notifying.instance, timezone.now()) == 2
+    assert release_all_of(notifying.instance, timezone.now()) == 2
     deliver()
     assert sorted(receiver.events()) == [("UPDATED", "1"), ("UPDATED", "2")]
 

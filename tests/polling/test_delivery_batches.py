@@ -17,7 +17,7 @@ from polling.delivery.adaptive_limits import (
     LONGEST_BATCH,
     MOST,
     PER_HOST,
-    PER_INSTANCE,
+    PER_SUBSCRIPTION,
     AdaptiveLimits,
     Batch,
     ConcurrencyLimiter,
@@ -66,14 +66,14 @@ def test_a_failure_shortens_turns_to_one_and_halves_their_number() -> None:
 
 
 def test_an_instance_has_its_share_of_a_hosts_turns() -> None:
-    assert len(taken(ConcurrencyLimiter(32, [], trusted(0.001)))) == PER_INSTANCE
+    assert len(taken(ConcurrencyLimiter(32, [], trusted(0.001)))) == PER_SUBSCRIPTION
 
 
 def test_turns_under_way_count() -> None:
-    running = [Batch(0, HOST) for _ in range(PER_INSTANCE - 1)]
+    running = [Batch(0, HOST) for _ in range(PER_SUBSCRIPTION - 1)]
     limiter = ConcurrencyLimiter(32, running, trusted(1.0))
     assert len(taken(limiter)) == 1
-    assert ConcurrencyLimiter(32, [*running, Batch(0, HOST)], trusted(1.0)).full_instances() == {0}
+    assert ConcurrencyLimiter(32, [*running, Batch(0, HOST)], trusted(1.0)).full_subscriptions() == {0}
 
 
 def test_few_notifications_are_spread_over_threads() -> None:
@@ -139,7 +139,7 @@ def test_results_of_many_are_written_by_few_statements(loop: DeliveryLoop) -> No
 def test_what_a_failure_leaves_of_its_turn_was_never_tried(loop: DeliveryLoop, receiver: Receiver) -> None:
     receiver.answer = lambda got: (204 if len(receiver.got) <= 60 else 500, {})
     loop.run()
-    assert DeliveryAttempt.objects.count() == len(receiver.got) <= 60 + 2 * PER_INSTANCE
+    assert DeliveryAttempt.objects.count() == len(receiver.got) <= 60 + 2 * PER_SUBSCRIPTION
     assert not DeliveryAttempt.objects.filter(finished_at=None).exists()
     undelivered = Notification.objects.exclude(state=State.DELIVERED)
     assert sum(undelivered.values_list("step", flat=True)) == len(receiver.got) - 60
@@ -172,6 +172,6 @@ def test_a_turn_goes_no_further_once_the_loop_is_asked_to_stop(
 
     receiver.answer = answer
     loop.run()
-    assert 60 < len(receiver.got) <= 60 + PER_INSTANCE
+    assert 60 < len(receiver.got) <= 60 + PER_SUBSCRIPTION
     assert DeliveryAttempt.objects.filter(status=204).count() == DeliveryAttempt.objects.count() == len(receiver.got)
     assert not Notification.objects.filter(lease_until__isnull=False).exists()

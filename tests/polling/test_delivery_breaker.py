@@ -15,7 +15,8 @@ from instances.models import Instance
 from polling.delivery.adaptive_limits import AdaptiveLimits
 from polling.delivery.breaker import LONGEST_WAIT, host_of, probe_wait
 from polling.delivery.delivery_loop import DeliveryLoop, deliver_due
-from polling.delivery.pausing import pause_delivery, rearm, release_delivery
+from polling.delivery.first_subscriptions import first_subscription
+from polling.delivery.pausing import pause_delivery, rearm_all, release_all_of
 from polling.delivery.scheduler import Scheduler
 from polling.models import Alert, DeliveryState, Notification, Receiver
 from polling.workers.due import delivery_due_at
@@ -121,7 +122,7 @@ def test_another_callback_url_is_sent_to_at_once(opened: Instance, receiver: rec
     with receivers.start_receiver() as other:
         opened.callback_url = other.url
         opened.save()
-        rearm(opened, timezone.now())
+        rearm_all(opened, timezone.now())
         run()
         assert len(other.got) == Notification.objects.filter(state=State.DELIVERED).count() >= 32
 
@@ -163,10 +164,10 @@ def test_another_organizations_breaker_is_its_own(
 
 
 def test_a_paused_instance_is_not_probed_and_its_release_goes_by_probe(opened: Instance) -> None:
-    pause_delivery(opened, "A test.", timezone.now())
+    pause_delivery(first_subscription(opened), "A test.", timezone.now())
     ready_to_probe()
     assert run() == 0
-    release_delivery(opened, timezone.now())
+    release_all_of(opened, timezone.now())
     assert run() == 1
 
 

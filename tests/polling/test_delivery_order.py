@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from instances.models import Instance, ResourcePoll
 from polling.delivery.delivery_loop import deliver_due
-from polling.delivery.pausing import release_delivery
+from polling.delivery.pausing import release_all_of
 from polling.detection.event_log import PollEvents, record_events
 from polling.detection.snapshots import NewSnapshot, remember
 from polling.models import DeliveryState, Event, NewEvent, Notification, PollRun, Receiver
@@ -60,9 +60,9 @@ class Story:
 
     def deliver(self, instance: Instance) -> None:
         """Let time pass: everything that waits for a time is due, a pause is released by chance."""
-        paused = DeliveryState.objects.filter(instance=instance, paused_at__isnull=False).exists()
+        paused = DeliveryState.objects.filter(pk=instance.pk, paused_at__isnull=False).exists()
         if paused and (self.calm or self.chance.random() < 0.5):
-            release_delivery(instance, timezone.now())
+            release_all_of(instance, timezone.now())
         past = timezone.now() - timedelta(seconds=1)
         Notification.objects.filter(next_attempt_at__isnull=False).update(next_attempt_at=past)
         Receiver.objects.filter(open_until__isnull=False).update(open_until=past)

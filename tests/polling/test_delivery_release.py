@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from instances.models import Instance
 from instances.secrets import hash_token
-from polling.delivery.pausing import pause_delivery, rearm_stranded, release_delivery
+from polling.delivery.first_subscriptions import first_subscription
+from polling.delivery.pausing import pause_delivery, rearm_stranded, release_all_of
 from polling.models import DeliveryState, Notification
 from tests.conftest import Tenant
 from tests.support.deliveries import deliver
@@ -32,7 +33,7 @@ def paused(tenant: Tenant, receiver: Receiver) -> Instance:
     instance = make_instance(tenant.organization, receiver.url)
     made = make_notifications(instance, [[record] for record in range(30)])
     Notification.objects.filter(pk__in=[row.pk for row in made[-2:]]).update(state=State.EXHAUSTED, step=10)
-    pause_delivery(instance, "A test.", timezone.now())
+    pause_delivery(first_subscription(instance), "A test.", timezone.now())
     return instance
 
 
@@ -43,7 +44,7 @@ def call(method: str, tenant: Tenant, where: str | None = QUEUED, *, auth: str =
 
 
 def test_the_exhausted_ones_are_sent_first(paused: Instance, receiver: Receiver) -> None:
-    assert release_delivery(paused, timezone.now()) == 30
+    assert release_all_of(paused, timezone.now()) == 30
     deliver(now_due=False)
     assert {event["objectId"] for got in receiver.got[:2] for event in got.json["message"]["events"]} == {"28", "29"}
     assert len(receiver.got) == 30
@@ -68,20 +69,20 @@ def test_the_route_releases(paused: Instance, tenant: Tenant, prefix: str) -> No
 
 def test_one_instance_can_be_released_alone(paused: Instance, tenant: Tenant) -> None:
     other = make_instance(tenant.organization, "http://127.0.0.1:9/", "Other")
-    pause_delivery(other, "A test.", timezone.now())
+    pause_delivery(first_subscription(other), "A test.", timezone.now())
     assert call("PUT", tenant, f"{QUEUED} and instanceId={paused.pk}").json() == {"released": 30}
-    assert list(DeliveryState.objects.filter(paused_at__isnull=False).values_list("instance", flat=True)) == [other.pk]
+    assert list(DeliveryState.objects.filter(paused_at__isnull=False).values_list("pk", flat=True)) == [other.pk]
 
 
 def test_one_receiver_can_be_listed_and_released_alone(paused: Instance, tenant: Tenant) -> None:
     other = make_instance(tenant.organization, "http://127.0.0.1:9/", "Other")
-    pause_delivery(other, "A test.", timezone.now())
+    pause_delivery(first_subscription(other), "A test.", timezone.now())
     elsewhere, here = (f"{QUEUED} and config.url='{each.callback_url}'" for each in (other, paused))
     assert call("GET", tenant, elsewhere).json() == []
     assert {row["config"]["url"] for row in call("GET", tenant, here).json()} == {paused.callback_url}
     assert call("PUT", tenant, f"{QUEUED} and config.url='{paused.callback_url}x'").json() == {"released": 0}
     assert call("PUT", tenant, here).json() == {"released": 30}
-    assert list(DeliveryState.objects.filter(paused_at__isnull=False).values_list("instance", flat=True)) == [other.pk]
+    assert list(DeliveryState.objects.filter(paused_at__isnull=False).values_list("pk", flat=True)) == [other.pk]
 
 
 def test_with_an_element_token_it_is_that_instance(paused: Instance, tenant: Tenant) -> None:
@@ -125,7 +126,7 @@ def test_any_other_where_is_refused(
 
 
 def test_what_a_worker_left_without_a_due_time_is_found_again(paused: Instance, receiver: Receiver) -> None:
-    release_delivery(paused, timezone.now())
+    release_all_of(paused, timezone.now())
     Notification.objects.update(next_attempt_at=None)  # as one does that saw the pause just before the release
     assert rearm_stranded(timezone.now()) == 1
     assert deliver(now_due=False) == 30

@@ -113,7 +113,7 @@ def test_a_target_is_opened_again_only_when_its_row_has_changed(loop: DeliveryLo
 
 @pytest.mark.django_db(transaction=True)
 def test_a_pause_is_seen_although_the_instance_has_not_changed(loop: DeliveryLoop, instance: Instance) -> None:
-    DeliveryState.objects.filter(instance=instance).update(paused_at=instance.created_at)
+    DeliveryState.objects.filter(pk=instance.pk).update(paused_at=instance.created_at)
     make_notifications(instance, [[1]])
     assert loop.claim(32, []) == []
     assert Notification.objects.filter(next_attempt_at__isnull=False).count() == 0

@@ -16,7 +16,8 @@ from instances.models import ApiUser, Instance
 from instances.provisioning import delete_instance
 from polling.alerts.expiry_alerts import raise_expiry_alerts
 from polling.alerts.messages import body_of, warned_of
-from polling.delivery.pausing import pause_delivery, release_delivery
+from polling.delivery.first_subscriptions import first_subscription
+from polling.delivery.pausing import pause_delivery, release_all_of
 from polling.models import Alert
 from polling.reports.overview import overview_of
 from tests.api.conftest import Watched
@@ -93,8 +94,8 @@ def test_of_a_deleted_instance_nobody_hears(watched: Watched) -> None:
 def test_a_release_of_deliveries_does_not_end_it(watched: Watched) -> None:
     ends(3)
     look()
-    pause_delivery(watched.instance, "a reason", NOW)
-    release_delivery(watched.instance, NOW)
+    pause_delivery(first_subscription(watched.instance), "a reason", NOW)
+    release_all_of(watched.instance, NOW)
     assert (Kind.TOKEN_EXPIRES, True) in look()
 
 

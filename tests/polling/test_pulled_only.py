@@ -13,7 +13,7 @@ from instances.configuration.wire import config_of, read_configuration
 from instances.models import Instance
 from instances.provisioning import change_instance
 from polling.delivery.delivery_loop import deliver_these
-from polling.delivery.pausing import rearm_stranded, release_delivery
+from polling.delivery.pausing import rearm_stranded, release_all_of
 from polling.delivery.replay.replays import start_replay
 from polling.delivery.replay.selection import Selection
 from polling.detection.poll_loop import PollLoop
@@ -133,7 +133,7 @@ def test_what_waits_waits_for_a_url_and_polls_go_on(notifying: PolledInstance, r
     change(notifying, 1, 2)
     assert deliver() == 0
     assert rearm_stranded(timezone.now()) == 0
-    release_delivery(notifying.instance, timezone.now())
+    release_all_of(notifying.instance, timezone.now())
     waiting = Notification.objects.get()
     assert (waiting.state, waiting.next_attempt_at) == ("pending", None)
     assert [item["object_id"] for item in pull(notifying)] == ["1", "1", "2"]

@@ -40,7 +40,7 @@ from tests.support.page_views import body_of
 from tests.support.polled_instance import PolledInstance, answered
 from tests.support.receivers import Receiver
 
-OF_INSTANCE = (Event, Notification, Replay, Alert, DeliveryState, ResourcePoll)
+OF_INSTANCE = (Event, Notification, Replay, Alert, ResourcePoll)
 OF_POLL = (PollRun, RecordSnapshot, RecordWord, PollState)
 
 
@@ -55,6 +55,7 @@ def filled(tenant: Tenant) -> Filled:
 def rows_of(instance: Instance) -> int:
     """Count what there is of an instance."""
     of_instance = sum(model.objects.filter(instance=instance.pk).count() for model in OF_INSTANCE)
+    of_instance += DeliveryState.objects.filter(pk=instance.pk).count()
     attempts = DeliveryAttempt.objects.filter(notification__instance=instance.pk).count()
     polls = ResourcePoll.objects.filter(instance=instance.pk)
     return of_instance + attempts + sum(model.objects.filter(resource_poll__in=polls).count() for model in OF_POLL)

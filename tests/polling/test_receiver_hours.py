@@ -10,6 +10,7 @@ import pytest
 
 from instances.models import Instance, Organization, Role
 from polling.delivery.breaker import url_hash
+from polling.delivery.first_subscriptions import first_subscription
 from polling.models import DeliveryAttempt, DeliveryState, Notification, Receiver, ReceiverHour
 from polling.reports import receiver_hours as module
 from polling.reports.receiver_hours import Tries, advance, bucket_of, in_all, receiver_hours
@@ -30,7 +31,7 @@ def instance(organization: Organization) -> Instance:
 @pytest.fixture
 def receiver(instance: Instance, organization: Organization) -> Receiver:
     made = Receiver.objects.create(organization=organization, url=URL, url_hash=url_hash(URL))
-    DeliveryState.objects.create(instance=instance, receiver=made)
+    DeliveryState.objects.create(subscription=first_subscription(instance), receiver=made)
     return made
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from polling.delivery.delivery_loop import DeliveryLoop
-from polling.delivery.pausing import release_delivery
+from polling.delivery.pausing import release_all_of
 from polling.delivery.replay.chains import Chains
 from polling.delivery.replay.replays import count_selected, start_replay
 from polling.delivery.replay.selection import Selection
@@ -115,7 +115,7 @@ def test_replays_wait_while_delivery_is_paused(delivered: PolledInstance, receiv
     assert deliver() == 0
     receiver.answer = failing(204)
     receiver.got.clear()
-    release_delivery(delivered.instance, timezone.now())
+    release_all_of(delivered.instance, timezone.now())
     deliver(now_due=False)
     assert sorted(receiver.events()) == [("UPDATED", "1"), ("UPDATED", "2")]
 

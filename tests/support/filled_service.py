@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from cwconnect.core.bulk_sql import Row, db_timestamp, insert
 from instances.models import AuditEntry, Instance, Organization, ResourcePoll
 from instances.secrets import Secret
+from polling.delivery.first_subscriptions import first_subscription
 from polling.log.event_ids import go_on_after
 from polling.models import (
     Alert,
@@ -152,7 +153,7 @@ def _states(
     )
     DeliveryState.objects.bulk_create(
         DeliveryState(
-            instance=instance,
+            subscription=first_subscription(instance),
             receiver=receiver,
             paused_at=now if number % 100 == PAUSED else None,
             pause_reason="Its tries are used up." if number % 100 == PAUSED else "",

@@ -18,7 +18,7 @@ from instances.models import Instance
 from instances.pages.access import PageRequest, page
 from instances.secrets import MASK, SecretUnreadableError
 from polling.delivery.delivery_request import delivery_target_of
-from polling.models import Event
+from polling.models import Event, Subscription
 
 _SECTIONS = ("verifying", "answering", "repeats")
 _MEANINGS = {
@@ -84,7 +84,7 @@ def headers_of(instance: Instance | None) -> list[Header]:
 def _own_headers(instance: Instance) -> list[Header]:
     """Return the headers that the instance's people set; none where they can't be opened."""
     try:
-        target = delivery_target_of(instance, timezone.now())
+        target = delivery_target_of(Subscription(pk=instance.pk, instance=instance), timezone.now())
     except SecretUnreadableError:
         return []
     own = [Header(name, MASK, "set in this instance’s settings") for name in target.extra_headers]

@@ -24,7 +24,7 @@ from polling.delivery.delivery_request import DeliveryRequest, DeliveryTarget
 from polling.delivery.notifications import body_of
 from polling.detection.changes import record_text
 from polling.field_changes import field_changes
-from polling.models import Event, NewEvent, Notification
+from polling.models import Event, NewEvent, Notification, Subscription
 
 SAMPLE_KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 _CHANGED, _POLLED = (datetime(2018, 7, 31, 19, minute, second, tzinfo=UTC) for minute, second in ((39, 46), (40, 36)))
@@ -82,7 +82,8 @@ def _request(instance: Instance, body: bytes) -> DeliveryRequest:
     claimed = Claimed(_EVENT, instance.pk, _WEBHOOK_ID, body.decode(), state, 0, now, now, replay_id=None)
     target = DeliveryTarget(instance.pk, "http://mycoolapp.com", (SAMPLE_KEY,), extra_headers={}, auth=None)
     batch = Batch(instance.pk, "mycoolapp.com")
-    return DeliveryRequest(claimed, instance, target, token="", lease_end=0, body=body, batch=batch)
+    subscription = Subscription(pk=instance.pk, instance=instance)
+    return DeliveryRequest(claimed, subscription, target, token="", lease_end=0, body=body, batch=batch)
 
 
 def _changes(resource: str, record: Mapping[str, Any]) -> str:

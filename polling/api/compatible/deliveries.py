@@ -28,16 +28,17 @@ class DeliveriesView(ApiView):
         """List what is queued, oldest first."""
         query = request.query_params
         size, after = paging.page_size(query), paging.read_token(query)
-        found = queued_deliveries(self._asked_for(request))
+        found = queued_deliveries(*self._asked_for(request))
         if after is not None:
             found = found.filter(pk__gt=after)
         return paged(list(found[: size + 1]), size, delivery_row)
 
     def put(self, request: Request) -> Response:
         """Release what is queued behind a pause, the exhausted first; say how many are to be sent."""
-        return Response({"released": release_all(self._asked_for(request), timezone.now())})
+        return Response({"released": release_all(*self._asked_for(request), timezone.now())})
 
-    def _asked_for(self, request: Request) -> QuerySet[Instance]:
+    def _asked_for(self, request: Request) -> tuple[QuerySet[Instance], str | None]:
+        """Return which instances, and which callback URL alone, if any."""
         where = request.query_params.get("where", "").strip()
         if not where:
             raise DomainError("A where is needed: where=channel='webhook' and status='queued'.")
@@ -45,10 +46,8 @@ class DeliveriesView(ApiView):
         found = self.instances().prefetch_related(None)
         if self.caller.instance is not None:
             found = found.filter(pk=self.caller.instance.pk)
-        if wanted.callback_url is not None:
-            found = found.filter(callback_url=wanted.callback_url)
         if wanted.instance_id is not None:
             found = found.filter(pk=wanted.instance_id)
             if not found.exists():
                 raise Http404
-        return found
+        return found, wanted.callback_url

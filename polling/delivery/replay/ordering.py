@@ -10,33 +10,33 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db.models import QuerySet
 
+from polling.delivery.carried import carried_by, records_of
 from polling.delivery.replay.chains import Chains
-from polling.models import Event, Notification
+from polling.models import Notification, Subscription
 
 BATCH_SIZE = 500
 Record = tuple[int, str, str, int]
-"""An instance's id, the object's id and type, and ConnectWise's own id."""
+"""A subscription's id, the object's id and type, and ConnectWise's own id."""
 Item = TypeVar("Item")
+_COLUMNS = ("object_id", "object_type", "record_id")
 
 
 def link_chains(keys: Sequence[int]) -> None:
     """Have each notification of a batch follow the one before it that carries events of the same records."""
     chains = Chains()
-    events = Event.objects.filter(notification__in=keys).order_by("notification_id")
-    for notification, records in _grouped(events.values_list("notification_id", "object_type", "record_id")):
+    for notification, records in _grouped(carried_by(keys, *_COLUMNS)):
         chains.add(notification, records)
     _link(chains.follows)
 
 
-def _grouped(rows: Iterable[tuple[int | None, str, int]]) -> Iterator[tuple[int, list[tuple[str, int]]]]:
-    groups: dict[int, list[tuple[str, int]]] = {}
-    for notification, object_type, record_id in rows:
-        if notification is not None:
-            groups.setdefault(notification, []).append((object_type, record_id))
+def _grouped(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, list[Record]]]:
+    groups: dict[int, list[Record]] = {}
+    for notification, *record in rows:
+        groups.setdefault(notification, []).append((record[0], record[1], record[2], record[3]))
     yield from groups.items()
 
 
@@ -47,14 +47,12 @@ def line_up(replayed: QuerySet[Notification]) -> None:
     """
     waiting = dict(replayed.values_list("pk", "replay_id"))
     carriers: dict[Record, list[int]] = defaultdict(list)
-    for key, record in _records_of(notification__in=list(waiting)):
-        carriers[record].append(key)
+    for key, *record in carried_by(list(waiting), *_COLUMNS):
+        carriers[(record[0], record[1], record[2], record[3])].append(key)
     follows: dict[int, int] = {}
     for records in _batches(sorted(carriers)):
         # By an index of events alone: joined with what is still to be sent, a database may begin with all of that.
-        rows = _records_of(
-            instance__in={record[0] for record in records}, object_id__in={record[1] for record in records}
-        )
+        rows = _records_of(records)
         pairs = [(before, key) for before, record in rows for key in carriers.get(record, ()) if before < key]
         replays = _still_to_be_sent({before for before, _ in pairs})
         for before, key in pairs:
@@ -63,11 +61,15 @@ def line_up(replayed: QuerySet[Notification]) -> None:
     _link(follows)
 
 
-def _records_of(**events: object) -> Iterator[tuple[int, Record]]:
-    """Return notification and record of each of these events."""
-    columns = ("notification_id", "instance_id", "object_id", "object_type", "record_id")
-    for notification, *record in Event.objects.filter(**events, notification__isnull=False).values_list(*columns):
-        yield notification, tuple(record)
+def _records_of(records: Sequence[Record]) -> Iterator[tuple[int, Record]]:
+    """Return the notifications that carry events of these objects for these subscriptions, each with its record."""
+    subscriptions, objects = {record[0] for record in records}, {record[1] for record in records}
+    # A first subscription has its instance's id, so what carries its events is asked by that.
+    instances = set(Subscription.objects.filter(pk__in=subscriptions).values_list("instance_id", flat=True))
+    of_event = {"instance__in": subscriptions, "object_id__in": objects}
+    of_judged = {"subscription__in": subscriptions, "event__instance__in": instances, "event__object_id__in": objects}
+    for notification, *record in records_of(of_event, of_judged, *_COLUMNS):
+        yield notification, (record[0], record[1], record[2], record[3])
 
 
 def _still_to_be_sent(keys: Collection[int]) -> dict[int, int | None]:

@@ -24,7 +24,7 @@ from django.utils import timezone
 from instances import audit
 from instances.audit import Action
 from instances.models import Instance
-from polling.delivery.pausing import BLOCKED, PENDING, REPLAYED, is_resting
+from polling.delivery.pausing import BLOCKED, PENDING, REPLAYED, sending_among
 from polling.delivery.replay.ordering import line_up, link_chains
 from polling.delivery.replay.selection import Selection, select, selection_of
 from polling.models import Notification, Replay
@@ -169,7 +169,7 @@ def _queue(replay: Replay, keys: Sequence[int], now: datetime) -> int:
     Notification.objects.filter(pk__in=again).update(follows=None, next_attempt_at=None)
     link_chains(again)
     line_up(Notification.objects.filter(pk__in=again, follows=None))
-    if not is_resting(replay.instance):
-        waiting = Notification.objects.filter(pk__in=keys).filter(Q(state=PENDING) | REPLAYED)
-        waiting.exclude(BLOCKED).update(next_attempt_at=now)
+    to = {row.to for row in chosen.only("instance_id", "subscription_id")}
+    waiting = Notification.objects.filter(Q(state=PENDING) | REPLAYED, pk__in=keys).to(sending_among(to))
+    waiting.exclude(BLOCKED).update(next_attempt_at=now)
     return count

@@ -13,7 +13,8 @@ from django.db.models.functions import Coalesce
 
 from cwconnect.core.time import parse_time, utc_text
 from instances.models import Instance
-from polling.models import DeliveryAttempt, Event, Notification
+from polling.delivery.carried import carries
+from polling.models import DeliveryAttempt, Notification
 
 State = Notification.State
 DELIVERED, WAITING, GIVEN_UP = "delivered", "waiting", "given up"
@@ -106,7 +107,7 @@ def narrowed(rows: QuerySet[Notification], selection: Selection) -> QuerySet[Not
         rows = rows.filter(_FAILED)
     rows = rows.filter(**_own_conditions(selection))
     if wanted := _of_event(selection):
-        rows = rows.filter(Exists(Event.objects.filter(notification=OuterRef("pk"), **wanted)))
+        rows = rows.filter(carries(**wanted))
     if selection.status or selection.longer:
         one = DeliveryAttempt.objects.filter(notification=OuterRef("pk"))
         slow = Q(seconds__gt=selection.longer / 1000) if selection.longer else Q()

@@ -10,7 +10,7 @@ from django.utils import timezone
 from cwconnect.core import terminal
 from cwconnect.core.text import counted
 from polling.delivery.foreground import deliver_in_foreground, of_instances, words
-from polling.delivery.pausing import release_delivery
+from polling.delivery.pausing import release_all_of
 from polling.management.arguments import chosen_instances
 from polling.models import Notification
 
@@ -28,7 +28,7 @@ class Command(terminal.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         """Release, say how much there is to send, and send it."""
         (instance,) = chosen_instances(options["instance_id"])
-        count = release_delivery(instance, timezone.now())
+        count = release_all_of(instance, timezone.now())
         self.stdout.write(f"{counted(count, 'notification')} of {instance} {'is' if count == 1 else 'are'} to be sent.")
         if options["leave"] or not count:
             return

@@ -12,7 +12,7 @@ from cwconnect.core import terminal
 from cwconnect.core.layout import PROGRAM
 from instances.models import Instance
 from polling.delivery.foreground import deliver_in_foreground
-from polling.delivery.pausing import is_resting
+from polling.delivery.pausing import is_resting, subscriptions_of
 from polling.delivery.replay.replays import count_selected, replay_now
 from polling.delivery.replay.selection import Selection
 from polling.management.arguments import chosen_instances, read_time
@@ -48,7 +48,7 @@ class Command(terminal.Command):
         if options["count"] or not count:
             return
         replay = replay_now(instance, selection, timezone.now())
-        if is_resting(instance):
+        if all(is_resting(each) for each in subscriptions_of(instance)):
             self.stdout.write(_why_resting(instance))
         elif not options["leave"]:
             self._send(replay, quiet=options["verbosity"] == 0)
@@ -79,7 +79,7 @@ def _selection(options: dict[str, Any]) -> Selection:
 
 
 def _why_resting(instance: Instance) -> str:
-    paused = DeliveryState.objects.filter(instance=instance, paused_at__isnull=False).first()
+    paused = DeliveryState.objects.filter(subscription__instance=instance, paused_at__isnull=False).first()
     if paused is not None:
         return f"They are sent once delivery is released ({PROGRAM} release {instance.pk}): {paused.pause_reason}"
     return "They are sent once the instance is enabled and its events are on."
