@@ -16,13 +16,14 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # s
 from cwconnect.site.openapi.compatible import COMPATIBLE
 from cwconnect.site.openapi.document import described_api
 from cwconnect.site.openapi.modern import MODERN
-from cwconnect.site.openapi.reference import Operation, Tag, tags_of
+from cwconnect.site.openapi.reference import RECEIVER, Operation, Tag, tags_of
 from cwconnect.site.openapi.schema_fields import example_of, fields_of, in_words
 from tests.pages.conftest import sign_in
 
 pytestmark = pytest.mark.django_db
 TAGS = tags_of(described_api())
-OPERATIONS = [operation for tag in TAGS for operation in tag.operations]
+OPERATIONS = [operation for tag in TAGS for operation in tag.operations if operation.path != RECEIVER]
+SENT = {each["post"]["operationId"]: each["post"] for each in described_api()["webhooks"].values()}
 ADDRESS = "http://testserver"
 
 
@@ -41,7 +42,7 @@ def test_every_operation_is_listed_and_leads_to_its_page(client: Client) -> None
 def test_a_page_has_all_that_the_description_says(client: Client, tag: Tag) -> None:
     page = html.unescape(client.get(f"/api/docs/{tag.slug}").content.decode())
     for operation in tag.operations:
-        described = described_api()["paths"][operation.path][operation.method.lower()]
+        described = SENT.get(operation.id) or described_api()["paths"][operation.path][operation.method.lower()]
         assert described["summary"] in page
         for name in (each["name"] for each in described.get("parameters", ())):
             assert f"<code>{name}</code>" in page
@@ -51,6 +52,7 @@ def test_a_page_has_all_that_the_description_says(client: Client, tag: Tag) -> N
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: f"{each.method} {each.path}")
 def test_the_line_of_curl_is_one(operation: Operation) -> None:
+    assert operation.curl is not None
     before, after = operation.curl
     words = shlex.split(f"{before}{ADDRESS}{after}")
     assert words[0] == "curl"
@@ -89,6 +91,21 @@ def test_each_address_has_its_own_lines_of_curl(client: Client, settings: Any) -
     assert f"{ADDRESS}/v1/events" in client.get("/api/docs/v1-events").content.decode()
     settings.PUBLIC_URL = "https://events.example.com/"
     assert "https://events.example.com/v1/events" in client.get("/api/docs/v1-events").content.decode()
+
+
+def test_what_receivers_are_sent_is_there_with_a_sample_of_each_form_and_nothing_to_call(client: Client) -> None:
+    page = html.unescape(client.get("/api/docs/notifications").content.decode())
+    (tag,) = [tag for tag in TAGS if tag.slug == "notifications"]
+    assert [operation.id for operation in tag.operations] == list(SENT)
+    for operation in tag.operations:
+        samples = [example["value"] for each in contents(operation.id) for example in each["examples"].values()]
+        assert [json.loads(body.text) for body in operation.bodies] == samples
+        assert all(body.text in page for body in operation.bodies)
+    assert "curl" not in page.partition("<main")[2]
+
+
+def contents(operation: str) -> list[Any]:
+    return list(SENT[operation]["requestBody"]["content"].values())
 
 
 SCHEMA = {"components": {"schemas": {"Part": {"type": "object", "properties": {"id": {"type": "integer"}}}}}}

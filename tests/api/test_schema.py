@@ -5,7 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -13,11 +17,21 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # ships no types
+from pytest_django import Settings
 
 from cwconnect.site.openapi.compatible import COMPATIBLE
 from cwconnect.site.openapi.document import _built, described_api
 from cwconnect.site.openapi.modern import MODERN
+from instances.models import Instance
+from polling.delivery.delivery_request import REPLAY_HEADER
+from polling.delivery.forms import Form, render, sent_of
+from polling.delivery.signing import signature_headers
+from polling.delivery.test_notification import TEST_HEADER
+from polling.models import NewEvent
 from tests.contract import assert_same_shape, sample
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +94,61 @@ def test_the_examples_are_the_contracts_samples() -> None:
 def test_the_two_bodies_of_the_contract_are_examples(schema: Any) -> None:
     content = schema["paths"]["/instances"]["post"]["requestBody"]["content"]["application/json"]
     assert content["examples"].keys() == {"plain", "with polling"}
+
+
+SENT = NewEvent(
+    object_type="contacts",
+    object_id="17",
+    record_id=17,
+    kind="UPDATED",
+    occurred_at=datetime(2018, 7, 31, 19, 39, 46, tzinfo=UTC),
+    polled_at=datetime(2018, 7, 31, 19, 40, 36, tzinfo=UTC),
+    record='{"id":17,"firstName":"…","_info":{"lastUpdated":"2018-07-31T19:39:46Z"}}',
+    changes='[{"field":"firstName","from":"Rut","to":"…"}]',
+    id=35149,
+)
+
+
+def test_the_samples_of_notifications_are_what_is_sent(schema: Any, settings: Settings) -> None:
+    settings.PUBLIC_URL = "https://events.example.com"
+    instance = Instance(id=523232, organization_id=81, created_by_id=2034, name="API_Polling", tags=["Test"])
+    assert schema["webhooks"].keys() == set(Form.values)
+    for form, item in schema["webhooks"].items():
+        found = item["post"]["requestBody"]["content"]
+        for media, content in found.items():
+            validator = Draft202012Validator(content["schema"] | {"components": schema["components"]})
+            for example in content["examples"].values():
+                several = media == "application/cloudevents-batch+json"
+                events = [SENT, replace(SENT, id=35150)] if several else [SENT]
+                written = render(form, instance, [sent_of(e, form) for e in events], created_at=SENT.polled_at)
+                assert (written.content_type or "application/json", json.loads(written.body)) == (
+                    media,
+                    example["value"],
+                )
+                validator.validate(example["value"])
+
+
+def test_the_contract_prints_the_same_samples(schema: Any) -> None:
+    section = (DOCS / "wire-contract.md").read_text().partition("\n### Forms\n")[2].partition("\n### ")[0]
+    printed = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", section, re.DOTALL)]
+    described = [
+        schema["webhooks"][form]["post"]["requestBody"]["content"][media]["examples"][name]["value"]
+        for form, media, name in (
+            ("cloudevents", "application/cloudevents+json", "one"),
+            ("thin", "application/json", "thin"),
+        )
+    ]
+    assert printed == described
+
+
+def test_notifications_have_the_headers_that_are_sent(schema: Any) -> None:
+    """And no others, but for the mark of a repeat and of a test, and what depends on a setting or on the sender."""
+    sent = {*signature_headers(["a key"], "msg_1", 1, b""), REPLAY_HEADER, TEST_HEADER}
+    always = {*signature_headers([], "msg_1", 1, b"")}
+    for item in schema["webhooks"].values():
+        headers = item["post"]["parameters"]
+        assert {each["name"] for each in headers} == sent
+        assert {each["name"] for each in headers if each["required"]} == always
 
 
 def test_it_is_served_to_all(client: Client) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,6 +122,16 @@ def test_several_are_a_batch_in_their_order(settings: Settings) -> None:
     sequences = [each.get_extension("sequence") for each in found]
     assert sequences == sorted(sequences)  # as text, which is how the extension has them compared
     assert [each.get_data() for each in found] == [{"record": RECORD}] * 3
+
+
+def test_the_lines_of_the_document_read_one_and_a_batch() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "receivers.md").read_text()
+    (lines,) = [each for each in re.findall(r"```python\n(.*?)```", document, re.DOTALL) if "cloudevents" in each]
+    found: dict[str, Any] = {}
+    exec(lines, found)  # noqa: S102  (the document's own lines)
+    for events in ([event(1)], [event(1), event(2)]):
+        body, content_type = render(Form.CLOUDEVENTS, INSTANCE, events, created_at=AT)
+        assert [each.get_id() for each in found["events_of"](content_type, body)] == [str(each.id) for each in events]
 
 
 @pytest.mark.parametrize("changes", ["null", "[]"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from instances.hub.mapping_paths import read_path
 from instances.hub.mappings import MappedField, Mapping
-from polling.delivery.forms.shapes import WHOLE, FieldsError, Shape, read_fields
+from polling.delivery.forms.shapes import WHOLE, Shape
 from polling.detection.event_shapes import EventShape
 from polling.field_changes import content_of, field_changes
 from polling.models import NewEvent
@@ -54,7 +54,7 @@ def test_without_a_choice_the_bytes_are_those_of_the_log() -> None:
     found = WHOLE.sent(event())
     assert (found.record, found.changes) == (event().record, event().changes)
     assert WHOLE.sent(event(), send_changes=False).changes is None
-    assert Shape.of(read_fields(None)) == WHOLE
+    assert Shape.of(()) == WHOLE
 
 
 def test_chosen_fields_and_the_id_are_sent_and_of_changes_the_same() -> None:
@@ -114,30 +114,6 @@ def test_what_a_mapping_makes_too_deep_for_json_is_left_out_and_nothing_else_is_
     shape = Shape.of(mapping=mapping(("a.b.c.d.e.f.g.h.i", "deep")))
     record = {"id": 17, "deep": deep, "secret": "x"}
     assert sent(shape, record, [{"field": "deep", "from": None, "to": deep}]) == ({"id": 17}, None)
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        ([], "must be a list of at least one name"),
-        ("id", "must be a list"),
-        ({"id": 1}, "must be a list"),
-        (["id"] * 101, "has 101 names; 100 is the most"),
-        (["id", 5], "1: must be a text"),
-        (["id", " "], "1: must be a text"),
-        (["x" * 101], "0: must be a text of 1 to 100 characters"),
-        (["a\x00b"], "0: must be a text"),
-        (["company.name"], "0: must be a top field, like company, not company.name"),
-        ([".name"], "0: must be a top field, like company, not .name"),
-    ],
-)
-def test_fields_that_can_t_be_read_name_their_place(value: Any, words: str) -> None:
-    with pytest.raises(FieldsError, match="^" + words.replace(".", r"\.")):
-        read_fields(value)
-
-
-def test_fields_are_read_once_each() -> None:
-    assert read_fields([" company ", "Company", "id"]) == ("company", "id")
 
 
 names = st.sampled_from(["a", "b", "company", "_info", "x_href"])

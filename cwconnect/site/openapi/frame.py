@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from cwconnect.core.openapi import Json, Operation, body_schema
 from cwconnect.site.openapi.shapes import COMPONENTS
+from cwconnect.site.openapi.webhooks import NOTIFICATIONS, PARTS, WEBHOOKS
 from instances.api.permission import scope_of
 
 Endpoint = tuple[str, str, str, Callable[..., Any]]
@@ -28,6 +29,7 @@ _TAGS = {
     "Deliveries": "Notifications that wait, and their release.",
     "Elements": "The one connector: its configuration keys, and what it can do.",
     "Hubs": "Live reads and writes of ConnectWise through an instance.",
+    NOTIFICATIONS: "What a receiver is sent, in each form that there is.",
     "v1: polls": "What an instance polls, how that goes, and what is to be decided.",
     "v1: events": "Events across instances.",
     "v1: deliveries": "Notifications, and every attempt to deliver them.",
@@ -102,8 +104,10 @@ def plain_paths(endpoints: list[Endpoint]) -> list[Endpoint]:
 
 
 def put_components(result: Json, **_: Any) -> Json:
-    """Add the compatible part's bodies, and the tags (a postprocessing hook)."""
-    result["components"]["schemas"] = dict(sorted({**result["components"].get("schemas", {}), **COMPONENTS}.items()))
+    """Add the compatible part's bodies, notifications, and the tags (a postprocessing hook)."""
+    schemas = {**result["components"].get("schemas", {}), **COMPONENTS, **PARTS}
+    result["components"]["schemas"] = dict(sorted(schemas.items()))
+    result["webhooks"] = dict(WEBHOOKS)
     result["components"]["securitySchemes"] = {"secrets": SECRETS_SCHEME}
     result["tags"] = [{"name": tag, "description": description} for tag, description in _TAGS.items()]
     return result

@@ -17,6 +17,8 @@ from cwconnect.core.openapi import Json
 from cwconnect.site.guide.markdown import in_line
 from cwconnect.site.openapi.schema_fields import Field, example_of, fields_of, in_words
 
+RECEIVER = "{callback URL}"
+"""The path of what is sent to receivers."""
 _ORDER = ("get", "post", "put", "patch", "delete")
 _OWN = ("Authorization", "Content-Type")
 
@@ -53,7 +55,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation. `curl` is a line to be completed by the service's own address, in front of `path`."""
+    """One operation. `curl` is a line to be completed by the service's own address, in front of `path`.
+
+    It is empty of what a receiver is sent: nobody calls that here.
+    """
 
     id: str
     method: str
@@ -66,7 +71,7 @@ class Operation:
     bodies: tuple[Example, ...]
     good: tuple[Answer, ...]
     failures: tuple[Answer, ...]
-    curl: tuple[str, str]
+    curl: tuple[str, str] | None
 
     @property
     def words_searched(self) -> str:
@@ -91,14 +96,17 @@ def tags_of(schema: Json) -> list[Tag]:
     for path, item in sorted(schema["paths"].items(), key=lambda pair: pair[0].startswith("/elements/")):
         for method in sorted(item, key=_ORDER.index):
             by_tag[item[method]["tags"][0]].append(_operation(method, path, item[method], schema))
+    for item in schema.get("webhooks", {}).values():
+        for method, given in item.items():
+            by_tag[given["tags"][0]].append(_operation(method, RECEIVER, given, schema))
     words = {tag["name"]: tag["description"] for tag in schema["tags"]}
     return [Tag(slugify(name), name, words[name], tuple(found)) for name, found in by_tag.items()]
 
 
 def _operation(method: str, path: str, given: Json, schema: Json) -> Operation:
     body = given.get("requestBody", {})
-    content = body.get("content", {}).get("application/json", {})
-    bodies = _bodies(content, schema)
+    contents = list(body.get("content", {}).values())
+    bodies = tuple(example for content in contents for example in _bodies(content, schema))
     answers = [_answer(status, answer, schema) for status, answer in given["responses"].items()]
     summary, words = given["summary"], given.get("description", "")
     return Operation(
@@ -108,12 +116,12 @@ def _operation(method: str, path: str, given: Json, schema: Json) -> Operation:
         summary=summary,
         words="" if words.rstrip(".") == summary.rstrip(".") else in_line(words),
         parameters=tuple(_parameter(each) for each in given.get("parameters", ())),
-        body_fields=tuple(fields_of(content.get("schema"), schema)),
+        body_fields=tuple(fields_of(contents[0]["schema"], schema)) if contents else (),
         body_required=bool(body.get("required")),
         bodies=bodies,
         good=tuple(answer for answer in answers if answer.status < "400"),
         failures=tuple(answer for answer in answers if answer.status >= "400"),
-        curl=_curl(method, path, given, bodies),
+        curl=None if path == RECEIVER else _curl(method, path, given, bodies),
     )
 
 
@@ -123,8 +131,6 @@ def _parameter(given: Json) -> Parameter:
 
 
 def _bodies(content: Json, schema: Json) -> tuple[Example, ...]:
-    if not content:
-        return ()
     named = {name: example["value"] for name, example in content.get("examples", {}).items()}
     values = named or {"": example_of(content["schema"], schema)}
     return tuple(Example(name, _text(value)) for name, value in values.items())

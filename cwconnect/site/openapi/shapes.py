@@ -15,7 +15,8 @@ def listed(schema: Json) -> Json:
     return {"type": "array", "items": schema}
 
 
-def _object(required: dict[str, Json], optional: dict[str, Json] | None = None) -> Json:
+def objects(required: dict[str, Json], optional: dict[str, Json] | None = None) -> Json:
+    """Return the schema of an object that has these members, and may have the optional ones."""
     return {"type": "object", "properties": required | (optional or {}), "required": list(required)}
 
 
@@ -29,7 +30,7 @@ _TIME_OR_NONE: Json = {"type": ["string", "null"], "format": "date-time"}
 # Said outright: without it, generators take an object for one that has nothing in it, and drop what comes.
 ANYTHING: Json = {"type": "object", "additionalProperties": True}
 
-_ELEMENT = _object(
+_ELEMENT = objects(
     {
         "id": WHOLE,
         "name": TEXT,
@@ -42,7 +43,7 @@ _ELEMENT = _object(
         "protocolType": TEXT,
     }
 )
-_INSTANCE = _object(
+_INSTANCE = objects(
     {
         "id": WHOLE,
         "name": TEXT,
@@ -63,21 +64,21 @@ _INSTANCE = _object(
         "traceLoggingEnabled": YES_NO,
         "cachingEnabled": YES_NO,
         "externalAuthentication": TEXT,
-        "user": _object({"id": {"type": ["integer", "null"]}}),
+        "user": objects({"id": {"type": ["integer", "null"]}}),
     },
     {
         "token": {**TEXT, "description": "The instance's token, in the answer of POST only."},
         "warnings": {**TEXTS, "description": "Fields that the poll configuration names and no record has, if any."},
     },
 )
-_MAPPED_FIELD = _object({"path": TEXT, "vendorPath": TEXT})
-_WAY = _object(
+_MAPPED_FIELD = objects({"path": TEXT, "vendorPath": TEXT})
+_WAY = objects(
     {
         "type": {"type": "string", "enum": ["remove", "passThrough"]},
         "properties": {"type": "object", "additionalProperties": YES_NO},
     }
 )
-_TRANSFORMATION = _object(
+_TRANSFORMATION = objects(
     {
         "name": TEXT,
         "level": TEXT,
@@ -86,7 +87,7 @@ _TRANSFORMATION = _object(
         "configuration": listed(_WAY),
     }
 )
-_TRANSFORMATION_BODY = _object({"vendorName": TEXT, "fields": listed(_MAPPED_FIELD)}, {"configuration": listed(_WAY)})
+_TRANSFORMATION_BODY = objects({"vendorName": TEXT, "fields": listed(_MAPPED_FIELD)}, {"configuration": listed(_WAY)})
 _KEY_ROW = {
     "id": WHOLE,
     "key": TEXT,
@@ -96,13 +97,14 @@ _KEY_ROW = {
     "required": YES_NO,
     "type": TEXT,
 }
-_EVENT = _object(
+EVENT_KIND: Json = {"type": "string", "enum": ["CREATED", "UPDATED", "DELETED"]}
+EVENT = objects(
     {
         "objectType": TEXT,
         "objectId": TEXT,
         "date": TIME,
         "pollDate": TIME,
-        "eventType": {"type": "string", "enum": ["CREATED", "UPDATED", "DELETED"]},
+        "eventType": EVENT_KIND,
         "elementKey": TEXT,
         "hubKey": TEXT,
     },
@@ -110,7 +112,7 @@ _EVENT = _object(
 )
 STATUSES: Json = {"type": "string", "enum": ["NEW", "RECEIVED", "DISPATCHED", "CONSUMED", "NOTIFIED"]}
 COMPONENTS: dict[str, Json] = {
-    "Error": _object(
+    "Error": objects(
         {"requestId": {"type": "string", "pattern": "^[0-9a-f]{24}$"}, "message": TEXT},
         {"providerMessage": {**TEXT, "description": "What ConnectWise said."}},
     ),
@@ -118,23 +120,23 @@ COMPONENTS: dict[str, Json] = {
     "Instance": _INSTANCE,
     "Transformation": _TRANSFORMATION,
     "TransformationBody": _TRANSFORMATION_BODY,
-    "ConfigurationRow": _object({**_KEY_ROW, "propertyValue": {"type": ["string", "null"]}}),
-    "KeyRow": _object({**_KEY_ROW, "defaultValue": {"type": ["string", "null"]}}),
-    "HistoryRow": _object(
+    "ConfigurationRow": objects({**_KEY_ROW, "propertyValue": {"type": ["string", "null"]}}),
+    "KeyRow": objects({**_KEY_ROW, "defaultValue": {"type": ["string", "null"]}}),
+    "HistoryRow": objects(
         {
             "id": TEXT,
             "eventDate": TIME,
             "status": STATUSES,
             "providerData": {**TEXT, "description": "The record as JSON text."},
-            "notifiedData": listed(_EVENT),
+            "notifiedData": listed(EVENT),
         }
     ),
-    "Hub": _object({"id": WHOLE, "key": TEXT, "name": TEXT, "description": TEXT, "active": YES_NO}),
-    "Ping": _object({"endpoint": TEXT, "valid": YES_NO}),
-    "Fields": _object(
+    "Hub": objects({"id": WHOLE, "key": TEXT, "name": TEXT, "description": TEXT, "active": YES_NO}),
+    "Ping": objects({"endpoint": TEXT, "valid": YES_NO}),
+    "Fields": objects(
         {
             "fields": listed(
-                _object(
+                objects(
                     {
                         "type": {
                             "type": "string",
@@ -146,7 +148,7 @@ COMPONENTS: dict[str, Json] = {
                         "vendorRequired": YES_NO,
                         "vendorReadOnly": YES_NO,
                         "hidden": YES_NO,
-                        "method": listed(_object({"name": TEXT, "request": YES_NO, "response": YES_NO})),
+                        "method": listed(objects({"name": TEXT, "request": YES_NO, "response": YES_NO})),
                         "filterable": YES_NO,
                         "createable": YES_NO,
                         "updateable": YES_NO,
@@ -156,13 +158,13 @@ COMPONENTS: dict[str, Json] = {
             )
         }
     ),
-    "Metadata": _object(
+    "Metadata": objects(
         {
             "id": WHOLE,
             "name": TEXT,
             "key": TEXT,
             "description": TEXT,
-            "events": _object(
+            "events": objects(
                 {
                     "supported": YES_NO,
                     "methods": TEXTS,
@@ -175,8 +177,8 @@ COMPONENTS: dict[str, Json] = {
             ),
         }
     ),
-    "Count": _object({"count": {"type": "integer", "minimum": 0}, "timestamp": TIME}),
-    "QueuedDelivery": _object(
+    "Count": objects({"count": {"type": "integer", "minimum": 0}, "timestamp": TIME}),
+    "QueuedDelivery": objects(
         {
             "id": WHOLE,
             "channel": {"const": "webhook"},
@@ -187,7 +189,7 @@ COMPONENTS: dict[str, Json] = {
             "events": WHOLE,
             "createdDate": TIME,
             "url": TEXT,
-            "config": _object({"url": TEXT}),
+            "config": objects({"url": TEXT}),
             "tries": WHOLE,
             "nextTryDate": {"type": ["string", "null"], "format": "date-time"},
             "lastError": {"type": ["string", "null"]},
@@ -195,8 +197,8 @@ COMPONENTS: dict[str, Json] = {
             "pauseReason": {"type": ["string", "null"]},
         }
     ),
-    "CopyBegun": _object({"instanceId": WHOLE, "id": TEXT, "status": TEXT}),
-    "Copy": _object(
+    "CopyBegun": objects({"instanceId": WHOLE, "id": TEXT, "status": TEXT}),
+    "Copy": objects(
         {
             "instanceId": WHOLE,
             "id": TEXT,
@@ -217,7 +219,7 @@ COMPONENTS: dict[str, Json] = {
             "recordErrors": TEXTS,
         }
     ),
-    "Released": _object({"released": {"type": "integer", "minimum": 0}}),
+    "Released": objects({"released": {"type": "integer", "minimum": 0}}),
     # The plainest of the forms that are taken. Where a field may be null or another type, generated clients
     # send null for what was not set, or want a wrapper.
     "InstanceBody": {

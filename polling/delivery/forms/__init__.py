@@ -18,17 +18,15 @@ from typing import NamedTuple
 
 from instances.models import Instance
 from polling.delivery.forms import cloudevents, thin
-from polling.delivery.forms.shapes import WHOLE, FieldsError, Shape, read_fields
+from polling.delivery.forms.shapes import WHOLE, Shape
 from polling.delivery.notifications import body_of
 from polling.models import Event, NewEvent, Subscription
 
 __all__ = [
     "WHOLE",
-    "FieldsError",
     "Form",
     "Rendered",
     "Shape",
-    "read_fields",
     "render",
     "sent_of",
 ]

@@ -17,32 +17,7 @@ from instances.hub.mappings import Mapping
 from polling.field_changes import content_of, field_changes
 from polling.models import Event, NewEvent
 
-MOST_FIELDS: Final = 100
-LONGEST_FIELD: Final = 100  # characters
 _ID: Final = "id"
-
-
-class FieldsError(ValueError):
-    """A choice of fields that can't be read; the message begins with the place at fault, and is no whole sentence."""
-
-
-def read_fields(value: object) -> tuple[str, ...]:
-    """Read the top fields that are to be sent, as JSON gave them, each once; none for null: all. FieldsError."""
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not value:
-        raise FieldsError("must be a list of at least one name")
-    if len(value) > MOST_FIELDS:
-        raise FieldsError(f"has {len(value)} names; {MOST_FIELDS} is the most")
-    names: dict[str, str] = {}
-    for place, item in enumerate(value):
-        name = item.strip() if isinstance(item, str) else ""
-        if not name or len(name) > LONGEST_FIELD or not name.isprintable():
-            raise FieldsError(f"{place}: must be a text of 1 to {LONGEST_FIELD} characters that can be seen")
-        if "." in name:
-            raise FieldsError(f"{place}: must be a top field, like {name.partition('.')[0] or 'company'}, not {name}")
-        names.setdefault(name.lower(), name)
-    return tuple(names.values())
 
 
 @dataclass(frozen=True)
@@ -54,7 +29,7 @@ class Shape:
 
     @classmethod
     def of(cls, fields: Collection[str] = (), mapping: Mapping | None = None) -> Shape:
-        """Return the shape of a subscription: its fields as `read_fields` gave them, and its mapping."""
+        """Return the shape of a subscription: its fields as people wrote them, none for all, and its mapping."""
         return cls(frozenset(name.lower() for name in (*fields, _ID)) if fields else frozenset(), mapping)
 
     def for_poll(self, path: str, own: Mapping | None = None) -> Shape:
