@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
                 ('basic_password', instances.secrets.SecretField(blank=True, null=True)),
                 ('lease_token', models.CharField(editable=False, max_length=32, null=True)),
                 ('lease_until', models.DateTimeField(editable=False, null=True)),
-                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
+                ('id', models.BigIntegerField(auto_created=True, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=200)),
                 ('enabled', models.BooleanField(default=True, help_text='While it is off nothing is kept for it.')),
                 ('filter', models.TextField(blank=True, help_text='As JSON text; empty: every event.')),

@@ -30,7 +30,8 @@ class Subscription(HoldsSecrets, Leased, NotificationSettings):
         CLOUDEVENTS = "cloudevents", "CloudEvents"
         THIN = "thin", "Thin"
 
-    id = models.BigIntegerField(primary_key=True)
+    # As if made by Django, so that it comes before the secrets of the base: they are read as of a row with a key.
+    id = models.BigIntegerField(primary_key=True, auto_created=True)
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="subscriptions")
     name = models.CharField(max_length=200)
     enabled = models.BooleanField(default=True, help_text="While it is off nothing is kept for it.")
