@@ -1,7 +1,7 @@
-"""The service at the benchmark *isolation*: name, notifications each, rate a second, URLs → a figure.
+"""The service at the benchmark *isolation*: name, of what, notifications each, rate a second, URLs → a figure.
 
-The first URL is the healthy receiver's. Every URL is another instance's, with as many notifications as the healthy one,
-falling due evenly at the rate given (all at once for a rate of 0).
+The first URL is the healthy receiver's. Every URL is another instance's, or of one instance another subscription's,
+with as many notifications as the healthy one, falling due evenly at the rate given (all at once for a rate of 0).
 """
 
 from __future__ import annotations
@@ -17,26 +17,39 @@ from tests.long.benchmarks.measure import Figure, Stopwatch, hand_over
 from tests.long.benchmarks.service import set_up
 
 
-def isolation(name: str, count: int, rate: float, urls: list[str]) -> Figure:
+def isolation(name: str, of: str, count: int, rate: float, urls: list[str]) -> Figure:
     """Deliver until the healthy receiver has everything; give how late its notifications came."""
     set_up()
     from django.utils import timezone
 
-    from instances.models import Organization
+    from instances.models import Instance, Organization
     from polling.delivery.delivery_loop import deliver_due
+    from polling.delivery.pausing import pause_by_hand
     from polling.models import Notification
     from tests.support.notifications import make_instance, make_notifications
+    from tests.support.subscriptions import make_subscription
 
     organization = Organization.objects.create(name="Bench")
     start = timezone.now() + timedelta(seconds=2 + len(urls) * count / 300)  # once all is written
-    for url in urls:
+    instance = make_instance(organization, urls[0], urls[0])
+    receivers: list[tuple[Instance, int | None]] = [(instance, None)]
+    if of == "subscriptions":
+        receivers += [(instance, make_subscription(instance, url, url).pk) for url in urls[1:]]
+        if urls[1:]:
+            paused = make_subscription(instance, urls[0], "Paused")
+            pause_by_hand(paused, timezone.now())
+            receivers.append((instance, paused.pk))
+    else:
+        receivers += [(make_instance(organization, url, url), None) for url in urls[1:]]
+    for whose, subscription in receivers:
         make_notifications(
-            make_instance(organization, url, url),
+            whose,
             [[record] for record in range(count)],
             due=lambda position: start + timedelta(seconds=position / rate if rate else 0),
+            subscription_id=subscription,
         )
     time.sleep(max(0, (start - timezone.now()).total_seconds()))
-    healthy = Notification.objects.filter(instance__callback_url=urls[0], state="pending")
+    healthy = Notification.objects.filter(instance=instance, subscription=None, state="pending")
     due = {row.webhook_id: row.next_attempt_at.timestamp() for row in healthy.all() if row.next_attempt_at}
     last = max(due.values())
 
@@ -59,4 +72,4 @@ def _lateness(url: str, due: dict[str, float]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    hand_over(isolation(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]))
+    hand_over(isolation(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), sys.argv[5:]))
