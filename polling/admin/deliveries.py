@@ -74,7 +74,7 @@ class NotificationAdmin(KeysetAdmin):
     readonly_fields = ("followed_by", "warnings", "attempts", "as_sent")
     of_instance = link_column("instance", "Instance")
     attempts = list_column("Attempts", DeliveryAttempt, "All attempts", notification="pk")
-    as_sent = json_column("body", "Body")
+    as_sent = json_column("sent", "Body")
     csv_columns = {
         "webhook-id": lambda sent: sent.webhook_id,
         "id": lambda sent: sent.pk,

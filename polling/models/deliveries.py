@@ -201,6 +201,11 @@ class Notification(Leased):
         """The id of its subscription."""
         return self.subscription_id or self.instance_id
 
+    @property
+    def sent(self) -> str:
+        """The text of its body, whether or not it shares that with others; `shared_body` should be at hand."""
+        return self.body if self.shared_body is None else self.shared_body.body
+
 
 class GivenUpDismissal(models.Model):
     """Up to when an organization has seen what was given up: that alone is counted which was given up since."""

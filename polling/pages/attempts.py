@@ -14,9 +14,9 @@ from polling.reports.curl import LEFT_OUT, curl_of
 def attempt_curl(request: PageRequest, number: int) -> HttpResponse:
     """Show an attempt as a command of curl, its secrets left out: as a part of the event's page, or as a page."""
     ours = DeliveryAttempt.objects.filter(notification__instance__organization=request.person.organization)
-    attempt = ours.filter(pk=number).select_related("notification").first()
+    attempt = ours.filter(pk=number).select_related("notification__shared_body").first()
     if attempt is None:
         raise Http404
-    command = curl_of(attempt.url, attempt.request_headers, attempt.notification.body)
+    command = curl_of(attempt.url, attempt.request_headers, attempt.notification.sent)
     context = {"attempt": attempt, "command": command, "left_out": LEFT_OUT, "here": "events"}
     return render(request, "polling/parts/curl.html" if request.htmx else "polling/curl.html", context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,13 +23,14 @@ from instances.pages.access import PageRequest, operator_page, page
 from instances.pages.forms import EditNotifyForm, NotifyForm
 from instances.pages.wire_form import blame, say_above
 from instances.provisioning import changed_draft, draft_instance
+from polling.delivery.carried import events_of
 from polling.delivery.given_up import dismiss_given_up
 from polling.delivery.pausing import release_all_of
 from polling.delivery.replay.replays import count_newest, start_replay
 from polling.delivery.replay.selection import Selection
 from polling.delivery.test_notification import SampleResult, send_draft_test, send_test
 from polling.detection.deletes.deletions import dismiss_held, held_deletes, release_held
-from polling.models import DeliveryState, Notification, PollState, Replay
+from polling.models import DeliveryState, Event, Notification, PollState, Replay
 from polling.pages.delivery_list import delivery_list
 from polling.pages.forms import ReplayForm
 from polling.pages.named_records import named_records
@@ -39,7 +40,7 @@ from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import own_poll
 from polling.reports.given_up import given_up
 from polling.reports.instance_status import instance_status_of
-from polling.reports.waiting import failed_attempts, undelivered_of, waiting_rows, with_carried
+from polling.reports.waiting import failed_attempts, undelivered_of, waiting_rows
 
 PER_PAGE = 25
 _DAY = timedelta(days=1)
@@ -84,10 +85,12 @@ def instance_delivery(request: PageRequest, number: int) -> HttpResponse:
     now = timezone.now()
     status = instance_status_of(instance, now)
     receiver = status.delivery.receiver if status.delivery else None
+    shown = page_of(rows.defer("body").order_by("-pk"), request.GET, PER_PAGE)
     context = {
         "instance": instance,
         "status": status,
-        "shown": page_of(rows.defer("body").prefetch_related(with_carried()).order_by("-pk"), request.GET, PER_PAGE),
+        "shown": shown,
+        "sent": _with_events(shown.rows),
         "waiting": waiting,
         "undelivered": undelivered_of(instance=instance).count(),
         "given_up": given_up(request.person.organization, timezone.now(), instance),
@@ -97,6 +100,11 @@ def instance_delivery(request: PageRequest, number: int) -> HttpResponse:
         **(day_of(receiver, now) if receiver else {}),
     }
     return render(request, "polling/instance_delivery.html", context)
+
+
+def _with_events(notifications: Sequence[Notification]) -> list[tuple[Notification, Sequence[Event]]]:
+    carried = events_of(each.pk for each in notifications)
+    return [(each, carried.get(each.pk, ())) for each in notifications]
 
 
 @require_POST

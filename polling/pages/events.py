@@ -18,6 +18,7 @@ from cwconnect.connectwise.web_links import web_link
 from cwconnect.core.csv_export import csv_response
 from instances.models import Instance
 from instances.pages.access import PageRequest, page
+from polling.delivery.carried import carried_by
 from polling.delivery.first_subscriptions import lost_notifications
 from polling.delivery.replay.replays import start_replay
 from polling.delivery.replay.selection import STATES, Selection
@@ -94,8 +95,8 @@ def _first_of(request: PageRequest, webhook_id: str) -> int | None:
     """Return the id of the first event that a notification of the organization carries."""
     ours = Notification.objects.filter(instance__organization=request.person.organization)
     found = ours.filter(webhook_id=webhook_id).values_list("pk", flat=True).first()
-    carried = Event.objects.filter(notification=found).order_by("pk") if found else Event.objects.none()
-    return carried.values_list("pk", flat=True).first()
+    carried = [] if found is None else carried_by([found], "pk")
+    return carried[0][2] if carried else None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from django.db.models import Case, Count, OuterRef, QuerySet, Subquery, Value, W
 from cwconnect.core.one_statement import Question, Row, time_of
 from cwconnect.core.text import counted
 from cwconnect.outbound.display import bare_url
+from polling.delivery.carried import first_carried
 from polling.models import (
     Alert,
     CallbackRegistration,
@@ -90,7 +91,8 @@ def item_questions(needing: Collection[int], paused: Collection[int]) -> dict[st
     states = PollState.objects.filter(NEEDING_A_PERSON, resource_poll__instance__in=needing)
     stopped = states_of_instances().filter(PAUSED, subscription__instance__in=needing)
     failing = states_of_instances().filter(RECEIVER_FAILS, subscription__instance__in=needing)
-    alerts = Alert.objects.filter(RUNNING_OUT, instance__in=needing).annotate(**_first_carried("title", "object_id"))
+    alerts = Alert.objects.filter(RUNNING_OUT, instance__in=needing).annotate(first=first_carried("notification"))
+    alerts = alerts.annotate(**_first_event("title", "object_id"))
     silent = CallbackRegistration.objects.filter(SILENT, instance__in=needing)
     waiting = undelivered_of(instance__in=paused)
     named, delivery = ("instance_id", "instance__name"), ("instance_id", "subscription__instance__name")
@@ -102,15 +104,15 @@ def item_questions(needing: Collection[int], paused: Collection[int]) -> dict[st
         ),
         "item_paused": (stopped, (*delivery, "paused_at", "pause_reason")),
         "item_receivers": (failing, (*delivery, "receiver__failures", "receiver__opened_at", "receiver__url")),
-        "item_alerts": (alerts, ("pk", "kind", *named, "text", "created_at", "notification_id", *_CARRIED)),
+        "item_alerts": (alerts, ("pk", "kind", *named, "text", "created_at", "first", *_CARRIED)),
         "item_silent": (silent, (*named, "type", "silent_since")),
         "all_waiting": (waiting.order_by().values(one=Value(1)).annotate(n=Count("pk")), ("n",)),
     }
 
 
-def _first_carried(*columns: str) -> dict[str, Subquery]:
-    """Return what an alert's notification carries first: the event with its own id. By the primary key."""
-    event = Event.objects.filter(pk=OuterRef("notification_id"))
+def _first_event(*columns: str) -> dict[str, Subquery]:
+    """Return what an alert's notification carries first, by `first`. By the primary key."""
+    event = Event.objects.filter(pk=OuterRef("first"))
     return {f"first_{column}": Subquery(event.values(column)) for column in columns}
 
 
@@ -212,7 +214,7 @@ def _alert(key: int, row: Row) -> ActionItem:
     of_what = f" of {record}" if row["first_object_id"] else ""
     text = f"{Alert.Kind(row['kind']).label} for a notification{of_what} that does not arrive."
     since = time_of(row["created_at"])
-    return ActionItem("failing", key, row["instance__name"], text, since, row["text"], event_id=row["notification_id"])
+    return ActionItem("failing", key, row["instance__name"], text, since, row["text"], event_id=row["first"])
 
 
 def _silent(key: int, found: Mapping[str, Sequence[Row]]) -> ActionItem | None:

@@ -17,6 +17,7 @@ from django.db.models.expressions import RawSQL
 
 from cwconnect.core.time import shifted
 from instances.models import Instance, Organization
+from polling.delivery.carried import first_events_of
 from polling.delivery.replay.selection import GIVEN_UP, WAITING, Selection, narrowed
 from polling.models import DeliveryAttempt, Event, Notification
 from polling.reports.keyset_walk import KeysetWalk, Listed, Stretch, bounds_of, walk, walk_all, walk_listed
@@ -115,9 +116,7 @@ def with_attempts(rows: Sequence[Notification]) -> list[Found]:
     made = DeliveryAttempt.objects.filter(notification__in=list(attempts)).order_by("pk")
     for attempt in made.only("notification_id", "status", "seconds", "error_kind", "finished_at"):
         attempts[attempt.notification_id].append(attempt)
-    events = Event.objects.defer("record", "changes").in_bulk(
-        list(attempts)
-    )  # a notification's id is its first event's
+    events = first_events_of(attempts)
     return [Found(row, attempts[row.pk][-_ATTEMPTS_SHOWN:], len(attempts[row.pk]), events.get(row.pk)) for row in rows]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from django.db.models import Max, Q, QuerySet
 
 from instances.models import AuditEntry, Instance, Organization
+from polling.delivery.carried import carried_by
 from polling.models import Event, Notification
 from polling.reports.names import NamedRecords, records_named
 
@@ -80,7 +81,8 @@ def _shown(events: QuerySet[Event]) -> QuerySet[Event]:
 def _carried_by(organization: Organization, webhook_id: str) -> list[Event]:
     ours = Notification.objects.filter(instance__organization=organization, webhook_id=webhook_id)
     key = ours.values_list("pk", flat=True).first()
-    return [] if key is None else list(_shown(_ours(organization).filter(notification=key)).order_by("pk")[:1])
+    carried = [] if key is None else carried_by([key], "pk")
+    return list(_shown(_ours(organization).filter(pk=carried[0][2]))) if carried else []
 
 
 def _instances(organization: Organization, text: str, number: int | None) -> list[Instance]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import BooleanField, Count, F, Min, Prefetch, QuerySet
+from django.db.models import BooleanField, Count, F, Min, QuerySet
 from django.db.models.expressions import RawSQL
 
 from instances.models import Instance, Organization
+from polling.delivery.carried import events_of
 from polling.models import DeliveryAttempt, Event, Notification
 from polling.reports.delivery_issues import (
     PAUSED,
@@ -51,13 +53,12 @@ class WaitingRow:
         return self.issue is not None and self.issue.paused
 
 
-def with_carried(path: str = "") -> Prefetch[Any]:
-    """Return what has the events that notifications carry read with them, by one query: ten of each at most.
+@dataclass(frozen=True)
+class FailedAttempt:
+    """An attempt that failed, and the events of its notification."""
 
-    `path` leads to the notification, like `notification__`. Their records are left where they are.
-    """
-    carried = Event.objects.defer("record", "changes").order_by("pk")
-    return Prefetch(f"{path}events", queryset=carried)
+    attempt: DeliveryAttempt
+    events: Sequence[Event]
 
 
 def waiting_rows(organization: Organization) -> list[WaitingRow]:
@@ -73,11 +74,12 @@ def waiting_rows(organization: Organization) -> list[WaitingRow]:
     return sorted(rows, key=lambda row: (row.state == "pending", row.state, -row.undelivered))[:MOST_ROWS]
 
 
-def failed_attempts(organization: Organization, since: datetime) -> list[DeliveryAttempt]:
+def failed_attempts(organization: Organization, since: datetime) -> list[FailedAttempt]:
     """Return the newest attempts that failed since a time: read by it, the sum keeps the planner off other indexes."""
     ours = Instance.objects.filter(organization=organization).values("pk")
     recent = DeliveryAttempt.objects.filter(started_at__gte=since).exclude(error_kind="")
     found = recent.annotate(owner=F("notification__instance_id") + 0).filter(owner__in=ours)
     shown = found.select_related("notification__instance").defer("notification__body", "response")
-    shown = shown.prefetch_related(with_carried("notification__"))
-    return list(shown.order_by("-started_at")[:MOST_ATTEMPTS])
+    attempts = list(shown.order_by("-started_at")[:MOST_ATTEMPTS])
+    carried = events_of({attempt.notification_id for attempt in attempts})
+    return [FailedAttempt(attempt, carried.get(attempt.notification_id, ())) for attempt in attempts]

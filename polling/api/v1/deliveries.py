@@ -26,7 +26,9 @@ from polling.api.v1.base import (
     answer,
     read_query,
 )
-from polling.models import DeliveryAttempt, Event, Notification
+from polling.delivery.carried import carried_by
+from polling.delivery.delivery_request import JSON
+from polling.models import DeliveryAttempt, Notification
 
 State = Literal["pending", "delivered", "exhausted", "failed", "discarded"]
 
@@ -64,10 +66,15 @@ class AttemptShape(Shape):
 
 
 class DeliveryDetail(DeliveryShape):
-    """A notification with its body, its events' ids, and its latest hundred attempts, newest first."""
+    """A notification with its body, its events' ids, and its latest hundred attempts, newest first.
+
+    What `body` holds, a list where it is a batch of CloudEvents, says the subscription's form, and `content_type` what
+    it is sent as.
+    """
 
     events: list[int]
-    body: dict[str, Any]
+    content_type: str
+    body: dict[str, Any] | list[Any]
     attempts: list[AttemptShape]
 
 
@@ -126,7 +133,7 @@ class DeliveryView(V1View):
 
     def delivery(self, number: str) -> Notification:
         """Return a notification of the caller's; 404."""
-        found = Notification.objects.filter(**self.ours(), pk=number).first()
+        found = Notification.objects.filter(**self.ours(), pk=number).select_related("shared_body").first()
         if found is None:
             raise Http404
         return found
@@ -142,12 +149,12 @@ def read_cursor(cursor: str | None) -> int | None:
 
 def delivery_detail(row: Notification) -> DeliveryDetail:
     """Return a notification with all that is known of it."""
-    events = Event.objects.filter(notification=row).order_by("pk").values_list("pk", flat=True)
     attempts = DeliveryAttempt.objects.filter(notification=row).order_by("-pk")[:100]
     return DeliveryDetail(
         **_columns(row),
-        events=list(events),
-        body=json.loads(row.body),
+        events=[key for _, _, key in carried_by([row.pk], "pk")],
+        content_type=row.content_type or JSON,
+        body=json.loads(row.sent),
         attempts=[_attempt(attempt) for attempt in attempts],
     )
 
