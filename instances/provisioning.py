@@ -76,7 +76,7 @@ def change_instance(
         starts = read_watch_starts(config, fresh, must_prove=stored.connection != config.connection)
         looked = look_again(polls, config, [poll for poll in config.polls if poll in polls and poll not in fresh])
     with transaction.atomic():
-        current = Instance.objects.select_for_update().filter(pk=instance.pk, updated_at=read_at).first()
+        current = Instance.objects.select_for_update(no_key=True).filter(pk=instance.pk, updated_at=read_at).first()
         if current is None:
             raise ConflictError("The instance was changed or deleted by somebody else meanwhile; nothing was done.")
         current.name, current.tags = name or current.name, current.tags if tags is None else list(tags)
@@ -110,7 +110,7 @@ def changed_draft(instance: Instance, config: InstanceConfig) -> Instance:
 def set_enabled(instance: Instance, *, enabled: bool) -> Instance:
     """Let polling and delivery go on, or pause them; what comes meanwhile is kept."""
     with transaction.atomic():
-        current = Instance.objects.select_for_update().get(pk=instance.pk)
+        current = Instance.objects.select_for_update(no_key=True).get(pk=instance.pk)
         if current.disabled == enabled:
             current.disabled = not enabled
             current.save(update_fields=["disabled", "updated_at"])
@@ -123,7 +123,7 @@ def set_enabled(instance: Instance, *, enabled: bool) -> Instance:
 @transaction.atomic
 def set_tags(instance: Instance, tags: Sequence[str]) -> None:
     """Replace an instance's tags, and change nothing else: what is polled goes on as it does."""
-    current = Instance.objects.select_for_update().get(pk=instance.pk)
+    current = Instance.objects.select_for_update(no_key=True).get(pk=instance.pk)
     if current.tags != list(tags):
         details = {"tags": [current.tags, list(tags)]}
         current.tags = list(tags)
@@ -143,7 +143,7 @@ def delete_instance(instance: Instance) -> None:
     At once, however many its events: its rows go by and by (polling/maintenance/purge.py). Its secrets go now; the
     login to ConnectWise later, where a receiver of `instance_deleted` says that something is to be undone there.
     """
-    current = Instance.objects.select_for_update().filter(pk=instance.pk, organization__isnull=False).first()
+    current = Instance.objects.select_for_update(no_key=True).filter(pk=instance.pk, organization__isnull=False).first()
     if current is None:
         return  # by somebody else meanwhile
     audit.record(Action.DELETE_INSTANCE, current, organization=current.organization)

@@ -57,7 +57,7 @@ def rotate_signature_key(
     """
     chosen = key or new_signature_key()
     with transaction.atomic():
-        current = Instance.objects.select_for_update().get(pk=instance.pk)
+        current = Instance.objects.select_for_update(no_key=True).get(pk=instance.pk)
         replace_key(current, chosen, until or now + OVERLAP)
         current.save(update_fields=["signature_key", "previous_signature_key", "previous_key_until", "updated_at"])
         audit.record(

@@ -45,7 +45,7 @@ def replace_token(
     """
     until = now + OVERLAP if until is None else until
     with transaction.atomic():
-        current = Instance.objects.select_for_update().get(pk=instance.pk)
+        current = Instance.objects.select_for_update(no_key=True).get(pk=instance.pk)
         before = limits_of_token(current)
         wanted = replace(before, expires_at=None) if limits is None else limits
         ends = until if before.expires_at is None else min(until, before.expires_at)

@@ -77,7 +77,7 @@ def _write(row: Transformation, body: Body) -> Transformation:
 
 
 def _locked(instance: Instance) -> Instance:
-    found = Instance.objects.select_for_update().filter(pk=instance.pk, organization__isnull=False).first()
+    found = Instance.objects.select_for_update(no_key=True).filter(pk=instance.pk, organization__isnull=False).first()
     if found is None:
         raise Http404
     return found

@@ -84,7 +84,7 @@ class BulkWork(Work):
         now = timezone.now()
         fence(BulkJob, self.key, self.token, lease_until=now + LEASE, done=F("done") + 1)
         ours = Instance.objects.filter(organization=self.job.organization_id).prefetch_related("resource_polls")
-        instance = ours.select_for_update().filter(pk=key).first()
+        instance = ours.select_for_update(no_key=True).filter(pk=key).first()
         reason = "There is no such instance any more." if instance is None else self._refusal_of(instance)
         if reason:
             name = instance.name if instance is not None else ""

@@ -43,7 +43,11 @@ def start_copy(instance: Instance, query: object) -> Copy:
     read = read_query(instance, query)
     now = timezone.now()
     with transaction.atomic():
-        if not Instance.objects.select_for_update().filter(pk=instance.pk, organization__isnull=False).exists():
+        if (
+            not Instance.objects.select_for_update(no_key=True)
+            .filter(pk=instance.pk, organization__isnull=False)
+            .exists()
+        ):
             raise Http404
         _check_room(instance)
         copy = Copy.objects.create(

@@ -30,11 +30,17 @@ def watch_of(poll: ResourcePoll, plan: Plan, since: datetime, *, vouched: bool) 
 
 
 def note_missing_fields(poll: ResourcePoll, found: FieldsFound) -> None:
-    """Keep which configured fields the records read do not have, where that is another answer than before."""
+    """Keep which configured fields the records read do not have, where that is another answer than before.
+
+    Whoever changes the poll at this moment has its row, and wants that of its state, which we have: we don't wait, and
+    the next page says it.
+    """
     missing = still_missing(poll.missing_fields, found)
     if missing != poll.missing_fields:
-        poll.missing_fields = missing
-        ResourcePoll.objects.filter(pk=poll.pk).update(missing_fields=missing)
+        rows = ResourcePoll.objects.filter(pk=poll.pk)
+        if rows.select_for_update(skip_locked=True, no_key=True).values_list("pk"):
+            poll.missing_fields = missing
+            rows.update(missing_fields=missing)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,8 @@ def apply_watching(
     `first_url` notifications are made of what is recorded from then on.
     """
     begun_ids, reset_ids = set(begun or ()), set(reset or ())
+    states = PollState.objects.filter(resource_poll__instance=instance)
+    list(states.order_by("pk").select_for_update(of=("self",)).values_list("pk"))  # as polls lock several
     planned: dict[ResourcePoll, datetime | None] = {}
     for poll in instance.resource_polls.select_related("state"):
         if poll.since is None:

@@ -18,7 +18,7 @@ NO_SERVER = "PostgreSQL was left out: CWCONNECT_DATABASE_URL names no server on 
 def sqlite() -> Iterator[dict[str, str]]:
     """Return the environment of a service that keeps its rows in a new folder."""
     with tempfile.TemporaryDirectory(prefix="cwconnect-benchmark-") as folder:
-        yield _environment(folder)
+        yield _environment(folder) | {"CWCONNECT_DATABASE_URL": ""}  # which the shell may name, for PostgreSQL
 
 
 @contextmanager
