@@ -194,6 +194,9 @@ class ResourcePoll(models.Model):
     missing_fields = models.JSONField(
         default=list, blank=True, help_text="Keys of the configuration that name a field which no record read has."
     )
+    tracks_for_filters = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="A receiver's filter asks which fields changed."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["instance", "name"], name="resource_poll_once_per_instance")]

@@ -48,6 +48,8 @@ class Stamp:
 class Plan:
     """How one resource is polled; `created` is None where the configuration names no field of its own.
 
+    `tracks_for_filters` is no key of the configuration: receivers' filters ask which fields changed.
+
     Source: docs/wire-contract.md#4-configuration-keys-of-events.
     """
 
@@ -64,6 +66,17 @@ class Plan:
     sweep_interval: timedelta
     track_changes: bool
     ignore_empty_changes: bool
+    tracks_for_filters: bool = False
+
+    @property
+    def keeps_changes(self) -> bool:
+        """Whether events in the log say which fields changed; notifications do with `track_changes` alone."""
+        return self.track_changes or self.tracks_for_filters
+
+    @property
+    def keeps_bodies(self) -> bool:
+        """Whether the last text of each record is kept."""
+        return self.keeps_changes or self.detect_deletes
 
     @property
     def titles(self) -> tuple[str, ...]:

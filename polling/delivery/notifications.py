@@ -31,7 +31,7 @@ def batches(events: Iterable[AnyEvent]) -> Iterator[list[AnyEvent]]:
     batch: list[AnyEvent] = []
     size = _FRAME_BYTES
     for event in events:
-        more = _bytes_of(event.record) + 2 * (_EVENT_BYTES + _bytes_of(event.changes or ""))
+        more = _bytes_of(event.record) + 2 * (_EVENT_BYTES + _bytes_of(_sent_changes(event) or ""))
         if batch and (len(batch) == MOST_EVENTS or size + more > MOST_BYTES):
             yield batch
             batch, size = [], _FRAME_BYTES
@@ -39,6 +39,11 @@ def batches(events: Iterable[AnyEvent]) -> Iterator[list[AnyEvent]]:
         size += more
     if batch:
         yield batch
+
+
+def _sent_changes(event: Event | NewEvent) -> str | None:
+    """Return what is sent of the fields that changed: nothing of what is kept for filters alone."""
+    return None if event.changes_for_filters else event.changes
 
 
 def _bytes_of(text: str) -> int:
@@ -92,8 +97,9 @@ def event_object(event: Event | NewEvent) -> dict[str, Any]:
         "elementKey": ELEMENT_KEY,
         "hubKey": HUB_KEY,
     }
-    if event.changes is not None:
-        fields["changes"] = orjson.Fragment(event.changes)
+    changes = _sent_changes(event)
+    if changes is not None:
+        fields["changes"] = orjson.Fragment(changes)
     return fields
 
 

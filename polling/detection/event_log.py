@@ -32,7 +32,7 @@ from polling.workers.wakeups import Kind
 EVENT = (
     *("instance_id", "resource_poll_id", "run_id", "id", "notification_id"),
     *("object_type", "object_id", "record_id", "kind", "occurred_at", "polled_at", "record", "changes"),
-    "title",
+    *("title", "changes_for_filters"),
 )
 
 # The head of an index, whatever the statistics say. Asked by equality, PostgreSQL with those of when nearly all
@@ -134,6 +134,7 @@ def _rows(batch: _Batch) -> Iterable[tuple[object, ...]]:
             event.record,
             event.changes,
             event.title,
+            event.changes_for_filters,
         )
 
 

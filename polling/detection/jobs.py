@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -29,14 +30,14 @@ MOST_NOTES = 20
 
 
 def plan_of_poll(poll: ResourcePoll) -> Plan:
-    """Return how a poll's configuration has it polled."""
-    return _plan(poll.name, orjson.dumps(poll.configuration))
+    """Return how a poll's configuration, and what filters ask of it, have it polled."""
+    return _plan(poll.name, orjson.dumps(poll.configuration), poll.tracks_for_filters)
 
 
 @lru_cache(maxsize=4096)
-def _plan(name: str, configuration: bytes) -> Plan:
+def _plan(name: str, configuration: bytes, tracks_for_filters: bool) -> Plan:
     """Compile a configuration once: it costs as much as an idle poll's request, and few polls differ."""
-    return plan_of(name, orjson.loads(configuration))
+    return replace(plan_of(name, orjson.loads(configuration)), tracks_for_filters=tracks_for_filters)
 
 
 def open_runs(poll: ResourcePoll) -> list[PollRun]:

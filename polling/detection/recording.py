@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import orjson
 
@@ -16,7 +17,7 @@ from cwconnect.connectwise.titles import title_of
 from instances.missing_fields import FieldsFound, still_missing
 from instances.models import ResourcePoll
 from instances.plans import Plan
-from polling.detection.changes import Snapshot, Verdict, Watch, judge
+from polling.detection.changes import DIGEST_VERSION, Snapshot, Verdict, Watch, digest, judge
 from polling.detection.event_log import PollEvents, record_events
 from polling.detection.event_shapes import AS_IT_IS, EventShape, shapes_of
 from polling.detection.reading import Reading, RecordRead
@@ -65,9 +66,10 @@ class ReadPage:
 
 @dataclass
 class JudgedPage:
-    """A page with what its records mean: what to remember, and the events to record."""
+    """A page with what its records mean by what was `known`: what to remember, and the events to record."""
 
     page: ReadPage
+    known: Mapping[int, Snapshot]
     judged: list[tuple[RecordRead, Verdict]]
     events: list[NewEvent] = field(default_factory=list)
 
@@ -88,12 +90,12 @@ def judge_pages(pages: Sequence[ReadPage]) -> list[JudgedPage]:
     """Judge each record of these pages, one page a poll, against what is known of it. Reads, and writes nothing."""
     before = read_known({page.poll.pk: page.ids for page in pages if page.known is None})
     found = [_judge(page, before[page.poll.pk] if page.known is None else page.known) for page in pages]
-    tracked = [page for page in found if page.page.plan.track_changes]
-    earlier = read_bodies({page.page.poll.pk: [read.seen.record_id for read, _ in page.changed] for page in tracked})
+    tracked = [page for page in found if page.page.plan.keeps_changes]
+    texts = read_bodies({page.page.poll.pk: [read.seen.record_id for read, _ in page.changed] for page in tracked})
     shapes = shapes_of((page.page.poll, page.page.plan) for page in found if page.changed)
     for page in found:
         key = page.page.poll.pk
-        page.events = _events(page, earlier.get(key, {}), shapes.get(key, AS_IT_IS))
+        page.events = _events(page, texts.get(key, {}), shapes.get(key, AS_IT_IS))
     return found
 
 
@@ -109,12 +111,13 @@ def write_pages(pages: Sequence[tuple[JudgedPage, PollRun]], *, now: datetime) -
 
 def _judge(page: ReadPage, known: Mapping[int, Snapshot]) -> JudgedPage:
     records = page.reading.records
-    return JudgedPage(page, [(read, judge(read.seen, known.get(read.seen.record_id), page.watch)) for read in records])
+    judged = [(read, judge(read.seen, known.get(read.seen.record_id), page.watch)) for read in records]
+    return JudgedPage(page, known, judged)
 
 
-def _events(page: JudgedPage, earlier: Mapping[int, str], shape: EventShape) -> list[NewEvent]:
-    poll, seen, tracks = page.page.poll, page.page.seen, page.page.plan.track_changes
-    titles = page.page.plan.titles
+def _events(page: JudgedPage, texts: Mapping[int, str], shape: EventShape) -> list[NewEvent]:
+    poll, plan, seen = page.page.poll, page.page.plan, page.page.seen
+    titles = plan.titles
     return [
         NewEvent(
             object_type=poll.name,
@@ -125,27 +128,41 @@ def _events(page: JudgedPage, earlier: Mapping[int, str], shape: EventShape) -> 
             polled_at=seen,
             record=shape.text(read.text.decode()),
             title=title_of(read.record, titles),
-            changes=_field_changes(read, verdict, earlier.get(read.seen.record_id), shape) if tracks else None,
+            changes=_field_changes(page, read, verdict, texts, shape) if plan.keeps_changes else None,
+            changes_for_filters=plan.tracks_for_filters and not plan.track_changes,
         )
         for read, verdict in page.changed
     ]
 
 
-def _field_changes(read: RecordRead, verdict: Verdict, earlier: str | None, shape: EventShape) -> str | None:
+def _field_changes(
+    page: JudgedPage, read: RecordRead, verdict: Verdict, texts: Mapping[int, str], shape: EventShape
+) -> str | None:
     if verdict.kind != "UPDATED":
         return None
     if verdict.same_content:
         return "[]"
-    if earlier is None:
-        return "null"
-    return orjson.dumps(shape.changes(orjson.loads(earlier), read.record)).decode()
+    number = read.seen.record_id
+    earlier = _earlier(texts.get(number), page.known.get(number))
+    return "null" if earlier is None else orjson.dumps(shape.changes(earlier, read.record)).decode()
+
+
+def _earlier(text: str | None, known: Snapshot | None) -> dict[str, Any] | None:
+    """Return the content that is known of a record; None where its text was not kept, or is one of before that.
+
+    Where nobody asks for texts any more those that there are stay as they are, until retention deletes them.
+    """
+    if text is None or known is None:
+        return None
+    record: dict[str, Any] = orjson.loads(text)
+    comparable = known.digest[0] == DIGEST_VERSION
+    return None if comparable and digest(record) != known.digest else record
 
 
 def _remembered(page: JudgedPage) -> list[NewSnapshot]:
     better = page.page.known or {}
-    keeps_body = page.page.plan.track_changes or page.page.plan.detect_deletes
     return [
-        _snapshot(read, verdict, keeps_body=keeps_body)
+        _snapshot(read, verdict, keeps_body=page.page.plan.keeps_bodies)
         for read, verdict in page.judged
         if verdict.remember or read.seen.record_id in better
     ]

@@ -16,6 +16,7 @@ from polling.delivery.first_subscriptions import begin_after_last
 from polling.delivery.pausing import rearm_all
 from polling.detection.deletes.missing_records import calm_healths, missing_records
 from polling.detection.jobs import abandon
+from polling.detection.tracking import keep_tracking
 from polling.models import (
     Event,
     Health,
@@ -67,6 +68,7 @@ def apply_watching(
                 _abandon(poll)
             planned[poll] = state.next_sweep_at
     _schedule(instance, planned)
+    keep_tracking(instance)
     if first_url:
         begin_after_last(instance)  # what was recorded is seen now: the leases that it was recorded under are taken
     rearm_all(instance, timezone.now())

@@ -44,11 +44,10 @@ def judge(wanted: Filter, event: Facts) -> Judgement:
         return _held(f"resources: {event.resource}")
     if wanted.kinds is not None and event.kind not in wanted.kinds:
         return _held(f"kinds: {event.kind}")
-    asks_of_changes = bool(wanted.changed or wanted.earlier or wanted.later)
-    if not asks_of_changes and wanted.where is None:
+    if not wanted.asks_of_changes and wanted.where is None:
         return PASSES
     record = json.loads(event.record)
-    judged = _judge_changes(wanted, event, record) if asks_of_changes else PASSES
+    judged = _judge_changes(wanted, event, record) if wanted.asks_of_changes else PASSES
     if not judged.passes or wanted.where is None:
         return judged
     try:

@@ -44,6 +44,11 @@ class Filter:
     later: Values = ()
     conditions: dict[str, Condition] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def asks_of_changes(self) -> bool:
+        """Whether it asks which fields changed."""
+        return bool(self.changed or self.earlier or self.later)
+
     def condition(self, where: Node, resource: str) -> Condition:
         """Return `where` as it is judged on records of a resource; `WhereError` where they can't be judged by it."""
         name = resource.lower()

@@ -190,8 +190,9 @@ def _prune_alerts(before: datetime) -> int:
 
 
 def _prune_bodies() -> int:
-    """Delete texts that no poll asks for any more: its deletes and field changes were switched off."""
-    silent = ResourcePoll.objects.filter(_off("detectDeletes"), _off("trackChanges")).values("pk")
+    """Delete texts that nobody asks for any more: neither their poll, for deletes or field changes, nor a filter."""
+    asked_by_none = ResourcePoll.objects.filter(_off("detectDeletes"), _off("trackChanges"), tracks_for_filters=False)
+    silent = asked_by_none.values("pk")
     bodies = SnapshotBody.objects.filter(resource_poll__in=silent)
     poll_id = bodies.values_list("resource_poll_id", flat=True).first()
     if poll_id is None:

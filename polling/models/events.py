@@ -39,6 +39,7 @@ class NewEvent:
     changes: str | None = None
     id: int = 0
     title: str = ""
+    changes_for_filters: bool = False
 
 
 class Event(models.Model):
@@ -73,6 +74,9 @@ class Event(models.Model):
     polled_at = models.DateTimeField(help_text="When the poll saw it.")
     record = models.TextField(help_text="The record as JSON text.")
     changes = models.TextField(null=True, help_text="The changed fields as JSON text, where they are tracked.")
+    changes_for_filters = models.BooleanField(
+        default=False, db_default=False, help_text="They are kept for filters alone: notifications do not have them."
+    )
 
     class Meta:
         indexes = [

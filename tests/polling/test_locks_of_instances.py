@@ -18,7 +18,7 @@ from polling.models import Event
 from tests.support.polled_instance import PolledInstance
 
 pytestmark = pytest.mark.django_db(transaction=True)
-TURNS = 20
+ROUNDS = 20
 
 
 def test_nobody_locks_an_instance_against_those_who_only_name_it() -> None:
@@ -33,18 +33,18 @@ def test_nobody_locks_an_instance_against_those_who_only_name_it() -> None:
 def test_an_instance_is_changed_while_its_polls_record(watched: PolledInstance) -> None:
     def change() -> None:
         try:
-            for turn in range(TURNS):
+            for number in range(ROUNDS):
                 current = Instance.objects.get(pk=watched.instance.pk)
                 own = config_of(current)
-                polls = {"contacts": {**own.polls["contacts"], "detectDeletes": turn % 2 == 0}}
+                polls = {"contacts": {**own.polls["contacts"], "detectDeletes": number % 2 == 0}}
                 change_instance(current, config=read_configuration({POLLS: polls}, base=own, stored=own))
         finally:
             connection.close()
 
     def poll() -> None:
         try:
-            for turn in range(TURNS):
-                watched.change(3, f"title {turn}")
+            for number in range(ROUNDS):
+                watched.change(3, f"title {number}")
                 ResourcePoll.objects.filter(pk=watched.state.pk).update(missing_fields=["idField"])
                 watched.poll()
         finally:
@@ -54,4 +54,4 @@ def test_an_instance_is_changed_while_its_polls_record(watched: PolledInstance) 
         for end in [pool.submit(change), pool.submit(poll)]:
             end.result(timeout=120)
     watched.poll()
-    assert Event.objects.latest("pk").record.count(f"title {TURNS - 1}") == 1
+    assert Event.objects.latest("pk").record.count(f"title {ROUNDS - 1}") == 1

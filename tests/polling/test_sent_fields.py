@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -75,6 +76,12 @@ def test_changes_that_are_not_there_or_not_known_stay_so(changes: Any, expected:
 def test_changes_that_are_not_asked_for_are_not_sent_in_any_shape() -> None:
     for shape in (Shape.of(["company"]), Shape.of(mapping=mapping(("name", "firstName")))):
         assert shape.sent(event(), send_changes=False).changes is None
+
+
+def test_changes_that_are_kept_for_filters_alone_are_not_sent_in_any_shape() -> None:
+    kept = replace(event(), changes_for_filters=True)
+    for shape in (WHOLE, Shape.of(["company"]), Shape.of(mapping=mapping(("name", "firstName")))):
+        assert shape.sent(kept).changes is None
 
 
 def test_a_mapping_is_applied_to_the_record_and_to_its_changes() -> None:

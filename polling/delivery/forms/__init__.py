@@ -44,7 +44,7 @@ class Rendered(NamedTuple):
 def sent_of(event: Event | NewEvent, form: str, shape: Shape = WHOLE, *, send_changes: bool = True) -> NewEvent:
     """Return an event as a subscription sends it, of the shape for its poll.
 
-    `send_changes`: whether the poll's `trackChanges` asks for them. The log may have them for filters alone.
+    `send_changes`: whether its changes are sent; those that the log has for filters alone never are.
     """
     return thin.without_record(event) if form == Form.THIN else shape.sent(event, send_changes=send_changes)
 

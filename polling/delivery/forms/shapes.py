@@ -41,8 +41,8 @@ class Shape:
         return self if wanted or self.mapping is None else replace(self, mapping=None)
 
     def sent(self, event: Event | NewEvent, *, send_changes: bool = True) -> NewEvent:
-        """Return an event with what is sent of its record and changes."""
-        changes = event.changes if send_changes else None
+        """Return an event with what is sent of its record and changes; of what is kept for filters alone nothing is."""
+        changes = event.changes if send_changes and not event.changes_for_filters else None
         if self.mapping is None and not self.fields:
             return copied(event, record=event.record, changes=changes)
         record = orjson.loads(event.record)
