@@ -112,7 +112,7 @@ _HELP = {
     405: "That path takes no POST: see the callback URL.",
     407: "A proxy before it wants a login.",
     413: "The notification is larger than it takes.",
-    415: "It does not take application/json.",
+    415: "It does not take this Content-Type: see the form.",
     429: "It wants fewer requests.",
     502: "What stands before it can't reach it.",
     504: "What stands before it waited for it in vain.",

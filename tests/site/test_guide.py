@@ -21,6 +21,7 @@ from cwconnect.site.guide.notification_fields import NOTIFICATION_FIELDS, field_
 from cwconnect.site.guide.receivers import LANGUAGES, code_of
 from cwconnect.site.guide.resource_guide import guide_of
 from cwconnect.site.guide.samples import SAMPLE_KEY, sample_of
+from polling.delivery.forms import Form
 from polling.delivery.signing import signature_headers
 from polling.models import Event
 from tests.contract import assert_same_shape
@@ -97,7 +98,8 @@ def test_resources_beside_the_common_ones_are_explained() -> None:
     for resource in FURTHER_RESOURCES[::8]:
         guide = guide_of(resource)
         assert {"id", "_info.lastUpdated"} <= {field.name for field in guide.fields}, resource.name
-        assert all(json.loads(kind.sample.body)["message"]["events"] for kind in guide.kinds)
+        samples = [sample_of(resource.name, kind.kind) for kind in guide.kinds]
+        assert all(json.loads(sample.body)["message"]["events"] for sample in samples)
 
 
 def test_the_fields_of_a_further_resource_are_connectwises(operator: Client) -> None:
@@ -107,12 +109,29 @@ def test_the_fields_of_a_further_resource_are_connectwises(operator: Client) -> 
     assert "then those of" not in operator.get("/app/help/events/invoices").content.decode()
 
 
+@pytest.mark.parametrize("form", Form)
 @pytest.mark.parametrize("kind", Event.Kind)
-def test_a_page_shows_its_sample_byte_for_byte(operator: Client, kind: Event.Kind) -> None:
-    page = operator.get(f"/app/help/events/invoices?kind={kind}").content.decode()
+def test_a_page_shows_its_sample_byte_for_byte(operator: Client, kind: Event.Kind, form: Form) -> None:
+    page = operator.get(f"/app/help/events/invoices?kind={kind}&form={form}").content.decode()
     shown = re.search(r'<pre\s+id="body"[^>]*>(.*?)</pre>', page, re.DOTALL)
     assert shown
-    assert html.unescape(shown[1]) == sample_of("invoices", kind).body
+    sample = sample_of("invoices", kind, form)
+    assert html.unescape(shown[1]) == sample.body
+    assert f"Content-Type: {sample.headers['Content-Type']}\n" in page
+
+
+def test_a_form_that_there_is_not_is_shown_as_the_usual_one(operator: Client) -> None:
+    assert '"severity"' in html.unescape(operator.get("/app/help/events/invoices?form=xml").content.decode())
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_sample_is_signed_in_each_form(form: Form) -> None:
+    sample = sample_of("contacts", Event.Kind.UPDATED, form)
+    stamp = int(sample.headers["webhook-timestamp"])
+    signed = signature_headers([SAMPLE_KEY], sample.headers["webhook-id"], stamp, sample.body.encode())
+    assert signed.items() <= sample.headers.items()
+    expected = "application/cloudevents+json" if form == Form.CLOUDEVENTS else "application/json"
+    assert sample.headers["Content-Type"] == expected
 
 
 def test_an_alias_leads_to_its_resource_and_nothing_else_is_found(operator: Client) -> None:

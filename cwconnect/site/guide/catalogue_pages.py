@@ -18,10 +18,11 @@ from cwconnect.connectwise.resource import Resource
 from cwconnect.site.guide.highlight import highlighted
 from cwconnect.site.guide.notification_fields import NOTIFICATION_FIELDS
 from cwconnect.site.guide.resource_guide import guide_of
-from cwconnect.site.guide.samples import SAMPLE_KEY
+from cwconnect.site.guide.samples import SAMPLE_KEY, sample_of
 from instances.models import Instance
 from instances.pages.access import PageRequest, Person, operator_page, page
 from instances.templatetags.cw import pretty_json
+from polling.delivery.forms import Form
 
 MOST_INSTANCES = 100  # to choose from; who has more opens the instance itself
 
@@ -53,14 +54,22 @@ def _found(resources: Iterable[Resource], words: Sequence[str]) -> list[Resource
 @require_GET
 @page
 def resource_page(request: PageRequest, resource: str) -> HttpResponse:
-    """Explain one resource, with a notification of the kind in `kind`; 404 for one that the catalogue lacks."""
+    """Explain one resource, with a notification of the kind in `kind` and the form in `form`.
+
+    404 for one that the catalogue lacks.
+    """
     guide = guide_of(_resource(resource))
     watching = _instances(request.person).filter(resource_polls__name=guide.resource.name)[:MOST_INSTANCES]
     chosen = guide.kind(request.GET.get("kind", ""))
+    form = next((each for each in Form if each == request.GET.get("form")), Form.ELEMENTS)
+    sample = sample_of(guide.resource.name, chosen.kind, form)
     context = {
         "guide": guide,
         "chosen": chosen,
-        "body": highlighted(pretty_json(chosen.sample.body), "json"),
+        "forms": list(Form),
+        "form": form,
+        "sample": sample,
+        "body": highlighted(pretty_json(sample.body), "json"),
         "configuration": highlighted(guide.configuration, "json"),
         "key": SAMPLE_KEY,
         "watching": watching,

@@ -22,7 +22,7 @@ from polling.models import Event, Subscription
 
 _SECTIONS = ("verifying", "answering", "repeats")
 _MEANINGS = {
-    "Content-Type": "always JSON",
+    "Content-Type": "always JSON; another name of it in the form cloudevents",
     "User-Agent": "who sends",
     "Elements-Webhook-Id": "the notification, the same on every try; the vendor’s name for webhook-id",
     "webhook-id": "the notification, the same on every try: keep it to know a repeat",

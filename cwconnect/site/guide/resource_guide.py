@@ -14,7 +14,7 @@ from cwconnect.connectwise.callbacks.types import type_of_path
 from cwconnect.connectwise.catalogue import UPDATED_FIELD, default_configuration
 from cwconnect.connectwise.field_table import fields_of
 from cwconnect.connectwise.resource import Resource
-from cwconnect.site.guide.samples import Sample, sample_of, sample_record
+from cwconnect.site.guide.samples import sample_record
 from polling.models import Event
 
 _MEANINGS = {
@@ -39,11 +39,10 @@ class RecordField:
 
 @dataclass(frozen=True)
 class KindOfEvent:
-    """When a resource has an event of a kind, and one as it is delivered."""
+    """When a resource has an event of a kind."""
 
-    kind: str
+    kind: Event.Kind
     words: str
-    sample: Sample
 
 
 @dataclass(frozen=True)
@@ -66,10 +65,7 @@ def guide_of(resource: Resource) -> ResourceGuide:
     """Explain one resource."""
     return ResourceGuide(
         resource=resource,
-        kinds=tuple(
-            KindOfEvent(kind, words, sample_of(resource.name, Event.Kind(kind)))
-            for kind, words in _kinds(resource).items()
-        ),
+        kinds=tuple(KindOfEvent(Event.Kind(kind), words) for kind, words in _kinds(resource).items()),
         fields=tuple(_fields(resource)),
         configuration=json.dumps({resource.name: default_configuration(resource)}, indent=2),
         callback_type=type_of_path(resource.path),

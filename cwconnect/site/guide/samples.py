@@ -1,4 +1,4 @@
-"""A sample notification of each resource and kind of event, made by what makes, signs and sends all of them.
+"""A sample notification of each resource, kind of event and form, made by what makes, signs and sends all of them.
 
 The record is one that the sandbox makes up; instance, times and ids are of docs/wire-contract.md#5-the-notification.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import orjson
@@ -21,7 +21,7 @@ from instances.models import Instance
 from polling.delivery.adaptive_limits import Batch
 from polling.delivery.claims import Claimed
 from polling.delivery.delivery_request import DeliveryRequest, DeliveryTarget
-from polling.delivery.notifications import body_of
+from polling.delivery.forms import Form, Rendered, render, sent_of
 from polling.detection.changes import record_text
 from polling.field_changes import field_changes
 from polling.models import Event, NewEvent, Notification, Subscription
@@ -46,8 +46,9 @@ def sample_record(resource: str) -> dict[str, Any]:
     return make_record(_spec(resource), _SEED, _RECORD, int(_CHANGED.timestamp()))
 
 
-def sample_of(resource: str, kind: Event.Kind) -> Sample:
-    """Return the notification of one event of a resource."""
+@lru_cache(maxsize=512)
+def sample_of(resource: str, kind: Event.Kind, form: Form = Form.ELEMENTS) -> Sample:
+    """Return the notification of one event of a resource, in a form."""
     record = sample_record(resource)
     event = NewEvent(
         object_type=resource,
@@ -61,8 +62,8 @@ def sample_of(resource: str, kind: Event.Kind) -> Sample:
         id=_EVENT,
     )
     instance = Instance(pk=523232, name="API_Polling", tags=["Test"], organization_id=81, created_by_id=2034)
-    body = body_of(instance, resource, [event], _POLLED)
-    return Sample(_request(instance, body).headers(int(_POLLED.timestamp())), body.decode())
+    written = render(form, instance, [sent_of(event, form)], created_at=_POLLED)
+    return Sample(_request(instance, written).headers(int(_POLLED.timestamp())), written.body.decode())
 
 
 @cache
@@ -75,11 +76,14 @@ def _spec(name: str) -> ListSpec:
     return found
 
 
-def _request(instance: Instance, body: bytes) -> DeliveryRequest:
+def _request(instance: Instance, written: Rendered) -> DeliveryRequest:
     """Return what a worker would send, to a receiver that has a signature key and no headers of its own."""
     now = _POLLED.isoformat()
     state = Notification.State.PENDING
-    claimed = Claimed(_EVENT, instance.pk, _WEBHOOK_ID, body.decode(), state, 0, now, now, replay_id=None)
+    body, content_type = written
+    claimed = Claimed(
+        _EVENT, instance.pk, _WEBHOOK_ID, "", state, 0, now, now, replay_id=None, content_type=content_type
+    )
     target = DeliveryTarget(instance.pk, "http://mycoolapp.com", (SAMPLE_KEY,), extra_headers={}, auth=None)
     batch = Batch(instance.pk, "mycoolapp.com")
     subscription = Subscription(pk=instance.pk, instance=instance)

@@ -18,7 +18,7 @@ from cwconnect.site.guide.markdown import in_line
 from cwconnect.site.openapi.schema_fields import Field, example_of, fields_of, in_words
 
 RECEIVER = "{callback URL}"
-"""The path of what is sent to receivers."""
+"""With this begins the path of what receivers are sent."""
 _ORDER = ("get", "post", "put", "patch", "delete")
 _OWN = ("Authorization", "Content-Type")
 
@@ -96,9 +96,9 @@ def tags_of(schema: Json) -> list[Tag]:
     for path, item in sorted(schema["paths"].items(), key=lambda pair: pair[0].startswith("/elements/")):
         for method in sorted(item, key=_ORDER.index):
             by_tag[item[method]["tags"][0]].append(_operation(method, path, item[method], schema))
-    for item in schema.get("webhooks", {}).values():
+    for form, item in schema.get("webhooks", {}).items():
         for method, given in item.items():
-            by_tag[given["tags"][0]].append(_operation(method, RECEIVER, given, schema))
+            by_tag[given["tags"][0]].append(_operation(method, f"{RECEIVER} as {form}", given, schema))
     words = {tag["name"]: tag["description"] for tag in schema["tags"]}
     return [Tag(slugify(name), name, words[name], tuple(found)) for name, found in by_tag.items()]
 
@@ -121,7 +121,7 @@ def _operation(method: str, path: str, given: Json, schema: Json) -> Operation:
         bodies=bodies,
         good=tuple(answer for answer in answers if answer.status < "400"),
         failures=tuple(answer for answer in answers if answer.status >= "400"),
-        curl=None if path == RECEIVER else _curl(method, path, given, bodies),
+        curl=None if path.startswith(RECEIVER) else _curl(method, path, given, bodies),
     )
 
 
