@@ -110,7 +110,7 @@ def test_several_are_a_batch_in_their_order(settings: Settings) -> None:
     settings.PUBLIC_URL = ""
     kinds = ["CREATED", "UPDATED", "DELETED"]
     sent = [
-        sent_of(event(number, kind=kind), Form.CLOUDEVENTS, send_changes=False)
+        sent_of(event(number, kind=kind, changes_for_filters=True), Form.CLOUDEVENTS)
         for number, kind in zip((9, 10, 2**63 - 1), kinds, strict=True)
     ]
     body, content_type = render(Form.CLOUDEVENTS, INSTANCE, sent, created_at=AT)
@@ -156,6 +156,12 @@ def test_type_and_subject_hold_only_what_the_specification_lets_them(
     sent = sent_of(event(object_type=name, object_id=object_id), Form.CLOUDEVENTS)
     (found,) = read(*render(Form.CLOUDEVENTS, INSTANCE, [sent], created_at=AT))
     assert (found.get_type(), found.get_subject()) == (f"com.connectwise.psa.{kind}.updated", subject)
+
+
+@pytest.mark.parametrize("form", Form.values)
+def test_changes_that_are_kept_for_filters_alone_are_not_sent(form: str) -> None:
+    body, _ = render(form, INSTANCE, [sent_of(event(changes_for_filters=True), form)], created_at=AT)
+    assert b"changes" not in body
 
 
 def test_thin_has_nothing_of_a_record() -> None:

@@ -54,7 +54,7 @@ def sent(shape: Shape, record: Any = RECORD, changes: Any = CHANGES) -> tuple[An
 def test_without_a_choice_the_bytes_are_those_of_the_log() -> None:
     found = WHOLE.sent(event())
     assert (found.record, found.changes) == (event().record, event().changes)
-    assert WHOLE.sent(event(), send_changes=False).changes is None
+    assert WHOLE.sent(replace(event(), changes_for_filters=True)).changes is None
     assert Shape.of(()) == WHOLE
 
 
@@ -75,7 +75,7 @@ def test_changes_that_are_not_there_or_not_known_stay_so(changes: Any, expected:
 
 def test_changes_that_are_not_asked_for_are_not_sent_in_any_shape() -> None:
     for shape in (Shape.of(["company"]), Shape.of(mapping=mapping(("name", "firstName")))):
-        assert shape.sent(event(), send_changes=False).changes is None
+        assert shape.sent(replace(event(), changes_for_filters=True)).changes is None
 
 
 def test_changes_that_are_kept_for_filters_alone_are_not_sent_in_any_shape() -> None:
