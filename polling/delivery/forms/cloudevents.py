@@ -48,7 +48,7 @@ def write(instance_id: int, events: Sequence[NewEvent]) -> tuple[bytes, str]:
 
 def _event(source: str, event: NewEvent) -> dict[str, Any]:
     data = {"record": orjson.Fragment(event.record)}
-    if event.changes is not None:
+    if event.changes is not None and not event.changes_for_filters:
         data["changes"] = orjson.Fragment(event.changes)
     return {
         "specversion": "1.0",
