@@ -36,6 +36,7 @@ ATTRIBUTES = {
     "cwconnect.event_id": "the first event",
     "cwconnect.notification_id": "the notification",
     "cwconnect.webhook_id": "the notification, as the receiver knows it",
+    "cwconnect.subscription_id": "the subscription that it is sent for",
     "cwconnect.attempt_id": "the attempt",
     "cwconnect.replay": "whether it was sent again on request",
 }

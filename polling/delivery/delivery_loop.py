@@ -22,6 +22,7 @@ from cwconnect.outbound import NOTIFICATION_LIMITS
 from instances.connections import outbound_client
 from polling.delivery.adaptive_limits import AdaptiveLimits, Batch
 from polling.delivery.delivery_request import DeliveryRequest, Outcome
+from polling.delivery.fan_out.step import FanOut
 from polling.delivery.prepare import prepare
 from polling.delivery.replay.replays import queue_due_replays
 from polling.delivery.results import write_results
@@ -78,8 +79,10 @@ class DeliveryLoop(Loop[DeliveryRequest, Outcome]):
         deadline: float,
         stopping: Callable[[], bool] = never,
         report: Report | None = None,
+        fan_out: FanOut | None = None,
     ) -> None:
         super().__init__(deadline=deadline, stopping=stopping)
+        self._fan_out = fan_out or FanOut()
         self.limits = AdaptiveLimits()
         self._scheduler = Scheduler(among, self.limits, probe_length=LEASE)
         self._targets = Targets()
@@ -91,9 +94,17 @@ class DeliveryLoop(Loop[DeliveryRequest, Outcome]):
         first = self.scan_first[connection.vendor]
         return min(self.scan_every, max(first, (time.monotonic() - self._active_at) / 2))
 
+    def _lingers(self) -> bool:
+        return super()._lingers() or (self._fan_out.more and self._open())
+
     def claim(self, capacity: int, running: Collection[DeliveryRequest]) -> list[DeliveryRequest]:
-        """Claim due notifications that have room at their subscription and host, and write their attempts."""
+        """Claim due notifications that have room at their subscription and host, and write their attempts.
+
+        First those are made that the log has for subscriptions that read it.
+        """
         now = timezone.now()
+        if self._fan_out.step(now):
+            self._active_at = time.monotonic()
         choice = self._scheduler.choose(capacity, running, now)
         return self._claim(choice) if choice.batches else []
 

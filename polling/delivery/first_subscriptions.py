@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models.functions import Greatest
 
 from instances.models import Instance
 from polling.models import Event, Subscription, SubscriptionEvent
@@ -39,7 +40,8 @@ def begin_after_last(instance: Instance) -> None:
     Whatever records its events must see that, or be over.
     """
     last = Event.objects.filter(instance=instance).aggregate(last=Max("pk"))["last"] or 0
-    Subscription.objects.filter(pk=first_subscription(instance).pk).update(began_id=last)
+    mine = Subscription.objects.filter(pk=first_subscription(instance).pk)
+    mine.update(began_id=last, reached_id=Greatest("reached_id", last))
 
 
 def lost_notifications(instance: Instance) -> Q:

@@ -4,7 +4,8 @@ Events of one record arrive in order. The changes of a poll are grouped by the u
 records wait for, so that a notification follows one other at most; it becomes due when that one is delivered or given
 up.
 
-An instance without a callback URL has nobody to notify: its events are carried by no notification, and pulled.
+Where an instance has no callback URL, or its first subscription is off or reads the log, no notification is made with
+its events: who is to be notified all the same reads the log (delivery/fan_out).
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from cwconnect.core.bulk_sql import db_timestamp, insert, insert_new, keys
 from cwconnect.core.statements import rows_of
 from cwconnect.tracing import is_on
 from instances.models import ResourcePoll
+from polling.delivery.fan_out.served import Served, how_served
 from polling.delivery.notifications import batches, notification_of
-from polling.delivery.pausing import resting_among
 from polling.detection.event_spans import begin_event_spans
 from polling.detection.snapshots import of_records
 from polling.log.event_ids import take_ids
@@ -68,11 +69,7 @@ class _Batch:
     found: PollEvents
     events: Sequence[NewEvent]
     follows: int | None = None
-
-    @property
-    def notified(self) -> bool:
-        """Whether a notification is made of it."""
-        return _is_notified(self.found)
+    notified: bool = True
 
 
 def record_events(found: Sequence[PollEvents], *, now: datetime) -> int:
@@ -82,27 +79,22 @@ def record_events(found: Sequence[PollEvents], *, now: datetime) -> int:
     """
     if not any(of_poll.events for of_poll in found):
         return 0
-    ready = list(_ordered_batches(found))
+    served = how_served([of_poll.poll.instance for of_poll in found])
+    ready = list(_ordered_batches(found, served))
     ids = iter(take_ids(sum(len(batch.events) for batch in ready)))
     for event in (event for batch in ready for event in batch.events):
         event.id = next(ids)
-    resting = resting_among([batch.found.poll.instance for batch in ready])
-    made = [_notification(batch, now, rests=batch.found.poll.instance_id in resting) for batch in ready]
+    made = [_notification(batch, now, rests=batch.found.poll.instance_id in served.resting) for batch in ready]
     if is_on():
         recorded = zip(ready, made, strict=True)
         begin_event_spans((batch.found.poll, batch.found.run, batch.events, row) for batch, row in recorded)
     notifications = [notification for notification in made if notification is not None]
     insert_new(notifications)
-    if any(notification.next_attempt_at for notification in notifications):
+    if served.read or any(notification.next_attempt_at for notification in notifications):
         wake_on_commit(Kind.DELIVER)
     rows = [row for batch in ready for row in _rows(batch)]
     insert(Event, EVENT, rows)
     return len(rows)
-
-
-def _is_notified(found: PollEvents) -> bool:
-    """Whether notifications are made with the events: there is somebody to send them to."""
-    return bool(found.poll.instance.callback_url)
 
 
 def _notification(batch: _Batch, now: datetime, *, rests: bool) -> Notification | None:
@@ -138,11 +130,12 @@ def _rows(batch: _Batch) -> Iterable[tuple[object, ...]]:
         )
 
 
-def _ordered_batches(found: Sequence[PollEvents]) -> Iterable[_Batch]:
-    waits = _waited_for([of_poll for of_poll in found if _is_notified(of_poll)])
+def _ordered_batches(found: Sequence[PollEvents], served: Served) -> Iterable[_Batch]:
+    waits = _waited_for([of_poll for of_poll in found if of_poll.poll.instance_id not in served.without])
     for of_poll in found:
-        if not _is_notified(of_poll) and of_poll.events:
-            yield _Batch(of_poll, of_poll.events)
+        if of_poll.poll.instance_id in served.without:
+            if of_poll.events:
+                yield _Batch(of_poll, of_poll.events, notified=False)
             continue
         groups: dict[int | None, list[NewEvent]] = {}
         for event in of_poll.events:

@@ -36,6 +36,8 @@ SELECT least(taken.last, (
 )) FROM taken
 """  # noqa: S608  (as above)
 
+_LAST = {"postgresql": f"SELECT last_value FROM {SEQUENCE}", "sqlite": "SELECT last FROM polling_logposition"}  # noqa: S608  (as above)
+
 
 def take_ids(count: int) -> list[int]:
     """Take so many ids, in ascending order, each beyond all that were taken before. In the transaction that uses them.
@@ -57,6 +59,20 @@ def complete_upto() -> int | None:
     with connection.cursor() as cursor:
         cursor.execute(_COMPLETE, [_LOCKS])
         return int(cursor.fetchone()[0])
+
+
+def last_taken() -> int:
+    """Return the last id that was taken: on PostgreSQL by whomever, on SQLite of what is committed. Cheap."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST[connection.vendor])
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def complete_id() -> int:
+    """Return the id up to which every event that will ever be is visible to the next statement, as a number."""
+    upto = complete_upto()
+    return last_taken() if upto is None else upto
 
 
 def skip_ids() -> None:

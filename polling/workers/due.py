@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from instances.models import Instance
+from polling.log.readers import somebody_lags
 from polling.models import (
     AnnouncedRecord,
     BulkJob,
@@ -135,13 +136,14 @@ def delivery_due_at(now: datetime) -> datetime | None:
     """Return when the next delivery attempt is due (in the past: one is), None if nothing waits.
 
     That of a notification which a breaker holds is the breaker's next probe. A replay that is still to be queued is due
-    since it was asked for.
+    since it was asked for, and now what is to be made of the log for a subscription that lags.
     """
     replay = _earliest(Replay.objects.filter(queued_at=None), "asked_at", now)
     attempt = _earliest(Notification.objects.filter(next_attempt_at__isnull=False), "next_attempt_at", now)
     holding = Receiver.objects.filter(open_until__isnull=False, holds=True).order_by("open_until")
     probe = holding.values_list("open_until", flat=True).first()
-    return min((at for at in (attempt, probe, replay) if at is not None), default=None)
+    lags = now if somebody_lags(now) else None
+    return min((at for at in (attempt, probe, replay, lags) if at is not None), default=None)
 
 
 def poll_now(instance: Instance) -> int:

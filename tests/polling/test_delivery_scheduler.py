@@ -110,7 +110,7 @@ def look_of(loop: DeliveryLoop, running: list[DeliveryRequest]) -> str:
     """Have the loop claim; give the statement by which it looked for what is due."""
     with CaptureQueriesContext(connection) as captured:
         running += loop.claim(8, running)
-    return next(query["sql"] for query in captured.captured_queries if "LIMIT" in query["sql"])
+    return next(query["sql"] for query in captured.captured_queries if "next_attempt_at IS NOT NULL" in query["sql"])
 
 
 def test_a_backlog_that_was_looked_through_is_not_looked_through_again(tenant: Tenant) -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from instances.models import Instance
 from instances.secrets import Secret
-from polling.log.event_ids import take_ids
+from polling.log.event_ids import complete_id, take_ids
 from polling.models import Event, Notification, NotificationBody, Subscription, SubscriptionEvent
 from polling.models.subscriptions import FURTHER_FROM
 
@@ -45,7 +45,10 @@ def make_subscription(
 
 
 def carry(subscription: Subscription, batches: Sequence[Sequence[Event]], **columns: Any) -> list[Notification]:
-    """Make notifications that carry these events for a subscription, due at once, their bytes shared by hash."""
+    """Make notifications that carry these events for a subscription, due at once, their bytes shared by hash.
+
+    Nothing else of the log is made for it until then.
+    """
     made = []
     for events, key in zip(batches, take_ids(len(batches)), strict=True):
         body = json.dumps([event.pk for event in events])
@@ -66,4 +69,5 @@ def carry(subscription: Subscription, batches: Sequence[Sequence[Event]], **colu
             SubscriptionEvent(subscription=subscription, event=event, notification=notification) for event in events
         )
         made.append(notification)
+    Subscription.objects.filter(pk=subscription.pk).update(reached_id=complete_id())
     return made
