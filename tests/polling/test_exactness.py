@@ -43,7 +43,7 @@ from polling.detection.jobs import LEASE, Job
 from polling.detection.poll_loop import POLLS, POLLS_AND_SWEEPS
 from polling.detection.polls.backfill import request_backfill
 from polling.detection.polls.runs import PollJob
-from polling.models import Event, Health, LogPosition, Notification, PollRun, PollState, Site
+from polling.models import Event, Health, LogPosition, Notification, PollRun, PollState, Site, SubscriptionEvent
 from polling.workers.due import make_due
 from polling.workers.leases import LeaseLostError, claim
 from tests.conftest import Tenant
@@ -51,6 +51,7 @@ from tests.garbled import WAYS
 from tests.seed import example_body
 from tests.support.exactness_callbacks import PICKS, CallbackRules, run_loop
 from tests.support.exactness_model import LOOK_BACK, RecordedEvent, Rules, Truth
+from tests.support.exactness_subscriptions import SubscriptionRules
 from tests.support.required import SERVICES_REQUIRED
 from tests.support.sandboxes import start_sandbox
 
@@ -106,11 +107,12 @@ class DatabaseBreaker:
         return execute(*arguments)
 
 
-class Exactness(CallbackRules):
+class Exactness(CallbackRules, SubscriptionRules):
     """One instance, one resource, and everything that may happen to them."""
 
     server: SandboxServer
     tenant: Tenant
+    break_database = DatabaseBreaker
 
     def __init__(self) -> None:
         super().__init__()
@@ -175,6 +177,7 @@ class Exactness(CallbackRules):
         since = int(self._now) if dates else self._newest_stamp()
         self._rules = Rules(since, 5, max(poll_delay, LOOK_BACK), ignore, track, deletes, by_current)
         self._switch_callbacks_on()
+        self._subscribe()
 
     def _open_store(self, resource: str, our_offset: int, *, dates: bool) -> None:
         """Have ConnectWise hold five records, which may not say its time; our clock is `our_offset` seconds off."""
@@ -541,6 +544,7 @@ class Exactness(CallbackRules):
             self._make_good()
             self._truth.check(self._recorded(), self._rules, reread_from=reread_from)
         self._check_notifications()
+        self._check_subscriptions()
         self._check_no_body_was_recorded()
 
     def _make_good(self) -> None:
@@ -570,6 +574,7 @@ class Exactness(CallbackRules):
                 self.a_good_poll_records_exactly_the_truth(None, announces=self._ends_announced)
         finally:
             self._clock.stop()
+            SubscriptionEvent.objects.all().delete()
             Instance.objects.all().delete()
             Site.objects.all().delete()
             LogPosition.objects.all().delete()
@@ -585,7 +590,7 @@ class Exactness(CallbackRules):
     @staticmethod
     def _check_notifications() -> None:
         """Every event stands in the body of one notification, in the order of the events."""
-        notifications = Notification.objects.order_by("pk").values_list("body", flat=True)
+        notifications = Notification.objects.filter(subscription=None).order_by("pk").values_list("body", flat=True)
         sent = [json.loads(body)["message"]["events"] for body in notifications]
         events = Event.objects.order_by("pk").values_list("object_id", "kind")
         assert all(1 <= len(batch) <= 10 for batch in sent)
