@@ -47,10 +47,11 @@ def begin_after_last(instance: Instance) -> None:
 def lost_notifications(instance: Instance) -> Q:
     """Return the condition of those of an instance's events that a notification carried and none does any more.
 
-    None was made of what was recorded without a callback URL; and what was made of the log is known by its own rows.
+    None was made of what was recorded without a callback URL, or while the first subscription was off; and what was
+    made of the log is known by its own rows.
     """
     first = first_subscription(instance)
-    if not instance.callback_url or first.reads_log:
+    if not instance.callback_url or first.reads_log or not first.enabled:
         return Q(pk__in=())
     judged = SubscriptionEvent.objects.filter(subscription=first, event=OuterRef("pk"))
     return Q(~Exists(judged), notification=None, pk__gt=first.began_id)

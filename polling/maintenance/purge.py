@@ -1,38 +1,35 @@
-"""Deleted instances: nobody's at once, their rows gone by and by.
+"""Deleted instances and subscriptions: nobody's at once, their rows gone by and by.
 
 A deletion takes the instance from its organization (instances/provisioning.py). Whatever people and programs read they
 read as their organization's, so that from its commit on nobody sees the instance or any event of it; what is
 polled and sent goes by rows that are deleted with it (`stop_instance`). The rest may be millions of rows. A job
 deletes them in short batches, as retention does, and the instance last: so what a crash leaves is found by whoever
 comes next.
+
+A deleted subscription is marked so (`deleted_at`), and its undelivered notifications discarded, by whoever deletes it;
+what it left goes in the same way.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 from math import inf
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from instances.models import Instance
 from polling.delivery.pausing import rearm_all
 from polling.maintenance.old_copies import delete_pages
-from polling.maintenance.retention import (
-    BATCH,
-    Batch,
-    Progress,
-    delete_notifications,
-    silent,
-    stretch,
-    unhurried,
-)
+from polling.maintenance.old_events import delete_events, delete_notifications, read_events
+from polling.maintenance.retention import Progress, silent
+from polling.maintenance.unhurried import BATCH, HEAD, Batch, Place, stretch, unhurried
 from polling.models import (
     Alert,
     AnnouncedRecord,
@@ -49,6 +46,8 @@ from polling.models import (
     RecordWord,
     Replay,
     SnapshotBody,
+    Subscription,
+    SubscriptionEvent,
     Verification,
 )
 from polling.workers.leases import free
@@ -74,8 +73,9 @@ def stop_instance(sender: object, *, instance: Instance, **_: object) -> None:
 
 
 def purge_deleted(now: datetime) -> int:
-    """Delete rows of deleted instances, for a stretch at most; give how many instances are gone for good."""
-    return purge(silent, until=stretch())
+    """Delete rows of deleted instances and subscriptions, for a stretch at most; give how many are gone for good."""
+    until = stretch()
+    return purge(silent, until=until) + purge_subscriptions(silent, until=until)
 
 
 def purge(progress: Progress, *, until: float = inf) -> int:
@@ -83,29 +83,57 @@ def purge(progress: Progress, *, until: float = inf) -> int:
 
     Give how many instances are gone.
     """
-    gone = 0
-    for instance in Instance.objects.filter(organization=None).order_by("pk"):
-        name, rows = str(instance), 0
-        for batch in _batches(instance):
-            for count in unhurried(_from_the_head(batch), until):
-                progress("of deleted instances", count)
-                rows += count
-        ended = time.monotonic() < until and not stopping() and _end(instance)
-        log.info("%s: %s rows deleted, %s.", name, rows, "the last" if ended else "more are left")
-        gone += ended
-    return gone
+    deleted = Instance.objects.filter(organization=None).order_by("pk")
+    return sum(
+        _purge_one(
+            str(instance), _batches(instance), partial(_end, instance), partial(progress, "of deleted instances"), until
+        )
+        for instance in deleted
+    )
+
+
+def purge_subscriptions(progress: Progress, *, until: float = inf) -> int:
+    """Delete rows of deleted subscriptions of instances that are there, as `purge` does; give how many are gone."""
+    deleted = Subscription.objects.filter(deleted_at__isnull=False, instance__organization__isnull=False)
+    report = partial(progress, "of deleted subscriptions")
+    return sum(
+        _purge_one(str(row), _batches_of(row), partial(_end_subscription, row), report, until)
+        for row in deleted.exclude(pk=F("instance_id")).select_related("instance").order_by("pk")
+    )
+
+
+def _purge_one(
+    name: str,
+    batches: Iterable[Callable[[], int]],
+    end: Callable[[], bool],
+    report: Callable[[int], None],
+    until: float,
+) -> bool:
+    """Delete what one left, batch by batch, and at last itself; give whether it is gone."""
+    rows = 0
+    for batch in batches:
+        for count in unhurried(_from_the_head(batch), until):
+            report(count)
+            rows += count
+    ended = time.monotonic() < until and not stopping() and end()
+    log.info("%s: %s rows deleted, %s.", name, rows, "the last" if ended else "more are left")
+    return ended
 
 
 def _from_the_head(batch: Callable[[], int]) -> Batch:
-    return lambda since: (batch(), since)
+    def first(_: Place) -> tuple[int, Place | None]:
+        count = batch()
+        return count, HEAD if count else None
+
+    return first
 
 
 def _batches(instance: Instance) -> list[Callable[[], int]]:
     """Return what deletes a batch of each table, of those that hold many rows; what points to others first."""
     polls = list(instance.resource_polls.values_list("pk", flat=True))
     return [
-        partial(_delete_notifications, instance),
-        partial(_delete_some, Event.objects.filter(instance=instance)),  # that no notification carries
+        partial(_delete_notifications, Notification.objects.filter(instance=instance)),
+        partial(_delete_events, instance),  # that no notification was made with
         partial(_delete_some, CallbackHint.objects.filter(instance=instance)),
         partial(delete_pages, CopyPage.objects.filter(copy__instance=instance).order_by("pk")),
         partial(_delete_some, PollRun.objects.filter(resource_poll__in=polls)),
@@ -117,11 +145,25 @@ def _batches(instance: Instance) -> list[Callable[[], int]]:
     ]
 
 
-def _delete_notifications(instance: Instance) -> int:
-    rows = Notification.objects.filter(free(timezone.now()), instance=instance)  # an attempt under way is waited for
+def _batches_of(subscription: Subscription) -> list[Callable[[], int]]:
+    """Return what deletes a batch of what a further subscription has many rows of; its instance's events stay."""
+    return [
+        partial(_delete_notifications, Notification.objects.filter(subscription=subscription)),
+        partial(_delete_some, SubscriptionEvent.objects.filter(subscription=subscription)),
+    ]
+
+
+def _delete_notifications(rows: QuerySet[Notification]) -> int:
+    now = timezone.now()
     with transaction.atomic():
-        keys = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])
-        return len(keys) + delete_notifications(keys)
+        waited_for = rows.filter(free(now))  # an attempt under way is waited for
+        keys = list(waited_for.order_by("pk").values_list("pk", flat=True)[:BATCH])
+        return len(keys) + delete_notifications(keys, now=now)
+
+
+@transaction.atomic
+def _delete_events(instance: Instance) -> int:
+    return delete_events(read_events(Event.objects.filter(instance=instance).order_by("pk")[:NARROW]))
 
 
 def _delete_some(rows: QuerySet[Any]) -> int:
@@ -150,4 +192,18 @@ def _end(instance: Instance) -> bool:
     if CallbackEndpoint.objects.filter(instance=instance).exists():
         return False
     instance.delete()
+    return True
+
+
+@transaction.atomic
+def _end_subscription(subscription: Subscription) -> bool:
+    """Delete a subscription with the few rows that are left; False if a notification of it is still on its way."""
+    if not Subscription.objects.filter(free(timezone.now()), pk=subscription.pk).select_for_update().exists():
+        return False  # somebody reads the log for it at this moment
+    if Notification.objects.filter(subscription=subscription).exists():
+        return False
+    if SubscriptionEvent.objects.filter(subscription=subscription).exists():
+        return False
+    DeliveryState.objects.filter(pk=subscription.pk).delete()
+    subscription.delete()
     return True

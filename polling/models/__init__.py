@@ -29,6 +29,7 @@ from polling.models.names import RecordWord
 from polling.models.polls import Health, MissingRecord, PollRun, PollState, RecordSnapshot, Site, SnapshotBody
 from polling.models.subscriptions import Subscription, SubscriptionEvent
 from polling.models.verifications import Repair, Verification
+from polling.models.walks import StoredWalk
 
 __all__ = [
     "Alert",
@@ -71,6 +72,7 @@ __all__ = [
     "Site",
     "SnapshotBody",
     "StoredCounter",
+    "StoredWalk",
     "Subscription",
     "SubscriptionEvent",
     "Verification",

@@ -84,6 +84,11 @@ class Event(models.Model):
             models.Index(fields=["resource_poll", "record_id"], name="event_of_record"),
             models.Index(fields=["instance", "object_id"], name="event_by_object"),
             models.Index(fields=["polled_at"], name="event_polled"),
+            models.Index(  # what retention goes by where no notification does; the instance: it passes over some unread
+                fields=["polled_at", "id", "instance"],
+                name="event_not_carried",
+                condition=models.Q(notification__isnull=True),
+            ),
             models.Index(fields=["instance", "polled_at"], name="event_of_instance_by_time"),
         ]
 

@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 
 from instances.models import Organization
+from polling.maintenance.old_events import delete_notifications
 from polling.maintenance.purge import purge_deleted
-from polling.maintenance.retention import delete_notifications
 from polling.models import Event, Notification, RecordWord, StoredCounter
 from polling.reports import event_search, name_index
 from polling.reports.event_search import Search, all_events, search_events
@@ -108,9 +108,9 @@ def test_a_name_is_forgotten_with_the_last_event_of_its_record(filled: Filled, o
     carried = Event.objects.filter(title="Ruth Lindqvist").order_by("pk").values_list("notification_id", flat=True)
     *older, last = list(dict.fromkeys(carried))
     words = RecordWord.objects.filter(resource_poll=filled.polls[0], record_id=7)
-    delete_notifications([key for key in older if key])
+    delete_notifications([key for key in older if key], now=timezone.now())
     assert set(words.values_list("word", flat=True)) == {"ruth", "lindqvist"}
-    delete_notifications([last] if last else [])
+    delete_notifications([last] if last else [], now=timezone.now())
     assert not words.exists()
     assert RecordWord.objects.exists()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -13,12 +14,14 @@ from instances.configuration.wire import config_of, read_configuration
 from instances.models import Instance
 from instances.provisioning import change_instance
 from polling.delivery.delivery_loop import deliver_these
+from polling.delivery.fan_out.beginnings import begin
+from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.pausing import rearm_stranded, release_all_of
 from polling.delivery.replay.replays import start_replay
 from polling.delivery.replay.selection import Selection
 from polling.detection.poll_loop import PollLoop
 from polling.detection.polls.runs import PollJob
-from polling.models import Event, Notification, PollState, Site
+from polling.models import Event, Notification, PollState, Site, Subscription
 from polling.reports.counters import EVENTS, read
 from polling.verification.repair import repair
 from polling.verification.report import verify
@@ -172,6 +175,24 @@ def test_a_verification_finds_nothing_missing_and_a_repair_sends_nothing(
     change(pulled, 1)
     Notification.objects.all().delete()
     assert verify(pulled.state.resource_poll, timezone.now()).undelivered == 1
+
+
+def test_what_the_first_subscription_was_off_for_is_not_lost(notifying: PolledInstance, receiver: Receiver) -> None:
+    first = first_subscription(notifying.instance)
+    Subscription.objects.filter(pk=first.pk).update(enabled=False)
+    change(notifying, 1)
+    poll = notifying.state.resource_poll
+    assert verify(poll, timezone.now()).undelivered == 0
+    first.enabled = True
+    first.save(update_fields=["enabled"])
+    with transaction.atomic():
+        begin(first)
+    assert verify(poll, timezone.now()).undelivered == 0
+    change(notifying, 2)
+    deliver()
+    assert receiver.events() == [("UPDATED", "2")]
+    Notification.objects.all().delete()
+    assert verify(poll, timezone.now()).undelivered == 1
 
 
 def test_a_replay_has_nothing_to_send(pulled: PolledInstance) -> None:

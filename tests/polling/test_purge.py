@@ -161,7 +161,7 @@ def test_what_a_killed_worker_left_is_found_by_the_next(filled: Filled, monkeypa
         if batches % 3 == 0:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("polling.maintenance.retention.time.sleep", killed)
+    monkeypatch.setattr("polling.maintenance.unhurried.time.sleep", killed)
     while Instance.objects.filter(pk=filled.busiest.pk).exists():
         try:
             purge_deleted(timezone.now())
@@ -173,7 +173,7 @@ def test_what_a_killed_worker_left_is_found_by_the_next(filled: Filled, monkeypa
 
 
 def test_a_worker_goes_on_the_next_time(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polling.maintenance.retention.STRETCH", timedelta(0))
+    monkeypatch.setattr("polling.maintenance.unhurried.STRETCH", timedelta(0))
     assert purge_deleted(timezone.now()) == 0
     assert str(Instance.objects.get(pk=filled.busiest.pk)).endswith(", being deleted")
     monkeypatch.undo()

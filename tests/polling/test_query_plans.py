@@ -25,14 +25,15 @@ from polling.detection.poll_loop import PollLoop
 from polling.log.event_ids import go_on_after
 from polling.maintenance.purge import purge_deleted
 from polling.maintenance.retention import prune
-from polling.models import Event, PollState
+from polling.models import Event, PollState, Subscription
 from polling.reports.event_search import DELIVERY_STATES, Search, search_events
 from polling.workers.due import delivery_due_at, poll_due_at
 from polling.workers.heartbeats import release_dead_cluster
 from tests.support.deliveries import change, deliver
 from tests.support.event_volume import LARGE, fill
-from tests.support.notifications import make_notifications
+from tests.support.notifications import make_instance, make_notifications
 from tests.support.polled_instance import PolledInstance
+from tests.support.retained import carry, further, record
 
 TABLES = [model._meta.db_table for model in LARGE]
 EXPLAINED = re.compile(r"(SELECT|UPDATE|DELETE)\b")
@@ -171,6 +172,28 @@ def test_a_search_by_delivery(busy: PolledInstance, delivery_state: str) -> None
 def test_retention(busy: PolledInstance) -> None:
     with planned():
         prune(timezone.now())
+
+
+def test_retention_of_subscriptions(busy: PolledInstance) -> None:
+    at = timezone.now() - timedelta(days=91)
+    waits, goes = record(busy.instance, 1, at=at), record(busy.instance, 2, notified=False, at=at)
+    carry(further(busy.instance, reached=goes.pk, days=7), [goes], state="delivered")
+    carry(further(busy.instance, reached=goes.pk, days=90), [waits], state="pending")
+    other = make_instance(busy.tenant.organization, "http://127.0.0.1:9/", "Pulled only")
+    other.resource_polls.create(name="contacts")
+    record(other, 2, notified=False, at=at)
+    with planned():
+        pruned = prune(timezone.now())
+    assert (pruned.notifications, pruned.events) == (1, 2)
+
+
+def test_forgetting_a_deleted_subscription(busy: PolledInstance) -> None:
+    event = record(busy.instance, 1)
+    deleted = further(busy.instance, reached=event.pk)
+    carry(deleted, [event], state="discarded")
+    Subscription.objects.filter(pk=deleted.pk).update(deleted_at=timezone.now())
+    with planned():
+        assert purge_deleted(timezone.now()) == 1
 
 
 def test_forgetting_a_deleted_instance(busy: PolledInstance) -> None:

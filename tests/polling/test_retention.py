@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from itertools import chain, repeat
 
 import pytest
 from django.core.management import call_command
@@ -19,6 +20,7 @@ from polling.models import (
     AlertSend,
     CallbackCount,
     CallbackHint,
+    Copy,
     DeliveryAttempt,
     Event,
     Notification,
@@ -126,14 +128,14 @@ def test_the_worker_prunes_for_a_while_and_goes_on_the_next_time(
     watched: PolledInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notify(watched, State.DELIVERED)
-    monkeypatch.setattr("polling.maintenance.retention.STRETCH", timedelta(0))
+    monkeypatch.setattr("polling.maintenance.unhurried.STRETCH", timedelta(0))
     assert prune_delivered(timezone.now() + LATER).notifications == 0
     monkeypatch.undo()
     assert prune_delivered(timezone.now() + LATER).notifications == 1
 
 
 def test_what_stays_is_walked_past_once(watched: PolledInstance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polling.maintenance.retention.BATCH", 2)
+    monkeypatch.setattr("polling.maintenance.unhurried.BATCH", 2)
     ages = [(State.FAILED, 50), *[(State.DELIVERED, age) for age in (49, 48, 48, 47, 46)]]
     now = timezone.now()
     for state, days in ages:
@@ -147,11 +149,11 @@ def test_what_stays_is_walked_past_once(watched: PolledInstance, monkeypatch: py
 def test_a_worker_that_is_asked_to_stop_ends_with_the_batch_under_way(
     watched: PolledInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("polling.maintenance.retention.BATCH", 1)
+    monkeypatch.setattr("polling.maintenance.unhurried.BATCH", 1)
     for _ in range(3):
         notify(watched, State.DELIVERED)
-    asked = iter([False, True, True])
-    monkeypatch.setattr("polling.maintenance.retention.stopping", lambda: next(asked))
+    asked = chain([False], repeat(True))
+    monkeypatch.setattr("polling.maintenance.unhurried.stopping", lambda: next(asked))
     assert prune_delivered(timezone.now() + LATER).notifications == 1
 
 
@@ -160,7 +162,7 @@ def test_each_batch_leaves_others_as_much_time_as_it_took(
 ) -> None:
     notify(watched, State.DELIVERED)
     pauses: list[float] = []
-    monkeypatch.setattr("polling.maintenance.retention.time.sleep", pauses.append)
+    monkeypatch.setattr("polling.maintenance.unhurried.time.sleep", pauses.append)
     began = time.monotonic()
     prune_delivered(timezone.now() + LATER)
     assert len(pauses) == 2  # after the notification and after the run, not after the looks that found nothing
@@ -174,10 +176,21 @@ def test_the_command_says_what_went(watched: PolledInstance, capsys: pytest.Capt
     assert "Deleted 1 notification with 1 event" in capsys.readouterr().out
 
 
+def test_the_command_deletes_warnings_and_copies_as_well(watched: PolledInstance) -> None:
+    long_ago = timezone.now() - LATER
+    instance = watched.instance
+    owner = instance.organization_id or 0
+    Alert.objects.create(kind=Alert.Kind.PAUSED, organization_id=owner, created_at=long_ago, resolved_at=long_ago)
+    Copy.objects.create(instance=instance, status=Copy.Status.COMPLETED, asked_at=long_ago, expires_at=long_ago)
+    call_command("prune")
+    assert not Alert.objects.exists()
+    assert not Copy.objects.exists()
+
+
 def test_callbacks_go_after_a_week_and_their_counts_a_day_later(
     watched: PolledInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr("polling.maintenance.unhurried.BATCH", 2)
     now = timezone.now()
     for days in (9, 8, 7.5, 7.1, 6.9, 0):
         at = now - timedelta(days=days)
@@ -201,7 +214,7 @@ def test_the_command_says_how_many_callbacks_went(watched: PolledInstance, capsy
 def test_warnings_that_are_over_go_with_where_they_were_sent_and_open_ones_stay(
     watched: PolledInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("polling.maintenance.retention.BATCH", 2)
+    monkeypatch.setattr("polling.maintenance.unhurried.BATCH", 2)
     now = timezone.now()
     ended = {"ended long ago": now - LATER, "ended too": now - LATER, "and this": now - LATER, "ended of late": now}
     for text, at in {**ended, "open since long": None}.items():

@@ -1,0 +1,134 @@
+"""Old events and notifications: which of them may go, and their deletion with all that hangs on them.
+
+A notification goes that was delivered or discarded and is not being sent again; with it the events that were made with
+it. An event stays, and the notification that it was made with, as long as a subscription's notification that carries it
+is on its way or was given up, as long as a subscription that reads the log has not come to it, and for as long as its
+instance's subscriptions want.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet
+
+from cwconnect.core.bulk_sql import any_of
+from polling.detection.titles import any_record
+from polling.maintenance.ages import Ages
+from polling.models import (
+    DeliveryAttempt,
+    Event,
+    Notification,
+    NotificationBody,
+    RecordWord,
+    Subscription,
+    SubscriptionEvent,
+)
+
+DONE = Q(state__in=(Notification.State.DELIVERED, Notification.State.DISCARDED), replay=None)
+"""The notifications that nobody is to be notified by any more."""
+READING = Q(
+    Q(callback_url__gt="") | Q(pk=F("instance_id"), instance__callback_url__gt=""),
+    reads_log=True,
+    enabled=True,
+    deleted_at=None,
+)
+"""The subscriptions that read the log (log/readers.py): not those without a URL, which never come to anything."""
+BODIES_FOR = timedelta(days=1)
+"""For so long a body stays that no notification has: one that is being made may take it."""
+
+
+class OldEvent(NamedTuple):
+    """What is to be known of an event to delete it."""
+
+    key: int
+    notification_id: int | None
+    instance_id: int
+    resource_poll_id: int | None
+    record_id: int
+    polled_at: datetime
+
+
+def read_events(events: QuerySet[Event]) -> list[OldEvent]:
+    """Return what is to be known of these events."""
+    columns = ("pk", "notification_id", "instance_id", "resource_poll_id", "record_id", "polled_at")
+    return [OldEvent(*row) for row in events.values_list(*columns)]
+
+
+def carried_by(keys: Collection[int]) -> list[OldEvent]:
+    """Return the events that were made with these notifications."""
+    return read_events(Event.objects.filter(notification_id__in=keys).order_by())
+
+
+def staying(events: Collection[OldEvent], ages: Ages) -> set[int]:
+    """Return the ids of those of these events that stay, whatever becomes of the notification they were made with.
+
+    Two queries.
+    """
+    if not events:
+        return set()
+    reading = Subscription.objects.filter(READING, instance__in={event.instance_id for event in events})
+    reached = dict(reading.order_by().values_list("instance_id").annotate(reached=Min("reached_id")))
+    keys = [event.key for event in events]
+    carrying = SubscriptionEvent.objects.filter(event__in=any_of(keys), notification__isnull=False)
+    undone = carrying.filter(Exists(Notification.objects.exclude(DONE).filter(pk=OuterRef("notification"))))
+    return {
+        *undone.values_list("event_id", flat=True),
+        *(event.key for event in events if event.key > reached.get(event.instance_id, event.key)),
+        *(event.key for event in events if ages.wants(event.instance_id, event.polled_at)),
+    }
+
+
+def delete_events(events: Collection[OldEvent]) -> int:
+    """Delete events with what became of them for subscriptions, and the names of records of which none is left.
+
+    Give how many. In a transaction.
+    """
+    if not events:
+        return 0
+    keys = [event.key for event in events]
+    SubscriptionEvent.objects.filter(event__in=any_of(keys)).delete()
+    count, _ = Event.objects.filter(pk__in=any_of(keys)).delete()
+    _forget_names({(event.resource_poll_id, event.record_id) for event in events})
+    return count
+
+
+def delete_notifications(keys: Collection[int], *, now: datetime, carried: Collection[OldEvent] | None = None) -> int:
+    """Delete notifications with their attempts, the events made with them and bodies that none has any more.
+
+    `carried` are those events, where they are known. Give how many events. In a transaction.
+    """
+    if not keys:
+        return 0
+    shared = Notification.objects.filter(pk__in=keys, shared_body__isnull=False)
+    bodies = set(shared.values_list("shared_body_id", flat=True))
+    DeliveryAttempt.objects.filter(notification_id__in=keys).delete()
+    SubscriptionEvent.objects.filter(notification_id__in=keys).delete()
+    events = delete_events(carried_by(keys) if carried is None else carried)
+    Notification.objects.filter(pk__in=keys).only("pk").delete()  # without reading their bodies
+    if bodies:
+        delete_unused(NotificationBody.objects.filter(pk__in=bodies, used_at__lt=now - BODIES_FOR))
+    return events
+
+
+def delete_unused(bodies: QuerySet[NotificationBody]) -> int:
+    """Delete those of these bodies that no notification has; give how many."""
+    return bodies.exclude(Exists(Notification.objects.filter(shared_body=OuterRef("pk")))).delete()[0]
+
+
+def _forget_names(concerned: Collection[tuple[int | None, int]]) -> None:
+    """Delete the words of those of these records (by poll and id) of which no event is left: two queries."""
+    of_polls = {(poll, record) for poll, record in concerned if poll is not None}
+    log = Event.objects.filter(any_record(_by_poll(of_polls))).order_by()
+    gone = of_polls.difference(log.values_list("resource_poll_id", "record_id"))
+    if gone:
+        RecordWord.objects.filter(any_record(_by_poll(gone))).delete()
+
+
+def _by_poll(records: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for poll, record in records:
+        found.setdefault(poll, []).append(record)
+    return found
