@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
@@ -18,18 +19,19 @@ from cwconnect.connectwise.web_links import web_link
 from cwconnect.core.csv_export import csv_response
 from instances.models import Instance
 from instances.pages.access import PageRequest, page
-from polling.delivery.carried import carried_by
-from polling.delivery.first_subscriptions import lost_notifications
+from polling.delivery.carried import carried_by, events_of
 from polling.delivery.replay.replays import start_replay
-from polling.delivery.replay.selection import STATES, Selection
+from polling.delivery.replay.selection import Selection
 from polling.models import DeliveryAttempt, Event, Notification
 from polling.pages.exports import EVENT_COLUMNS
 from polling.pages.filters import Times, chips, is_over, named_instance, presets, query_of, text_of, times_of
 from polling.pages.refreshing import refreshed_part
+from polling.reports.delivery_search import DeliverySearch
+from polling.reports.event_deliveries import deliveries_of, shown_of
 from polling.reports.event_search import DELIVERY_STATES, TEXTS, Search, all_events, search_events
+from polling.reports.event_states import HELD_BACK, SHOWN_STATES, sent_again
 from polling.reports.keyset_walk import Stretch
 
-DISCARDED = Notification.State.DISCARDED
 _MOST_ATTEMPTS = 50
 _CHOICES = 50
 WEBHOOK_ID = "msg_"  # what every webhook-id begins with
@@ -46,7 +48,6 @@ def events(request: PageRequest) -> HttpResponse:
     if search.object_id.startswith(WEBHOOK_ID) and (event := _first_of(request, search.object_id)) is not None:
         return redirect("event-page", event)
     found = search_events(request.person.organization, search)
-    carrying = {event.notification for event in found.rows if event.notification is not None}
     may_live = search.before is None and not is_over(asked.times, now)
     context = _rows(request, found) | {"live": may_live and "live" in request.GET, "search": search}
     if request.htmx:
@@ -60,16 +61,16 @@ def events(request: PageRequest) -> HttpResponse:
         "without_live": query_of(request.GET, "live"),
         "may_live": may_live,
         "kinds": Event.Kind.values,
-        "states": list(STATES),
+        "states": SHOWN_STATES,
         "instance": f"{one.name} ({one.pk})" if one else search.called,
         "unknown": bool(search.called) and not instances.filter(name__icontains=search.called).exists(),
         "instances": instances.order_by("name").values_list("pk", "name")[:_CHOICES],
         "presets": presets(request.GET, asked.times),
         "times": asked.times,
         "chips": chips(request.GET, asked.times, asked.named),
-        "carried": None if found.next_before or search.before else sum(each.state != DISCARDED for each in carrying),
+        "carried": None if found.next_before or search.before else sent_again(found.rows, search.delivery_state),
         "texts": TEXTS,
-        "by_name": bool(search.text) and not search.in_fields,
+        "may_replay": carrying(search).narrows,
         "here": "events",
     }
     return render(request, "polling/events.html", context)
@@ -97,6 +98,26 @@ def _first_of(request: PageRequest, webhook_id: str) -> int | None:
     found = ours.filter(webhook_id=webhook_id).values_list("pk", flat=True).first()
     carried = [] if found is None else carried_by([found], "pk")
     return carried[0][2] if carried else None
+
+
+def carrying(search: Search) -> DeliverySearch:
+    """Return the search for the notifications that carry an event which this search finds.
+
+    Of one by a record's name it is empty, so that nothing is sent: it would mean more than the list shows. So is that
+    of what was held back, which no notification carries.
+    """
+    if (search.text and not search.in_fields) or search.delivery_state == HELD_BACK:
+        return DeliverySearch(Selection())
+    selection = Selection(
+        state=search.delivery_state,
+        resource=search.resource,
+        kind=search.kind,
+        object_id=search.object_id,
+        text=search.text,
+        seen_since=search.since,
+        seen_until=search.until,
+    )
+    return DeliverySearch(selection, search.instance_id, search.called)
 
 
 @dataclass(frozen=True)
@@ -153,8 +174,8 @@ def _number(text: str) -> int | None:
 
 @page
 def event_page(request: PageRequest, number: int) -> HttpResponse:
-    """Show one event from end to end: seen, recorded, sent, each attempt."""
-    context = _context(_event(request, number)) | {"here": "events"}
+    """Show one event from end to end: seen, recorded, sent, each attempt; `to` is the subscription that was sent it."""
+    context = _context(_event(request, number), _number(request.GET.get("to", ""))) | {"here": "events"}
     if not request.htmx:
         return render(request, "polling/event.html", context)
     return refreshed_part(request, "polling/parts/attempts.html", context)
@@ -163,23 +184,25 @@ def event_page(request: PageRequest, number: int) -> HttpResponse:
 @require_POST
 @page
 def replay_event(request: PageRequest, number: int) -> HttpResponse:
-    """Send the notification that carries the event again: the same id, the same bytes."""
-    event = _event(request, number)
-    if event.notification is None:
+    """Send the notification that carries the event again: the same id, the same bytes; `to` says to which receiver."""
+    event, to = _event(request, number), _number(request.POST.get("to", ""))
+    sent = shown_of(deliveries_of(event, timezone.now()), to).notification_id
+    back = reverse("event-page", args=[number]) + (f"?to={to}" if to else "")
+    if sent is None:
         messages.error(request, "No notification carries it, so there is nothing to send again.")
+        return redirect(back)
+    selection = Selection(event_id=event.pk, ids=(sent,) if to else ())
+    if start_replay(event.instance, selection, timezone.now()).total:
+        messages.success(request, "It is sent again now; the attempt shows below.")
     else:
-        replay = start_replay(event.instance, Selection(event_id=event.pk), timezone.now())
-        if replay.total:
-            messages.success(request, "It is sent again now; the attempt shows below.")
-        else:
-            messages.warning(request, "Nothing was sent: a discarded notification is not sent again.")
-    return redirect("event-page", number)
+        messages.warning(request, "Nothing was sent: a discarded notification is not sent again.")
+    return redirect(back)
 
 
 def _event(request: PageRequest, number: int) -> Event:
     found = (
         Event.objects.filter(pk=number, instance__organization=request.person.organization)
-        .select_related("instance", "notification", "run", "resource_poll")
+        .select_related("instance", "notification__shared_body", "run", "resource_poll")
         .first()
     )
     if found is None:
@@ -187,8 +210,11 @@ def _event(request: PageRequest, number: int) -> Event:
     return found
 
 
-def _context(event: Event) -> dict[str, Any]:
-    notification = event.notification
+def _context(event: Event, to: int | None) -> dict[str, Any]:
+    now = timezone.now()
+    lines = deliveries_of(event, now)
+    shown = shown_of(lines, to)
+    notification = _notification(event, shown.notification_id)
     attempts: list[tuple[DeliveryAttempt, timedelta]] = []
     if notification is not None:
         found = list(DeliveryAttempt.objects.filter(notification=notification).order_by("-pk")[:_MOST_ATTEMPTS])
@@ -197,15 +223,17 @@ def _context(event: Event) -> dict[str, Any]:
             attempts.append((attempt, attempt.started_at - before))
             before = attempt.started_at
     where = (event.instance.base_url, event.instance.company)
-    recent = attempts and timezone.now() - attempts[-1][0].started_at < timedelta(minutes=1)
+    recent = attempts and now - attempts[-1][0].started_at < timedelta(minutes=1)
     return {
         "event": event,
         "instance": event.instance,
+        "lines": lines if len(lines) > 1 else [],
+        "shown": shown,
         "notification": notification,
-        "lost": notification is None and _is_lost(event),
+        "receiver_url": shown.subscription.notification_settings.callback_url,
         "attempts": attempts,
         "changes": _changes(event),
-        "beside": _beside(event),
+        "beside": _beside(event, notification),
         "who": _who(event),
         "web_link": "" if event.kind == Event.Kind.DELETED else web_link(*where, event.object_type, event.record_id),
         "seen_after": event.polled_at - event.occurred_at,
@@ -214,16 +242,20 @@ def _context(event: Event) -> dict[str, Any]:
     }
 
 
-def _is_lost(event: Event) -> bool:
-    return Event.objects.filter(lost_notifications(event.instance), pk=event.pk).exists()
+def _notification(event: Event, number: int | None) -> Notification | None:
+    """Return the notification that is shown, with its body: mostly that which was made with the event."""
+    if event.notification is not None and event.notification.pk == number:
+        return event.notification
+    if number is None:
+        return None
+    return Notification.objects.select_related("shared_body").filter(pk=number).first()
 
 
-def _beside(event: Event) -> list[Event]:
+def _beside(event: Event, notification: Notification | None) -> list[Event]:
     """Return the events that the notification carries beside this one: nine at most."""
-    if event.notification is None or event.notification.event_count < 2:
+    if notification is None or notification.event_count < 2:
         return []
-    carried = Event.objects.filter(notification=event.notification_id).exclude(pk=event.pk)
-    return list(carried.defer("record", "changes").order_by("pk"))
+    return [each for each in events_of([notification.pk]).get(notification.pk, ()) if each != event]
 
 
 def _who(event: Event) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 from cwconnect.core.csv_export import Columns
-from polling.delivery.replay.selection import state_in_words
-from polling.models import Event
-
-NOT_SENT = "not sent"
+from polling.delivery.replay.selection import GIVEN_UP, state_in_words
+from polling.reports.event_states import DISCARDED, carriers_of, state_of
 
 
-def _delivery_of(event: Event) -> str:
-    return state_in_words(event.notification.state) if event.notification else NOT_SENT
+def _delivered_at(event: Any) -> datetime | None:
+    """Return when the last of those that are notified of an event was, if all were."""
+    carriers = carriers_of(event)
+    times = [each.delivered_at for each in carriers if each.delivered_at is not None]
+    return max(times) if times and len(times) == len(carriers) else None
 
 
 EVENT_COLUMNS: Final[Columns] = {
@@ -25,9 +27,9 @@ EVENT_COLUMNS: Final[Columns] = {
     "name": lambda event: event.title,
     "instance id": lambda event: event.instance_id,
     "instance": lambda event: event.instance.name,
-    "state": _delivery_of,
-    "delivered": lambda event: event.notification and event.notification.delivered_at,
-    "webhook-id": lambda event: event.notification and event.notification.webhook_id,
+    "state": lambda event: GIVEN_UP if (word := state_of(event).word) == DISCARDED else word,
+    "delivered": _delivered_at,
+    "webhook-id": lambda event: " ".join(each.webhook_id for each in carriers_of(event)),
 }
 DELIVERY_COLUMNS: Final[Columns] = {
     "webhook-id": lambda sent: sent.webhook_id,

@@ -21,6 +21,7 @@ from polling.pages.paging import page_of
 from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import own_poll
 from polling.reports.callback_trust import trust_of
+from polling.reports.event_states import with_states
 from polling.reports.instance_status import instance_status_of
 from polling.workers.due import make_due
 
@@ -56,9 +57,7 @@ def instance_callbacks(request: PageRequest, number: int) -> HttpResponse:
 def instance_stream(request: PageRequest, number: int) -> HttpResponse:
     """Return the newest events of an instance, to be asked for again and again."""
     instance = request.person.instance(number)
-    events = (
-        Event.objects.filter(instance=instance).select_related("notification").defer("record", "notification__body")
-    )
+    events = with_states(Event.objects.filter(instance=instance)).select_related("notification")
     newest = list(events.defer("record", "changes", "notification__body").order_by("-pk")[:STREAM])
     last = newest[0].pk if newest else 0
     after = request.GET.get("after", "")

@@ -16,14 +16,12 @@ from instances.pages.access import PageRequest, operator_page
 from polling.bulk.jobs import start_bulk_job
 from polling.bulk.registry import find_action
 from polling.bulk.replaying import REPLAY
-from polling.delivery.replay.selection import Selection
 from polling.pages.chips import Chip
 from polling.pages.delivery_list import asked_deliveries
-from polling.pages.events import asked_events
+from polling.pages.events import asked_events, carrying
 from polling.pages.filters import chips, query_of
 from polling.reports.delivery_issues import PAUSED, states_of_instances
 from polling.reports.delivery_search import Counted, DeliverySearch, count_deliveries
-from polling.reports.event_search import Search
 
 SHOWN = 50
 EVENTS = "events"
@@ -92,22 +90,3 @@ def _deliveries(request: PageRequest) -> tuple[DeliverySearch, list[Chip]]:
 def _events(request: PageRequest) -> tuple[DeliverySearch, list[Chip]]:
     asked = asked_events(request)
     return carrying(asked.search), chips(request.GET, asked.times, asked.named)
-
-
-def carrying(search: Search) -> DeliverySearch:
-    """Return the search for the notifications that carry an event which this search finds.
-
-    Of one by a record's name it is empty, so that nothing is sent: it would mean more than the list shows.
-    """
-    if search.text and not search.in_fields:
-        return DeliverySearch(Selection())
-    selection = Selection(
-        state=search.delivery_state,
-        resource=search.resource,
-        kind=search.kind,
-        object_id=search.object_id,
-        text=search.text,
-        seen_since=search.since,
-        seen_until=search.until,
-    )
-    return DeliverySearch(selection, search.instance_id, search.called)

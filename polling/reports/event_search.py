@@ -13,6 +13,7 @@ from django.db.models import F, Q, QuerySet
 from instances.models import Instance, Organization
 from polling.delivery.replay.selection import STORED_STATES
 from polling.models import Event
+from polling.reports.event_states import HELD_BACK, in_state, with_states
 from polling.reports.keyset_walk import SLICE, KeysetWalk, Stretch, walk, walk_all
 from polling.reports.name_index import Records, events_of, find_records, indexed_upto, words_in
 from polling.reports.names import title_has
@@ -20,7 +21,7 @@ from polling.reports.names import title_has
 PER_PAGE = 50
 TEXTS = 1000  # records whose whole text one page looks through
 
-DELIVERY_STATES = STORED_STATES
+DELIVERY_STATES = (*STORED_STATES, HELD_BACK)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _by_keyset(organization: Organization, search: Search) -> tuple[QuerySet[Eve
     events = (
         Event.objects.annotate(owner=F("instance_id") + 0)
         .filter(owner__in=ours)
-        .filter(_text_has(search), **_conditions(search))
+        .filter(_text_has(search), in_state(search.delivery_state), **_conditions(search))
     )
     # One instance's own events are found by an index: they need no slices, unless few of them match.
     sparse = bool(search.kind or search.resource or search.delivery_state or search.called or search.text)
@@ -99,7 +100,7 @@ def keys_of_object(events: QuerySet[Event], object_id: str, most: int) -> list[i
 
 def _search_by_object(organization: Organization, search: Search) -> Stretch[Event]:
     ours = Event.objects.filter(_called(search, "instance__name"), instance__organization=organization)
-    events = ours.filter(_text_has(search), **_conditions(search))
+    events = ours.filter(_text_has(search), in_state(search.delivery_state), **_conditions(search))
     if search.before is not None:
         events = events.filter(pk__lt=search.before)
     keys = keys_of_object(events, search.object_id, PER_PAGE + 1)
@@ -116,6 +117,7 @@ def _records(organization: Organization, search: Search) -> Records:
 def _search_by_name(organization: Organization, search: Search, records: Records) -> Stretch[Event]:
     """Return the newest events of these records, and those with such a name that are not in the index yet."""
     matching = Q(_called(search, "instance__name"), instance__organization=organization, **_conditions(search))
+    matching &= in_state(search.delivery_state)
     below = Q() if search.before is None else Q(pk__lt=search.before)
     # Sorted by a sum, or the planner would walk the whole log by its ids instead.
     indexed = events_of(records).filter(matching, below).annotate(place=F("pk") + 0).order_by("-place")
@@ -138,7 +140,8 @@ def _called(search: Search, name: str) -> Q:
 
 
 def _shown(events: QuerySet[Event]) -> QuerySet[Event]:
-    return events.select_related("instance", "notification").defer("record", "changes", "notification__body")
+    found = with_states(events).select_related("instance", "notification")
+    return found.defer("record", "changes", "notification__body")
 
 
 def _conditions(search: Search) -> dict[str, Any]:
@@ -147,7 +150,6 @@ def _conditions(search: Search) -> dict[str, Any]:
         "object_id": search.object_id,
         "kind": search.kind,
         "object_type": search.resource,
-        "notification__state__in": DELIVERY_STATES.get(search.delivery_state),
         "polled_at__gte": search.since,
         "polled_at__lt": search.until,
     }

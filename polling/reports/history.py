@@ -2,9 +2,10 @@
 
 Source: docs/wire-contract.md#5-the-notification.
 
-The product's five statuses are read from the notification that carries the event (our reading, nothing is published):
-NEW is kept back for now (delivery rests, or an earlier event of its record goes first), RECEIVED waits for its first
-try, DISPATCHED was tried and is tried again, CONSUMED will not be sent any more, NOTIFIED was delivered.
+The product's five statuses are read from the notification by which the first subscription is notified of it (our
+reading, nothing is published): NEW is kept back for now (delivery rests, or an earlier event of its record goes first;
+or the log is still to be read up to it), RECEIVED waits for its first try, DISPATCHED was tried and is tried again,
+CONSUMED will not be sent any more, NOTIFIED was delivered.
 """
 
 from __future__ import annotations
@@ -15,29 +16,48 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import TruncDay, TruncHour, TruncMinute
 
 from cwconnect.core.errors import DomainError
+from cwconnect.core.hanging_rows import there_is
 from cwconnect.core.time import parse_time, utc_text
 from polling.delivery.notifications import event_object
-from polling.models import Event, Notification
+from polling.models import Event, Notification, Subscription, SubscriptionEvent
 
 State = Notification.State
 MOST_BUCKETS = 1500
-_KEPT = Q(notification__state=State.PENDING, notification__next_attempt_at=None, notification__first_attempt_at=None)
-_FIRST = Q(
-    notification__state=State.PENDING,
-    notification__next_attempt_at__isnull=False,
-    notification__first_attempt_at=None,
+# What became of an event for the first subscription, if that reads the log.
+_JUDGED = SubscriptionEvent.objects.filter(subscription=OuterRef("instance"), event=OuterRef("pk"))
+_STILL_TO_BE_JUDGED = ~Exists(_JUDGED) & Exists(
+    Subscription.objects.filter(
+        pk=OuterRef("instance"),
+        reads_log=True,
+        enabled=True,
+        reached_id__lt=OuterRef("pk"),
+        instance__callback_url__gt="",
+    )
 )
-_TRIED = Q(notification__state=State.PENDING, notification__first_attempt_at__isnull=False)
+
+
+def _of_first(**asked: Any) -> Q:
+    """Return the condition of events that the first subscription has a notification of which this holds."""
+    judged = _JUDGED.filter(**{f"notification__{name}": value for name, value in asked.items()})
+    return there_is(Notification.objects.filter(pk=OuterRef("notification"), **asked)) | there_is(judged)
+
+
+_NOTIFIED = _of_first(state=State.DELIVERED)
+_TRIED = _of_first(state=State.PENDING, first_attempt_at__isnull=False) | _of_first(state=State.EXHAUSTED)
+_FIRST = _of_first(state=State.PENDING, next_attempt_at__isnull=False, first_attempt_at=None)
+_KEPT = _of_first(state=State.PENDING, next_attempt_at=None, first_attempt_at=None) | Q(
+    _STILL_TO_BE_JUDGED, notification=None
+)
 STATUSES: Mapping[str, Q] = {
     "NEW": _KEPT,
     "RECEIVED": _FIRST,
-    "DISPATCHED": _TRIED | Q(notification__state=State.EXHAUSTED),
-    "CONSUMED": Q(notification__state__in=[State.FAILED, State.DISCARDED]) | Q(notification=None),
-    "NOTIFIED": Q(notification__state=State.DELIVERED),
+    "DISPATCHED": _TRIED,
+    "CONSUMED": ~(_KEPT | _FIRST | _TRIED | _NOTIFIED),
+    "NOTIFIED": _NOTIFIED,
 }
 
 
@@ -61,24 +81,18 @@ INTERVALS: Mapping[str, Interval] = {
 }
 
 
-def status_of(event: Event) -> str:
-    """Return the product's word for how far an event has come; its notification must be at hand."""
-    carried = event.notification
-    if carried is None or carried.state in (State.FAILED, State.DISCARDED):
-        return "CONSUMED"
-    if carried.state == State.DELIVERED:
-        return "NOTIFIED"
-    if carried.state == State.EXHAUSTED or carried.first_attempt_at is not None:
-        return "DISPATCHED"
-    return "NEW" if carried.next_attempt_at is None else "RECEIVED"
+def with_status(events: QuerySet[Event]) -> QuerySet[Any]:
+    """Have each of these events say the product's word for how far it has come: `status`."""
+    known = [When(STATUSES[word], then=Value(word)) for word in ("NOTIFIED", "DISPATCHED", "RECEIVED", "NEW")]
+    return events.annotate(status=Case(*known, default=Value("CONSUMED")))
 
 
-def history_row(event: Event) -> dict[str, Any]:
-    """Return an event as a row of the history."""
+def history_row(event: Any) -> dict[str, Any]:
+    """Return an event of `with_status` as a row of the history."""
     return {
         "id": str(event.pk),
         "eventDate": utc_text(event.polled_at),
-        "status": status_of(event),
+        "status": event.status,
         "providerData": event.record,
         "notifiedData": [orjson.loads(orjson.dumps(event_object(event)))],
     }

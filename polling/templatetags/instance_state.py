@@ -12,9 +12,10 @@ from instances.missing_fields import warnings_of
 from instances.models import Instance, ResourcePoll
 from instances.templatetags.cw import NOTHING, ago, exactly, state
 from polling.delivery.delivery_request import answer_in_words
-from polling.models import DeliveryAttempt, PollState
+from polling.models import DeliveryAttempt, Event, PollState
 from polling.reports.delivery_issues import instance_issues
 from polling.reports.engine import Engine
+from polling.reports.event_states import state_of as state_of_event
 from polling.reports.instance_rows import state_of
 from polling.reports.waiting import undelivered_of
 
@@ -38,6 +39,17 @@ def undelivered_count(instance: Instance) -> int:
 def warnings(poll: ResourcePoll) -> list[str]:
     """Return a sentence for each field that a poll's configuration names and no record has: no query."""
     return warnings_of(poll)
+
+
+@register.filter
+def event_state(event: Event) -> SafeString:
+    """Write the state of an event of a list, and how many were notified of it where several are to be: no query."""
+    found = state_of_event(event)
+    shown = state(found.word)
+    if not found.is_several:
+        return shown
+    form = '{} <span class="muted">{} of {} delivered</span>'
+    return format_html(form, shown, found.delivered, found.sent)
 
 
 @register.filter

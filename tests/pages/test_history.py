@@ -23,7 +23,7 @@ from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.pausing import pause_delivery
 from polling.delivery.replay.selection import select, selection_of
 from polling.models import BulkJob, DeliveryAttempt, DeliveryState, Event, Notification, Receiver, Replay
-from polling.pages.replay_these import carrying
+from polling.pages.events import carrying
 from polling.reports import delivery_search, keyset_walk
 from polling.reports.curl import LEFT_OUT, LONGEST_ARGUMENT, curl_of
 from polling.reports.event_search import Search

@@ -12,7 +12,7 @@ from cwconnect.core import paging
 from instances.api.instances import ApiView, paged
 from instances.api.permission import READS
 from polling.models import Event
-from polling.reports.history import analytics, filtered, history_row
+from polling.reports.history import analytics, filtered, history_row, with_status
 
 
 class HistoryView(ApiView):
@@ -20,8 +20,7 @@ class HistoryView(ApiView):
 
     def events(self, number: str | None) -> QuerySet[Event]:
         """Return the instance's events with what their rows need, newest first; 404 for an instance of others."""
-        found = Event.objects.filter(instance=self.instance(number)).order_by("-pk")
-        return found.select_related("notification").defer("notification__body")
+        return with_status(Event.objects.filter(instance=self.instance(number)).order_by("-pk"))
 
 
 class EventsView(HistoryView):

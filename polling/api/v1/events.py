@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from django.http import Http404
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from pydantic import BeforeValidator, Field
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -36,16 +37,22 @@ from polling.api.v1.waiting import LONGEST_WAIT, EventStreamRenderer, Run
 from polling.filters.reading import LONGEST, Filter, FilterError, parse_filter
 from polling.log.event_ids import complete_upto
 from polling.models import Event
+from polling.reports.event_deliveries import EventDelivery, deliveries_of
 from polling.reports.event_scan import Found, Scan, scan
+from polling.reports.event_states import with_first
 
 Kind = Literal["CREATED", "UPDATED", "DELETED"]
+DeliveryWord = Literal[
+    "delivered", "waiting", "given up", "discarded", "held back", "not judged yet", "not sent", "lost", "no longer kept"
+]
 FilterText = Annotated[str, Field(min_length=1, max_length=LONGEST)]
 
 
 class EventShape(Shape):
     """One change of one record. `changes` is null where fields are not tracked.
 
-    `not_judged` says what of the filter could not be judged, and let the event pass; null where there is no such thing.
+    `delivery_id` is the notification that carries it to the first subscription, null where none does. `not_judged` says
+    what of the filter could not be judged, and let the event pass; null where there is no such thing.
     """
 
     id: int
@@ -60,6 +67,29 @@ class EventShape(Shape):
     changes: list[Any] | None
     delivery_id: int | None
     not_judged: str | None = None
+
+
+class EventDeliveryShape(Shape):
+    """What became of an event for one subscription.
+
+    `held_by` is the condition of its filter that the event did not meet; `not_judged` what of the filter could not be
+    judged, and let the event pass; `reason` says why it was not sent, where no filter did.
+    """
+
+    subscription_id: int
+    subscription: str
+    state: DeliveryWord
+    delivery_id: int | None
+    delivered_at: datetime | None
+    held_by: str | None
+    not_judged: str | None
+    reason: str | None
+
+
+class EventDetail(EventShape):
+    """An event with what became of it for each of its instance's subscriptions, the first one first."""
+
+    deliveries: list[EventDeliveryShape]
 
 
 class EventPage(Shape):
@@ -133,7 +163,7 @@ class EventsView(V1View):
         return answer(EventPage(items=items, next_after=found.last, more=found.more))
 
     def _read(self, query: EventQuery, wanted: Filter | None, run: Run, upto: int | None) -> Scan:
-        rows = Event.objects.filter(**self.ours(), **self.asked_instance(query.instance))
+        rows = with_first(Event.objects.filter(**self.ours(), **self.asked_instance(query.instance)))
         asked = {"kind": query.kind, "object_type": query.resource, "object_id": query.object_id, "pk__lte": upto}
         rows = rows.filter(**{column: value for column, value in asked.items() if value is not None})
         if run.streams:  # by the bounds of a filter, so that no more is sent than is soon taken
@@ -152,14 +182,18 @@ class EventView(V1View):
 
     scopes = READS
 
-    @described(Operation(PULL, "Show one event", EventShape, errors=(400,)))
+    @described(Operation(PULL, "Show one event and its deliveries", EventDetail, errors=(400,)))
     def get(self, request: Request, event: str) -> Response:
         """Show one event."""
         self.no_query()
-        found = Event.objects.filter(**self.ours(), pk=event).first()
+        rows = Event.objects.filter(**self.ours(), pk=event).select_related("instance", "notification")
+        found = rows.defer("notification__body").first()
         if found is None:
             raise Http404
-        return answer(event_shape(found))
+        lines = deliveries_of(found, timezone.now())
+        sent = next((line.notification_id for line in lines if line.subscription.is_first), None)
+        shape = event_shape(found, sent)
+        return answer(EventDetail(**dict(shape), deliveries=[_delivery(line) for line in lines]))
 
 
 def read_filter(text: str | None) -> Filter | None:
@@ -171,13 +205,14 @@ def read_filter(text: str | None) -> Filter | None:
 
 
 def found_shape(found: Found) -> EventShape:
-    """Return an event that passed a filter as `/v1` shows it."""
-    shape = event_shape(found.event)
+    """Return an event that passed a filter as `/v1` shows it; it was read `with_first`."""
+    event: Any = found.event
+    shape = event_shape(event, event.of_first)
     return shape.model_copy(update={"not_judged": found.judgement.unknown}) if found.judgement.unknown else shape
 
 
-def event_shape(event: Event) -> EventShape:
-    """Return an event as `/v1` shows it."""
+def event_shape(event: Event, delivery_id: int | None) -> EventShape:
+    """Return an event as `/v1` shows it, with the notification that carries it to the first subscription."""
     return EventShape(
         id=event.pk,
         instance_id=event.instance_id,
@@ -189,5 +224,18 @@ def event_shape(event: Event) -> EventShape:
         polled_at=event.polled_at,
         record=json.loads(event.record),
         changes=None if event.changes is None else json.loads(event.changes),
-        delivery_id=event.notification_id,
+        delivery_id=delivery_id,
+    )
+
+
+def _delivery(line: EventDelivery) -> EventDeliveryShape:
+    return EventDeliveryShape(
+        subscription_id=line.subscription.pk,
+        subscription=line.subscription.name,
+        state=cast(DeliveryWord, line.word),
+        delivery_id=line.notification_id,
+        delivered_at=line.delivered_at,
+        held_by=line.held_by or None,
+        not_judged=line.not_judged or None,
+        reason=line.why or None,
     )
