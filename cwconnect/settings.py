@@ -126,6 +126,7 @@ CA_FILE = env.certificates("CWCONNECT_CA_FILE")
 # The service
 CONNECTWISE_CLIENT_ID = env.token("CWCONNECT_CONNECTWISE_CLIENT_ID")
 RETENTION_DAYS = env.integer("CWCONNECT_RETENTION_DAYS", 30, minimum=1, maximum=36_500)
+MOST_SUBSCRIPTIONS = env.integer("CWCONNECT_MOST_SUBSCRIPTIONS", 20, minimum=1, maximum=100)  # of an instance
 COPY_DAYS = env.integer("CWCONNECT_COPY_DAYS", 3, minimum=1, maximum=365)  # that a copy of a resource is kept
 # Standard Webhooks' schedule: the delay before each try, in seconds; the first is at once.
 RETRY_SCHEDULE = env.durations("CWCONNECT_RETRY_SCHEDULE", "0, 5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 24h")

@@ -31,10 +31,12 @@ _TITLES: Mapping[str, str] = {key.field: key.title for key in KEYS} | {
     "codes_left": "Codes left",
     "to send": "Notifications to send",
     "what": "What",
+    "begin": "Goes on from",
 }
 # Written as [old, new]; any other list is a list.
 _PAIRS = {*(key.field for key in KEYS), "name", "tags", "role", "scope", "networks", "only_instances", "expires_at"}
 _PAIRS |= {"second_factor", "writes_to_connectwise"}
+_PAIRS |= {"enabled", "filter", "form", "fields", "mapping", "retry_schedule", "retention_days"}  # of subscriptions
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,7 @@ _PATH: Mapping[str, Json] = {
             "replay",
             "verification",
             "copy",
+            "subscription",
         ),
         _ID,
     ),

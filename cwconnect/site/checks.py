@@ -6,6 +6,8 @@ import math
 import os
 import sqlite3
 from collections.abc import Mapping
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +17,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  (Django's name)
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
-from django.db.models import Model
+from django.db.models import Model, Q
 
 from cwconnect.core import env
 from cwconnect.outbound import InvalidUrl, OutboundClient
@@ -82,7 +84,7 @@ def check_encryption_keys(**_: object) -> list[CheckMessage]:
 def check_stored_secrets(**_: object) -> list[CheckMessage]:
     """Open one stored secret of each kind: with a wrong or missing key nothing could be polled or delivered.
 
-    The first and the last row are tried. A database that is away or not migrated yet has its own errors.
+    The first and the last row that has one are tried. A database that is away or not migrated yet has its own errors.
     """
     if check_encryption_keys():
         return []
@@ -116,7 +118,8 @@ def _name(model: type[Model]) -> str:
 
 
 def _opens(model: type[Model], names: list[str]) -> bool:
-    rows = model._default_manager.order_by("pk").only("pk", *names)  # noqa: SLF001  (documented API of models)
+    some = reduce(or_, (Q(**{f"{name}__isnull": False}) for name in names))
+    rows = model._default_manager.filter(some).order_by("pk").only("pk", *names)  # noqa: SLF001  (documented API of models)
     for row in filter(None, (rows.first(), rows.last())):
         for secret in filter(None, (getattr(row, name) for name in names)):
             try:

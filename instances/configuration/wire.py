@@ -137,7 +137,7 @@ def config_of(instance: Instance) -> InstanceConfig:
     plain: dict[str, Any] = {}
     for key in STORED_KEYS:
         value = getattr(instance, key.field)
-        text = _opened(value) if isinstance(value, Secret) else "" if value is None else value
+        text = opened(value) if isinstance(value, Secret) else "" if value is None else value
         plain[key.field] = json.loads(text or "{}") if key.kind == "json" else text
     return InstanceConfig(**plain, polls=polls_of(instance), vendors=partial(_vendors_of, instance))
 
@@ -146,9 +146,10 @@ def _vendors_of(instance: Instance) -> dict[str, str]:
     return dict(Transformation.objects.filter(instance=instance).values_list("name", "vendor_name"))
 
 
-def _opened(secret: Secret) -> str:
+def opened(secret: Secret | None) -> str:
+    """Return a secret's text; empty where there is none, or no encryption key opens it."""
     try:
-        return secret.reveal()
+        return secret.reveal() if secret is not None else ""
     except SecretUnreadableError:
         return ""
 
@@ -176,7 +177,7 @@ def to_wire(instance: Instance) -> dict[str, str]:
 
 def _wire_value(key: Key, value: Any) -> str:
     if key.secret and key.kind == "json":
-        names = _opened(value)
+        names = opened(value)
         return json.dumps(dict.fromkeys(json.loads(names), MASK)) if names else MASK
     if key.secret:
         return MASK

@@ -118,14 +118,31 @@ class Secret:
 
 
 class _SecretAttribute(DeferredAttribute):
-    """Gives each secret that comes into a row its place."""
+    """Gives each secret that comes into a row its place.
+
+    That is known from the row's key on. A model whose other columns are those of an abstract one has its key among the
+    last, so what was read before it is given its place when it is first asked for.
+    """
 
     field: SecretField
 
+    def __get__(self, instance: models.Model | None, cls: Any = None) -> Any:
+        value = super().__get__(instance, cls)
+        if instance is None or not isinstance(value, Secret) or value.place is not None:
+            return value
+        self.__set__(instance, value)
+        return instance.__dict__[self.field.attname]
+
     def __set__(self, instance: models.Model, value: object) -> None:
-        if isinstance(value, Secret) and instance.pk is not None:
+        if isinstance(value, Secret) and instance.__dict__.get(_key_of(instance)) is not None:
             value = value.standing_at(self.field.place_in(instance))
         instance.__dict__[self.field.attname] = value
+
+
+def _key_of(instance: models.Model) -> str:
+    """Return under which name a row has its key."""
+    key = instance._meta.pk  # noqa: SLF001  (documented API of models)
+    return "" if key is None else key.attname
 
 
 class SecretField(models.TextField[Any, Any]):

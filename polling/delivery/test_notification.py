@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
 from cwconnect.core.errors import ConflictError, DomainError
+from instances.configuration.polls import plan_of
 from instances.connections import outbound_client
+from instances.hub.mappings import mapping_of
 from instances.interactive import interactive
-from instances.models import Instance, ResourcePoll
+from instances.models import Instance, ResourcePoll, Transformation
 from instances.secrets import SecretUnreadableError
 from polling.delivery.adaptive_limits import Batch
 from polling.delivery.breaker import host_of
@@ -26,8 +29,8 @@ from polling.delivery.delivery_request import (
     delivery_target_of,
     send,
 )
-from polling.delivery.notifications import notification_of
-from polling.models import Event, Subscription
+from polling.delivery.forms import Form, Shape, render, sent_of
+from polling.models import Event, NewEvent, Notification, Subscription
 
 TEST_HEADER = "Elements-Webhook-Test"
 _LONGEST_LEASE = 3600.0
@@ -51,53 +54,65 @@ class SampleResult:
     outcome: Outcome
 
 
-def send_test(instance: Instance, resource: str, now: datetime) -> SampleResult:
+def send_test(subscription: Subscription, resource: str, now: datetime) -> SampleResult:
     """Send a sample event of a resource that is polled; DomainError or ConflictError where nothing can be sent.
 
-    The sample is the newest record of that resource that has an event, and only an id where there is none yet.
+    The sample is the newest record of that resource that has an event, and only an id where there is none yet. It is
+    sent in the subscription's form, whatever its filter asks, also while it is off or paused.
     """
+    instance = subscription.instance
     poll = next((poll for poll in instance.resource_polls.all() if poll.name == resource), None)
     if poll is None:
         raise DomainError(f"resource: no resource {resource} is polled.")
-    if not instance.callback_url:
+    if not subscription.notification_settings.callback_url:
         raise ConflictError("The instance has no callback URL: its events are pulled, and nothing is sent.")
     if instance.disabled:
         raise ConflictError("The instance is disabled; PUT /instances/{id}/enabled lets it go on.")
-    return _send(instance, _sample(poll, now), now)
+    sent = sent_of(_sample(poll, now), subscription.form, _shape(subscription, poll))
+    return _send(subscription, sent, now)
 
 
 def send_draft_test(draft: Instance, resource: str, now: datetime) -> SampleResult:
     """Send a sample event as an instance would that is not stored yet. ConflictError where it has no callback URL."""
     if not draft.callback_url:
         raise ConflictError("Give a callback URL first.")
-    return _send(draft, _made_up(resource, now), now)
+    return _send(Subscription(pk=draft.pk, instance=draft), sent_of(_made_up(resource, now), Form.ELEMENTS), now)
 
 
-def _send(instance: Instance, sample: Event, now: datetime) -> SampleResult:
-    subscription = Subscription(pk=instance.pk, instance=instance)
-    notification = notification_of(instance, sample.object_type, [sample], now)
+def _shape(subscription: Subscription, poll: ResourcePoll) -> Shape:
+    """Return what a subscription is sent of a poll's records, which the poll may have mapped already."""
+    names = {subscription.mapping, poll.name} - {""}
+    rows = Transformation.objects.filter(instance=poll.instance_id, name__in=names)
+    mappings = {row.name: mapping_of(row) for row in rows}
+    whole = Shape.of(subscription.fields, mappings.get(subscription.mapping))
+    return whole.for_poll(plan_of(poll.name, poll.configuration).hub.path, mappings.get(poll.name))
+
+
+def _send(subscription: Subscription, sample: NewEvent, now: datetime) -> SampleResult:
+    body, content_type = render(subscription.form, subscription.instance, [sample], created_at=now)
     delivery_request = SampleDeliveryRequest(
         notification=Claimed(
-            pk=notification.pk,
-            subscription_id=instance.pk,
-            webhook_id=notification.webhook_id,
-            body=notification.body,
-            state=notification.state,
+            pk=sample.id,
+            subscription_id=subscription.pk,
+            webhook_id=f"msg_{uuid.uuid4()}",
+            body=body.decode(),
+            state=Notification.State.PENDING,
             step=0,
             due_text=now.isoformat(),
             first_text=now.isoformat(),
             replay_id=None,
+            content_type=content_type,
         ),
         subscription=subscription,
         delivery_target=_delivery_target(subscription, now),
         token="",
         lease_end=time.monotonic() + _LONGEST_LEASE,
-        body=notification.body.encode(),
-        batch=Batch(instance.pk, host_of(instance.callback_url)),
+        body=body,
+        batch=Batch(subscription.pk, host_of(subscription.notification_settings.callback_url)),
     )
-    with interactive(instance.organization_id):
+    with interactive(subscription.instance.organization_id):
         outcome = send(delivery_request, outbound_client())
-    return SampleResult(delivery_request.delivery_target.url, notification.body, outcome)
+    return SampleResult(delivery_request.delivery_target.url, body.decode(), outcome)
 
 
 def _delivery_target(subscription: Subscription, now: datetime) -> DeliveryTarget:

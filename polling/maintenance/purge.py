@@ -50,6 +50,7 @@ from polling.models import (
     SubscriptionEvent,
     Verification,
 )
+from polling.subscriptions.ends import forget_further
 from polling.workers.leases import free
 from polling.workers.stopping import stopping
 
@@ -69,6 +70,7 @@ def stop_instance(sender: object, *, instance: Instance, **_: object) -> None:
     Alert.objects.filter(instance=instance).delete()
     DeliveryState.objects.filter(subscription__instance=instance).delete()
     Replay.objects.filter(instance=instance, queued_at=None).update(queued_at=timezone.now())
+    forget_further(instance)
     rearm_all(instance, timezone.now())
 
 

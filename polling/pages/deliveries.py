@@ -24,6 +24,7 @@ from instances.pages.forms import EditNotifyForm, NotifyForm
 from instances.pages.wire_form import blame, say_above
 from instances.provisioning import changed_draft, draft_instance
 from polling.delivery.carried import events_of
+from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.given_up import dismiss_given_up
 from polling.delivery.pausing import release_all_of
 from polling.delivery.replay.replays import count_newest, start_replay
@@ -116,7 +117,7 @@ def try_receiver(request: PageRequest, number: int) -> HttpResponse:
     if "callback_url" in request.POST:
         return _try_changes(request, instance)
     try:
-        result = send_test(instance, _watched(instance), timezone.now())
+        result = send_test(first_subscription(instance), _watched(instance), timezone.now())
     except DomainError as error:
         return render(request, "polling/parts/test_notification.html", {"refusal": error.message})
     return render(request, "polling/parts/test_notification.html", {"result": result})
@@ -136,7 +137,9 @@ def _try_changes(request: PageRequest, instance: Instance) -> HttpResponse:
 
     def send() -> tuple[SampleResult, str]:
         config = read_configuration(form.wire(), base=stored, stored=stored)
-        result = send_test(changed_draft(instance, config), _watched(instance), timezone.now())
+        first = first_subscription(instance)
+        first.instance = changed_draft(instance, config)
+        result = send_test(first, _watched(instance), timezone.now())
         changed = form.sent_otherwise(config)
         typed = f"Sent with what is typed here and not saved yet ({', '.join(changed)}); all else is as stored."
         return result, typed if changed else "Sent as it is stored: nothing here was changed."

@@ -1,6 +1,6 @@
 """What a subscription is to be, read from JSON; every mistake names its member.
 
-What goes for an instance's `event.notification` keys goes here too: how
+Source: docs/wire-contract.md#subscriptions. What goes for an instance's `event.notification` keys goes here too: how
 URL, headers, Basic login and signature key are read, that a mask keeps what is stored, and that what is sent to a URL
 stays with its scheme, host and port (instances/configuration/destinations.py). A null is as if the member were left
 out, since programs made from the description send it so; an empty value takes away.
@@ -23,6 +23,7 @@ from polling.filters.reading import FilterError, parse_filter
 from polling.models import Subscription
 
 MOST_FIELDS: Final = 100
+LONGEST_FIELD: Final = 100  # characters
 MOST_TRIES: Final = 50
 LONGEST_WAIT: Final = 7 * 86_400  # seconds before one try
 LONGEST_RETENTION: Final = 3650  # days
@@ -213,13 +214,17 @@ def _form(value: Any, _: Settings) -> Found:
 def _fields(value: Any, _: Settings) -> Found:
     if not isinstance(value, list) or len(value) > MOST_FIELDS:
         raise _wrong(f"must be a list of at most {MOST_FIELDS} names; an empty one is of all")
-    for place, name in enumerate(value):
-        if not isinstance(name, str) or not 0 < len(trim(name)) <= 200 or "." in name:
-            words = "must be the name of a field at the top of the record, of 1 to 200 characters and without dots"
+    names: dict[str, str] = {}
+    for place, item in enumerate(value):
+        name = trim(item) if isinstance(item, str) else ""
+        if not 0 < len(name) <= LONGEST_FIELD or find_unseen(name):
+            words = f"must be a text of 1 to {LONGEST_FIELD} characters that can be seen"
             raise ConfigurationError({str(place): words})
-        if unseen := find_unseen(trim(name)):
-            raise ConfigurationError({str(place): f"holds {unseen}"})
-    return {"fields": tuple(dict.fromkeys(map(trim, value)))}
+        if "." in name:
+            words = f"must be a top field, like {name.partition('.')[0] or 'company'}, not {name}"
+            raise ConfigurationError({str(place): words})
+        names.setdefault(name.lower(), name)
+    return {"fields": tuple(names.values())}
 
 
 def _mapping(value: Any, _: Settings) -> Found:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.db import DatabaseError, connection
 from django.utils import timezone
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 Part = Heartbeat.Part
 
+RECENT = timedelta(seconds=60)  # a cluster that lives was seen within this time
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -110,6 +111,12 @@ def worker_seen() -> datetime | None:
     """Return when any worker was last seen alive; None if none ever was."""
     signs = Heartbeat.objects.filter(part=Part.CLUSTER).order_by("-seen_at")
     return signs.values_list("seen_at", flat=True).first()
+
+
+def of_other_versions(now: datetime) -> list[str]:
+    """Return, in words, the clusters of another version than this one that showed life within the last minute."""
+    alive = Heartbeat.objects.filter(part=Part.CLUSTER, seen_at__gte=now - RECENT).exclude(version=__version__)
+    return [f"{name}, of {version or 'an early version'}" for name, version in alive.values_list("name", "version")]
 
 
 def release_dead_cluster(name: str, signature: str) -> None:

@@ -34,31 +34,33 @@ from instances.secrets import Secret
 from polling.models import Replay, Verification
 from tests.api.conftest import NOON, Watched
 from tests.conftest import Tenant
-from tests.support.rows import complete_copy
+from tests.support.rows import complete_copy, further_subscription
 from tests.support.sandboxes import start_sandbox
 
 load_all_checks()
 POSITIVE, NEGATIVE = (CHECKS.get_one(name) for name in ("positive_data_acceptance", "negative_data_rejection"))
 KNOWN, UNKNOWN = 1, 999_999_999
 IDS = {"id", "instance", "poll", "event", "eventId", "delivery", "secret", "replay", "verification", "copy"}
+IDS |= {"subscription"}
 OWN = re.compile(r"/instances/(configuration|enabled|events)|^/hubs/|^/(ping|objects)")
 # Fields whose grammar no schema can express: what follows it may be refused all the same.
 GRAMMARS = {
     "from": r"/events(/analytics)?$",  # any ISO 8601, and not after `to`; at most 1,500 buckets
     "nextPage": r"^(/elements/\{element\})?/instances$|/events$|^/hubs/|^/notifications/",  # our own tokens only
-    "cursor": r"^/v1/deliveries$|/held-deletes$|/verifications$",  # the same
+    "cursor": r"^/v1/deliveries$|/held-deletes$|/verifications$|/held$",  # the same
     "where": r"^/hubs/|^/notifications/",  # CEQL
     "q": r"/bulk/query$",  # the same
-    "resource": r"^/hubs/|^/objects/|/test-notification$|/polls$",  # a name that ConnectWise, or this instance, knows
+    "resource": r"^/hubs/|^/objects/|/test(-notification)?$|/polls$",  # a name that ConnectWise, or the instance, knows
     "configuration": r"^(/elements/\{element\})?/instances|/polls(/\{poll\})?$",  # URLs, patterns, credentials
     "name": r"^/v1/secrets$",  # nothing that nobody sees, beside what Persian, Japanese and emoji need
     "filter": r"^/v1/events$|/try-filter$",  # JSON, with members of its own
-    "key": r"/signature-key/rotate$",  # the same, without those
+    "url": r"/subscriptions(/\{subscription\})?$",  # that may be asked; and what else stands beside it there
+    "key": r"/rotate$",  # the same, without those
     "since": r"/backfill$",  # not in the future
     "networks": r"^/v1/secrets$|/token$",  # in CIDR form, without host bits
     "instances": r"^/v1/secrets$",  # of the organization
     "expires_at": r"^/v1/secrets$|/token$",  # to come
-    "until": r"/signature-key/rotate$",  # within 30 days
+    "until": r"/rotate$",  # within 30 days
 }
 
 
@@ -83,6 +85,7 @@ class FuzzedService:
         self.event = self.watched.changed(1, 2, 3)[0].pk
         self.replay = Replay.objects.create(instance=self.watched.instance, asked_at=NOON, what="all").pk
         self.copy = complete_copy(self.watched.instance).pk
+        self.subscription = further_subscription(self.watched.instance).pk
         self.verification = Verification.objects.create(resource_poll=self.watched.poll, asked_at=NOON).pk
 
     def put_ids(self, case: Any) -> None:
@@ -101,6 +104,7 @@ class FuzzedService:
             "secret": watched.tenant.user.pk,
             "replay": self.replay,
             "verification": self.verification,
+            "subscription": self.subscription,
         }
 
     def auth(self, path: str) -> str:

@@ -27,7 +27,7 @@ from tests.conftest import Tenant
 from tests.seed import example_body
 from tests.support.api_caller import Api
 from tests.support.routes import routes
-from tests.support.rows import complete_copy
+from tests.support.rows import complete_copy, further_subscription
 
 pytestmark = pytest.mark.django_db
 OPEN = {
@@ -144,6 +144,18 @@ TABLE: dict[str, tuple[int, int]] = {
     "GET v1-replay": (404, 200),
     "POST v1-test-notification": (404, 409),
     "POST v1-signature-key": (404, 200),
+    "GET v1-subscriptions": (404, 200),
+    "POST v1-subscriptions": (404, 201),
+    "GET v1-subscription": (404, 200),
+    "PATCH v1-subscription": (404, 200),
+    "DELETE v1-subscription": (404, 204),
+    "POST v1-subscription-test": (404, 409),
+    "POST v1-subscription-rotate": (404, 200),
+    "POST v1-subscription-pause": (404, 200),
+    "POST v1-subscription-release": (404, 200),
+    "POST v1-subscription-replay": (404, 202),
+    "GET v1-subscription-try-filter": (404, 200),
+    "GET v1-subscription-held": (404, 200),
     "GET v1-token": (404, 200),
     "POST v1-token": (404, 201),
 }
@@ -167,6 +179,8 @@ BODIES: dict[str, Any] = {
     "POST v1-polls": {"resource": "incidents"},
     "POST v1-poll-backfill": {"since": "2026-01-01T00:00:00Z"},
     "POST v1-test-notification": {"resource": "contacts"},
+    "POST v1-subscriptions": {"name": "Others", "url": "http://127.0.0.1:9/"},
+    "POST v1-subscription-test": {"resource": "contacts"},
 }
 
 
@@ -211,6 +225,7 @@ class ExampleRows:
             "replay": replay.pk,
             "copy": copy.pk,
             "verification": verification.pk,
+            "subscription": further_subscription(self.watched.instance).pk,
             "key": "company",
             "transformation": "people",
             "element": "connectwisecrmrest",

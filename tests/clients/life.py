@@ -43,6 +43,7 @@ class Life:
         send_again(living)
         decide(living, poll)
         hold_up(living, poll)
+        subscribe(living)
         share(living)
         end(living)
 
@@ -271,6 +272,30 @@ def hold_up(life: Life, poll: int) -> None:
     narrowed = f"{QUEUED} and instanceId={life.number} and config.url='{row['config']['url']}'"
     assert call("PUT", waiting, where=narrowed) == {"released": 1}
     until(lambda: call("GET", waiting, where=QUEUED) == [], "its delivery")
+
+
+def subscribe(life: Life) -> None:
+    """Have a second receiver notified of deletes alone; try, change, pause and release it, and take it away again."""
+    call, subscriptions = life.client.call, "/v1/instances/{instance}/subscriptions"
+    wanted = {"name": "Deletes", "url": life.receiver.url, "filter": {"kinds": ["DELETED"]}, "form": "thin"}
+    wanted |= {"headers": {"X-Token": "a token"}, "basic": {"username": "user", "password": "a password"}}
+    made = call("POST", subscriptions, wanted, instance=life.number, expected=201)
+    assert (made["filter"], made["headers"]) == ({"kinds": ["DELETED"]}, {"X-Token": "********"})
+    first, further = call("GET", subscriptions, instance=life.number)["items"]
+    assert (first["id"], first["first"], further) == (life.number, True, made)
+    one, its = f"{subscriptions}/{{subscription}}", {"instance": life.number, "subscription": made["id"]}
+    changed = call("PATCH", one, {"fields": ["id"], "retry_schedule": [0, 60], "retention_days": 7}, **its)
+    assert (changed["fields"], changed["retry_schedule"], changed["retention_days"]) == (["id"], [0, 60], 7)
+    assert call("GET", one, **its) == changed
+    tried = call("POST", f"{one}/test", {"resource": "contacts"}, **its)
+    assert (tried["delivered"], tried["request"]["headers"]["X-Token"]) == (True, "********")
+    assert call("POST", f"{one}/rotate", {"key": "another"}, **its)["key"] == "another"
+    assert call("POST", f"{one}/pause", **its)["paused"] is True
+    assert call("POST", f"{one}/release", **its) == {"released": 0}
+    assert call("POST", f"{one}/replay", {"count_only": True}, **its)["total"] == 0
+    assert call("GET", f"{one}/try-filter", **its)["passed"] == 0
+    assert call("GET", f"{one}/held", **its) == {"items": [], "next_cursor": None}
+    assert call("DELETE", one, **its, expected=204) is None
 
 
 def share(life: Life) -> None:

@@ -46,6 +46,7 @@ UNRECORDED = {
     "POST v1-poll-run": LEAVES_A_ROW,
     "POST v1-verifications": LEAVES_A_ROW,
     "POST v1-test-notification": NOTHING_CHANGES,
+    "POST v1-subscription-test": NOTHING_CHANGES,
     "PUT queued-deliveries": "nothing was held back in this world; releasing is a page's row below",
 }
 CHANGES: dict[str, Any] = {
@@ -53,6 +54,7 @@ CHANGES: dict[str, Any] = {
     "PATCH instances": {"name": "another"},
     "PATCH element-instance": {"name": "another"},
     "PATCH v1-poll": {"configuration": {"pageSize": 10}},
+    "PATCH v1-subscription": {"name": "another"},
     "PATCH configuration-key": {"propertyValue": "7"},
     "PATCH own-configuration-key": {"propertyValue": "7"},
 }

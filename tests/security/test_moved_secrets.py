@@ -22,12 +22,13 @@ from instances.secrets import HoldsSecrets, Place, Secret, SecretField, SecretMi
 from instances.secrets.binding import MIGRATION
 from instances.secrets.ciphertexts import seal
 from instances.secrets.rotation import secret_columns
+from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.test_notification import send_test
-from polling.models import AlertDestination, CallbackEndpoint, DeliveryState, IdempotentAnswer
+from polling.models import AlertDestination, CallbackEndpoint, DeliveryState, IdempotentAnswer, Subscription
 from tests.support.deliveries import change, deliver
 from tests.support.polled_instance import PolledInstance
 from tests.support.receivers import Receiver
-from tests.support.rows import make_instance
+from tests.support.rows import further_subscription, make_instance
 
 COLUMNS = [(model, name) for model, names in secret_columns() for name in names]
 PLACES = pytest.mark.parametrize(("model", "column"), COLUMNS, ids=[f"{m.__name__}.{name}" for m, name in COLUMNS])
@@ -36,6 +37,12 @@ PLACES = pytest.mark.parametrize(("model", "column"), COLUMNS, ids=[f"{m.__name_
 def an_instance(organization: Organization) -> Instance:
     names = [name for model, name in COLUMNS if model is Instance]
     return make_instance(organization, **{name: Secret.of(f"the {name}") for name in names})
+
+
+def a_subscription(organization: Organization) -> Subscription:
+    names = [name for model, name in COLUMNS if model is Subscription]
+    secrets = {name: Secret.of(f"the {name}") for name in names}
+    return further_subscription(make_instance(organization), Subscription.objects.count(), **secrets)
 
 
 def an_answer(organization: Organization) -> IdempotentAnswer:
@@ -66,6 +73,7 @@ def a_factor(organization: Organization) -> FactorSecret:
 
 MAKERS: dict[type[models.Model], Callable[[Organization], models.Model]] = {
     Instance: an_instance,
+    Subscription: a_subscription,
     IdempotentAnswer: an_answer,
     CallbackEndpoint: an_endpoint,
     AlertDestination: a_destination,
@@ -284,5 +292,5 @@ def test_no_request_goes_to_a_receiver(notifying: PolledInstance, receiver: Rece
     assert receiver.got == []
     assert column in DeliveryState.objects.get(pk=mine.pk).pause_reason
     with pytest.raises(ConflictError, match=column):
-        send_test(Instance.objects.get(pk=mine.pk), "contacts", timezone.now())
+        send_test(first_subscription(Instance.objects.get(pk=mine.pk)), "contacts", timezone.now())
     assert receiver.got == []

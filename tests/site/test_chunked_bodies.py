@@ -128,7 +128,8 @@ def routes_with_a_body(site: Site) -> list[tuple[str, str]]:
     """Return method and path of each API route that takes a body, by the service's own description, ids filled in."""
     described = json.loads(site.get("/api/schema", Accept="application/vnd.oai.openapi+json")[0])
     values = (
-        {"id": site.ids["instance"], "element": "connectwisecrmrest", "key": "company", "recordId": 1}
+        dict.fromkeys(("id", "subscription"), site.ids["instance"])
+        | {"element": "connectwisecrmrest", "key": "company", "recordId": 1}
         | VALUES
         | site.ids
     )

@@ -84,7 +84,10 @@ PHRASES = {"known row": "snapshot", "above the mark": "above the high-water id",
 # Where one stands for something else: the place and the word, and for what.
 ALLOWED = {
     ("instances/secrets/__init__.py", "standing"): "where a secret stands: a place, no status",
-    ("polling/api/v1/sending.py", "trial"): "TrialShape is a name on the wire: generated clients call a class by it",
+    **dict.fromkeys(
+        (("polling/api/v1/sending.py", "trial"), ("polling/api/v1/subscription_actions.py", "trial")),
+        "TrialShape is a name on the wire: generated clients call a class by it",
+    ),
 }
 Found = dict[tuple[str, str], str]  # place and word: where exactly, and what it is called
 

@@ -11,7 +11,8 @@ from django.utils import timezone
 from instances.models import Instance, Organization, ResourcePoll
 from instances.secrets import Secret
 from polling.copies.page_bodies import columns_of, pack
-from polling.models import Copy, CopyPage, DeliveryAttempt, Notification, PollRun, PollState
+from polling.models import Copy, CopyPage, DeliveryAttempt, Notification, PollRun, PollState, Subscription
+from polling.models.subscriptions import FURTHER_FROM
 
 
 def make_instance(organization: Organization, **columns: Any) -> Instance:
@@ -65,6 +66,12 @@ def make_notification(instance: Instance, number: int, now: datetime, **columns:
 def make_attempt(notification: Notification, started_at: datetime, **columns: Any) -> DeliveryAttempt:
     """Make an attempt; without `finished_at` it is under way, or was cut off."""
     return DeliveryAttempt.objects.create(notification=notification, url="", started_at=started_at, **columns)
+
+
+def further_subscription(instance: Instance, number: int = 1, **columns: Any) -> Subscription:
+    """Make a further subscription of an instance that reads the log, by its number among all there are."""
+    given = {"name": f"Further {number}", "callback_url": "http://127.0.0.1:9/", "reads_log": True}
+    return Subscription.objects.create(id=FURTHER_FROM + 10**9 + number, instance=instance, **(given | columns))
 
 
 def complete_copy(instance: Instance, *records: dict[str, Any], **columns: Any) -> Copy:

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from instances.models import ApiUser, Instance, ResourcePoll
 from instances.secrets import hash_token, new_token
-from polling.models import BulkJob, BulkRefusal, Copy, Event, Notification, Replay, Verification
+from polling.models import BulkJob, BulkRefusal, Copy, Event, Notification, Replay, Subscription, Verification
 from tests.conftest import Tenant
 from tests.support.routes import VALUES
-from tests.support.rows import complete_copy, make_instance, make_notification, make_poll
+from tests.support.rows import complete_copy, further_subscription, make_instance, make_notification, make_poll
 
 WORD = "Kronjuwelen"
 
@@ -31,6 +31,7 @@ class Victim:
     replay: Replay
     verification: Verification
     copy: Copy
+    subscription: Subscription
     token: str
 
     @property
@@ -45,6 +46,7 @@ class Victim:
             "replay": self.replay.pk,
             "verification": self.verification.pk,
             "copy": self.copy.pk,
+            "subscription": self.subscription.pk,
             "key": "baseUrl",
             "name": "contacts",
         }
@@ -54,6 +56,7 @@ class Victim:
         rows: list[Any] = [self.tenant.organization, *ApiUser.objects.filter(organization=self.tenant.organization)]
         rows += [Instance.objects.get(pk=self.instance.pk), ResourcePoll.objects.get(pk=self.poll.pk)]
         rows += [Event.objects.get(pk=self.event.pk), Notification.objects.get(pk=self.notification.pk)]
+        rows += Subscription.objects.filter(instance=self.instance).order_by("pk")
         for user in rows[1:]:
             if isinstance(user, ApiUser):
                 user.last_used_at = None  # any call of its own is noted there
@@ -84,4 +87,5 @@ def victim(tenant: Tenant) -> Victim:
     job = BulkJob.objects.create(organization=tenant.organization, asked_at=now, title=WORD, total=1)
     BulkRefusal.objects.create(job=job, instance_id=instance.pk, name=WORD, reason=WORD)
     copy = complete_copy(instance, {"id": 1, "name": WORD}, query=WORD, resource=WORD, error=WORD, actor=WORD)
-    return Victim(tenant, instance, poll, event, notification, replay, verification, copy, token)
+    subscription = further_subscription(instance, name=WORD)
+    return Victim(tenant, instance, poll, event, notification, replay, verification, copy, subscription, token)

@@ -32,6 +32,7 @@ _TAGS = {
     NOTIFICATIONS: "What a receiver is sent, in each form that there is.",
     "v1: polls": "What an instance polls, how that goes, and what is to be decided.",
     "v1: events": "Events across instances.",
+    "v1: subscriptions": "The receivers of an instance: where, of what and in which form each is notified.",
     "v1: deliveries": "Notifications, and every attempt to deliver them.",
     "v1: secrets": "The organization's API users and their keys.",
     "v1: sending": "Sending again, test notifications, and the signature key.",

@@ -24,9 +24,10 @@ from instances.models import Instance
 
 LARGEST_PAGE = 1000
 # The groups that the OpenAPI description puts routes in.
-POLLS, PULL, DELIVERIES, SECRETS, SENDING = (
+POLLS, PULL, SUBSCRIPTIONS, DELIVERIES, SECRETS, SENDING = (
     "v1: polls",
     "v1: events",
+    "v1: subscriptions",
     "v1: deliveries",
     "v1: secrets",
     "v1: sending",

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from cwconnect.core.openapi import Operation, described
 from instances.api.permission import READS
+from instances.models import Instance
 from polling.api.v1.base import PULL, Limit, Number, Shape, Strict, V1View, answer, read_query
 from polling.api.v1.events import FilterText, Kind, read_filter
 from polling.filters.judging import Judgement
@@ -70,21 +71,22 @@ class TryFilterView(V1View):
     )
     def get(self, request: Request, number: str) -> Response:
         """Judge the newest events of an instance by a filter."""
-        instance = self.instance(number)
-        query = read_query(TryFilterQuery, request.query_params)
-        wanted = read_filter(query.filter) or Filter()
-        rows = Event.objects.filter(instance=instance).order_by("-pk")
-        found = list(judged(rows, wanted, before=query.before, most=query.limit))
-        items = [_shape(event, judgement) for event, judgement, _ in found]
-        last = items[-1].id if items else 0
-        report = FilterReport(
-            judged=len(items),
-            passed=sum(item.passes for item in items),
-            not_judged=sum(item.not_judged is not None for item in items),
-            items=items,
-            next_before=last if rows.filter(pk__lt=last).exists() else None,
-        )
-        return answer(report)
+        instance, query = self.instance(number), read_query(TryFilterQuery, request.query_params)
+        return answer(filter_report(instance, read_filter(query.filter) or Filter(), query.before, query.limit))
+
+
+def filter_report(instance: Instance, wanted: Filter, before: int | None, most: int) -> FilterReport:
+    """Judge the newest events of an instance, or those before an id, by a filter; `most` of them."""
+    rows = Event.objects.filter(instance=instance).order_by("-pk")
+    items = [_shape(event, judgement) for event, judgement, _ in judged(rows, wanted, before=before, most=most)]
+    last = items[-1].id if items else 0
+    return FilterReport(
+        judged=len(items),
+        passed=sum(item.passes for item in items),
+        not_judged=sum(item.not_judged is not None for item in items),
+        items=items,
+        next_before=last if rows.filter(pk__lt=last).exists() else None,
+    )
 
 
 def _shape(event: Event, judgement: Judgement) -> JudgedEvent:

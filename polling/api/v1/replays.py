@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from cwconnect.core.errors import ConflictError
 from cwconnect.core.openapi import Operation, described
 from instances.api.permission import MANAGES, READS
+from instances.models import Instance
 from polling.api.v1.base import (
     DELIVERIES,
     Moment,
@@ -105,20 +106,7 @@ class ReplaysView(V1View):
     def post(self, request: Request, number: str) -> Response:
         """Have a selection sent again, 202; or count it, 200."""
         instance, body = self.instance(number), read_body(ReplayRequest, request.data)
-        selection = Selection(
-            failed=body.failed,
-            since=body.since,
-            until=body.until,
-            event_id=body.event,
-            resource=body.resource or "",
-            kind=body.kind or "",
-            object_id=body.object_id or "",
-        )
-        if body.count_only:
-            total = count_selected(instance, selection)
-            counted = {"total": total, "queued": 0, "delivered": 0, "failed": 0, "left": total}
-            return answer(ReplayShape(id=None, asked_at=None, what=str(selection), stage=None, **counted))
-        return answer(replay_shape(start_replay(instance, selection, timezone.now())), 202)
+        return asked_replay(instance, body)
 
 
 class ReplayView(V1View):
@@ -152,6 +140,25 @@ class DeliveryReplayView(DeliveryView):
         if not replays:
             raise ConflictError("The notification was discarded.")
         return answer(replay_shape(replays[0]), 202)
+
+
+def asked_replay(instance: Instance, body: ReplayRequest, *, subscription: int = 0) -> Response:
+    """Answer who asks for a replay: of one subscription, or of all that the instance has."""
+    selection = Selection(
+        failed=body.failed,
+        since=body.since,
+        until=body.until,
+        event_id=body.event,
+        resource=body.resource or "",
+        kind=body.kind or "",
+        object_id=body.object_id or "",
+        subscription=subscription,
+    )
+    if body.count_only:
+        total = count_selected(instance, selection)
+        counted = {"total": total, "queued": 0, "delivered": 0, "failed": 0, "left": total}
+        return answer(ReplayShape(id=None, asked_at=None, what=str(selection), stage=None, **counted))
+    return answer(replay_shape(start_replay(instance, selection, timezone.now())), 202)
 
 
 def replay_shape(replay: Replay) -> ReplayShape:

@@ -28,6 +28,7 @@ from polling.api.v1.base import (
     seen,
 )
 from polling.api.v1.idempotency import ONCE, POSTED, idempotent
+from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.test_notification import SampleResult, send_test
 
 
@@ -100,7 +101,7 @@ class TestNotificationView(V1View):
     def post(self, request: Request, number: str) -> Response:
         """Send a sample event, and show request, response and time taken."""
         instance, body = self.instance(number), read_body(TestRequest, request.data)
-        return answer(_shape(send_test(instance, body.resource, timezone.now())))
+        return answer(sample_shape(send_test(first_subscription(instance), body.resource, timezone.now())))
 
 
 class SignatureKeyView(V1View):
@@ -124,16 +125,22 @@ class SignatureKeyView(V1View):
     def post(self, request: Request, number: str) -> Response:
         """Sign with a new key, and for a while with the present one beside it."""
         instance, body, now = self.instance(number), read_body(Rotation, request.data), timezone.now()
-        until = body.until or now + OVERLAP
-        if not now <= until <= now + LONGEST_OVERLAP:
-            raise DomainError("until: must be a time within the next 30 days.")
-        key = rotate_signature_key(instance, now, key=body.key, until=until)
+        key = rotate_signature_key(instance, now, key=body.key, until=former_until(body, now))
         instance.refresh_from_db()
         return answer(RotatedShape(key=key, previous_key_until=instance.previous_key_until))
 
 
-def _shape(result: SampleResult) -> TrialShape:
+def former_until(body: Rotation, now: datetime) -> datetime:
+    """Return until when the former key is to sign as well; DomainError."""
+    until = body.until or now + OVERLAP
+    if not now <= until <= now + LONGEST_OVERLAP:
+        raise DomainError("until: must be a time within the next 30 days.")
+    return until
+
+
+def sample_shape(result: SampleResult) -> TrialShape:
     outcome = result.outcome
+    """Return what came of a test notification as `/v1` shows it."""
     return TrialShape(
         delivered=outcome.delivered,
         seconds=round(outcome.seconds, 3),

@@ -14,11 +14,14 @@ from polling.api.v1 import (
     replays,
     secrets,
     sending,
+    subscriptions,
     tokens,
     verifications,
 )
+from polling.api.v1 import subscription_actions as actions
 
 _INSTANCE = r"instances/(?P<number>[0-9]{1,18})"
+_SUBSCRIPTION = rf"{_INSTANCE}/subscriptions/(?P<subscription>[0-9]{{1,18}})"
 _POLL = rf"{_INSTANCE}/polls/(?P<poll>[0-9]{{1,18}})"
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -47,6 +50,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(rf"^{_INSTANCE}/replays$", replays.ReplaysView.as_view(), name="v1-replays"),
     re_path(rf"^{_INSTANCE}/replays/(?P<replay>[0-9]{{1,18}})$", replays.ReplayView.as_view(), name="v1-replay"),
     re_path(rf"^{_INSTANCE}/test-notification$", sending.TestNotificationView.as_view(), name="v1-test-notification"),
+    re_path(rf"^{_INSTANCE}/subscriptions$", subscriptions.SubscriptionsView.as_view(), name="v1-subscriptions"),
+    re_path(rf"^{_SUBSCRIPTION}$", subscriptions.SubscriptionView.as_view(), name="v1-subscription"),
+    re_path(rf"^{_SUBSCRIPTION}/test$", actions.SampleView.as_view(), name="v1-subscription-test"),
+    re_path(rf"^{_SUBSCRIPTION}/rotate$", actions.RotateView.as_view(), name="v1-subscription-rotate"),
+    re_path(rf"^{_SUBSCRIPTION}/pause$", actions.PauseView.as_view(), name="v1-subscription-pause"),
+    re_path(rf"^{_SUBSCRIPTION}/release$", actions.ReleaseView.as_view(), name="v1-subscription-release"),
+    re_path(rf"^{_SUBSCRIPTION}/replay$", actions.ReplaysView.as_view(), name="v1-subscription-replay"),
+    re_path(rf"^{_SUBSCRIPTION}/try-filter$", actions.TryFilterView.as_view(), name="v1-subscription-try-filter"),
+    re_path(rf"^{_SUBSCRIPTION}/held$", actions.HeldView.as_view(), name="v1-subscription-held"),
     re_path(rf"^{_INSTANCE}/token$", tokens.TokenView.as_view(), name="v1-token"),
     re_path(rf"^{_INSTANCE}/signature-key/rotate$", sending.SignatureKeyView.as_view(), name="v1-signature-key"),
 ]

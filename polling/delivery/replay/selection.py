@@ -15,6 +15,7 @@ from cwconnect.core.time import parse_time, utc_text
 from instances.models import Instance
 from polling.delivery.carried import carries
 from polling.models import DeliveryAttempt, Notification
+from polling.models.subscriptions import FURTHER_FROM
 
 State = Notification.State
 DELIVERED, WAITING, GIVEN_UP = "delivered", "waiting", "given up"
@@ -41,7 +42,7 @@ class Selection:
     CREATED, UPDATED, DELETED; `text` stands anywhere in its record; `seen_since` and `seen_until` are when its poll
     saw it. `status` (500, 4xx, none, failed) and `longer` (milliseconds) are of one and the same attempt, `tries` is
     how many attempts there are at least. `ids` names the very notifications, `first_id` and `last_id` between which
-    they lie.
+    they lie. `subscription` is the id of the one that they go to.
     """
 
     failed: bool = False
@@ -61,6 +62,7 @@ class Selection:
     seen_until: datetime | None = None
     first_id: int = 0
     last_id: int = 0
+    subscription: int = 0
 
     @property
     def is_everything(self) -> bool:
@@ -75,6 +77,7 @@ class Selection:
     def __str__(self) -> str:
         parts = ["chosen " * bool(self.ids) + f"{self.state} " * bool(self.state)]
         parts = [parts[0] + ("failed notifications" if self.failed else "notifications")]
+        parts += [f"to subscription {self.subscription}"] if self.subscription else []
         parts += [f"of event {self.event_id}"] if self.event_id else []
         parts += [f"of {self.resource}"] if self.resource else []
         parts += [f"with {self.kind}"] if self.kind else []
@@ -97,7 +100,7 @@ def selection_of(stored: Mapping[str, Any]) -> Selection:
 
 def select(instance: Instance, selection: Selection) -> QuerySet[Notification]:
     """Return the notifications of the selection; discarded ones are not sent again."""
-    ours = Notification.objects.filter(instance=instance)
+    ours = Notification.objects.filter(instance=instance).exclude(subscription__deleted_at__isnull=False)
     return narrowed(ours, selection).exclude(state=State.DISCARDED)
 
 
@@ -105,6 +108,9 @@ def narrowed(rows: QuerySet[Notification], selection: Selection) -> QuerySet[Not
     """Return those of these notifications that the selection means."""
     if selection.failed:
         rows = rows.filter(_FAILED)
+    if selection.subscription:  # without an expression: so the newest of one are the head of an index
+        further = selection.subscription > FURTHER_FROM
+        rows = rows.filter(subscription=selection.subscription if further else None)
     rows = rows.filter(**_own_conditions(selection))
     if wanted := _of_event(selection):
         rows = rows.filter(carries(**wanted))
