@@ -8,21 +8,21 @@ instance's subscriptions want.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+import orjson
+from django.db import connection
 from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet
 
 from cwconnect.core.bulk_sql import any_of
-from polling.detection.titles import any_record
 from polling.maintenance.ages import Ages
 from polling.models import (
     DeliveryAttempt,
     Event,
     Notification,
     NotificationBody,
-    RecordWord,
     Subscription,
     SubscriptionEvent,
 )
@@ -38,6 +38,21 @@ READING = Q(
 """The subscriptions that read the log (log/readers.py): not those without a URL, which never come to anything."""
 BODIES_FOR = timedelta(days=1)
 """For so long a body stays that no notification has: one that is being made may take it."""
+# By a scalar subquery for each record, which PostgreSQL can't turn around into a scan of all events.
+_FORGET = {
+    "postgresql": """DELETE FROM polling_recordword USING unnest(%s::bigint[], %s::bigint[]) AS given (poll, record)
+WHERE resource_poll_id = given.poll AND record_id = given.record AND (
+    SELECT id FROM polling_event
+    WHERE polling_event.resource_poll_id = given.poll AND polling_event.record_id = given.record LIMIT 1
+) IS NULL
+""",
+    "sqlite": """DELETE FROM polling_recordword
+WHERE (resource_poll_id, record_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(%s)) AND NOT EXISTS (
+    SELECT 1 FROM polling_event WHERE polling_event.resource_poll_id = polling_recordword.resource_poll_id
+        AND polling_event.record_id = polling_recordword.record_id
+)
+""",
+}
 
 
 class OldEvent(NamedTuple):
@@ -91,7 +106,7 @@ def delete_events(events: Collection[OldEvent]) -> int:
     keys = [event.key for event in events]
     SubscriptionEvent.objects.filter(event__in=any_of(keys)).delete()
     count, _ = Event.objects.filter(pk__in=any_of(keys)).delete()
-    _forget_names({(event.resource_poll_id, event.record_id) for event in events})
+    _forget_names(events)
     return count
 
 
@@ -118,17 +133,10 @@ def delete_unused(bodies: QuerySet[NotificationBody]) -> int:
     return bodies.exclude(Exists(Notification.objects.filter(shared_body=OuterRef("pk")))).delete()[0]
 
 
-def _forget_names(concerned: Collection[tuple[int | None, int]]) -> None:
-    """Delete the words of those of these records (by poll and id) of which no event is left: two queries."""
-    of_polls = {(poll, record) for poll, record in concerned if poll is not None}
-    log = Event.objects.filter(any_record(_by_poll(of_polls))).order_by()
-    gone = of_polls.difference(log.values_list("resource_poll_id", "record_id"))
-    if gone:
-        RecordWord.objects.filter(any_record(_by_poll(gone))).delete()
-
-
-def _by_poll(records: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
-    for poll, record in records:
-        found.setdefault(poll, []).append(record)
-    return found
+def _forget_names(events: Collection[OldEvent]) -> None:
+    """Delete the words of those of these events' records of which no event is left."""
+    records = sorted({(event.resource_poll_id, event.record_id) for event in events if event.resource_poll_id})
+    given = [list(column) for column in zip(*records, strict=True)] or [[], []]
+    values = [orjson.dumps(records).decode()] if connection.vendor == "sqlite" else given
+    with connection.cursor() as cursor:
+        cursor.execute(_FORGET[connection.vendor], values)
