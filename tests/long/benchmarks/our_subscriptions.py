@@ -67,7 +67,7 @@ def _record(poll: ResourcePoll, changes: int) -> None:
             for number in range(first, min(first + PAGE, changes))
         ]
         with transaction.atomic():
-            run = PollRun.objects.create(resource_poll=poll, started_at=now)
+            run = PollRun.objects.create(resource_poll=poll, started_at=now, status=PollRun.Status.COMPLETE)
             record_events([PollEvents(poll, run, found)], now=now)
 
 

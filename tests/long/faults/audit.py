@@ -110,6 +110,11 @@ def _compare_with_log(findings: Findings, first: list[Arrival], storage: Storage
     query = """
         SELECT n.webhook_id, e.instance_id, e.object_type, e.record_id, e.kind
         FROM polling_event e LEFT JOIN polling_notification n ON n.id = e.notification_id
+        UNION ALL
+        SELECT n.webhook_id, -e.instance_id, e.object_type, e.record_id, e.kind
+        FROM polling_event e JOIN polling_subscription s ON s.instance_id = e.instance_id AND s.id <> e.instance_id
+        LEFT JOIN polling_subscriptionevent j ON j.event_id = e.id AND j.subscription_id = s.id
+        LEFT JOIN polling_notification n ON n.id = j.notification_id
     """
     log = Counter(storage.rows(query))
     came = Counter(

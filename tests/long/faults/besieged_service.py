@@ -25,7 +25,7 @@ from cryptography.fernet import Fernet
 from tests.long.faults.connectwise import ORDER, Source
 from tests.long.faults.kept_processes import MARKER, Kept, living
 from tests.long.faults.ports import free_port
-from tests.long.faults.receiver import Taken
+from tests.long.faults.receiver import FURTHER, Taken
 from tests.long.faults.storage import Embedded, Servers, Storage
 from tests.seed import example_body
 from tests.support.services import ROOT, Seen
@@ -136,9 +136,18 @@ class BesiegedService:
         status, made = self.ask("POST", "/instances", body | {"name": f"{name} {number}"})
         assert status == 200, made
         self.watched[made["id"]] = name
+        self._subscribe(made["id"], name)
         status, polls = self.ask("GET", f"/v1/instances/{made['id']}/polls")
         assert status == 200, polls
         self.polls += [f"/v1/instances/{made['id']}/polls/{poll['id']}/run" for poll in polls["items"]]
+
+    def _subscribe(self, instance: int, name: str) -> None:
+        """Have a further receiver of the instance's events, which is held against the source as another instance is."""
+        url = f"http://127.0.0.1:{self.receiver_port}{FURTHER}"
+        body = {"name": "further", "url": url, "signature_key": KEY}
+        status, made = self.ask("POST", f"/v1/instances/{instance}/subscriptions", body)
+        assert status in (200, 201), made
+        self.watched[-instance] = name
 
     def close(self) -> None:
         """End everything, orphans too, and remove the folder; if it is to `keep` them, logs and what was taken stay."""

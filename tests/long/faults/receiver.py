@@ -23,10 +23,13 @@ from cwconnect.site.demo_receiver import verify
 from tests.long.faults.connectwise import VERSION
 from tests.long.faults.line_reader import Tail
 
+FURTHER = "/further"
+"""The path at which an instance's further subscription is notified."""
+
 
 @dataclass(frozen=True)
 class DeliveredEvent:
-    """One event as the receiver took it."""
+    """One event as the receiver took it. `instance` is below zero where a further subscription of it was notified."""
 
     instance: int
     list: str
@@ -107,7 +110,8 @@ def _handler(log: int, mode: Path, key: str) -> type[BaseHTTPRequestHandler]:
             how = mode.read_text() if mode.exists() else ""
             status = int(how) if how.isdigit() else 204
             verified = verify(key, self.headers, body)  # type: ignore[arg-type]  # reads any case
-            os.write(log, _note(self.headers["webhook-id"], body, status, verified=verified))
+            further = self.path.startswith(FURTHER)
+            os.write(log, _note(self.headers["webhook-id"], body, status, verified=verified, further=further))
             if how == "mute":
                 self.close_connection = True
                 return
@@ -121,11 +125,12 @@ def _handler(log: int, mode: Path, key: str) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _note(webhook_id: str, body: bytes, status: int, *, verified: bool) -> bytes:
+def _note(webhook_id: str, body: bytes, status: int, *, verified: bool, further: bool) -> bytes:
     message = json.loads(body)["message"]
+    instance = -message["instanceId"] if further else message["instanceId"]
     records = message["raw"][message["raw"]["objectType"]]
     events = [
-        (message["instanceId"], event["objectType"], int(event["objectId"]), event["eventType"], record[VERSION])
+        (instance, event["objectType"], int(event["objectId"]), event["eventType"], record[VERSION])
         for event, record in zip(message["events"], records, strict=True)
     ]
     digest = hashlib.sha256(body).hexdigest()

@@ -81,7 +81,7 @@ class Siege:
 
     def _ask_the_service(self) -> None:
         """Have the service's own `verify` compare an instance with ConnectWise: it must agree."""
-        instance = self._chance.choice(sorted(self._world.watched))
+        instance = self._chance.choice(sorted(key for key in self._world.watched if key > 0))
         for found in json.loads(self._world.manage("verify", str(instance), "--json", may_fail=True)):
             faults = {name: found[name] for name in ("missed", "stale", "undelivered", "repeated") if found[name]}
             if faults:
