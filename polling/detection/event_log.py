@@ -22,6 +22,7 @@ from cwconnect.core.statements import rows_of
 from cwconnect.tracing import is_on
 from instances.models import ResourcePoll
 from polling.delivery.fan_out.served import Served, how_served
+from polling.delivery.fan_out.waits import still_undelivered
 from polling.delivery.notifications import batches, notification_of
 from polling.detection.event_spans import begin_event_spans
 from polling.detection.snapshots import of_records
@@ -147,7 +148,6 @@ def _ordered_batches(found: Sequence[PollEvents], served: Served) -> Iterable[_B
 
 def _waited_for(found: Sequence[PollEvents]) -> Mapping[tuple[int, int], int]:
     """Return, by poll and record, the last undelivered notification that carries an event of it."""
-    undelivered = Notification.objects.filter(state__in=Notification.UNDELIVERED)
     oldest = _oldest_undelivered({of_poll.poll.instance_id for of_poll in found})
     records = {of_poll.poll.pk: of_poll.records for of_poll in found if of_poll.poll.instance_id in oldest}
     if not records:
@@ -167,9 +167,7 @@ def _waited_for(found: Sequence[PollEvents]) -> Mapping[tuple[int, int], int]:
     if len(rows) < sum(map(len, records.values())):
         raise ValueError("An event was to be recorded of a record that is not remembered: its order would not be kept.")
     waits = {(poll_id, record_id): notification for poll_id, record_id, notification in rows if notification}
-    # Locked, and looked at again: a delivery that commits now either sees our follower or is seen by us.
-    locked = undelivered.filter(pk__in=set(waits.values())).order_by("pk").select_for_update()
-    still = set(locked.values_list("pk", flat=True))
+    still = still_undelivered(set(waits.values()))
     return {record: notification for record, notification in waits.items() if notification in still}
 
 

@@ -34,9 +34,9 @@ class Planner:
     def read(self, places: Collection[Place], upto: int) -> Mapping[Place, int]:
         """Read the pages at these places, those excepted that are known; return how many events each has.
 
-        What is known of other places is forgotten.
+        What is known of other places is forgotten, and where there was nothing is looked at again.
         """
-        known = {place: page for place, page in self._pages.items() if place in places}
+        known = {place: page for place, page in self._pages.items() if page.events and place in places}
         self._pages = {**known, **read_pages(set(places) - known.keys(), upto)}
         instances = {instance for instance, _ in places}
         if instances - self._instances.keys() or not known:

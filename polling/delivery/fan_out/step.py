@@ -27,7 +27,7 @@ from polling.delivery.fan_out.writing import Ready, write
 from polling.delivery.pausing import pause_delivery
 from polling.log.readers import Reader, readers_behind
 from polling.models import Subscription
-from polling.workers.leases import DATABASE_DOWN, release, release_or_owe
+from polling.workers.leases import DATABASE_DOWN, release_or_owe
 from polling.workers.loop import never
 
 log = logging.getLogger(__name__)
@@ -70,8 +70,12 @@ class FanOut:
             return 0
         self._steps += 1
         claimed = self._claim(readers, now)
-        ready = self._ready(claimed, {reader.id: reader.watching for reader in readers}, now)
-        self._write(ready, now)
+        try:
+            ready = self._ready(claimed, {reader.id: reader.watching for reader in readers}, now)
+            self._write(ready, now)
+        except DATABASE_DOWN:
+            _give_back(claimed)
+            raise
         return sum(one.plan.passed + len(one.plan.held) for one in ready)
 
     def _readers(self, now: datetime) -> list[Reader]:
@@ -101,8 +105,7 @@ class FanOut:
         claimed = claim_readers(places, now)
         self._served_at.update(dict.fromkeys(places, self._steps))
         ours = [one for one in claimed if one.place == places[one.id]]
-        if moved := [one for one in claimed if one.place != places[one.id]]:
-            release(Subscription, [one.id for one in moved], moved[0].token)
+        _give_back([one for one in claimed if one.place != places[one.id]])
         return ours
 
     def _ready(self, claimed: Iterable[Claimed], watching: Mapping[int, bool], now: datetime) -> list[Ready]:
@@ -130,20 +133,28 @@ class FanOut:
         if not ready:
             return
         try:
-            write(ready, self._bodies, now)
+            written = write(ready, self._bodies, now)
         except DatabaseError as error:
             log.warning("What the log has for %s subscriptions is written one by one: %s", len(ready), error)
             for one in ready:
                 self._write_alone(one, now)
+        else:
+            # Somebody changed what they ask for: who reads for them next asks anew, and need not wait.
+            _give_back([one.claimed for one in ready if one.claimed.id not in written])
 
     def _write_alone(self, one: Ready, now: datetime) -> None:
         try:
             write([one], self._bodies, now)
         except DATABASE_DOWN:
-            release_or_owe(Subscription, [one.claimed.id], one.claimed.token)
             raise
         except DatabaseError:
             log.exception("What the log has for subscription %s could not be written", one.claimed.id)
+
+
+def _give_back(claimed: Sequence[Claimed]) -> None:
+    """End the leases of these, which were claimed at once, as far as they are ours."""
+    if claimed:
+        release_or_owe(Subscription, [one.id for one in claimed], claimed[0].token)
 
 
 def _within(readers: Iterable[Reader], sizes: Mapping[Place, int]) -> Iterator[Reader]:

@@ -75,7 +75,9 @@ _ASKED = {
 }
 
 _UNDELIVERED = "SELECT id FROM polling_notification WHERE id {among} AND state IN ('pending', 'exhausted') ORDER BY id"
-_LOCK = {"postgresql": " FOR UPDATE", "sqlite": ""}
+# Against whoever ends one, who locks it FOR UPDATE (delivery/ends.py); not against whoever makes due what follows one:
+# he has ended others, which may be among ours, and to wait for each other would be a deadlock.
+_LOCK = {"postgresql": " FOR KEY SHARE", "sqlite": ""}
 
 
 @dataclass(frozen=True, slots=True)

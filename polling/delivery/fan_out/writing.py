@@ -81,8 +81,11 @@ class Ready:
     rests: bool
 
 
-def write(ready: Sequence[Ready], bodies: StoredBodies, now: datetime) -> None:
-    """Write all of these; for those that are not ours any more, or ask for something else by now, nothing."""
+def write(ready: Sequence[Ready], bodies: StoredBodies, now: datetime) -> set[int]:
+    """Write all of these; for those that are not ours any more, or ask for something else by now, nothing.
+
+    Return the ids of those that it was written for.
+    """
     with transaction.atomic():
         ours = _advance(ready)
         kept = [one for one in ready if one.claimed.id in ours]
@@ -101,6 +104,7 @@ def write(ready: Sequence[Ready], bodies: StoredBodies, now: datetime) -> None:
         insert(SubscriptionEvent, _JUDGED, judged)
         if any(row[_NOTIFICATION.index("next_attempt_at")] for row in made):
             wake_on_commit(Kind.DELIVER)
+    return ours
 
 
 def _advance(ready: Sequence[Ready]) -> set[int]:

@@ -1,0 +1,112 @@
+"""A fan-out that lives as long as its delivery loop: what it knows from one step is right at the next."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import OperationalError, connection, transaction
+from django.utils import timezone
+
+from cwconnect.core.statements import rows_of
+from instances.models import Organization
+from polling.delivery.fan_out.step import FanOut
+from polling.delivery.fan_out.waits import still_undelivered
+from polling.log.event_ids import take_ids
+from polling.models import Notification, Subscription
+from tests.support.read_log import Log, carried_by_all, end, made_for, read_log, subscribe
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def log(organization: Organization) -> Log:
+    return Log(organization)
+
+
+def step(fan: FanOut) -> None:
+    """Step as a loop does that was idle for a while."""
+    fan._looks._at = 0.0  # time passes
+    fan.step(timezone.now())
+
+
+def test_what_comes_after_a_look_at_nothing_is_found(log: Log) -> None:
+    mine = subscribe(log.instance)
+    fan = FanOut()
+    first = log.record(1)
+    step(fan)
+    take_ids(1)  # something else takes an id: what is complete goes further than the subscription came
+    step(fan)
+    second = log.record(2)
+    step(fan)
+    assert carried_by_all(mine) == first + second
+
+
+def test_who_is_asked_for_something_else_meanwhile_is_served_at_once(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, other = subscribe(log.instance), subscribe(log.instance)
+    ids = log.record(1, 2)
+
+    def change_meanwhile(asked: object) -> dict[tuple[int, int], int]:
+        Subscription.objects.filter(pk=mine.pk).update(filter='{"where":"id = 2"}')
+        monkeypatch.undo()
+        return {}
+
+    monkeypatch.setattr("polling.delivery.fan_out.step.read_waits", change_meanwhile)
+    fan = FanOut()
+    step(fan)
+    assert (carried_by_all(mine), carried_by_all(other)) == ([], ids)
+    step(fan)
+    assert carried_by_all(mine) == ids[1:]
+
+
+@pytest.mark.parametrize("place", ["read_delivery_facts", "write"])
+def test_a_database_that_was_away_for_a_moment_costs_no_lease(
+    log: Log, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    two = [subscribe(log.instance) for _ in range(2)]
+    ids = log.record(1)
+
+    def fail(*_: object) -> None:
+        raise OperationalError
+
+    with monkeypatch.context() as away:
+        away.setattr(f"polling.delivery.fan_out.step.{place}", fail)
+        with pytest.raises(OperationalError):
+            FanOut().step(timezone.now())
+    FanOut().step(timezone.now())
+    assert [carried_by_all(mine) for mine in two] == [ids, ids]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no locks of rows")
+def test_who_ends_attempts_and_who_follows_them_wait_in_no_circle(log: Log) -> None:
+    """Ended are the first and the last; one in between follows the first, and is to be followed, as is the last."""
+    mine = subscribe(log.instance)
+    read = [log.record(1), log.record(1), log.record(2)]
+    read_log()
+    first, follower, last = made_for(mine)
+    assert (len(read), follower.follows, last.follows) == (3, first.id, None)
+
+    def look() -> set[int]:
+        try:
+            with transaction.atomic():
+                return still_undelivered([follower.id, last.id])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            locked = Notification.objects.filter(pk__in=[first.id, last.id]).order_by("pk").select_for_update()
+            list(locked.values_list("pk"))
+            seen = pool.submit(look)
+            wait_for_who_waits()
+            end(first.id, last.id)
+        assert seen.result(timeout=10) == {follower.id}
+    assert made_for(mine)[1].due
+
+
+def wait_for_who_waits() -> None:
+    until = time.monotonic() + 10
+    while not rows_of("SELECT 1 FROM pg_locks WHERE NOT granted", ()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
