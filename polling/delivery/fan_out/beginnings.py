@@ -1,19 +1,18 @@
-"""From where on a subscription reads the log, and how far it came. It never goes back: what was sent is replayed."""
+"""From where on a subscription reads the log. It never goes back: what was sent is replayed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from cwconnect.core.bulk_sql import db_timestamp
 from cwconnect.core.statements import rows_of
 from polling.log.event_ids import complete_id
-from polling.models import Event, Subscription
+from polling.models import Subscription
 from polling.workers.queue import wake_on_commit
 from polling.workers.wakeups import Kind
 
-MOST_COUNTED: Final = 10_000
+MOST_COUNTED: Final = 10_000  # of what is left of a catch-up
 _LOOKED_AT: Final = 10_000
 
 # Ids are taken when a page is recorded, and times are ConnectWise's of when it was read: the order of the one is nearly
@@ -26,18 +25,6 @@ _FIRST_SINCE = """SELECT MIN(id) FROM (
 _LAST = """SELECT id FROM polling_event WHERE instance_id BETWEEN %s AND %s AND id <= %s
 ORDER BY instance_id, id DESC LIMIT 1
 """
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a catch-up came: the last event that was looked at, the last there is, how many are left, up to a limit.
-
-    `left` is MOST_COUNTED where there are as many or more.
-    """
-
-    reached: int
-    upto: int
-    left: int
 
 
 def begin(subscription: Subscription, *, since: datetime | None = None) -> None:
@@ -91,16 +78,6 @@ def switch_to_log(subscription: Subscription) -> None:
         upto = complete_id()
         subscription.reads_log, subscription.began_id, subscription.reached_id = True, upto, upto
         subscription.save(update_fields=["reads_log", "began_id", "reached_id"])
-
-
-def progress(subscription: Subscription) -> Progress | None:
-    """Return how far a catch-up came; None where there is none, or it is over."""
-    upto, reached = subscription.catching_up_to, subscription.reached_id
-    if upto is None:
-        return None
-    rows = Event.objects.filter(instance=subscription.instance_id, pk__gt=reached, pk__lte=upto)
-    left = rows.order_by("pk")[:MOST_COUNTED].count()
-    return Progress(reached, upto, left) if left else None
 
 
 def _first_since(instance_id: int, since: datetime) -> int | None:
