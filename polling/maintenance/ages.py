@@ -39,7 +39,7 @@ def read_ages(now: datetime) -> Ages:
     """Return from when on things are kept."""
     usual = settings.RETENTION_DAYS
     rows = list(_concerned().values_list("pk", "instance_id", "reads_log", "retention_days"))
-    days = {key: usual if own is None else own for key, _, _, own in rows}
+    days = {key: own or usual for key, _, _, own in rows}
     longest: dict[int, int] = {}
     for key, instance_id, _, _ in rows:
         longest[instance_id] = max(longest.get(instance_id, 0), days[key])

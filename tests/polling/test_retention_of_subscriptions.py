@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
+from django.test import Client
 from django.utils import timezone
 
 from cwconnect.site.periodic_jobs import run_due_jobs
@@ -25,8 +26,10 @@ from polling.models import (
     Subscription,
     SubscriptionEvent,
 )
+from tests.support.deliveries import deliver
 from tests.support.notifications import make_instance
 from tests.support.polled_instance import PolledInstance
+from tests.support.receivers import Receiver
 from tests.support.retained import carry, further, hold, record
 
 LATER = timedelta(days=31)
@@ -309,6 +312,30 @@ class TestWalk:
         )
         record(instance, 1, notified=False)
         assert prune_delivered(now).events == 1
+
+
+def test_one_made_notified_and_deleted_by_the_api_leaves_nothing(
+    world: PolledInstance, receiver: Receiver, client: Client
+) -> None:
+    world.watch(callback_url="")
+    world.poll()
+    path, auth = f"/v1/instances/{world.instance.pk}/subscriptions", {"Authorization": world.tenant.auth}
+    body = {"name": "Further", "url": receiver.url, "retention_days": 7}
+    made = client.post(path, body, content_type="application/json", headers=auth)
+    assert made.status_code == 201, made.content
+    world.change(1, "Chief")
+    world.poll()
+    assert deliver() == 1
+    assert receiver.events() == [("UPDATED", "1")]
+    prune(timezone.now() + timedelta(days=8))
+    assert not Notification.objects.exists()
+    assert not NotificationBody.objects.exists()
+    assert Event.objects.count() == 1  # it is kept for the first one's thirty days, to be pulled
+    assert client.delete(f"{path}/{made.json()['id']}", headers=auth).status_code in (200, 204)
+    run_due_jobs(timezone.now())
+    assert Subscription.objects.get().is_first
+    prune(timezone.now() + LATER)
+    assert not Event.objects.exists()
 
 
 class TestPurge:
