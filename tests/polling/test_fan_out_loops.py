@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from cwconnect.core.bulk_sql import insert
 from cwconnect.core.statements import rows_of
 from instances.models import Organization
+from polling.delivery.fan_out.pages import read_pages
 from polling.delivery.fan_out.step import FanOut
 from polling.delivery.fan_out.waits import still_undelivered
 from polling.log.event_ids import take_ids
-from polling.models import Notification, Subscription
-from tests.support.read_log import Log, carried_by_all, end, made_for, read_log, subscribe
+from polling.models import Event, Notification, Subscription
+from tests.support.read_log import NOON, Log, carried_by_all, end, made_for, read_log, subscribe
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -110,3 +114,26 @@ def wait_for_who_waits() -> None:
     while not rows_of("SELECT 1 FROM pg_locks WHERE NOT granted", ()):
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite goes by the statement alone")
+def test_a_page_is_read_past_the_length_of_the_log_by_a_wide_margin(log: Log) -> None:
+    """By estimates that hardly differ PostgreSQL went through all events of an instance for each page of it."""
+    rows = ((key, log.instance.pk, "contacts", "1", 1, "UPDATED", NOON, NOON, "{}") for key in range(1, 60_001))
+    columns = ("id", "instance_id", "object_type", "object_id", "record_id", "kind", "occurred_at", "polled_at")
+    insert(Event, (*columns, "record"), list(rows))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE polling_event")
+    with CaptureQueriesContext(connection) as captured:
+        read_pages([(log.instance.pk, 30_000), (log.instance.pk, 59_990)], 60_000)
+    [[plan]] = rows_of(f"EXPLAIN (FORMAT JSON) {captured.captured_queries[0]['sql']}", ())
+    limit = limit_in(plan[0]["Plan"])
+    assert limit["Plans"][-1]["Index Name"] == "event_newest"
+    assert limit["Total Cost"] < 0.6 * limit["Plans"][-1]["Total Cost"]
+
+
+def limit_in(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return the node of a plan that ends a page."""
+    if plan["Node Type"] == "Limit":
+        return plan
+    return next((found for each in plan.get("Plans", ()) if (found := limit_in(each))), {})

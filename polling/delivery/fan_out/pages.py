@@ -25,13 +25,14 @@ Record = tuple[Any, ...]
 _COLUMNS = """id, resource_poll_id, notification_id, object_type, object_id, record_id, kind,
     CAST(occurred_at AS text), CAST(polled_at AS text), record, changes, title, changes_for_filters"""
 # By a range and in the order of the index, as in log/readers.py: by statistics of a log that grows quickly another
-# index may seem to have fewer rows, and has those of all instances.
+# index may seem to have fewer rows, and has those of all instances. The limit is asked for, so that PostgreSQL does not
+# know it: of a range it expects so few rows that to fetch and sort all of the instance would seem to cost the same.
 _PAGE = f"""SELECT given.instance, given.reached, page.*
 FROM unnest(%s::bigint[], %s::bigint[]) AS given (instance, reached)
 CROSS JOIN LATERAL (
     SELECT {_COLUMNS} FROM polling_event
     WHERE instance_id BETWEEN given.instance AND given.instance AND id > given.reached AND id <= %s
-    ORDER BY instance_id DESC, id LIMIT %s
+    ORDER BY instance_id DESC, id LIMIT (SELECT %s)
 ) AS page ORDER BY page.id
 """  # noqa: S608  (our own)
 _PAGE_OF_ONE = f"""SELECT {_COLUMNS} FROM polling_event
