@@ -68,7 +68,7 @@ class Row:
         """What came of it, in words: only what was compared to the last record is plainly complete."""
         found = self.finding
         if found is None or not found.whole:
-            return "incomplete" if self.missing else "pending"
+            return "incomplete" if self.missing or (found and found.lost) else "pending"
         return "complete as far as known" if found.not_known or found.held else "complete"
 
     @property

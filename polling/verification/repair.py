@@ -47,7 +47,7 @@ def repair(finding: Finding, *, patience: timedelta = PATIENCE) -> Repaired:
     """
     run = _poll_again(finding, patience) if rows_to_read(finding) else None
     sweep = _sweep_again(finding, patience) if finding.deleted else None
-    resent = send_again(finding.poll, timezone.now(), replay=replay_now) if finding.undelivered else 0
+    resent = send_again(finding.poll, timezone.now(), replay=replay_now) if finding.undelivered or finding.lost else 0
     return Repaired(run.records if run else 0, sum(done.events for done in (run, sweep) if done), resent)
 
 

@@ -124,9 +124,10 @@ class RepairJob(RowRepair, Job):
     def _finish(self, now: datetime) -> bool:
         end_lease(PollState, self.key, self.token)
         resent = 0
-        if self._finding.undelivered:  # those just recorded are sent for the first time
-            resent = undelivered_events(self.poll).filter(polled_at__lt=self.repair.asked_at).count()
-            send_again(self.poll, now, replay=start_replay)
+        if self._finding.undelivered or self._finding.lost:  # those just recorded are sent for the first time
+            waiting = undelivered_events(self.poll)
+            new = waiting.filter(polled_at__gte=self.repair.asked_at).count()
+            resent = max(0, send_again(self.poll, now, replay=start_replay) - new)
         ended = {"status": Repair.Status.COMPLETE, "finished_at": now, "next_try_at": None}
         self._keep(**ended, resent=resent, events=F("events") + self._swept())
         Verification.objects.get_or_create(

@@ -20,9 +20,10 @@ from django.utils import timezone
 from cwconnect.connectwise.client import Page, Record
 from instances.models import Instance, ResourcePoll
 from instances.plans import Plan
+from polling.delivery.first_subscriptions import lost_notifications
 from polling.delivery.notifications import batches, notification_of
 from polling.delivery.pausing import rearm_all, release_all_of
-from polling.delivery.replay.selection import Selection
+from polling.delivery.replay.selection import Selection, select
 from polling.detection.changes import CONTENT_UNKNOWN, Snapshot, digest
 from polling.detection.deletes.sweeps import EVER
 from polling.detection.event_shapes import shape_of
@@ -33,6 +34,7 @@ from polling.detection.recording import ReadPage, record_page, watch_of
 from polling.detection.snapshots import NewSnapshot, read_snapshots, remember
 from polling.models import DeliveryState, Event, Notification, PollRun, PollState, Replay
 from polling.verification.lost_deletes import lost_among
+from polling.verification.of_subscriptions import find_again
 from polling.verification.report import Finding, undelivered_events
 from polling.workers.leases import fence
 
@@ -145,23 +147,24 @@ def _stamp(plan: Plan, record: Record) -> int | None:
 def send_again(poll: ResourcePoll, now: datetime, *, replay: Replayer) -> int:
     """Make what has not arrived due, a paused delivery too, since a person asked; give the number of events.
 
-    What was given up is sent again by `replay`: all of it before this returns, or by the workers.
+    What is lost for a subscription is judged for it once more. What was given up is sent again by `replay`: all of it
+    before this returns, or by the workers.
     """
-    undelivered = undelivered_events(poll)
-    count = undelivered.count()
+    count = undelivered_events(poll).count() + find_again(poll, now)
     if DeliveryState.objects.filter(subscription__instance=poll.instance, paused_at__isnull=False).exists():
         release_all_of(poll.instance, now)
     with transaction.atomic():
         _wrap_lost(poll, now)
-    if undelivered.filter(notification__state=Notification.State.FAILED).exists():
-        replay(poll.instance, Selection(failed=True, resource=poll.name), now)
+    failed = Selection(failed=True, resource=poll.name)
+    if select(poll.instance, failed).filter(state=Notification.State.FAILED).exists():
+        replay(poll.instance, failed, now)
     rearm_all(poll.instance, now)
     return count
 
 
 def _wrap_lost(poll: ResourcePoll, now: datetime) -> None:
     """Return events whose notification is lost another one."""
-    lost = iter(undelivered_events(poll).filter(notification=None))
+    lost = iter(Event.objects.filter(lost_notifications(poll.instance), resource_poll=poll).order_by("pk"))
     while events := list(islice(lost, WRAPPED_AT_ONCE)):
         for batch in batches(events):
             notification = notification_of(poll.instance, poll.name, batch, now)

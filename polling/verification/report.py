@@ -5,14 +5,14 @@
 | missed | rows that the poll's filter selects, written before the last good poll began, and not recorded or not known |
 | stale | ConnectWise's stamp is newer than the one known, and older than the last good poll |
 | deleted | rows that are gone, where deletes are asked for, whose delete is not in the log (see lost_deletes.py) |
-| undelivered | events whose notification has not arrived: waiting, exhausted, given up, or lost |
+| undelivered | events of which a notification has not arrived: waiting, exhausted, given up, or lost |
 | repeated | an event like the one before it of the same record: same kind, same stamp, same content |
 | coming | rows written since the last good poll, or gone or back since the last sweep: the next one records them |
 
 A row was to be recorded that is above the high-water id, or was written since watching began: it is missed when it is
 not known, or when the event of its known state is not in the log. Missed, stale, deleted and undelivered are what is
-missing. Events older than the retention may have been pruned, and are not missed. Memory holds one page, and the ids
-that are missing.
+missing, and what is lost for a subscription (of_subscriptions.py). Events older than the retention may have been
+pruned, and are not missed. Memory holds one page, and the ids that are missing.
 
 `start_verification` leaves the comparison to the workers, which carry it out beside the polls (verification_job.py),
 and gives the row that shows how far it came: for pages and `/v1`, which then read the row until it is no longer open,
@@ -28,17 +28,21 @@ from itertools import pairwise
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from cwconnect.core.errors import ConflictError
+from cwconnect.core.hanging_rows import there_is
 from instances.models import ResourcePoll
 from polling.delivery.first_subscriptions import lost_notifications
+from polling.delivery.pausing import subscriptions_of
 from polling.detection.deletes.missing_records import Status, missing_records
-from polling.models import Event, Notification, RecordSnapshot, Verification
+from polling.models import Event, Notification, RecordSnapshot, SubscriptionEvent, Verification
 from polling.verification.comparison import Comparison
+from polling.verification.of_subscriptions import SubscriptionFinding, account_for
 
 State = Notification.State
-NOT_ARRIVED = Q(notification__state__in=(*Notification.UNDELIVERED, State.FAILED))
+_NOT_ARRIVED = Q(notification__state__in=(*Notification.UNDELIVERED, State.FAILED))
 Progress = Callable[[int], None]
 
 
@@ -57,11 +61,22 @@ class Finding:
     repeated: int
     held: int
     undated: tuple[int, ...] = ()
+    subscriptions: tuple[SubscriptionFinding, ...] = ()
 
     @property
     def whole(self) -> bool:
         """Whether nothing is missing, as far as stamps show: rows of which they don't are not passed over."""
-        return not (self.missed or self.stale or self.deleted or self.undelivered or self.undated)
+        return not (self.missed or self.stale or self.deleted or self.undelivered or self.undated or self.lost)
+
+    @property
+    def lost(self) -> int:
+        """How many events are lost for subscriptions that read the log; a first one's others are undelivered."""
+        return sum(each.lost for each in self.subscriptions if each.reads_log)
+
+    @property
+    def is_several(self) -> bool:
+        """Whether what became of events for subscriptions says more than the counts of all: several, or of the log."""
+        return len(self.subscriptions) > 1 or any(each.reads_log for each in self.subscriptions)
 
     @property
     def not_known(self) -> int:
@@ -86,6 +101,7 @@ class Finding:
             "undelivered": self.undelivered,
             "repeated": self.repeated,
             "held": self.held,
+            "subscriptions": [each.as_json() for each in self.subscriptions],
             "whole": self.whole,
         }
 
@@ -94,7 +110,8 @@ class Finding:
         """Read what `as_json` gave."""
         given = {item.name: found[item.name] for item in fields(cls) if item.name in found}
         ids = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-        return cls(poll=poll, **(given | ids))
+        of_each = tuple(SubscriptionFinding(**each) for each in found.get("subscriptions", ()))
+        return cls(poll=poll, **(given | ids | {"subscriptions": of_each}))
 
 
 def verify(poll: ResourcePoll, now: datetime, *, progress: Progress = lambda rows: None) -> Finding:
@@ -125,6 +142,7 @@ def conclude(comparison: Comparison) -> Finding:
         undelivered=undelivered_events(poll).count(),
         repeated=count_repeated(poll),
         held=missing_records(poll.pk, Status.HELD).count(),
+        subscriptions=account_for(poll, timezone.now()),
     )
 
 
@@ -151,8 +169,15 @@ def finding_of(verification: Verification) -> Finding | None:
 
 
 def undelivered_events(poll: ResourcePoll) -> QuerySet[Event]:
-    """Return the events of a poll that have not arrived, oldest first."""
-    return Event.objects.filter(NOT_ARRIVED | lost_notifications(poll.instance), resource_poll=poll).order_by("pk")
+    """Return the events of a poll of which a notification that was made has not arrived, or is lost; oldest first.
+
+    Those excepted that are lost for a subscription that reads the log (of_subscriptions.py).
+    """
+    wanted = _NOT_ARRIVED | lost_notifications(poll.instance)
+    if any(each.reads_log for each in subscriptions_of(poll.instance)):
+        judged = SubscriptionEvent.objects.filter(_NOT_ARRIVED, event=OuterRef("pk"), subscription__deleted_at=None)
+        wanted |= there_is(judged)
+    return Event.objects.filter(wanted, resource_poll=poll).order_by("pk")
 
 
 def count_repeated(poll: ResourcePoll) -> int:

@@ -27,6 +27,7 @@ from polling.api.v1.deliveries import read_cursor
 from polling.api.v1.idempotency import ONCE, POSTED, idempotent
 from polling.api.v1.polls import InstancePollsView
 from polling.models import Verification
+from polling.verification.of_subscriptions import COUNTS, SubscriptionFinding
 from polling.verification.report import Finding, finding_of, start_verification
 
 _VERIFICATION = {
@@ -56,8 +57,34 @@ _VERIFIED = {
         "undelivered": 0,
         "repeated": 0,
         "held": 0,
+        "subscriptions": [
+            {"subscription_id": 250, "name": "Main", "events": 81}
+            | {"delivered": 80, "waiting": 1, "given_up": 0, "discarded": 0}
+            | {"held": 0, "to_be_judged": 0, "no_longer_kept": 0, "lost": 0}
+        ],
     },
 }
+
+
+class SubscriptionFindingShape(Shape):
+    """How the resource's events stand with one subscription: counts of those recorded since it began.
+
+    A notification carries those that are `delivered`, `waiting`, `given_up` or `discarded`; `held` were held back by
+    its filter, and `to_be_judged` it has still to come to. `no_longer_kept` are past its retention, and others need
+    them. All add up to `events` with `lost`, of which nobody knows what became: must be 0, and is repaired.
+    """
+
+    subscription_id: int
+    name: str
+    events: int
+    delivered: int
+    waiting: int
+    given_up: int
+    discarded: int
+    held: int
+    to_be_judged: int
+    no_longer_kept: int
+    lost: int
 
 
 class FindingShape(Shape):
@@ -66,7 +93,7 @@ class FindingShape(Shape):
     `missed` was never recorded, `stale` is newer in ConnectWise than what was recorded, `deleted` is gone and was last
     recorded as living; `coming` the next poll or sweep will record. `undated` differs from what was recorded and has no
     date by which one could say whether it was missed or is coming, or can't be read at all. `whole` says that nothing
-    is missing, nor undated.
+    is missing, nor undated, nor lost for a subscription; verifications of earlier versions have no `subscriptions`.
     """
 
     whole: bool
@@ -80,6 +107,7 @@ class FindingShape(Shape):
     undelivered: int
     repeated: int
     held: int
+    subscriptions: list[SubscriptionFindingShape]
 
 
 class VerificationShape(Shape):
@@ -211,4 +239,10 @@ def _finding(found: Finding) -> FindingShape:
         undelivered=found.undelivered,
         repeated=found.repeated,
         held=found.held,
+        subscriptions=[_of_subscription(each) for each in found.subscriptions],
     )
+
+
+def _of_subscription(found: SubscriptionFinding) -> SubscriptionFindingShape:
+    counts = {count: getattr(found, count) for count in COUNTS}
+    return SubscriptionFindingShape(subscription_id=found.subscription_id, name=found.name, **counts)

@@ -23,6 +23,9 @@ WHERE id IN (
 )
 RETURNING id, instance_id, reached_id, filter, form, CAST(fields AS text), mapping
 """
+_LOCK = """SELECT id, instance_id, reached_id, filter, form, CAST(fields AS text), mapping FROM polling_subscription
+WHERE id = %s AND reads_log AND enabled AND deleted_at IS NULL{lock}
+"""
 _SKIP = {"postgresql": " FOR UPDATE SKIP LOCKED", "sqlite": ""}
 
 
@@ -54,6 +57,17 @@ class Claimed:
     def is_first(self) -> bool:
         """Whether it is the instance's own."""
         return self.id == self.instance_id
+
+
+def lock_reader(subscription_id: int) -> Claimed | None:
+    """Lock a subscription that reads the log, to the end of the transaction, whoever has it claimed; None: it is off.
+
+    Whoever reads the log for it waits with what he has to write.
+    """
+    lock = " FOR UPDATE" if connection.vendor == "postgresql" else ""
+    for key, instance, reached, *asks in rows_of(_LOCK.format(lock=lock), [subscription_id]):
+        return Claimed(key, instance, reached, Asks(*asks), "")
+    return None
 
 
 def claim_readers(subscription_ids: Collection[int], now: datetime) -> list[Claimed]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.db import connection
 
 from cwconnect.core.bulk_sql import keys
 from cwconnect.core.one_statement import time_of
-from cwconnect.core.statements import Rows, rows_of
+from cwconnect.core.statements import AMONG, Rows, rows_of
 from polling.models import NewEvent
 
 MOST = 500  # events of a page
@@ -38,6 +38,7 @@ CROSS JOIN LATERAL (
 _PAGE_OF_ONE = f"""SELECT {_COLUMNS} FROM polling_event
 WHERE instance_id BETWEEN %s AND %s AND id > %s AND id <= %s ORDER BY instance_id DESC, id LIMIT %s
 """  # noqa: S608  (as above)
+_THESE = f"SELECT {_COLUMNS} FROM polling_event WHERE id {{among}} ORDER BY id"  # noqa: S608  (as above)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,11 @@ def read_pages(places: Iterable[Place], upto: int) -> Mapping[Place, Page]:
     return {
         place: Page(events, events[-1].event.id if len(events) == most else upto) for place, events in found.items()
     }
+
+
+def read_events(event_ids: Collection[int]) -> list[LogEvent]:
+    """Return these events, in order."""
+    return [_event_of(row) for row in rows_of(_THESE.format(among=AMONG[connection.vendor]), [keys(event_ids)])]
 
 
 def _rows(places: Sequence[Place], upto: int, most: int) -> Rows:

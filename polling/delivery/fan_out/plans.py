@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from instances.models import Instance
 from polling.delivery.fan_out.bodies import Body, body_for
 from polling.delivery.fan_out.claims import Asks, Claimed
 from polling.delivery.fan_out.judged import Judged, filter_of, judge_page
 from polling.delivery.fan_out.order import Draft, drafts_of
-from polling.delivery.fan_out.pages import Page, Place, Record, read_pages
+from polling.delivery.fan_out.pages import LogEvent, Page, Place, Record, read_pages
 from polling.delivery.fan_out.senders import Senders
 from polling.delivery.fan_out.writing import Plan
 
@@ -40,12 +40,21 @@ class Planner:
         self._pages = {**known, **read_pages(set(places) - known.keys(), upto)}
         instances = {instance for instance, _ in places}
         if instances - self._instances.keys() or not known:
-            self._instances = Instance.objects.only(*OF_BODIES).in_bulk(list(instances))
-            self._senders = Senders(self._instances.values())
+            self._read_instances(instances)
         self._judged = {place: self._judged.get(place, {}) for place in self._pages}
         self._plans = {place: self._plans.get(place, {}) for place in self._pages}
         self._bodies = {place: self._bodies.get(place, {}) for place in self._pages}
         return {place: len(page.events) for place, page in self._pages.items()}
+
+    def take(self, place: Place, events: Sequence[LogEvent]) -> None:
+        """Have the page at a place hold these events, which are before it."""
+        self._pages = {place: Page(events, place[1])}
+        self._read_instances({place[0]})
+        self._judged, self._plans, self._bodies = {place: {}}, {place: {}}, {place: {}}
+
+    def _read_instances(self, keys: Collection[int]) -> None:
+        self._instances = Instance.objects.only(*OF_BODIES).in_bulk(list(keys))
+        self._senders = Senders(self._instances.values())
 
     def judged(self, claimed: Claimed) -> Judged:
         """Return what the filter of a subscription makes of its page; UnreadableError."""

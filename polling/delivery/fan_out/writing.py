@@ -88,23 +88,27 @@ def write(ready: Sequence[Ready], bodies: StoredBodies, now: datetime) -> set[in
     """
     with transaction.atomic():
         ours = _advance(ready)
-        kept = [one for one in ready if one.claimed.id in ours]
-        follows = {draft.follows for one in kept for draft, _ in one.plan.drafts if draft.follows is not None}
-        undelivered = still_undelivered(follows)
-        count = sum(len(one.plan.drafts) for one in kept)
-        ids = iter(take_ids(count) if count else ())
-        bodies.store((body for one in kept for _, body in one.plan.drafts), now)
-        made: list[tuple[Any, ...]] = []
-        judged: list[tuple[Any, ...]] = []
-        for one in kept:
-            taken = [next(ids) for _ in one.plan.drafts]
-            made += _notifications(one, taken, undelivered, now)
-            judged += _judged(one, taken)
-        insert(Notification, _NOTIFICATION, made)
-        insert(SubscriptionEvent, _JUDGED, judged)
-        if any(row[_NOTIFICATION.index("next_attempt_at")] for row in made):
-            wake_on_commit(Kind.DELIVER)
+        add([one for one in ready if one.claimed.id in ours], bodies, now)
     return ours
+
+
+def add(kept: Sequence[Ready], bodies: StoredBodies, now: datetime) -> None:
+    """Write the notifications of these and what became of each event. In a transaction that has their rows locked."""
+    follows = {draft.follows for one in kept for draft, _ in one.plan.drafts if draft.follows is not None}
+    undelivered = still_undelivered(follows)
+    count = sum(len(one.plan.drafts) for one in kept)
+    ids = iter(take_ids(count) if count else ())
+    bodies.store((body for one in kept for _, body in one.plan.drafts), now)
+    made: list[tuple[Any, ...]] = []
+    judged: list[tuple[Any, ...]] = []
+    for one in kept:
+        taken = [next(ids) for _ in one.plan.drafts]
+        made += _notifications(one, taken, undelivered, now)
+        judged += _judged(one, taken)
+    insert(Notification, _NOTIFICATION, made)
+    insert(SubscriptionEvent, _JUDGED, judged)
+    if any(row[_NOTIFICATION.index("next_attempt_at")] for row in made):
+        wake_on_commit(Kind.DELIVER)
 
 
 def _advance(ready: Sequence[Ready]) -> set[int]:

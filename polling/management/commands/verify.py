@@ -20,6 +20,7 @@ from instances.missing_fields import warnings_of
 from instances.models import ResourcePoll
 from polling.delivery.delivery_loop import deliver_these
 from polling.management.arguments import chosen_instances
+from polling.verification.of_subscriptions import COUNTS
 from polling.verification.repair import BusyError, repair
 from polling.verification.report import Finding, verify
 from polling.workers.leases import LeaseLostError
@@ -55,7 +56,7 @@ class Command(terminal.Command):
         except (ConnectWiseError, BusyError, LeaseLostError) as error:
             raise CommandError(str(error)) from error
         self._report(findings, as_json=options["json"])
-        if any(finding.missed or finding.stale or finding.deleted or finding.undelivered for finding in findings):
+        if any(_is_missing(finding) for finding in findings):
             raise CommandError("Something is missing.")
         if any(finding.undated for finding in findings):
             raise CommandError(UNDATED)
@@ -85,11 +86,21 @@ class Command(terminal.Command):
             self._ids(finding, "undated", finding.undated)
             for warning in warnings_of(finding.poll):
                 self.stdout.write(f"{finding.poll.name}: {warning}")
+        if any(finding.is_several for finding in findings):
+            each = [(finding.poll.name, one) for finding in findings for one in finding.subscriptions]
+            rows = [[name, one.name, *(str(getattr(one, count)) for count in COUNTS)] for name, one in each]
+            words = (count.replace("_", " ") for count in COUNTS)
+            self.stdout.write(terminal.table_of(("resource", "subscription", *words), rows))
 
     def _ids(self, finding: Finding, what: str, ids: Sequence[int]) -> None:
         if ids:
             shown = ", ".join(str(number) for number in ids[:IDS_SHOWN])
             self.stdout.write(f"{finding.poll.name}, {what}: {shown}{', …' if len(ids) > IDS_SHOWN else ''}")
+
+
+def _is_missing(finding: Finding) -> bool:
+    found = finding.missed or finding.stale or finding.deleted or finding.undelivered or finding.lost
+    return bool(found)
 
 
 def _counts(finding: Finding) -> list[str]:
