@@ -17,3 +17,7 @@ instance_deleted = Signal()
 # Asked by the page of an instance's settings. Argument: `instance`. A receiver that knows that ConnectWise refuses its
 # login at present gives the words in which it does.
 login_refused = Signal()
+
+# Asked before a field mapping is deleted, in the transaction that has locked its instance. Arguments: `instance`,
+# `name`. A receiver that knows of something that goes by it gives what that is, in words.
+mapping_in_use = Signal()

@@ -14,6 +14,7 @@ from instances.configuration.polls import plan_of
 from instances.hub.mappings import vendor_path_of
 from instances.hub.transformation_body import Body, read_body, read_name
 from instances.models import Instance, Transformation
+from instances.signals import mapping_in_use
 
 MOST = 100  # of an instance
 
@@ -48,11 +49,11 @@ def put_transformation(instance: Instance, name: str, data: object) -> dict[str,
 
 
 def delete_transformation(instance: Instance, name: str) -> None:
-    """Delete a transformation. Http404; ConflictError where a poll has its events by it."""
+    """Delete a transformation. Http404; ConflictError where a poll, or something else, goes by it."""
     with transaction.atomic():
         current = _locked(instance)
         row = _stored(current, name)
-        _check_unpolled(current, name)
+        _check_unused(current, name)
         row.delete()
         current.save(update_fields=["updated_at"])
         details = {"transformation": name}
@@ -103,6 +104,8 @@ def _check_polled(instance: Instance, name: str, vendor_path: str) -> None:
             raise ConflictError(f"vendorName: the poll {name} reads {path}; remove that resource first.")
 
 
-def _check_unpolled(instance: Instance, name: str) -> None:
+def _check_unused(instance: Instance, name: str) -> None:
     if instance.resource_polls.filter(name=name).exists():
         raise ConflictError(f"The poll {name} has its events by it; remove that resource first.")
+    if used := [words for _, words in mapping_in_use.send(Instance, instance=instance, name=name) if words]:
+        raise ConflictError(f"{used[0]} goes by it; change that first.")

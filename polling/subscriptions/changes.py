@@ -26,12 +26,11 @@ from polling.detection.tracking import keep_tracking
 from polling.log.event_ids import take_ids
 from polling.models import Alert, DeliveryState, Subscription
 from polling.models.subscriptions import FURTHER_FROM
+from polling.subscriptions.beginnings import NOW, WHERE_IT_WAS
 from polling.subscriptions.ends import discard_all, forget
 from polling.subscriptions.reading import Settings, read_settings
 from polling.subscriptions.stored import COLUMNS, changes_of, fill, settings_of
 from polling.workers.heartbeats import of_other_versions
-
-NOW, WHERE_IT_WAS = "now", "where_it_was"
 
 
 @transaction.atomic

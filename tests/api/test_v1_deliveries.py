@@ -8,6 +8,7 @@ import hmac
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from standardwebhooks import Webhook
 
 from instances.models import Instance
@@ -17,6 +18,7 @@ from polling.models import DeliveryAttempt, Event, Notification
 from tests.api.conftest import Watched
 from tests.support.api_caller import Api
 from tests.support.receivers import Receiver
+from tests.support.rows import further_subscription, make_notification
 
 pytestmark = pytest.mark.django_db
 
@@ -67,6 +69,22 @@ def test_filters_narrow_the_deliveries(api: Api, watched: Watched, query: str, c
     watched.changed(2)
     query += f"&instance={watched.instance.pk}"
     assert len(api("GET", f"/v1/deliveries?{query}").json()["items"]) == count
+
+
+def test_they_are_narrowed_to_a_subscription(api: Api, watched: Watched, foreign: Watched) -> None:
+    further, theirs = further_subscription(watched.instance), further_subscription(foreign.instance, 2)
+    (event,) = watched.changed(1)
+    make_notification(watched.instance, 10**6, timezone.now(), subscription=further)
+
+    def found(subscription: int, status: int = 200) -> Any:
+        answer = api("GET", f"/v1/deliveries?subscription={subscription}")
+        assert answer.status_code == status
+        return [(item["id"], item["subscription_id"]) for item in answer.json().get("items", ())]
+
+    assert found(watched.instance.pk) == [(event.pk, watched.instance.pk)]
+    assert found(further.pk) == [(10**6, further.pk)]
+    for other in (foreign.instance.pk, theirs.pk, 10**15):
+        assert found(other, status=404) == []
 
 
 @pytest.mark.parametrize("query", ["state=sent", "cursor=!", "cursor=YWJj", "limit=x", "where=1"])

@@ -12,11 +12,13 @@ from standardwebhooks import Webhook
 
 from instances.models import AuditEntry, Instance, Transformation
 from instances.secrets import MASK, Secret
+from polling.delivery.delivery_loop import deliver_these
 from polling.delivery.test_notification import TEST_HEADER
 from polling.models import DeliveryState, Event, Notification, Replay, Subscription, SubscriptionEvent
 from tests.api.conftest import Watched
 from tests.api.subscriptions import Subscriptions
 from tests.support.api_caller import Api
+from tests.support.read_log import read_log
 from tests.support.receivers import Receiver
 from tests.support.rows import make_notification
 
@@ -31,6 +33,53 @@ def ours(api: Api, watched: Watched) -> Subscriptions:
 
 def tried(ours: Subscriptions, key: int) -> Any:
     return ours.ask("POST", f"/{key}/test", {"resource": "contacts"})
+
+
+def test_what_it_wants_arrives_and_the_rest_is_held_counted_and_listed(ours: Subscriptions, receiver: Receiver) -> None:
+    wanted = {"filter": {"where": "id > 1"}, "form": "thin", "signature_key": KEYS[0]}
+    key = ours.made(url=receiver.url, **wanted)["id"]
+
+    def delivered(*records: int) -> list[str]:
+        """Have records change, be judged and delivered; return what has arrived of them."""
+        before = len(receiver.got)
+        ours.watched.changed(*records)
+        read_log()
+        deliver_these([ours.watched.instance.pk])
+        for got in receiver.got[before:]:
+            Webhook(KEYS[0]).verify(got.body, got.headers)
+        return [event["objectId"] for got in receiver.got[before:] for event in got.json["events"]]
+
+    assert delivered(1, 2, 3) == ["2", "3"]
+    shown = ours.ask("GET", f"/{key}")
+    assert (shown["passed"], shown["held"], shown["waiting"]) == (2, 1, 0)
+    assert shown["last_delivered_at"] is not None
+    assert [item["object_id"] for item in ours.ask("GET", f"/{key}/held")["items"]] == ["1"]
+
+    ours.ask("PATCH", f"/{key}", {"enabled": False})
+    assert delivered(4) == []
+    shown = ours.ask("PATCH", f"/{key}", {"enabled": True, "begin": "where_it_was"})
+    assert shown["catch_up"]["left"] == 1
+    assert delivered(5) == ["4", "5"]
+    ours.ask("PATCH", f"/{key}", {"enabled": False})
+    assert delivered(6) == []
+    ours.ask("PATCH", f"/{key}", {"enabled": True, "filter": {"where": "id = 8"}})
+    assert delivered(7, 8) == ["8"]
+    ours.ask("DELETE", f"/{key}", status=204)
+    assert delivered(8) == []
+
+
+def test_a_mapping_that_a_subscription_goes_by_is_not_deleted(ours: Subscriptions) -> None:
+    fields = [{"path": "givenName", "vendorPath": "firstName"}]
+    at = f"/instances/{ours.watched.instance.pk}/transformations/people"
+    assert ours.api("PUT", at, {"vendorName": "contacts", "fields": fields}).status_code == 200
+    key = ours.made(mapping="people")["id"]
+    refused = ours.api("DELETE", at)
+    assert (refused.status_code, refused.json()["message"]) == (
+        409,
+        "The subscription Further goes by it; change that first.",
+    )
+    ours.ask("DELETE", f"/{key}", status=204)
+    assert ours.api("DELETE", at).status_code == 200
 
 
 class TestTrying:

@@ -299,6 +299,14 @@ class TestBeginning:
         assert words in ours.refused("POST", "", {"name": "x", "url": URL, "begin": begin})
         assert Subscription.objects.count() == 1
 
+    def test_the_log_is_as_long_as_one_of_them_keeps_it(self, ours: Subscriptions) -> None:
+        month_ago = (timezone.now() - timedelta(days=31)).isoformat()
+        ours.ask("PATCH", f"/{ours.watched.instance.pk}", {"retention_days": 3})
+        new = {"name": "x", "url": URL, "begin": (timezone.now() - timedelta(days=4)).isoformat()}
+        assert "kept for 3 days" in ours.refused("POST", "", new)
+        ours.made(name="Long", retention_days=40)
+        ours.made(begin=month_ago)
+
     def test_switched_on_again_it_goes_on_from_now_or_where_it_was(self, ours: Subscriptions) -> None:
         key = ours.made()["id"]
         began = Subscription.objects.get(pk=key).reached_id

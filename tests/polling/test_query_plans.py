@@ -25,8 +25,10 @@ from polling.detection.poll_loop import PollLoop
 from polling.log.event_ids import go_on_after
 from polling.maintenance.purge import purge_deleted
 from polling.maintenance.retention import prune
-from polling.models import Event, PollState, Subscription
+from polling.models import Event, Notification, PollState, Subscription, SubscriptionEvent
 from polling.reports.event_search import DELIVERY_STATES, Search, search_events
+from polling.subscriptions.changes import delete_subscription
+from polling.subscriptions.status import held_of, statuses_of
 from polling.workers.due import delivery_due_at, poll_due_at
 from polling.workers.heartbeats import release_dead_cluster
 from tests.support.deliveries import change, deliver
@@ -185,6 +187,26 @@ def test_retention_of_subscriptions(busy: PolledInstance) -> None:
     with planned():
         pruned = prune(timezone.now())
     assert (pruned.notifications, pruned.events) == (1, 2)
+
+
+def test_how_subscriptions_stand_and_what_one_was_spared(busy: PolledInstance) -> None:
+    event = record(busy.instance, 1)
+    behind = further(busy.instance, reached=event.pk - 1)
+    Subscription.objects.filter(pk=behind.pk).update(catching_up_to=event.pk)
+    SubscriptionEvent.objects.create(subscription=behind, event=event, held_by="where: id = 2")
+    with planned(re.compile("SELECT given.value"), re.compile("SELECT one.id")):
+        assert [each.catch_up and each.catch_up.left for each in statuses_of(busy.instance)] == [None, 1]
+    with planned():
+        assert len(held_of(behind)[:100]) == 1
+
+
+def test_deleting_a_subscription(busy: PolledInstance) -> None:
+    event = record(busy.instance, 1)
+    gone = further(busy.instance, reached=event.pk)
+    waits = carry(gone, [event], state="pending")
+    with planned():
+        delete_subscription(gone, timezone.now())
+    assert Notification.objects.get(pk=waits.pk).state == "discarded"
 
 
 def test_forgetting_a_deleted_subscription(busy: PolledInstance) -> None:

@@ -28,7 +28,8 @@ from polling.api.v1.base import (
 )
 from polling.delivery.carried import carried_by
 from polling.delivery.delivery_request import JSON
-from polling.models import DeliveryAttempt, Notification
+from polling.delivery.replay.selection import sent_to
+from polling.models import DeliveryAttempt, Notification, Subscription
 
 State = Literal["pending", "delivered", "exhausted", "failed", "discarded"]
 
@@ -38,6 +39,7 @@ class DeliveryShape(Shape):
 
     id: int
     instance_id: int
+    subscription_id: int
     webhook_id: str
     resource: str
     state: State
@@ -90,6 +92,7 @@ class DeliveryQuery(Strict):
 
     state: State | None = None
     instance: Number | None = None
+    subscription: Number | None = None
     resource: Text | None = None
     cursor: Cursor | None = None
     limit: Limit = 100
@@ -115,6 +118,10 @@ class DeliveriesView(V1View):
         found = Notification.objects.filter(**self.ours(), **self.asked_instance(query.instance)).defer("body")
         wanted = {"state": query.state, "object_type": query.resource, "pk__lt": read_cursor(query.cursor)}
         found = found.filter(**{column: value for column, value in wanted.items() if value is not None})
+        if query.subscription is not None:
+            if not Subscription.objects.filter(**self.ours(), pk=query.subscription).exists():
+                raise Http404
+            found = sent_to(found, query.subscription)
         rows = list(found.order_by("-pk")[: query.limit + 1])
         page, more = paging.cut(rows, query.limit)
         return answer(DeliveryPage(items=[DeliveryShape(**_columns(row)) for row in page], next_cursor=more))
@@ -163,6 +170,7 @@ def _columns(row: Notification) -> dict[str, Any]:
     return {
         "id": row.pk,
         "instance_id": row.instance_id,
+        "subscription_id": row.to,
         "webhook_id": row.webhook_id,
         "resource": row.object_type,
         "state": row.state,

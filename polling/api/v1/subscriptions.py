@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
-from django.conf import settings
 from django.http import Http404
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cwconnect.core.errors import DomainError
 from cwconnect.core.openapi import Operation, described
-from cwconnect.core.time import parse_time
 from instances.api.permission import MANAGES
 from polling.api.v1.base import SUBSCRIPTIONS, V1View, answer, read_body
 from polling.api.v1.idempotency import ONCE, POSTED, idempotent
@@ -25,6 +20,7 @@ from polling.api.v1.subscription_shapes import (
 )
 from polling.delivery.first_subscriptions import first_subscription
 from polling.models import Subscription
+from polling.subscriptions.beginnings import read_beginning
 from polling.subscriptions.changes import change_subscription, create_subscription, delete_subscription
 from polling.subscriptions.status import statuses, statuses_of
 
@@ -88,7 +84,7 @@ class SubscriptionsView(V1View):
     def post(self, request: Request, number: str) -> Response:
         """Make a further subscription."""
         instance, body, now = self.instance(number), read_body(NewSubscription, request.data), timezone.now()
-        since = None if body.begin == "now" else _within_the_log(body.begin, now)
+        since = read_beginning(body.begin, instance, now)
         return shown(create_subscription(instance, body.given(), now, since=since), 201)
 
 
@@ -134,13 +130,3 @@ class SubscriptionView(OneSubscriptionView):
         """Delete a further subscription."""
         delete_subscription(self.subscription(number, subscription), timezone.now())
         return Response(status=204)
-
-
-def _within_the_log(text: str, now: datetime) -> datetime:
-    """Read a time from which on the log is whole; DomainError."""
-    since, kept = parse_time(text, "begin"), timedelta(days=settings.RETENTION_DAYS)
-    if since > now:
-        raise DomainError("begin: is in the future; now begins with what comes.")
-    if since < now - kept:
-        raise DomainError(f"begin: lies before the log, which is kept for {settings.RETENTION_DAYS} days.")
-    return since

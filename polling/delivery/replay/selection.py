@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
@@ -18,6 +18,7 @@ from polling.models import DeliveryAttempt, Notification
 from polling.models.subscriptions import FURTHER_FROM
 
 State = Notification.State
+Rows = TypeVar("Rows", bound=QuerySet[Notification])
 DELIVERED, WAITING, GIVEN_UP = "delivered", "waiting", "given up"
 # What people call the states of a notification (docs/glossary.md).
 STATES: Mapping[str, tuple[State, ...]] = {
@@ -108,9 +109,8 @@ def narrowed(rows: QuerySet[Notification], selection: Selection) -> QuerySet[Not
     """Return those of these notifications that the selection means."""
     if selection.failed:
         rows = rows.filter(_FAILED)
-    if selection.subscription:  # without an expression: so the newest of one are the head of an index
-        further = selection.subscription > FURTHER_FROM
-        rows = rows.filter(subscription=selection.subscription if further else None)
+    if selection.subscription:
+        rows = sent_to(rows, selection.subscription)
     rows = rows.filter(**_own_conditions(selection))
     if wanted := _of_event(selection):
         rows = rows.filter(carries(**wanted))
@@ -121,6 +121,13 @@ def narrowed(rows: QuerySet[Notification], selection: Selection) -> QuerySet[Not
     if selection.tries:
         rows = rows.annotate(tries=_TRIES).filter(tries__gte=selection.tries)
     return rows
+
+
+def sent_to(rows: Rows, subscription_id: int) -> Rows:
+    """Return those of these notifications that are one subscription's, by an index that has its newest at the head."""
+    if subscription_id > FURTHER_FROM:
+        return rows.filter(subscription=subscription_id)
+    return rows.filter(instance=subscription_id, subscription=None)
 
 
 def _own_conditions(selection: Selection) -> dict[str, Any]:
