@@ -58,9 +58,13 @@ def deliver_due(*, deadline: float, linger: float = 0.0, stopping: Callable[[], 
 def deliver_these(
     instances: Iterable[int], *, report: Report | None = None, stopping: Callable[[], bool] = never
 ) -> int:
-    """Send what is due of these instances, in the foreground; give the number of attempts made."""
-    due = Notification.objects.filter(instance_id__in=list(instances))
-    return DeliveryLoop(due, deadline=float("inf"), stopping=stopping, report=report).run()
+    """Send what is due of these instances, in the foreground; give the number of attempts made.
+
+    The log is read for their subscriptions alone: others' are the workers'.
+    """
+    keys = list(instances)
+    due, fan_out = Notification.objects.filter(instance_id__in=keys), FanOut(keys)
+    return DeliveryLoop(due, deadline=float("inf"), stopping=stopping, report=report, fan_out=fan_out).run()
 
 
 class DeliveryLoop(Loop[DeliveryRequest, Outcome]):

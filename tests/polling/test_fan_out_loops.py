@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -14,11 +15,13 @@ from django.utils import timezone
 from cwconnect.core.bulk_sql import insert
 from cwconnect.core.statements import rows_of
 from instances.models import Organization
+from polling.delivery.delivery_loop import deliver_these
 from polling.delivery.fan_out.pages import read_pages
 from polling.delivery.fan_out.step import FanOut
 from polling.delivery.fan_out.waits import still_undelivered
+from polling.delivery.foreground import deliver_in_foreground
 from polling.log.event_ids import take_ids
-from polling.models import Event, Notification, Subscription
+from polling.models import DeliveryState, Event, Notification, Subscription
 from tests.support.read_log import NOON, Log, carried_by_all, end, made_for, read_log, subscribe
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -137,3 +140,21 @@ def limit_in(plan: dict[str, Any]) -> dict[str, Any]:
     if plan["Node Type"] == "Limit":
         return plan
     return next((found for each in plan.get("Plans", ()) if (found := limit_in(each))), {})
+
+
+def test_in_the_foreground_the_log_is_read_for_those_alone_that_were_asked_for(
+    log: Log, organization: Organization
+) -> None:
+    """Else it would not end while others' events come."""
+    other = Log(organization)
+    mine, theirs = subscribe(log.instance), subscribe(other.instance)
+    ids = log.record(1)
+    other.record(1)
+    Notification.objects.update(next_attempt_at=None)
+    DeliveryState.objects.create(subscription=mine, paused_at=timezone.now())
+    deliver_these([log.instance.pk])
+    assert (carried_by_all(mine), carried_by_all(theirs)) == (ids, [])
+    deliver_in_foreground(Notification.objects.none(), title="replay", total=0, quiet=True)
+    assert carried_by_all(theirs) == []
+    call_command("deliver", log.instance.pk, verbosity=0)
+    assert carried_by_all(theirs) == []

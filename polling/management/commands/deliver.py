@@ -23,8 +23,10 @@ class Command(terminal.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Deliver, and say how it went."""
-        mine = of_instances([instance.pk for instance in chosen_instances(options["instance_id"])])
-        results = deliver_in_foreground(mine, title="notifications", total=None, quiet=options["verbosity"] == 0)
+        keys = [instance.pk for instance in chosen_instances(options["instance_id"])]
+        results = deliver_in_foreground(
+            of_instances(keys), title="notifications", total=None, quiet=options["verbosity"] == 0, read_for=keys
+        )
         self.stdout.write(f"{results['delivered']} delivered, {results['failed']} failed.")
         if results["failed"]:
             raise CommandError("Some attempts failed; they are tried again by the schedule. See the admin's attempts.")

@@ -39,5 +39,6 @@ class Command(terminal.Command):
             total=count,
             quiet=options["verbosity"] == 0,
             done=lambda: max(0, count - undelivered.count()),
+            read_for=[instance.pk],
         )
         self.stdout.write(f"{words(results)}; {undelivered.count():,} still to be delivered.")
