@@ -94,7 +94,8 @@ def _write(model: type[models.Model], column: str, length: int | None, payload: 
     """Write it into every row, and into each text of what is JSON; return in how many rows."""
     texts = model._default_manager.exclude(**{column: None}).exclude(**{column: "null"})
     stored = list(texts.values_list("pk", column))
-    for key, text in stored:
+    for key, found in stored:
+        text = found or ('{"where":"id = 1"}' if column == "filter" else "")  # a filter is JSON where there is one
         is_json = isinstance(text, str) and text.startswith(("{", "["))
         poisoned = json.dumps(_poisoned(json.loads(text), payload)) if is_json else payload[:length]
         model._default_manager.filter(pk=key).update(**{column: poisoned})
