@@ -13,12 +13,14 @@ from polling.models import Event, Subscription, SubscriptionEvent
 NAME = "Main"
 
 
-def ensure_first(instance_ids: Collection[int]) -> None:
-    """Make the first subscriptions of those of these instances that have none, whoever made the instance.
+def ensure_first(instance_ids: Collection[int] | None = None) -> None:
+    """Make the first subscriptions of those of these instances, or of all, that have none, whoever made the instance.
 
     Processes of the version before make instances alone.
     """
-    missing = Instance.objects.filter(pk__in=instance_ids).exclude(pk__in=Subscription.objects.values("pk"))
+    missing = Instance.objects.filter(~Exists(Subscription.objects.filter(pk=OuterRef("pk"))))
+    if instance_ids is not None:
+        missing = missing.filter(pk__in=instance_ids)
     rows = [Subscription(pk=key, instance_id=key, name=NAME) for key in missing.values_list("pk", flat=True)]
     if rows:
         Subscription.objects.bulk_create(rows, ignore_conflicts=True)

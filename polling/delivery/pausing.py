@@ -13,7 +13,7 @@ from instances import audit
 from instances.audit import Action
 from instances.models import Instance
 from polling.alerts import delivery_alerts
-from polling.delivery.first_subscriptions import first_subscription
+from polling.delivery.first_subscriptions import ensure_first, first_subscription
 from polling.models import DeliveryState, Notification, Receiver, Subscription
 from polling.models.deliveries import TO
 from polling.workers.leases import free
@@ -164,7 +164,9 @@ def rearm_stranded(now: datetime) -> int:
     """Make due what has no due time for no reason any more; give of how many subscriptions.
 
     Whoever found a subscription paused, or a breaker open, just before that ended may write what it found just after.
+    And what a process of the version before held of an instance that it made itself nobody finds by its subscription.
     """
+    ensure_first()
     waiting = Notification.objects.filter(instance=OuterRef("instance"), next_attempt_at=None).exclude(BLOCKED)
     waiting = waiting.filter(Exact(TO, OuterRef("pk")))
     undelivered = waiting.filter(free(now), state=PENDING, state__in=Notification.UNDELIVERED)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from instances.models import Instance
 from instances.provisioning import delete_instance, set_enabled
 from instances.secrets import Secret
+from polling.delivery.breaker import url_hash
 from polling.delivery.delivery_loop import deliver_due
 from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.pausing import (
@@ -234,3 +235,25 @@ def test_a_deleted_instance_sends_nothing_more(pair: Pair) -> None:
     deliver()
     assert pair.here.got == pair.there.got == []
     assert not DeliveryState.objects.exists()
+
+
+def test_what_a_process_of_the_version_before_held_of_an_instance_that_it_made_goes_on(
+    pair: Pair, tenant: Tenant
+) -> None:
+    """It made no row of the first subscription; its breaker took the due times, and nothing new is recorded."""
+    Subscription.objects.filter(pk=pair.first.pk).delete()
+    receiver = Receiver.objects.create(
+        organization=tenant.organization,
+        url=pair.here.url,
+        url_hash=url_hash(pair.here.url),
+        failures=5,
+        open_until=timezone.now(),
+        holds=True,
+    )
+    DeliveryState.objects.create(subscription_id=pair.first.pk, receiver=receiver)
+    Notification.objects.update(next_attempt_at=None)
+    deliver_due(deadline=float("inf"))
+    assert pair.here.got == []
+    rearm_stranded(timezone.now())
+    deliver()
+    assert len(pair.here.got) == 10
