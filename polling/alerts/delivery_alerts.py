@@ -118,8 +118,10 @@ def resolve(alerts: QuerySet[Alert], now: datetime) -> None:
 
 
 def _warn_of_delivery(alert: Alert, subscription: Subscription) -> None:
-    """Raise an alert about a subscription, unless one of its kind is open, or its instance was deleted."""
+    """Raise an alert about a subscription, unless one of its kind is open, or it or its instance was deleted."""
     if (organization_id := _whose(subscription.instance_id)) is None:
+        return
+    if Subscription.objects.filter(pk=subscription.pk, deleted_at__isnull=False).exists():
         return
     alert.organization_id, alert.instance_id = organization_id, subscription.instance_id
     alert.subscription_id = _further(subscription)

@@ -34,6 +34,28 @@ TABLE: tuple[tuple[Any, list[str]], ...] = (
     ("text", ["Details: text"]),
     ({"at": "2026-02-28T23:59:59.5-01:00"}, ["At: 01 Mar 2026, 00:59:59 UTC"]),
     ({"at": "2026-02-31T00:00:00+00:00"}, ["At: 2026-02-31T00:00:00+00:00"]),
+    (
+        {
+            "subscription": "Closed tickets",
+            "filter": ["", '{"kinds":["DELETED"]}'],
+            "fields": [["id", "status"], []],
+            "retry_schedule": [[0, 5], []],
+            "retention_days": [7, 0],
+            "enabled": [False, True],
+            "begin": "where_it_was",
+            "callback_url": "changed",
+        },
+        [
+            "Subscription: Closed tickets",
+            'Filter: nothing → {"kinds":["DELETED"]}',
+            "Fields: id, status → nothing",
+            "Retry schedule: 0, 5 → nothing",
+            "Retention days: 7 → 0",
+            "Enabled: no → yes",
+            "Goes on from: where_it_was",
+            "Event Notification Callback URL: changed",
+        ],
+    ),
 )
 
 
