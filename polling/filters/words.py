@@ -51,7 +51,7 @@ def _values(wanted: Any) -> str:
 
 
 def _value(wanted: Any) -> str:
-    """Write a value without quotes, but for a text that would not be told from another value, or not be seen."""
+    """Write a value without quotes, but for a text that would be taken for another value, or not be seen."""
     if wanted is None:
         return "nothing"
     if not isinstance(wanted, str):

@@ -20,7 +20,7 @@ from instances.configuration.values import ConfigurationError
 from polling.filters.reading import KINDS, MOST
 from polling.filters.values_as_text import text_of, values_of
 
-Wanted = dict[str, Any]  # a filter's JSON
+FilterJson = dict[str, Any]  # a filter's JSON
 PARTS: Final = ("resources", "kinds", "where", "rows")
 MOST_ROWS: Final = 3 * MOST
 _LONGEST_FIELD: Final = 1009  # characters: ten names of a hundred
@@ -56,7 +56,7 @@ class FilterFields:
 class Posted:
     """A filter as it was sent, what its fields show then, and what is wrong with its JSON, if anything."""
 
-    wanted: Wanted
+    wanted: FilterJson
     fields: FilterFields
     wrong: ConfigurationError | None = None
 
@@ -106,7 +106,7 @@ def read_posted(whole: str, was: str, typed: FilterFields | None, known: Collect
     return Posted(wanted, FilterFields(shown.resources, shown.kinds, shown.where, rows), wrong)
 
 
-def with_part(wanted: Mapping[str, Any], part: str, typed: FilterFields) -> Wanted:
+def with_part(wanted: Mapping[str, Any], part: str, typed: FilterFields) -> FilterJson:
     """Return a filter's JSON with one part of the fields written into it; what is empty asks for nothing."""
     if part == "rows":
         given = _of_rows(typed.rows)
@@ -132,7 +132,7 @@ def problems_of(rows: Sequence[Row]) -> dict[int, str]:
     return found
 
 
-def _of_rows(rows: Sequence[Row]) -> Wanted:
+def _of_rows(rows: Sequence[Row]) -> FilterJson:
     before = {row.field: _one_or_several(row.before) for row in rows if row.field and row.before}
     after = {row.field: _one_or_several(row.after) for row in rows if row.field and row.after}
     changed = [row.field for row in rows if row.field and not (row.before or row.after)]
@@ -144,7 +144,7 @@ def _one_or_several(typed: str) -> Any:
     return found[0] if len(found) == 1 else found
 
 
-def _read(text: str, instead: Wanted) -> tuple[Wanted, ConfigurationError | None]:
+def _read(text: str, instead: FilterJson) -> tuple[FilterJson, ConfigurationError | None]:
     try:
         return values.json_object(text if trim(text) else "{}"), None
     except ConfigurationError as error:

@@ -5,23 +5,22 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from instances.models import Instance
 from polling.delivery.fan_out.beginnings import MOST_COUNTED
 from polling.models import Event
 from polling.reports.subscription_cards import in_numbers
+from polling.subscriptions.beginnings import NOW, days_kept
 
-NOW: Final = "now"
 OWN: Final = "own"
 _DAY: Final = timedelta(days=1)
 _SPANS: Final = {"day": (_DAY, "24 hours ago"), "week": (7 * _DAY, "7 days ago")}
 
 
 def begins_of(instance: Instance, now: datetime) -> list[tuple[str, str]]:
-    """Return the choices: a value, and words for it; three queries, each of so many events at most."""
-    kept = timedelta(days=settings.RETENTION_DAYS)
+    """Return the choices: a value, and words for it; four queries, each of so many events at most."""
+    kept = timedelta(days=days_kept(instance))
     spans = {value: span for value, span in _SPANS.items() if span[0] < kept}
     spans["kept"] = kept, "the first event that is kept"
     choices = [(NOW, "From now on")]
@@ -37,17 +36,19 @@ def events_since(instance: Instance, since: datetime) -> str:
     return in_numbers(rows[:MOST_COUNTED].count(), "event")
 
 
-def since_of(chosen: str, own: datetime | None, now: datetime) -> datetime | None:
+def since_of(chosen: str, own: datetime | None, instance: Instance, now: datetime) -> datetime | None:
     """Return the time that a choice stands for; None: now. ValidationError for one of one's own that is not kept."""
-    kept = timedelta(days=settings.RETENTION_DAYS)
     if chosen == NOW:
         return None
+    if chosen in _SPANS:
+        return now - _SPANS[chosen][0]
+    days = days_kept(instance)
     if chosen != OWN:
-        return now - _SPANS.get(chosen, (kept, ""))[0]
+        return now - timedelta(days=days)
     if own is None:
         raise ValidationError("A date and a time are needed.")
     if own > now:
         raise ValidationError("Give a time in the past; what comes is sent in any case.")
-    if own < now - kept:
-        raise ValidationError(f"The log is kept for {settings.RETENTION_DAYS} days: give a time within them.")
+    if own < now - timedelta(days=days):
+        raise ValidationError(f"The log is kept for {days} days: give a time within them.")
     return own

@@ -31,12 +31,12 @@ from polling.pages.filter_form import FilterForm, posted_form, stored_form
 from polling.pages.form_samples import samples
 from polling.pages.subscription_begin import begins_of, events_since
 from polling.pages.subscription_form import SubscriptionForm
-from polling.reports.filter_trial import MOST, Trial, try_filter
+from polling.reports.tried_filter import MOST, TriedFilter, try_filter
 from polling.subscriptions.changes import change_subscription, create_subscription
 from polling.subscriptions.reading import Settings, read_settings
 from polling.subscriptions.stored import fill, settings_of
 
-TOLD, TRY, TEST, SINCE = "told", "try", "test", "since"
+SHOWN, TRY, TEST, SINCE = "shown", "try", "test", "since"
 
 
 @dataclass
@@ -103,7 +103,7 @@ def _edited(request: PageRequest, instance: Instance, subscription: Subscription
     data = request.POST if request.method == "POST" else None
     begins = begins_of(instance, timezone.now()) if subscription is None else ()
     first = subscription is not None and subscription.is_first
-    form = SubscriptionForm(data, stored=stored, first=first, mappings=mappings, begins=begins)
+    form = SubscriptionForm(data, instance, stored=stored, first=first, mappings=mappings, begins=begins)
     kept = stored.filter if stored else ""
     filter_form = stored_form(kept, polled) if data is None else posted_form(data, polled)
     return Editing(request, instance, subscription, stored, mappings, polled, form, filter_form)
@@ -112,7 +112,7 @@ def _edited(request: PageRequest, instance: Instance, subscription: Subscription
 def _answer(editing: Editing) -> HttpResponse:
     if editing.request.method != "POST":
         return _show(editing)
-    asked = {TOLD: _told, TRY: _try, TEST: _test, SINCE: _since}.get(editing.request.POST.get("do", ""))
+    asked = {SHOWN: _shown, TRY: _try, TEST: _test, SINCE: _since}.get(editing.request.POST.get("do", ""))
     return asked(editing) if asked else _save(editing)
 
 
@@ -163,7 +163,7 @@ def _added(editing: Editing, made: Subscription) -> HttpResponse:
     return render(editing.request, "polling/subscription_added.html", context)
 
 
-def _told(editing: Editing) -> HttpResponse:
+def _shown(editing: Editing) -> HttpResponse:
     """Show what the filter comes to: its fields anew where the JSON was changed, else the JSON."""
     editing.filter_form.filter()
     return render(editing.request, "polling/parts/filter.html", _context(editing))
@@ -175,19 +175,19 @@ def _try(editing: Editing) -> HttpResponse:
     context: dict[str, Any] = {"asked": True, "most": MOST}
     if wanted is not None:
         so_far = _so_far(request.POST) if request.POST.get("looked_at") else None
-        context |= {"trial": try_filter(editing.instance, wanted, so_far), "goes_on": so_far is not None}
+        context |= {"tried": try_filter(editing.instance, wanted, so_far), "goes_on": so_far is not None}
     if request.htmx:
-        return render(request, "polling/parts/filter_trial.html", _context(editing) | context)
+        return render(request, "polling/parts/tried_filter.html", _context(editing) | context)
     return _show(editing, **context)
 
 
-def _so_far(posted: Mapping[str, str]) -> Trial | None:
+def _so_far(posted: Mapping[str, str]) -> TriedFilter | None:
     """Return what the looks before came to, as the page sends it back; None if it can't be read."""
     numbers = [posted.get(name, "") for name in ("looked_at", "passed", "unknown", "before")]
     if not all(text.isascii() and text.isdecimal() and len(text) < 19 for text in numbers):
         return None
     looked_at, passed, unknown, before = map(int, numbers)
-    return Trial(looked_at=min(looked_at, MOST), passed=passed, unknown=unknown, before=before)
+    return TriedFilter(looked_at=min(looked_at, MOST), passed=passed, unknown=unknown, before=before)
 
 
 def _since(editing: Editing) -> HttpResponse:

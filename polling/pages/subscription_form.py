@@ -21,12 +21,13 @@ from cwconnect.core.unseen import trim
 from instances.configuration import values
 from instances.configuration.values import ConfigurationError
 from instances.credentials.signature_keys import new_signature_key
+from instances.models import Instance
 from instances.pages.wire_form import OFF, as_sentence, note, secret_field, text_field
 from instances.secrets import MASK
 from polling.models import Subscription
 from polling.pages.forms import MomentField
 from polling.pages.subscription_begin import OWN, since_of
-from polling.subscriptions.changes import NOW, WHERE_IT_WAS
+from polling.subscriptions.beginnings import NOW, WHERE_IT_WAS
 from polling.subscriptions.reading import Settings
 
 KEPT: Final = "stored; leave empty to keep it"
@@ -104,6 +105,7 @@ class SubscriptionForm(forms.Form):
     def __init__(
         self,
         data: Any,
+        instance: Instance,
         *,
         stored: Settings | None,
         first: bool = False,
@@ -112,7 +114,7 @@ class SubscriptionForm(forms.Form):
     ) -> None:
         """`stored` is what there is, None of a new one; `begins` are the choices of where that begins."""
         super().__init__(data, initial=_initial(stored))
-        self.stored, self.first = stored, first
+        self.instance, self.stored, self.first = instance, stored, first
         shown: Any = self.fields
         for name in ("retry_schedule", "retention_days", "sent_fields", "mapping", "begin_at", "basic_password"):
             shown[name].hide_optional = True
@@ -173,13 +175,11 @@ class SubscriptionForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Want a time where one of one's own is to be begun from."""
         given = super().clean() or self.cleaned_data
-        if given.get("begin") == OWN and "begin_at" not in self.errors:
+        if "begin" in given and not (given["begin"] == OWN and "begin_at" in self.errors):
             try:
-                given["since"] = since_of(OWN, given.get("begin_at"), timezone.now())
+                given["since"] = since_of(given["begin"], given.get("begin_at"), self.instance, timezone.now())
             except forms.ValidationError as error:
                 self.add_error("begin_at", error)
-        elif "begin" in given:
-            given["since"] = since_of(given["begin"], None, timezone.now())
         return given
 
     @property

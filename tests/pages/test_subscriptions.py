@@ -26,7 +26,7 @@ from polling.models import (
     SubscriptionEvent,
 )
 from polling.pages.filter_form import PREFIX
-from polling.reports import filter_trial
+from polling.reports import tried_filter
 from polling.workers.heartbeats import Part, beat
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of, words_of
@@ -431,7 +431,7 @@ class TestFilter:
 
     def test_fields_that_are_changed_show_as_json(self, operator: Client, instance: Instance) -> None:
         path = url(instance, "/subscriptions/add")
-        html = text_of(send(operator, path, "told", filter_kinds=["DELETED"], **{"filter_row-1-field": "status"}))
+        html = text_of(send(operator, path, "shown", filter_kinds=["DELETED"], **{"filter_row-1-field": "status"}))
         page = Page(html)
         area = page.by_id(f"id_{PREFIX}-json")
         assert area is not None
@@ -440,7 +440,7 @@ class TestFilter:
         assert "<html" not in html
 
     def test_json_that_is_changed_shows_in_the_fields(self, operator: Client, instance: Instance) -> None:
-        html = text_of(send(operator, url(instance, "/subscriptions/add"), "told", filter_json=json.dumps(CLOSED)))
+        html = text_of(send(operator, url(instance, "/subscriptions/add"), "shown", filter_json=json.dumps(CLOSED)))
         page = Page(html)
         field, after = (page.by_id(f"id_{PREFIX}-row-0-{part}") for part in ("field", "to"))
         assert field is not None
@@ -450,9 +450,9 @@ class TestFilter:
 
     def test_it_says_what_it_costs(self, operator: Client, instance: Instance) -> None:
         path = url(instance, "/subscriptions/add")
-        html = text_of(send(operator, path, "told", filter_json=json.dumps(CLOSED)))
+        html = text_of(send(operator, path, "shown", filter_json=json.dumps(CLOSED)))
         assert "It keeps the earlier content of contacts: of each record that changes" in words_of(html)
-        assert "keeps the earlier" not in text_of(send(operator, path, "told", filter_kinds=["CREATED"]))
+        assert "keeps the earlier" not in text_of(send(operator, path, "shown", filter_kinds=["CREATED"]))
 
     def test_trying_it_says_how_many_pass_and_why_others_do_not(self, operator: Client, instance: Instance) -> None:
         add_events(instance, 4)  # UPDATED, CREATED, UPDATED, CREATED
@@ -489,7 +489,7 @@ class TestFilter:
 
         add_events(instance, 6)
         monkeypatch.setattr(event_scan, "_MOST_CHARACTERS", 1)  # one event a look
-        monkeypatch.setattr(filter_trial, "MOST", 5)
+        monkeypatch.setattr(tried_filter, "MOST", 5)
         path = url(instance, "/subscriptions/add")
         html = text_of(send(operator, path, "try", filter_kinds=["UPDATED"]))
         looks = 1

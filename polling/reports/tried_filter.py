@@ -17,7 +17,7 @@ SHOWN: Final = 20
 
 
 @dataclass(frozen=True)
-class Tried:
+class TriedEvent:
     """An event, and what the filter says of it."""
 
     event: Event
@@ -25,7 +25,7 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Trial:
+class TriedFilter:
     """How many of the newest events passed, of so many that were looked at; `unknown` passed unjudged.
 
     `before` is where the next look goes on; None: all that were wanted are looked at. `newest` are those of this look.
@@ -36,7 +36,7 @@ class Trial:
     unknown: int = 0
     before: int | None = None
     oldest_at: datetime | None = None
-    newest: list[Tried] = field(default_factory=list)
+    newest: list[TriedEvent] = field(default_factory=list)
 
     @property
     def is_over(self) -> bool:
@@ -49,25 +49,25 @@ class Trial:
         return MOST - self.looked_at
 
 
-def try_filter(instance: Instance, wanted: Filter, so_far: Trial | None = None) -> Trial:
+def try_filter(instance: Instance, wanted: Filter, so_far: TriedFilter | None = None) -> TriedFilter:
     """Look at the newest `MOST` events of an instance, and go on where `so_far` ended; as far as a second comes."""
-    trial = so_far or Trial()
+    tried = so_far or TriedFilter()
     rows = Event.objects.filter(instance=instance).order_by("-pk")
-    newest: list[Tried] = []
-    for event, judgement, may_go_on in judged(rows, wanted, most=max(trial.left, 1), before=trial.before):
-        trial = replace(
-            trial,
-            looked_at=trial.looked_at + 1,
-            passed=trial.passed + judgement.passes,
-            unknown=trial.unknown + bool(judgement.unknown),
+    newest: list[TriedEvent] = []
+    for event, judgement, may_go_on in judged(rows, wanted, most=max(tried.left, 1), before=tried.before):
+        tried = replace(
+            tried,
+            looked_at=tried.looked_at + 1,
+            passed=tried.passed + judgement.passes,
+            unknown=tried.unknown + bool(judgement.unknown),
             before=event.pk,
             oldest_at=event.polled_at,
         )
         if len(newest) < SHOWN:
-            newest.append(Tried(event, judgement))
+            newest.append(TriedEvent(event, judgement))
         if not may_go_on:
             break
     else:
-        return replace(trial, before=None, newest=newest)
-    there_is_more = trial.looked_at < MOST and rows.filter(pk__lt=trial.before).exists()
-    return replace(trial, before=trial.before if there_is_more else None, newest=newest)
+        return replace(tried, before=None, newest=newest)
+    there_is_more = tried.looked_at < MOST and rows.filter(pk__lt=tried.before).exists()
+    return replace(tried, before=tried.before if there_is_more else None, newest=newest)
