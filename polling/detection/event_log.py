@@ -42,7 +42,7 @@ EVENT = (
 _OLDEST = """SELECT given.value, (
     SELECT id FROM polling_notification
     WHERE COALESCE(subscription_id, instance_id) BETWEEN given.value AND given.value
-        AND state IN ('pending', 'exhausted')
+        AND NOT state IN ('delivered', 'failed', 'discarded')
     ORDER BY COALESCE(subscription_id, instance_id), id LIMIT 1
 ) FROM {given}
 """

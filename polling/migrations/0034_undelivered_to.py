@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
             index=models.Index(
                 Coalesce("subscription", "instance"),
                 models.F("id"),
-                condition=models.Q(("state__in", ["pending", "exhausted"])),
+                condition=~models.Q(state__in=["delivered", "failed", "discarded"]),
                 name="notification_undelivered_to",
             ),
         ),

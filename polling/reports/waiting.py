@@ -20,7 +20,6 @@ from polling.reports.delivery_issues import (
     delivery_issues,
     states_of_instances,
 )
-from polling.reports.delivery_names import name_of
 
 MOST_ROWS = 50
 MOST_ATTEMPTS = 25
@@ -56,11 +55,10 @@ class WaitingRow:
 
 @dataclass(frozen=True)
 class FailedAttempt:
-    """An attempt that failed, the events of its notification, and to which subscription of several that went."""
+    """An attempt that failed, and the events of its notification."""
 
     attempt: DeliveryAttempt
     events: Sequence[Event]
-    to_name: str
 
 
 def waiting_rows(organization: Organization) -> list[WaitingRow]:
@@ -81,8 +79,7 @@ def failed_attempts(organization: Organization, since: datetime) -> list[FailedA
     ours = Instance.objects.filter(organization=organization).values("pk")
     recent = DeliveryAttempt.objects.filter(started_at__gte=since).exclude(error_kind="")
     found = recent.annotate(owner=F("notification__instance_id") + 0).filter(owner__in=ours)
-    living = found.exclude(notification__subscription__deleted_at__isnull=False)
-    shown = living.select_related("notification__instance").defer("notification__body", "response")
-    attempts = list(shown.annotate(to_name=name_of("notification__")).order_by("-started_at")[:MOST_ATTEMPTS])
+    shown = found.select_related("notification__instance").defer("notification__body", "response")
+    attempts = list(shown.order_by("-started_at")[:MOST_ATTEMPTS])
     carried = events_of({attempt.notification_id for attempt in attempts})
-    return [FailedAttempt(each, carried.get(each.notification_id, ()), each.to_name) for each in attempts]
+    return [FailedAttempt(attempt, carried.get(attempt.notification_id, ())) for attempt in attempts]

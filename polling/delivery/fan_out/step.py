@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-MOST_EVENTS = 2000  # judged by a step, of all its subscriptions together: some 30 ms
+MOST_EVENTS = 1000  # judged by a step, of all its subscriptions together: some 40 ms
 MOST_PLACES = 100  # pages read at a time
 
 

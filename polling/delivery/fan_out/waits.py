@@ -17,7 +17,7 @@ import orjson
 from django.db import connection
 
 from cwconnect.core.bulk_sql import keys
-from cwconnect.core.statements import AMONG, rows_of
+from cwconnect.core.statements import AMONG, Rows, rows_of
 
 # Heads of indexes, asked by ranges so that no other index will do: see `_OLDEST` in detection/event_log.py.
 _FACTS = """WITH facts AS MATERIALIZED (
@@ -26,7 +26,7 @@ _FACTS = """WITH facts AS MATERIALIZED (
     ) AS paused, (
         SELECT id FROM polling_notification
         WHERE COALESCE(subscription_id, instance_id) BETWEEN given.value AND given.value
-            AND state IN ('pending', 'exhausted')
+            AND NOT state IN ('delivered', 'failed', 'discarded')
         ORDER BY COALESCE(subscription_id, instance_id), id LIMIT 1
     ) AS oldest
     FROM {given}
@@ -44,37 +44,46 @@ SELECT subscription, paused, oldest, (
 _GIVEN = {"postgresql": "unnest(%s::bigint[]) AS given (value)", "sqlite": "json_each(%s) AS given"}
 
 # Asked event by event, by scalar subqueries, which PostgreSQL can't turn around; of ids nothing is asked that an index
-# could answer, so that no range of them is read in place of a record's few events. The event's own row says which
-# record it is of, since its poll may have been deleted since it was read.
-_CARRIED = """(
-    SELECT carried.notification FROM (
-        SELECT earlier.id, COALESCE((
+# could answer, so that no range of them is read in place of a record's few events. The latest that was carried and not
+# discarded says it: had it arrived, what it followed would have too; so the events of a record are read from the last
+# one on, and OFFSET 0 has each looked up only as it is needed. `state || ''` is asked of a row found by its key: of the
+# undelivered there may be many, while the planner believes that there are hardly any, and takes their index. An event's
+# own row says which record it is of, since its poll may have been deleted since it was read.
+_LATEST = """(
+    SELECT (
+        SELECT id FROM polling_notification
+        WHERE id = carried.notification AND state || '' IN ('pending', 'exhausted')
+    ) FROM (
+        SELECT COALESCE((
             SELECT notification_id FROM polling_subscriptionevent AS judged
             WHERE judged.subscription_id = given.subscription AND judged.event_id = earlier.id
         ), CASE WHEN given.subscription = event.instance_id THEN earlier.notification_id END) AS notification
-        FROM polling_event AS earlier
-        WHERE {same} AND earlier.record_id = event.record_id
-            AND earlier.id + 0 >= given.bound AND earlier.id + 0 < event.id
+        FROM (
+            SELECT id, notification_id FROM polling_event
+            WHERE {same} AND polling_event.record_id = event.record_id
+                AND polling_event.id + 0 >= given.bound AND polling_event.id + 0 < event.id
+            ORDER BY polling_event.id + 0 DESC {all}OFFSET 0
+        ) AS earlier {all}OFFSET 0
     ) AS carried
-    WHERE (SELECT state FROM polling_notification WHERE id = carried.notification) IN ('pending', 'exhausted')
-    ORDER BY carried.id DESC LIMIT 1
+    WHERE (SELECT state FROM polling_notification WHERE id = carried.notification) <> 'discarded' LIMIT 1
 )"""
-_OF_POLL = _CARRIED.format(same="earlier.resource_poll_id = event.resource_poll_id")
-_OF_NO_POLL = _CARRIED.format(
-    same="earlier.resource_poll_id IS NULL AND earlier.instance_id + 0 = event.instance_id "
-    "AND earlier.object_type = event.object_type"
-)
-_WAITS = f"""SELECT given.subscription, event.id,
-    CASE WHEN event.resource_poll_id IS NOT NULL THEN {_OF_POLL} ELSE {_OF_NO_POLL} END
-FROM {{asked}} JOIN polling_event AS event ON event.id = given.event
-"""  # noqa: S608  (our own)
+_OF_POLL = "polling_event.resource_poll_id = event.resource_poll_id"
+_OF_NO_POLL = """polling_event.resource_poll_id IS NULL AND polling_event.instance_id + 0 = event.instance_id
+                AND polling_event.object_type = event.object_type"""
+_WAITS = """SELECT given.subscription, event.id, event.resource_poll_id IS NULL, {latest}
+FROM {asked} JOIN polling_event AS event ON event.id = given.event
+"""
+_ALL = {"postgresql": "", "sqlite": "LIMIT -1 "}
 _ASKED = {
     "postgresql": "unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS given (subscription, bound, event)",
     "sqlite": "(SELECT value ->> 0 AS subscription, value ->> 1 AS bound, value ->> 2 AS event FROM json_each(%s)) "
     "AS given",
 }
+_MOST_ASKED = 500  # of one statement: more, and PostgreSQL compiles it (JIT), which takes longer than all the rest
 
-_UNDELIVERED = "SELECT id FROM polling_notification WHERE id {among} AND state IN ('pending', 'exhausted') ORDER BY id"
+_UNDELIVERED = (
+    "SELECT id FROM polling_notification WHERE id {among} AND state || '' IN ('pending', 'exhausted') ORDER BY id"
+)
 # Against whoever ends one, who locks it FOR UPDATE (delivery/ends.py); not against whoever makes due what follows one:
 # he has ended others, which may be among ours, and to wait for each other would be a deadlock.
 _LOCK = {"postgresql": " FOR KEY SHARE", "sqlite": ""}
@@ -110,14 +119,23 @@ def read_waits(asked: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int], i
 
     `asked`: subscription, its `bound`, and the event.
     """
-    if not asked:
-        return {}
-    statement = _WAITS.format(asked=_ASKED[connection.vendor])
-    if connection.vendor == "postgresql":
-        rows = rows_of(statement, [keys(column) for column in zip(*asked, strict=True)])
-    else:
-        rows = rows_of(statement, [orjson.dumps(asked).decode()])
-    return {(subscription, event): found for subscription, event, found in rows if found is not None}
+    found: dict[tuple[int, int], int] = {}
+    for first in range(0, len(asked), _MOST_ASKED):
+        some = asked[first : first + _MOST_ASKED]
+        rows = _read_latest(some, _OF_POLL)
+        if gone := {row[:2] for row in rows if row[2]}:  # seldom: their polls were deleted
+            rows += _read_latest([one for one in some if (one[0], one[2]) in gone], _OF_NO_POLL)
+        found |= {(subscription, event): latest for subscription, event, _, latest in rows if latest is not None}
+    return found
+
+
+def _read_latest(asked: Sequence[tuple[int, int, int]], same: str) -> Rows:
+    vendor = connection.vendor
+    latest = _LATEST.format(same=same, all=_ALL[vendor])
+    statement = _WAITS.format(latest=latest, asked=_ASKED[vendor])
+    if vendor == "postgresql":
+        return rows_of(statement, [keys(column) for column in zip(*asked, strict=True)])
+    return rows_of(statement, [orjson.dumps(asked).decode()])
 
 
 def still_undelivered(notification_ids: Collection[int]) -> set[int]:
