@@ -48,7 +48,7 @@ def files(*folders: Path) -> set[str]:
 def run(folder: Path, *arguments: str) -> str:
     """Run a program of the service to its end; give what it prints. It must not fail."""
     command = [sys.executable, *arguments]
-    env = environment_of(folder) | {"PYTHONPATH": str(ROOT)}
+    env = environment_of(folder, tables=False) | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -59,7 +59,7 @@ def test_all_files_of_a_life_are_the_owners_alone(open_folder: Path, tmp_path: P
     database, copies = open_folder / "cwconnect.sqlite3", tmp_path / "copies"
     copies.mkdir(mode=0o755)
     (copies / "copy").touch(mode=0o644)
-    with manage(open_folder, "up", "--port", str(free_port())) as up:
+    with manage(open_folder, "up", "--port", str(free_port()), tables=False) as up:
         wait_until(lambda: "cwconnect is up" in up.output, 90, "up", lambda: up.output)
         up.wait_for_roles()
         running = files(open_folder)
@@ -102,7 +102,7 @@ def test_who_starts_it_otherwise_makes_no_file_for_others(open_folder: Path, sta
 def test_a_web_server_of_ones_own_makes_no_file_for_others(open_folder: Path, tmp_path: Path) -> None:
     bind, home = f"unix:{tmp_path}/web.sock", tmp_path / "home"
     arguments = ["-m", "gunicorn", "--no-control-socket", "--bind", bind, "cwconnect.wsgi:application"]
-    web = Child(arguments, environment=environment_of(open_folder) | {"HOME": str(home)})
+    web = Child(arguments, environment=environment_of(open_folder, tables=False) | {"HOME": str(home)})
     try:
         # What it asks of the database that is not there yet makes its file.
         wait_until((open_folder / "in-use.lock").exists, 60, "the web")

@@ -28,7 +28,7 @@ STARTS_IN = 5  # seconds that a start takes on two cores with nothing else to do
 def up(data: Path) -> Service:
     """A running service without a demo; the test ends it."""
     began = time.monotonic()
-    service = manage(data, "up", "--port", str(free_port()))
+    service = manage(data, "up", "--port", str(free_port()), tables=False)  # a first start
     wait_until(lambda: "cwconnect is up" in service.output, 150, "up", lambda: service.output)
     service.wait_for_roles()
     service.slower = max(1.0, (time.monotonic() - began) / STARTS_IN)

@@ -17,7 +17,6 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 # The supervisor with less patience than it has in earnest.
 IMPATIENT = """
 import django; django.setup()
-from django.core.management import call_command; call_command("migrate", verbosity=0)
 from polling.maintenance.clock_skew import repair_clock_skew
 from polling.workers.watchdog import Timings
 from polling.workers.supervisor import Supervisor

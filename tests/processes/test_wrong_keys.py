@@ -15,8 +15,6 @@ from tests.support.services import ROOT, environment_of
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 
 INSTANCE = """
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from instances.models import Organization
 from tests.support.rows import make_instance
 make_instance(Organization.objects.create(name="Alpha"))

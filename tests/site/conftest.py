@@ -28,7 +28,7 @@ def serving(data: Path) -> Iterator[int]:
                 f"fd://{listener.fileno()}",
                 "cwconnect.wsgi:application",
             ],
-            environment={**_nothing_set(), **environment_of(data)},
+            environment={**_nothing_set(), **environment_of(data, tables=False)},  # the caller's, if he made any
             pass_fds=[listener.fileno()],
         )
         try:

@@ -24,6 +24,7 @@ from cwconnect.site import backup
 from cwconnect.site.backup import BackupError
 from instances.secrets.ciphertexts import Place, seal
 from tests.site.test_checks import manage
+from tests.support.databases import place_tables
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TABLES = """
@@ -199,7 +200,7 @@ def test_users_share_and_a_restore_wants_to_be_alone(tmp_path: Path) -> None:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with a migrated database and one organization."""
     folder = tmp_path_factory.mktemp("fresh") / "data"
-    assert manage(folder, "migrate", "-v0").returncode == 0
+    place_tables(folder)
     assert manage(folder, "issue_secrets", "--organization=Alpha", "--user=alice").returncode == 0
     return folder
 

@@ -117,7 +117,6 @@ def site_for_forms(tmp_path: Path) -> Iterator[Site]:
 @contextmanager
 def site_in(data: Path) -> Iterator[Site]:
     """Run a web server on a database of its own with those rows."""
-    ask(data, "migrate", "-v0")
     made = json.loads(ask(data, "shell", "-v0", "-c", _ROWS).splitlines()[-1])
     with serving(data) as port:
         wait_until(lambda: _is_up(port), 60, "the web server")

@@ -18,7 +18,7 @@ from pytest_django import Settings
 
 from cwconnect.core.client_ip import address_in, client_address
 from cwconnect.core.processes import Child
-from tests.site.test_checks import manage
+from tests.support.databases import place_tables
 from tests.support.services import wait_until
 
 PROXIES = [ipaddress.ip_network(network) for network in ("127.0.0.1", "10.0.0.0/24", "2001:db8:1::/48")]
@@ -142,7 +142,7 @@ def behind_proxies(tmp_path: Path) -> Iterator[int]:
         "CWCONNECT_REDIS_URL": "",
         "DJANGO_SETTINGS_MODULE": "cwconnect.settings",
     }
-    assert manage(tmp_path, "migrate", "-v0").returncode == 0
+    place_tables(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         descriptor = listener.fileno()
         web = Child([*arguments, "--bind", f"fd://{descriptor}"], environment=environment, pass_fds=[descriptor])

@@ -266,7 +266,7 @@ def test_a_kept_key_that_can_not_be_read_is_refused_and_not_replaced(tmp_path: P
 
 def test_with_keys_of_the_environment_the_data_folder_is_made_too(tmp_path: Path) -> None:
     data = tmp_path / "not" / "there"
-    assert manage(data, "migrate", "-v0", **KEYS).returncode == 0
+    assert manage(data, "migrate", "contenttypes", "-v0", **KEYS).returncode == 0
     assert data.stat().st_mode & 0o777 == 0o700
 
 

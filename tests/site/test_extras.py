@@ -19,7 +19,7 @@ for room in ("cwconnect", "instances", "polling"):
     for module in pkgutil.walk_packages(importlib.import_module(room).__path__, room + "."):
         if module.name not in {_USING_ONE}:
             importlib.import_module(module.name)
-main(["cwconnect", "migrate", "-v0"])
+main(["cwconnect", "migrate", "contenttypes", "-v0"])
 """
 
 

@@ -17,8 +17,6 @@ from tests.support.services import ROOT, environment_of
 _PREPARE = """
 import django
 django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from instances.credentials.issuing import issue_secrets
 from tests.conftest import make_tenant
 from tests.api.conftest import Watched

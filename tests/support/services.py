@@ -44,17 +44,23 @@ class Seen:
         os.kill(self.pid, number)
 
 
-def environment_of(data: Path) -> dict[str, str]:
+def environment_of(data: Path, *, tables: bool = True) -> dict[str, str]:
+    """Return the environment of a process with this data folder; without `tables` its database is a first start's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CWCONNECT_")}
     own = {"CWCONNECT_DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "cwconnect.settings", "PYTHONUNBUFFERED": "1"}
-    return kept | own | storage_of(data)
+    return kept | own | storage_of(data, tables=tables)
 
 
 class Service:
     """A command of the service with all that it starts; leaves nothing behind, even if a test fails."""
 
     def __init__(
-        self, data: Path, *arguments: str, environment: dict[str, str] | None = None, root: Path = ROOT
+        self,
+        data: Path,
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        root: Path = ROOT,
+        tables: bool = True,
     ) -> None:
         self._marker = f"CWCONNECT_DATA_DIR={data}\0".encode()
         self.lines: list[str] = []
@@ -62,7 +68,7 @@ class Service:
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=root,
-            env=environment_of(data) | (environment or {}),
+            env=environment_of(data, tables=tables) | (environment or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -157,8 +163,8 @@ def _scan(folder: Path) -> Seen:
     return Seen(int(folder.name), int(fields[1]), int(fields[17]), command if fields[0] != "Z" else "")
 
 
-def manage(data: Path, *arguments: str, environment: dict[str, str] | None = None) -> Service:
-    return Service(data, "manage.py", *arguments, environment=environment)
+def manage(data: Path, *arguments: str, environment: dict[str, str] | None = None, tables: bool = True) -> Service:
+    return Service(data, "manage.py", *arguments, environment=environment, tables=tables)
 
 
 def ask(data: Path, *arguments: str, environment: dict[str, str] | None = None, check: bool = True) -> str:

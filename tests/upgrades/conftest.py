@@ -26,7 +26,7 @@ def upgrade(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Upgrade]
     site.records = {int(number): record for number, record in kept["records"].items()}
     with serving(site.handler()) as port, start_receiver() as receiver:
         text = dump.read_text(encoding="utf-8").replace(SITE, f"127.0.0.1:{port}")
-        environment = {**environment_of(tmp_path), "DJANGO_SETTINGS_MODULE": "tests.settings"}
+        environment = {**environment_of(tmp_path, tables=False), "DJANGO_SETTINGS_MODULE": "tests.settings"}
         restore(text.replace(RECEIVER, receiver.url.split("/")[2]), tmp_path, environment)
         release = dump.name.rsplit(".", 2)[0]
         yield Upgrade(release, tmp_path, environment, site, receiver, kept["delivered"])

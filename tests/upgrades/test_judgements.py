@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture(params=DUMPS, ids=[dump.name for dump in DUMPS])
 def proof(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, dict[str, Any]]]:
-    environment = {**environment_of(tmp_path), "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    environment = {**environment_of(tmp_path, tables=False), "DJANGO_SETTINGS_MODULE": "tests.settings"}
     restore(request.param.read_text(encoding="utf-8"), tmp_path, environment)
     program = [sys.executable, "-m", "tests.upgrades.old_writes", "proof"]
     done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=150)
