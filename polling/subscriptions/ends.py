@@ -14,7 +14,8 @@ from polling.subscriptions.stored import COLUMNS
 from polling.workers.leases import free
 
 # Written out: SQLite takes a partial index for constants alone. It is asked in a subquery, whose own column this is.
-_UNDELIVERED = RawSQL("state IN ('pending', 'exhausted')", [], output_field=BooleanField())
+_STATES = tuple(map(str, Notification.UNDELIVERED))
+_UNDELIVERED = RawSQL(f"state IN {_STATES}", [], output_field=BooleanField())  # noqa: S611  (our own constants)
 
 
 def forget(subscription: Subscription) -> None:

@@ -209,7 +209,9 @@ def read_history(life: Life) -> None:
     assert sum(row["count"] for row in counts) == 2
     assert call("GET", "/instances/events/analytics", interval="day", as_=own) == counts
     page = call("GET", "/v1/events", after=0, instance=number, kind="UPDATED", limit=10)
-    assert call("GET", "/v1/events/{event}", event=event) == page["items"][-1]
+    shown = call("GET", "/v1/events/{event}", event=event)
+    assert shown == page["items"][-1] | {"deliveries": shown["deliveries"]}
+    assert [row["state"] for row in shown["deliveries"]] == ["delivered"]
     wanted = '{"kinds":["UPDATED"],"where":"id = 17"}'
     assert [event["id"] for event in call("GET", "/v1/events", filter=wanted, wait=1)["items"]] == [
         event["id"] for event in page["items"] if event["record_id"] == 17
