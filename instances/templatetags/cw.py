@@ -24,7 +24,18 @@ _STEPS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 NOTHING = "–"
 # What each state's word stands for: its colour, and a shape, since colour alone is no sign.
 _TONES = {
-    "well": ("well", "sent", "healthy", "on", "delivered", "complete", "notified", "reachable", "registered"),
+    "well": (
+        "well",
+        "sent",
+        "healthy",
+        "on",
+        "delivered",
+        "complete",
+        "notified",
+        "reachable",
+        "registered",
+        "delivering",
+    ),
     "wait": (
         "retrying",
         "rate limited",
@@ -41,6 +52,7 @@ _TONES = {
         "callbacks silent",
         "muted",
         "expires soon",
+        "catching up",
     ),
     "bad": (
         *(

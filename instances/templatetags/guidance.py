@@ -19,10 +19,13 @@ TOPICS: Final[Mapping[str, tuple[str, str, str]]] = {
     "copies": ("what a copy holds, and how events go on from it", "wire-contract", "first-load"),
     "deletes": ("how deletes are found, and why they are held back", "architecture", "deletes"),
     "events": ("what an event means", "receivers", "what-an-event-means"),
+    "filters": ("what a filter may ask, and how it is judged", "wire-contract", "filters"),
+    "forms": ("the forms of a notification, with samples", "wire-contract", "forms"),
     "notify": ("signatures, and how to verify them", "receivers", "verifying"),
     "poll": ("every key of a poll’s configuration", "wire-contract", "4-configuration-keys-of-events"),
     "repeats": ("how a receiver knows a repeat", "receivers", "repeats"),
     "retries": ("when delivery is tried again, and when it pauses", "wire-contract", "retries"),
+    "subscriptions": ("several receivers of one instance", "receivers", "subscriptions"),
     "token": ("how calls are authorized", "wire-contract", "1-authorization-header"),
     "verify": ("what is compared and repaired", "architecture", "verification-and-repair"),
 }

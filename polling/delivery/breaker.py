@@ -17,15 +17,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Case, F, QuerySet, When
 
+from cwconnect.core.bulk_sql import db_timestamp, keys
 from cwconnect.core.one_statement import time_of
 from cwconnect.core.statements import rows_of
 from cwconnect.outbound.origin import origin_of
 from polling.alerts import delivery_alerts
 from polling.delivery.first_subscriptions import ensure_first
-from polling.delivery.pausing import BLOCKED, ON_ITS_WAY, SENDING, rearm, take_due_times
+from polling.delivery.pausing import BLOCKED, REPLAYED, SENDING, rearm, take_due_times
 from polling.models import Alert, DeliveryState, Notification, Receiver, Subscription
 from polling.models.deliveries import NotificationQuerySet
 from polling.workers.leases import free
@@ -34,6 +35,21 @@ OPEN_AFTER = 5
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=5)
 
+# The head of an index of each subscription, as `_OLDEST` in detection/event_log.py: what it has delivered is not walked
+# past, however much that is.
+_HEADS = """SELECT (
+    SELECT id FROM polling_notification AS held
+    WHERE COALESCE(subscription_id, instance_id) BETWEEN given.value AND given.value
+        AND state IN ('pending', 'exhausted') AND state = 'pending'
+        AND next_attempt_at IS NULL AND (lease_until IS NULL OR lease_until < %s)
+        AND COALESCE((
+            SELECT state NOT IN ('pending', 'exhausted') FROM polling_notification AS followed
+            WHERE followed.id = held.follows_id
+        ), TRUE)
+    ORDER BY COALESCE(subscription_id, instance_id), id LIMIT 1
+) FROM {given}
+"""
+_GIVEN = {"postgresql": "unnest(%s::bigint[]) AS given (value)", "sqlite": "json_each(%s) AS given"}
 _OPEN = "SELECT id, CAST(open_until AS text), holds FROM polling_receiver WHERE open_until IS NOT NULL"
 
 
@@ -180,8 +196,7 @@ def take_probe(receiver_id: int, among: QuerySet[Notification], now: datetime, u
         mine = _locked(receiver_id).filter(open_until__lte=now, holds=True)
         if not mine.update(open_until=until):
             return None
-        held = _held(receiver_id, now)
-        oldest = list(held.order_by("pk").values_list("pk", flat=True)[:1])
+        oldest = _oldest_held(receiver_id, now)
         found = among.filter(pk__in=oldest).first()
         if found is None:
             Receiver.objects.filter(pk=receiver_id).update(open_until=now, holds=bool(oldest))
@@ -239,11 +254,15 @@ def _locked(receiver_id: int) -> QuerySet[Receiver]:
     return Receiver.objects.filter(pk=receiver_id)
 
 
-def _held(receiver_id: int, now: datetime) -> QuerySet[Notification]:
-    """Return what the receiver's breaker holds: on its way, waiting for no other and for nobody's release."""
+def _oldest_held(receiver_id: int, now: datetime) -> list[int]:
+    """Return the oldest of what the receiver's breaker holds: on its way, waiting for no other and for no release."""
     sending = Subscription.objects.filter(SENDING, delivery_state__receiver=receiver_id, delivery_state__paused_at=None)
-    waiting = Notification.objects.filter(ON_ITS_WAY, free(now), next_attempt_at=None)
-    return _of(sending, waiting).exclude(BLOCKED)
+    ids = list(sending.values_list("pk", flat=True))
+    heads = rows_of(_HEADS.format(given=_GIVEN[connection.vendor]), [db_timestamp(now), keys(ids)])
+    replays = _of(sending, Notification.objects.filter(REPLAYED, free(now), next_attempt_at=None)).exclude(BLOCKED)
+    # Few are sent again, so they are sorted: by its index of ids PostgreSQL would look for them among all there are.
+    found = [*(key for (key,) in heads if key), *replays.order_by(F("pk") + 0).values_list("pk", flat=True)[:1]]
+    return sorted(found)[:1]
 
 
 def _of(subscriptions: QuerySet[Subscription], rows: NotificationQuerySet) -> QuerySet[Notification]:

@@ -135,9 +135,9 @@ def rearm_all(instance: Instance, now: datetime) -> None:
 
 def subscriptions_of(instance: Instance) -> list[Subscription]:
     """Return the subscriptions of an instance, the first one first; each has `instance` as it was given."""
-    first = first_subscription(instance)
-    further = Subscription.objects.filter(instance=instance, deleted_at=None).exclude(pk=instance.pk).order_by("pk")
-    found = [first, *further]
+    found = list(Subscription.objects.filter(instance=instance, deleted_at=None).order_by("pk"))
+    if not found or not found[0].is_first:  # ids of further ones are beyond all of instances
+        found.insert(0, first_subscription(instance))
     for each in found:
         each.instance = instance
     return found

@@ -72,6 +72,10 @@ class NotificationQuerySet(LeasedQuerySet["Notification"]):
         """Narrow down to the notifications of these subscriptions: to those without one, of first ones."""
         return self.filter(In(TO, list(subscription_ids)))
 
+    def of_living(self) -> Self:
+        """Leave out those of deleted subscriptions, which go by and by: nobody is to see them any more."""
+        return self.exclude(subscription__deleted_at__isnull=False)
+
 
 class Notification(Leased):
     """One POST to a receiver: at most ten events, its bytes fixed at birth.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,27 +24,22 @@ from instances.pages.access import PageRequest, operator_page, page
 from instances.pages.forms import EditNotifyForm, NotifyForm
 from instances.pages.wire_form import blame, say_above
 from instances.provisioning import changed_draft, draft_instance
-from polling.delivery.carried import events_of
 from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.given_up import dismiss_given_up
-from polling.delivery.pausing import release_all_of
+from polling.delivery.pausing import subscriptions_of
 from polling.delivery.replay.replays import count_newest, start_replay
 from polling.delivery.replay.selection import Selection
 from polling.delivery.test_notification import SampleResult, send_draft_test, send_test
 from polling.detection.deletes.deletions import dismiss_held, held_deletes, release_held
-from polling.models import DeliveryState, Event, Notification, PollState, Replay
+from polling.models import PollState, Replay
 from polling.pages.delivery_list import delivery_list
 from polling.pages.forms import ReplayForm
 from polling.pages.named_records import named_records
-from polling.pages.paging import page_of
-from polling.pages.receivers import day_of
 from polling.pages.refreshing import refreshed_part
 from polling.pages.shared import own_poll
 from polling.reports.given_up import given_up
-from polling.reports.instance_status import instance_status_of
-from polling.reports.waiting import failed_attempts, undelivered_of, waiting_rows
+from polling.reports.waiting import failed_attempts, waiting_rows
 
-PER_PAGE = 25
 _DAY = timedelta(days=1)
 _HELD_SHOWN = 100
 _DELETES = ("delete is", "deletes are")
@@ -75,37 +71,6 @@ def dismiss(request: PageRequest) -> HttpResponse:
     count = dismiss_given_up(request.person.organization, timezone.now())
     messages.success(request, f"{counted(count, 'given up notification')} dismissed. They stay among the deliveries.")
     return redirect("overview")
-
-
-@page
-def instance_delivery(request: PageRequest, number: int) -> HttpResponse:
-    """Show an instance's receiver and its notifications, newest first; `state=undelivered` those that wait."""
-    instance = request.person.instance(number)
-    waiting = request.GET.get("state") == "undelivered"
-    rows = undelivered_of(instance=instance) if waiting else Notification.objects.filter(instance=instance)
-    now = timezone.now()
-    status = instance_status_of(instance, now)
-    receiver = status.delivery.receiver if status.delivery else None
-    shown = page_of(rows.defer("body").order_by("-pk"), request.GET, PER_PAGE)
-    context = {
-        "instance": instance,
-        "status": status,
-        "shown": shown,
-        "sent": _with_events(shown.rows),
-        "waiting": waiting,
-        "undelivered": undelivered_of(instance=instance).count(),
-        "given_up": given_up(request.person.organization, timezone.now(), instance),
-        "receiver": receiver,
-        "tab": "delivery",
-        "here": "instances",
-        **(day_of(receiver, now) if receiver else {}),
-    }
-    return render(request, "polling/instance_delivery.html", context)
-
-
-def _with_events(notifications: Sequence[Notification]) -> list[tuple[Notification, Sequence[Event]]]:
-    carried = events_of(each.pk for each in notifications)
-    return [(each, carried.get(each.pk, ())) for each in notifications]
 
 
 @require_POST
@@ -179,56 +144,24 @@ def _tried(request: PageRequest, form: NotifyForm, send: Callable[[], tuple[Samp
 
 
 @operator_page
-def release(request: PageRequest, number: int) -> HttpResponse:
-    """Say what a release sends and where; release; then show how it goes."""
-    instance = request.person.instance(number)
-    if request.method == "POST":
-        count = release_all_of(instance, timezone.now())
-        return redirect(f"{request.path}/progress?total={count}")
-    context = {
-        "instance": instance,
-        "count": undelivered_of(instance=instance).count(),
-        "delivery": DeliveryState.objects.filter(pk=instance.pk).first(),
-        "here": "deliveries",
-    }
-    return render(request, "polling/release.html", context)
-
-
-@page
-def release_progress(request: PageRequest, number: int) -> HttpResponse:
-    """Show how many of the released notifications are still to be sent."""
-    instance = request.person.instance(number)
-    total = request.GET.get("total", "")
-    left = undelivered_of(instance=instance).count()
-    asked = max(int(total), left) if total.isdecimal() and len(total) < 10 else left
-    context = {
-        "instance": instance,
-        "left": left,
-        "total": asked,
-        "done": asked - left,
-        "delivery": DeliveryState.objects.filter(pk=instance.pk).first(),
-        "here": "deliveries",
-    }
-    if request.htmx:
-        return refreshed_part(request, "polling/parts/release_progress.html", context)
-    return render(request, "polling/release_progress.html", context)
-
-
-@operator_page
 def replay(request: PageRequest, number: int) -> HttpResponse:
     """Choose what to send again, see how many notifications that is, confirm."""
     instance = request.person.instance(number)
     posted = request.method == "POST"
     given = request.POST if posted else request.GET
-    form = ReplayForm(given)
+    ours = subscriptions_of(instance)
+    form = ReplayForm(given, ours)
     selection = form.selection() if form.is_valid() else Selection()
-    if posted and not selection.is_everything:
+    narrow = not replace(selection, subscription=0).is_everything
+    if posted and narrow:
         made = start_replay(instance, selection, timezone.now())
         return redirect("replay-progress", made.pk)
     if posted and not form.errors:
         form.add_error(None, "Narrow it down by at least one condition: everything is too much to send again.")
     context: dict[str, Any] = {"instance": instance, "selection": selection, "given": given, "here": "deliveries"}
-    if not selection.is_everything:
+    to = [each for each in ours if each.pk == selection.subscription] if len(ours) > 1 else ours
+    context["url"] = to[0].notification_settings.callback_url if to else None
+    if narrow:
         context["count"], context["older"] = count_newest(instance, selection)
     return render(request, "polling/replay.html", context | {"form": form}, status=422 if posted else 200)
 

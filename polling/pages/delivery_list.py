@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import QueryDict
@@ -23,12 +23,13 @@ from polling.delivery.replay.selection import (
     Selection,
     is_status,
 )
-from polling.models import Event, Notification, Receiver
+from polling.models import Event, Notification, Receiver, Subscription
 from polling.pages.exports import DELIVERY_COLUMNS
 from polling.pages.filters import (
     Choice,
     Times,
     chips,
+    id_of,
     named_instance,
     number_of,
     presets,
@@ -59,6 +60,7 @@ class AskedDeliveries:
     times: Times
     one: Instance | None
     receiver: Receiver | None
+    subscription: Subscription | None
 
     @property
     def named(self) -> list[tuple[str, str, str]]:
@@ -73,6 +75,7 @@ class AskedDeliveries:
             ("resource", "Resource", selection.resource),
             ("object", "Object", selection.object_id),
             ("instance", "Instance", self.one.name if self.one else self.search.called),
+            ("subscription", "Subscription", self.subscription.name if self.subscription else ""),
             ("receiver", "Receiver", str(self.receiver or "")),
         ]
 
@@ -80,15 +83,17 @@ class AskedDeliveries:
 def asked_deliveries(request: PageRequest) -> AskedDeliveries:
     """Read the query of the page; what can't be read narrows nothing."""
     given = request.GET
+    subscription = _subscription(request)
     one = named_instance(request.person.instances(), text_of(given, "instance"))
+    one = subscription.instance if subscription else one
     times, receiver = times_of(given, timezone.now()), _receiver(request)
+    to, there = subscription.pk if subscription else 0, receiver.pk if receiver else 0
     search = DeliverySearch(
-        selection=_selection(given, times),
+        selection=replace(_selection(given, times), subscription=to, receiver=there),
         instance_id=one.pk if one else None,
         called="" if one else text_of(given, "instance"),
-        receiver_id=receiver.pk if receiver else None,
     )
-    return AskedDeliveries(search, times, one, receiver)
+    return AskedDeliveries(search, times, one, receiver, subscription)
 
 
 def _selection(given: QueryDict, times: Times) -> Selection:
@@ -104,6 +109,15 @@ def _selection(given: QueryDict, times: Times) -> Selection:
         since=times.since,
         until=times.until,
     )
+
+
+def _subscription(request: PageRequest) -> Subscription | None:
+    """Return the subscription that a link names: it says of which instance as well."""
+    number = id_of(request.GET, "subscription")
+    if not number:
+        return None
+    ours = Subscription.objects.filter(instance__organization=request.person.organization, deleted_at=None)
+    return ours.filter(pk=number).select_related("instance").first()
 
 
 def _receiver(request: PageRequest) -> Receiver | None:

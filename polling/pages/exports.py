@@ -40,6 +40,8 @@ DELIVERY_COLUMNS: Final[Columns] = {
     "events": lambda sent: sent.event_count,
     "instance id": lambda sent: sent.instance_id,
     "instance": lambda sent: sent.instance.name,
+    "subscription id": lambda sent: sent.to,
+    "subscription": lambda sent: sent.to_name,
     "first attempt": lambda sent: sent.first_attempt_at,
     "next attempt": lambda sent: sent.next_attempt_at,
     "delivered": lambda sent: sent.delivered_at,

@@ -18,6 +18,7 @@ from polling.pages.shared import moment_of
 
 _LONGEST_TEXT = 200
 _MOST_DIGITS = 9
+_LONGEST_ID = 18
 _NUMBERED = re.compile(r"(\d{1,18})|.* \((\d{1,18})\)", re.ASCII | re.DOTALL)  # `12`, or `Acme (12)` as is proposed
 _OF_A_PAGE = ("before", "after")  # of no filter: where in the list a page stands, and what a tab has seen
 PRESETS: Mapping[str, str] = {"hour": "Last hour", "today": "Today", "yesterday": "Yesterday"}
@@ -69,6 +70,12 @@ def number_of(given: QueryDict, name: str) -> int:
     """Return what a field for a number sends; 0 where it is none."""
     text = given.get(name, "").strip()
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else 0
+
+
+def id_of(given: QueryDict, name: str) -> int:
+    """Return the id that a link sends; 0 where it is none."""
+    text = given.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_ID else 0
 
 
 def query_of(given: QueryDict, *without: str, **more: object) -> str:

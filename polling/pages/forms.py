@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from polling.delivery.replay.selection import Selection
+from polling.models import Subscription
 from polling.pages.shared import moment_of
 
 _KINDS = ("CREATED", "UPDATED", "DELETED")
@@ -53,6 +55,7 @@ class BackfillForm(forms.Form):
 class ReplayForm(forms.Form):
     """Which of an instance's notifications are sent again; each condition that is given has to hold."""
 
+    subscription = forms.ChoiceField(label="To", required=False)
     resource = forms.CharField(
         label="Resource",
         max_length=_LONGEST,
@@ -66,11 +69,16 @@ class ReplayForm(forms.Form):
     until = MomentField(label="Made before", required=False)
     failed = forms.BooleanField(required=False)
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: Any, subscriptions: Sequence[Subscription] = ()) -> None:
         super().__init__(data, auto_id="%s")
         for field in self.fields.values():
             of_any_kind: Any = field
             of_any_kind.hide_optional = True
+        if len(subscriptions) > 1:
+            whose: Any = self.fields["subscription"]
+            whose.choices = [("", "all receivers"), *((str(each.pk), each.name) for each in subscriptions)]
+        else:
+            del self.fields["subscription"]
 
     def clean(self) -> dict[str, Any]:
         """Want an end that comes after the beginning."""
@@ -89,4 +97,5 @@ class ReplayForm(forms.Form):
             until=given.get("until"),
             resource=given.get("resource", ""),
             kind=given.get("kind", ""),
+            subscription=int(given.get("subscription") or 0),
         )

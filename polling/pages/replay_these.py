@@ -11,16 +11,16 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from cwconnect.core.errors import DomainError
-from instances.models import Instance
 from instances.pages.access import PageRequest, operator_page
 from polling.bulk.jobs import start_bulk_job
 from polling.bulk.registry import find_action
 from polling.bulk.replaying import REPLAY
+from polling.models import DeliveryState, Subscription
 from polling.pages.chips import Chip
 from polling.pages.delivery_list import asked_deliveries
 from polling.pages.events import asked_events, carrying
 from polling.pages.filters import chips, query_of
-from polling.reports.delivery_issues import PAUSED, states_of_instances
+from polling.reports.delivery_issues import PAUSED
 from polling.reports.delivery_search import Counted, DeliverySearch, count_deliveries
 
 SHOWN = 50
@@ -41,19 +41,21 @@ def replay_these(request: PageRequest) -> HttpResponse:
     back = ("events-page" if of_events else "deliveries-page", query_of(request.GET, "of"))
     context: dict[str, Any] = {"counted": counted, "chips": chosen, "back": back, "of_events": of_events}
     if counted is not None:
-        context |= {"rows": counted.by_instance[:SHOWN], "more": counted.by_instance[SHOWN:]}
-        context |= _resting([instance for instance, _ in counted.by_instance])
-        context["receivers"] = len({instance.callback_url for instance, _ in counted.by_instance} - {""})
+        context |= {"rows": counted.by_subscription[:SHOWN], "more": counted.by_subscription[SHOWN:]}
+        subscriptions = [subscription for subscription, _ in counted.by_subscription]
+        context |= _resting(subscriptions)
+        context["receivers"] = len({each.notification_settings.callback_url for each in subscriptions} - {""})
     return render(request, "polling/replay_these.html", context | {"here": "events" if of_events else "deliveries"})
 
 
-def _resting(instances: Sequence[Instance]) -> dict[str, int]:
+def _resting(subscriptions: Sequence[Subscription]) -> dict[str, int]:
     """Return of how many instances delivery is paused, and of how many others the events are off, or go nowhere."""
-    stopped = states_of_instances().filter(PAUSED, subscription__instance__in=[instance.pk for instance in instances])
+    stopped = DeliveryState.objects.filter(PAUSED, subscription__in=[each.pk for each in subscriptions])
     paused = set(stopped.values_list("subscription__instance_id", flat=True))
-    others = [instance for instance in instances if instance.pk not in paused]
-    off = sum(not instance.watching for instance in others)
-    return {"paused": len(paused), "off": off, "nowhere": sum(not instance.callback_url for instance in others)}
+    others = [each for each in subscriptions if each.instance_id not in paused]
+    off = {each.instance_id for each in others if not each.instance.watching}
+    nowhere = {each.instance_id for each in others if not each.notification_settings.callback_url}
+    return {"paused": len(paused), "off": len(off), "nowhere": len(nowhere)}
 
 
 def _counted(request: PageRequest, search: DeliverySearch) -> Counted:
@@ -71,7 +73,7 @@ def _id_of(request: PageRequest, name: str) -> int:
 
 def _start(request: PageRequest, search: DeliverySearch, counted: Counted) -> HttpResponse:
     try:
-        keys = [instance.pk for instance, _ in counted.by_instance]
+        keys = [instance.pk for instance in counted.instances]
         # Nothing older than what was counted, and nothing that came since.
         selection = replace(search.selection, first_id=counted.first_id, last_id=counted.last_id)
         arguments = {"selection": selection.as_json(), "notifications": counted.total}

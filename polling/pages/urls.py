@@ -14,16 +14,22 @@ from polling.pages import (
     deliveries,
     delivery_list,
     events,
+    held_back,
     instance,
+    instance_delivery,
     instances,
     overview,
     receivers,
+    releasing,
     replay_these,
     search,
+    subscription_actions,
+    subscription_edit,
     verify,
 )
 
 _INSTANCE = "app/instances/<int:number>"
+_SUBSCRIPTION = f"{_INSTANCE}/subscriptions/<int:subscription>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", overview.overview, name="overview"),
@@ -43,10 +49,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_INSTANCE}/polls/<int:poll>/progress", instance.poll_progress, name="poll-progress"),
     path(f"{_INSTANCE}/polls/<int:poll>/backfill", instance.backfill, name="backfill"),
     path(f"{_INSTANCE}/polls/<int:poll>/held", deliveries.held, name="held-deletes"),
-    path(f"{_INSTANCE}/delivery", deliveries.instance_delivery, name="instance-delivery"),
+    path(f"{_INSTANCE}/delivery", instance_delivery.instance_delivery, name="instance-delivery"),
     path(f"{_INSTANCE}/delivery/test", deliveries.try_receiver, name="try-receiver"),
-    path(f"{_INSTANCE}/release", deliveries.release, name="release-delivery"),
-    path(f"{_INSTANCE}/release/progress", deliveries.release_progress, name="release-progress"),
+    path(f"{_INSTANCE}/held-back", held_back.held_back, name="held-back"),
+    path(f"{_INSTANCE}/subscriptions/add", subscription_edit.add_subscription, name="add-subscription"),
+    path(_SUBSCRIPTION, subscription_edit.edit_subscription, name="edit-subscription"),
+    path(f"{_SUBSCRIPTION}/test", subscription_actions.test_subscription, name="test-subscription"),
+    path(f"{_SUBSCRIPTION}/pause", subscription_actions.pause_subscription, name="pause-subscription"),
+    path(f"{_SUBSCRIPTION}/delete", subscription_actions.remove_subscription, name="delete-subscription"),
+    path(f"{_INSTANCE}/release", releasing.release, name="release-delivery"),
+    path(f"{_INSTANCE}/release/progress", releasing.release_progress, name="release-progress"),
     path(f"{_INSTANCE}/replay", deliveries.replay, name="replay"),
     path(f"{_INSTANCE}/verify", verify.verify_page, name="verify-page"),
     path(f"{_INSTANCE}/verify/<int:poll>", verify.verify_poll, name="verify-poll"),

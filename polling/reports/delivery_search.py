@@ -19,7 +19,9 @@ from cwconnect.core.time import shifted
 from instances.models import Instance, Organization
 from polling.delivery.carried import first_events_of
 from polling.delivery.replay.selection import GIVEN_UP, WAITING, Selection, narrowed
-from polling.models import DeliveryAttempt, Event, Notification
+from polling.models import DeliveryAttempt, DeliveryState, Event, Notification, Subscription, SubscriptionEvent
+from polling.models.deliveries import TO
+from polling.reports.delivery_names import name_of
 from polling.reports.keyset_walk import KeysetWalk, Listed, Stretch, bounds_of, walk, walk_all, walk_listed
 from polling.reports.waiting import undelivered_of
 
@@ -45,7 +47,6 @@ class DeliverySearch:
     selection: Selection = field(default_factory=Selection)
     instance_id: int | None = None
     called: str = ""  # a part of the names of its instances
-    receiver_id: int | None = None
 
     @property
     def narrows(self) -> bool:
@@ -75,12 +76,12 @@ class Found:
 
 @dataclass(frozen=True)
 class Counted:
-    """How many notifications a search means, of which instances, made from when to when; by falling count.
+    """How many notifications a search means, to which subscriptions, made from when to when; by falling count.
 
     `whole` is False where there are older ones, which are not counted: below the id `looked_to`.
     """
 
-    by_instance: Sequence[tuple[Instance, int]]
+    by_subscription: Sequence[tuple[Subscription, int]]
     first_made: datetime | None
     last_made: datetime | None
     first_id: int
@@ -90,7 +91,12 @@ class Counted:
     @property
     def total(self) -> int:
         """How many of all instances."""
-        return sum(count for _, count in self.by_instance)
+        return sum(count for _, count in self.by_subscription)
+
+    @property
+    def instances(self) -> list[Instance]:
+        """Whose they are, each once."""
+        return list({each.instance_id: each.instance for each, _ in self.by_subscription}.values())
 
     @property
     def whole(self) -> bool:
@@ -103,7 +109,7 @@ def search_deliveries(
 ) -> Stretch[Notification]:
     """Return the newest notifications that match: six queries at most."""
     rows, how = _rows(organization, search), _how(search)
-    shown = rows.select_related("instance").defer("body")
+    shown = rows.select_related("instance").defer("body").annotate(to_name=name_of())
     listed = _listed(organization, search)
     if listed is None:
         return walk(shown, how, before=before, size=PER_PAGE)
@@ -128,12 +134,12 @@ def _answer(attempt: DeliveryAttempt) -> str:
 
 def all_deliveries(organization: Organization, search: DeliverySearch) -> Iterator[Notification]:
     """Return all notifications that match, newest first, holding a thousand at a time."""
-    rows = _rows(organization, search).select_related("instance").defer("body")
+    rows = _rows(organization, search).select_related("instance").defer("body").annotate(to_name=name_of())
     return walk_all(rows, _how(search), _listed(organization, search))
 
 
 def count_deliveries(organization: Organization, search: DeliverySearch) -> Counted:
-    """Count by instance what a replay of the search sends, among the newest alone where there is very much.
+    """Count by subscription what a replay of the search sends, among the newest alone where there is very much.
 
     Eight queries at most. What was discarded is not sent again.
     """
@@ -154,11 +160,11 @@ def count_deliveries(organization: Organization, search: DeliverySearch) -> Coun
 
 def _count(rows: QuerySet[Notification], looked_to: int | None) -> Counted:
     sums = (Count("pk"), Min("created_at"), Max("created_at"), Min("pk"), Max("pk"))
-    groups = list(rows.order_by().values_list("instance_id").annotate(*sums))
-    instances = Instance.objects.in_bulk([group[0] for group in groups])
-    pairs = [(instances[key], count) for key, count, *_ in groups if key in instances]
+    groups = list(rows.order_by().annotate(whose=TO).values_list("whose").annotate(*sums))
+    found = Subscription.objects.select_related("instance").in_bulk([group[0] for group in groups])
+    pairs = [(found[key], count) for key, count, *_ in groups if key in found]
     return Counted(
-        by_instance=sorted(pairs, key=lambda pair: (-pair[1], pair[0].name.lower())),
+        by_subscription=sorted(pairs, key=lambda pair: (-pair[1], pair[0].instance.name.lower(), pair[0].pk)),
         first_made=min((group[2] for group in groups), default=None),
         last_made=max((group[3] for group in groups), default=None),
         first_id=min((group[4] for group in groups), default=0),
@@ -170,18 +176,18 @@ def _count(rows: QuerySet[Notification], looked_to: int | None) -> Counted:
 def _rows(organization: Organization, search: DeliverySearch) -> QuerySet[Notification]:
     ours = _instances(organization, search).values("pk")
     # To be read by id: the sum keeps the planner off other indexes.
-    rows = Notification.objects.annotate(owner=F("instance_id") + 0).filter(owner__in=ours)
+    rows = Notification.objects.of_living().annotate(owner=F("instance_id") + 0).filter(owner__in=ours)
     return narrowed(rows, search.selection)
 
 
 def _instances(organization: Organization, search: DeliverySearch) -> QuerySet[Instance]:
-    given: dict[str, Any] = {
-        "pk": search.instance_id,
-        "name__icontains": search.called,
-        "subscriptions__delivery_state__receiver": search.receiver_id,
-    }
+    given: dict[str, Any] = {"pk": search.instance_id, "name__icontains": search.called}
     narrowing = {name: value for name, value in given.items() if value}
-    return Instance.objects.filter(organization=organization, **narrowing).distinct()
+    found = Instance.objects.filter(organization=organization, **narrowing)
+    if search.selection.receiver:
+        states = DeliveryState.objects.filter(receiver=search.selection.receiver)
+        found = found.filter(pk__in=states.values("subscription__instance"))
+    return found
 
 
 def _how(search: DeliverySearch) -> KeysetWalk:
@@ -195,8 +201,11 @@ def _listed(organization: Organization, search: DeliverySearch) -> Listed | None
     """Return what an index lists of all that may match; None where none does, or too much."""
     given = search.selection
     if given.object_id:
-        events = Event.objects.filter(instance__in=_instances(organization, search), object_id=given.object_id)
-        return Listed(events.filter(notification__isnull=False), "notification_id")
+        asked = {"instance__in": _instances(organization, search), "object_id": given.object_id}
+        own = Event.objects.filter(notification__isnull=False, **asked)
+        of_log = {f"event__{name}": value for name, value in asked.items()}
+        judged = SubscriptionEvent.objects.filter(notification__isnull=False, **of_log)
+        return Listed(own, "notification_id", also=judged)
     if given.state == GIVEN_UP:
         return Listed(Notification.objects.filter(_GIVEN_UP))
     if given.status and not given.status.startswith("2"):
@@ -205,4 +214,7 @@ def _listed(organization: Organization, search: DeliverySearch) -> Listed | None
         waiting = undelivered_of(instance__in=_instances(organization, search))
         keys = list(waiting.values_list("pk", flat=True)[: MOST_LISTED + 1])
         return Listed(Notification.objects.filter(pk__in=keys)) if len(keys) <= MOST_LISTED else None
+    if given.subscription and search.instance_id:
+        whose = Selection(subscription=given.subscription)
+        return Listed(narrowed(Notification.objects.filter(instance=search.instance_id), whose))
     return None

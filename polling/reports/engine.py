@@ -21,7 +21,9 @@ START = f"Start {PROGRAM} work, or {PROGRAM} up; if one runs, its log says what 
 MAY_NOT_WRITE = "The database takes no writes: nothing is polled or delivered, and nothing can be changed."
 ASK_SERVER = "It is a standby, or was made read-only: point CWCONNECT_DATABASE_URL to a server that takes writes."
 # What such a word says holds for as long as a worker sees it anew: all others are facts, or wait for a person.
-PASSING_STATES = frozenset({*(Health.HEALTHY, Health.RETRYING, Health.RATE_LIMITED), "registered", "notified"})
+PASSING_STATES = frozenset(
+    {*(Health.HEALTHY, Health.RETRYING, Health.RATE_LIMITED), "registered", "notified", "delivering"}
+)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from django.db.models import Max, Model, QuerySet
+from django.db.models import F, Max, Model, QuerySet
 
 from cwconnect.core.time import shifted
 
@@ -70,17 +70,22 @@ def walk(rows: QuerySet[Row], how: KeysetWalk, *, before: int | None, size: int)
 class Listed:
     """The keys of the few rows that may match, as an index lists them; `column` of `rows` is the key.
 
-    Rows of others, and such as don't match, may be among them.
+    Rows of others, and such as don't match, may be among them. `also` are rows that list keys by the same column.
     """
 
     rows: QuerySet[Any]
     column: str = "pk"
+    also: QuerySet[Any] | None = None
 
     def newest(self, *, below: int | None, since: int, most: int) -> list[int]:
         """Return the newest of these keys, `most` at most, of those from `since` on."""
         bounds = {f"{self.column}__gte": since} | ({} if below is None else {f"{self.column}__lt": below})
-        keys = self.rows.filter(**bounds).order_by(f"-{self.column}").values_list(self.column, flat=True).distinct()
-        return list(keys[:most])
+        keys, *others = (
+            rows.filter(**bounds).order_by().annotate(key=F(self.column)).values_list("key", flat=True).distinct()
+            for rows in (self.rows, self.also)
+            if rows is not None
+        )
+        return list(keys.union(*others).order_by("-key")[:most] if others else keys.order_by("-key")[:most])
 
 
 def walk_listed(rows: QuerySet[Row], listed: Listed, how: KeysetWalk, *, before: int | None, size: int) -> Stretch[Row]:

@@ -20,6 +20,7 @@ from polling.reports.delivery_issues import (
     delivery_issues,
     states_of_instances,
 )
+from polling.reports.delivery_names import name_of
 
 MOST_ROWS = 50
 MOST_ATTEMPTS = 25
@@ -55,10 +56,11 @@ class WaitingRow:
 
 @dataclass(frozen=True)
 class FailedAttempt:
-    """An attempt that failed, and the events of its notification."""
+    """An attempt that failed, the events of its notification, and to which subscription of several that went."""
 
     attempt: DeliveryAttempt
     events: Sequence[Event]
+    to_name: str
 
 
 def waiting_rows(organization: Organization) -> list[WaitingRow]:
@@ -79,7 +81,8 @@ def failed_attempts(organization: Organization, since: datetime) -> list[FailedA
     ours = Instance.objects.filter(organization=organization).values("pk")
     recent = DeliveryAttempt.objects.filter(started_at__gte=since).exclude(error_kind="")
     found = recent.annotate(owner=F("notification__instance_id") + 0).filter(owner__in=ours)
-    shown = found.select_related("notification__instance").defer("notification__body", "response")
-    attempts = list(shown.order_by("-started_at")[:MOST_ATTEMPTS])
+    living = found.exclude(notification__subscription__deleted_at__isnull=False)
+    shown = living.select_related("notification__instance").defer("notification__body", "response")
+    attempts = list(shown.annotate(to_name=name_of("notification__")).order_by("-started_at")[:MOST_ATTEMPTS])
     carried = events_of({attempt.notification_id for attempt in attempts})
-    return [FailedAttempt(attempt, carried.get(attempt.notification_id, ())) for attempt in attempts]
+    return [FailedAttempt(each, carried.get(each.notification_id, ()), each.to_name) for each in attempts]

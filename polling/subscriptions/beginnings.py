@@ -21,7 +21,7 @@ def read_beginning(text: str, instance: Instance, now: datetime) -> datetime | N
     """
     if text == NOW:
         return None
-    since, days = parse_time(text, "begin"), _days_kept(instance)
+    since, days = parse_time(text, "begin"), days_kept(instance)
     if since > now:
         raise DomainError("begin: is in the future; now begins with what comes.")
     if since < now - timedelta(days=days):
@@ -29,7 +29,7 @@ def read_beginning(text: str, instance: Instance, now: datetime) -> datetime | N
     return since
 
 
-def _days_kept(instance: Instance) -> int:
+def days_kept(instance: Instance) -> int:
     """Return for how many days events are kept: as long as one of the subscriptions wants them."""
     own = Subscription.objects.filter(instance=instance, deleted_at=None).values_list("retention_days", flat=True)
     return max((settings.RETENTION_DAYS if days is None else days for days in own), default=settings.RETENTION_DAYS)

@@ -14,7 +14,7 @@ from cwconnect.core.statements import rows_of
 from instances.models import Instance
 from polling.delivery.fan_out.beginnings import MOST_COUNTED
 from polling.delivery.pausing import subscriptions_of
-from polling.models import DeliveryState, Subscription, SubscriptionEvent
+from polling.models import DeliveryState, Receiver, Subscription, SubscriptionEvent
 
 # Written out: the index of undelivered notifications is by an expression, and each count ends at its bound.
 _WAITING = """SELECT given.value, (
@@ -54,6 +54,7 @@ class SubscriptionStatus:
     paused_at: datetime | None = None
     pause_reason: str = ""
     last_delivered_at: datetime | None = None
+    receiver: Receiver | None = None  # once something was sent to it
 
     @property
     def enabled(self) -> bool:
@@ -70,7 +71,7 @@ def statuses_of(instance: Instance) -> list[SubscriptionStatus]:
 def statuses(subscriptions: Collection[Subscription]) -> list[SubscriptionStatus]:
     """Return how these stand, in their order; each has its instance. Three queries."""
     ids = [each.pk for each in subscriptions]
-    states = DeliveryState.objects.in_bulk(ids)
+    states = DeliveryState.objects.select_related("receiver").in_bulk(ids)
     waiting, left = _counts(_WAITING, ids), _counts(_LEFT, ids)
     nothing = DeliveryState()
     return [
@@ -81,6 +82,7 @@ def statuses(subscriptions: Collection[Subscription]) -> list[SubscriptionStatus
             paused_at=states.get(each.pk, nothing).paused_at,
             pause_reason=states.get(each.pk, nothing).pause_reason,
             last_delivered_at=states.get(each.pk, nothing).last_delivered_at,
+            receiver=states.get(each.pk, nothing).receiver,
         )
         for each in subscriptions
     ]

@@ -51,6 +51,7 @@ from polling.models import (
     Verification,
 )
 from polling.reports import receiver_hours
+from tests.browser.several_receivers import subscribe
 from tests.support.page_rows import add_events, add_instances
 from tests.support.rows import complete_copy
 
@@ -99,6 +100,7 @@ def furnish(password: str) -> str:
     ids["event"] = Event.objects.filter(instance=failing).order_by("-pk").values_list("pk", flat=True)[0]
     ids["destination"] = _send_warnings(troubled, failing)
     ids["attempt"] = DeliveryAttempt.objects.filter(notification__instance=failing).earliest("pk").pk
+    ids["subscription"] = subscribe(failing)
     ids["receiver"] = _count_tries(troubled, failing)
     return json.dumps({"ids": ids, "admin": _paths_of_admin(administrator)})
 

@@ -36,6 +36,10 @@ PAGES: dict[str, Callable[[Ids], str]] = {
     "poll-page": lambda ids: reverse("poll-page", args=[ids["instance"], ids["poll"]]),
     "held-deletes": lambda ids: reverse("held-deletes", args=[ids["held"], ids["held_poll"]]),
     "instance-delivery": lambda ids: reverse("instance-delivery", args=[ids["instance"]]),
+    "add-subscription": lambda ids: reverse("add-subscription", args=[ids["instance"]]),
+    "edit-subscription": lambda ids: reverse("edit-subscription", args=[ids["instance"], ids["subscription"]]),
+    "delete-subscription": lambda ids: reverse("delete-subscription", args=[ids["instance"], ids["subscription"]]),
+    "held-back": lambda ids: reverse("held-back", args=[ids["instance"]]),
     "release-delivery": lambda ids: reverse("release-delivery", args=[ids["paused"]]),
     "release-progress": lambda ids: reverse("release-progress", args=[ids["instance"]]) + "?total=100",
     "replay": lambda ids: reverse("replay", args=[ids["instance"]]) + "?kind=UPDATED",
@@ -104,6 +108,7 @@ PARTS = {
     ),  # of pages
     *("events-csv", "deliveries-csv", "audit-csv"),  # of pages, as files
     *("try-receiver", "try-draft", "test-connection", "test-stored-connection"),  # likewise, after a button
+    *("test-subscription", "pause-subscription"),  # likewise: see tests/pages/test_subscriptions.py
     *("poll-now", "backfill", "replay-event", "switch-instance", "choose-organization", "signout"),
     *("start-bulk-job", "stop-bulk-job", "try-bulk-job-again", "save-view", "remove-view", "dismiss-given-up"),
     *("end-session", "end-other-sessions", "watch-resource"),  # lead to pages

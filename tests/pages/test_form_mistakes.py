@@ -18,6 +18,7 @@ from django.urls import reverse
 from cwconnect.connectwise.catalogue import DEFAULT_RESOURCES
 from cwconnect.sandbox import SandboxServer
 from instances.models import Instance, Organization
+from polling.delivery.first_subscriptions import first_subscription
 from tests.api.test_table_of_answers import ExampleRows
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in
@@ -30,6 +31,7 @@ NONSENSE = ("", "nonsense " * 2500, "{", "2999-01-01T00:00")
 WITH_FIELDS = {
     *("new-instance", "instance-settings", "add-resource", "edit-resource", "delete-instance", "new-token"),
     *("poll-page", "password", "signin", "first-start", "add-alert-destination", "mute-alerts"),
+    *("add-subscription", "edit-subscription"),
     *("copies-page", "people", "api-keys", "own-address", "join", "new-password", "account_reauthenticate"),
 }
 
@@ -95,6 +97,7 @@ def world(tenant: Tenant, sandbox: SandboxServer) -> ExampleRows:
 def visit(name: str, world: ExampleRows, person: Client) -> tuple[str, Client]:
     """Return a page's path, and who looks at it."""
     known: dict[str, Any] = {"number": world.watched.instance.pk, "poll": world.watched.poll.pk, "name": "contacts"}
+    known["subscription"] = first_subscription(world.watched.instance).pk
     path = reverse(name, kwargs={each: known.get(each, 1) for each in dict(pages())[name].pattern.converters})
     return path, Client() if name in ("signin", "first-start") else person
 

@@ -27,6 +27,7 @@ from polling.models import (
     PollRun,
     PollState,
     Replay,
+    Subscription,
     Verification,
 )
 from polling.workers.heartbeats import Part, beat
@@ -68,6 +69,7 @@ NEWS: dict[str, Callable[[], object]] = {
     "engine-banner": lambda: Heartbeat.objects.all().delete(),
     "overview": lambda: PollState.objects.update(health=Health.REJECTED, last_error="No such column"),
     "instance-page": poll_well,
+    "instance-delivery": lambda: Subscription.objects.update(filter='{"kinds":["DELETED"]}'),
     "instance-callbacks": lambda: Instance.objects.update(refresh_interval=7),
     "instance-stream": lambda: add_events(Instance.objects.get(), 1, at=NOW),
     "events-page": lambda: add_events(Instance.objects.get(), 1, at=NOW),
@@ -102,6 +104,7 @@ def paths(organization: Organization) -> dict[str, str]:
         "engine-banner": reverse("engine-banner"),
         "overview": reverse("overview"),
         "instance-page": reverse("instance-page", args=own),
+        "instance-delivery": reverse("instance-delivery", args=own),
         "instance-callbacks": reverse("instance-callbacks", args=own),
         "instance-stream": reverse("instance-stream", args=own) + "?after=3",
         "events-page": reverse("events-page") + "?after=3",

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from instances.models import ResourcePoll
 from instances.provisioning import delete_instance
+from polling.delivery.breaker import take_probe, targets_of
 from polling.delivery.delivery_loop import deliver_due
 from polling.delivery.replay.replays import start_replay
 from polling.delivery.replay.selection import Selection
@@ -25,7 +26,7 @@ from polling.detection.poll_loop import PollLoop
 from polling.log.event_ids import go_on_after
 from polling.maintenance.purge import purge_deleted
 from polling.maintenance.retention import prune
-from polling.models import Event, Notification, PollState, Subscription, SubscriptionEvent
+from polling.models import Event, Notification, PollState, Receiver, Subscription, SubscriptionEvent
 from polling.reports.event_search import DELIVERY_STATES, Search, search_events
 from polling.subscriptions.changes import delete_subscription
 from polling.subscriptions.status import held_of, statuses_of
@@ -232,3 +233,20 @@ def test_what_a_dead_cluster_held_is_found_by_its_leases(busy: PolledInstance) -
 def test_a_scan_is_seen(busy: PolledInstance) -> None:
     with pytest.raises(AssertionError, match="polling_event"), planned():
         list(Event.objects.filter(record="{}")[:1])
+
+
+def test_a_probe_is_found_past_what_was_delivered(busy: PolledInstance) -> None:
+    busy.change(3, "Chief")
+    busy.poll()
+    [target] = targets_of([busy.instance.pk]).values()
+    Notification.objects.filter(instance=busy.instance).update(next_attempt_at=None)
+    now = timezone.now()
+    Receiver.objects.filter(pk=target.receiver_id).update(failures=5, open_until=now, holds=True)
+    with CaptureQueriesContext(connection) as captured:
+        probe = take_probe(target.receiver_id, Notification.objects.all(), now, now)
+    assert probe is not None
+    asked = [query["sql"] for query in captured.captured_queries]
+    plans = [plan_of(sql) for sql in asked if "AS held" in sql or " + 0" in sql]
+    assert len(plans) == 2
+    assert "undelivered" in plans[0]  # one of the two indexes of those
+    assert not any(re.search(r"pkey on polling_notification (held)? ", plan) for plan in plans)

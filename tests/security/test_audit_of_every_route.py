@@ -202,6 +202,18 @@ PAGES: dict[str, tuple[dict[str, str], str] | str] = {
     "backfill": ({"since": "2026-01-01T00:00"}, "backfill asked for"),
     "held-deletes": ({"decision": "dismiss"}, "held deletes decided"),
     "instance-delivery": READS,
+    "held-back": READS,
+    "add-subscription": (
+        {"name": "Closed", "url": "http://127.0.0.1:9/", "form": "elements", "begin": "now"},
+        "subscription created",
+    ),
+    "edit-subscription": (
+        {"name": "another", "url": "http://127.0.0.1:9/", "form": "thin", "enabled": "on"},
+        "subscription changed",
+    ),
+    "test-subscription": NOTHING_CHANGES,
+    "pause-subscription": ({}, "delivery paused"),
+    "delete-subscription": ({}, "subscription deleted"),
     "try-receiver": NOTHING_CHANGES,
     "release-delivery": ({}, "delivery released"),
     "release-progress": READS,
@@ -266,6 +278,7 @@ def test_what_a_page_changes_is_recorded(world: ExampleRows, operator: Client, n
     assert not isinstance(row, str)
     values = {"number": world.watched.instance.pk, "poll": world.watched.poll.pk, "name": "contacts"}
     values["copy"] = world.arguments["copy"]
+    values["subscription"] = world.arguments["subscription"]
     if name == "replay-event":
         values["number"] = world.arguments["event"]
     if name == "dismiss-given-up":

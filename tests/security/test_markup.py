@@ -15,7 +15,19 @@ from django.utils import timezone
 
 from instances.models import AuditEntry, ResourcePoll
 from instances.secrets import new_token
-from polling.models import Alert, AlertDestination, AlertMute, AlertSend, BulkJob, BulkRefusal, Replay, Verification
+from polling.models import (
+    Alert,
+    AlertDestination,
+    AlertMute,
+    AlertSend,
+    BulkJob,
+    BulkRefusal,
+    Event,
+    Replay,
+    Subscription,
+    SubscriptionEvent,
+    Verification,
+)
 from tests.conftest import Tenant
 from tests.security.shown import everything_shown
 from tests.support.deliveries import deliver
@@ -136,6 +148,10 @@ def lived(world: PolledInstance, receiver: Receiver, tenant: Tenant) -> PolledIn
     AlertMute.objects.create(
         organization=tenant.organization, until=now + timedelta(days=1), created_at=now, created_by="a"
     )
+    wanted = '{"resources":["a"],"to":{"title":["a","b"]}}'
+    first = Subscription.objects.get()  # alone: names are unique
+    Subscription.objects.update(filter=wanted, fields=["title"], reads_log=True, held=1)
+    SubscriptionEvent.objects.create(subscription=first, event=Event.objects.latest("pk"), held_by="kinds: CREATED")
     world.instance.tags = ["a tag"]
     world.instance.save()
     return world

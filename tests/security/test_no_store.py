@@ -61,6 +61,7 @@ def test_no_page_is_kept(world: ExampleRows, tenant: Tenant) -> None:
     signed_in.force_login(account)
     values = {"number": world.watched.instance.pk, "poll": world.watched.poll.pk, "name": "contacts"}
     values |= {"document": "receivers", "resource": "contacts", "pk": 1, "copy": world.arguments["copy"]}
+    values["subscription"] = world.arguments["subscription"]
     kept = {}
     for name, pattern in pages():
         url = reverse(name, kwargs={each: values[each] for each in pattern.pattern.converters})

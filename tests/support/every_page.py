@@ -22,6 +22,7 @@ from polling.models import (
     PollRun,
     Receiver,
     Replay,
+    Subscription,
 )
 from tests.support.filled_service import OFF, Filled
 from tests.support.routes import pages
@@ -51,6 +52,9 @@ MORE: Mapping[str, tuple[str, ...]] = {
         *("of=deliveries&state=delivered", "of=deliveries&tries=1&instance={busiest}", "of=events&object=11"),
     ),
     "instance-delivery": ("state=undelivered",),
+    "held-back": ("subscription={subscription}", "before=150", "before=150&subscription={subscription}"),
+    "release-delivery": ("subscription={subscription}",),
+    "release-progress": ("total=7&subscription={subscription}",),
     "add-alert-destination": ("kind=slack",),
     "audit-page": ("who=account+olga&action=delivery+released", "instance={busiest}", "q=instance", "preset=hour"),
     "instances-page": (
@@ -61,7 +65,7 @@ MORE: Mapping[str, tuple[str, ...]] = {
         "sort=-waiting",
         "page=2",
     ),
-    "replay": ("failed=on", "kind=DELETED"),
+    "replay": ("failed=on", "kind=DELETED", "kind=UPDATED&subscription={subscription}"),
     "event-catalogue": ("q=tickets",),
     "poll-progress": ("asked=2026-01-01T00:00:00%2B00:00",),
 }
@@ -116,7 +120,11 @@ def every_page(filled: Filled) -> Iterator[Page]:
 def _with_queries(name: str, path: str, queries: tuple[str, ...], filled: Filled) -> Iterator[Page]:
     for query in queries:
         asked = query.format(
-            receiver=_newest(Receiver), busiest=filled.busiest.pk, last=filled.instances[-1].pk, **_times(filled.now)
+            receiver=_newest(Receiver),
+            subscription=_newest(Subscription),
+            busiest=filled.busiest.pk,
+            last=filled.instances[-1].pk,
+            **_times(filled.now),
         )
         yield Page(f"{name} {query}".strip(), f"{path}?{asked}" if asked else path)
 
@@ -139,6 +147,7 @@ def _arguments(pattern: URLPattern, filled: Filled) -> dict[str, object]:
     }
     known: dict[str, object] = {"number": filled.busiest.pk, "poll": filled.polls[0].pk, "name": "contacts"}
     known |= {"resource": "invoices", "document": "operations", "copy": _newest(Copy)}
+    known["subscription"] = _newest(Subscription)
     if pattern.name == "switch-events":
         known["number"] = filled.instances[OFF].pk  # it asks from when on
     newest |= {"change-role": Membership, "remove-person": Membership, "revoke-api-key": ApiUser}

@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from cwconnect.core.bulk_sql import Row, db_timestamp, insert
 from instances.models import AuditEntry, Instance, Organization, ResourcePoll
 from instances.secrets import Secret
+from polling.delivery.breaker import url_hash
 from polling.delivery.first_subscriptions import first_subscription
 from polling.log.event_ids import go_on_after
 from polling.models import (
@@ -36,10 +37,12 @@ from polling.models import (
     Receiver,
     RecordSnapshot,
     Replay,
+    Subscription,
+    SubscriptionEvent,
 )
 from polling.reports import event_hours, name_index, receiver_hours
 from polling.workers.heartbeats import Part, beat
-from tests.support.rows import complete_copy
+from tests.support.rows import complete_copy, further_subscription
 
 RESOURCES = ("contacts", "incidents", "organizations")
 DAYS = 30
@@ -48,6 +51,7 @@ HELD = 30
 PAUSED, FAILING, OFF = 4, 5, 6  # the places of such instances in each hundred
 _NEEDING_A_PERSON = (Health.UNAUTHORIZED, Health.REJECTED, Health.HELD)
 _BATCH = 20_000
+_MOST_HELD = 300
 _RECORD = '{"id":%d,"firstName":"%s","lastName":"%s","title":"Engineer","_info":{"lastUpdated":"…"}}'
 _FIRST_NAMES = ("Ada", "Ruth", "Nora", "Olga", "Ivan", "Émile", "Sven", "Maria", "Yuki", "Amir", "Lea")
 _LAST_NAMES = ("Lovelace", "Berg", "O'Brien", "Meyer", "Tanaka", "Haddad", "Novák", "Rossi", "Dubois")
@@ -77,6 +81,7 @@ def fill(organization: Organization, *, instances: int, events: int, now: dateti
         runs = _runs(polls, events // PER_NOTIFICATION, now)
         _events_and_notifications(made, polls, runs, events, now)
         _beside(organization, made, events, now)
+        _subscriptions(organization, made[0], 20 if instances >= 50 else 3, events, now)
     beat(Part.CLUSTER, "here", at=now)
     event_hours.advance(now)
     receiver_hours.advance(now)
@@ -293,6 +298,40 @@ def _beside(organization: Organization, instances: Sequence[Instance], events: i
         AuditEntry(organization=organization, actor="account olga", action="delivery released", subject="an instance")
         for _ in range(count)
     )
+
+
+def _subscriptions(organization: Organization, instance: Instance, count: int, events: int, now: datetime) -> None:
+    """Write further subscriptions of an instance, with what waits for each, and what its filter held back."""
+    held = Event.objects.filter(instance=instance).order_by("-pk").values_list("pk", flat=True)[:_MOST_HELD]
+    for number in range(count):
+        one = further_subscription(
+            instance,
+            instance.pk * 100 + number,
+            callback_url=f"https://example.com/further/{number}",
+            filter='{"kinds":["DELETED"]}',
+            held=len(held),
+            catching_up_to=events if number % 3 == 1 else None,
+        )
+        receiver = Receiver.objects.create(
+            organization=organization, url=one.callback_url, url_hash=url_hash(one.callback_url)
+        )
+        DeliveryState.objects.create(subscription=one, receiver=receiver, last_delivered_at=now)
+        _waits_for(one, events + 1 + number * HELD, now)
+        columns = ("subscription_id", "event_id", "notification_id", "held_by", "not_judged")
+        insert(SubscriptionEvent, columns, [(one.pk, key, None, "kinds: UPDATED", "") for key in held])
+    go_on_after(events + count * HELD)
+
+
+def _waits_for(subscription: Subscription, first: int, now: datetime) -> None:
+    """Write notifications that wait for a subscription, each tried once, from an id on."""
+    keys, at, owner = range(first, first + HELD), db_timestamp(now), subscription.instance_id
+    waits = [(key, owner, subscription.pk, "contacts", f"msg_{key}", "{}", 1, "pending", 1, "", at) for key in keys]
+    columns = ("id", "instance_id", "subscription_id", "object_type", "webhook_id", "body", "event_count", "state")
+    insert(Notification, (*columns, "step", "last_error", "created_at"), waits)
+    answer = (500, "status", "It answered 500.", "{}", "", False)
+    tries = [(key, subscription.callback_url, at, at, 0.05, *answer) for key in keys]
+    of_answer = ("seconds", "status", "error_kind", "error", "request_headers", "response", "replay")
+    insert(DeliveryAttempt, ("notification_id", "url", "started_at", "finished_at", *of_answer), tries)
 
 
 def _alert_destinations(organization: Organization, now: datetime) -> None:

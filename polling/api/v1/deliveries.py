@@ -35,7 +35,7 @@ State = Literal["pending", "delivered", "exhausted", "failed", "discarded"]
 
 
 class DeliveryShape(Shape):
-    """One notification: at most ten events for one receiver. `error` is what went wrong last, in words."""
+    """One notification: at most ten events for one subscription. `error` is what went wrong last, in words."""
 
     id: int
     instance_id: int
@@ -115,14 +115,14 @@ class DeliveriesView(V1View):
     def get(self, request: Request) -> Response:
         """List notifications, newest first."""
         query = read_query(DeliveryQuery, request.query_params)
-        found = Notification.objects.filter(**self.ours(), **self.asked_instance(query.instance)).defer("body")
+        found = Notification.objects.filter(**self.ours(), **self.asked_instance(query.instance)).of_living()
         wanted = {"state": query.state, "object_type": query.resource, "pk__lt": read_cursor(query.cursor)}
         found = found.filter(**{column: value for column, value in wanted.items() if value is not None})
         if query.subscription is not None:
             if not Subscription.objects.filter(**self.ours(), pk=query.subscription).exists():
                 raise Http404
             found = sent_to(found, query.subscription)
-        rows = list(found.order_by("-pk")[: query.limit + 1])
+        rows = list(found.defer("body").order_by("-pk")[: query.limit + 1])
         page, more = paging.cut(rows, query.limit)
         return answer(DeliveryPage(items=[DeliveryShape(**_columns(row)) for row in page], next_cursor=more))
 
@@ -140,7 +140,8 @@ class DeliveryView(V1View):
 
     def delivery(self, number: str) -> Notification:
         """Return a notification of the caller's; 404."""
-        found = Notification.objects.filter(**self.ours(), pk=number).select_related("shared_body").first()
+        ours = Notification.objects.filter(**self.ours(), pk=number).of_living()
+        found = ours.select_related("shared_body").first()
         if found is None:
             raise Http404
         return found

@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 import orjson
 from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
+from django.db.models.lookups import In
 
 from cwconnect.core.time import parse_time, utc_text
 from instances.models import Instance
 from polling.delivery.carried import carries
-from polling.models import DeliveryAttempt, Notification
+from polling.models import DeliveryAttempt, DeliveryState, Notification
+from polling.models.deliveries import TO
 from polling.models.subscriptions import FURTHER_FROM
 
 State = Notification.State
@@ -43,7 +45,7 @@ class Selection:
     CREATED, UPDATED, DELETED; `text` stands anywhere in its record; `seen_since` and `seen_until` are when its poll
     saw it. `status` (500, 4xx, none, failed) and `longer` (milliseconds) are of one and the same attempt, `tries` is
     how many attempts there are at least. `ids` names the very notifications, `first_id` and `last_id` between which
-    they lie. `subscription` is the id of the one that they go to.
+    they lie. `subscription` is the id of the one that they go to, `receiver` that of where that sends them now.
     """
 
     failed: bool = False
@@ -64,6 +66,7 @@ class Selection:
     first_id: int = 0
     last_id: int = 0
     subscription: int = 0
+    receiver: int = 0
 
     @property
     def is_everything(self) -> bool:
@@ -79,6 +82,7 @@ class Selection:
         parts = ["chosen " * bool(self.ids) + f"{self.state} " * bool(self.state)]
         parts = [parts[0] + ("failed notifications" if self.failed else "notifications")]
         parts += [f"to subscription {self.subscription}"] if self.subscription else []
+        parts += [f"to receiver {self.receiver}"] if self.receiver else []
         parts += [f"of event {self.event_id}"] if self.event_id else []
         parts += [f"of {self.resource}"] if self.resource else []
         parts += [f"with {self.kind}"] if self.kind else []
@@ -101,7 +105,7 @@ def selection_of(stored: Mapping[str, Any]) -> Selection:
 
 def select(instance: Instance, selection: Selection) -> QuerySet[Notification]:
     """Return the notifications of the selection; discarded ones are not sent again."""
-    ours = Notification.objects.filter(instance=instance).exclude(subscription__deleted_at__isnull=False)
+    ours = Notification.objects.filter(instance=instance).of_living()
     return narrowed(ours, selection).exclude(state=State.DISCARDED)
 
 
@@ -111,6 +115,8 @@ def narrowed(rows: QuerySet[Notification], selection: Selection) -> QuerySet[Not
         rows = rows.filter(_FAILED)
     if selection.subscription:
         rows = sent_to(rows, selection.subscription)
+    if selection.receiver:
+        rows = rows.filter(In(TO, DeliveryState.objects.filter(receiver=selection.receiver).values("pk")))
     rows = rows.filter(**_own_conditions(selection))
     if wanted := _of_event(selection):
         rows = rows.filter(carries(**wanted))
