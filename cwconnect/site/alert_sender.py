@@ -60,7 +60,8 @@ def _take(mark: str, now: datetime) -> list[Alert]:
     """Mark what is to be sent; nobody else sends it from here on."""
     unsent = Alert.objects.filter(**{mark: None}, tries__lt=TRIES, created_at__gt=now - STALE)
     with transaction.atomic():
-        rows = unsent.select_related("organization", "instance").order_by("pk").select_for_update(of=("self",))
+        read = unsent.select_related("organization", "instance", "subscription__instance").order_by("pk")
+        rows = read.select_for_update(of=("self",))
         alerts = list(rows[:MOST])
         Alert.objects.filter(pk__in=[alert.pk for alert in alerts]).update(**{mark: now})
     return alerts

@@ -167,7 +167,8 @@ def _claim(keys: Sequence[int], now: datetime) -> list[_Message]:
         token, ours = leases.claim(rows, keys, now=now, length=LEASE)
         messages = []
         for destination in rows.filter(pk__in=ours).select_related("organization"):
-            due = _waiting(now, destination=destination).select_related("alert__organization", "alert__instance")
+            read = ("alert__organization", "alert__instance", "alert__subscription__instance")
+            due = _waiting(now, destination=destination).select_related(*read)
             if sends := list(due.order_by("alert_id")[:MOST]):
                 messages.append(_Message(destination, token, sends))
             else:

@@ -29,7 +29,10 @@ _OF_DELIVERY = (
 
 @dataclass(frozen=True)
 class Warned:
-    """One warning as messages show it. `key` is the alert's id, by which a message that comes twice is known."""
+    """One warning as messages show it. `key` is the alert's id, by which a message that comes twice is known.
+
+    `instance` names it, or a further subscription of it; `subscription_id` is that of the latter, else None.
+    """
 
     key: int | None
     kind: str
@@ -39,19 +42,21 @@ class Warned:
     instance_id: int | None
     text: str
     at: datetime
+    subscription_id: int | None = None
 
 
 def warned_of(alert: Alert) -> Warned:
-    """Return what messages show of an alert, which was read with its organization and instance."""
+    """Return what messages show of an alert, which was read with its organization, instance and subscription."""
     return Warned(
         key=alert.pk,
         kind=alert.kind,
         title=alert.get_kind_display(),
         organization=str(alert.organization),
-        instance=str(alert.instance) if alert.instance else "",
+        instance=str(alert.subscription or alert.instance or ""),
         instance_id=alert.instance_id,
         text=alert.text,
         at=alert.created_at,
+        subscription_id=alert.subscription_id,
     )
 
 
@@ -96,6 +101,7 @@ def plain_of(warnings: Sequence[Warned]) -> dict[str, Any]:
                 "kind": warned.kind,
                 "organization": warned.organization,
                 "instanceId": warned.instance_id,
+                "subscriptionId": warned.subscription_id,
                 "text": warned.text,
                 "createdDate": utc_text(warned.at),
             }

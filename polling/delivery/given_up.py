@@ -30,7 +30,7 @@ def given_up_since(organization: int, since: datetime) -> QuerySet[Any, Any]:
     """
     dismissed = GivenUpDismissal.objects.filter(organization=organization).values("upto")
     ours = Instance.objects.filter(organization=organization).values("pk")
-    found = Notification.objects.filter(_GIVEN_UP, given_up_at__gt=since, replay=None)
+    found = Notification.objects.filter(_GIVEN_UP, given_up_at__gt=since, replay=None).of_living()
     found = found.annotate(owner=F("instance_id") + 0, dismissed=Subquery(dismissed)).filter(owner__in=ours)
     return found.filter(Q(dismissed=None) | Q(given_up_at__gt=F("dismissed")))
 
@@ -39,7 +39,7 @@ def all_given_up_since(since: datetime) -> QuerySet[Any, Any]:
     """Return what was given up since then, of all organizations; of each what it has not dismissed."""
     dismissed = GivenUpDismissal.objects.filter(organization=OuterRef("instance__organization")).values("upto")
     found = Notification.objects.filter(_GIVEN_UP, given_up_at__gt=since, replay=None, instance__organization__gt=0)
-    found = found.annotate(dismissed=Subquery(dismissed))
+    found = found.of_living().annotate(dismissed=Subquery(dismissed))
     return found.filter(Q(dismissed=None) | Q(given_up_at__gt=F("dismissed")))
 
 

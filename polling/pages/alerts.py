@@ -33,7 +33,8 @@ Row = TypeVar("Row", bound=Model)
 def alerts(request: PageRequest) -> HttpResponse:
     """Show the open warnings, the destinations, the mutes, and the history of warnings."""
     organization, now = request.person.organization, timezone.now()
-    ours = Alert.objects.filter(organization=organization).select_related("instance", "receiver").order_by("-pk")
+    ours = Alert.objects.filter(organization=organization).order_by("-pk")
+    ours = ours.select_related("instance", "receiver", "subscription")
     still_open = ours.filter(resolved_at=None)
     context = {
         "open": still_open[:MOST_OPEN],

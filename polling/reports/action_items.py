@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Case, Count, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models.lookups import In
 
 from cwconnect.core.one_statement import Question, Row, time_of
 from cwconnect.core.text import counted
@@ -21,6 +22,7 @@ from polling.models import (
     MissingRecord,
     PollState,
 )
+from polling.models.deliveries import TO
 from polling.reports.action_causes import (
     CALLBACKS_SILENT,
     DELIVERY_FAILING,
@@ -32,12 +34,21 @@ from polling.reports.action_causes import (
     all_causes_of,
     causes_of,
 )
-from polling.reports.delivery_issues import PAUSED, RECEIVER_FAILS, RUNNING_OUT, SILENT, states_of_instances
+from polling.reports.delivery_issues import (
+    PAUSED,
+    RECEIVER_FAILS,
+    RUNNING_OUT,
+    SILENT,
+    further_name,
+    states_of_instances,
+    urgency,
+)
 from polling.reports.waiting import undelivered_of
 
 MOST_OF_A_CAUSE = 3
 MOST_COUNTED = 10_000  # what waits of all that is paused: beyond it nobody needs the number
 _MOST_ROWS = 400  # of the polls of those shown: an instance may have many
+_SUBSCRIPTION = ("subscription_id", "subscription__name")
 _CARRIED = ("notification__object_type", "first_title", "first_object_id")
 
 
@@ -45,7 +56,8 @@ _CARRIED = ("notification__object_type", "first_title", "first_object_id")
 class ActionItem:
     """What one instance needs. `action` names the buttons that mend it (see parts/action_item.html).
 
-    `also` are the instance's other causes. Of what is paused, `count` is how many notifications wait.
+    `also` are the instance's other causes. Of what is paused, `count` is how many notifications wait. `subscription_id`
+    is that of a further one that it is about; 0 where it is about the instance, its first one, or several.
     """
 
     action: str
@@ -58,6 +70,7 @@ class ActionItem:
     resource: str = ""
     poll_id: int = 0
     event_id: int | None = None
+    subscription_id: int = 0
     also: tuple[str, ...] = ()
 
 
@@ -94,8 +107,9 @@ def item_questions(needing: Collection[int], paused: Collection[int]) -> dict[st
     alerts = Alert.objects.filter(RUNNING_OUT, instance__in=needing).annotate(first=first_carried("notification"))
     alerts = alerts.annotate(**_first_event("title", "object_id"))
     silent = CallbackRegistration.objects.filter(SILENT, instance__in=needing)
-    waiting = undelivered_of(instance__in=paused)
-    named, delivery = ("instance_id", "instance__name"), ("instance_id", "subscription__instance__name")
+    waiting, all_waiting = (_waiting_of(instances) for instances in (needing, paused))
+    named = ("instance_id", "instance__name", *_SUBSCRIPTION)
+    delivery = ("instance_id", "subscription__instance__name", *_SUBSCRIPTION)
     of_poll = ("resource_poll__name", "resource_poll__instance_id", "resource_poll__instance__name")
     return {
         "item_polls": (
@@ -103,11 +117,21 @@ def item_questions(needing: Collection[int], paused: Collection[int]) -> dict[st
             ("pk", "health", "last_error", "last_good_at", "held", *of_poll),
         ),
         "item_paused": (stopped, (*delivery, "paused_at", "pause_reason")),
-        "item_receivers": (failing, (*delivery, "receiver__failures", "receiver__opened_at", "receiver__url")),
+        "item_receivers": (
+            failing,
+            (*delivery, "paused_at", "receiver__failures", "receiver__opened_at", "receiver__url"),
+        ),
+        "item_waiting": (waiting.values("instance_id").annotate(n=Count("pk")).order_by(), ("instance_id", "n")),
         "item_alerts": (alerts, ("pk", "kind", *named, "text", "created_at", "first", *_CARRIED)),
-        "item_silent": (silent, (*named, "type", "silent_since")),
-        "all_waiting": (waiting.order_by().values(one=Value(1)).annotate(n=Count("pk")), ("n",)),
+        "item_silent": (silent, ("instance_id", "instance__name", "type", "silent_since")),
+        "all_waiting": (all_waiting.order_by().values(one=Value(1)).annotate(n=Count("pk")), ("n",)),
     }
+
+
+def _waiting_of(instances: Collection[int]) -> QuerySet[Any, Any]:
+    """Return what waits for those subscriptions of some instances that are paused."""
+    stopped = states_of_instances().filter(PAUSED, subscription__instance__in=instances)
+    return undelivered_of(instance__in=instances).filter(In(TO, stopped.values("pk")))
 
 
 def _first_event(*columns: str) -> dict[str, Subquery]:
@@ -123,7 +147,7 @@ def _held() -> QuerySet[Any, Any]:
 
 def action_groups(first: Mapping[str, Sequence[Row]], more: Mapping[str, Sequence[Row]]) -> list[ActionGroup]:
     """Return what needs a person, of `cause_questions` and of `item_questions`, in the order in which it is shown."""
-    every, waiting = all_causes_of(first), {row["instance_id"]: row["n"] for row in more["waiting"]}
+    every, waiting = all_causes_of(first), {row["instance_id"]: row["n"] for row in more["item_waiting"]}
     groups = []
     for cause, keys in causes_of(first).items():
         items = [_MAKE[cause](key, more) for key in keys[:MOST_OF_A_CAUSE]]
@@ -191,19 +215,26 @@ def _rows(key: int, rows: Sequence[Row], column: str = "instance_id") -> list[Ro
 
 
 def _paused(key: int, found: Mapping[str, Sequence[Row]]) -> ActionItem | None:
-    for row in _rows(key, found["item_paused"]):
-        since, why = time_of(row["paused_at"]), row["pause_reason"]
-        return ActionItem("paused", key, row["subscription__instance__name"], "Delivery is paused.", since, why)
-    return None
+    rows = sorted(_rows(key, found["item_paused"]), key=urgency)
+    if not rows:
+        return None
+    row, name = rows[0], further_name(rows[0])
+    since, why = time_of(row["paused_at"]), f"{name}: {row['pause_reason']}" if name else row["pause_reason"]
+    text = f"Delivery to {name} is paused." if name else "Delivery is paused."
+    if len(rows) > 1:
+        text, name = f"Delivery to {counted(len(rows), 'subscription')} is paused.", ""
+    of_one = row["subscription_id"] if name else 0
+    return ActionItem("paused", key, row["subscription__instance__name"], text, since, why, subscription_id=of_one)
 
 
 def _failing(key: int, found: Mapping[str, Sequence[Row]]) -> ActionItem | None:
     """Return whose receiver fails, else the furthest alert of tries that run out: their kinds' order is that."""
-    for row in _rows(key, found["item_receivers"]):
+    for row in sorted(_rows(key, found["item_receivers"]), key=urgency):
         failures, url = counted(row["receiver__failures"], "time"), bare_url(row["receiver__url"])
-        text = f"The receiver failed {failures} in a row. One notification at a time is tried."
+        of_which = f" of {further_name(row)}" if further_name(row) else ""
+        text = f"The receiver{of_which} failed {failures} in a row. One notification at a time is tried."
         name, since = row["subscription__instance__name"], time_of(row["receiver__opened_at"])
-        return ActionItem("receiver", key, name, text, since, url)
+        return ActionItem("receiver", key, name, text, since, url, subscription_id=_further(row))
     alerts = sorted(_rows(key, found["item_alerts"]), key=lambda row: (str(row["kind"]), -int(row["pk"])))
     return _alert(key, alerts[-1]) if alerts else None
 
@@ -212,9 +243,14 @@ def _alert(key: int, row: Row) -> ActionItem:
     key_of_record = f"{row['notification__object_type']}/{row['first_object_id']}"
     record = f"{row['first_title']} · {key_of_record}" if row["first_title"] else key_of_record
     of_what = f" of {record}" if row["first_object_id"] else ""
-    text = f"{Alert.Kind(row['kind']).label} for a notification{of_what} that does not arrive."
-    since = time_of(row["created_at"])
-    return ActionItem("failing", key, row["instance__name"], text, since, row["text"], event_id=row["first"])
+    where = f" at {further_name(row)}" if further_name(row) else ""
+    text = f"{Alert.Kind(row['kind']).label} for a notification{of_what} that does not arrive{where}."
+    item = ActionItem("failing", key, row["instance__name"], text, time_of(row["created_at"]), row["text"])
+    return replace(item, event_id=row["first"], subscription_id=_further(row))
+
+
+def _further(row: Row) -> int:
+    return int(row["subscription_id"]) if further_name(row) else 0
 
 
 def _silent(key: int, found: Mapping[str, Sequence[Row]]) -> ActionItem | None:

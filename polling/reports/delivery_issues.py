@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
-from cwconnect.core.one_statement import Question, Questions, Row
+from cwconnect.core.one_statement import Question, Questions, Row, time_of
 from cwconnect.core.text import counted
 from polling.models import Alert, CallbackRegistration, DeliveryState
 
+_NAMED = ("instance_id", "subscription_id", "subscription__name")
 PAUSED = Q(paused_at__isnull=False)
 RECEIVER_FAILS = Q(receiver__open_until__isnull=False, paused_at=None)
-RUNNING_OUT = Q(resolved_at=None, kind__in=(Alert.Kind.LAST_TRY, Alert.Kind.HALF_USED), instance__isnull=False)
+RUNNING_OUT = Q(
+    Q(subscription=None) | Q(subscription__enabled=True),
+    resolved_at=None,
+    kind__in=(Alert.Kind.LAST_TRY, Alert.Kind.HALF_USED),
+    instance__isnull=False,
+)
 SILENT = Q(
     silent_since__isnull=False,
     status=CallbackRegistration.Status.ACTIVE,
@@ -24,9 +31,19 @@ SILENT = Q(
 )
 
 
-def states_of_instances() -> QuerySet[DeliveryState]:
-    """Return the states of delivery with the instance that each is of; one may have several, a subscription each."""
-    return DeliveryState.objects.annotate(instance_id=F("subscription__instance_id"))
+def states_of_instances() -> QuerySet[Any]:
+    """Return the states of delivery with the instance that each is of; one may have several, a subscription each.
+
+    Those excepted of subscriptions that are off: they need nobody.
+    """
+    on = DeliveryState.objects.filter(subscription__enabled=True, subscription__deleted_at=None)
+    return on.annotate(instance_id=F("subscription__instance_id"))
+
+
+def further_name(row: Row) -> str:
+    """Return the name of the subscription of a row that has it, blank for the first one: that is the instance's own."""
+    further = row["subscription_id"] is not None and row["subscription_id"] != row["instance_id"]
+    return str(row["subscription__name"]) if further else ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +57,7 @@ class DeliveryIssue:
     why: str
     paused: bool = False
     callbacks: bool = False
+    since: datetime | None = None
 
 
 def delivery_issues(keys: Collection[int]) -> dict[int, DeliveryIssue]:
@@ -61,7 +79,7 @@ def issue_questions(keys: Collection[int] | QuerySet[Any, Any]) -> dict[str, Que
     return {
         "silent_types": (silent, ("instance_id", "type")),
         "running_out": (alerts, ("instance_id", "kind", "text")),
-        "stopped": (stopped, ("instance_id", "paused_at", "pause_reason", "receiver__failures")),
+        "stopped": (stopped, (*_NAMED, "paused_at", "pause_reason", "receiver__failures")),
     }
 
 
@@ -71,16 +89,28 @@ def issues_of(found: Mapping[str, Sequence[Row]]) -> dict[int, DeliveryIssue]:
     # The kinds' order is that of their urgency: the last try stands.
     alerts = sorted(found["running_out"], key=lambda row: str(row["kind"]))
     failing = {row["instance_id"]: DeliveryIssue("delivery failing", row["text"]) for row in alerts}
-    return silent | failing | {row["instance_id"]: _issue(row) for row in found["stopped"]}
+    stopped: dict[int, list[Row]] = {}
+    for row in sorted(found["stopped"], key=urgency):
+        stopped.setdefault(row["instance_id"], []).append(row)
+    return silent | failing | {key: _issue(*rows) for key, rows in stopped.items()}
+
+
+def urgency(row: Row) -> tuple[bool, int]:
+    """Return the place of a state of delivery among those of its instance: what is paused first, and the first one."""
+    return not row["paused_at"], row["subscription_id"]
 
 
 _ISSUES = Questions(issue_questions)
 _SILENT_CALLBACKS = DeliveryIssue("callbacks silent", "ConnectWise's callbacks have fallen silent.", callbacks=True)
 
 
-def _issue(row: Row) -> DeliveryIssue:
+def _issue(row: Row, *others: Row) -> DeliveryIssue:
+    name = further_name(row)
+    about = f"{name}: " if name else ""
+    also = sum(bool(other["paused_at"]) == bool(row["paused_at"]) for other in others)
+    besides = f" So is it with {counted(also, 'other subscription')}." if also else ""
     if row["paused_at"]:
-        return DeliveryIssue("delivery paused", row["pause_reason"], paused=True)
-    return DeliveryIssue(
-        "delivery failing", f"The receiver failed {counted(row['receiver__failures'], 'time')} in a row."
-    )
+        why, since = f"{about}{row['pause_reason']}{besides}", time_of(row["paused_at"])
+        return DeliveryIssue("delivery paused", why, paused=True, since=since)
+    why = f"{about}The receiver failed {counted(row['receiver__failures'], 'time')} in a row.{besides}"
+    return DeliveryIssue("delivery failing", why)

@@ -11,7 +11,7 @@ from django.db.models import Count, Q, Sum
 from cwconnect.connectwise.callbacks.types import type_of_path
 from instances.configuration.polls import plan_of
 from instances.models import Instance, ResourcePoll
-from polling.models import CallbackRegistration, DeliveryState, Health, MissingRecord, PollRun, PollState
+from polling.models import CallbackRegistration, Health, MissingRecord, PollRun, PollState
 from polling.reports.delivery_issues import DeliveryIssue, instance_issues
 from polling.reports.instance_rows import DAY, state_of
 
@@ -40,23 +40,21 @@ class InstanceStatus:
     """An instance's head line, what the matter is with its delivery, and its resources."""
 
     word: str
-    delivery: DeliveryState | None
     issue: DeliveryIssue | None
     rows: tuple[ResourceRow, ...]
 
 
 def instance_status_of(instance: Instance, now: datetime) -> InstanceStatus:
-    """Return how an instance stands: seven queries, eight where callbacks are on."""
+    """Return how an instance stands: six queries, seven where callbacks are on."""
     polls = list(ResourcePoll.objects.filter(instance=instance).select_related("state").order_by("name"))
     read = _runs_of_a_day(polls, now)
     held = _held(instance)
-    delivery = DeliveryState.objects.filter(pk=instance.pk).select_related("receiver").first()
     woken = _woken(instance, polls)
     rows = tuple(_row(poll, read.get(poll.pk, (0, 0)), held.get(poll.pk, 0), poll.pk in woken) for poll in polls)
     healths = [row.state.health for row in rows if row.state]
     issue = instance_issues([instance.pk]).get(instance.pk)
     of_delivery = None if issue is None or issue.callbacks else issue
-    return InstanceStatus(state_of(instance, healths, issue), delivery, of_delivery, rows)
+    return InstanceStatus(state_of(instance, healths, issue), of_delivery, rows)
 
 
 def _runs_of_a_day(polls: Sequence[ResourcePoll], now: datetime) -> dict[int, tuple[int, int]]:

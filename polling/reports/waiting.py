@@ -69,7 +69,8 @@ def waiting_rows(organization: Organization) -> list[WaitingRow]:
     counted = undelivered.values("instance_id").annotate(n=Count("pk"), first=Min("next_attempt_at")).order_by("-n")
     waiting = {row["instance_id"]: (row["n"], row["first"]) for row in counted[:MOST_ROWS]}
     stopped = states_of_instances().filter(PAUSED | RECEIVER_FAILS, subscription__instance__organization=organization)
-    keys = {*waiting, *stopped.order_by("pk").values_list("subscription__instance_id", flat=True)[: 2 * MOST_ROWS]}
+    of_stopped = stopped.order_by("instance_id").values_list("instance_id", flat=True).distinct()
+    keys = {*waiting, *of_stopped[: 2 * MOST_ROWS]}
     issues = delivery_issues(keys)
     instances = Instance.objects.in_bulk(keys)
     rows = [WaitingRow(instance, *waiting.get(key, (0, None)), issues.get(key)) for key, instance in instances.items()]

@@ -39,6 +39,7 @@ from polling.reports.overview import Overview, overview_of
 from polling.workers.heartbeats import Part, beat
 from tests.conftest import Tenant
 from tests.support.page_rows import add_events, add_instances
+from tests.support.subscriptions import make_subscription
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
@@ -103,6 +104,11 @@ def paused(**changes: object) -> Change:
     return lambda: DeliveryState.objects.filter(paused_at__isnull=False).update(**changes)
 
 
+def paused_for_another() -> None:
+    further = make_subscription(nth(3), "https://example.com/", "Closed tickets")
+    DeliveryState.objects.filter(paused_at__isnull=False).update(subscription=further)
+
+
 def instance(number: int, **changes: object) -> Change:
     return lambda: Instance.objects.filter(pk=nth(number).pk).update(**changes)
 
@@ -135,6 +141,7 @@ NEWS: dict[str, Change] = {
     "ActionItem.resource": lambda: ResourcePoll.objects.filter(instance=nth(1)).update(name="tickets"),
     "ActionItem.poll_id": state(1, health=Health.HEALTHY),
     "ActionItem.event_id": lambda: Alert.objects.update(notification=None),
+    "ActionItem.subscription_id": paused_for_another,
     "ActionItem.also": lambda: DeliveryState.objects.create(pk=nth(0).pk, paused_at=NOW),
     "ActionGroup.cause": state(0, health=Health.HELD),
     "ActionGroup.instances": state(6, health=Health.REJECTED),
