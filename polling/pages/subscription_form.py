@@ -123,7 +123,7 @@ class SubscriptionForm(forms.Form):
         shown["mapping"].choices = [("", "none: as ConnectWise has them"), *((name, name) for name in names)]
         shown["begin"].choices = begins
         shown["retry_schedule"].widget.attrs["placeholder"] = write_durations(settings.RETRY_SCHEDULE)
-        shown["retry_schedule"].help_text = "Left empty, the service’s; each is given or taken 20 %. 0, 5s, 5m, 2h."
+        shown["retry_schedule"].help_text = "Like 0, 5s, 5m, 2h, each ±20 %. Left empty, as the service does."
         shown["retention_days"].widget.attrs |= {"placeholder": f"{settings.RETENTION_DAYS}", "inputmode": "numeric"}
         shown["retention_days"].unit = "days"
         shown["retention_days"].help_text = "Left empty, for as long as the service keeps them."

@@ -50,15 +50,19 @@ def subscribe(instance: Instance) -> int:
     pause_delivery(paused, "The receiver answered 410 Gone.", now)
     _break(_make(instance, 4, name="Failing", callback_url=f"https://example.com/{'path/' * 60}"), now)
     _warn(_make(instance, 5, name="Running out"), now)
-    newest = Event.objects.filter(instance=instance).latest("pk").pk
-    _make(instance, 6, name="Catching up", began_id=newest - 40, reached_id=newest - 30, catching_up_to=newest)
+    _make(instance, 6, name="Catching up", catching_up_to=2 * _newest(instance))
     busy = _make(instance, 7, name="Busy", callback_url="https://busy.example.com/hook", filter='{"kinds":["DELETED"]}')
     _try(busy, now)
     return closed.pk
 
 
 def _make(instance: Instance, number: int, **columns: Any) -> Subscription:
-    return further_subscription(instance, instance.pk * 100 + number, **columns)
+    """Make one that has come to the end of the log, so that nothing is made of that for it."""
+    return further_subscription(instance, instance.pk * 100 + number, reached_id=_newest(instance), **columns)
+
+
+def _newest(instance: Instance) -> int:
+    return Event.objects.filter(instance=instance).latest("pk").pk
 
 
 def _hold(subscription: Subscription) -> None:

@@ -26,7 +26,8 @@ from polling.models import (
     SubscriptionEvent,
 )
 from polling.pages.filter_form import PREFIX
-from polling.reports import tried_filter
+from polling.reports import subscription_cards, tried_filter
+from polling.subscriptions import status
 from polling.workers.heartbeats import Part, beat
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of, words_of
@@ -198,6 +199,30 @@ class TestCards:
         assert "Waiting 2 notifications" in card_of(html, first_subscription(instance))
         assert "Waiting 1 notification " in card_of(html, one)
         assert f'data-label="To"><bdi>{one.name}</bdi>' in html
+
+    def test_very_many_are_counted_up_to_a_bound(
+        self, operator: Client, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module in (subscription_cards, status):
+            monkeypatch.setattr(module, "MOST_COUNTED", 3)
+        add_events(instance, 5)
+        pause_delivery(first_subscription(instance), "Because.", timezone.now())
+        html = shown(operator, url(instance, "/delivery"))
+        assert "Waiting 3 notifications or more" in card_of(html, first_subscription(instance))
+        assert "Release 3 notifications or more" in words_of(html)
+
+    def test_it_takes_as_many_statements_however_many_there_are(
+        self, operator: Client, organization: Organization, instance: Instance, django_assert_max_num_queries: Any
+    ) -> None:
+        add_events(instance, 30)
+        for number in range(19):
+            one = further_subscription(instance, number)
+            receiver = Receiver.objects.create(
+                organization=organization, url=f"https://{number}.example/", url_hash=f"{number}"
+            )
+            DeliveryState.objects.create(subscription=one, receiver=receiver)
+        with django_assert_max_num_queries(20):
+            assert shown(operator, url(instance, "/delivery")).count('class="card subscription"') == 20
 
     def test_the_cards_refresh_themselves(self, operator: Client, instance: Instance) -> None:
         part = operator.get(url(instance, "/delivery"), headers={"HX-Request": "true"})
