@@ -23,13 +23,17 @@ class SendInline(ReadOnlyMixin, admin.TabularInline[AlertSend, Alert]):
 class AlertAdmin(ReadOnlyAdmin):
     """Warnings, once per episode."""
 
-    list_display = ("kind", "created_at", "resolved_at", "of_instance", "text")
-    list_filter = ("kind", ("resolved_at", admin.EmptyFieldListFilter), ("instance", ChosenFilter))
-    list_select_related = ("organization", "instance")
+    list_display = ("kind", "created_at", "resolved_at", "of_instance", "of_subscription", "text")
+    list_filter = (
+        *("kind", ("resolved_at", admin.EmptyFieldListFilter)),
+        *(("instance", ChosenFilter), ("subscription", ChosenFilter)),
+    )
+    list_select_related = ("organization", "instance", "subscription__instance")
     ordering = ("-pk",)
     search_fields = ("=instance__name", "=organization__name")
     search_help_text = "An instance's or an organization's name."
     of_instance = link_column("instance", "Instance")
+    of_subscription = link_column("subscription", "Subscription")
     inlines: ClassVar = [SendInline]
 
 

@@ -14,8 +14,10 @@ from cwconnect.outbound.display import bare_url
 from instances.admin.base import NOTHING, ReadOnlyMixin, as_key, json_column
 from polling.admin.base import ChosenFilter, ResourceFilter, link_column, link_to, list_column, say, sent_again
 from polling.admin.keyset_admin import KeysetAdmin, Sought, named
+from polling.delivery.delivery_request import JSON
 from polling.delivery.replay.replays import replay_notifications
-from polling.models import DeliveryAttempt, Event, Notification
+from polling.delivery.replay.selection import sent_to
+from polling.models import DeliveryAttempt, Event, Notification, SubscriptionEvent
 
 
 class AttemptInline(ReadOnlyMixin, admin.TabularInline[DeliveryAttempt, Notification]):
@@ -40,26 +42,54 @@ class EventInline(ReadOnlyMixin, admin.TabularInline[Event, Notification]):
         return super().get_queryset(request).defer("record", "changes")
 
 
+class CarriedInline(ReadOnlyMixin, admin.TabularInline[SubscriptionEvent, Notification]):
+    """The events that a notification carries which was made of the log: ten at most."""
+
+    model = SubscriptionEvent
+    verbose_name_plural = "events"
+    fields = ("of_event", "not_judged")
+    readonly_fields = ("of_event",)
+    ordering = ("event",)
+    of_event = link_column("event", "Event")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SubscriptionEvent]:
+        """Leave the records where they are."""
+        rows = super().get_queryset(request).select_related("event")
+        return rows.defer("event__record", "event__changes")
+
+
+class SubscriptionFilter(ChosenFilter):
+    """By subscription: a first one's notifications have none, and its instance."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Narrow to it."""
+        if not self.used_parameters:
+            return queryset
+        return queryset.none() if self.key is None else sent_to(queryset, self.key)
+
+
 @admin.register(Notification)
 class NotificationAdmin(KeysetAdmin):
     """Notifications with their events and their attempts."""
 
     list_display = (
-        *("webhook_id", "created_at", "state", "object_type", "event_count", "of_instance"),
+        *("webhook_id", "created_at", "state", "object_type", "event_count", "of_instance", "of_subscription"),
         *("step", "next_attempt_at", "last_error"),
     )
-    list_filter = ("created_at", "state", ResourceFilter, ("instance", ChosenFilter), ("replay", ChosenFilter))
-    list_select_related = ("instance",)
+    list_filter = (
+        *("created_at", "state", ResourceFilter),
+        *(("instance", ChosenFilter), ("subscription", SubscriptionFilter), ("replay", ChosenFilter)),
+    )
+    list_select_related = ("instance", "subscription__instance")
     deferred = ("body",)
     search_fields = ("webhook_id",)
     search_help_text = "A webhook-id, a notification's or an event's id, or an instance's name."
     time = "created_at"
-    anchors = ("replay",)
+    anchors = ("replay", "subscription")
     own_index = "instance"
-    inlines = (EventInline, AttemptInline)
     actions = ("replay_selected",)
     fieldsets = (
-        (None, {"fields": ("webhook_id", "state", "instance", "object_type", "event_count")}),
+        (None, {"fields": ("webhook_id", "state", "instance", "subscription", "object_type", "event_count")}),
         (
             "Delivery",
             {
@@ -69,10 +99,11 @@ class NotificationAdmin(KeysetAdmin):
                 )
             },
         ),
-        ("What is sent, indented for reading", {"fields": ("as_sent",), "classes": ("collapse",)}),
+        ("What is sent, indented for reading", {"fields": ("sent_as", "as_sent"), "classes": ("collapse",)}),
     )
-    readonly_fields = ("followed_by", "warnings", "attempts", "as_sent")
+    readonly_fields = ("followed_by", "warnings", "attempts", "sent_as", "as_sent")
     of_instance = link_column("instance", "Instance")
+    of_subscription = link_column("subscription", "Subscription")
     attempts = list_column("Attempts", DeliveryAttempt, "All attempts", notification="pk")
     as_sent = json_column("sent", "Body")
     csv_columns = {
@@ -84,6 +115,7 @@ class NotificationAdmin(KeysetAdmin):
         "events": lambda sent: sent.event_count,
         "instance id": lambda sent: sent.instance_id,
         "instance": lambda sent: sent.instance.name,
+        "subscription id": lambda sent: sent.to,
         "steps used": lambda sent: sent.step,
         "first attempt": lambda sent: sent.first_attempt_at,
         "next attempt": lambda sent: sent.next_attempt_at,
@@ -97,8 +129,20 @@ class NotificationAdmin(KeysetAdmin):
         number = as_key(text)
         if number is not None:
             keys += Event.objects.filter(pk=number, notification__isnull=False).values_list("notification", flat=True)
+            judged = SubscriptionEvent.objects.filter(event=number, notification__isnull=False)
+            keys += judged.values_list("notification", flat=True)
             keys += Notification.objects.filter(pk=number).values_list("pk", flat=True)
         return Sought(Q(pk__in=keys) if keys else named(text))
+
+    def get_inlines(self, request: HttpRequest, obj: Notification | None) -> list[Any]:  # Django's signature
+        """Show what it carries as it is kept: with its events, or as what was made of the log."""
+        made_of_log = obj is not None and obj.shared_body_id is not None
+        return [CarriedInline if made_of_log else EventInline, AttemptInline]
+
+    @admin.display(description="Content type")
+    def sent_as(self, notification: Notification) -> str:
+        """Show what it is sent as."""
+        return notification.content_type or JSON
 
     @admin.action(description="Replay: send again", permissions=["operate"])
     def replay_selected(self, request: HttpRequest, notifications: QuerySet[Notification]) -> None:

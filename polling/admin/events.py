@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from cwconnect.core.hanging_rows import read_rows
 from instances.admin.base import as_key, json_column
 from polling.admin.base import ChosenFilter, ResourceFilter, link_column, link_to, list_column, say, sent_again
 from polling.admin.keyset_admin import KeysetAdmin, Sought, named
 from polling.delivery.replay.replays import replay_notifications
-from polling.models import DeliveryAttempt, Event, Notification
+from polling.models import DeliveryAttempt, Event, Notification, SubscriptionEvent
 from polling.reports.event_search import keys_of_object
+from polling.reports.event_states import carriers_of, state_of, with_states
 
 MOST_FOUND = 1000
-NOT_CARRIED = Q(notification=None)
-DISCARDED = Q(notification__state=Notification.State.DISCARDED)
+_CARRIED = SubscriptionEvent.objects.filter(event=OuterRef("pk"), notification__isnull=False)
+NOT_CARRIED = Q(~Exists(_CARRIED), notification=None)
+DISCARDED = Q(~Exists(_CARRIED), notification__state=Notification.State.DISCARDED)
 
 
-def delivery_of(event: Event) -> str:
-    """Say how far the event's notification got."""
-    return event.notification.get_state_display() if event.notification else "Not sent"
+def delivery_of(event: Any) -> str:
+    """Say how far the event's notifications got."""
+    found = state_of(event)
+    if event.notification is not None and not read_rows(event.carriers):
+        return str(event.notification.get_state_display())
+    several = f", {found.delivered} of {found.sent} delivered" if found.is_several else ""
+    return f"{found.word.capitalize()}{several}"
 
 
 @admin.register(Event)
@@ -45,13 +54,14 @@ class EventAdmin(KeysetAdmin):
         (None, {"fields": ("kind", "title", "object_type", "object_id", "record_id", "instance")}),
         (
             "What happened, in its order",
-            {"fields": ("occurred_at", "polled_at", "run", "notification", "delivery", "attempts")},
+            {"fields": ("occurred_at", "polled_at", "run", "notification", "delivery", "judged", "attempts")},
         ),
         ("What was recorded", {"fields": ("changed_fields", "as_recorded")}),
     )
-    readonly_fields = ("delivery", "attempts", "changed_fields", "as_recorded")
+    readonly_fields = ("delivery", "judged", "attempts", "changed_fields", "as_recorded")
     of_instance = link_column("instance", "Instance")
     attempts = list_column("Attempts", DeliveryAttempt, "All attempts", notification="notification_id")
+    judged = list_column("Judged", SubscriptionEvent, "For subscriptions that read the log", event="pk")
     changed_fields = json_column("changes", "Changed fields")
     as_recorded = json_column("record", "Record")
     csv_columns = {
@@ -66,9 +76,13 @@ class EventAdmin(KeysetAdmin):
         "instance": lambda event: event.instance.name,
         "delivery": delivery_of,
         "delivered": lambda event: event.notification and event.notification.delivered_at,
-        "webhook-id": lambda event: event.notification and event.notification.webhook_id,
+        "webhook-id": lambda event: " ".join(each.webhook_id for each in carriers_of(event)),
         "run": lambda event: event.run_id,
     }
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return events that say what became of them."""
+        return with_states(super().get_queryset(request))
 
     def find(self, text: str) -> Sought:
         """Find by object id and by the event's own id; else by the instance's name."""
@@ -81,7 +95,10 @@ class EventAdmin(KeysetAdmin):
     @admin.action(description="Replay: send their notifications again", permissions=["operate"])
     def replay_selected(self, request: HttpRequest, events: QuerySet[Event]) -> None:
         """Queue the notifications that carry the chosen events to be sent again."""
-        carrying = Notification.objects.filter(pk__in=list(events.values_list("notification_id", flat=True)))
+        own = events.filter(notification__isnull=False).values_list("notification", flat=True)
+        judged = SubscriptionEvent.objects.filter(event__in=list(events.values_list("pk", flat=True)))
+        of_log = judged.filter(notification__isnull=False).values_list("notification", flat=True)
+        carrying = Notification.objects.filter(pk__in={*own, *of_log}).of_living()
         made = replay_notifications(carrying, timezone.now())
         say(
             self,

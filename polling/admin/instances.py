@@ -25,6 +25,8 @@ from polling.models import (
     PollRun,
     PollState,
     Replay,
+    Subscription,
+    SubscriptionEvent,
 )
 from polling.workers.due import PAUSED, poll_now
 
@@ -32,6 +34,8 @@ _HANGING = {
     "Polls": PollState,
     "Runs": PollRun,
     "Events": Event,
+    "Subscriptions": Subscription,
+    "Judged": SubscriptionEvent,
     "Notifications": Notification,
     "Attempts": DeliveryAttempt,
     "Replays": Replay,

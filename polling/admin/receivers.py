@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from cwconnect.core.text import counted
 from instances.templatetags.cw import number
-from polling.admin.base import ChosenFilter, ReadOnlyAdmin, link_column, list_column, say
+from polling.admin.base import ChosenFilter, ReadOnlyAdmin, link_column, link_to_those, list_column, say
 from polling.delivery.pausing import pause_by_hand, release
 from polling.models import DeliveryState, Notification, Receiver, Replay, Subscription
 
@@ -29,9 +29,13 @@ class DeliveryStateAdmin(ReadOnlyAdmin):
     search_help_text = "The name of an instance or of a subscription."
     fields = ("subscription", "receiver", "paused_at", "pause_reason", "last_delivered_at", "notifications", "replays")
     readonly_fields = ("notifications", "replays")
-    notifications = list_column("Notifications", Notification, "All of this instance", instance="pk")
-    replays = list_column("Replays", Replay, "All of this instance", instance="pk")
+    notifications = list_column("Notifications", Notification, "All of this subscription", subscription="pk")
     actions = ("pause_selected", "release_selected")
+
+    @admin.display(description="Replays")
+    def replays(self, state: DeliveryState) -> str:
+        """Link what is sent again of its instance."""
+        return link_to_those(Replay, "All of this instance", instance=state.subscription.instance_id)
 
     @admin.action(description="Pause the delivery", permissions=["operate"])
     def pause_selected(self, request: HttpRequest, states: QuerySet[DeliveryState]) -> None:

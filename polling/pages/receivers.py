@@ -25,7 +25,7 @@ def receiver_page(request: PageRequest, number: int) -> HttpResponse:
     if receiver is None:
         raise Http404
     ours = DeliveryState.objects.filter(subscription__instance__organization=request.person.organization)
-    states = ours.filter(receiver=receiver)
+    states = ours.filter(receiver=receiver, subscription__deleted_at=None)
     shown = list(states.select_related("subscription__instance").order_by("pk")[: INSTANCES + 1])
     context = {
         "receiver": receiver,

@@ -184,3 +184,18 @@ def test_the_csv_names_the_subscription(operator: Client, both: list[Notificatio
     rows = {row["id"]: (row["subscription id"], row["subscription"]) for row in csv.DictReader(text.splitlines())}
     assert rows[str(both[0].pk)] == (str(further.pk), "Closed tickets")
     assert (str(further.instance_id), "Main") in rows.values()
+
+
+def test_a_receiver_lists_the_subscriptions_that_use_it(
+    operator: Client, further: Subscription, watched: Watched
+) -> None:
+    receiver = Receiver.objects.create(organization=watched.tenant.organization, url="http://here/", url_hash="h")
+    gone = make_subscription(watched.instance, "http://here/", "Gone", deleted_at=timezone.now())
+    for subscription in (first_subscription(watched.instance), further, gone):
+        DeliveryState.objects.create(subscription=subscription, receiver=receiver)
+    page = text_of(operator.get(f"/app/receivers/{receiver.pk}"))
+    said = words_of(page)
+    assert "API_Polling goes on" in said
+    assert "API_Polling Closed tickets goes on" in said
+    assert "Gone" not in said
+    assert f'href="/app/deliveries?subscription={further.pk}"' in page

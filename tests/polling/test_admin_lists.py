@@ -225,7 +225,7 @@ def test_all_that_match_are_exported(admin_client: Client, filled: Filled, monke
 @pytest.mark.parametrize("model", [Notification, DeliveryAttempt, PollRun])
 def test_the_other_long_lists_are_exported_too(admin_client: Client, filled: Filled, model: type[Notification]) -> None:
     rows = exported(admin_client, path=f"/admin/polling/{model._meta.model_name}/")
-    assert len(rows) == 100
+    assert len(rows) == model._default_manager.count() >= 100
     assert "hush" not in str(rows)
 
 
