@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
@@ -80,11 +81,16 @@ class FilterForm(forms.Form):
         for place in range(self._count):
             yield self[_at(place, "field")], self[_at(place, "from")], self[_at(place, "to")]
 
+    @property
+    def text(self) -> str:
+        """The filter as it is stored: as short as JSON can be."""
+        return json.dumps(self.wanted, ensure_ascii=False, separators=(",", ":"))
+
     def filter(self) -> Filter | None:
         """Return the filter that the form asks for; None where it can't be read, which is then said beside a field."""
         if not self.errors:
             try:
-                return parse_filter(written(self.wanted))
+                return parse_filter(self.text)
             except FilterError as error:
                 member, colon, words = str(error).partition(": ")
                 self.note({member: words} if colon and " " not in member else {"": str(error).removeprefix("it ")})

@@ -6,7 +6,6 @@ fields come to as JSON, which the page's script asks for by itself.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -255,6 +254,6 @@ def _said_of(filter_form: FilterForm, polled: Sequence[str]) -> dict[str, str]:
     if wanted is None:
         return {"words": "", "cost": ""}
     return {
-        "words": words_of_filter(json.dumps(filter_form.wanted)),
+        "words": words_of_filter(filter_form.text),
         "cost": words_of_tracking(tracked_by(wanted, polled)),
     }

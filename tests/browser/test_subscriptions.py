@@ -57,6 +57,12 @@ def test_a_receiver_is_added_heard_by_paused_and_deleted(
     window.click("Poll now: contacts")
     site_waits_for(second)
     window.go(f"/app/instances/{site.instance}/delivery")
+    window.click("Send test to Chiefs")
+    window.wait_for("It arrived: the receiver answered 204")
+    with page.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true" and answer.ok):
+        page.evaluate("htmx.trigger(document.querySelector('.subscriptions'), 'refresh')")
+    page.wait_for_timeout(300)
+    assert page.get_by_text("It arrived: the receiver answered 204").is_visible()
     window.click("Pause Chiefs")
     window.wait_for("Delivery to Chiefs is paused.")
     window.click("Release to Chiefs", role="link")

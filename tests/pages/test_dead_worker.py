@@ -146,6 +146,14 @@ def test_a_receiver_that_fails_is_tried_when_work_goes_on(organization: Organiza
     assert "notification is tried when work goes on" in shown
 
 
+def test_nobody_is_said_to_deliver_while_no_worker_lives(organization: Organization, operator: Client) -> None:
+    path = f"/app/instances/{add_instances(organization, 1)[0].pk}/delivery"
+    beat(Part.CLUSTER, "here")
+    assert "</span> delivering" in text_of(operator.get(path))
+    Heartbeat.objects.update(seen_at=DIED)
+    assert "delivering" not in text_of(operator.get(path))
+
+
 def test_a_database_that_takes_no_writes_is_named_before_a_worker_falls_silent(
     organization: Organization, operator: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

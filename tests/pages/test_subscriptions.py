@@ -498,6 +498,13 @@ class TestFilter:
         assert "1 do since what they were before is not known" in words
         assert "yes, since changed: the earlier content is not known" in words
 
+    def test_one_that_is_as_long_as_it_may_be_is_tried(self, operator: Client, instance: Instance) -> None:
+        add_events(instance, 1)
+        long = stored({"changed": [f"field{number:04}" for number in range(100)], "where": f"note = '{'x' * 2800}'"})
+        assert 4000 < len(long) <= 4096
+        html = text_of(send(operator, url(instance, "/subscriptions/add"), "try", filter_json=long))
+        assert "0 of 1 event passes" in words_of(html)
+
     def test_without_an_event_it_says_what_to_wait_for(self, operator: Client, instance: Instance) -> None:
         words = words_of(text_of(send(operator, url(instance, "/subscriptions/add"), "try")))
         assert "There is no event yet to try it on." in words

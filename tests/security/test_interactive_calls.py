@@ -239,6 +239,9 @@ def test_pages_say_it_in_words(own: Watched, sandbox: SandboxServer, holder: Hol
         f"/app/instances/{number}/settings/test": {},
         f"/app/instances/{number}/resources/add": {"name": "incidents"},
         f"/app/instances/{number}/delivery/test": {},
+        f"/app/instances/{number}/subscriptions/{number}/test": {},
+        f"/app/instances/{number}/subscriptions/add": {"do": "test", "name": "Other", "url": "http://127.0.0.1:9/"}
+        | {"form": "elements", "begin": "now"},
     }.items():
         answer = person.post(path, form)
         assert answer.status_code in (200, 422), (path, answer.status_code)
