@@ -20,7 +20,9 @@ from tests.support.sweeps import delete, sweep, watch_deletes
 
 pytestmark = pytest.mark.django_db
 KEY = re.compile(rf"\b(?:{'|'.join(RESOURCES)})/\d+")
-OF_NO_RECORD = re.compile(r"<code>.*?</code>|<title>.*?</title>|“[^”]*”", re.DOTALL)  # examples, and what was typed
+OF_NO_RECORD = re.compile(
+    r"<code>.*?</code>|<pre\b.*?</pre>|<title>.*?</title>|“[^”]*”", re.DOTALL
+)  # examples, and what was typed
 NAMED = re.compile(rf"\w · (?:{KEY.pattern})")
 
 

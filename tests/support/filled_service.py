@@ -302,7 +302,10 @@ def _beside(organization: Organization, instances: Sequence[Instance], events: i
 
 def _subscriptions(organization: Organization, instance: Instance, count: int, events: int, now: datetime) -> None:
     """Write further subscriptions of an instance, with what waits for each, and what its filter held back."""
-    held = Event.objects.filter(instance=instance).order_by("-pk").values_list("pk", flat=True)[:_MOST_HELD]
+    newest = list(
+        Event.objects.filter(instance=instance).order_by("-pk").values_list("pk", flat=True)[: 30 + _MOST_HELD]
+    )
+    carried, held = newest[:30], newest[30:]
     for number in range(count):
         one = further_subscription(
             instance,
@@ -318,6 +321,8 @@ def _subscriptions(organization: Organization, instance: Instance, count: int, e
         DeliveryState.objects.create(subscription=one, receiver=receiver, last_delivered_at=now)
         _waits_for(one, events + 1 + number * HELD, now)
         columns = ("subscription_id", "event_id", "notification_id", "held_by", "not_judged")
+        last = events + (number + 1) * HELD
+        insert(SubscriptionEvent, columns, [(one.pk, key, last - n, "", "") for n, key in enumerate(carried)])
         insert(SubscriptionEvent, columns, [(one.pk, key, None, "kinds: UPDATED", "") for key in held])
     go_on_after(events + count * HELD)
 
