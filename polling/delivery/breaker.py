@@ -40,7 +40,7 @@ LONGEST_WAIT = timedelta(minutes=5)
 _HEADS = """SELECT (
     SELECT id FROM polling_notification AS held
     WHERE COALESCE(subscription_id, instance_id) BETWEEN given.value AND given.value
-        AND state IN ('pending', 'exhausted') AND state = 'pending'
+        AND NOT state IN ('delivered', 'failed', 'discarded') AND state = 'pending'
         AND next_attempt_at IS NULL AND (lease_until IS NULL OR lease_until < %s)
         AND COALESCE((
             SELECT state NOT IN ('pending', 'exhausted') FROM polling_notification AS followed

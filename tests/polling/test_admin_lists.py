@@ -219,7 +219,11 @@ def test_all_that_match_are_exported(admin_client: Client, filled: Filled, monke
     created = {int(row["id"]) for row in exported(admin_client, "?kind__exact=CREATED&polled_at__year=2026")}
     assert created == set(Event.objects.filter(kind="CREATED").values_list("pk", flat=True))
     row = exported(admin_client, "?q=400")[0]
-    assert (row["kind"], row["resource"], row["delivery"]) == ("UPDATED", "contacts", "Waiting")
+    assert (row["kind"], row["resource"], row["delivery"]) == (
+        "UPDATED",
+        "contacts",
+        "Waiting, 0 of 4 delivered",
+    )
 
 
 @pytest.mark.parametrize("model", [Notification, DeliveryAttempt, PollRun])

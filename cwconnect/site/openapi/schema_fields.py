@@ -9,7 +9,7 @@ from typing import Any
 from cwconnect.core.openapi import Json
 from cwconnect.site.guide.markdown import in_line
 
-_DEEPEST = 4
+_DEEPEST, _DEEPEST_EXAMPLE = 4, 6
 _OF_FORMAT = {"date-time": "2018-07-31T19:40:36Z", "uri": "https://example.com/"}
 _OF_TYPE: dict[str, Any] = {"string": "…", "integer": 1, "number": 1.0, "boolean": True, "null": None}
 _FORMS = {"date-time": "date and time", "uri": "URL"}
@@ -85,9 +85,9 @@ def example_of(part: Json, schema: Json, depth: int = 0) -> Any:
     kind = found.get("type")
     kind = kind[0] if isinstance(kind, list) else kind
     if kind == "array":
-        return [] if depth > _DEEPEST else [example_of(found.get("items", {}), schema, depth + 1)]
+        return [] if depth > _DEEPEST_EXAMPLE else [example_of(found.get("items", {}), schema, depth + 1)]
     if kind == "object" or "properties" in found:
-        inner = {} if depth > _DEEPEST else found.get("properties", {})
+        inner = {} if depth > _DEEPEST_EXAMPLE else found.get("properties", {})
         return {name: example_of(each, schema, depth + 1) for name, each in inner.items()}
     return _OF_FORMAT.get(found.get("format", ""), _OF_TYPE.get(str(kind)))
 
