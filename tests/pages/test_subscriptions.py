@@ -199,6 +199,8 @@ class TestCards:
         assert "Waiting 2 notifications" in card_of(html, first_subscription(instance))
         assert "Waiting 1 notification " in card_of(html, one)
         assert f'data-label="To"><bdi>{one.name}</bdi>' in html
+        (path,) = re.findall(rf'href="(/app/deliveries\?subscription={one.pk}[^"]*)"', html)
+        assert shown(operator, path.replace("&amp;", "&")).count("</span> waiting</span>") == 1
 
     def test_very_many_are_counted_up_to_a_bound(
         self, operator: Client, instance: Instance, monkeypatch: pytest.MonkeyPatch
