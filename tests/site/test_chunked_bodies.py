@@ -233,6 +233,6 @@ def test_every_page_reads_the_form_that_comes_in_chunks(site_for_forms: Site) ->
 def page_paths(site: Site) -> list[str]:
     """Return the paths of people's pages, ids filled in; those that end the session come last."""
     values = {"number": site.ids["instance"], "poll": site.ids["poll"], "name": "contacts", "copy": 1}
-    values |= {"subscription": site.ids["instance"]} | VALUES
+    values |= {"subscription": site.ids["instance"], **VALUES}
     found = {filled(template, values.__getitem__) for template in templates() if template.startswith("/app/")}
     return sorted(found, key=lambda path: "sign" in path)
