@@ -10,6 +10,7 @@ import pytest
 
 from cwconnect.site.openapi.compatible import COMPATIBLE
 from cwconnect.site.openapi.modern import MODERN
+from cwconnect.site.openapi.webhooks import WEBHOOKS
 from tests.browser.conftest import PASSWORD, Site, Window, fill_in
 from tests.support.services import wait_until
 
@@ -243,7 +244,7 @@ def test_the_calls_of_the_api_are_searched_and_copied(window: Window) -> None:
     """The window fails the test for whatever the Content-Security-Policy would have kept from loading."""
     window.go("/api/docs")
     calls = window.page.locator(".call:visible")
-    assert calls.count() == len({**COMPATIBLE, **MODERN})
+    assert calls.count() == len({**COMPATIBLE, **MODERN}) + len(WEBHOOKS)
     window.page.get_by_label("Search the calls").fill("post /v1 run")
     assert calls.count() == 1
     calls.get_by_role("link").click()

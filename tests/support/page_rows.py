@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db import transaction
 from django.utils import timezone
 
 from instances.models import Instance, Organization, ResourcePoll
@@ -38,11 +39,17 @@ def add_instances(organization: Organization, count: int, *, health: Health = He
     return instances
 
 
+def _last_of(model: type[Event | Notification]) -> int:
+    last: int | None = model._default_manager.order_by("-pk").values_list("pk", flat=True).first()
+    return last or 0
+
+
+@transaction.atomic  # beside a service that records and delivers
 def add_events(instance: Instance, count: int, *, at: datetime | None = None, delivered: bool = False) -> None:
     """Add events of one instance, each in a notification of its own; every other one, from the second on, CREATED."""
     seen = at or timezone.now()
     poll = instance.resource_polls.get()
-    first = (Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0) + 1
+    first = max(_last_of(Event), _last_of(Notification)) + 1
     state = Notification.State.DELIVERED if delivered else Notification.State.PENDING
     Notification.objects.bulk_create(
         Notification(

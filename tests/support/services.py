@@ -171,7 +171,9 @@ def ask(data: Path, *arguments: str, environment: dict[str, str] | None = None, 
     """Run a command to its end beside what runs already; give what it prints. It must not fail, if that is to check."""
     command = [sys.executable, "manage.py", *arguments]
     env = environment_of(data) | (environment or {})
-    return subprocess.run(command, cwd=ROOT, env=env, check=check, capture_output=True, text=True, timeout=60).stdout
+    done = subprocess.run(command, cwd=ROOT, env=env, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 or not check, f"{arguments[0]} ended with {done.returncode}: {done.stderr[-3000:]}"
+    return done.stdout
 
 
 def poll_now(data: Path) -> None:
