@@ -22,6 +22,8 @@ Rows = list[tuple[Any, ...]]
 Condition = tuple[str, tuple[Any, ...]]
 AMONG = {"postgresql": "= ANY(%s)", "sqlite": "IN (SELECT value FROM json_each(%s))"}
 """What asks by vendor whether a column's value is among `keys` (bulk_sql), to stand behind the column."""
+GIVEN = {"postgresql": "unnest(%s::bigint[]) AS given (value)", "sqlite": "json_each(%s) AS given"}
+"""What by vendor makes rows of `keys`, each a `given.value`, to stand behind FROM."""
 
 
 def rows_of(statement: str | Mapping[str, str], parameters: Sequence[Any]) -> Rows:

@@ -22,7 +22,7 @@ from django.db.models import Case, F, QuerySet, When
 
 from cwconnect.core.bulk_sql import db_timestamp, keys
 from cwconnect.core.one_statement import time_of
-from cwconnect.core.statements import rows_of
+from cwconnect.core.statements import GIVEN, rows_of
 from cwconnect.outbound.origin import origin_of
 from polling.alerts import delivery_alerts
 from polling.delivery.first_subscriptions import ensure_first
@@ -49,7 +49,6 @@ _HEADS = """SELECT (
     ORDER BY COALESCE(subscription_id, instance_id), id LIMIT 1
 ) FROM {given}
 """
-_GIVEN = {"postgresql": "unnest(%s::bigint[]) AS given (value)", "sqlite": "json_each(%s) AS given"}
 _OPEN = "SELECT id, CAST(open_until AS text), holds FROM polling_receiver WHERE open_until IS NOT NULL"
 
 
@@ -258,7 +257,7 @@ def _oldest_held(receiver_id: int, now: datetime) -> list[int]:
     """Return the oldest of what the receiver's breaker holds: on its way, waiting for no other and for no release."""
     sending = Subscription.objects.filter(SENDING, delivery_state__receiver=receiver_id, delivery_state__paused_at=None)
     ids = list(sending.values_list("pk", flat=True))
-    heads = rows_of(_HEADS.format(given=_GIVEN[connection.vendor]), [db_timestamp(now), keys(ids)])
+    heads = rows_of(_HEADS.format(given=GIVEN[connection.vendor]), [db_timestamp(now), keys(ids)])
     replays = _of(sending, Notification.objects.filter(REPLAYED, free(now), next_attempt_at=None)).exclude(BLOCKED)
     # Few are sent again, so they are sorted: by its index of ids PostgreSQL would look for them among all there are.
     found = [*(key for (key,) in heads if key), *replays.order_by(F("pk") + 0).values_list("pk", flat=True)[:1]]

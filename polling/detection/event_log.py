@@ -18,7 +18,7 @@ from django.db import connection
 from django.db.models import OuterRef, Subquery
 
 from cwconnect.core.bulk_sql import db_timestamp, insert, insert_new, keys
-from cwconnect.core.statements import rows_of
+from cwconnect.core.statements import GIVEN, rows_of
 from cwconnect.tracing import is_on
 from instances.models import ResourcePoll
 from polling.delivery.fan_out.served import Served, how_served
@@ -46,7 +46,6 @@ _OLDEST = """SELECT given.value, (
     ORDER BY COALESCE(subscription_id, instance_id), id LIMIT 1
 ) FROM {given}
 """
-_GIVEN = {"postgresql": "unnest(%s::bigint[]) AS given (value)", "sqlite": "json_each(%s) AS given"}
 
 
 @dataclass(frozen=True)
@@ -173,5 +172,5 @@ def _waited_for(found: Sequence[PollEvents]) -> Mapping[tuple[int, int], int]:
 
 def _oldest_undelivered(instance_ids: Collection[int]) -> dict[int, int]:
     """Return the oldest undelivered notification of those of these instances whose first subscription has one."""
-    statement = _OLDEST.format(given=_GIVEN[connection.vendor])
+    statement = _OLDEST.format(given=GIVEN[connection.vendor])
     return {instance_id: first for instance_id, first in rows_of(statement, [keys(instance_ids)]) if first is not None}

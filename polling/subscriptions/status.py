@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from cwconnect.core.bulk_sql import keys
-from cwconnect.core.statements import rows_of
+from cwconnect.core.statements import GIVEN, rows_of
 from instances.models import Instance
 from polling.delivery.fan_out.beginnings import MOST_COUNTED
 from polling.delivery.pausing import subscriptions_of
@@ -32,7 +32,6 @@ _LEFT = """SELECT one.id, (
     ) AS counted
 ) FROM polling_subscription AS one WHERE catching_up_to > reached_id AND one.id IN (SELECT value FROM {given})
 """
-_GIVEN = {"postgresql": "unnest(%s::bigint[]) AS given (value)", "sqlite": "json_each(%s) AS given"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def held_of(subscription: Subscription) -> QuerySet[SubscriptionEvent]:
 
 def _counts(statement: str, ids: Collection[int]) -> Mapping[int, int]:
     """Run a statement that counts by subscription, up to the bound."""
-    return dict(rows_of(statement.format(given=_GIVEN[connection.vendor]), [MOST_COUNTED, keys(ids)]))
+    return dict(rows_of(statement.format(given=GIVEN[connection.vendor]), [MOST_COUNTED, keys(ids)]))
 
 
 def _catch_up(subscription: Subscription, left: int | None) -> CatchUp | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from django.db import connection
 
 from cwconnect.core.bulk_sql import keys
-from cwconnect.core.statements import rows_of
+from cwconnect.core.statements import GIVEN, rows_of
 from instances.models import Instance
 
 # An instance of a former version's making has no row of its first subscription yet: it is served as ever.
@@ -25,7 +25,6 @@ LEFT JOIN polling_deliverystate ON polling_deliverystate.instance_id = given.val
 LEFT JOIN polling_subscription ON polling_subscription.instance_id = given.value AND deleted_at IS NULL
 GROUP BY given.value
 """
-_GIVEN = {"postgresql": "unnest(%s::bigint[]) AS given (value)", "sqlite": "json_each(%s) AS given"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Served:
 
 def how_served(instances: Collection[Instance]) -> Served:
     """Return how the subscriptions of these instances are notified."""
-    rows = rows_of(_SERVED.format(given=_GIVEN[connection.vendor]), [keys({instance.pk for instance in instances})])
+    rows = rows_of(_SERVED.format(given=GIVEN[connection.vendor]), [keys({instance.pk for instance in instances})])
     off = {instance.pk for instance in instances if not instance.watching or not instance.callback_url}
     return Served(
         resting=off.union(key for key, paused, _, _ in rows if paused),

@@ -17,7 +17,7 @@ import orjson
 from django.db import connection
 
 from cwconnect.core.bulk_sql import keys
-from cwconnect.core.statements import AMONG, Rows, rows_of
+from cwconnect.core.statements import AMONG, GIVEN, Rows, rows_of
 
 # Heads of indexes, asked by ranges so that no other index will do: see `_OLDEST` in detection/event_log.py.
 _FACTS = """WITH facts AS MATERIALIZED (
@@ -41,7 +41,6 @@ SELECT subscription, paused, oldest, (
     ORDER BY subscription_id, event_id LIMIT 1
 ) FROM facts
 """
-_GIVEN = {"postgresql": "unnest(%s::bigint[]) AS given (value)", "sqlite": "json_each(%s) AS given"}
 
 # Asked event by event, by scalar subqueries, which PostgreSQL can't turn around; of ids nothing is asked that an index
 # could answer, so that no range of them is read in place of a record's few events. The latest that was carried and not
@@ -102,7 +101,7 @@ class DeliveryFacts:
 
 def read_delivery_facts(subscription_ids: Collection[int]) -> dict[int, DeliveryFacts]:
     """Return how delivery to these subscriptions stands."""
-    rows = rows_of(_FACTS.format(given=_GIVEN[connection.vendor]), [keys(subscription_ids)])
+    rows = rows_of(_FACTS.format(given=GIVEN[connection.vendor]), [keys(subscription_ids)])
     return {key: DeliveryFacts(bool(paused), _bound(*columns)) for key, paused, *columns in rows}
 
 
