@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,6 +22,7 @@ from polling.delivery.foreground import deliver_in_foreground
 from polling.log.event_ids import take_ids
 from polling.models import DeliveryState, Event, Notification, Subscription
 from tests.support.read_log import NOON, Log, carried_by_all, end, made_for, read_log, subscribe
+from tests.support.row_locks import wait_for_who_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -110,13 +110,6 @@ def test_who_ends_attempts_and_who_follows_them_wait_in_no_circle(log: Log) -> N
             end(first.id, last.id)
         assert seen.result(timeout=10) == {follower.id}
     assert made_for(mine)[1].due
-
-
-def wait_for_who_waits() -> None:
-    until = time.monotonic() + 10
-    while not rows_of("SELECT 1 FROM pg_locks WHERE NOT granted", ()):
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite goes by the statement alone")
