@@ -216,7 +216,8 @@ def _test(editing: Editing) -> HttpResponse:
         return render(request, "polling/parts/test_notification.html", context)
     lacking = [*editing.form, *editing.filter_form]
     general = [*editing.form.non_field_errors(), *editing.filter_form.non_field_errors()]
-    return render(request, "polling/parts/test_lacking.html", {"lacking": lacking, "general": general})
+    context = {"not_done": "Not sent yet.", "lacking": lacking, "general": general}
+    return render(request, "parts/lacking.html", context)
 
 
 def _draft(editing: Editing) -> Subscription:
