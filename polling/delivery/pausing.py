@@ -50,13 +50,6 @@ def is_resting(subscription: Subscription) -> bool:
     return not may_send(subscription) or _paused().filter(pk=subscription.pk).exists()
 
 
-def resting_among(instances: Collection[Instance]) -> Collection[int]:
-    """Return the ids of those instances for whose first subscription nothing may be sent now."""
-    off = {instance.pk for instance in instances if not instance.watching or not instance.callback_url}
-    on = [instance.pk for instance in instances if instance.pk not in off]
-    return off.union(_paused().filter(pk__in=on).values_list("pk", flat=True)) if on else off
-
-
 def sending_among(subscription_ids: Collection[int]) -> list[int]:
     """Return the ids of those of these subscriptions for which something may be sent now."""
     sending = Subscription.objects.filter(SENDING, pk__in=subscription_ids)
@@ -81,18 +74,12 @@ def pause_by_hand(subscription: Subscription, now: datetime) -> bool:
         return True
 
 
-def pause_all_by_hand(instance: Instance, now: datetime) -> bool:
-    """Pause all subscriptions of an instance; return whether one was not paused yet."""
-    paused = [each for each in subscriptions_of(instance) if pause_by_hand(each, now)]
-    return bool(paused)
-
-
 def release(subscription: Subscription, now: datetime) -> int:
     """Go on after a pause, the exhausted notifications first, with a fresh schedule; give how many are to be sent."""
     with transaction.atomic():
         DeliveryState.objects.filter(pk=subscription.pk).update(paused_at=None, pause_reason="")
         delivery_alerts.resolve(delivery_alerts.of_delivery(subscription), now)
-        ours = Notification.objects.filter(instance=subscription.instance_id).to([subscription.pk])
+        ours = _of(subscription)
         # Claims go by due time: a moment earlier puts these before all that rearm() makes due.
         first = now - timedelta(milliseconds=1)
         waiting = ours.filter(state=EXHAUSTED)
@@ -121,8 +108,7 @@ def rearm(subscription: Subscription, now: datetime) -> None:
     if is_resting(subscription):
         take_due_times(_due_of(subscription, now))
     else:
-        ours = Notification.objects.filter(instance=subscription.instance_id).to([subscription.pk])
-        waiting = ours.filter(ON_ITS_WAY, next_attempt_at=None)
+        waiting = _of(subscription).filter(ON_ITS_WAY, next_attempt_at=None)
         if waiting.exclude(BLOCKED).update(next_attempt_at=now):
             wake_on_commit(Kind.DELIVER)
 
@@ -192,6 +178,10 @@ def _record(action: Action, subscription: Subscription, details: Mapping[str, ob
     audit.record(action, instance, organization=instance.organization, details={**which, **(details or {})})
 
 
+def _of(subscription: Subscription) -> QuerySet[Notification]:
+    """Return the notifications of a subscription: by its instance too, which other indexes have."""
+    return Notification.objects.filter(instance=subscription.instance_id).to([subscription.pk])
+
+
 def _due_of(subscription: Subscription, now: datetime) -> QuerySet[Notification]:
-    ours = Notification.objects.filter(instance=subscription.instance_id).to([subscription.pk])
-    return ours.filter(free(now), next_attempt_at__isnull=False)
+    return _of(subscription).filter(free(now), next_attempt_at__isnull=False)

@@ -17,7 +17,6 @@ from polling.delivery.breaker import url_hash
 from polling.delivery.delivery_loop import deliver_due
 from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.pausing import (
-    pause_all_by_hand,
     pause_by_hand,
     rearm_stranded,
     release,
@@ -34,7 +33,7 @@ from tests.support import receivers
 from tests.support.deliveries import KEY, deliver, failing
 from tests.support.notifications import make_instance, make_notifications
 from tests.support.receivers import start_receiver
-from tests.support.subscriptions import carry, make_subscription
+from tests.support.subscriptions import carry, make_subscription, pause_all_by_hand
 
 State = Notification.State
 

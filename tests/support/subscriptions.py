@@ -6,12 +6,14 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
 from instances.models import Instance
 from instances.secrets import Secret
+from polling.delivery.pausing import pause_by_hand, subscriptions_of
 from polling.log.event_ids import complete_id, take_ids
 from polling.models import Event, Notification, NotificationBody, Subscription, SubscriptionEvent
 from polling.models.subscriptions import FURTHER_FROM
@@ -71,3 +73,9 @@ def carry(subscription: Subscription, batches: Sequence[Sequence[Event]], **colu
         made.append(notification)
     Subscription.objects.filter(pk=subscription.pk).update(reached_id=complete_id())
     return made
+
+
+def pause_all_by_hand(instance: Instance, now: datetime) -> bool:
+    """Pause all subscriptions of an instance; return whether one was not paused yet."""
+    paused = [pause_by_hand(each, now) for each in subscriptions_of(instance)]
+    return any(paused)
