@@ -10,9 +10,11 @@ measure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models.lookups import In
 
 from instances.models import Instance
 from polling.alerts.destination_job import LONGEST_WAIT
@@ -31,7 +33,9 @@ from polling.models import (
     PollState,
     Receiver,
     Site,
+    Subscription,
 )
+from polling.models.deliveries import TO
 from polling.models.leased import leased_rows
 from polling.workers.heartbeats import NEVER
 
@@ -44,14 +48,30 @@ def repair_clock_skew(now: datetime) -> int:
     count = Heartbeat.objects.filter(seen_at__gt=now + SLACK).update(seen_at=NEVER)
     count += Lock.objects.filter(taken_at__gt=now + SLACK).update(taken_at=NEVER)
     count += _repair_polls(now)
-    longest = timedelta(seconds=max(*settings.RETRY_SCHEDULE, LONGEST_RETRY_AFTER) * (1 + JITTER)) + SLACK
-    count += Notification.objects.filter(next_attempt_at__gt=now + longest).update(next_attempt_at=now)
+    count += _repair_deliveries(now)
     count += _repair_callbacks(now)
     count += BulkJob.objects.filter(next_try_at__gt=now + SLACK).update(next_try_at=now)
     count += Copy.objects.filter(next_try_at__gt=now + 2 * SLACK).update(next_try_at=now)
     count += _repair_alerts(now)
     count += Receiver.objects.filter(open_until__gt=now + SLACK).update(open_until=now)
     return count + sum(rows.filter(lease_until__gt=now + SLACK).end_leases() for rows in leased_rows())
+
+
+def _repair_deliveries(now: datetime) -> int:
+    """Make due what waits for longer than its subscription's retry schedule has it, or than a receiver may ask for."""
+    usual, own = _longest_wait(settings.RETRY_SCHEDULE), Subscription.objects.filter(retry_schedule__isnull=False)
+    longest = {key: _longest_wait(schedule or ()) for key, schedule in own.values_list("pk", "retry_schedule")}
+    longer = {key: wait for key, wait in longest.items() if wait > usual}
+    late = Notification.objects.filter(next_attempt_at__gt=now + usual)
+    count = late.exclude(In(TO, list(longer))).update(next_attempt_at=now)
+    for wait in set(longer.values()):
+        ours = late.to([key for key, its in longer.items() if its == wait])
+        count += ours.filter(next_attempt_at__gt=now + wait).update(next_attempt_at=now)
+    return count
+
+
+def _longest_wait(schedule: Sequence[float]) -> timedelta:
+    return timedelta(seconds=max([*schedule, LONGEST_RETRY_AFTER]) * (1 + JITTER)) + SLACK
 
 
 def _repair_alerts(now: datetime) -> int:

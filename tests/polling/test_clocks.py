@@ -13,7 +13,7 @@ from instances.models import Instance, ResourcePoll
 from polling.delivery.delivery_loop import deliver_these
 from polling.detection.jobs import LEASE
 from polling.maintenance.clock_skew import repair_clock_skew
-from polling.models import Notification, PollState, Receiver, Site
+from polling.models import Notification, PollState, Receiver, Site, Subscription
 from polling.workers.leases import claim
 from tests.support.polled_instance import PolledInstance
 
@@ -198,6 +198,22 @@ def test_ordinary_waits_are_left_alone(watched: PolledInstance) -> None:
     Instance.objects.update(refresh_interval=1)
     PollState.objects.update(next_poll_at=now + hour)  # a probe of what is refused
     assert repair_clock_skew(now) == 0
+
+
+def test_waits_of_a_subscriptions_own_retry_schedule_are_left_alone(in_the_future: PolledInstance) -> None:
+    """Its longest wait may be a week; what lies further ahead than that is due at once, as of any other."""
+    assert repair_clock_skew(timezone.now())
+    subscription, now = Subscription.objects.get(), timezone.now()
+    subscription.retry_schedule = [0, 604_800]
+    subscription.save()
+    waits = now + timedelta(days=8)  # with its jitter
+    Notification.objects.update(next_attempt_at=waits)
+    assert repair_clock_skew(now) == 0
+    assert Notification.objects.get().next_attempt_at == waits
+    subscription.retry_schedule = [0, 86_400 * 5]
+    subscription.save()
+    assert repair_clock_skew(now) == 1
+    assert Notification.objects.get().next_attempt_at == now
 
 
 def test_a_periodic_job_repairs_clock_skew(in_the_future: PolledInstance) -> None:
