@@ -32,9 +32,10 @@ from instances.guesses import held_up
 from instances.models import Instance
 from polling.delivery.given_up import DAYS as GIVEN_UP_DAYS
 from polling.delivery.given_up import all_given_up_since
-from polling.models import DeliveryState, Health, Notification, PollState, Receiver
+from polling.models import Health, Notification, PollState, Receiver
 from polling.reports import counters
 from polling.reports.counters import SECONDS, Reading
+from polling.reports.delivery_issues import PAUSED, states_of_instances
 from polling.workers.due import delivery_due_at, poll_due_at
 from polling.workers.queue import queue_size
 
@@ -103,8 +104,8 @@ class DatabaseCollector(Collector):
         yield _gauge(
             "cwconnect_delivery_lag_seconds", "For how long a delivery has been due.", _lag(delivery_due_at(now), now)
         )
-        paused = DeliveryState.objects.filter(paused_at__isnull=False).count()
-        yield _gauge("cwconnect_paused_deliveries", "Instances whose delivery waits for a release.", paused)
+        paused = states_of_instances().filter(PAUSED).count()
+        yield _gauge("cwconnect_paused_deliveries", "Subscriptions whose delivery waits for a release.", paused)
         failing = Receiver.objects.filter(open_until__isnull=False).count()
         yield _gauge("cwconnect_failing_receivers", "Receivers that are probed only, for they kept failing.", failing)
         given_up = all_given_up_since(now - GIVEN_UP_DAYS)[:MOST_COUNTED].count()

@@ -18,9 +18,9 @@ from cwconnect.site.metrics import DatabaseCollector
 from instances.guesses import ACCOUNT, FREE, LONGEST, held_up, key_of, note_failure
 from instances.models import Organization, ResourcePoll
 from polling.delivery.given_up import dismiss_given_up
-from polling.models import DeliveryAttempt, Notification, PollRun, StoredCounter
+from polling.models import DeliveryAttempt, DeliveryState, Notification, PollRun, StoredCounter
 from polling.reports import counters
-from tests.support.rows import make_attempt, make_instance, make_notification, make_poll, make_run
+from tests.support.rows import further_subscription, make_attempt, make_instance, make_notification, make_poll, make_run
 
 MINUTE = timedelta(minutes=1)
 
@@ -113,6 +113,15 @@ def test_gauges_say_what_waits(notification: Notification) -> None:
     assert found["cwconnect_delivery_lag_seconds",] == pytest.approx(60, abs=5)
     assert found["cwconnect_part_ok", "worker"] == 0
     assert found["cwconnect_queue_tasks",] == 0
+
+
+@pytest.mark.django_db
+def test_each_paused_subscription_counts_but_not_one_that_is_off(notification: Notification) -> None:
+    """One that is off needs nobody, here as on the overview."""
+    now, instance = timezone.now(), notification.instance
+    for pk in (instance.pk, further_subscription(instance).pk, further_subscription(instance, 2, enabled=False).pk):
+        DeliveryState.objects.create(subscription_id=pk, paused_at=now)
+    assert scrape()["cwconnect_paused_deliveries",] == 2
 
 
 def test_what_was_given_up_counts_until_it_is_dismissed(notification: Notification) -> None:
