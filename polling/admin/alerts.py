@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import QuerySet
 
 from instances.admin.base import ReadOnlyMixin
 from polling.admin.base import ChosenFilter, ReadOnlyAdmin, link_column
-from polling.models import Alert, AlertDestination, AlertMute, AlertSend
+from polling.alerts.delivery_alerts import of_delivery
+from polling.models import Alert, AlertDestination, AlertMute, AlertSend, Subscription
 
 
 class SendInline(ReadOnlyMixin, admin.TabularInline[AlertSend, Alert]):
@@ -19,6 +21,15 @@ class SendInline(ReadOnlyMixin, admin.TabularInline[AlertSend, Alert]):
     readonly_fields = fields
 
 
+class SubscriptionFilter(ChosenFilter):
+    """By subscription: a first one's warnings have none, and its instance."""
+
+    def narrow(self, queryset: QuerySet[Any], key: int) -> QuerySet[Any]:
+        """Narrow to what warns of delivery to it."""
+        found = Subscription.objects.filter(pk=key).first()
+        return queryset.none() if found is None else queryset.filter(pk__in=of_delivery(found).values("pk"))
+
+
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
     """Warnings, once per episode."""
@@ -26,7 +37,7 @@ class AlertAdmin(ReadOnlyAdmin):
     list_display = ("kind", "created_at", "resolved_at", "of_instance", "of_subscription", "text")
     list_filter = (
         *("kind", ("resolved_at", admin.EmptyFieldListFilter)),
-        *(("instance", ChosenFilter), ("subscription", ChosenFilter)),
+        *(("instance", ChosenFilter), ("subscription", SubscriptionFilter)),
     )
     list_select_related = ("organization", "instance", "subscription__instance")
     ordering = ("-pk",)

@@ -129,7 +129,11 @@ class ChosenFilter(admin.FieldListFilter):
         """Narrow to it."""
         if not self.used_parameters:
             return queryset
-        return queryset.none() if self.key is None else queryset.filter(**{self.field_path: self.key})
+        return queryset.none() if self.key is None else self.narrow(queryset, self.key)
+
+    def narrow(self, queryset: QuerySet[Any], key: int) -> QuerySet[Any]:
+        """Narrow to the rows that name the one with a key."""
+        return queryset.filter(**{self.field_path: key})
 
 
 class ResourceFilter(admin.SimpleListFilter):

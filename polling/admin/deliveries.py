@@ -61,11 +61,9 @@ class CarriedInline(ReadOnlyMixin, admin.TabularInline[SubscriptionEvent, Notifi
 class SubscriptionFilter(ChosenFilter):
     """By subscription: a first one's notifications have none, and its instance."""
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Narrow to it."""
-        if not self.used_parameters:
-            return queryset
-        return queryset.none() if self.key is None else sent_to(queryset, self.key)
+    def narrow(self, queryset: QuerySet[Any], key: int) -> QuerySet[Any]:
+        """Narrow to what is sent to it."""
+        return sent_to(queryset, key)
 
 
 @admin.register(Notification)

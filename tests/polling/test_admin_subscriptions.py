@@ -197,5 +197,6 @@ def test_warnings_link_what_they_are_about(admin_client: Client, further: Subscr
     about = Alert.objects.create(kind=Alert.Kind.PAUSED, subscription=further, text="So.", **given)
     other = Alert.objects.create(kind=Alert.Kind.PAUSED, text="So.", **given)
     assert shown(admin_client, f"alert/?subscription={further.pk}") == {about.pk}
+    assert shown(admin_client, f"alert/?subscription={further.instance_id}") == {other.pk}
     assert shown(admin_client, "alert/") == {about.pk, other.pk}
     assert f"/admin/polling/subscription/{further.pk}/change/" in page(admin_client, "alert/")
