@@ -81,7 +81,8 @@ def _comparisons(node: Node) -> Iterator[tuple[str, str]]:
 
 def queued_deliveries(instances: QuerySet[Instance], url: str | None = None) -> QuerySet[Any]:
     """Return the queued deliveries of these instances, to one `url` alone where it is given, oldest first."""
-    waiting = Notification.objects.filter(instance__in=instances.values("pk"), state__in=Notification.UNDELIVERED)
+    undelivered = Notification.objects.filter(state__in=Notification.UNDELIVERED).of_living()
+    waiting = undelivered.filter(instance__in=instances.values("pk"))
     to = Coalesce(OuterRef("subscription_id"), OuterRef("instance_id"), output_field=BigIntegerField())
     state = DeliveryState.objects.filter(pk=to)
     own = Q(subscription__isnull=False) & ~Q(subscription=F("instance"))

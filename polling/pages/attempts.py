@@ -14,7 +14,8 @@ from polling.reports.curl import LEFT_OUT, curl_of
 def attempt_curl(request: PageRequest, number: int) -> HttpResponse:
     """Show an attempt as a command of curl, its secrets left out: as a part of the event's page, or as a page."""
     ours = DeliveryAttempt.objects.filter(notification__instance__organization=request.person.organization)
-    attempt = ours.filter(pk=number).select_related("notification__shared_body").first()
+    living = ours.exclude(notification__subscription__deleted_at__isnull=False)
+    attempt = living.filter(pk=number).select_related("notification__shared_body").first()
     if attempt is None:
         raise Http404
     command = curl_of(attempt.url, attempt.request_headers, attempt.notification.sent)

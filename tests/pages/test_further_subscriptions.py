@@ -127,3 +127,10 @@ def test_nobody_elses_are_shown(heard: Heard, other_tenant: Tenant) -> None:
     attempt = attempt_of(heard.pair)
     assert stranger.get(f"/app/attempts/{attempt.pk}/curl").status_code == 404
     assert stranger.get(f"/app/events?object={heard.pair.webhook_id}").status_code == 200
+
+
+def test_an_attempt_of_a_deleted_one_is_shown_to_nobody(heard: Heard, operator: Client) -> None:
+    attempt = attempt_of(heard.pair)
+    assert operator.get(f"/app/attempts/{attempt.pk}/curl").status_code == 200
+    Subscription.objects.filter(pk=heard.further.pk).update(deleted_at=timezone.now())
+    assert operator.get(f"/app/attempts/{attempt.pk}/curl").status_code == 404

@@ -229,6 +229,11 @@ def test_queued_deliveries_name_the_url_that_they_go_to(pair: Pair) -> None:
     assert DeliveryState.objects.get(paused_at__isnull=False).subscription == pair.first
 
 
+def test_what_is_under_way_to_a_deleted_one_is_queued_for_nobody(pair: Pair) -> None:
+    Subscription.objects.filter(pk=pair.further.pk).update(deleted_at=timezone.now())
+    assert {row.to for row in queued_deliveries(Instance.objects.all())} == {pair.first.pk}
+
+
 def test_a_deleted_instance_sends_nothing_more(pair: Pair) -> None:
     delete_instance(pair.instance)
     deliver()
