@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -48,6 +49,25 @@ def test_what_comes_after_a_look_at_nothing_is_found(log: Log) -> None:
     second = log.record(2)
     step(fan)
     assert carried_by_all(mine) == first + second
+
+
+def test_one_that_is_stuck_holds_up_no_other_of_its_instance(log: Log) -> None:
+    """What is not theirs to read, or fails, stays under a lease; what is new is read for the others at once."""
+    stuck, other = subscribe(log.instance), subscribe(log.instance)
+    later = timezone.now() + timedelta(seconds=50)
+    Subscription.objects.filter(pk=stuck.pk).update(lease_token="theirs", lease_until=later)
+    fan, ids = FanOut(), log.record(1)
+    for _ in range(2):  # served, and then put off, since the other one lags
+        step(fan)
+    for _ in range(3):
+        ids += log.record(1)
+        step(fan)
+        assert carried_by_all(other) == ids
+        step(fan)
+        with CaptureQueriesContext(connection) as captured:
+            step(fan)
+        assert len(captured) == 1  # whether there is news: who is stuck is not asked for at each look
+    assert carried_by_all(stuck) == []
 
 
 def test_who_is_asked_for_something_else_meanwhile_is_served_at_once(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,22 +46,23 @@ class Looks:
         self._pending.pop(instance, None)
 
     def put_off(self, instance: int) -> None:
-        """Take in that others work on what lags of an instance."""
+        """Take in that others work on what lags of an instance: nothing of it is looked at for a while but news."""
         self._pending[instance] = time.monotonic() + TAKEN_EVERY
 
     def _look_at_all(self) -> None:
         self.upto = complete_id()
         found = read_lagging(self.upto)
         self._somebody_reads = bool(found)
-        self._add({instance for instance, lags in found.items() if lags})
+        lagging = self._wanted({instance for instance, lags in found.items() if lags})
+        self._pending |= dict.fromkeys(lagging - self._pending.keys(), 0.0)
 
     def _look_at_news(self) -> None:
         if last_taken() == self.upto:
             return
         before, self.upto = self.upto, complete_id()
         if self.upto > before:
-            self._add(instances_with_news(before, self.upto))
+            # At once, though an instance was put off: one of its subscriptions may be stuck, and the others are not.
+            self._pending |= dict.fromkeys(self._wanted(instances_with_news(before, self.upto)), 0.0)
 
-    def _add(self, instances: set[int]) -> None:
-        wanted = instances if self._among is None else instances & self._among
-        self._pending |= dict.fromkeys(wanted - self._pending.keys(), 0.0)
+    def _wanted(self, instances: set[int]) -> set[int]:
+        return instances if self._among is None else instances & self._among
