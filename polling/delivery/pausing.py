@@ -56,20 +56,26 @@ def sending_among(subscription_ids: Collection[int]) -> list[int]:
     return list(sending.exclude(delivery_state__paused_at__isnull=False).values_list("pk", flat=True))
 
 
-def pause_delivery(subscription: Subscription, reason: str, now: datetime) -> None:
-    """Pause: what is due waits for a person's release. Inside the transaction that found the reason."""
-    paused = {"paused_at": now, "pause_reason": reason}
-    DeliveryState.objects.update_or_create(subscription_id=subscription.pk, defaults=paused)
+def pause_delivery(subscription: Subscription, reason: str, now: datetime) -> bool:
+    """Pause: what is due waits for a person's release. Inside the transaction that found the reason.
+
+    Return whether it was not paused yet. What was keeps the time and the reason of that, and nobody is warned again:
+    what is found meanwhile is found once more after the release, if it is still so.
+    """
+    DeliveryState.objects.bulk_create([DeliveryState(subscription_id=subscription.pk)], ignore_conflicts=True)
+    not_paused = DeliveryState.objects.filter(pk=subscription.pk, paused_at=None)
+    paused = bool(not_paused.update(paused_at=now, pause_reason=reason))
     take_due_times(_due_of(subscription, now))
-    delivery_alerts.warn_of_pause(subscription, f"Delivery of {subscription} is paused: {reason}", now)
+    if paused:
+        delivery_alerts.warn_of_pause(subscription, f"Delivery of {subscription} is paused: {reason}", now)
+    return paused
 
 
 def pause_by_hand(subscription: Subscription, now: datetime) -> bool:
     """Pause as a person wishes, until released; give whether it was not paused yet."""
     with transaction.atomic():
-        if _paused().filter(pk=subscription.pk).exists():
+        if not pause_delivery(subscription, f"Paused by hand: {audit.who()}.", now):
             return False
-        pause_delivery(subscription, f"Paused by hand: {audit.who()}.", now)
         _record(Action.PAUSE, subscription)
         return True
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from instances.models import Organization
 from polling.delivery.forms import render
+from polling.delivery.pausing import pause_by_hand, release
 from polling.models import Alert, DeliveryState, Event, Notification, NotificationBody, Subscription, SubscriptionEvent
 from polling.workers.due import delivery_due_at
 from tests.support.read_log import (
@@ -234,6 +235,28 @@ def test_a_filter_that_can_t_be_read_pauses_its_subscription_alone(log: Log) -> 
     Subscription.objects.filter(pk=broken.pk).end_leases()
     assert read_log() == 2
     assert len(carried_by_all(broken)) == 2
+
+
+def test_one_that_is_paused_by_hand_stays_so_though_it_can_t_be_read(log: Log) -> None:
+    broken = subscribe(log.instance, filter={"colour": "red"})
+    assert pause_by_hand(broken, NOON)
+    log.record(1)
+    read_log()
+    state = DeliveryState.objects.get(subscription=broken)
+    assert (state.paused_at, state.pause_reason[:15]) == (NOON, "Paused by hand:")
+    assert Alert.objects.count() == 1
+
+    release(broken, timezone.now())  # then it is found again, and said
+    Subscription.objects.filter(pk=broken.pk).end_leases()
+    read_log()
+    state.refresh_from_db()
+    assert state.pause_reason.startswith("Its filter can't be read any more")
+    assert Alert.objects.filter(resolved_at=None).count() == 1
+    since = state.paused_at
+    Subscription.objects.filter(pk=broken.pk).end_leases()
+    read_log()  # as once a minute
+    state.refresh_from_db()
+    assert state.paused_at == since
 
 
 @pytest.mark.parametrize(
