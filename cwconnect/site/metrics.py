@@ -28,6 +28,7 @@ from cwconnect.core.plain_cache import RedisError
 from cwconnect.site.backup_metrics import backup_families
 from cwconnect.site.callback_metrics import callback_families
 from cwconnect.site.health import examine, label, lag
+from cwconnect.site.subscription_metrics import subscription_families
 from instances.guesses import held_up
 from instances.models import Instance
 from polling.delivery.given_up import DAYS as GIVEN_UP_DAYS
@@ -88,6 +89,7 @@ class DatabaseCollector(Collector):
         yield _labelled("cwconnect_resources", "Resources watched, by health.", "health", healths)
         yield _labelled("cwconnect_undelivered", "Notifications not delivered yet, by state.", "state", _waiting())
         yield from self._plain()
+        yield from subscription_families(self._now)
         yield from callback_families()
         yield from backup_families(self._now)
         well = {label(part.name): int(part.ok) for part in examine(self._now)}

@@ -13,6 +13,7 @@ from datetime import datetime
 from django.db import connection
 
 from cwconnect.core.bulk_sql import db_timestamp, keys
+from cwconnect.core.one_statement import time_of
 from cwconnect.core.statements import AMONG, rows_of
 from polling.log.event_ids import complete_id
 
@@ -38,6 +39,18 @@ _FREE = " AND (lease_until IS NULL OR lease_until < %s)"
 # Begins with the log: few events are new, and of most instances nobody may read it.
 _NEWS = f"""SELECT DISTINCT instance_id FROM polling_event WHERE id > %s AND id <= %s
     AND instance_id IN (SELECT instance_id {_READERS})
+"""  # noqa: S608  (as above)
+
+# What a catch-up began with was recorded before anybody was to be notified of it.
+_UNREAD = f"""WITH readers AS MATERIALIZED (
+    SELECT instance_id, MIN(CASE WHEN catching_up_to > reached_id THEN catching_up_to ELSE reached_id END) AS reached
+    {_READERS} GROUP BY instance_id
+)
+SELECT CAST(MIN((
+    SELECT polled_at FROM polling_event
+    WHERE instance_id BETWEEN readers.instance_id AND readers.instance_id AND id > readers.reached
+    ORDER BY instance_id DESC, id LIMIT 1
+)) AS text) FROM readers
 """  # noqa: S608  (as above)
 
 _LAGGING = f"""SELECT polling_subscription.id, instance_id, reached_id, lease_until IS NULL OR lease_until < %s,
@@ -89,3 +102,11 @@ def somebody_lags(now: datetime) -> bool:
     """Whether a subscription lags that nobody works on."""
     statement = _INSTANCES.format(free=_FREE)
     return any(lags for _, lags in rows_of(statement, [db_timestamp(now), complete_id()]))
+
+
+def oldest_unread() -> datetime | None:
+    """Return when the oldest event was seen that somebody who reads the log has still to come to; None: there is none.
+
+    Events of a catch-up aside. What is beyond the last event that may be read waits as well.
+    """
+    return time_of(rows_of(_UNREAD, [])[0][0])

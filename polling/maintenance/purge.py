@@ -51,6 +51,7 @@ from polling.models import (
     Verification,
 )
 from polling.subscriptions.ends import forget_further
+from polling.subscriptions.held_counts import keep_counts
 from polling.workers.leases import free
 from polling.workers.stopping import stopping
 
@@ -193,6 +194,7 @@ def _end(instance: Instance) -> bool:
         return False
     if CallbackEndpoint.objects.filter(instance=instance).exists():
         return False
+    keep_counts(Subscription.objects.filter(instance=instance))
     instance.delete()
     return True
 
@@ -207,5 +209,6 @@ def _end_subscription(subscription: Subscription) -> bool:
     if SubscriptionEvent.objects.filter(subscription=subscription).exists():
         return False
     DeliveryState.objects.filter(pk=subscription.pk).delete()
+    keep_counts(Subscription.objects.filter(pk=subscription.pk))
     subscription.delete()
     return True

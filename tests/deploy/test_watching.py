@@ -127,6 +127,7 @@ FIRES: dict[str, tuple[dict[str, str], dict[str, str], int]] = {
         for name, metric, over, under, minutes in (
             ("PollLag", "cwconnect_poll_lag_seconds", "61x9", "40x9", 6),
             ("DeliveryLag", "cwconnect_delivery_lag_seconds", "0 61x9", "60x9", 7),
+            ("FanOutLag", "cwconnect_fan_out_lag_seconds", "0 61x9", "90x4 0 90x4", 7),
             ("QueueStands", "cwconnect_queue_tasks", "11x9", "10x9", 6),
             ("GivenUp", "cwconnect_given_up", "0 1x9", "0x9", 1),
             ("DeliveryPaused", "cwconnect_paused_deliveries", "1x9", "0x9", 6),

@@ -16,6 +16,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from cwconnect.site.subscription_metrics import subscription_families
 from instances.models import ResourcePoll
 from instances.provisioning import delete_instance
 from polling.delivery.breaker import take_probe, targets_of
@@ -204,6 +205,31 @@ def test_how_subscriptions_stand_and_what_one_was_spared(busy: PolledInstance) -
         assert [each.catch_up and each.catch_up.left for each in statuses_of(busy.instance)] == [None, 1]
     with planned():
         assert len(held_of(behind)[:100]) == 1
+
+
+@pytest.mark.parametrize("behind", ["by nothing", "by one event", "by all there are"])
+def test_metrics_of_subscriptions(busy: PolledInstance, behind: str) -> None:
+    of_past = Event.objects.filter(instance__name="Of the past")
+    first, last = (of_past.order_by(order).values_list("pk", flat=True)[0] for order in ("pk", "-pk"))
+    reached = {"by nothing": last, "by one event": last - 1, "by all there are": first - 1}[behind]
+    lags = further(of_past[0].instance, reached=reached)
+    SubscriptionEvent.objects.bulk_create(
+        SubscriptionEvent(subscription=lags, event_id=number, held_by="kinds: UPDATED") for number in range(5000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    with CaptureQueriesContext(connection) as captured, planned(WRITTEN_OUT):
+        found = list(subscription_families(timezone.now()))
+    asked = [query["sql"] for query in captured.captured_queries if query["sql"].startswith("WITH")]
+    assert len(asked) == 2
+    assert not any("polling_subscriptionevent" in sql or "polling_notification" in sql for sql in asked)
+    [plan] = [plan_of(sql) for sql in asked if "polling_event" in sql]
+    assert re.search(
+        r"Limit .*\n.*Index Scan Backward using event_newest|SEARCH polling_event USING INDEX event_newest", plan
+    )
+    assert "TEMP B-TREE FOR ORDER" not in plan
+    waited = found[-1].samples[0].value
+    assert (waited > 3000) is (behind != "by nothing")
 
 
 def test_deleting_a_subscription(busy: PolledInstance) -> None:
