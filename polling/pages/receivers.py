@@ -13,7 +13,7 @@ from instances.pages.access import PageRequest, page
 from polling.models import DeliveryState, Receiver
 from polling.reports.event_hours import HourCount
 from polling.reports.hours import chart_of
-from polling.reports.receiver_hours import OUTCOMES, in_all, milliseconds, receiver_hours
+from polling.reports.receiver_hours import in_all, milliseconds, outcomes_of, receiver_hours
 
 INSTANCES = 50
 
@@ -48,7 +48,7 @@ def day_of(receiver: Receiver, now: datetime) -> dict[str, Any]:
     return {
         "hours": hours,
         "whole": in_all(hours),
-        "outcomes": chart_of([HourCount(each.start, tuple(each.tries.outcomes)) for each in hours], OUTCOMES),
+        "outcomes": outcomes_of(hours),
         "durations": durations,
         "longest": durations.top / 1000,
     }

@@ -24,7 +24,8 @@ from cwconnect.core.bulk_sql import db_timestamp, upsert
 from polling.delivery.breaker import known_receivers
 from polling.models import DeliveryAttempt, Receiver, ReceiverHour, StoredCounter
 from polling.reports.counters import ATTEMPTS, ended_by, settled_upto, step_on
-from polling.reports.event_hours import HOUR, hour_of, hours_until
+from polling.reports.event_hours import HOUR, HourCount, hour_of, hours_until
+from polling.reports.hours import Chart, chart_of
 
 OUTCOMES = ("delivered", "failed", "given up")
 STEP = 5000
@@ -199,6 +200,11 @@ def in_all(hours: Iterable[HourOfReceiver]) -> Tries:
     for hour in hours:
         whole.add(hour.tries)
     return whole
+
+
+def outcomes_of(hours: Sequence[HourOfReceiver]) -> Chart:
+    """Return the drawing of what tries came to in each of these hours."""
+    return chart_of([HourCount(each.start, tuple(each.tries.outcomes)) for each in hours], OUTCOMES)
 
 
 def milliseconds(hours: Sequence[HourOfReceiver]) -> list[tuple[int, int]]:

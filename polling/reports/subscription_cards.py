@@ -17,9 +17,8 @@ from polling.delivery.fan_out.beginnings import MOST_COUNTED
 from polling.filters.words import words_of_filter
 from polling.models import Alert, Subscription
 from polling.reports.delivery_issues import RUNNING_OUT
-from polling.reports.event_hours import HourCount
-from polling.reports.hours import Chart, chart_of
-from polling.reports.receiver_hours import OUTCOMES, HourOfReceiver, Tries, hours_of_receivers, in_all
+from polling.reports.hours import Chart
+from polling.reports.receiver_hours import HourOfReceiver, Tries, hours_of_receivers, in_all, outcomes_of
 from polling.subscriptions.status import SubscriptionStatus, statuses_of
 
 OFF: Final = "off"
@@ -115,14 +114,13 @@ def _card(status: SubscriptionStatus, alert: str, hours: Mapping[int, Sequence[H
     word, why = _state(status, alert)
     of_day = hours.get(status.receiver.pk, ()) if status.receiver else ()
     tries = in_all(of_day)
-    outcomes = chart_of([HourCount(each.start, tuple(each.tries.outcomes)) for each in of_day], OUTCOMES)
-    some = bool(sum(tries.outcomes))
+    some = any(tries.outcomes)
     return Card(
         status=status,
         word=word,
         why=why,
         wants=words_of_filter(status.subscription.filter),
-        outcomes=outcomes if some else None,
+        outcomes=outcomes_of(of_day) if some else None,
         tries=tries if some else None,
     )
 

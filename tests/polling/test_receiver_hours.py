@@ -15,8 +15,9 @@ from polling.models import DeliveryAttempt, DeliveryState, Notification, Receive
 from polling.reports import receiver_hours as module
 from polling.reports.receiver_hours import Tries, advance, bucket_of, in_all, receiver_hours
 from tests.conftest import Tenant
-from tests.pages.conftest import sign_in, text_of
+from tests.pages.conftest import sign_in, text_of, words_of
 from tests.support.notifications import make_instance, make_notifications
+from tests.support.rows import further_subscription
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 28, 12, 30, tzinfo=UTC)
@@ -152,9 +153,24 @@ def test_a_receivers_page_shows_its_day(
     for page in (text_of(viewer.get(path)), text_of(viewer.get(delivery))):
         assert "Of 3 tries, failed ones too; times to within a tenth" in page
         assert page.count('<svg class="chart"') == 2
-        for words in ("delivered 1", "failed 1", "given up 1"):
+        for words in ("delivered 1", "failed 1", "given up 1", "<title>12:00: 3 tries</title>", "ms</title>"):
             assert words in page
+        assert [page.count(f'<rect class="{kind}"') for kind in ("delivered", "failed", "given-up", "p50")] == [1] * 4
         assert "hush" not in page
     assert f'<a href="{delivery}">{instance.name}</a>' in text_of(viewer.get(path))
     stranger = sign_in("stranger", other_tenant.organization)
     assert stranger.get(path).status_code == 404
+
+
+def test_of_several_receivers_each_has_its_day_on_its_card(
+    instance: Instance, receiver: Receiver, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django.utils.timezone.now", lambda: NOON)
+    advance(NOON)
+    further_subscription(instance)
+    for status in (204, 204, 500):
+        tried(instance, NOON, status, seconds=0.2)
+    html = text_of(sign_in("olga", organization).get(f"/app/instances/{instance.pk}/delivery"))
+    assert "2 delivered, 1 failed; half of the tries took 217 ms at most" in words_of(html)
+    assert html.count('<svg class="chart"') == html.count("by hour; the receiver’s page has each hour") == 1
+    assert html.count("<title>12:00: 3 tries</title>") == 1
