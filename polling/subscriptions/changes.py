@@ -31,6 +31,8 @@ from polling.subscriptions.ends import discard_all, forget
 from polling.subscriptions.reading import Settings, read_settings
 from polling.subscriptions.stored import COLUMNS, changes_of, fill, settings_of
 from polling.workers.heartbeats import of_other_versions
+from polling.workers.queue import wake_on_commit
+from polling.workers.wakeups import Kind
 
 
 @transaction.atomic
@@ -86,6 +88,7 @@ def change_subscription(
     if _reads_log(wanted) and not current.reads_log:
         _refuse_beside_others(now)
         switch_to_log(current)
+    _read_anew(current)
     keep_tracking(current.instance)
     rearm(current, now)
     details = changes_of(stored, wanted) | ({"begin": goes_on or NOW} if switched_on else {})
@@ -184,6 +187,15 @@ def _reads_log(wanted: Settings) -> bool:
         plain.fields,
         plain.mapping,
     )
+
+
+def _read_anew(subscription: Subscription) -> None:
+    """Have the log read for it by what it asks for now, at once, whoever holds it or failed by what it was.
+
+    Who reads for it at this moment finds the lease gone at his fence, and writes nothing.
+    """
+    if Subscription.objects.filter(pk=subscription.pk, lease_token__isnull=False).end_leases():
+        wake_on_commit(Kind.DELIVER)
 
 
 def _record(action: Action, subscription: Subscription, details: Mapping[str, Any]) -> None:

@@ -22,6 +22,7 @@ from polling.delivery.fan_out.waits import still_undelivered
 from polling.delivery.foreground import deliver_in_foreground
 from polling.log.event_ids import take_ids
 from polling.models import DeliveryState, Event, Notification, Subscription
+from polling.subscriptions.changes import change_subscription
 from tests.support.read_log import NOON, Log, carried_by_all, end, made_for, read_log, subscribe
 from tests.support.row_locks import wait_for_who_waits
 
@@ -68,6 +69,33 @@ def test_one_that_is_stuck_holds_up_no_other_of_its_instance(log: Log) -> None:
             step(fan)
         assert len(captured) == 1  # whether there is news: who is stuck is not asked for at each look
     assert carried_by_all(stuck) == []
+
+
+def test_what_a_change_asks_for_is_read_at_once_though_it_failed_before(log: Log) -> None:
+    mine = subscribe(log.instance, filter={"colour": "red"})
+    fan, ids = FanOut(), log.record(1, 2)
+    step(fan)
+    mine.refresh_from_db()
+    assert mine.lease_until is not None  # it can't be read, and is tried again in a minute
+    change_subscription(mine, {"filter": {"where": "id = 2"}}, timezone.now())
+    FanOut().step(timezone.now())
+    assert carried_by_all(mine) == ids[1:]
+
+
+def test_who_reads_for_one_that_is_changed_meanwhile_writes_nothing(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, ids = subscribe(log.instance), log.record(1)
+
+    def change_meanwhile(asked: object) -> dict[tuple[int, int], int]:
+        monkeypatch.undo()
+        change_subscription(mine, {"name": "Another"}, timezone.now())
+        return {}
+
+    monkeypatch.setattr("polling.delivery.fan_out.step.read_waits", change_meanwhile)
+    fan = FanOut()
+    step(fan)
+    assert carried_by_all(mine) == []
+    step(fan)
+    assert carried_by_all(mine) == ids
 
 
 def test_who_is_asked_for_something_else_meanwhile_is_served_at_once(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
