@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from instances.models import Organization
+from instances.models import Organization, ResourcePoll, Transformation
 from polling.delivery.forms import render
 from polling.delivery.pausing import pause_by_hand, release
 from polling.models import Alert, DeliveryState, Event, Notification, NotificationBody, Subscription, SubscriptionEvent
@@ -272,6 +272,20 @@ def test_what_else_can_t_be_read_pauses_too(log: Log, columns: dict[str, Any], r
     log.record(1)
     assert read_log() == 0
     assert DeliveryState.objects.get(subscription=mine).pause_reason == reason
+
+
+def test_what_polls_recorded_that_are_gone_is_mapped_by_its_own_resource(organization: Organization) -> None:
+    log = Log(organization, names=("companies", "contacts"))
+    fields = [{"path": "called", "vendorPath": "name"}]
+    Transformation.objects.create(instance=log.instance, name="people", vendor_name="contacts", fields=fields)
+    mine = subscribe(log.instance, mapping="people")
+    log.record((1, {"name": "Acme"}), name="companies")
+    log.record((2, {"name": "Ada"}))
+    ResourcePoll.objects.filter(instance=log.instance).delete()
+    read_log()
+    raw = [body["message"]["raw"] for body in bodies_of(mine)]
+    assert raw[0]["companies"] == [{"id": 1, "name": "Acme"}]
+    assert raw[1]["contacts"] == [{"id": 2, "called": "Ada"}]
 
 
 def test_an_event_that_a_fault_of_ours_leaves_unjudged_passes_and_says_so(

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from instances.models import Organization
+from instances.models import Organization, ResourcePoll, Transformation
 from polling.delivery.fan_out.step import FanOut
 from polling.log.event_ids import go_on_after
 from polling.models import Subscription
@@ -81,6 +81,16 @@ def test_a_step_is_as_many_statements_however_many_subscriptions_it_serves(log: 
     most = {"postgresql": 16, "sqlite": 18}[connection.vendor]
     assert len(statements) - max(0, writes - 1) <= most, "\n\n".join(statements)
     assert len(per_subscription) <= count + 1
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_mappings_and_polls_are_read_once_however_many_go_by_them(log: Log, count: int) -> None:
+    Transformation.objects.create(instance=log.instance, name="people", vendor_name="contacts", fields=[])
+    for number in range(count):
+        subscribe(log.instance, mapping="people", filter={"where": f"id > -{number + 1}"})
+    statements = statements_of(log, 1, 2)
+    assert sum("instances_transformation" in sql for sql in statements) == 2  # theirs, and the poll's own, if any
+    assert sum(f'{ResourcePoll._meta.db_table}"."id" =' in sql for sql in statements) <= 2
 
 
 def test_while_nobody_reads_the_log_a_loop_hardly_looks(log: Log) -> None:

@@ -40,7 +40,8 @@ class Planner:
         self._pages = {**known, **read_pages(set(places) - known.keys(), upto)}
         instances = {instance for instance, _ in places}
         if instances - self._instances.keys() or not known:
-            self._read_instances(instances)
+            self._instances = _instances_of(instances)
+        self._senders = Senders(self._instances.values())
         self._judged = {place: self._judged.get(place, {}) for place in self._pages}
         self._plans = {place: self._plans.get(place, {}) for place in self._pages}
         self._bodies = {place: self._bodies.get(place, {}) for place in self._pages}
@@ -49,12 +50,9 @@ class Planner:
     def take(self, place: Place, events: Sequence[LogEvent]) -> None:
         """Have the page at a place hold these events, which are before it."""
         self._pages = {place: Page(events, place[1])}
-        self._read_instances({place[0]})
-        self._judged, self._plans, self._bodies = {place: {}}, {place: {}}, {place: {}}
-
-    def _read_instances(self, keys: Collection[int]) -> None:
-        self._instances = Instance.objects.only(*OF_BODIES).in_bulk(list(keys))
+        self._instances = _instances_of({place[0]})
         self._senders = Senders(self._instances.values())
+        self._judged, self._plans, self._bodies = {place: {}}, {place: {}}, {place: {}}
 
     def judged(self, claimed: Claimed) -> Judged:
         """Return what the filter of a subscription makes of its page; UnreadableError."""
@@ -98,3 +96,7 @@ class Planner:
         if key not in known:
             known[key] = body_for(self._instances[claimed.instance_id], draft.events, claimed.asks.form)
         return known[key]
+
+
+def _instances_of(keys: Collection[int]) -> Mapping[int, Instance]:
+    return Instance.objects.only(*OF_BODIES).in_bulk(list(keys))

@@ -19,45 +19,62 @@ from polling.delivery.fan_out.pages import LogEvent
 from polling.delivery.forms import WHOLE, Form, Shape, sent_of
 from polling.models import NewEvent
 
+_Of = tuple[int | None, str]  # a poll, none where it is gone, and what its events are of
+
 
 class Senders:
-    """The ways of sending of some instances' subscriptions, as things stand when it is made."""
+    """The ways of sending of some instances' subscriptions, as things stand when it is made.
+
+    What mappings and polls say is read once, however many subscriptions ask for it.
+    """
 
     def __init__(self, instances: Collection[Instance]) -> None:
         self._instances = {instance.pk: instance for instance in instances}
+        self._mappings: dict[tuple[int, str], FieldMapping | None] = {}
+        self._polls: dict[_Of, tuple[str, FieldMapping | None]] = {}
 
     def sender(self, instance_id: int, asks: Asks) -> Sent:
         """Return what makes of an event what is sent of it; UnreadableError."""
         if asks.form not in Form.values:
             raise UnreadableError(f"There is no form {asks.form}.")
         instance = self._instances[instance_id]
-        shape = Shape.of(_fields(asks.fields), _mapping(instance, asks.mapping))
-        shapes: dict[int | None, Shape] = {}
+        shape = Shape.of(_fields(asks.fields), self._mapping(instance, asks.mapping))
+        shapes: dict[_Of, Shape] = {}
 
         def sent(read: LogEvent) -> NewEvent:
-            if read.poll_id not in shapes:
-                shapes[read.poll_id] = _of_poll(instance, shape, read)
-            of_poll = shapes[read.poll_id]
+            of = read.poll_id, read.event.object_type
+            if of not in shapes:
+                shapes[of] = shape if shape.mapping is None else shape.for_poll(*self._poll(instance, of))
+            of_poll = shapes[of]
             if of_poll == WHOLE and asks.form != Form.THIN and not read.event.changes_for_filters:
                 return read.event
             return sent_of(read.event, asks.form, of_poll)
 
         return sent
 
+    def _mapping(self, instance: Instance, name: str) -> FieldMapping | None:
+        key = instance.pk, name
+        if key not in self._mappings:
+            self._mappings[key] = _read_mapping(instance, name)
+        return self._mappings[key]
 
-def _of_poll(instance: Instance, shape: Shape, read: LogEvent) -> Shape:
-    """Return the shape of what a poll recorded."""
-    if shape.mapping is None:
-        return shape
-    poll = ResourcePoll.objects.filter(pk=read.poll_id or 0).first()
+    def _poll(self, instance: Instance, of: _Of) -> tuple[str, FieldMapping | None]:
+        if of not in self._polls:
+            self._polls[of] = _read_poll(instance, *of)
+        return self._polls[of]
+
+
+def _read_poll(instance: Instance, poll_id: int | None, object_type: str) -> tuple[str, FieldMapping | None]:
+    """Return the path of what a poll recorded, and the mapping that it goes by itself."""
+    poll = ResourcePoll.objects.filter(pk=poll_id or 0).first()
     if poll is None:  # it is gone: its list was that of its name
-        known = find_resource(read.event.object_type)
-        return shape.for_poll(known.path if known else "")
+        known = find_resource(object_type)
+        return known.path if known else "", None
     try:
         path = plan_of(poll.name, poll.configuration).hub.path
     except PollConfigurationError:
         path = ""
-    return shape.for_poll(path, mapping_named(instance, poll.name))
+    return path, mapping_named(instance, poll.name)
 
 
 def _fields(text: str) -> tuple[str, ...]:
@@ -67,7 +84,7 @@ def _fields(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _mapping(instance: Instance, name: str) -> FieldMapping | None:
+def _read_mapping(instance: Instance, name: str) -> FieldMapping | None:
     if not name:
         return None
     try:
