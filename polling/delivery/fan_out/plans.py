@@ -9,7 +9,7 @@ from polling.delivery.fan_out.bodies import Body, body_for
 from polling.delivery.fan_out.claims import Asks, Claimed
 from polling.delivery.fan_out.judged import Judged, filter_of, judge_page
 from polling.delivery.fan_out.order import Draft, drafts_of
-from polling.delivery.fan_out.pages import LogEvent, Page, Place, Record, read_pages
+from polling.delivery.fan_out.pages import MOST_BYTES_AT_ONCE, LogEvent, Page, Place, Record, read_pages
 from polling.delivery.fan_out.senders import Senders
 from polling.delivery.fan_out.writing import Plan
 
@@ -31,21 +31,24 @@ class Planner:
         self._plans: dict[Place, dict[tuple[Asks, bool], Plan]] = {}
         self._bodies: dict[Place, dict[tuple[Asks, tuple[int, ...]], Body]] = {}
 
-    def read(self, places: Collection[Place], upto: int) -> Mapping[Place, int]:
-        """Read the pages at these places, those excepted that are known; return how many events each has.
+    def read(self, places: Sequence[Place], upto: int) -> Mapping[Place, Page]:
+        """Read the pages at these places, in the order of whose turn it is, and return them.
 
-        What is known of other places is forgotten, and where there was nothing is looked at again.
+        What is known is not read again, unless there was nothing. What is known of other places is forgotten; so are
+        the last of these, which are then left out, and bodies, where all of it would be too much to hold.
         """
-        known = {place: page for place, page in self._pages.items() if page.events and place in places}
-        self._pages = {**known, **read_pages(set(places) - known.keys(), upto)}
+        known = {place: page for place in places if (page := self._pages.get(place)) is not None and page.events}
+        self._pages = {**_within_bounds(known), **read_pages(set(places) - known.keys(), upto)}
         instances = {instance for instance, _ in places}
         if instances - self._instances.keys() or not known:
             self._instances = _instances_of(instances)
         self._senders = Senders(self._instances.values())
         self._judged = {place: self._judged.get(place, {}) for place in self._pages}
+        if sum(len(body.body) for bodies in self._bodies.values() for body in bodies.values()) > MOST_BYTES_AT_ONCE:
+            self._plans, self._bodies = {}, {}
         self._plans = {place: self._plans.get(place, {}) for place in self._pages}
         self._bodies = {place: self._bodies.get(place, {}) for place in self._pages}
-        return {place: len(page.events) for place, page in self._pages.items()}
+        return self._pages
 
     def take(self, place: Place, events: Sequence[LogEvent]) -> None:
         """Have the page at a place hold these events, which are before it."""
@@ -100,3 +103,15 @@ class Planner:
 
 def _instances_of(keys: Collection[int]) -> Mapping[int, Instance]:
     return Instance.objects.only(*OF_BODIES).in_bulk(list(keys))
+
+
+def _within_bounds(known: Mapping[Place, Page]) -> dict[Place, Page]:
+    """Return the first of these, at least one, as far as they may be held."""
+    kept: dict[Place, Page] = {}
+    size = 0
+    for place, page in known.items():
+        size += page.size
+        if kept and size > MOST_BYTES_AT_ONCE:
+            break
+        kept[place] = page
+    return kept

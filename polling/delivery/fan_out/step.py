@@ -20,7 +20,7 @@ from polling.delivery.fan_out.bodies import StoredBodies
 from polling.delivery.fan_out.claims import Claimed, claim_readers
 from polling.delivery.fan_out.judged import UnreadableError
 from polling.delivery.fan_out.looks import Looks
-from polling.delivery.fan_out.pages import Place
+from polling.delivery.fan_out.pages import Page, Place
 from polling.delivery.fan_out.plans import Planner
 from polling.delivery.fan_out.waits import read_delivery_facts, read_waits
 from polling.delivery.fan_out.writing import Ready, write
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 MOST_EVENTS = 1000  # judged by a step, of all its subscriptions together: some 40 ms
+MOST_BYTES = 32 * 2**20  # of what it judges, as of events: large ones are written out for each way of asking
 MOST_PLACES = 100  # pages read at a time
 
 
@@ -89,15 +90,15 @@ class FanOut:
         free = [reader for readers in behind.values() for reader in readers if reader.free]
         free.sort(key=lambda reader: (self._served_at.get(reader.id, 0), reader.id))
         places = list(dict.fromkeys(reader.place for reader in free))[:MOST_PLACES]
-        sizes = self._planner.read(places, self._looks.upto)
+        pages = self._planner.read(places, self._looks.upto)
         for instance, readers in behind.items():
-            if any(sizes.get(reader.place, 1) for reader in readers if reader.free):
+            if any(_may_have_events(pages.get(reader.place)) for reader in readers if reader.free):
                 continue
             if all(reader.free for reader in readers):
                 self._looks.is_done(instance)
             else:
                 self._looks.put_off(instance)
-        return list(_within(free, sizes))
+        return list(_within(free, pages))
 
     def _claim(self, readers: Collection[Reader], now: datetime) -> list[Claimed]:
         """Claim these; those that another worker has moved on since the look are given back."""
@@ -157,16 +158,21 @@ def _give_back(claimed: Sequence[Claimed]) -> None:
         release_or_owe(Subscription, [one.id for one in claimed], claimed[0].token)
 
 
-def _within(readers: Iterable[Reader], sizes: Mapping[Place, int]) -> Iterator[Reader]:
+def _may_have_events(page: Page | None) -> bool:
+    """Whether there may be events at a place: also where its page was not read."""
+    return page is None or bool(page.events)
+
+
+def _within(readers: Iterable[Reader], pages: Mapping[Place, Page]) -> Iterator[Reader]:
     """Return those whose pages have events, as many as a step may judge."""
-    events = 0
+    events = size = 0
     for reader in readers:
-        size = sizes.get(reader.place, 0)
-        if not size:
+        page = pages.get(reader.place)
+        if page is None or not page.events:
             continue
-        if events and events + size > MOST_EVENTS:
+        if events and (events + len(page.events) > MOST_EVENTS or size + page.size > MOST_BYTES):
             return
-        events += size
+        events, size = events + len(page.events), size + page.size
         yield reader
 
 
