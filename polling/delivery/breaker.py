@@ -35,8 +35,8 @@ OPEN_AFTER = 5
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=5)
 
-# The head of an index of each subscription, as `_OLDEST` in detection/event_log.py: what it has delivered is not walked
-# past, however much that is.
+# The head of an index of each subscription, as `_OLDEST` in detection/event_log.py: what it has delivered is not read,
+# however much that is.
 _HEADS = """SELECT (
     SELECT id FROM polling_notification AS held
     WHERE COALESCE(subscription_id, instance_id) BETWEEN given.value AND given.value

@@ -66,7 +66,7 @@ class ReadPage:
 
 @dataclass
 class JudgedPage:
-    """A page with what its records mean by what was `known`: what to remember, and the events to record."""
+    """A page judged against what was `known`: what to remember of its records, and the events to record."""
 
     page: ReadPage
     known: Mapping[int, Snapshot]

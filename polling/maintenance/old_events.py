@@ -28,7 +28,7 @@ from polling.models import (
 )
 
 DONE = Q(state__in=(Notification.State.DELIVERED, Notification.State.DISCARDED), replay=None)
-"""The notifications that nobody is to be notified by any more."""
+"""The notifications whose delivery is over for good."""
 READING = Q(
     Q(callback_url__gt="") | Q(pk=F("instance_id"), instance__callback_url__gt=""),
     reads_log=True,

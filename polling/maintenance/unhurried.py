@@ -1,7 +1,7 @@
 """Work on many rows in short transactions, each followed by a pause as long as it took.
 
 What polls write meanwhile comes between them, also on SQLite, where one writes at a time. Each begins where the one
-before it ended, so that what stays is walked past once and not by each. A worker works for half of each minute at most,
+before it ended, so that what stays is read past once and not by each. A worker works for half of each minute at most,
 so that its task ends in time, and goes on in the next; asked to stop, it ends with the batch under way.
 
 What stays may be more than half a minute can walk past: a subscription that keeps longer than others, a receiver that

@@ -130,7 +130,7 @@ class SubscriptionForm(forms.Form):
         self._leave_out(mapped=bool(names))
 
     def _leave_out(self, *, mapped: bool) -> None:
-        """Leave out the fields that this one has nothing to say by."""
+        """Leave out the fields that say nothing of this one."""
         gone = {"begin", "begin_at"} if self.stored else {"enabled"}
         gone |= {"enabled", *_OF_THE_INSTANCE} if self.first else set()
         gone |= set() if self.stored and self.stored.signature_key else {"drop_signature_key"}

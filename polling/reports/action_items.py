@@ -135,7 +135,7 @@ def _waiting_of(instances: Collection[int]) -> QuerySet[Any, Any]:
 
 
 def _first_event(*columns: str) -> dict[str, Subquery]:
-    """Return what an alert's notification carries first, by `first`. By the primary key."""
+    """Return columns of the event that an alert's notification carries first (`first`). By the primary key."""
     event = Event.objects.filter(pk=OuterRef("first"))
     return {f"first_{column}": Subquery(event.values(column)) for column in columns}
 

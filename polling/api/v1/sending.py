@@ -139,8 +139,8 @@ def former_until(body: Rotation, now: datetime) -> datetime:
 
 
 def sample_shape(result: SampleResult) -> TrialShape:
-    outcome = result.outcome
     """Return what came of a test notification as `/v1` shows it."""
+    outcome = result.outcome
     return TrialShape(
         delivered=outcome.delivered,
         seconds=round(outcome.seconds, 3),

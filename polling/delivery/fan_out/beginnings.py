@@ -35,9 +35,8 @@ def begin(subscription: Subscription, *, since: datetime | None = None) -> None:
     events goes on with that, unless a time is given. In the transaction that makes or enables it.
     """
     if subscription.is_first and not subscription.reads_log and since is None:
-        subscription.began_id = (
-            complete_id()
-        )  # so that what it was off for is not taken for lost (first_subscriptions.py)
+        # So that what it was off for is not taken for lost (first_subscriptions.py).
+        subscription.began_id = complete_id()
         subscription.save(update_fields=["began_id"])
         return
     kept = Subscription.objects.select_for_update().values_list("reached_id", flat=True).get(pk=subscription.pk)

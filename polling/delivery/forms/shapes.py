@@ -52,9 +52,8 @@ class Shape:
                 record=_text(self._record(record)),
                 changes=None if changes is None else _text(self._changes(record, orjson.loads(changes))),
             )
-        except (
-            orjson.JSONEncodeError
-        ):  # by a mapping too deep for JSON; what it leaves out may not be sent in its place
+        except orjson.JSONEncodeError:
+            # By a mapping too deep for JSON; what it leaves out may not be sent in its place.
             alone = {name: value for name, value in record.items() if name == _ID}
             return copied(event, record=_text(alone), changes=None if changes is None else "null")
 
