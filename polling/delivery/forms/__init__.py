@@ -3,7 +3,7 @@
 First each event is made what is sent of it (`sent_of`), then they are cut into batches (notifications.py), then each
 batch is written (`render`), so that batches are measured by what is sent:
 
-    sent = [sent_of(event, form, shape.for_poll(…), send_changes=…) for event in events]
+    sent = [sent_of(event, form, shape.for_poll(…)) for event in events]
     for batch in batches(sent):
         rendered = render(form, instance, batch, created_at=…)
 
@@ -41,12 +41,9 @@ class Rendered(NamedTuple):
     content_type: str = ""
 
 
-def sent_of(event: Event | NewEvent, form: str, shape: Shape = WHOLE, *, send_changes: bool = True) -> NewEvent:
-    """Return an event as a subscription sends it, of the shape for its poll.
-
-    `send_changes`: whether its changes are sent; those that the log has for filters alone never are.
-    """
-    return thin.without_record(event) if form == Form.THIN else shape.sent(event, send_changes=send_changes)
+def sent_of(event: Event | NewEvent, form: str, shape: Shape = WHOLE) -> NewEvent:
+    """Return an event as a subscription sends it, of the shape for its poll."""
+    return thin.without_record(event) if form == Form.THIN else shape.sent(event)
 
 
 def render(form: str, instance: Instance, events: Sequence[NewEvent], *, created_at: datetime) -> Rendered:

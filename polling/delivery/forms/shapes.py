@@ -40,9 +40,9 @@ class Shape:
         wanted = self.mapping is not None and _is_of(self.mapping, path) and not (own and _is_of(own, path))
         return self if wanted or self.mapping is None else replace(self, mapping=None)
 
-    def sent(self, event: Event | NewEvent, *, send_changes: bool = True) -> NewEvent:
+    def sent(self, event: Event | NewEvent) -> NewEvent:
         """Return an event with what is sent of its record and changes; of what is kept for filters alone nothing is."""
-        changes = event.changes if send_changes and not event.changes_for_filters else None
+        changes = None if event.changes_for_filters else event.changes
         if self.mapping is None and not self.fields:
             return copied(event, record=event.record, changes=changes)
         record = orjson.loads(event.record)
