@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.lookups import Exact
 
 from instances import audit
@@ -16,6 +16,7 @@ from polling.alerts import delivery_alerts
 from polling.delivery.first_subscriptions import ensure_first, first_subscription
 from polling.models import DeliveryState, Notification, Receiver, Subscription
 from polling.models.deliveries import TO
+from polling.models.subscriptions import HAS_URL
 from polling.workers.leases import free
 from polling.workers.queue import wake_on_commit
 from polling.workers.wakeups import Kind
@@ -30,7 +31,7 @@ BLOCKED = Q(state=PENDING, follows__state__in=Notification.UNDELIVERED) | Q(
 )
 """What waits for the notification that it follows: its own delivery for that one's, its replay for that one's."""
 SENDING = Q(
-    Q(callback_url__gt="") | Q(pk=F("instance_id"), instance__callback_url__gt=""),
+    HAS_URL,
     enabled=True,
     deleted_at=None,
     instance__events_enabled=True,

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
+from django.db.models import Q
 
 from cwconnect.core.bulk_sql import db_timestamp, keys
 from cwconnect.core.one_statement import time_of
 from cwconnect.core.statements import AMONG, rows_of
 from polling.log.event_ids import complete_id
+from polling.models.subscriptions import HAS_URL
 
 # Of whoever is paused, disabled or off events are judged all the same; not of whoever has no URL, and pulls.
 _READERS = """FROM polling_subscription JOIN instances_instance ON instances_instance.id = instance_id
@@ -23,6 +25,9 @@ WHERE reads_log AND enabled AND deleted_at IS NULL AND organization_id IS NOT NU
     AND CASE WHEN polling_subscription.id = instance_id
         THEN instances_instance.callback_url ELSE polling_subscription.callback_url END <> ''
 """
+READING = Q(HAS_URL, reads_log=True, enabled=True, deleted_at=None)
+"""The same as a condition of subscriptions, whosever their instances."""
+
 # By a range and in the order of the index, so that no other index will do: see `_OLDEST` in detection/event_log.py.
 _LAST = """(
     SELECT id FROM polling_event

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import orjson
 from django.db import connection
-from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet
+from django.db.models import Exists, Min, OuterRef, Q, QuerySet
 
 from cwconnect.core.bulk_sql import any_of
+from polling.log.readers import READING
 from polling.maintenance.ages import Ages
 from polling.models import (
     DeliveryAttempt,
@@ -29,13 +30,6 @@ from polling.models import (
 
 DONE = Q(state__in=(Notification.State.DELIVERED, Notification.State.DISCARDED), replay=None)
 """The notifications whose delivery is over for good."""
-READING = Q(
-    Q(callback_url__gt="") | Q(pk=F("instance_id"), instance__callback_url__gt=""),
-    reads_log=True,
-    enabled=True,
-    deleted_at=None,
-)
-"""The subscriptions that read the log (log/readers.py): not those without a URL, which never come to anything."""
 BODIES_FOR = timedelta(days=1)
 """For so long a body stays that no notification has: one that is being made may take it."""
 # By a scalar subquery for each record, which PostgreSQL can't turn around into a scan of all events.

@@ -75,6 +75,10 @@ class Subscription(HoldsSecrets, Leased, NotificationSettings):
         return self.instance if self.is_first else self
 
 
+HAS_URL = models.Q(callback_url__gt="") | models.Q(pk=models.F("instance_id"), instance__callback_url__gt="")
+"""The subscriptions whose notifications have somewhere to go."""
+
+
 class SubscriptionEvent(models.Model):
     """What became of an event for a subscription that reads the log: which notification carries it, or what held it.
 

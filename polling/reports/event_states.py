@@ -18,6 +18,7 @@ from django.db.models.functions import Coalesce
 from cwconnect.core.hanging_rows import read_rows, rows_in, there_is
 from cwconnect.core.one_statement import time_of
 from polling.delivery.replay.selection import DELIVERED, GIVEN_UP, STATES, STORED_STATES, WAITING, state_in_words
+from polling.log.readers import READING
 from polling.models import Event, Notification, Subscription, SubscriptionEvent
 
 HELD_BACK, NOT_SENT = "held back", "not sent"
@@ -25,7 +26,6 @@ SHOWN_STATES = (*STATES, HELD_BACK)
 """What a list can be narrowed to."""
 DISCARDED = Notification.State.DISCARDED.value
 _WORST = (GIVEN_UP, WAITING, DISCARDED, DELIVERED)
-_HAS_URL = Q(callback_url__gt="") | Q(pk=F("instance_id"), instance__callback_url__gt="")
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,5 @@ def _judged() -> QuerySet[SubscriptionEvent]:
     return SubscriptionEvent.objects.filter(event=OuterRef("pk"), subscription__deleted_at=None)
 
 
-_AWAITED = Exists(
-    Subscription.objects.filter(
-        _HAS_URL,
-        instance=OuterRef("instance"),
-        reads_log=True,
-        enabled=True,
-        deleted_at=None,
-        reached_id__lt=OuterRef("pk"),
-    )
-)
+_AWAITED = Exists(Subscription.objects.filter(READING, instance=OuterRef("instance"), reached_id__lt=OuterRef("pk")))
 """Whether a subscription that reads the log has still to come to an event."""

@@ -23,6 +23,7 @@ from cwconnect.core.errors import DomainError
 from cwconnect.core.hanging_rows import there_is
 from cwconnect.core.time import parse_time, utc_text
 from polling.delivery.notifications import event_object
+from polling.log.readers import READING
 from polling.models import Event, Notification, Subscription, SubscriptionEvent
 
 State = Notification.State
@@ -30,13 +31,7 @@ MOST_BUCKETS = 1500
 # What became of an event for the first subscription, if that reads the log.
 _JUDGED = SubscriptionEvent.objects.filter(subscription=OuterRef("instance"), event=OuterRef("pk"))
 _STILL_TO_BE_JUDGED = ~Exists(_JUDGED) & Exists(
-    Subscription.objects.filter(
-        pk=OuterRef("instance"),
-        reads_log=True,
-        enabled=True,
-        reached_id__lt=OuterRef("pk"),
-        instance__callback_url__gt="",
-    )
+    Subscription.objects.filter(READING, pk=OuterRef("instance"), reached_id__lt=OuterRef("pk"))
 )
 
 
