@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from django.core.management import execute_from_command_line
 
 from cwconnect import __version__
-from cwconnect.core.starting import ends_in_words, leave_quickly
+from cwconnect.core.starting import ends_in_words, leave_quickly, start_quickly
 
 _VERSION = (["--version"], ["version"])  # Django would answer both with its own
 
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.write(f"cwconnect {__version__}\n")
         return
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cwconnect.settings")
+    start_quickly()
     leave_quickly()
     with ends_in_words(exit_code=1):
         execute_from_command_line(arguments)

@@ -6,8 +6,9 @@ One process is enough for a UI and an API, and SQLite has one writer anyway; who
 from __future__ import annotations
 
 from cwconnect.core import processes
-from cwconnect.core.starting import ends_in_words, leave_quickly
+from cwconnect.core.starting import ends_in_words, leave_quickly, start_quickly, started
 
+start_quickly()
 with ends_in_words(exit_code=1):
     from cwconnect import settings
 
@@ -35,3 +36,8 @@ def on_starting(_server: object) -> None:
     processes.follow_parent()
     processes.tie_forks()
     leave_quickly()
+
+
+def post_worker_init(_worker: object) -> None:
+    """Serve, with the application loaded."""
+    started()

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cwconnect.core.logs import redact
+from cwconnect.core.starting import started
 from cwconnect.core.text import literal
 
 
@@ -46,11 +47,18 @@ class Command(BaseCommand):
             self.stdout = LiteralOutput(stdout)
         if stderr := options.pop("stderr", None):
             self.stderr = LiteralOutput(stderr)
+        if not self.requires_system_checks:
+            started()
         try:
             return super().execute(*args, **options)
         except OperationalError as error:
             setting = "CWCONNECT_DATA_DIR" if settings.EMBEDDED else "CWCONNECT_DATABASE_URL"
             raise CommandError(f"The database ({setting}) can't be used: {redact(str(error)).strip()}") from error
+
+    def check(self, *args: Any, **options: Any) -> None:
+        """Run Django's checks, the last that is loaded before the command's own work."""
+        super().check(*args, **options)
+        started()
 
 
 class _PlainColumn(ProgressColumn):

@@ -21,6 +21,7 @@ from typing import Any
 import django
 
 from cwconnect.core import processes
+from cwconnect.core.starting import start_quickly, started
 
 log = logging.getLogger("polling.workers.cluster")
 
@@ -30,6 +31,7 @@ def main(name: str, signature: str) -> None:
     processes.follow_parent()
     processes.tie_forks()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cwconnect.settings")
+    start_quickly()
     django.setup()
 
     # django_q reads the settings when it is imported, hence here.
@@ -61,6 +63,7 @@ def main(name: str, signature: str) -> None:
     heartbeats.join_cluster(name, signature)
     post_execute.connect(answer, weak=False, dispatch_uid="polling.workers.cluster")
     django_q_cluster.Sentinel = Guard
+    started()
     django_q_cluster.Cluster().start()
 
 
