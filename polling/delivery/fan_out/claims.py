@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -15,17 +15,16 @@ from polling.workers.leases import new_token
 
 LEASE = timedelta(seconds=60)
 
-_CLAIM = """UPDATE polling_subscription SET lease_token = %s, lease_until = %s
+_COLUMNS = "id, instance_id, reached_id, filter, form, CAST(fields AS text), mapping"  # of a `Claimed`, in order
+_READS = "reads_log AND enabled AND deleted_at IS NULL"
+_CLAIM = f"""UPDATE polling_subscription SET lease_token = %s, lease_until = %s
 WHERE id IN (
     SELECT id FROM polling_subscription
-    WHERE id {among} AND reads_log AND enabled AND deleted_at IS NULL
-        AND (lease_until IS NULL OR lease_until < %s){skip}
+    WHERE id {{among}} AND {_READS} AND (lease_until IS NULL OR lease_until < %s){{skip}}
 )
-RETURNING id, instance_id, reached_id, filter, form, CAST(fields AS text), mapping
-"""
-_LOCK = """SELECT id, instance_id, reached_id, filter, form, CAST(fields AS text), mapping FROM polling_subscription
-WHERE id = %s AND reads_log AND enabled AND deleted_at IS NULL{lock}
-"""
+RETURNING {_COLUMNS}
+"""  # noqa: S608  (our own)
+_LOCK = f"SELECT {_COLUMNS} FROM polling_subscription WHERE id = %s AND {_READS}{{lock}}"  # noqa: S608  (as above)
 _SKIP = {"postgresql": " FOR UPDATE SKIP LOCKED", "sqlite": ""}
 
 
@@ -65,8 +64,8 @@ def lock_reader(subscription_id: int) -> Claimed | None:
     Whoever reads the log for it waits with what he has to write.
     """
     lock = " FOR UPDATE" if connection.vendor == "postgresql" else ""
-    for key, instance, reached, *asks in rows_of(_LOCK.format(lock=lock), [subscription_id]):
-        return Claimed(key, instance, reached, Asks(*asks), "")
+    for row in rows_of(_LOCK.format(lock=lock), [subscription_id]):
+        return _claimed(row, "")
     return None
 
 
@@ -75,7 +74,9 @@ def claim_readers(subscription_ids: Collection[int], now: datetime) -> list[Clai
     token, vendor = new_token(), connection.vendor
     at = [db_timestamp(now + LEASE), keys(subscription_ids), db_timestamp(now)]
     rows = rows_of(_CLAIM.format(among=AMONG[vendor], skip=_SKIP[vendor]), [token, *at])
-    return sorted(
-        (Claimed(key, instance, reached, Asks(*asks), token) for key, instance, reached, *asks in rows),
-        key=lambda claimed: claimed.id,
-    )
+    return sorted((_claimed(row, token) for row in rows), key=lambda claimed: claimed.id)
+
+
+def _claimed(row: Sequence[Any], token: str) -> Claimed:
+    key, instance, reached, *asks = row
+    return Claimed(key, instance, reached, Asks(*asks), token)
