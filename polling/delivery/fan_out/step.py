@@ -7,7 +7,6 @@ long way to go holds up neither the others nor deliveries. What a step writes is
 from __future__ import annotations
 
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -28,7 +27,6 @@ from polling.delivery.pausing import pause_delivery
 from polling.log.readers import Reader, readers_behind
 from polling.models import Subscription
 from polling.workers.leases import DATABASE_DOWN, release_or_owe
-from polling.workers.loop import never
 
 log = logging.getLogger(__name__)
 
@@ -37,19 +35,6 @@ Result = TypeVar("Result")
 MOST_EVENTS = 1000  # judged by a step, of all its subscriptions together: some 40 ms
 MOST_BYTES = 32 * 2**20  # of what it judges, as of events: large ones are written out for each way of asking
 MOST_PLACES = 100  # pages read at a time
-
-
-def fan_out(now: datetime, *, deadline: float, stopping: Callable[[], bool] = never) -> int:
-    """Read the log for all who lag, until none does, `deadline` (monotonic seconds) has come or `stopping()`.
-
-    Gives how many events were judged; one for several subscriptions as often.
-    """
-    fan, judged = FanOut(), 0
-    while time.monotonic() < deadline and not stopping():
-        judged += fan.step(now)
-        if not fan.more:
-            break
-    return judged
 
 
 class FanOut:
