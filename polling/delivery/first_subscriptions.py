@@ -36,6 +36,16 @@ def first_subscription(instance: Instance) -> Subscription:
     return found
 
 
+def find_subscription(instance: Instance, number: int) -> Subscription | None:
+    """Return a subscription of an instance by its id; None where it has none such, or that is deleted."""
+    if number == instance.pk:
+        return first_subscription(instance)
+    found = Subscription.objects.filter(instance=instance, pk=number, deleted_at=None).first()
+    if found is not None:
+        found.instance = instance
+    return found
+
+
 def begin_after_last(instance: Instance) -> None:
     """Have an instance's first subscription begin with what is recorded from now on. In a transaction.
 

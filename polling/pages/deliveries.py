@@ -36,7 +36,7 @@ from polling.pages.delivery_list import delivery_list
 from polling.pages.forms import ReplayForm
 from polling.pages.named_records import named_records
 from polling.pages.refreshing import refreshed_part
-from polling.pages.shared import own_poll
+from polling.pages.shared import first_resource, own_poll, tested
 from polling.reports.given_up import given_up
 from polling.reports.waiting import failed_attempts, waiting_rows
 
@@ -81,18 +81,7 @@ def try_receiver(request: PageRequest, number: int) -> HttpResponse:
     instance = request.person.instance(number)
     if "callback_url" in request.POST:
         return _try_changes(request, instance)
-    try:
-        result = send_test(first_subscription(instance), _watched(instance), timezone.now())
-    except DomainError as error:
-        return render(request, "polling/parts/test_notification.html", {"refusal": error.message})
-    return render(request, "polling/parts/test_notification.html", {"result": result})
-
-
-def _watched(instance: Instance) -> str:
-    poll = instance.resource_polls.order_by("pk").first()
-    if poll is None:
-        raise DomainError("Nothing is watched, so there is nothing to send a sample of.")
-    return poll.name
+    return tested(request, first_subscription(instance))
 
 
 def _try_changes(request: PageRequest, instance: Instance) -> HttpResponse:
@@ -104,7 +93,7 @@ def _try_changes(request: PageRequest, instance: Instance) -> HttpResponse:
         config = read_configuration(form.wire(), base=stored, stored=stored)
         first = first_subscription(instance)
         first.instance = changed_draft(instance, config)
-        result = send_test(first, _watched(instance), timezone.now())
+        result = send_test(first, first_resource(instance), timezone.now())
         changed = form.sent_otherwise(config)
         typed = f"Sent with what is typed here and not saved yet ({', '.join(changed)}); all else is as stored."
         return result, typed if changed else "Sent as it is stored: nothing here was changed."

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 from cwconnect.core.errors import DomainError
 from instances.pages.access import PageRequest, operator_page, page
 from polling.delivery.pausing import pause_by_hand
-from polling.delivery.test_notification import send_test
+from polling.pages.shared import tested
 from polling.pages.subscription_edit import own_subscription
 from polling.reports.subscription_cards import in_numbers
 from polling.subscriptions.changes import delete_subscription
@@ -23,16 +23,7 @@ from polling.subscriptions.status import statuses
 @page
 def test_subscription(request: PageRequest, number: int, subscription: int) -> HttpResponse:
     """Send a test notification to a subscription as it is stored; show request, response and time taken."""
-    instance = request.person.instance(number)
-    found = own_subscription(instance, subscription)
-    resource = instance.resource_polls.order_by("pk").values_list("name", flat=True).first()
-    try:
-        if resource is None:
-            raise DomainError("Nothing is watched, so there is nothing to send a sample of.")
-        result = send_test(found, resource, timezone.now())
-    except DomainError as error:
-        return render(request, "polling/parts/test_notification.html", {"refusal": error.message})
-    return render(request, "polling/parts/test_notification.html", {"result": result})
+    return tested(request, own_subscription(request.person.instance(number), subscription))
 
 
 @require_POST

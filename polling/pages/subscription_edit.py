@@ -21,7 +21,7 @@ from instances.configuration.values import ConfigurationError
 from instances.models import Instance, Transformation
 from instances.pages.access import PageRequest, operator_page
 from instances.pages.wire_form import note
-from polling.delivery.pausing import subscriptions_of
+from polling.delivery.first_subscriptions import find_subscription
 from polling.delivery.test_notification import send_test
 from polling.filters.tracking import tracked_by, words_of_tracking
 from polling.filters.words import words_of_filter
@@ -88,7 +88,7 @@ def edit_subscription(request: PageRequest, number: int, subscription: int) -> H
 
 def own_subscription(instance: Instance, number: int) -> Subscription:
     """Return a subscription of an instance; 404 for any other, and for one that is deleted."""
-    found = next((each for each in subscriptions_of(instance) if each.pk == number), None)
+    found = find_subscription(instance, number)
     if found is None:
         raise Http404
     return found

@@ -18,7 +18,7 @@ from polling.api.v1.subscription_shapes import (
     SubscriptionShape,
     subscription_shape,
 )
-from polling.delivery.first_subscriptions import first_subscription
+from polling.delivery.first_subscriptions import find_subscription
 from polling.models import Subscription
 from polling.subscriptions.beginnings import read_beginning
 from polling.subscriptions.changes import change_subscription, create_subscription, delete_subscription
@@ -38,13 +38,9 @@ class OneSubscriptionView(V1View):
 
     def subscription(self, number: str, subscription: str) -> Subscription:
         """Return a subscription of an instance of the caller's; 404."""
-        instance = self.instance(number)
-        if int(subscription) == instance.pk:
-            return first_subscription(instance)
-        found = Subscription.objects.filter(instance=instance, pk=subscription, deleted_at=None).first()
+        found = find_subscription(self.instance(number), int(subscription))
         if found is None:
             raise Http404
-        found.instance = instance
         return found
 
 
