@@ -12,7 +12,7 @@ from cwconnect.core.form_fields import NameField
 from cwconnect.core.unseen import trim
 from instances.configuration.config_keys import InstanceConfig, Key
 from instances.configuration.values import LONGEST_INTERVAL
-from instances.pages.wire_form import OFF, WireForm, secret_field, text_field
+from instances.pages.wire_form import OFF, WireForm, headers_field, secret_field, signature_key_field, text_field
 from instances.secrets import MASK
 
 _API = "/v4_6_release/apis/3.0"
@@ -74,19 +74,8 @@ class NotifyForm(WireForm):
         help_text="Each notification is POSTed here; any 2xx within 15 s says that it arrived. Left empty, events are "
         "recorded, and pulled by GET /v1/events; nothing is sent.",
     )
-    signature_key = secret_field(
-        "Signature key",
-        required=False,
-        help_text="Signs every notification, so that the receiver can see that it is genuine. When you change it, the "
-        "former key signs beside the new one for a day.",
-    )
-    callback_headers = text_field(
-        "Further headers",
-        longest=20_000,
-        required=False,
-        widget=forms.Textarea(attrs=OFF | {"rows": 2, "placeholder": "Name: value"}),
-        help_text="One a line; sent with each notification.",
-    )
+    signature_key = signature_key_field()
+    callback_headers = headers_field()
     basic_username = text_field("Basic user", required=False)
     basic_password = secret_field("Basic password", required=False)
 

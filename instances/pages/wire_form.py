@@ -34,6 +34,27 @@ def secret_field(label: str, *, required: bool = True, **options: Any) -> Any:
     return text_field(label, longest=1000, required=required, widget=widget, **options)
 
 
+def signature_key_field() -> Any:
+    """Make the field for what signs the notifications of a receiver."""
+    return secret_field(
+        "Signature key",
+        required=False,
+        help_text="Signs every notification, so that the receiver can see that it is genuine. When you change it, the "
+        "former key signs beside the new one for a day.",
+    )
+
+
+def headers_field() -> Any:
+    """Make the field for further headers of a receiver's notifications."""
+    return text_field(
+        "Further headers",
+        longest=20_000,
+        required=False,
+        widget=forms.Textarea(attrs=OFF | {"rows": 2, "placeholder": "Name: value"}),
+        help_text="One a line; sent with each notification.",
+    )
+
+
 def note(form: forms.Form, name: str | None, text: str) -> None:
     """Put an error beside a field, or with None above all; also of a form that was not sent, as it stands."""
     if not form.is_bound and not hasattr(form, "cleaned_data"):

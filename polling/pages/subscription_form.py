@@ -22,7 +22,15 @@ from instances.configuration import values
 from instances.configuration.values import ConfigurationError
 from instances.credentials.signature_keys import new_signature_key
 from instances.models import Instance
-from instances.pages.wire_form import OFF, as_sentence, note, secret_field, text_field
+from instances.pages.wire_form import (
+    OFF,
+    as_sentence,
+    headers_field,
+    note,
+    secret_field,
+    signature_key_field,
+    text_field,
+)
 from instances.secrets import MASK
 from polling.models import Subscription
 from polling.pages.forms import MomentField
@@ -65,20 +73,9 @@ class SubscriptionForm(forms.Form):
         widget=forms.URLInput(attrs=OFF),
         help_text="Each notification is POSTed here; any 2xx within 15 s says that it arrived.",
     )
-    signature_key = secret_field(
-        "Signature key",
-        required=False,
-        help_text="Signs every notification, so that the receiver can see that it is genuine. When you change it, the "
-        "former key signs beside the new one for a day.",
-    )
+    signature_key = signature_key_field()
     drop_signature_key = forms.BooleanField(label="Remove the signature key: sign nothing", required=False)
-    headers = text_field(
-        "Further headers",
-        longest=20_000,
-        required=False,
-        widget=forms.Textarea(attrs=OFF | {"rows": 2, "placeholder": "Name: value"}),
-        help_text="One a line; sent with each notification.",
-    )
+    headers = headers_field()
     basic_username = text_field("Basic user", required=False)
     basic_password = secret_field("Basic password", required=False)
     form = forms.ChoiceField(label="Form", choices=_FORMS, initial=Subscription.Form.ELEMENTS, widget=forms.RadioSelect)
