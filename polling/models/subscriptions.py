@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 
 from instances.models import Instance, NotificationSettings
@@ -68,6 +69,11 @@ class Subscription(HoldsSecrets, Leased, NotificationSettings):
     def is_first(self) -> bool:
         """Whether it is the instance's own: that of its `event.notification` keys."""
         return self.pk == self.instance_id
+
+    @property
+    def days_kept(self) -> int:
+        """For how many days what was delivered to it is kept."""
+        return settings.RETENTION_DAYS if self.retention_days is None else self.retention_days
 
     @property
     def notification_settings(self) -> NotificationSettings:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.conf import settings
 from django.db.models import F, FilteredRelation, Q
 
 from polling.delivery.first_subscriptions import NAME
@@ -96,7 +95,6 @@ def _neither(event: Event, row: Subscription, now: datetime) -> EventDelivery:
             return EventDelivery(row, NOT_SENT, why=_OFF)
         has_url = bool(row.notification_settings.callback_url)
         return EventDelivery(row, NOT_JUDGED) if has_url else EventDelivery(row, NOT_SENT, why=_NO_URL)
-    days = settings.RETENTION_DAYS if row.retention_days is None else row.retention_days
-    if event.polled_at < now - timedelta(days=days):
+    if event.polled_at < now - timedelta(days=row.days_kept):
         return EventDelivery(row, FORGOTTEN, why=_FORGOTTEN)
     return EventDelivery(row, LOST, why=_LOST)

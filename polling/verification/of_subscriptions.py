@@ -23,7 +23,6 @@ from functools import reduce
 from operator import or_
 from typing import Any, Final
 
-from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from cwconnect.core.text import counted
@@ -136,8 +135,7 @@ def _is_past(subscription: Subscription) -> Q:
 
 
 def _kept_since(subscription: Subscription, now: datetime) -> datetime:
-    days = settings.RETENTION_DAYS if subscription.retention_days is None else subscription.retention_days
-    return now - timedelta(days=days) + _UNDER_WAY
+    return now - timedelta(days=subscription.days_kept) + _UNDER_WAY
 
 
 def _own_states(poll: ResourcePoll) -> Mapping[str, int]:
