@@ -28,7 +28,7 @@ from polling.alerts import delivery_alerts
 from polling.delivery.first_subscriptions import ensure_first
 from polling.delivery.pausing import BLOCKED, REPLAYED, SENDING, rearm, take_due_times
 from polling.models import Alert, DeliveryState, Notification, Receiver, Subscription
-from polling.models.deliveries import NotificationQuerySet
+from polling.models.deliveries import TO, NotificationQuerySet
 from polling.workers.leases import free
 
 OPEN_AFTER = 5
@@ -196,12 +196,12 @@ def take_probe(receiver_id: int, among: QuerySet[Notification], now: datetime, u
         if not mine.update(open_until=until):
             return None
         oldest = _oldest_held(receiver_id, now)
-        found = among.filter(pk__in=oldest).first()
+        found = among.filter(pk__in=oldest).values_list("pk", TO).first()
         if found is None:
             Receiver.objects.filter(pk=receiver_id).update(open_until=now, holds=bool(oldest))
             return None
-        Notification.objects.filter(pk=found.pk).update(next_attempt_at=now)
-        return Probe(found.pk, found.to)
+        Notification.objects.filter(pk=found[0]).update(next_attempt_at=now)
+        return Probe(*found)
 
 
 def give_back_probes(receiver_ids: Iterable[int], now: datetime) -> None:
