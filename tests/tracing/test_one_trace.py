@@ -9,11 +9,13 @@ from django.utils import timezone
 
 from cwconnect.tracing import provider
 from polling.delivery.delivery_loop import deliver_due
+from polling.delivery.fan_out.step import FanOut
 from polling.detection.poll_loop import poll_due
-from polling.models import DeliveryAttempt, Notification, PollRun, PollState
+from polling.models import DeliveryAttempt, Notification, PollRun, PollState, SubscriptionEvent
 from tests.support.callbacks import enable_callbacks, keep_known_key
 from tests.support.collector import Collector, SentSpan
 from tests.support.polled_instance import PolledInstance
+from tests.support.read_log import subscribe
 from tests.support.receivers import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,6 +51,51 @@ def test_a_change_is_one_trace_from_its_poll_to_the_receiver(delivered: Receiver
     assert delivered.got[0].headers["traceparent"].startswith(f"00-{attempt.trace_id}-{attempt.span_id}-")
     assert attempt.attributes["http.response.status_code"] == 204
     assert attempt.attributes["cwconnect.webhook_id"] == delivered.got[0].webhook_id
+
+
+def test_what_is_made_of_the_log_is_in_the_trace_of_the_polls_that_found_it(
+    world: PolledInstance, receiver: Receiver, collector: Collector
+) -> None:
+    world.watch()
+    world.poll()
+    further = subscribe(world.instance, callback_url=receiver.url)
+    for record_id in (17, 18):
+        world.change(record_id, "Owner")
+        world.poll()
+    deliver_due(deadline=float("inf"))
+    provider.flush()
+    spans, [attempt] = collector.spans(), [got for got in collector.named("deliver") if not got.failed]
+    assert path_to(attempt, spans) == ["poll", "notification", "deliver"]
+    [made] = [span for span in spans if span.span_id == attempt.parent_id]
+    first, second = (span.trace_id for span in collector.named("record events"))
+    assert (made.trace_id, made.links) == (second, (first,))
+    carried = SubscriptionEvent.objects.order_by("event").values_list("event", flat=True)
+    assert made.attributes == {
+        "cwconnect.instance_id": world.instance.pk,
+        "cwconnect.subscription_id": further.pk,
+        "cwconnect.resource": "contacts",
+        "cwconnect.notification_id": Notification.objects.get(subscription=further).pk,
+        "cwconnect.webhook_id": receiver.got[0].webhook_id,
+        "cwconnect.event_id": carried[0],
+        "cwconnect.events": 2,
+    }
+
+
+def test_what_could_not_be_written_of_the_log_leaves_no_span(
+    world: PolledInstance, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.watch(callback_url="")
+    world.poll()
+    subscribe(world.instance)
+    world.change(17, "Owner")
+    world.poll()
+    fan = FanOut()
+    with monkeypatch.context() as patch:
+        patch.setattr("polling.delivery.fan_out.writing.insert", lambda *given: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fan.step(timezone.now())
+    provider.flush()
+    assert not collector.named("notification")
 
 
 def test_what_nobody_is_notified_of_ends_where_it_is_recorded(world: PolledInstance, collector: Collector) -> None:
@@ -156,10 +203,12 @@ def test_events_that_were_rolled_back_leave_no_span(
 def test_with_traces_off_no_row_carries_any_and_no_header_is_sent(world: PolledInstance, receiver: Receiver) -> None:
     world.watch(callback_url=receiver.url)
     world.poll()
+    subscribe(world.instance)
     world.change(17, "Owner")
     world.poll()
     deliver_due(deadline=float("inf"))
+    assert Notification.objects.count() == 2
     assert "traceparent" not in receiver.got[0].headers
     assert not PollRun.objects.exclude(traceparent=None).exists()
     assert not Notification.objects.exclude(traceparent=None).exists()
-    assert "traceparent" not in DeliveryAttempt.objects.get().request_headers
+    assert not [attempt for attempt in DeliveryAttempt.objects.all() if "traceparent" in attempt.request_headers]

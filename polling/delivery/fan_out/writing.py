@@ -20,6 +20,7 @@ from cwconnect.core.statements import rows_of
 from polling.delivery.fan_out.bodies import Body, StoredBodies
 from polling.delivery.fan_out.claims import Claimed
 from polling.delivery.fan_out.order import Draft
+from polling.delivery.fan_out.spans import begin_span, runs_of
 from polling.delivery.fan_out.waits import still_undelivered
 from polling.log.event_ids import take_ids
 from polling.models import Notification, SubscriptionEvent
@@ -50,6 +51,7 @@ RETURNING id
 _NOTIFICATION = (
     *("id", "instance_id", "subscription_id", "object_type", "webhook_id", "body", "shared_body_id", "content_type"),
     *("event_count", "follows_id", "state", "next_attempt_at", "step", "last_error", "created_at"),
+    "traceparent",
 )
 _JUDGED = ("subscription_id", "event_id", "notification_id", "held_by", "not_judged")
 
@@ -99,11 +101,12 @@ def add(kept: Sequence[Ready], bodies: StoredBodies, now: datetime) -> None:
     count = sum(len(one.plan.drafts) for one in kept)
     ids = iter(take_ids(count) if count else ())
     bodies.store((body for one in kept for _, body in one.plan.drafts), now)
+    runs = runs_of({event.id for one in kept for draft, _ in one.plan.drafts for event in draft.events})
     made: list[tuple[Any, ...]] = []
     judged: list[tuple[Any, ...]] = []
     for one in kept:
         taken = [next(ids) for _ in one.plan.drafts]
-        made += _notifications(one, taken, undelivered, now)
+        made += _notifications(one, taken, undelivered, runs, now)
         judged += _judged(one, taken)
     insert(Notification, _NOTIFICATION, made)
     insert(SubscriptionEvent, _JUDGED, judged)
@@ -139,7 +142,7 @@ def _values(one: Ready) -> list[Any]:
 
 
 def _notifications(
-    one: Ready, ids: Sequence[int], undelivered: Collection[int], now: datetime
+    one: Ready, ids: Sequence[int], undelivered: Collection[int], runs: Mapping[int, str], now: datetime
 ) -> Iterable[tuple[Any, ...]]:
     claimed, at = one.claimed, db_timestamp(now)
     subscription = None if claimed.is_first else claimed.id
@@ -147,11 +150,18 @@ def _notifications(
         follows = ids[draft.after] if draft.after is not None else draft.follows
         if draft.follows is not None and draft.follows not in undelivered:
             follows = None  # delivered since it was looked up
+        webhook_id = f"msg_{uuid.uuid4()}"  # a receiver recognises repeats by it
+        said: dict[str, str | int] = {
+            "cwconnect.instance_id": claimed.instance_id,
+            "cwconnect.subscription_id": claimed.id,
+            "cwconnect.resource": draft.object_type,
+            "cwconnect.notification_id": key,
+            "cwconnect.webhook_id": webhook_id,
+        }
         yield (
-            *(key, claimed.instance_id, subscription, draft.object_type),
-            f"msg_{uuid.uuid4()}",  # a receiver recognises repeats by it
+            *(key, claimed.instance_id, subscription, draft.object_type, webhook_id),
             *("", body.hash, body.content_type, len(draft.events), follows, Notification.State.PENDING.value),
-            *(None if one.rests or follows is not None else at, 0, "", at),
+            *(None if one.rests or follows is not None else at, 0, "", at, begin_span(said, draft.events, runs)),
         )
 
 
