@@ -67,7 +67,7 @@ _TONES = {
             "cut off",
             "down",
         ),
-        *("incomplete", "refused", "expired"),
+        *("incomplete", "refused", "expired", "lost"),
     ),
 }
 _SHOWN = {"held": "deletes held"}  # where the word alone says too little

@@ -39,7 +39,7 @@ def held_back(request: PageRequest, number: int) -> HttpResponse:
         "instance": instance,
         "rows": _rows(ids[:PER_PAGE], looked_at),
         "subscriptions": ours,
-        "filtered": [each for each in ours if each.filter],
+        "filtered": any(each.filter for each in ([chosen] if chosen else ours)),
         "chosen": chosen,
         "is_first": not before,
         "older": ids[PER_PAGE - 1] if len(ids) > PER_PAGE else None,

@@ -66,12 +66,6 @@ class Card:
         return in_numbers(self.status.waiting, "notification")
 
     @property
-    def tries_in_words(self) -> str:
-        """What the tries of its receiver came to in the last 24 hours: `30 delivered, 5 failed`."""
-        counts = self.outcomes.kinds if self.outcomes else ()
-        return ", ".join(f"{count:,} {outcome}" for outcome, count in counts if count)
-
-    @property
     def schedule(self) -> str:
         """Its own waits before each try; blank: the service's."""
         return write_durations(self.subscription.retry_schedule or ())

@@ -18,6 +18,7 @@ from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.pausing import pause_delivery
 from polling.models import (
     Alert,
+    DeliveryAttempt,
     DeliveryState,
     Event,
     Notification,
@@ -26,7 +27,7 @@ from polling.models import (
     SubscriptionEvent,
 )
 from polling.pages.filter_form import PREFIX
-from polling.reports import subscription_cards, tried_filter
+from polling.reports import receiver_hours, subscription_cards, tried_filter
 from polling.subscriptions import status
 from polling.workers.heartbeats import Part, beat
 from tests.conftest import Tenant
@@ -230,6 +231,28 @@ class TestCards:
         part = operator.get(url(instance, "/delivery"), headers={"HX-Request": "true"})
         assert "<html" not in text_of(part)
         assert "Main" in text_of(part)
+
+    def test_what_the_keyboard_reaches_keeps_the_focus_when_they_refresh(
+        self, operator: Client, organization: Organization, instance: Instance
+    ) -> None:
+        """By its id: what has none loses the focus to the page's beginning, every few seconds."""
+        one = further_subscription(instance, filter=json.dumps(CLOSED), held=7)
+        further_subscription(instance, 2, callback_url="")
+        receiver = Receiver.objects.create(organization=organization, url=one.callback_url, url_hash="1")
+        DeliveryState.objects.create(subscription=one, receiver=receiver)
+        add_events(instance, 3)
+        Notification.objects.update(subscription=one)
+        now = timezone.now()
+        receiver_hours.advance(now)
+        DeliveryAttempt.objects.create(
+            notification=Notification.objects.latest("pk"), url=one.callback_url, started_at=now, finished_at=now
+        )
+        page = Page(text_of(operator.get(url(instance, "/delivery"), headers={"HX-Request": "true"})))
+        reached = [each for each in page.elements if each.tag in ("a", "button", "summary") or each.get("tabindex")]
+        assert [each.text for each in reached if not each.get("id")] == []
+        assert len({each.get("id") for each in reached}) == len(reached)
+        for words in ("pulled", "3 notifications", "7 events", "The last 24 hours", "Filter as JSON", "Send test"):
+            assert any(words in each.text for each in reached), words
 
     def test_a_viewer_sees_them_without_what_changes_something(
         self, viewer: Client, operator: Client, instance: Instance
@@ -516,6 +539,12 @@ class TestFilter:
         assert "Not tried." in html
         assert f'<a href="#id_{PREFIX}-where">' in html
 
+    def test_what_can_not_be_read_is_named_as_soon_as_it_is_typed(self, operator: Client, instance: Instance) -> None:
+        html = text_of(send(operator, url(instance, "/subscriptions/add"), "shown", filter_where="="))
+        said = html[html.index('id="filter-said"') :]
+        assert "It can’t be read as it stands." in said
+        assert f'<a href="#id_{PREFIX}-where">Where</a>: ' in said
+
     def test_a_look_of_a_second_goes_on_where_it_ended(
         self, operator: Client, instance: Instance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -705,6 +734,16 @@ class TestHeldBack:
         assert "No receiver of this instance has a filter" in said(operator, path)
         further_subscription(instance, filter=json.dumps(CLOSED))
         assert "Nothing was held back: all that was recorded" in said(operator, path)
+
+    def test_of_one_without_a_filter_it_says_so_and_leads_to_it(
+        self, operator: Client, viewer: Client, instance: Instance
+    ) -> None:
+        further_subscription(instance, filter=json.dumps(CLOSED))
+        path = url(instance, f"/held-back?subscription={instance.pk}")
+        html = shown(operator, path)
+        assert "This receiver has no filter: it hears every event." in words_of(html)
+        assert f'href="{own(first_subscription(instance))}"' in html
+        assert "An operator can say what it wants." in said(viewer, path)
 
     @pytest.mark.parametrize("query", ["before=x", "before=-1", f"before={'9' * 40}", "subscription=x&before=٣"])
     def test_a_query_that_can_not_be_read_narrows_nothing(
