@@ -19,7 +19,7 @@ from cwconnect.connectwise.web_links import web_link
 from cwconnect.core.csv_export import csv_response
 from instances.models import Instance
 from instances.pages.access import PageRequest, page
-from polling.delivery.carried import carried_by, events_of
+from polling.delivery.carried import events_of
 from polling.delivery.replay.replays import start_replay
 from polling.delivery.replay.selection import Selection
 from polling.models import DeliveryAttempt, Event, Notification
@@ -30,11 +30,11 @@ from polling.reports.delivery_search import DeliverySearch
 from polling.reports.event_deliveries import deliveries_of, shown_of
 from polling.reports.event_search import DELIVERY_STATES, TEXTS, Search, all_events, search_events
 from polling.reports.event_states import HELD_BACK, SHOWN_STATES, sent_again
+from polling.reports.everything import WEBHOOK_ID, first_carried_by
 from polling.reports.keyset_walk import Stretch
 
 _MOST_ATTEMPTS = 50
 _CHOICES = 50
-WEBHOOK_ID = "msg_"  # what every webhook-id begins with
 
 
 @page
@@ -45,8 +45,10 @@ def events(request: PageRequest) -> HttpResponse:
     """
     asked = asked_events(request)
     search, one, now = asked.search, asked.one, timezone.now()
-    if search.object_id.startswith(WEBHOOK_ID) and (event := _first_of(request, search.object_id)) is not None:
-        return redirect("event-page", event)
+    if search.object_id.startswith(WEBHOOK_ID) and (
+        carried := first_carried_by(request.person.organization, search.object_id)
+    ):
+        return redirect(path_of(carried.event_id, carried.to))
     found = search_events(request.person.organization, search)
     may_live = search.before is None and not is_over(asked.times, now)
     context = _rows(request, found) | {"live": may_live and "live" in request.GET, "search": search}
@@ -92,12 +94,9 @@ def events_csv(request: PageRequest) -> HttpResponseBase:
     return csv_response(f"events-{timezone.localdate():%Y-%m-%d}", EVENT_COLUMNS, rows)
 
 
-def _first_of(request: PageRequest, webhook_id: str) -> int | None:
-    """Return the id of the first event that a notification of the organization carries."""
-    ours = Notification.objects.filter(instance__organization=request.person.organization)
-    found = ours.filter(webhook_id=webhook_id).values_list("pk", flat=True).first()
-    carried = [] if found is None else carried_by([found], "pk")
-    return carried[0][2] if carried else None
+def path_of(event_id: int, to: int | None) -> str:
+    """Return where an event is shown, as it was sent to a subscription; None: to the first one."""
+    return reverse("event-page", args=[event_id]) + (f"?to={to}" if to else "")
 
 
 def carrying(search: Search) -> DeliverySearch:
@@ -187,7 +186,7 @@ def replay_event(request: PageRequest, number: int) -> HttpResponse:
     """Send the notification that carries the event again: the same id, the same bytes; `to` says to which receiver."""
     event, to = _event(request, number), _number(request.POST.get("to", ""))
     sent = shown_of(deliveries_of(event, timezone.now()), to).notification_id
-    back = reverse("event-page", args=[number]) + (f"?to={to}" if to else "")
+    back = path_of(number, to)
     if sent is None:
         messages.error(request, "No notification carries it, so there is nothing to send again.")
         return redirect(back)

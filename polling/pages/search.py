@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 
 from instances.models import Instance
 from instances.pages.access import PageRequest, page
+from polling.pages.events import path_of
 from polling.reports.everything import cleaned, search_everything
 
 
@@ -15,6 +16,8 @@ def search(request: PageRequest) -> HttpResponse:
     """Show what a text may mean; where it means one instance or event, lead there."""
     text = cleaned(request.GET.get("q", ""))
     found = search_everything(request.person.organization, text)
-    if (only := found.only) is not None:
-        return redirect("instance-page" if isinstance(only, Instance) else "event-page", only.pk)
+    if isinstance(only := found.only, Instance):
+        return redirect("instance-page", only.pk)
+    if only is not None:
+        return redirect(path_of(only.pk, found.to))
     return render(request, "polling/search.html", {"text": text, "found": found, "here": "search"})

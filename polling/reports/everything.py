@@ -25,10 +25,14 @@ _RECORD = re.compile(r"([A-Za-z][\w/-]{0,150})/([^/\s]{1,200})")
 
 @dataclass(frozen=True)
 class Everything:
-    """What a text may mean: instances, events with that id, records (by their newest event), and what a request did."""
+    """What a text may mean: instances, events with that id, records (by their newest event), and what a request did.
+
+    `to`: of a webhook-id the further subscription that its notification is for.
+    """
 
     instances: list[Instance] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    to: int | None = None
     records: list[Event] = field(default_factory=list)
     named: NamedRecords = field(default_factory=NamedRecords)
     request_id: str = ""
@@ -57,7 +61,10 @@ def search_everything(organization: Organization, text: str) -> Everything:
     if not text:
         return Everything()
     if text.startswith(WEBHOOK_ID):
-        return Everything(events=_carried_by(organization, text))
+        carried = first_carried_by(organization, text)
+        if carried is None:
+            return Everything()
+        return Everything(events=list(_shown(_ours(organization).filter(pk=carried.event_id))), to=carried.to)
     if _REQUEST_ID.fullmatch(text.lower()):
         done = AuditEntry.objects.filter(organization=organization, request_id=text.lower())
         return Everything(request_id=text.lower(), audit=list(done.order_by("pk")[:MOST]))
@@ -70,19 +77,29 @@ def search_everything(organization: Organization, text: str) -> Everything:
     )
 
 
+@dataclass(frozen=True)
+class Carried:
+    """The first event that a notification carries, and the subscription that it is for, where it is a further one."""
+
+    event_id: int
+    to: int | None
+
+
+def first_carried_by(organization: Organization, webhook_id: str) -> Carried | None:
+    """Return what a notification of an organization carries, by the id that receivers know it by; two queries."""
+    ours = Notification.objects.filter(instance__organization=organization, webhook_id=webhook_id)
+    for key, to in ours.values_list("pk", "subscription_id"):
+        for _, _, event_id in carried_by([key], "pk"):
+            return Carried(event_id, to)
+    return None
+
+
 def _ours(organization: Organization) -> QuerySet[Event]:
     return Event.objects.filter(instance__organization=organization)
 
 
 def _shown(events: QuerySet[Event]) -> QuerySet[Event]:
     return events.select_related("instance").defer("record", "changes").order_by("-pk")
-
-
-def _carried_by(organization: Organization, webhook_id: str) -> list[Event]:
-    ours = Notification.objects.filter(instance__organization=organization, webhook_id=webhook_id)
-    key = ours.values_list("pk", flat=True).first()
-    carried = [] if key is None else carried_by([key], "pk")
-    return list(_shown(_ours(organization).filter(pk=carried[0][2]))) if carried else []
 
 
 def _instances(organization: Organization, text: str, number: int | None) -> list[Instance]:

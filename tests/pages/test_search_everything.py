@@ -9,11 +9,15 @@ from django.utils import timezone
 
 from instances.audit import Action
 from instances.models import AuditEntry, Organization
-from polling.models import BulkJob, Event
+from polling.maintenance.purge import purge_deleted
+from polling.models import BulkJob, Event, Notification
+from polling.subscriptions.changes import delete_subscription
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in, text_of, words_of
 from tests.support.filled_service import Filled, fill
 from tests.support.notifications import make_instance
+from tests.support.read_log import Log, read_log, subscribe
+from tests.support.rows import make_attempt
 
 pytestmark = pytest.mark.django_db
 REQUEST = "0123456789abcdef01234567"
@@ -38,6 +42,31 @@ def test_an_id_that_means_one_thing_leads_right_there(filled: Filled, operator: 
     assert search(operator, filled.instances[3].name) == f"/app/instances/{filled.instances[3].pk}"
     assert search(operator, "company5") == f"/app/instances/{filled.instances[5].pk}"
     assert event.object_id != "399"
+
+
+@pytest.mark.parametrize("form", ["elements", "cloudevents", "thin"])
+def test_what_was_made_of_the_log_for_a_further_subscription_is_found_by_its_webhook_id(
+    organization: Organization, operator: Client, admin_client: Client, other_tenant: Tenant, form: str
+) -> None:
+    log = Log(organization)
+    closed = subscribe(log.instance, filter={"where": "id > 1"}, form=form)
+    held, carried, last = log.record(1, 2, 3)
+    read_log()
+    made = Notification.objects.get(subscription=closed)
+    assert made.pk not in (held, carried, last)
+    page = f"/app/events/{carried}?to={closed.pk}"
+    assert search(operator, f" {made.webhook_id} ") == page
+    assert operator.get("/app/events", {"object": made.webhook_id}).headers["Location"] == page
+    assert made.webhook_id in text_of(operator.get(page))
+    tried = make_attempt(made, timezone.now())
+    for row in (f"notification/{made.pk}", f"deliveryattempt/{tried.pk}"):
+        found = admin_client.get(f"/admin/polling/{row.partition('/')[0]}/", {"q": made.webhook_id})
+        assert f"/admin/polling/{row}/change/" in text_of(found)
+    stranger = sign_in("stranger", other_tenant.organization)
+    assert "Nothing is called" in search(stranger, made.webhook_id)
+    delete_subscription(closed, timezone.now())
+    purge_deleted(timezone.now())
+    assert "Nothing is called" in search(operator, made.webhook_id)
 
 
 def test_a_number_that_may_mean_several_things_shows_them_all(filled: Filled, operator: Client) -> None:
