@@ -21,7 +21,8 @@ from instances.secrets import Place, Secret, SecretUnreadableError, rotation
 from instances.secrets.binding import MIGRATION, all_bound
 from instances.secrets.ciphertexts import seal
 from instances.secrets.rotation import count_rows, rotate, secret_columns
-from tests.support.rows import make_instance
+from polling.models import Subscription
+from tests.support.rows import further_subscription, make_instance
 
 COLUMNS = ("public_key", "private_key", "signature_key")
 
@@ -62,6 +63,28 @@ def test_afterwards_the_first_key_alone_opens_everything(settings: Settings) -> 
     assert command().startswith("15 secrets written anew; 0 stood")
     assert reads(settings) == [f"private {number}" for number in range(5)]
     assert AuditEntry.objects.get(action="encryption keys rotated").details == {"rewritten": 15}
+
+
+def test_secrets_of_further_subscriptions_are_written_anew_too(organization: Organization, settings: Settings) -> None:
+    texts = {
+        "signature_key": "signs",
+        "previous_signature_key": "signed",
+        "callback_headers": '{"X-Token": "of a header"}',
+        "basic_password": "a password",
+    }
+    assert set(texts) == set(dict(secret_columns())[Subscription])
+    instance = make_instance(organization)
+    for number in (1, 2):
+        further_subscription(instance, number, **{name: Secret.of(f"{text} {number}") for name, text in texts.items()})
+    new_key(settings)
+    assert command().startswith("11 secrets written anew; 0 stood")
+    settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
+    further = Subscription.objects.exclude(pk=instance.pk).order_by("pk")
+    for number, row in enumerate(further, 1):
+        assert {name: getattr(row, name).reveal() for name in texts} == {
+            name: f"{text} {number}" for name, text in texts.items()
+        }
+    assert command().startswith("0 secrets written anew; 11 stood")
 
 
 @pytest.mark.usefixtures("instances")
