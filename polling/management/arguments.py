@@ -1,4 +1,4 @@
-"""What the foreground commands share: finding instances and reading times."""
+"""What the foreground commands share: finding instances and subscriptions, and reading times."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dateutil import parser
 from django.core.management.base import CommandError
 
 from instances.models import Instance
+from polling.delivery.first_subscriptions import find_subscription
+from polling.delivery.pausing import subscriptions_of
+from polling.models import Subscription
 
 
 def chosen_instances(instance_id: int | None) -> list[Instance]:
@@ -18,6 +21,15 @@ def chosen_instances(instance_id: int | None) -> list[Instance]:
     found = list(instances.filter(pk=instance_id))
     if not found:
         raise CommandError(f"There is no instance {instance_id}.")
+    return found
+
+
+def chosen_subscription(instance: Instance, subscription_id: int) -> Subscription:
+    """Return the subscription of an instance of that id; CommandError that names those there are when it is none."""
+    found = find_subscription(instance, subscription_id)
+    if found is None:
+        known = ", ".join(f"{each.pk} ({each.name})" for each in subscriptions_of(instance))
+        raise CommandError(f"--subscription: {instance} has no subscription {subscription_id}, but {known}.")
     return found
 
 

@@ -90,7 +90,8 @@ def change_subscription(
         switch_to_log(current)
     _read_anew(current)
     keep_tracking(current.instance)
-    rearm(current, now)
+    if (wanted.enabled, wanted.url) != (stored.enabled, stored.url):
+        rearm(current, now)
     details = changes_of(stored, wanted) | ({"begin": goes_on or NOW} if switched_on else {})
     _record(Action.CHANGE_SUBSCRIPTION, current, details)
     return current

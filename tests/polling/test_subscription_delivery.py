@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from instances.models import Instance
@@ -28,6 +33,7 @@ from polling.delivery.replay.selection import Selection
 from polling.delivery.signing import signature_headers
 from polling.log.event_ids import go_on_after
 from polling.models import Alert, DeliveryAttempt, DeliveryState, Event, Notification, Receiver, Replay, Subscription
+from polling.subscriptions.changes import change_subscription
 from tests.conftest import Tenant
 from tests.support import receivers
 from tests.support.deliveries import KEY, deliver, failing
@@ -114,6 +120,53 @@ def test_one_that_is_paused_holds_up_no_other(pair: Pair) -> None:
     deliver()
     assert len(pair.there.got) == 10
     assert len(pair.here.got) == 10
+
+
+def test_commands_release_and_replay_for_one_alone(pair: Pair) -> None:
+    assert pause_all_by_hand(pair.instance, timezone.now())
+    further = ["--subscription", str(pair.further.pk)]
+    assert said("release", pair.instance, *further) == [
+        f"10 notifications of {pair.further} are to be sent.",
+        "10 delivered, 0 attempts failed; 0 still to be delivered.",
+    ]
+    assert (pair.here.got, len(pair.there.got)) == ([], 10)
+    assert said("replay", pair.instance, *further)[0].endswith(f"to subscription {pair.further.pk}: 10, sent again.")
+    assert (pair.here.got, len(pair.there.got)) == ([], 20)
+    why = said("replay", pair.instance, "--subscription", str(pair.first.pk))[-1]
+    assert f"release {pair.instance.pk} --subscription {pair.first.pk}): Paused by hand" in why
+    assert "are on, and a subscription that is on has a URL" in said_of_one_that_is_off(pair)
+
+
+def said_of_one_that_is_off(pair: Pair) -> str:
+    change_subscription(pair.further, {"enabled": False}, timezone.now())
+    return said("replay", pair.instance, "--subscription", str(pair.further.pk))[-1]
+
+
+@pytest.mark.parametrize("command", ["release", "replay"])
+def test_commands_name_the_subscriptions_that_there_are(pair: Pair, command: str) -> None:
+    known = f"{pair.first.pk} (Main), {pair.further.pk} (Billing)."
+    text = f"--subscription: {pair.instance} has no subscription {10**15}, but {known}"
+    with pytest.raises(CommandError, match=re.escape(text)):
+        said(command, pair.instance, "--subscription", str(10**15))
+    assert pair.here.got == pair.there.got == []
+
+
+def said(command: str, instance: Instance, *options: str) -> list[str]:
+    """Run a command to its end; return the lines that it printed."""
+    out = io.StringIO()
+    call_command(command, instance.pk, *options, stdout=out, verbosity=0)
+    return out.getvalue().splitlines()
+
+
+def test_a_change_looks_at_what_waits_only_where_it_decides_of_it(pair: Pair) -> None:
+    """However much waits, a name is changed at once."""
+    with CaptureQueriesContext(connection) as asked:
+        change_subscription(pair.further, {"name": "Bills", "retention_days": 3}, timezone.now())
+    assert not [query["sql"] for query in asked if "polling_notification" in query["sql"]]
+    Notification.objects.update(next_attempt_at=None)
+    change_subscription(pair.further, {"url": pair.here.url, "headers": {}}, timezone.now())
+    assert {row.next_attempt_at is None for row in pair.of(pair.further)} == {False}
+    assert {row.next_attempt_at is None for row in pair.of(pair.first)} == {True}
 
 
 def test_each_has_an_alert_of_its_own(pair: Pair) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py release`: let an instance's paused delivery go on, and deliver in the foreground, with progress."""
+"""`manage.py release`: let paused deliveries of an instance go on, and deliver in the foreground, with progress."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from cwconnect.core import terminal
 from cwconnect.core.text import counted
-from polling.delivery.foreground import deliver_in_foreground, of_instances, words
-from polling.delivery.pausing import release_all_of
-from polling.management.arguments import chosen_instances
+from polling.delivery.foreground import deliver_in_foreground, words
+from polling.delivery.pausing import release, release_all_of
+from polling.management.arguments import chosen_instances, chosen_subscription
 from polling.models import Notification
 
 
@@ -23,18 +23,25 @@ class Command(terminal.Command):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare whose delivery."""
         parser.add_argument("instance_id", type=int)
+        parser.add_argument("--subscription", metavar="ID", type=int, help="this one alone; else all that are paused")
         parser.add_argument("--leave", action="store_true", help="release only; the workers deliver")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Release, say how much there is to send, and send it."""
         (instance,) = chosen_instances(options["instance_id"])
-        count = release_all_of(instance, timezone.now())
-        self.stdout.write(f"{counted(count, 'notification')} of {instance} {'is' if count == 1 else 'are'} to be sent.")
+        among, now = Notification.objects.filter(instance=instance), timezone.now()
+        if options["subscription"] is None:
+            whose, count = str(instance), release_all_of(instance, now)
+        else:
+            subscription = chosen_subscription(instance, options["subscription"])
+            among = among.to([subscription.pk])
+            whose, count = str(subscription), release(subscription, now)
+        undelivered = among.filter(state__in=Notification.UNDELIVERED)
+        self.stdout.write(f"{counted(count, 'notification')} of {whose} {'is' if count == 1 else 'are'} to be sent.")
         if options["leave"] or not count:
             return
-        undelivered = Notification.objects.filter(instance=instance, state__in=Notification.UNDELIVERED)
         results = deliver_in_foreground(
-            of_instances([instance.pk]),
+            among,
             title="released",
             total=count,
             quiet=options["verbosity"] == 0,

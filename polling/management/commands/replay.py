@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Collection
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -15,8 +16,8 @@ from polling.delivery.foreground import deliver_in_foreground
 from polling.delivery.pausing import is_resting, subscriptions_of
 from polling.delivery.replay.replays import count_selected, replay_now
 from polling.delivery.replay.selection import Selection
-from polling.management.arguments import chosen_instances, read_time
-from polling.models import DeliveryState, Event, Notification, Replay
+from polling.management.arguments import chosen_instances, chosen_subscription, read_time
+from polling.models import DeliveryState, Event, Notification, Replay, Subscription
 
 
 class Command(terminal.Command):
@@ -27,6 +28,7 @@ class Command(terminal.Command):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare what is sent again; what is given must all hold."""
         parser.add_argument("instance_id", type=int)
+        parser.add_argument("--subscription", metavar="ID", type=int, default=0, help="those to this one alone")
         parser.add_argument("--failed", action="store_true", help="those given up or failing")
         parser.add_argument("--since", metavar="TIME", help="those made at or after TIME")
         parser.add_argument("--until", metavar="TIME", help="those made before TIME")
@@ -40,16 +42,18 @@ class Command(terminal.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         """Count, queue, send, and say how it went."""
         (instance,) = chosen_instances(options["instance_id"])
+        to = [chosen_subscription(instance, options["subscription"])] if options["subscription"] else []
         selection = _selection(options)
         if selection.is_everything:
-            raise CommandError("Say what is to be sent again: --failed, --since, --until, --event, --resource, …")
+            raise CommandError("Say what is to be sent again: --subscription, --failed, --since, --until, --event, …")
         count = count_selected(instance, selection)
         self.stdout.write(f"Of {instance}, {selection}: {count:,}{'' if options['count'] else ', sent again'}.")
         if options["count"] or not count:
             return
         replay = replay_now(instance, selection, timezone.now())
-        if all(is_resting(each) for each in subscriptions_of(instance)):
-            self.stdout.write(_why_resting(instance))
+        to = to or subscriptions_of(instance)
+        if all(is_resting(each) for each in to):
+            self.stdout.write(_why_resting(instance, to))
         elif not options["leave"]:
             self._send(replay, quiet=options["verbosity"] == 0)
 
@@ -68,6 +72,7 @@ class Command(terminal.Command):
 
 def _selection(options: dict[str, Any]) -> Selection:
     return Selection(
+        subscription=options["subscription"],
         failed=options["failed"],
         since=read_time(options["since"], "--since") if options["since"] else None,
         until=read_time(options["until"], "--until") if options["until"] else None,
@@ -78,8 +83,11 @@ def _selection(options: dict[str, Any]) -> Selection:
     )
 
 
-def _why_resting(instance: Instance) -> str:
-    paused = DeliveryState.objects.filter(subscription__instance=instance, paused_at__isnull=False).first()
+def _why_resting(instance: Instance, to: Collection[Subscription]) -> str:
+    paused = DeliveryState.objects.filter(subscription__in=to, paused_at__isnull=False).first()
     if paused is not None:
-        return f"They are sent once delivery is released ({PROGRAM} release {instance.pk}): {paused.pause_reason}"
-    return "They are sent once the instance is enabled and its events are on."
+        which = "" if len(to) > 1 else f" --subscription {paused.pk}"
+        return (
+            f"They are sent once delivery is released ({PROGRAM} release {instance.pk}{which}): {paused.pause_reason}"
+        )
+    return "They are sent once the instance is enabled and its events are on, and a subscription that is on has a URL."
