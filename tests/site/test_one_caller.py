@@ -10,7 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 from tests.site.test_sizes import MODULES, ROOT
 
@@ -46,17 +49,33 @@ class Found:
         return calls_base or (self.of is not None and self.node.name in _of_bases(self.of) | _of_children(self.of))
 
 
-TREES = {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in MODULES}
-CLASSES = {node.name: node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Return what each module of ours consists of, by its path; some million objects."""
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in MODULES}
+
+
+@cache
+def classes() -> dict[str, ast.ClassDef]:
+    return {node.name: node for tree in trees().values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    """Leave nothing of it behind: every later search for garbage would walk over it."""
+    yield
+    trees.cache_clear()
+    classes.cache_clear()
 
 
 def _of_bases(of: ast.ClassDef) -> set[str]:
     """Return the names that the bases of a class define, as far as those are ours."""
     names: set[str] = set()
+    known = classes()
     for base in of.bases:
         name = ast.unparse(base).partition("[")[0].rpartition(".")[2]
-        if CLASSES.get(name, of) is not of:  # a command's base has its own name, in another module
-            names |= {node.name for node in CLASSES[name].body if isinstance(node, Function)} | _of_bases(CLASSES[name])
+        if known.get(name, of) is not of:  # a command's base has its own name, in another module
+            names |= {node.name for node in known[name].body if isinstance(node, Function)} | _of_bases(known[name])
     return names
 
 
@@ -64,7 +83,7 @@ def _of_children(of: ast.ClassDef) -> set[str]:
     """Return the names that the classes made from one define: what they stand in for is no helper either."""
     return {
         node.name
-        for child in CLASSES.values()
+        for child in classes().values()
         if of.name in {ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in child.bases}
         for node in child.body
         if isinstance(node, Function)
@@ -72,7 +91,7 @@ def _of_children(of: ast.ClassDef) -> set[str]:
 
 
 def functions() -> Iterator[Found]:
-    for module, tree in TREES.items():
+    for module, tree in trees().items():
         for parent in ast.walk(tree):
             for node in ast.iter_child_nodes(parent):
                 if isinstance(node, Function):
@@ -83,7 +102,7 @@ def called_and_named() -> tuple[Counter[str], Counter[str]]:
     """Return how often each name is called, and how often it is given away, looked up or written as a dotted path."""
     calls: Counter[str] = Counter()
     named: Counter[str] = Counter()
-    for tree in TREES.values():
+    for tree in trees().values():
         called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
         for node in ast.walk(tree):
             name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else None
