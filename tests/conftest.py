@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ pytest_plugins = (
 # Tests of real processes and browsers mind what runs beside them: one worker takes all of these in turn.
 ONE_AT_A_TIME = ("browser", "clients", "long", "processes", "upgrades")
 
+_THRESHOLD = gc.get_threshold()[0]  # Python's own
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep bytecode among pytest's own files where the environment has Python keep none.
@@ -40,6 +43,13 @@ def pytest_configure(config: pytest.Config) -> None:
         sys.pycache_prefix, sys.dont_write_bytecode = folder, False
         os.environ["PYTHONPYCACHEPREFIX"] = folder
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    gc.set_threshold(50_000)  # what is collected stays: see below
+
+
+def pytest_collection_finish() -> None:
+    """Search for garbage as usual from here on, and not among modules and tests, half a million objects that stay."""
+    gc.freeze()
+    gc.set_threshold(_THRESHOLD)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
