@@ -8,9 +8,9 @@ import pytest
 from django.utils import timezone
 
 from instances.models import Organization
+from polling.log.event_ids import complete_upto
 from polling.maintenance.old_events import delete_notifications
 from polling.maintenance.purge import purge_deleted
-from polling.log.event_ids import complete_upto
 from polling.models import Event, Notification, RecordWord, StoredCounter
 from polling.reports import event_search, name_index
 from polling.reports.event_search import Search, all_events, search_events
