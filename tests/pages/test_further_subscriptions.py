@@ -104,7 +104,7 @@ def test_lists_name_the_record_that_a_notification_carries_first(heard: Heard, o
 def test_a_webhook_id_leads_to_the_first_event(heard: Heard, operator: Client) -> None:
     for path in ("/app/search?q=", "/app/events?object="):
         answer = operator.get(f"{path}{heard.pair.webhook_id}")
-        assert answer.headers["Location"] == f"/app/events/{heard.events[0].pk}"
+        assert answer.headers["Location"] == f"/app/events/{heard.events[0].pk}?to={heard.further.pk}"
 
 
 def test_an_alert_names_the_record(heard: Heard, operator: Client, organization: Organization) -> None:
