@@ -75,6 +75,10 @@ def planned(*more: re.Pattern[str]) -> Iterator[None]:
 def plan_of(statement: str) -> str:
     words = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
     with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # What a plan costs beside it can make a join with 5,000 rows kept in memory as good as their index, within
+            # the planner's one in a hundred; they stand for millions.
+            cursor.execute("SET LOCAL enable_material = off")
         cursor.execute(f"{words} {statement}")
         return "\n".join(str(row[-1]) for row in cursor.fetchall())
 

@@ -14,8 +14,9 @@ from tests.support.routes import paths
 pytestmark = pytest.mark.django_db
 TEXT_PAGE = "/admin/login/"
 MOST = 6  # pages of text: a time varies by a factor of three on a busy machine, the schema built anew is 25 and 50
-# Its figures are read from the database each time; CWCONNECT_METRICS_TOKEN keeps strangers out.
-PROBES = {"/metrics": 4}
+# Their figures are read from the database each time. CWCONNECT_METRICS_TOKEN keeps strangers from the one; the other
+# asks the heads of sixteen indexes, and must say how the service is at this moment.
+PROBES = {"/metrics": 4, "/readyz": 2}
 FORMS = {"/api/schema": ("application/vnd.oai.openapi", "application/vnd.oai.openapi+json")}
 
 
