@@ -25,7 +25,7 @@ from tests.browser.issues import EMPTY, NOWHERE, TROUBLED, VIEWER
 from tests.support.required import lengthy
 from tests.support.services import ask
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), lengthy]
 
 Ids = dict[str, int]
 PAGES: dict[str, Callable[[Ids], str]] = {
@@ -190,7 +190,7 @@ def look_at(window: Window, path: str, check: Check, looks: Looks = LOOKS) -> li
     return check(window, looks)
 
 
-@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=lengthy) for part in range(1, PARTS_OF_ALL))])
+@pytest.mark.parametrize("part", range(PARTS_OF_ALL))
 def test_axe_finds_nothing_on_any_page(
     sign_in: Callable[[str], Window], ids: Ids, violations: Check, part: int
 ) -> None:
@@ -202,7 +202,6 @@ def test_axe_finds_nothing_on_any_page(
     assert window.complaints == []
 
 
-@lengthy
 def test_each_page_works_without_javascript_and_says_what_does_not(
     browser: Any, site: Site, sign_in: Callable[[str], Window], ids: Ids
 ) -> None:
@@ -220,7 +219,6 @@ def test_each_page_works_without_javascript_and_says_what_does_not(
     assert dead == {}
 
 
-@lengthy
 def test_axe_finds_nothing_in_the_admin_but_what_django_brings_along(
     sign_in: Callable[[str], Window], furnished: Furnished, violations: Check, stranger: Window
 ) -> None:
@@ -259,7 +257,6 @@ def test_pages_with_nothing_to_show_are_sound(sign_in: Callable[[str], Window], 
     assert [text for text in window.complaints if "404" not in text] == []
 
 
-@lengthy
 def test_the_whole_reference_of_the_api_is_sound_for_anybody(stranger: Window, violations: Check) -> None:
     paths = [reverse("api-docs-tag", args=[tag.slug]) for tag in tags()]
     wrong = {path: found for path in paths if (found := look_at(stranger, path, violations, AT_A_GLANCE))}

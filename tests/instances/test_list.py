@@ -13,6 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 from instances.models import Instance, ResourcePoll
 from instances.secrets import Secret
 from tests.support.api_caller import Api
+from tests.support.required import lengthy
 
 
 def make(api: Api, *names: str, tags: Sequence[str] = ()) -> list[int]:
@@ -77,6 +78,7 @@ def seconds(api: Api) -> float:
     return took
 
 
+@lengthy
 def test_among_10_000_instances_the_first_page_is_as_quick_as_among_10(
     api: Api, other_api: Api, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:

@@ -20,7 +20,7 @@ from tests.upgrades.dumps import ON_POSTGRESQL, run_sql
 from tests.upgrades.old_code import COMMITS, migrate_by, take_out, working
 from tests.upgrades.upgrading import Upgrade
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300), lengthy]
 
 
 def start(upgrade: Upgrade, *arguments: str) -> subprocess.Popen[str]:
@@ -93,7 +93,6 @@ def test_writes_of_the_version_before_go_on_while_migrate_runs(upgrade: Upgrade)
     assert found["rows"] > 0
 
 
-@lengthy
 @pytest.mark.skipif(
     not ON_POSTGRESQL and os.environ.get("CWCONNECT_TEST_LENGTHY") != "1",
     reason="takes half a minute: CI runs it on PostgreSQL, and CWCONNECT_TEST_LENGTHY=1",

@@ -17,10 +17,11 @@ from django.db.migrations.state import ModelState, ProjectState
 from cwconnect.core.upgrades import AddColumn, AddIndexBesideWriters, Judged
 from cwconnect.site.upgrading.judgement import judge, tables_of
 from tests.support.databases import drop_storage
+from tests.support.required import lengthy
 from tests.support.services import ROOT, environment_of
 from tests.upgrades.dumps import DUMPS, restore
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), lengthy]
 
 
 @pytest.fixture(params=DUMPS, ids=[dump.name for dump in DUMPS])

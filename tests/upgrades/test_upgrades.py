@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.required import lengthy
 from tests.upgrades.dumps import DUMPS, ON_POSTGRESQL, run_sql
 from tests.upgrades.upgrading import Upgrade
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(180), lengthy]
 
 
 def test_there_is_a_dump() -> None:
