@@ -108,10 +108,10 @@ def test_what_follows_one_that_ends_just_then_is_due(
     ours = Notification.objects.to([subscription.pk])
     number = ours.get().pk
     ending_it: Callable[[], object] = ending(how, subscription, number)
-    follow: Callable[[], object] = lambda: log.record(1)  # noqa: E731  (one of two)
+    follow: Callable[[], object] = partial(log.record, 1)
     if who == "fan-out":
         log.record(1)
-        follow = lambda: FanOut().step(timezone.now())  # noqa: E731
+        follow = partial(FanOut().step, timezone.now())
     if first == "who follows":  # it has seen that the other is undelivered
         gate = Gate(monkeypatch, writing if who == "fan-out" else event_log, "take_ids")
         begins, comes = follow, ending_it
