@@ -48,8 +48,3 @@ def deliver_in_foreground(
 def words(results: Counter[str]) -> str:
     """Say how attempts went."""
     return f"{results['delivered']} delivered, {results['failed']} attempts failed"
-
-
-def of_instances(instance_ids: Collection[int]) -> QuerySet[Notification]:
-    """Return the notifications of these instances."""
-    return Notification.objects.filter(instance_id__in=instance_ids)

@@ -8,8 +8,9 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from cwconnect.core import terminal
-from polling.delivery.foreground import deliver_in_foreground, of_instances
+from polling.delivery.foreground import deliver_in_foreground
 from polling.management.arguments import chosen_instances
+from polling.models import Notification
 
 
 class Command(terminal.Command):
@@ -25,7 +26,11 @@ class Command(terminal.Command):
         """Deliver, and say how it went."""
         keys = [instance.pk for instance in chosen_instances(options["instance_id"])]
         results = deliver_in_foreground(
-            of_instances(keys), title="notifications", total=None, quiet=options["verbosity"] == 0, read_for=keys
+            Notification.objects.filter(instance__in=keys),
+            title="notifications",
+            total=None,
+            quiet=options["verbosity"] == 0,
+            read_for=keys,
         )
         self.stdout.write(f"{results['delivered']} delivered, {results['failed']} failed.")
         if results["failed"]:
