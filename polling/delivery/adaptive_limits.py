@@ -89,16 +89,18 @@ class ConcurrencyLimiter:
     """What is taken of each share while a claim is being made.
 
     `running` holds the batch of each notification under way, `capacity` says how many batches may be begun beside
-    those.
+    those; `slow` hosts are given none.
     """
 
-    def __init__(self, capacity: int, running: Collection[Batch], limits: AdaptiveLimits) -> None:
+    def __init__(
+        self, capacity: int, running: Collection[Batch], limits: AdaptiveLimits, *, slow: Collection[str] = ()
+    ) -> None:
         self.capacity, self.slots = capacity, MOST - len(running)
         self._running = set(running)
         self._subscriptions = Counter(batch.subscription_id for batch in self._running)
         self._hosts = Counter(batch.host for batch in self._running)
         self._begun: dict[int, list[Batch]] = defaultdict(list)
-        self._limits = limits
+        self._limits, self._slow = limits, slow
 
     def full_subscriptions(self) -> set[int]:
         """Return the subscriptions with requests in flight that may have no further batch."""
@@ -133,5 +135,6 @@ class ConcurrencyLimiter:
         mine = (
             self._subscriptions[subscription_id] < PER_SUBSCRIPTION
             and self._hosts[host] < self._limits.of(host).batches
+            and host not in self._slow
         )
         return self.capacity > 0 and self.slots > 0 and mine

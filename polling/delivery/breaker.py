@@ -18,17 +18,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Case, F, QuerySet, When
+from django.db.models import F, QuerySet
 
 from cwconnect.core.bulk_sql import db_timestamp, keys
 from cwconnect.core.one_statement import time_of
-from cwconnect.core.statements import GIVEN, rows_of
+from cwconnect.core.statements import AMONG, GIVEN, rows_of
 from cwconnect.outbound.origin import origin_of
 from polling.alerts import delivery_alerts
 from polling.delivery.first_subscriptions import ensure_first
-from polling.delivery.pausing import BLOCKED, REPLAYED, SENDING, rearm, take_due_times
+from polling.delivery.pausing import BLOCKED, REPLAYED, SENDING, rearm
 from polling.models import Alert, DeliveryState, Notification, Receiver, Subscription
-from polling.models.deliveries import TO, NotificationQuerySet
+from polling.models.deliveries import TO
 from polling.workers.leases import free
 
 OPEN_AFTER = 5
@@ -49,6 +49,38 @@ _HEADS = """SELECT (
     ORDER BY COALESCE(subscription_id, instance_id), id LIMIT 1
 ) FROM {given}
 """
+# With the receiver that a subscription is linked to, which may still be that of a former URL.
+_TARGETS = {
+    vendor: f"""SELECT polling_subscription.id, instances_instance.organization_id,
+    CASE WHEN polling_subscription.id = polling_subscription.instance_id
+        THEN instances_instance.callback_url ELSE polling_subscription.callback_url END,
+    receiver_id, polling_receiver.organization_id, polling_receiver.url
+FROM polling_subscription JOIN instances_instance ON instances_instance.id = polling_subscription.instance_id
+LEFT JOIN polling_deliverystate ON polling_deliverystate.instance_id = polling_subscription.id
+LEFT JOIN polling_receiver ON polling_receiver.id = receiver_id
+WHERE polling_subscription.id {among} AND polling_subscription.deleted_at IS NULL
+    AND instances_instance.organization_id IS NOT NULL
+"""  # noqa: S608  (constants)
+    for vendor, among in AMONG.items()
+}
+_LOCK_OPEN = {
+    "postgresql": "SELECT id, holds FROM polling_receiver WHERE id = ANY(%s) AND open_until IS NOT NULL"
+    " ORDER BY id FOR UPDATE",
+    "sqlite": "SELECT id, holds FROM polling_receiver WHERE id IN (SELECT value FROM json_each(%s))"
+    " AND open_until IS NOT NULL",
+}
+_PAST_LOCKED = {"postgresql": " FOR UPDATE SKIP LOCKED", "sqlite": ""}
+_HOLD = {
+    vendor: f"""UPDATE polling_notification SET next_attempt_at = NULL WHERE id IN (
+    SELECT id FROM polling_notification
+    WHERE id {among} AND next_attempt_at <= %s AND (lease_until IS NULL OR lease_until < %s)
+        AND COALESCE(subscription_id, instance_id) IN (
+            SELECT instance_id FROM polling_deliverystate WHERE receiver_id {among}
+        ){_PAST_LOCKED[vendor]}
+) RETURNING id
+"""  # noqa: S608  (constants)
+    for vendor, among in AMONG.items()
+}
 _OPEN = "SELECT id, CAST(open_until AS text), holds FROM polling_receiver WHERE open_until IS NOT NULL"
 
 
@@ -119,22 +151,17 @@ def targets_of(subscription_ids: Collection[int]) -> dict[int, Target]:
 
     An id that no subscription has may be of an instance that a process of the version before made.
     """
-    rows = _settings_of(subscription_ids)
+    rows = rows_of(_TARGETS, [keys(subscription_ids)])
     if missing := set(subscription_ids).difference(row[0] for row in rows):
         ensure_first(missing)
-        rows += _settings_of(missing)
-    receivers = _receivers({(organization, url) for _, organization, url, _ in rows})
-    found = [Target(pk, url, host_of(url), receivers[organization, url]) for pk, organization, url, _ in rows]
-    linked = {pk: receiver for pk, _, _, receiver in rows}
-    _link([target for target in found if linked[target.subscription_id] != target.receiver_id])
-    return {target.subscription_id: target for target in found}
-
-
-def _settings_of(subscription_ids: Collection[int]) -> list[tuple[int, int, str, int | None]]:
-    """Return id, organization, URL and receiver of those of these subscriptions that are there."""
-    there = Subscription.objects.filter(pk__in=subscription_ids, deleted_at=None, instance__organization__isnull=False)
-    url = Case(When(pk=F("instance_id"), then=F("instance__callback_url")), default=F("callback_url"))
-    return list(there.values_list("pk", "instance__organization_id", url, "delivery_state__receiver_id"))
+        rows += rows_of(_TARGETS, [keys(missing)])
+    linked = {pk: receiver for pk, organization, url, receiver, *its in rows if its == [organization, url]}
+    others = [(pk, organization, url) for pk, organization, url, *_ in rows if pk not in linked]
+    receivers = _receivers({(organization, url) for _, organization, url in others}) if others else {}
+    receiver_of = linked | {pk: receivers[organization, url] for pk, organization, url in others}
+    found = {pk: Target(pk, url, host_of(url), receiver_of[pk]) for pk, _, url, *_ in rows}
+    _link([found[pk] for pk, *_ in others])
+    return found
 
 
 def _receivers(wanted: Collection[tuple[int, str]]) -> Mapping[tuple[int, str], int]:
@@ -173,17 +200,19 @@ def open_receivers() -> dict[int, Opened]:
     return {pk: Opened(time_of(until), bool(holds)) for pk, until, holds in rows_of(_OPEN, ())}
 
 
-def hold(receiver_ids: Collection[int], now: datetime) -> None:
-    """Take the due time from what is due for open receivers, so that no claim has to look past it."""
+def hold(notifications: Collection[int], receiver_ids: Collection[int], now: datetime) -> None:
+    """Take the due time from these notifications of open receivers, so that no claim has to look past them.
+
+    Those are left that are not theirs any more, and those that somebody works on (as `take_due_times` says why).
+    """
     with transaction.atomic():
         # Locked, so that a delivery which closes a breaker now comes before this or sees what this holds.
-        opened = Receiver.objects.filter(pk__in=receiver_ids, open_until__isnull=False).order_by("pk")
-        holding = list(opened.select_for_update().values_list("pk", flat=True))
-        if not holding:
-            return
-        Receiver.objects.filter(pk__in=holding, holds=False).update(holds=True)
-        due = Notification.objects.filter(free(now), next_attempt_at__lte=now)
-        take_due_times(_of(Subscription.objects.filter(delivery_state__receiver__in=holding), due))
+        opened = rows_of(_LOCK_OPEN, [keys(receiver_ids)])
+        if unaware := [key for key, holds in opened if not holds]:
+            Receiver.objects.filter(pk__in=unaware).update(holds=True)
+        if opened:
+            at = db_timestamp(now)
+            rows_of(_HOLD, [keys(notifications), at, at, keys([key for key, _ in opened])])
 
 
 def take_probe(receiver_id: int, among: QuerySet[Notification], now: datetime, until: datetime) -> Probe | None:
@@ -256,15 +285,10 @@ def _locked(receiver_id: int) -> QuerySet[Receiver]:
 def _oldest_held(receiver_id: int, now: datetime) -> list[int]:
     """Return the oldest of what the receiver's breaker holds: on its way, waiting for no other and for no release."""
     sending = Subscription.objects.filter(SENDING, delivery_state__receiver=receiver_id, delivery_state__paused_at=None)
-    ids = list(sending.values_list("pk", flat=True))
+    ids = dict(sending.values_list("pk", "instance_id"))
     heads = rows_of(_HEADS.format(given=GIVEN[connection.vendor]), [db_timestamp(now), keys(ids)])
-    replays = _of(sending, Notification.objects.filter(REPLAYED, free(now), next_attempt_at=None)).exclude(BLOCKED)
+    replayed = Notification.objects.filter(REPLAYED, free(now), next_attempt_at=None, instance__in=set(ids.values()))
+    replays = replayed.to(list(ids)).exclude(BLOCKED)  # by their instances too, which indexes have
     # Few are sent again, so they are sorted: by its index of ids PostgreSQL would look for them among all there are.
     found = [*(key for (key,) in heads if key), *replays.order_by(F("pk") + 0).values_list("pk", flat=True)[:1]]
     return sorted(found)[:1]
-
-
-def _of(subscriptions: QuerySet[Subscription], rows: NotificationQuerySet) -> QuerySet[Notification]:
-    """Return those of these notifications that are for these subscriptions: by their instances, which indexes have."""
-    ids = dict(subscriptions.values_list("pk", "instance_id"))
-    return rows.filter(instance__in=set(ids.values())).to(list(ids))

@@ -104,12 +104,14 @@ class DeliveryLoop(Loop[DeliveryRequest, Outcome]):
     def claim(self, capacity: int, running: Collection[DeliveryRequest]) -> list[DeliveryRequest]:
         """Claim due notifications that have room at their subscription and host, and write their attempts.
 
-        First those are made that the log has for subscriptions that read it.
+        First those are made that the log has for subscriptions that read it. After the deadline none goes to a host
+        that is still waited for, and no receiver is probed.
         """
         now = timezone.now()
         if self._fan_out.step(now):
             self._active_at = time.monotonic()
-        choice = self._scheduler.choose(capacity, running, now)
+        slow = {job.host for job in self.overdue()}
+        choice = self._scheduler.choose(capacity, running, now, slow=slow)
         return self._claim(choice) if choice.batches else []
 
     def _claim(self, choice: Choice) -> list[DeliveryRequest]:

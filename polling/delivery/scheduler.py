@@ -1,8 +1,9 @@
 """Which due notifications are claimed next: the longest due first, within every share, none that a breaker holds.
 
 An index gives what is due in order. Three things keep the look short: it begins behind what subscriptions that are full
-have due (see scan_cursor.py), what an open breaker holds loses its due time (once a second, of all such receivers
-together: until then their subscriptions count as full), and targets are remembered while the loop runs.
+have due (see scan_cursor.py), what it meets of an open receiver loses its due time (some at a time, since everybody's
+deliveries wait meanwhile; in between that receiver's subscriptions count as full), and targets are remembered while the
+loop runs.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TypeVar
 
 from django.db.models import QuerySet
@@ -30,7 +32,9 @@ from polling.models import Notification
 
 Key = TypeVar("Key")
 
-HOLD_EVERY = timedelta(seconds=1)
+HOLD_EVERY = timedelta(seconds=0.25)
+HOLD_MOST = 64  # at a time: some 5 ms
+REREAD_EVERY = timedelta(seconds=1)
 LATE_COMMIT = timedelta(seconds=2)  # after a due time it usually is in the database
 
 
@@ -52,16 +56,26 @@ class Scheduler:
         self._limits = limits
         self._probe_length = probe_length
         self._targets: dict[int, Target] = {}
-        self._held_at: dict[int, datetime] = {}
+        self._held: dict[int, tuple[int, datetime]] = {}  # by subscription its receiver, and until when it is passed
+        self._reread_at: datetime | None = None  # from when on targets that are held are read again
         self._scan_cursor = ScanCursor()
 
-    def choose(self, capacity: int, running: Collection[DeliveryRequest], now: datetime) -> Choice:
-        """Choose for at most `capacity` batches, minding what is `running`."""
+    def choose(
+        self, capacity: int, running: Collection[DeliveryRequest], now: datetime, *, slow: Collection[str] = ()
+    ) -> Choice:
+        """Choose for at most `capacity` batches, minding what is `running`.
+
+        Where hosts are `slow`, nothing is chosen that may be: nothing for those, and no probe.
+        """
         opened = open_receivers()
-        most = min(capacity, PROBES - sum(delivery_request.probe for delivery_request in running))
+        probing = sum(delivery_request.probe for delivery_request in running)
+        most = 0 if slow else min(capacity, PROBES - probing)
         ready = {receiver_id for receiver_id, breaker in opened.items() if breaker.holds and breaker.until <= now}
         limiter = ConcurrencyLimiter(
-            capacity - min(len(ready), most), [delivery_request.batch for delivery_request in running], self._limits
+            capacity - min(len(ready), most),
+            [delivery_request.batch for delivery_request in running],
+            self._limits,
+            slow=slow,
         )
         batches: dict[int, Batch] = {}
         held = self._scan(batches, limiter, opened, now)
@@ -104,13 +118,15 @@ class Scheduler:
         self, batches: dict[int, Batch], limiter: ConcurrencyLimiter, opened: Collection[int], now: datetime
     ) -> Collection[int]:
         """Add what is due to `batches`, going on without what proved full; give the receivers that hold now."""
-        full, held, left = limiter.full_subscriptions(), set[int](), dict[int, Position]()
+        self._held = {key: held for key, held in self._held.items() if held[0] in opened and now < held[1]}
+        full, left = limiter.full_subscriptions().union(self._held), dict[int, Position]()
+        met: dict[int, Target] = {}
         position, end = self._scan_cursor.begin(full), (now - LATE_COMMIT, 0)
         while limiter.capacity > 0 and (most := limiter.slots) > 0:
             found = find_due(self.among, now, beginning=position, without=full, most=most)
             for (due_text, key), target in self._with_targets(((row[0], row[1]), row[2]) for row in found):
                 if target.receiver_id in opened:
-                    held.add(target.receiver_id)
+                    met[key] = target
                 elif (batch := limiter.take(target.subscription_id, target.host)) is not None:
                     batches[key] = batch
                     continue
@@ -123,19 +139,24 @@ class Scheduler:
             last_due, last_key, _ = found[-1]
             position = time_of(last_due), last_key + 1  # the next place
         self._scan_cursor.end(min(position, end), full, left)
-        self._hold(held, now)
-        return held
+        return self._hold(met, now)
 
-    def _hold(self, receiver_ids: Collection[int], now: datetime) -> None:
-        """Hold what is due for open receivers, those excepted for which that was done just now."""
-        late = {key for key in receiver_ids if self._held_at.get(key, now - HOLD_EVERY) <= now - HOLD_EVERY}
-        if not late:
-            return
-        hold(late, now)
-        self._held_at.update(dict.fromkeys(late, now))
-        # Read again next time: the subscription may have been given another URL.
-        for subscription_id in [key for key, target in self._targets.items() if target.receiver_id in late]:
-            del self._targets[subscription_id]
+    def _hold(self, met: Mapping[int, Target], now: datetime) -> Collection[int]:
+        """Hold what was met of open receivers, some at a time: the rest comes at the next looks; give whose it is."""
+        some = dict(islice(met.items(), HOLD_MOST))
+        if not some:
+            return ()
+        receivers = {target.subscription_id: target.receiver_id for target in some.values()}
+        hold(some, set(receivers.values()), now)
+        more = {target.subscription_id for key, target in met.items() if key not in some}
+        for subscription_id, receiver_id in receivers.items():
+            if subscription_id not in more:
+                self._held[subscription_id] = receiver_id, now + HOLD_EVERY
+        if self._reread_at is None or self._reread_at <= now:
+            for subscription_id in receivers.keys() | self._held.keys():  # they may have been given another URL
+                self._targets.pop(subscription_id, None)
+            self._reread_at = now + REREAD_EVERY
+        return set(receivers.values())
 
     def _with_targets(self, found: Iterable[tuple[Key, int]]) -> list[tuple[Key, Target]]:
         pairs = list(found)

@@ -75,13 +75,21 @@ def with_room(
     return chosen
 
 
-def claim_due(among: Condition, kind: Due, capacity: int, running: Collection[Work], *, now: datetime) -> Claim:
+def claim_due(
+    among: Condition,
+    kind: Due,
+    capacity: int,
+    running: Collection[Work],
+    *,
+    now: datetime,
+    slow: Collection[str] = (),
+) -> Claim:
     """Claim up to `capacity` of the polls that have room beside those `running`, by the due time `kind`.
 
-    `among` is what else is asked of a poll's state.
+    `among` is what else is asked of a poll's state; none is claimed of the `slow` companies.
     """
     sites, hosts = Counter(job.site for job in running), Counter(job.host for job in running)
-    full_sites = [site for site, count in sites.items() if count >= PER_SITE]
+    full_sites = [*slow, *(site for site, count in sites.items() if count >= PER_SITE and site not in slow)]
     full_hosts = [host for host, count in hosts.items() if count >= PER_HOST]
     unable = NO_SWEEP if kind == "next_sweep_at" else ()
     allowed = [among, _none_of("health", unable), _none_of("site", full_sites), _none_of("host", full_hosts)]

@@ -110,7 +110,10 @@ class PollLoop(Loop[Work, Any]):
         self._scan_at: dict[str, float] = {}
 
     def claim(self, capacity: int, running: Collection[Work]) -> list[Work]:
-        """Claim due polls, then due sweeps, that have room at their company and host, the longest due first."""
+        """Claim due polls, then due sweeps, that have room at their company and host, the longest due first.
+
+        After the deadline none of a company that is still waited for.
+        """
         jobs: list[Work] = []
         try:
             self._ask("first", self._first, capacity, running, jobs)
@@ -142,7 +145,8 @@ class PollLoop(Loop[Work, Any]):
         return True
 
     def _claim(self, kind: Due, capacity: int, running: Collection[Work]) -> list[Job]:
-        claim = claim_due(self._due, kind, capacity, running, now=timezone.now())
+        slow = {job.site for job in self.overdue()}
+        claim = claim_due(self._due, kind, capacity, running, now=timezone.now(), slow=slow)
         if not claim.drained:
             del self._scan_at[kind]
         if not claim.keys:

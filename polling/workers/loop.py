@@ -13,11 +13,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
+from itertools import takewhile
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from polling.workers.leases import release_owed
 
+QUICK_SECONDS = 1.0  # what takes longer is slow: no other answer waits for it
 GRACE_SECONDS = 7  # what requests in flight get at the end: eight, with the second that it may take to notice
 
 Job = TypeVar("Job")
@@ -42,8 +44,10 @@ def _freeze() -> None:
 class Loop(ABC, Generic[Job, Answer]):
     """One worker's jobs under way, until nothing is due, `deadline` (monotonic seconds) has come, or `stopping()`.
 
-    `stopping` is asked at least once a second. After the deadline what is in flight is waited for; when asked to stop,
-    for eight seconds; what is left then is released, for the next worker.
+    `stopping` is asked at least once a second. After the deadline what is in flight is waited for, and while it is,
+    more is begun: the worker is occupied in any case, and one slow answer must not hold up all others. When asked to
+    stop, nothing more is begun, and what is in flight has eight seconds; what is left then is released, for the next
+    worker.
     """
 
     threads = 16
@@ -56,6 +60,8 @@ class Loop(ABC, Generic[Job, Answer]):
         self.deadline, self.stopping = deadline, stopping
         self.halted = False  # from when on no request begins; threads look at it between two of a batch
         self._running: dict[Future[Answer], Job] = {}
+        self._begun: dict[Future[Answer], float] = {}  # when each of these was, the first first
+        self._overdue: dict[Future[Answer], Job] | None = None  # what the deadline found under way, once it has come
         self._last: set[Future[Answer]] = set()  # the last of each batch: a thread is counted until that is written
         self._answered: SimpleQueue[Future[Answer]] = SimpleQueue()
         self._writing = 0.0  # seconds that the last writing took
@@ -106,12 +112,26 @@ class Loop(ABC, Generic[Job, Answer]):
             if self._running:  # so that others need not wait for the leases' ends
                 self.release(self._running.values())
 
+    def overdue(self) -> Collection[Job]:
+        """Return what the deadline found under way, and was not answered within a second after it.
+
+        The end waits for it. What is begun meanwhile should go to nobody who was asked by these, or it may be as slow,
+        and be waited for in its turn.
+        """
+        if self._overdue is None and time.monotonic() >= self.deadline:
+            self._overdue = dict(self._running)
+        return self._overdue.values() if self._overdue else ()
+
+    def _waits(self) -> bool:
+        """Whether something is under way that the deadline found so."""
+        return bool(self.overdue()) and not self._running.keys().isdisjoint(self._overdue or ())
+
     def _open(self) -> bool:
         """Whether more may be begun; from the first refusal on, never again."""
         if self._stopped_at is None and self.stopping():
             self._stopped_at = time.monotonic()
             self.halted = True
-        return self._stopped_at is None and time.monotonic() < self.deadline
+        return self._stopped_at is None and (time.monotonic() < self.deadline or self._waits())
 
     def _lingers(self) -> bool:
         """Whether to look on, although nothing is under way."""
@@ -132,6 +152,7 @@ class Loop(ABC, Generic[Job, Answer]):
         for batch in batches:
             requests = [(Future[Answer](), self.request(job)) for job in batch]
             self._running.update(zip((future for future, _ in requests), batch, strict=True))
+            self._begun.update(dict.fromkeys((future for future, _ in requests), time.monotonic()))
             self._last.add(requests[-1][0])
             pool.submit(self._do_batch, requests)
             self._idle_since = None
@@ -154,7 +175,9 @@ class Loop(ABC, Generic[Job, Answer]):
         going_on = self.settle([(self._running[future], future) for future in done])
         self._writing = time.monotonic() - began
         for future in done:
-            del self._running[future]
+            del self._running[future], self._begun[future]
+            if self._overdue and time.monotonic() < self.deadline + QUICK_SECONDS:
+                self._overdue.pop(future, None)
         self._last.difference_update(done)
         if self._open():
             self._begin(pool, going_on)
@@ -163,14 +186,19 @@ class Loop(ABC, Generic[Job, Answer]):
         return len(done) - len(going_on)
 
     def _wait(self) -> list[Future[Answer]]:
-        """Wait for an answer, and a little longer for more; give those that came."""
+        """Wait for an answer, and a little longer for more, unless all that is left is slow; give those that came."""
         done: list[Future[Answer]] = []
         until = time.monotonic() + self.scan_wait()
         try:
-            while not done or len(done) < len(self._running):
+            while not done or len(done) < len(self._running) - self._slow():
                 done.append(self._answered.get(timeout=max(0.0, until - time.monotonic())))
                 if len(done) == 1:
                     until = time.monotonic() + max(self.gather, min(self._writing, self.gather_most))
         except Empty:
             pass  # nothing more for now
         return done
+
+    def _slow(self) -> int:
+        """Return how many have been under way for so long that their answers need not come together with others'."""
+        before = time.monotonic() - QUICK_SECONDS
+        return sum(1 for _ in takewhile(before.__gt__, self._begun.values()))

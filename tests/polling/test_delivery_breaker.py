@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from instances.models import Instance
 from polling.delivery.adaptive_limits import AdaptiveLimits
-from polling.delivery.breaker import LONGEST_WAIT, host_of, probe_wait
+from polling.delivery.breaker import LONGEST_WAIT, hold, host_of, probe_wait
 from polling.delivery.delivery_loop import DeliveryLoop, deliver_due
 from polling.delivery.first_subscriptions import first_subscription
 from polling.delivery.pausing import pause_delivery, rearm_all, release_all_of
-from polling.delivery.scheduler import Scheduler
+from polling.delivery.scheduler import HOLD_EVERY, HOLD_MOST, Scheduler
 from polling.models import Alert, DeliveryState, Notification, Receiver
 from polling.workers.due import delivery_due_at
 from tests.conftest import Tenant
@@ -135,7 +135,9 @@ def test_another_instance_with_the_same_url_waits_too(
     assert run() == 0
 
 
-def test_what_comes_due_for_open_receivers_is_held_together_and_once_a_second(opened: Instance, tenant: Tenant) -> None:
+def test_what_comes_due_for_open_receivers_is_held_together_and_not_at_every_look(
+    opened: Instance, tenant: Tenant
+) -> None:
     with receivers.start_receiver() as second:
         second.answer = failing(500)
         other = make_instance(tenant.organization, second.url, "Other")
@@ -150,10 +152,39 @@ def test_what_comes_due_for_open_receivers_is_held_together_and_once_a_second(op
     assert free_of_due_time.count() == 2
     assert len([query for query in queries if query["sql"].startswith("UPDATE")]) <= 2
     Notification.objects.filter(pk__in=made).update(next_attempt_at=now)
-    assert not set(made) & scheduler.choose(32, [], now + timedelta(seconds=0.5)).batches.keys()
+    assert not set(made) & scheduler.choose(32, [], now + HOLD_EVERY / 2).batches.keys()
     assert free_of_due_time.count() == 0
-    scheduler.choose(32, [], now + timedelta(seconds=1))
+    scheduler.choose(32, [], now + HOLD_EVERY)
     assert free_of_due_time.count() == 2
+
+
+def test_a_backlog_of_an_open_receiver_is_held_some_at_a_time_and_others_go_meanwhile(
+    opened: Instance, tenant: Tenant
+) -> None:
+    scheduler = Scheduler(Notification.objects.all(), AdaptiveLimits(), probe_length=timedelta(seconds=45))
+    now, looks = timezone.now(), 3
+    most = looks * HOLD_MOST
+    backlog = make_notifications(opened, [[record] for record in range(most)], now - timedelta(minutes=1))
+    healthy = make_notifications(make_instance(tenant.organization, "http://127.0.0.1:9/", "Well"), [[1]], now)
+    due = Notification.objects.filter(pk__in=[row.pk for row in backlog], next_attempt_at__isnull=False)
+    for look in range(1, looks + 1):
+        assert scheduler.choose(32, [], now).batches.keys() == {healthy[0].pk}
+        assert due.count() == most - look * HOLD_MOST
+
+
+def test_what_is_not_an_open_receivers_any_more_is_not_held(opened: Instance) -> None:
+    (made,) = make_notifications(opened, [[1]])
+    mine, now = row(), timezone.now()
+    other = Receiver.objects.create(organization_id=mine.organization_id, url="x", url_hash="x", open_until=now)
+    due = Notification.objects.filter(pk=made.pk, next_attempt_at__isnull=False)
+    hold([made.pk], [other.pk], now)
+    assert due.exists()
+    Receiver.objects.filter(pk=mine.pk).update(open_until=None)
+    hold([made.pk], [mine.pk], now)
+    assert due.exists()
+    Receiver.objects.filter(pk=mine.pk).update(open_until=now)
+    hold([made.pk], [mine.pk], now)
+    assert not due.exists()
 
 
 def test_another_organizations_breaker_is_its_own(

@@ -9,7 +9,7 @@ from queue import Empty
 import pytest
 
 from polling.detection.poll_loop import PollLoop
-from polling.workers.loop import Loop
+from polling.workers.loop import QUICK_SECONDS, Loop
 
 
 class Clock:
@@ -57,6 +57,7 @@ class Gathering(Loop[str, int]):
         """Collect two answers of three that are under way at once; return how long the second was waited for."""
         self.clock.answers = [Future[int](), Future[int]()]
         self._running = dict.fromkeys((*self.clock.answers, Future[int]()), "job")
+        self._begun = dict.fromkeys(self._running, self.clock.now)
         self.clock.waits.clear()
         with ThreadPoolExecutor(1) as pool:
             assert self._collect(pool) == 2
@@ -76,3 +77,17 @@ def test_more_answers_are_waited_for_as_long_as_writing_took(
     loop.writing = writing
     assert loop.second_wait() == pytest.approx(PollLoop.gather)
     assert loop.second_wait() == pytest.approx(waited)
+
+
+def test_for_what_has_been_slow_for_long_no_answer_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("polling.workers.loop.time", clock)
+    loop = Gathering(clock)
+    slow, quick = Future[int](), Future[int]()
+    loop._running = {slow: "slow", quick: "quick"}
+    loop._begun = {slow: 0.0, quick: QUICK_SECONDS + 1.0}
+    clock.now, clock.answers = QUICK_SECONDS + 1.0, [quick]
+    with ThreadPoolExecutor(1) as pool:
+        assert loop._collect(pool) == 1
+    assert len(clock.waits) == 1
+    assert list(loop._begun) == [slow]
