@@ -21,6 +21,7 @@ STRETCH = 10.0  # seconds after which a task ends, of which the service gives it
 WARM_UP = 100
 WARM_UP_SECONDS = 3.0
 
+
 def isolation(name: str, of: str, count: int, rate: float, urls: list[str]) -> Figure:
     """Deliver until the healthy receiver has everything; give how late its notifications came."""
     set_up()
