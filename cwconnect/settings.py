@@ -231,13 +231,13 @@ DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# The queue: wake-up calls only. Why these figures: a task claims work for 60 s at most and then waits for what is in
-# flight, 120 s at most; see cwconnect/site/checks.py for the retry rule.
+# The queue: wake-up calls only. Why these figures: a task claims work for 60 s and waits for what is in flight, 120 s
+# at most, and for what it began meanwhile, as long again; see cwconnect/site/checks.py for the retry rule.
 Q_CLUSTER: dict[str, Any] = {
     "name": "cwconnect",
     "workers": env.integer("CWCONNECT_WORKERS", 2, minimum=1, maximum=256),
-    "timeout": 200,
-    "retry": 1500,
+    "timeout": 330,
+    "retry": 2400,
     "max_attempts": 3,
     "ack_failures": True,
     "queue_limit": 4,

@@ -52,7 +52,8 @@ class Stretch:
     linger: float
 
 
-_LONG, _SHORT = (60.0, 1.0), (10.0, 0.0)  # seconds to claim, and to linger
+LONGEST = 60.0  # seconds to claim; the queue's `timeout` reckons with it
+_LONG, _SHORT = (LONGEST, 1.0), (10.0, 0.0)  # seconds to claim, and to linger
 
 _DUE_AT: dict[Kind, Callable[[datetime], datetime | None]] = {
     Kind.POLL: due.poll_due_at,

@@ -17,6 +17,7 @@ from standardwebhooks import Webhook
 
 from cwconnect.core.process_group import ProcessGroup
 from cwconnect.core.processes import Child, watch_parent
+from cwconnect.outbound import CONNECTWISE_LIMITS
 from cwconnect.site.checks import check_queue, least_retry
 from cwconnect.site.demo_receiver import (
     Arrival,
@@ -27,6 +28,7 @@ from cwconnect.site.demo_receiver import (
 from polling.delivery.signing import signature_headers
 from polling.workers.supervisor import pauses
 from polling.workers.supervisor_slot import SupervisorSlot
+from polling.workers.wakeups import LONGEST
 
 KEY = "whsec_" + base64.b64encode(b"some random bytes").decode()
 
@@ -48,6 +50,12 @@ def test_retry_must_exceed_what_a_task_may_wait() -> None:
 def test_our_settings_keep_the_rule_with_any_number_of_workers(settings: Settings, workers: int) -> None:
     settings.Q_CLUSTER = settings.Q_CLUSTER | {"workers": workers}
     assert check_queue() == []
+
+
+def test_no_task_is_killed_while_it_waits_for_slow_answers(settings: Settings) -> None:
+    """It claims, waits for what is under way, and for what it began while it waited."""
+    slowest = LONGEST + 2 * CONNECTWISE_LIMITS.total
+    assert settings.Q_CLUSTER["timeout"] >= slowest + 30
 
 
 def test_a_broken_rule_is_an_error_with_an_id(settings: Settings) -> None:
