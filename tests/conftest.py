@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from django.core.cache import cache
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from instances.connections import outbound_client
 from instances.credentials.issuing import issue_secrets
@@ -24,8 +26,15 @@ pytest_plugins = (
     "tests.support.callback_registry",
 )  # fixtures
 
-# Tests of real processes and browsers mind what runs beside them: one worker takes all of these in turn.
-ONE_AT_A_TIME = ("browser", "clients", "long", "processes", "upgrades")
+# Tests of real processes and browsers mind what runs beside them, and wait more than they work: of each of these groups
+# one runs at a time. They begin first, since a group has many, and the others fill the cores meanwhile.
+IN_TURN = {
+    "browser": "browsers",
+    "clients": "browsers",
+    "long": "long lives",
+    "processes": "processes",
+    "upgrades": "long lives",
+}
 
 _THRESHOLD = gc.get_threshold()[0]  # Python's own
 
@@ -52,12 +61,21 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(_THRESHOLD)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep the tests of real processes together. In this hook, since xdist reads the groups right after collection."""
-    here = Path(__file__).parent
-    folder = item.path.relative_to(here).parts[0] if here in item.path.parents else ""
-    if folder in ONE_AT_A_TIME:
-        item.add_marker(pytest.mark.xdist_group("real-processes"))
+class InTurn(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+    """Deals tests out one by one, and the groups of `IN_TURN` each to one worker.
+
+    By their folders: marks of groups come to nothing with this pytest, which keeps the ids of tests otherwise.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = Path(nodeid.partition("::")[0]).parts[1]
+        return IN_TURN.get(folder, nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InTurn:
+    """Deal out the tests as `InTurn` does."""
+    return InTurn(config, log)
 
 
 @dataclass(frozen=True)

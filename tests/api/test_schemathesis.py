@@ -34,6 +34,7 @@ from instances.secrets import Secret
 from polling.models import Replay, Verification
 from tests.api.conftest import NOON, Watched
 from tests.conftest import Tenant
+from tests.support.required import LENGTHY
 from tests.support.rows import complete_copy, further_subscription
 from tests.support.sandboxes import start_sandbox
 
@@ -152,7 +153,7 @@ def world(tenant: Tenant, running: SandboxServer, settings: Settings) -> FuzzedS
 
 
 BOUNDED = hypothesis.settings(
-    max_examples=5,
+    max_examples=3 if LENGTHY else 2,
     deadline=None,
     derandomize=True,
     database=None,

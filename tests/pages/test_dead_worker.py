@@ -24,6 +24,7 @@ from tests.support.every_page import Page, every_page
 from tests.support.filled_service import Filled, fill
 from tests.support.page_rows import add_instances
 from tests.support.page_views import onlooker
+from tests.support.required import lengthy
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
@@ -61,6 +62,7 @@ def walk(client: Client, filled: Filled) -> dict[str, tuple[str, set[str]]]:
     return {page.name: found for page in asked if (found := greens_of(client, page)) is not None}
 
 
+@lengthy
 def test_no_page_shows_green_what_nobody_sees_any_more(filled: Filled) -> None:
     with time_machine.travel(NOW, tick=False):
         client = onlooker(Organization.objects.get(name="Gamma"))

@@ -32,6 +32,7 @@ def filled(tenant: Tenant) -> Filled:
     return fill(tenant.organization, instances=10, events=60, now=timezone.now())
 
 
+@lengthy
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("zone", [ZONES[0], pytest.param(ZONES[1], marks=lengthy)])  # the two that go over the ends
 def test_every_page_shows_them(filled: Filled, tenant: Tenant, settings: object, zone: str, end: datetime) -> None:

@@ -23,6 +23,7 @@ from tests.api.test_table_of_answers import ExampleRows
 from tests.conftest import Tenant
 from tests.pages.conftest import sign_in
 from tests.support.page_forms import Element, Form, Page
+from tests.support.required import lengthy
 from tests.support.routes import pages
 
 pytestmark = pytest.mark.django_db
@@ -114,6 +115,7 @@ def refused(person: Client, path: str, form: Form, control: Element) -> list[str
     return None
 
 
+@lengthy
 @pytest.mark.parametrize("name", sorted(WITH_FIELDS))
 def test_nonsense_in_any_field_is_said_beside_it_and_above(
     world: ExampleRows, organization: Organization, name: str

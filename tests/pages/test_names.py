@@ -16,6 +16,7 @@ from tests.support.every_page import every_page
 from tests.support.filled_service import RESOURCES, fill
 from tests.support.page_views import ELSEWHERE, onlooker
 from tests.support.polled_instance import PolledInstance
+from tests.support.required import lengthy
 from tests.support.sweeps import delete, sweep, watch_deletes
 
 pytestmark = pytest.mark.django_db
@@ -26,6 +27,7 @@ OF_NO_RECORD = re.compile(
 NAMED = re.compile(rf"\w · (?:{KEY.pattern})")
 
 
+@lengthy
 def test_every_page_that_shows_a_record_shows_its_name(organization: Organization) -> None:
     filled = fill(organization, instances=8, events=400, now=timezone.now())
     client, shown = onlooker(organization), set()

@@ -14,6 +14,7 @@ from tests.conftest import make_tenant
 from tests.support.every_page import every_page
 from tests.support.filled_service import fill
 from tests.support.page_views import look, onlooker
+from tests.support.required import lengthy
 
 pytestmark = pytest.mark.django_db
 MOST_QUERIES = 25
@@ -30,6 +31,7 @@ def queries(*, instances: int, events: int) -> dict[str, int]:
     return {each.page.name: each.queries for each in seen if each is not None}
 
 
+@lengthy
 def test_no_page_asks_more_the_more_there_is() -> None:
     few = queries(instances=10, events=200)
     many = queries(instances=60, events=3000)

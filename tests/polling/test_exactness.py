@@ -52,12 +52,13 @@ from tests.seed import example_body
 from tests.support.exactness_callbacks import PICKS, CallbackRules, run_loop
 from tests.support.exactness_model import LOOK_BACK, RecordedEvent, Rules, Truth
 from tests.support.exactness_subscriptions import SubscriptionRules
-from tests.support.required import SERVICES_REQUIRED
+from tests.support.required import LENGTHY
 from tests.support.sandboxes import start_sandbox
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+OFTEN = 100 if connection.vendor == "sqlite" else 50  # CI runs both: these come on top of those
 SETTINGS = settings(
-    max_examples=2000 if LONG else 100 if SERVICES_REQUIRED else 50,
+    max_examples=2000 if LONG else OFTEN if LENGTHY else 20,
     stateful_step_count=30 if LONG else 20,
     deadline=None,
     database=None,

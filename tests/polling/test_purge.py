@@ -39,6 +39,7 @@ from tests.support.filled_service import Filled, fill
 from tests.support.page_views import body_of
 from tests.support.polled_instance import PolledInstance, answered
 from tests.support.receivers import Receiver
+from tests.support.required import lengthy
 
 OF_INSTANCE = (Event, Notification, Replay, Alert, ResourcePoll)
 OF_POLL = (PollRun, RecordSnapshot, RecordWord, PollState)
@@ -64,6 +65,7 @@ def rows_of(instance: Instance) -> int:
 OUTLIVES_IT = ("audit-page", "audit-csv")  # the audit log says what somebody did, also to what is no more
 
 
+@lengthy
 def test_no_page_shows_it_and_none_breaks(filled: Filled, tenant: Tenant, admin_client: Client) -> None:
     assert rows_of(filled.busiest) > 200
     person = sign_in("olga", tenant.organization)

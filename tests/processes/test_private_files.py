@@ -93,6 +93,7 @@ STARTS = {
 }
 
 
+@lengthy
 @pytest.mark.parametrize("start", STARTS)
 def test_who_starts_it_otherwise_makes_no_file_for_others(open_folder: Path, start: str) -> None:
     run(open_folder, *STARTS[start])

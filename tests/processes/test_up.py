@@ -61,11 +61,12 @@ def test_a_signal_ends_everything_within_ten_seconds_without_an_error_or_a_warni
     assert [line for line in up.output.splitlines() if '"error"' in line or '"warning"' in line] == []
 
 
+@lengthy
 @pytest.mark.parametrize(
     ("part", "name"),
     [
         ("gunicorn", "The web server"),
-        pytest.param("cwconnect.core.run_with_parent work", "The worker", marks=lengthy),
+        ("cwconnect.core.run_with_parent work", "The worker"),
     ],
 )
 def test_the_death_of_one_part_ends_the_other_with_exit_code_1(up: Service, part: str, name: str) -> None:
@@ -86,6 +87,7 @@ def test_the_web_alone_leaves_the_work_to_others(data: Path) -> None:
         assert service.ends_within(50) == 0
 
 
+@lengthy
 def test_nothing_is_left_when_up_itself_is_killed(up: Service) -> None:
     with up:
         up.process.kill()

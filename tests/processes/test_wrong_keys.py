@@ -10,6 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.management import get_commands, load_command_class
 
+from tests.support.required import lengthy
 from tests.support.services import ROOT, environment_of
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
@@ -58,6 +59,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
+@lengthy
 @pytest.mark.parametrize(
     ("start", "keys"), [*((start, "another") for start in STARTS), ("up", "no key"), ("a web server", "no key")]
 )

@@ -29,6 +29,7 @@ from tests.support.page_views import onlooker
 from tests.support.polled_instance import PolledInstance
 from tests.support.raw_servers import RawServer
 from tests.support.read_log import read_log
+from tests.support.required import lengthy
 
 OLD_KEY = "whsec_YSBmb3JtZXIga2V5IG9mIG91cnMsIG9mIDMx"
 SECRETS = (PASSWORD, TOKEN_VALUE, KEY, OLD_KEY, f"user:{PASSWORD}", QUERY)
@@ -74,6 +75,7 @@ def test_all_secrets_are_there(further: Subscription) -> None:
     assert stored.headers == CREDENTIALS["headers"]
 
 
+@lengthy
 def test_no_route_shows_them_and_nothing_stored_or_logged_holds_them(
     further: Subscription, notifying: PolledInstance, tenant: Tenant, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -20,6 +20,7 @@ from instances.models import Membership, Role
 from instances.secrets import hash_token
 from tests.conftest import Tenant
 from tests.support.page_views import body_of
+from tests.support.required import lengthy
 from tests.support.routes import routes
 from tests.support.victim import WORD, Victim
 
@@ -134,6 +135,7 @@ def test_the_table_is_long_enough_and_names_every_identity(victim: Victim, other
 BY_EVERY_METHOD = ("empty", "their user, a guessed token")
 
 
+@lengthy
 @pytest.mark.parametrize("name", NAMES)
 def test_nobody_gets_into_the_api(victim: Victim, other_tenant: Tenant, name: str) -> None:
     before = victim.snapshot()

@@ -18,6 +18,7 @@ from cwconnect.site.backup_dry_run import DryRun, try_backup
 from instances.secrets.rotation import secret_columns
 from tests.site.test_backup import names
 from tests.site.test_checks import manage
+from tests.support.required import lengthy
 
 PASSPHRASE = "correct horse battery"
 FILL = """
@@ -108,6 +109,7 @@ def test_a_damaged_one_is_named_as_such(service: Path) -> None:
         attempt(service, "sealed", passphrase=PASSPHRASE)
 
 
+@lengthy
 def test_a_secret_that_was_moved_is_found(service: Path) -> None:
     with closing(sqlite3.connect(service / "plain")) as opened:
         opened.execute("UPDATE polling_alertdestination SET url = (SELECT max(url) FROM polling_alertdestination)")
@@ -126,6 +128,7 @@ def test_a_newer_one_is_refused_by_the_command(service: Path) -> None:
     assert "It is of a newer version of cwconnect: it has 0999_x." in newer.stderr
 
 
+@lengthy
 def test_an_older_one_is_brought_to_this_version_or_it_says_why_not(service: Path) -> None:
     older = attempt(service, "older")
     assert older.problems == []

@@ -19,6 +19,7 @@ from pytest_django import Settings
 from cwconnect.core.client_ip import address_in, client_address
 from cwconnect.core.processes import Child
 from tests.support.databases import place_tables
+from tests.support.required import lengthy
 from tests.support.services import wait_until
 
 PROXIES = [ipaddress.ip_network(network) for network in ("127.0.0.1", "10.0.0.0/24", "2001:db8:1::/48")]
@@ -165,6 +166,7 @@ def guess(port: int, secret: str, *forwarded: str) -> int:
         connection.close()
 
 
+@lengthy
 @pytest.mark.processes
 def test_several_headers_are_one_for_the_web_server(behind_proxies: int) -> None:
     wait_until(lambda: guess(behind_proxies, "", CLIENT) == 401, 60, "the web")

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.required import lengthy
+
 ROOT = Path(__file__).parents[2]
 # The private word: what it is called.
 EVERYWHERE = {
@@ -217,5 +219,6 @@ def test_no_document_holds_one() -> None:
     assert not_allowed(found_in_documents()) == {}
 
 
+@lengthy
 def test_what_is_allowed_is_there() -> None:
     assert ALLOWED.keys() <= everything_found().keys()

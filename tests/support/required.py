@@ -8,8 +8,9 @@ import pytest
 
 SERVICES_REQUIRED = os.environ.get("CWCONNECT_TEST_REQUIRE_SERVICES") == "1"
 
-# Tests that take long on two cores: CI runs them, and a newcomer's run says that it left them out.
+# What takes long on two cores: CI runs it, and a newcomer's run says that it left it out.
+LENGTHY = SERVICES_REQUIRED or os.environ.get("CWCONNECT_TEST_LENGTHY") == "1"
 lengthy = pytest.mark.skipif(
-    not SERVICES_REQUIRED and os.environ.get("CWCONNECT_TEST_LENGTHY") != "1",
+    not LENGTHY,
     reason="takes long: CI runs it, and CWCONNECT_TEST_LENGTHY=1",
 )

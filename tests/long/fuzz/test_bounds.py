@@ -16,6 +16,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.long.fuzz.targets import TARGETS
+from tests.support.required import lengthy
 
 MB = 1 << 20
 PROGRAM = "import django, sys; django.setup(); from tests.long.fuzz import test_bounds as t; t.read_large(sys.argv[1])"
@@ -108,6 +109,7 @@ def test_a_reader_takes_time_in_proportion_to_its_input(case: str) -> None:
     assert time.process_time() - begun < SECONDS
 
 
+@lengthy
 @pytest.mark.parametrize("case", LARGE)
 def test_an_answer_of_60_mb_takes_seconds_and_a_few_times_its_size(case: str) -> None:
     done = subprocess.run(
