@@ -72,6 +72,7 @@ class DeliveryLoop(Loop[DeliveryRequest, Outcome]):
 
     threads = THREADS
     scan_every = 0.05
+    slow_after = 1.0
     # After something was claimed or answered more often follows soon than not. On SQLite each claim is a commit that
     # others wait for, and few large ones let more through.
     scan_first = {"postgresql": 0.005, "sqlite": 0.02}

@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 from polling.workers.leases import release_owed
 
-QUICK_SECONDS = 1.0  # what takes longer is slow: no other answer waits for it
+QUICK_SECONDS = 1.0  # what the deadline found under way, and is answered so soon after it, is not slow
 GRACE_SECONDS = 7  # what requests in flight get at the end: eight, with the second that it may take to notice
 
 Job = TypeVar("Job")
@@ -54,6 +54,7 @@ class Loop(ABC, Generic[Job, Answer]):
     scan_every = 1.0  # seconds; how long what comes due may wait while all that is in flight is slow
     gather = 0.01  # seconds after an answer, for more of them: writing costs 10 ms and a commit for any number
     gather_most = 0.01  # seconds: so long at most where writing took longer, as it does far from the database
+    slow_after = float("inf")  # seconds after which no answer is kept any more to be written together with this one
     linger = 0.0  # seconds for which the loop stays and looks on once nothing is due
 
     def __init__(self, *, deadline: float, stopping: Callable[[], bool] = never) -> None:
@@ -190,15 +191,17 @@ class Loop(ABC, Generic[Job, Answer]):
         done: list[Future[Answer]] = []
         until = time.monotonic() + self.scan_wait()
         try:
-            while not done or len(done) < len(self._running) - self._slow():
+            while not done or len(done) < len(self._running):
                 done.append(self._answered.get(timeout=max(0.0, until - time.monotonic())))
                 if len(done) == 1:
                     until = time.monotonic() + max(self.gather, min(self._writing, self.gather_most))
+                if len(done) >= len(self._running) - self._slow():
+                    until = 0.0  # what has come by now
         except Empty:
             pass  # nothing more for now
         return done
 
     def _slow(self) -> int:
-        """Return how many have been under way for so long that their answers need not come together with others'."""
-        before = time.monotonic() - QUICK_SECONDS
+        """Return how many have been under way for so long that no other answer waits for theirs."""
+        before = time.monotonic() - self.slow_after
         return sum(1 for _ in takewhile(before.__gt__, self._begun.values()))

@@ -9,7 +9,7 @@ from queue import Empty
 import pytest
 
 from polling.detection.poll_loop import PollLoop
-from polling.workers.loop import QUICK_SECONDS, Loop
+from polling.workers.loop import Loop
 
 
 class Clock:
@@ -79,15 +79,20 @@ def test_more_answers_are_waited_for_as_long_as_writing_took(
     assert loop.second_wait() == pytest.approx(waited)
 
 
-def test_for_what_has_been_slow_for_long_no_answer_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_answer_waits_for_what_has_been_slow_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that have come by then are written together all the same."""
     clock = Clock()
     monkeypatch.setattr("polling.workers.loop.time", clock)
     loop = Gathering(clock)
-    slow, quick = Future[int](), Future[int]()
-    loop._running = {slow: "slow", quick: "quick"}
-    loop._begun = {slow: 0.0, quick: QUICK_SECONDS + 1.0}
-    clock.now, clock.answers = QUICK_SECONDS + 1.0, [quick]
+    loop.slow_after = 1.0
+    slow, *quick = (Future[int]() for _ in range(3))
+    loop._running = dict.fromkeys((slow, *quick), "job")
+    loop._begun = {slow: 0.0, **dict.fromkeys(quick, 2.0)}
+    clock.now, clock.answers = 2.0, quick[:1]
     with ThreadPoolExecutor(1) as pool:
         assert loop._collect(pool) == 1
-    assert len(clock.waits) == 1
-    assert list(loop._begun) == [slow]
+        assert clock.waits == pytest.approx([PollLoop.scan_every, PollLoop.gather])  # for the other quick one
+        clock.answers, clock.now = [slow, *quick[1:]], 9.0
+        clock.waits.clear()
+        assert loop._collect(pool) == 2
+        assert clock.waits == [PollLoop.scan_every, 0.0]
