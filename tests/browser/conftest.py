@@ -36,9 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.append(item)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    """Chromium, headless."""
+    """Chromium, headless. Closed with the last test here: its loop of events is one that no database is asked in."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -99,7 +99,7 @@ _AXE = """rules => axe.run({
 }).then((all) => all.violations)"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def violations() -> Check:
     """Return what axe-core finds on the page that is open: on a phone and on a desktop, in dark and in light."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
@@ -188,7 +188,7 @@ def fill_in(window: Window, site: Site, name: str) -> None:
     page.wait_for_url(re.compile(r"instances/\d+$"))  # the page's script puts its own address there
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, Service]]:
     """`manage.py up`, freshly installed."""
     data, port = tmp_path_factory.mktemp("browser"), free_port()
@@ -198,7 +198,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
         yield data, f"http://127.0.0.1:{port}", up
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(browser: Any, service: tuple[Path, str, Service], violations: Check) -> Iterator[Site]:
     """The service with its first account, made by the printed address, and its first instance."""
     data, url, up = service

@@ -146,20 +146,20 @@ class Furnished:
     admin: list[str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def furnished(site: Site) -> Furnished:
     """Rows that trouble an organization."""
     code = f"from tests.browser.issues import furnish; print(furnish({PASSWORD!r}))"
     return Furnished(**json.loads(ask(site.data, "shell", "-v0", "-c", code).splitlines()[-1]))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ids(furnished: Furnished) -> Ids:
     """The troubled organization's rows."""
     return furnished.ids
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sign_in(browser: Any, site: Site, ids: Ids) -> Iterator[Callable[[str], Window]]:
     """Sign somebody in, once; give a window for each call."""
     states: dict[str, Any] = {}
@@ -210,7 +210,7 @@ def test_each_page_works_without_javascript_and_says_what_does_not(
     context = browser.new_context(viewport=NARROW, java_script_enabled=False, storage_state=kept)
     page, dead = context.new_page(), {}
     for name, path in PAGES.items():
-        answer = page.goto(site.url + path(ids), wait_until="domcontentloaded")
+        answer = page.goto(site.url + path(ids), wait_until="load")  # with the style that hides what needs a script
         buttons = page.locator("button[type=button]:visible, [hx-trigger=load]:visible:empty").all_inner_texts()
         said = page.locator("noscript .notice").is_visible() and page.locator("#menu").is_visible()
         if not answer.ok or buttons or not said:
