@@ -7,12 +7,9 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from django.core.cache import cache
-from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
 from instances.connections import outbound_client
 from instances.credentials.issuing import issue_secrets
@@ -25,16 +22,6 @@ pytest_plugins = (
     "tests.support.callbacks",
     "tests.support.callback_registry",
 )  # fixtures
-
-# Tests of real processes and browsers mind what runs beside them, and wait more than they work: of each of these groups
-# one runs at a time. They begin first, since a group has many, and the others fill the cores meanwhile.
-IN_TURN = {
-    "browser": "browsers",
-    "clients": "browsers",
-    "long": "long lives",
-    "processes": "processes",
-    "upgrades": "long lives",
-}
 
 _THRESHOLD = gc.get_threshold()[0]  # Python's own
 
@@ -59,23 +46,6 @@ def pytest_collection_finish() -> None:
     """Search for garbage as usual from here on, and not among modules and tests, half a million objects that stay."""
     gc.freeze()
     gc.set_threshold(_THRESHOLD)
-
-
-class InTurn(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
-    """Deals tests out one by one, and the groups of `IN_TURN` each to one worker.
-
-    By their folders: marks of groups come to nothing with this pytest, which keeps the ids of tests otherwise.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        folder = Path(nodeid.partition("::")[0]).parts[1]
-        return IN_TURN.get(folder, nodeid)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InTurn:
-    """Deal out the tests as `InTurn` does."""
-    return InTurn(config, log)
 
 
 @dataclass(frozen=True)
