@@ -34,6 +34,7 @@ class Script(Loop[str, str]):
         self.gates = {job: Event() for job in gated}
         self.looks: Iterator[list[str]] = iter(())
         self.settled: list[str] = []
+        self.when_settled: Callable[[], object] = int  # nothing
 
     def pass_deadline(self, seconds: float = 2 * QUICK_SECONDS) -> None:
         """Have the deadline lie so many seconds back."""
@@ -47,7 +48,14 @@ class Script(Loop[str, str]):
 
     def settle(self, done: list[tuple[str, Future[str]]]) -> list[str]:
         self.settled += [future.result() for _, future in done]
+        self.when_settled()
         return []
+
+    def nothing_until_settled(self) -> Iterator[list[str]]:
+        """Find nothing until an answer came, after which there is to be no look."""
+        while not self.settled:
+            yield []
+        raise AssertionError(self.settled)
 
     def release(self, jobs: Collection[str]) -> None:
         assert not jobs
@@ -83,15 +91,9 @@ def test_nothing_is_begun_once_that_answer_came() -> None:
         yield []
         yield ["further"]
         loop.gates["slow"].set()
-        while not loop.settled:
-            yield []
-        raise AssertionError(loop.settled)
+        yield from loop.nothing_until_settled()
 
-    def settle(done: list[tuple[str, Future[str]]]) -> list[str]:
-        loop.gates["further"].set()
-        return Script.settle(loop, done)
-
-    loop.looks, loop.settle = looks(), settle  # type: ignore[method-assign]  # this test's own
+    loop.looks, loop.when_settled = looks(), loop.gates["further"].set
     assert loop.run() == 2
     assert loop.settled == ["slow", "further"]
 
@@ -101,15 +103,9 @@ def test_where_nothing_is_under_way_the_deadline_is_the_end() -> None:
 
     def looks() -> Iterator[list[str]]:
         yield ["quick"]
-        while not loop.settled:
-            yield []
-        raise AssertionError(loop.settled)
+        yield from loop.nothing_until_settled()
 
-    def settle(done: list[tuple[str, Future[str]]]) -> list[str]:
-        loop.pass_deadline()
-        return Script.settle(loop, done)
-
-    loop.looks, loop.settle = looks(), settle  # type: ignore[method-assign]  # this test's own
+    loop.looks, loop.when_settled = looks(), loop.pass_deadline
     assert loop.run() == 1
 
 

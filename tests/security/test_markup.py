@@ -158,7 +158,7 @@ def lived(world: PolledInstance, receiver: Receiver, tenant: Tenant) -> PolledIn
 
 
 @lengthy
-@pytest.mark.parametrize("first", [0, *(pytest.param(first, marks=lengthy) for first in (5, 11))])
+@pytest.mark.parametrize("first", [0, 5, 11])
 def test_nothing_stored_is_markup_on_any_page(lived: PolledInstance, tenant: Tenant, first: int) -> None:
     person = onlooker(tenant.organization)
     poisoned = poison(first)
