@@ -231,7 +231,7 @@ DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# The queue: wake-up calls only. Why these figures: a task claims work for 60 s and waits for what is in flight, 120 s
+# The queue: wake-up calls only. Why these figures: a task claims work for 60 s and waits for what is under way, 120 s
 # at most, and for what it began meanwhile, as long again; see cwconnect/site/checks.py for the retry rule.
 Q_CLUSTER: dict[str, Any] = {
     "name": "cwconnect",

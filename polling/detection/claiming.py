@@ -89,7 +89,7 @@ def claim_due(
     `among` is what else is asked of a poll's state; none is claimed of the `slow` companies.
     """
     sites, hosts = Counter(job.site for job in running), Counter(job.host for job in running)
-    full_sites = [*slow, *(site for site, count in sites.items() if count >= PER_SITE and site not in slow)]
+    full_sites = list({*slow, *(site for site, count in sites.items() if count >= PER_SITE)})
     full_hosts = [host for host, count in hosts.items() if count >= PER_HOST]
     unable = NO_SWEEP if kind == "next_sweep_at" else ()
     allowed = [among, _none_of("health", unable), _none_of("site", full_sites), _none_of("host", full_hosts)]

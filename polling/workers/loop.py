@@ -44,9 +44,9 @@ def _freeze() -> None:
 class Loop(ABC, Generic[Job, Answer]):
     """One worker's jobs under way, until nothing is due, `deadline` (monotonic seconds) has come, or `stopping()`.
 
-    `stopping` is asked at least once a second. After the deadline what is in flight is waited for, and while it is,
+    `stopping` is asked at least once a second. After the deadline what is under way is waited for, and while it is,
     more is begun: the worker is occupied in any case, and one slow answer must not hold up all others. When asked to
-    stop, nothing more is begun, and what is in flight has eight seconds; what is left then is released, for the next
+    stop, nothing more is begun, and what is under way has eight seconds; what is left then is released, for the next
     worker.
     """
 
