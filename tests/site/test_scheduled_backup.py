@@ -62,7 +62,8 @@ def test_one_is_due_at_first_and_when_the_last_is_old(database: Path) -> None:
 def test_the_job_begins_a_process_and_not_another_while_that_may_run(database: Path, tmp_path: Path) -> None:
     begun = [look_after_backups(NOW + timedelta(minutes=minute)) for minute in range(12)]
     assert begun == [True, *[False] * 9, True, False]
-    assert [process.wait(60) for process in scheduled_backup._begun] == [0, 0]
+    # The first may have ended before the second began, and was let go then: what both wrote says that both ran.
+    assert {process.wait(60) for process in scheduled_backup._begun} == {0}
     assert (tmp_path / "begun").read_text() == "xx"
 
 
