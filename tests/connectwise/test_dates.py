@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import assume, example, given
@@ -272,6 +272,6 @@ def test_no_name_raises_anything_but_a_zone_error(text: str) -> None:
     ],
 )
 def test_reading_takes_bounded_time(pattern: str, text: str) -> None:
-    started = perf_counter()
+    started = process_time()
     assert outcome(pattern, text, UTC)
-    assert perf_counter() - started < 2
+    assert process_time() - started < 2

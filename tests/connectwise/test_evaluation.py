@@ -102,9 +102,9 @@ def test_a_types_field_refuses_what_it_can_not_hold() -> None:
 
 def test_a_like_that_a_regular_expression_would_never_end_on_takes_no_time() -> None:
     condition = compile_where(parse_where(f"name LIKE '{'%a' * 500}b'"))
-    began = time.perf_counter()
+    began = time.process_time()
     assert condition.test({"name": "a" * 100_000}) is False
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_names_are_found_in_any_case_and_values_compared_as_equal() -> None:

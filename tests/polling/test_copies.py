@@ -249,9 +249,9 @@ def test_an_outage_that_does_not_end_ends_it(world: PolledInstance) -> None:
 
 @pytest.mark.parametrize("query", ["select * from contacts where id = 1{}or id = 2", "select id,{}title from contacts"])
 def test_a_query_is_read_at_once_however_many_blanks_it_has(world: PolledInstance, query: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     read = read_query(world.instance, query.format(" " * 15_000))
-    assert time.monotonic() - began < 10, "a fault here takes the cube of the number of blanks"
+    assert time.process_time() - began < 10, "a fault here takes the cube of the number of blanks"
     assert read.path == "/company/contacts"
 
 

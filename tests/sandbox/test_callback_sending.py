@@ -329,7 +329,7 @@ def test_a_receiver_that_closes_idle_connections_loses_nothing(
 
 
 def test_stopping_waits_for_no_receiver(receiver: Receiver) -> None:
-    receiver.answer = answering(200, seconds=1)
+    receiver.answer = answering(200, seconds=4)
     with start_sandbox() as server, Caller(server) as caller:
         register(caller, receiver)
         server.store.touch("contacts", 1)
@@ -337,4 +337,4 @@ def test_stopping_waits_for_no_receiver(receiver: Receiver) -> None:
             time.sleep(0.01)
         began = time.monotonic()
         server.store.callbacks.stop()
-        assert time.monotonic() - began < 0.8
+        assert time.monotonic() - began < 3
