@@ -231,8 +231,9 @@ DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# The queue: wake-up calls only. Why these figures: a task claims work for 60 s and waits for what is under way, 120 s
-# at most, and for what it began meanwhile, as long again; see cwconnect/site/checks.py for the retry rule.
+# The queue: wake-up calls only. Why these figures: a task claims work for 60 s, and for 120 s more while it waits for
+# what it has begun. A poll's page takes 120 s at most; a request of other jobs, two in one, 240 s, and is begun in the
+# first 60 s alone (polling/workers/wakeups.py). See cwconnect/site/checks.py for the retry rule.
 Q_CLUSTER: dict[str, Any] = {
     "name": "cwconnect",
     "workers": env.integer("CWCONNECT_WORKERS", 2, minimum=1, maximum=256),

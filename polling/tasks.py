@@ -23,14 +23,19 @@ from polling.workers.wakeups import Kind, Stretch
 
 def poll() -> int:
     """Run the polls that are due; give how many."""
-    return _work(Kind.POLL, lambda stretch: poll_due(deadline=stretch.deadline, stopping=stopping))
+    return _work(
+        Kind.POLL,
+        lambda stretch: poll_due(deadline=stretch.deadline, overtime=stretch.overtime, stopping=stopping),
+    )
 
 
 def deliver() -> int:
     """Attempt the deliveries that are due; give how many."""
     return _work(
         Kind.DELIVER,
-        lambda stretch: deliver_due(deadline=stretch.deadline, linger=stretch.linger, stopping=stopping),
+        lambda stretch: deliver_due(
+            deadline=stretch.deadline, overtime=stretch.overtime, linger=stretch.linger, stopping=stopping
+        ),
     )
 
 

@@ -65,7 +65,7 @@ WHERE polling_subscription.id {among} AND polling_subscription.deleted_at IS NUL
 }
 _LOCK_OPEN = {
     "postgresql": "SELECT id, holds FROM polling_receiver WHERE id = ANY(%s) AND open_until IS NOT NULL"
-    " ORDER BY id FOR UPDATE",
+    " ORDER BY id FOR UPDATE SKIP LOCKED",
     "sqlite": "SELECT id, holds FROM polling_receiver WHERE id IN (SELECT value FROM json_each(%s))"
     " AND open_until IS NOT NULL",
 }
@@ -203,10 +203,11 @@ def open_receivers() -> dict[int, Opened]:
 def hold(notifications: Collection[int], receiver_ids: Collection[int], now: datetime) -> None:
     """Take the due time from these notifications of open receivers, so that no claim has to look past them.
 
-    Those are left that are not theirs any more, and those that somebody works on (as `take_due_times` says why).
+    Those are left that are not theirs any more, those that somebody works on (as `take_due_times` says why), and those
+    of receivers that somebody writes: what waits for a result to be written could wait for a whole backlog made due.
     """
     with transaction.atomic():
-        # Locked, so that a delivery which closes a breaker now comes before this or sees what this holds.
+        # Locked, so that a delivery which closes a breaker comes before this or sees what this holds.
         opened = rows_of(_LOCK_OPEN, [keys(receiver_ids)])
         if unaware := [key for key, holds in opened if not holds]:
             Receiver.objects.filter(pk__in=unaware).update(holds=True)

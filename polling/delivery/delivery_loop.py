@@ -42,15 +42,17 @@ WRITES = 4  # times that results are written before they are given up: a repeat 
 Report = Callable[[DeliveryRequest, Outcome], None]
 
 
-def deliver_due(*, deadline: float, linger: float = 0.0, stopping: Callable[[], bool] = never) -> int:
+def deliver_due(
+    *, deadline: float, overtime: float = 0.0, linger: float = 0.0, stopping: Callable[[], bool] = never
+) -> int:
     """Send what is due until nothing is left, `deadline` (monotonic seconds) has come, or `stopping()`.
 
-    It looks on for `linger` seconds after nothing was left. What large replays ask for is queued first, for a short
-    while at a time: deliveries wait behind it. Gives the number of notifications that were taken up; those of a batch
-    that ended early go back unsent and count again.
+    It looks on for `linger` seconds after nothing was left; `overtime`: see `Loop`. What large replays ask for is
+    queued first, for a short while at a time: deliveries wait behind it. Gives the number of notifications that were
+    taken up; those of a batch that ended early go back unsent and count again.
     """
     queue_due_replays(deadline=min(deadline, time.monotonic() + QUEUEING_SECONDS), stopping=stopping)
-    loop = DeliveryLoop(Notification.objects.all(), deadline=deadline, stopping=stopping)
+    loop = DeliveryLoop(Notification.objects.all(), deadline=deadline, overtime=overtime, stopping=stopping)
     loop.linger = linger
     return loop.run()
 
@@ -82,11 +84,12 @@ class DeliveryLoop(Loop[DeliveryRequest, Outcome]):
         among: QuerySet[Notification],
         *,
         deadline: float,
+        overtime: float = 0.0,
         stopping: Callable[[], bool] = never,
         report: Report | None = None,
         fan_out: FanOut | None = None,
     ) -> None:
-        super().__init__(deadline=deadline, stopping=stopping)
+        super().__init__(deadline=deadline, overtime=overtime, stopping=stopping)
         self._fan_out = fan_out or FanOut()
         self.limits = AdaptiveLimits()
         self._scheduler = Scheduler(among, self.limits, probe_length=LEASE)

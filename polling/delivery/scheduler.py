@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import TypeVar
 
 from django.db.models import QuerySet
@@ -24,7 +23,7 @@ from polling.delivery.adaptive_limits import (
     Batch,
     ConcurrencyLimiter,
 )
-from polling.delivery.breaker import Target, give_back_probes, hold, open_receivers, take_probe, targets_of
+from polling.delivery.breaker import Opened, Target, give_back_probes, hold, open_receivers, take_probe, targets_of
 from polling.delivery.claims import find_due
 from polling.delivery.delivery_request import DeliveryRequest
 from polling.delivery.scan_cursor import Position, ScanCursor
@@ -115,7 +114,7 @@ class Scheduler:
         return taken
 
     def _scan(
-        self, batches: dict[int, Batch], limiter: ConcurrencyLimiter, opened: Collection[int], now: datetime
+        self, batches: dict[int, Batch], limiter: ConcurrencyLimiter, opened: Mapping[int, Opened], now: datetime
     ) -> Collection[int]:
         """Add what is due to `batches`, going on without what proved full; give the receivers that hold now."""
         self._held = {key: held for key, held in self._held.items() if held[0] in opened and now < held[1]}
@@ -139,11 +138,19 @@ class Scheduler:
             last_due, last_key, _ = found[-1]
             position = time_of(last_due), last_key + 1  # the next place
         self._scan_cursor.end(min(position, end), full, left)
-        return self._hold(met, now)
+        return self._hold(met, opened, now)
 
-    def _hold(self, met: Mapping[int, Target], now: datetime) -> Collection[int]:
-        """Hold what was met of open receivers, some at a time: the rest comes at the next looks; give whose it is."""
-        some = dict(islice(met.items(), HOLD_MOST))
+    def _hold(self, met: Mapping[int, Target], opened: Mapping[int, Opened], now: datetime) -> Collection[int]:
+        """Hold what was met of open receivers, some at a time: the rest comes at the next looks; give whose it is.
+
+        First what is of receivers that hold nothing yet, which can't be probed before, and may be soonest.
+        """
+
+        def turn(key: int) -> tuple[bool, datetime]:
+            breaker = opened[met[key].receiver_id]
+            return breaker.holds, breaker.until
+
+        some = {key: met[key] for key in sorted(met, key=turn)[:HOLD_MOST]}
         if not some:
             return ()
         receivers = {target.subscription_id: target.receiver_id for target in some.values()}
@@ -153,7 +160,8 @@ class Scheduler:
             if subscription_id not in more:
                 self._held[subscription_id] = receiver_id, now + HOLD_EVERY
         if self._reread_at is None or self._reread_at <= now:
-            for subscription_id in receivers.keys() | self._held.keys():  # they may have been given another URL
+            theirs = {target.subscription_id for target in met.values()}
+            for subscription_id in theirs | self._held.keys():  # they may have been given another URL
                 self._targets.pop(subscription_id, None)
             self._reread_at = now + REREAD_EVERY
         return set(receivers.values())

@@ -48,16 +48,17 @@ POLLS: tuple[Due, ...] = ("next_poll_at",)
 POLLS_AND_SWEEPS: tuple[Due, ...] = ("next_poll_at", "next_sweep_at")
 
 
-def poll_due(*, deadline: float, stopping: Callable[[], bool] = never) -> int:
+def poll_due(*, deadline: float, overtime: float = 0.0, stopping: Callable[[], bool] = never) -> int:
     """Run what is due until none is left, `deadline` (monotonic seconds) has come, or `stopping()`.
 
     That is polls, sweeps, and the jobs of registered sources. Returns the number of jobs that ended. What is under way
-    then is written up to its page and freed, for the next worker to carry on.
+    then is written up to its page and freed, for the next worker to carry on. `overtime`: see `Loop`.
     """
     first, sources = registered()
     loop = PollLoop(
         PollState.objects.all(),
         deadline=deadline,
+        overtime=overtime,
         stopping=stopping,
         kinds=POLLS_AND_SWEEPS,
         sources=sources,
@@ -98,13 +99,14 @@ class PollLoop(Loop[Work, Any]):
         due: QuerySet[PollState],
         *,
         deadline: float,
+        overtime: float = 0.0,
         stopping: Callable[[], bool] = never,
         report: Report | None = None,
         kinds: tuple[Due, ...] = POLLS,
         sources: Iterable[JobSource] = (),
         first: Iterable[JobSource] = (),
     ) -> None:
-        super().__init__(deadline=deadline, stopping=stopping)
+        super().__init__(deadline=deadline, overtime=overtime, stopping=stopping)
         self._due, self._report, self._kinds = condition_of(due), report, kinds
         self._first, self._sources = first, sources
         self._scan_at: dict[str, float] = {}
@@ -112,7 +114,8 @@ class PollLoop(Loop[Work, Any]):
     def claim(self, capacity: int, running: Collection[Work]) -> list[Work]:
         """Claim due polls, then due sweeps, that have room at their company and host, the longest due first.
 
-        After the deadline none of a company that is still waited for.
+        After the deadline none of a company that is still waited for, and nothing of other sources: their requests may
+        be two in one, and take twice as long.
         """
         jobs: list[Work] = []
         try:
@@ -120,7 +123,8 @@ class PollLoop(Loop[Work, Any]):
             for kind in self._kinds:
                 if self._is_time(kind, [*running, *jobs]):
                     jobs += self._claim(kind, capacity - len(jobs), [*running, *jobs])
-            self._ask("sources", self._sources, capacity, running, jobs)
+            if not self.overdue():
+                self._ask("sources", self._sources, capacity, running, jobs)
             if is_on():
                 begin_spans(jobs)
         except DATABASE_DOWN:

@@ -44,10 +44,10 @@ def _freeze() -> None:
 class Loop(ABC, Generic[Job, Answer]):
     """One worker's jobs under way, until nothing is due, `deadline` (monotonic seconds) has come, or `stopping()`.
 
-    `stopping` is asked at least once a second. After the deadline what is under way is waited for, and while it is,
-    more is begun: the worker is occupied in any case, and one slow answer must not hold up all others. When asked to
-    stop, nothing more is begun, and what is under way has eight seconds; what is left then is released, for the next
-    worker.
+    `stopping` is asked at least once a second. At the deadline nobody has a further request. What is under way is
+    waited for, and meanwhile, for `overtime` seconds at most, more is claimed: the worker is occupied in any case, and
+    one slow answer must not hold up all others. When asked to stop, nothing more is begun, and what is under way has
+    eight seconds; what is left then is released, for the next worker.
     """
 
     threads = 16
@@ -57,8 +57,8 @@ class Loop(ABC, Generic[Job, Answer]):
     slow_after = float("inf")  # seconds after which no answer is kept any more to be written together with this one
     linger = 0.0  # seconds for which the loop stays and looks on once nothing is due
 
-    def __init__(self, *, deadline: float, stopping: Callable[[], bool] = never) -> None:
-        self.deadline, self.stopping = deadline, stopping
+    def __init__(self, *, deadline: float, overtime: float = 0.0, stopping: Callable[[], bool] = never) -> None:
+        self.deadline, self.overtime, self.stopping = deadline, overtime, stopping
         self.halted = False  # from when on no request begins; threads look at it between two of a batch
         self._running: dict[Future[Answer], Job] = {}
         self._begun: dict[Future[Answer], float] = {}  # when each of these was, the first first
@@ -128,11 +128,17 @@ class Loop(ABC, Generic[Job, Answer]):
         return bool(self.overdue()) and not self._running.keys().isdisjoint(self._overdue or ())
 
     def _open(self) -> bool:
-        """Whether more may be begun; from the first refusal on, never again."""
+        """Whether more may be claimed; from the first refusal on, never again."""
+        if self._goes_on():
+            return True
+        return self._stopped_at is None and time.monotonic() < self.deadline + self.overtime and self._waits()
+
+    def _goes_on(self) -> bool:
+        """Whether what was claimed may have a further request; asks whether to stop."""
         if self._stopped_at is None and self.stopping():
             self._stopped_at = time.monotonic()
             self.halted = True
-        return self._stopped_at is None and (time.monotonic() < self.deadline or self._waits())
+        return self._stopped_at is None and time.monotonic() < self.deadline
 
     def _lingers(self) -> bool:
         """Whether to look on, although nothing is under way."""
@@ -180,7 +186,7 @@ class Loop(ABC, Generic[Job, Answer]):
             if self._overdue and time.monotonic() < self.deadline + QUICK_SECONDS:
                 self._overdue.pop(future, None)
         self._last.difference_update(done)
-        if self._open():
+        if self._goes_on():
             self._begin(pool, going_on)
         else:
             self.release(going_on)

@@ -46,14 +46,19 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Stretch:
-    """Until when a task may claim work (monotonic seconds), and for how many seconds it may stay when there is none."""
+    """Until when a task may claim work (monotonic seconds), and what more it may.
+
+    `overtime`: seconds for which it claims on where it has to wait for a slow answer then. `linger`: seconds for which
+    it stays when there is nothing to claim.
+    """
 
     deadline: float
+    overtime: float
     linger: float
 
 
-LONGEST = 60.0  # seconds to claim; the queue's `timeout` reckons with it
-_LONG, _SHORT = (LONGEST, 1.0), (10.0, 0.0)  # seconds to claim, and to linger
+# Seconds to claim, of overtime, and to linger. The queue's `timeout` reckons with them: see cwconnect/settings.py.
+LONG, SHORT = (60.0, 120.0, 1.0), (10.0, 0.0, 0.0)
 
 _DUE_AT: dict[Kind, Callable[[datetime], datetime | None]] = {
     Kind.POLL: due.poll_due_at,
@@ -130,8 +135,8 @@ def slot(kind: Kind) -> Iterator[Stretch | None]:
         return
     try:
         with beating(partial(_show_life, mine)):
-            seconds, linger = _SHORT if mine == names[-1] else _LONG
-            yield Stretch(time.monotonic() + seconds, linger)
+            seconds, overtime, linger = SHORT if mine == names[-1] else LONG
+            yield Stretch(time.monotonic() + seconds, overtime, linger)
     finally:
         locks.release(SLOT, mine)
 

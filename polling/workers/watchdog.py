@@ -28,7 +28,7 @@ class Timings:
     look: float = 1.0
     beat: float = 10.0
     stale: float = 45.0
-    stale_in_part: float = 300.0
+    stale_in_part: float = 450.0  # longer than the queue lets a task run, and one of the other kind after it
     grace: float = 8.2
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from datetime import timedelta
-from threading import Event
+from threading import Event, Timer
 
 import pytest
 from django.utils import timezone
@@ -29,9 +29,11 @@ class Script(Loop[str, str]):
 
     scan_every = 0.01
 
-    def __init__(self, *gated: str) -> None:
-        super().__init__(deadline=float("inf"))
+    def __init__(self, *gated: str, overtime: float = 600.0) -> None:
+        super().__init__(deadline=float("inf"), overtime=overtime)
         self.gates = {job: Event() for job in gated}
+        self.with_more: set[str] = set()  # jobs that have a further request
+        self.released: list[str] = []
         self.looks: Iterator[list[str]] = iter(())
         self.settled: list[str] = []
         self.when_settled: Callable[[], object] = int  # nothing
@@ -49,7 +51,7 @@ class Script(Loop[str, str]):
     def settle(self, done: list[tuple[str, Future[str]]]) -> list[str]:
         self.settled += [future.result() for _, future in done]
         self.when_settled()
-        return []
+        return [job for job, _ in done if job in self.with_more]
 
     def nothing_until_settled(self) -> Iterator[list[str]]:
         """Find nothing until an answer came, after which there is to be no look."""
@@ -58,7 +60,7 @@ class Script(Loop[str, str]):
         raise AssertionError(self.settled)
 
     def release(self, jobs: Collection[str]) -> None:
-        assert not jobs
+        self.released += jobs
 
 
 def test_more_is_done_while_the_end_waits_for_a_slow_answer() -> None:
@@ -96,6 +98,44 @@ def test_nothing_is_begun_once_that_answer_came() -> None:
     loop.looks, loop.when_settled = looks(), loop.gates["further"].set
     assert loop.run() == 2
     assert loop.settled == ["slow", "further"]
+
+
+def test_what_the_deadline_found_under_way_has_no_further_request() -> None:
+    """It may be as slow as its last one, and the end would wait for it as long again."""
+    loop = Script("slow", "slower")
+    loop.with_more = {"slow"}
+
+    def looks() -> Iterator[list[str]]:
+        yield ["slow", "slower"]
+        loop.pass_deadline()
+        yield []
+        loop.gates["slow"].set()
+        while not loop.settled:
+            yield []
+        loop.gates["slower"].set()
+        while True:
+            yield []
+
+    loop.looks = looks()
+    assert loop.run() == 1
+    assert loop.settled == ["slow", "slower"]
+    assert loop.released == ["slow"]
+
+
+@pytest.mark.parametrize("overtime", [0.0, 1.0])
+def test_after_its_overtime_nothing_is_begun(overtime: float) -> None:
+    loop = Script("slow", overtime=overtime)
+
+    def looks() -> Iterator[list[str]]:
+        yield ["slow"]
+        loop.pass_deadline(overtime + 1)
+        Timer(0.2, loop.gates["slow"].set).start()
+        yield []
+        raise AssertionError("looked once more")
+
+    loop.looks = looks()
+    assert loop.run() == 1
+    assert loop.settled == ["slow"]
 
 
 def test_where_nothing_is_under_way_the_deadline_is_the_end() -> None:

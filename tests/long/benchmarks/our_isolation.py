@@ -31,6 +31,7 @@ def isolation(name: str, of: str, count: int, rate: float, urls: list[str]) -> F
     from polling.delivery.delivery_loop import deliver_due
     from polling.delivery.pausing import pause_by_hand
     from polling.models import Notification
+    from polling.workers.wakeups import LONG
     from tests.support.notifications import make_instance, make_notifications
     from tests.support.subscriptions import make_subscription
 
@@ -67,9 +68,11 @@ def isolation(name: str, of: str, count: int, rate: float, urls: list[str]) -> F
     def done() -> bool:
         return time.time() > last and not healthy.all().exists()
 
+    _, overtime, linger = LONG
     with Stopwatch() as watch:
         while not done():
-            deliver_due(deadline=time.monotonic() + STRETCH, linger=1, stopping=done)  # as a worker's task does
+            # As a worker's task does.
+            deliver_due(deadline=time.monotonic() + STRETCH, overtime=overtime, linger=linger, stopping=done)
     return watch.figure(name, count, **_lateness(urls[0], due))
 
 
