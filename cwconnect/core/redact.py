@@ -34,7 +34,10 @@ _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _LOWER = str.maketrans("ABCDEF", "abcdef")
 _URL_SAFE = str.maketrans("-_", "+/")
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
-_WITHIN_HEX = re.compile(r"0x|[\s:,;-]")
+# An 0 before an x is a prefix, or the last digit before what follows: after a digit both are tried.
+_WITHIN_HEX = re.compile(r"(?<![0-9A-Fa-f])0x|[\s:,;-]")
+_WITHIN_TIGHT_HEX = re.compile(r"0x|[\s:,;-]")
+_DIGIT_OR_PREFIX = re.compile(r"[0-9A-Fa-f]0x")
 _WHITE = re.compile(r"\s+")
 _NUL = re.compile("[\0\ufffd]+")
 
@@ -102,8 +105,9 @@ class Redactor:
             yield self.words, view, _no_further
             plain = view.without(_WHITE)
             yield self.codes, _View(plain.text.translate(_URL_SAFE), plain.starts, plain.ends), _to_shared_characters
-            bare = view.without(_WITHIN_HEX)
-            yield self.digits, _View(bare.text.translate(_LOWER), bare.starts, bare.ends), _no_further
+            for within in (_WITHIN_HEX, _WITHIN_TIGHT_HEX) if _DIGIT_OR_PREFIX.search(view.text) else (_WITHIN_HEX,):
+                bare = view.without(within)
+                yield self.digits, _View(bare.text.translate(_LOWER), bare.starts, bare.ends), _no_further
 
 
 @lru_cache(maxsize=512)
@@ -145,6 +149,8 @@ def _spellings(secret: str) -> set[str]:
         found.add(secret.encode().decode("latin-1"))
         found.add(secret.encode().decode("cp1252", "replace"))
         found.add(re.sub(r"[^\x00-\x7f]", "\N{REPLACEMENT CHARACTER}", secret))
+        with suppress(UnicodeEncodeError):  # as headers are sent, read as UTF-8
+            found.add(secret.encode("latin-1").decode("utf-8", "replace"))
         found.add(re.sub(r"[^\x00-\uffff]", _surrogates, secret))  # as JSON escapes them
     return found
 

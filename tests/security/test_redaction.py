@@ -10,10 +10,10 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from cwconnect.core.redact import MASK, parts_of, redactor
+from cwconnect.core.redact import MASK, SHORTEST, parts_of, redactor
 from cwconnect.core.unseen import find_unseen
 
 SECRET = "p&ä\"s<s> w\\o/r+d'%41😀=?"
@@ -97,12 +97,20 @@ def test_a_secret_is_masked_in_every_encoding(secret: str, encoding: str, around
 
 
 @settings(max_examples=300, deadline=None)
+@example("0000", "HEXADECIMAL", "{}", "x100")  # the last 0 and the x are no prefix
+@example("pÃ¤ssword", "Latin-1 read as UTF-8", "{}", "another")
 @given(TEXTS, st.sampled_from(sorted(ENCODINGS)), st.sampled_from(AROUND), TEXTS)
 def test_any_secret_is_masked_beside_any_other(secret: str, encoding: str, around: str, other: str) -> None:
+    assume(len(ENCODINGS[encoding](secret)) >= SHORTEST)  # what is read as less is masked where it stands by itself
     text = around.format(*[ENCODINGS[encoding](secret) + other] * 2)
     masked = redactor((secret, other))(text)
     assert MASK in masked
     assert holds(masked, secret) == []
+
+
+@pytest.mark.parametrize("between", ["", ",", ", "])
+def test_prefixed_digits_are_masked(between: str) -> None:
+    assert redactor((SECRET,))(between.join(f"0x{byte:02x}" for byte in SECRET.encode())) == f"0x{MASK}"
 
 
 @settings(max_examples=200, deadline=None)
