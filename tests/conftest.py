@@ -42,6 +42,15 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(50_000)  # what is collected stays: see below
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many tests run at a time: a quarter of them wait for real processes more than they work.
+
+    Four at most, for each worker takes half a gigabyte, and a container may have fewer processors than it is shown.
+    """
+    processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(processors + 1, 4)
+
+
 def pytest_collection_finish() -> None:
     """Search for garbage as usual from here on, and not among modules and tests, half a million objects that stay."""
     gc.freeze()

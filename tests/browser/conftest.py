@@ -17,7 +17,7 @@ import pytest
 from cwconnect.sandbox import SandboxServer
 from cwconnect.site.demo import free_port
 from tests.support.receivers import Receiver, start_receiver
-from tests.support.required import SERVICES_REQUIRED
+from tests.support.required import SERVICES_REQUIRED, lengthy
 from tests.support.sandboxes import start_sandbox
 from tests.support.services import Service, ask, manage, wait_until
 
@@ -27,11 +27,15 @@ _PATIENCE = 30_000  # milliseconds
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test here, and have them run as they stand: what one leaves in the service, the next one finds."""
+    """Mark every test here, and have them run as they stand: what one leaves in the service, the next one finds.
+
+    They take a quarter of all the time that tests take.
+    """
     here = Path(__file__).parent
     ours = [item for item in items if here in item.path.parents]
     for item in sorted(ours, key=lambda item: (item.path, item.location[1] or 0)):
         item.add_marker(pytest.mark.browser)
+        item.add_marker(lengthy)
         items.remove(item)
         items.append(item)
 

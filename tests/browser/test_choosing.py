@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.conftest import Site, Window
-from tests.support.required import lengthy
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -25,7 +24,6 @@ def change_interval(window: Window, minutes: str) -> None:
     window.wait_for("1 of 1")
 
 
-@lengthy
 def test_what_is_chosen_is_counted_and_changed_by_a_job(window: Window) -> None:
     page = window.page
     window.go("/app/instances")

@@ -22,10 +22,9 @@ from instances.pages import urls as about_instances
 from polling.pages import urls as about_changes
 from tests.browser.conftest import AT_A_GLANCE, LOOKS, NARROW, PASSWORD, WIDE, Check, Looks, Site, Window
 from tests.browser.issues import EMPTY, NOWHERE, TROUBLED, VIEWER
-from tests.support.required import lengthy
 from tests.support.services import ask
 
-pytestmark = [pytest.mark.timeout(300), lengthy]
+pytestmark = pytest.mark.timeout(300)
 
 Ids = dict[str, int]
 PAGES: dict[str, Callable[[Ids], str]] = {

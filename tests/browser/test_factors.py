@@ -11,7 +11,6 @@ import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 
 from tests.browser.conftest import LOOKS, PASSWORD, WIDE, Check, Site, Window
-from tests.support.required import lengthy
 
 ENDS = (LOOKS[0], LOOKS[-1])  # a phone in the dark, a desktop in the light
 
@@ -73,7 +72,6 @@ def confirm(window: Window) -> None:
     window.page.keyboard.press("Enter")
 
 
-@lengthy
 def test_a_passkey_is_added_used_as_second_step_and_alone_and_removed(petra: Window, violations: Check) -> None:
     page = petra.page
     type_password(petra, "petra")
@@ -115,7 +113,6 @@ def test_a_passkey_is_added_used_as_second_step_and_alone_and_removed(petra: Win
     assert found == []
 
 
-@lengthy
 def test_an_app_is_added_where_one_must_have_a_factor_and_lets_in(theo: Window, site: Site, violations: Check) -> None:
     page = theo.page
     ask = "from instances.models import Organization; Organization.objects.update(second_factor={!r})"

@@ -17,18 +17,15 @@ import pytest
 
 from cwconnect.site.demo import free_port
 from tests.browser.conftest import PASSWORD, WIDE, Check, Window
-from tests.support.required import SERVICES_REQUIRED, lengthy
+from tests.support.required import SERVICES_REQUIRED
 from tests.support.services import ask, manage, wait_until
 
 NPM = Path(os.environ.get("CWCONNECT_TEST_NPM", "/nowhere"))
 READY = (NPM / "node_modules" / "oidc-provider").is_dir() and shutil.which("node") is not None
-pytestmark = [
-    lengthy,
-    pytest.mark.skipif(
-        not READY and not SERVICES_REQUIRED,
-        reason="needs node, and npm's oidc-provider installed in the folder that CWCONNECT_TEST_NPM names",
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    not READY and not SERVICES_REQUIRED,
+    reason="needs node, and npm's oidc-provider installed in the folder that CWCONNECT_TEST_NPM names",
+)
 CLIENT, SECRET = "cwconnect", "a-secret-of-the-registration"
 PEOPLE = (
     "from django.contrib.auth.models import User; from instances.models import Membership, Organization; "

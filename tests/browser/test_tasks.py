@@ -10,7 +10,6 @@ import pytest
 from tests.browser.clicks import at_most
 from tests.browser.conftest import PASSWORD, WIDE, Site, Window
 from tests.browser.test_pages import make_event
-from tests.support.required import lengthy
 from tests.support.services import ask, wait_until
 
 pytestmark = pytest.mark.timeout(180)
@@ -90,7 +89,6 @@ def many(browser: Any, site: Site) -> Iterator[Window]:
     assert window.complaints == []
 
 
-@lengthy
 def test_why_events_stopped_takes_none(many: Window) -> None:
     many.go("/")
     with at_most(many, 0):
@@ -98,7 +96,6 @@ def test_why_events_stopped_takes_none(many: Window) -> None:
         many.wait_for("Incorrect public/private key")
 
 
-@lengthy
 def test_mending_refused_keys_takes_two(window: Window, site: Site) -> None:
     changed = "health='unauthorized', last_error='ConnectWise answered 401: Incorrect public/private key'"
     of_acme = f"PollState.objects.filter(resource_poll__instance={site.instance})"
@@ -114,7 +111,6 @@ def test_mending_refused_keys_takes_two(window: Window, site: Site) -> None:
     window.wait_for("Everything is well")
 
 
-@lengthy
 def test_replaying_what_all_instances_gave_up_yesterday_takes_three(many: Window, site: Site) -> None:
     many.go("/app/deliveries")
     before = len(site.receiver.got)
@@ -131,7 +127,6 @@ def test_replaying_what_all_instances_gave_up_yesterday_takes_three(many: Window
         )
 
 
-@lengthy
 def test_a_lost_token_takes_three(many: Window) -> None:
     many.go("/")
     with at_most(many, 3):
@@ -141,7 +136,6 @@ def test_a_lost_token_takes_three(many: Window) -> None:
         many.wait_for("shown this once")
 
 
-@lengthy
 def test_letting_a_colleague_look_takes_three(many: Window) -> None:
     many.go("/app/events")
     with at_most(many, 3):
@@ -151,7 +145,6 @@ def test_letting_a_colleague_look_takes_three(many: Window) -> None:
         many.page.get_by_role("button", name="Copy").first.wait_for()
 
 
-@lengthy
 def test_an_event_is_found_by_a_name_with_two(window: Window, site: Site) -> None:
     make_event(window, site, 12)
     contact = site.sandbox.store.get("contacts", 12)
@@ -163,7 +156,6 @@ def test_an_event_is_found_by_a_name_with_two(window: Window, site: Site) -> Non
         window.wait_for("ConnectWise changed")
 
 
-@lengthy
 def test_a_request_is_found_by_its_id_with_one(many: Window, site: Site) -> None:
     newest = "AuditEntry.objects.exclude(request_id='').last()"
     code = f"from instances.models import AuditEntry; print({newest}.request_id)"
@@ -181,7 +173,6 @@ def _search(window: Window, text: str) -> None:
         window.page.keyboard.press("Enter")
 
 
-@lengthy
 def test_the_interval_of_500_instances_takes_four(many: Window) -> None:
     """The last one: with a new interval they are polled, and fail."""
     many.go("/")
