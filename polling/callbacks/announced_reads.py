@@ -26,6 +26,7 @@ from cwconnect.connectwise.client import Page
 from cwconnect.connectwise.errors import RateLimited
 from cwconnect.core.bulk_sql import any_of
 from polling.callbacks.announced_deletes import Confirmation, hold_or_record
+from polling.callbacks.waking import LATER
 from polling.detection.changes import Watch
 from polling.detection.claiming import with_room
 from polling.detection.deletes.sweeps import EVER
@@ -47,7 +48,6 @@ CHANGES_AT_ONCE, DELETES_AT_ONCE = 200, 20
 DELETES_APART = timedelta(seconds=3)  # two questions for a record that is said to be gone
 AGAIN_AFTER = timedelta(seconds=10)
 FORGOTTEN_AFTER = timedelta(days=1)
-LATER = timedelta(minutes=1)  # after a failure of the site
 
 
 def to_be_read(now: datetime) -> QuerySet[AnnouncedRecord]:

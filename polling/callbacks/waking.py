@@ -23,6 +23,7 @@ from polling.workers.leases import free
 
 APART = timedelta(seconds=1)  # two woken polls of a resource
 NOT_BROUGHT_AFTER = timedelta(seconds=2)  # after its woken poll was due, a record is read by its id
+LATER = timedelta(minutes=1)  # the longest for which a read is put off, after a failure of the site
 _COLUMNS = ("resource_poll_id", "record_id", "announced_at", "deleted", "not_found", "tries", "next_read_at")
 
 
@@ -108,18 +109,19 @@ def _make_due(key: int, due: datetime, now: datetime) -> bool:
 def _note(one: _Wake, due: datetime, now: datetime) -> None:
     """Note the records, to be read by their ids where the poll does not bring them; deletes where they are wanted.
 
-    What is said to be deleted is asked for as that, whatever comes late: no order is promised.
+    What is said to be deleted is asked for as that, whatever comes late: no order is promised. One that waits for
+    longer than a read is ever put off was noted by a clock that was ahead, and is noted anew.
     """
     detects = plan_of_poll(one.state.resource_poll).detect_deletes
     latest = {said.record_id: said for said in one.announced}
     gone = {said.record_id for said in one.announced if said.deleted}
     known = AnnouncedRecord.objects.filter(resource_poll_id=one.state.pk, record_id__in=list(latest), deleted=True)
-    asked_for = set(known.values_list("record_id", flat=True))
+    asked_for = set(known.filter(next_read_at__lte=now + LATER).values_list("record_id", flat=True))
     rows = [
         (
             one.state.pk,
             record_id,
-            db_timestamp(said.at),
+            db_timestamp(min(said.at, now)),  # by this clock: what is announced after a read began is read again
             record_id in gone,
             0,
             0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -91,6 +92,28 @@ def test_what_a_clock_that_was_ahead_put_off_is_done_now(watched: PolledInstance
     assert repair_clock_skew(now) == 2
     assert CallbackHint.objects.filter(status="waiting", judge_at=now).exists()
     assert AnnouncedRecord.objects.get().next_read_at == now
+
+
+def test_a_delete_that_a_clock_ahead_noted_is_noted_anew(sweeping: Announcer) -> None:
+    """Less ahead than is ever repaired: machines' clocks may differ that much."""
+    sweeping.announce(17, "deleted")
+    judge_hints(8, [])
+    later = timezone.now() + timedelta(minutes=59)
+    assert AnnouncedRecord.objects.update(announced_at=later, next_read_at=later) == 1
+    sweeping.announce(17, "deleted")
+    judge_hints(8, [])
+    noted = AnnouncedRecord.objects.get()
+    assert max(noted.announced_at, noted.next_read_at) <= timezone.now()
+
+
+def test_what_arrived_at_a_clock_ahead_is_not_read_over_and_over(sweeping: Announcer, world: PolledInstance) -> None:
+    """What is announced after a read began is not settled by it; and here that would be so for minutes."""
+    world.store.delete("contacts", 17)
+    sweeping.announce(17, "deleted")
+    CallbackHint.objects.update(received_at=timezone.now() + timedelta(minutes=5))
+    judge_hints(8, [])
+    poll_due(deadline=time.monotonic() + 2)
+    assert AnnouncedRecord.objects.get().not_found == 1
 
 
 @pytest.mark.parametrize("way", ["leased", "site waits", "sweep", "failing", "paused"])
