@@ -34,7 +34,7 @@ _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _LOWER = str.maketrans("ABCDEF", "abcdef")
 _URL_SAFE = str.maketrans("-_", "+/")
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
-# An 0 before an x is a prefix, or the last digit before what follows: after a digit both are tried.
+# A 0 before an x is a prefix, or the last digit before what follows: after a digit both are tried.
 _WITHIN_HEX = re.compile(r"(?<![0-9A-Fa-f])0x|[\s:,;-]")
 _WITHIN_TIGHT_HEX = re.compile(r"0x|[\s:,;-]")
 _DIGIT_OR_PREFIX = re.compile(r"[0-9A-Fa-f]0x")

@@ -60,6 +60,7 @@ class Script(Loop[str, str]):
         raise AssertionError(self.settled)
 
     def release(self, jobs: Collection[str]) -> None:
+        assert self.with_more.issuperset(jobs)
         self.released += jobs
 
 

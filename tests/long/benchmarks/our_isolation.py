@@ -11,6 +11,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from urllib.request import urlopen
 
@@ -31,7 +32,6 @@ def isolation(name: str, of: str, count: int, rate: float, urls: list[str]) -> F
     from polling.delivery.delivery_loop import deliver_due
     from polling.delivery.pausing import pause_by_hand
     from polling.models import Notification
-    from polling.workers.wakeups import LONG
     from tests.support.notifications import make_instance, make_notifications
     from tests.support.subscriptions import make_subscription
 
@@ -68,12 +68,19 @@ def isolation(name: str, of: str, count: int, rate: float, urls: list[str]) -> F
     def done() -> bool:
         return time.time() > last and not healthy.all().exists()
 
-    _, overtime, linger = LONG
     with Stopwatch() as watch:
-        while not done():
-            # As a worker's task does.
-            deliver_due(deadline=time.monotonic() + STRETCH, overtime=overtime, linger=linger, stopping=done)
+        _work_until(done)
     return watch.figure(name, count, **_lateness(urls[0], due))
+
+
+def _work_until(done: Callable[[], bool]) -> None:
+    """Deliver as a worker's tasks do, one after another."""
+    from polling.delivery.delivery_loop import deliver_due
+    from polling.workers.wakeups import LONG
+
+    _, overtime, linger = LONG
+    while not done():
+        deliver_due(deadline=time.monotonic() + STRETCH, overtime=overtime, linger=linger, stopping=done)
 
 
 def _lateness(url: str, due: dict[str, float]) -> dict[str, float]:
