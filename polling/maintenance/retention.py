@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.db.models.lookups import In
 
 from instances.models import ResourcePoll
@@ -166,8 +166,7 @@ def _prune_usual_notifications(place: Place, *, ages: Ages, pruned: Pruned) -> t
 
 def _notifications_of_others(ages: Ages, pruned: Pruned) -> Iterator[Batch]:
     """Return what prunes the notifications of each subscription that keeps them for another time, by their ids."""
-    made = Notification.objects.order_by("-created_at").values_list("pk", flat=True)
-    upto = {before: made.filter(created_at__lt=before).first() for before in set(ages.of_notifications.values())}
+    upto = {before: _last_made(before) for before in set(ages.of_notifications.values())}
     instances = dict(Subscription.objects.filter(pk__in=ages.of_notifications).values_list("pk", "instance_id"))
     for key, before in ages.of_notifications.items():
         if (last := upto[before]) is None or key not in instances:
@@ -176,6 +175,17 @@ def _notifications_of_others(ages: Ages, pruned: Pruned) -> Iterator[Batch]:
         ours = Notification.objects.filter(of_first if instances[key] == key else Q(subscription=key), pk__lte=last)
         old = ours.filter(DONE, created_at__lt=before)
         yield partial(_prune_others, old=old, ages=ages, pruned=pruned)
+
+
+def _last_made(before: datetime) -> int | None:
+    """Return the highest id of the notifications that were made before a time, None if none was.
+
+    Many are made at one moment, and ids are taken a little sooner: the newest by time is not the newest by id, which is
+    among the few before it.
+    """
+    made = Notification.objects.filter(created_at__lt=before).order_by("-created_at", "-pk")
+    newest: int | None = made[:EVENTS].aggregate(pk=Max("pk"))["pk"]
+    return newest
 
 
 def _prune_others(place: Place, *, old: QuerySet[Notification], ages: Ages, pruned: Pruned) -> tuple[int, Place | None]:

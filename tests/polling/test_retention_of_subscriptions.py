@@ -172,6 +172,18 @@ class TestDays:
         assert set(Notification.objects.all()) == {event.notification, kept}
         assert Event.objects.count() == 1
 
+    def test_a_notification_goes_whatever_else_was_made_at_its_moment_or_taken_later(self, instance: Instance) -> None:
+        first = record(instance, 1)
+        theirs = further(instance, reached=first.pk, days=7)
+        many = [
+            carry(theirs, [record(instance, key, at=first.polled_at)], state=State.DELIVERED) for key in range(2, 9)
+        ]
+        # The last id is of the least time, as where its transaction began first.
+        sooner = carry(theirs, [first], state=State.DELIVERED)
+        Notification.objects.filter(pk=sooner.pk).update(created_at=first.polled_at - timedelta(seconds=1))
+        prune(timezone.now() + timedelta(days=8))
+        assert not Notification.objects.filter(pk__in=[sooner.pk, *(each.pk for each in many)])
+
     def test_the_longest_decide_for_events_and_what_was_made_with_them(self, instance: Instance) -> None:
         event = record(instance, 1)
         long = further(instance, reached=event.pk, days=90)
