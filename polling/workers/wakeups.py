@@ -46,19 +46,32 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Stretch:
-    """Until when a task may claim work (monotonic seconds), and what more it may.
-
-    `overtime`: seconds for which it claims on where it has to wait for a slow answer then. `linger`: seconds for which
-    it stays when there is nothing to claim.
-    """
+    """Until when a task may claim work (monotonic seconds), and what more it may: see TimeSlice."""
 
     deadline: float
     overtime: float
     linger: float
 
 
-# Seconds to claim, of overtime, and to linger. The queue's `timeout` reckons with them: see cwconnect/settings.py.
-LONG, SHORT = (60.0, 120.0, 1.0), (10.0, 0.0, 0.0)
+@dataclass(frozen=True)
+class TimeSlice:
+    """How long a task may claim work, and what more it may, in seconds.
+
+    `overtime`: for how long it claims on where it has to wait for a slow answer then. `linger`: for how long it stays
+    when there is nothing to claim.
+    """
+
+    claims: float
+    overtime: float = 0.0
+    linger: float = 0.0
+
+    def begin(self) -> Stretch:
+        """Give the stretch of a task that begins now."""
+        return Stretch(time.monotonic() + self.claims, self.overtime, self.linger)
+
+
+# The queue's `timeout` reckons with them: see cwconnect/settings.py. The short one is the last worker's.
+LONG, SHORT = TimeSlice(claims=60.0, overtime=120.0, linger=1.0), TimeSlice(claims=10.0)
 
 _DUE_AT: dict[Kind, Callable[[datetime], datetime | None]] = {
     Kind.POLL: due.poll_due_at,
@@ -135,8 +148,7 @@ def slot(kind: Kind) -> Iterator[Stretch | None]:
         return
     try:
         with beating(partial(_show_life, mine)):
-            seconds, overtime, linger = SHORT if mine == names[-1] else LONG
-            yield Stretch(time.monotonic() + seconds, overtime, linger)
+            yield (SHORT if mine == names[-1] else LONG).begin()
     finally:
         locks.release(SLOT, mine)
 

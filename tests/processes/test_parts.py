@@ -28,7 +28,7 @@ from cwconnect.site.demo_receiver import (
 from polling.delivery.signing import signature_headers
 from polling.workers.supervisor import pauses
 from polling.workers.supervisor_slot import SupervisorSlot
-from polling.workers.wakeups import LONG, SHORT
+from polling.workers.wakeups import LONG, SHORT, TimeSlice
 from polling.workers.watchdog import Timings
 
 KEY = "whsec_" + base64.b64encode(b"some random bytes").decode()
@@ -53,18 +53,16 @@ def test_our_settings_keep_the_rule_with_any_number_of_workers(settings: Setting
     assert check_queue() == []
 
 
-@pytest.mark.parametrize(("claims", "overtime", "_linger"), [LONG, SHORT])
-def test_no_task_is_killed_while_it_waits_for_slow_answers(
-    settings: Settings, claims: float, overtime: float, _linger: float
-) -> None:
+@pytest.mark.parametrize("time_slice", [LONG, SHORT])
+def test_no_task_is_killed_while_it_waits_for_slow_answers(settings: Settings, time_slice: TimeSlice) -> None:
     """It waits for what it began last: a page in its overtime, or before that a request of another job, two in one."""
     page = CONNECTWISE_LIMITS.total
-    assert settings.Q_CLUSTER["timeout"] >= claims + max(overtime + page, 2 * page) + 30
+    assert settings.Q_CLUSTER["timeout"] >= time_slice.claims + max(time_slice.overtime + page, 2 * page) + 30
 
 
 def test_no_cluster_counts_as_frozen_while_its_tasks_wait_for_slow_answers(settings: Settings) -> None:
     """The answer to a heartbeat waits for the last worker: for its slowest task, and for one of the other kind."""
-    deliveries = SHORT[0] + 2 * NOTIFICATION_LIMITS.total
+    deliveries = SHORT.claims + 2 * NOTIFICATION_LIMITS.total
     assert Timings().stale_in_part >= settings.Q_CLUSTER["timeout"] + deliveries + 2 * Timings().beat
 
 

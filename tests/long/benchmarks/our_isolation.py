@@ -78,9 +78,8 @@ def _work_until(done: Callable[[], bool]) -> None:
     from polling.delivery.delivery_loop import deliver_due
     from polling.workers.wakeups import LONG
 
-    _, overtime, linger = LONG
     while not done():
-        deliver_due(deadline=time.monotonic() + STRETCH, overtime=overtime, linger=linger, stopping=done)
+        deliver_due(deadline=time.monotonic() + STRETCH, overtime=LONG.overtime, linger=LONG.linger, stopping=done)
 
 
 def _lateness(url: str, due: dict[str, float]) -> dict[str, float]:
