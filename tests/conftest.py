@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 from django.core.cache import cache
+from hypothesis import HealthCheck, settings
 
 from instances.connections import outbound_client
 from instances.credentials.issuing import issue_secrets
@@ -23,6 +24,9 @@ pytest_plugins = (
     "tests.support.callback_registry",
 )  # fixtures
 
+# How long an example takes measures the machine: pytest-timeout ends what hangs.
+settings.register_profile("whatever the machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("whatever the machine")
 _THRESHOLD = gc.get_threshold()[0]  # Python's own
 
 

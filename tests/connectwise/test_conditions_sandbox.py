@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cwconnect.connectwise.ceql.conditions import (
@@ -74,7 +74,6 @@ def site() -> Iterator[tuple[SandboxServer, Client]]:
 
 
 @given(trees(), st.lists(records(), max_size=5, unique_by=lambda row: row["id"]), st.booleans())
-@settings(deadline=None)
 def test_a_hub_url_reads_the_records_that_its_where_selects(
     site: tuple[SandboxServer, Client],
     tree: Node,

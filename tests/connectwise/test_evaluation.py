@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -72,6 +73,15 @@ def test_words_of_a_tree_read_again_judge_alike(tree: Node, record: dict[str, An
         ("email LIKE '%.org'", True),
         ("email = '555'", False),
         ("hours = 1.50", True),
+        ("rate = 0.1", True),
+        ("rate != 0.10", False),
+        ("rate <= 0.1", True),
+        ("rate > 0.1", False),
+        ("rate IN (0.2, 0.1)", True),
+        ("rate = '0.1'", True),
+        ("price >= 0.3", True),
+        ("price < 0.3", False),
+        ("written = 0.1", True),
     ],
 )
 def test_what_a_record_is_judged_by(where: str, expected: bool) -> None:
@@ -83,6 +93,9 @@ def test_what_a_record_is_judged_by(where: str, expected: bool) -> None:
         "customFields": [{"id": 1, "value": "x"}],
         "inactiveFlag": False,
         "hours": 1.5,
+        "rate": 0.1,
+        "price": 0.3,
+        "written": "0.1",
         "_info": {"lastUpdated": "2018-07-31T19:39:46Z", "dateEntered": "2017-05-01T00:00:00Z"},
         "communicationItems": [
             {"communicationType": "Phone", "value": "555"},
@@ -116,6 +129,9 @@ def test_names_are_found_in_any_case_and_values_compared_as_equal() -> None:
         False,
         True,
     ]
+    assert same_value(0.1, 0.1)
+    assert same_value("0.10", 0.1)
+    assert not same_value(math.nan, 0.1)
     assert [same_value(2, 2.0), same_value("2", 2), same_value(2, "2"), same_value([], "x"), same_value(0, None)] == [
         True,
         True,

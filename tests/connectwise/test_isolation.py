@@ -83,7 +83,7 @@ def test_the_others_are_read_and_it_is_named_once(
     st.booleans(),
 )
 @example({7: 'NaN,"id":999999', 8: 'NaN,"id":999999', 10: '"5'}, 6, 1, False)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_however_many_are_broken_every_other_record_is_read(
     client: Client, sandbox: SandboxServer, broken: dict[int, str], page_size: int, most: int, links: bool
 ) -> None:

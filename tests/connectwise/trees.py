@@ -45,6 +45,7 @@ INSTANT: Final = datetime(2018, 7, 31, 19, 39, 46, tzinfo=UTC)
 _KEYWORDS: Final = {"and", "or", "not", "in", "is", "like", "null", "true", "false"}
 _ORDERED: Final = ("=", "!=", "<", ">", "<=", ">=")
 _TEXTS: Final = st.text(string.ascii_letters + "0123456789 '%*-", max_size=4)
+_TENTHS: Final = st.sampled_from((-30, -10, -1, 0, 1, 3, 7, 10, 15, 20))
 _MOMENTS: Final = st.integers(-2, 2).map(lambda n: datetime.fromtimestamp(INSTANT.timestamp() + n, UTC))
 
 
@@ -53,14 +54,14 @@ def _stamp(moment: datetime) -> str:
 
 
 _LITERALS: Final[dict[str, st.SearchStrategy[Literal]]] = {
-    "number": st.integers(-3, 3).map(lambda number: Number(Decimal(number))),
+    "number": _TENTHS.map(lambda tenths: Number(Decimal(tenths) / 10)),
     "text": _TEXTS.map(Text)
     | st.text(string.ascii_letters, min_size=1).filter(lambda w: w.lower() not in _KEYWORDS).map(Word),
     "boolean": st.booleans().map(Boolean),
     "date": st.one_of(_MOMENTS.map(_stamp).map(Text), _MOMENTS.map(_stamp).map(Word), st.just(Instant(INSTANT))),
 }
 _VALUES: Final[dict[str, st.SearchStrategy[Any]]] = {
-    "number": st.integers(-3, 3),
+    "number": _TENTHS.map(lambda tenths: tenths / 10 if tenths % 10 else tenths // 10),
     "text": _TEXTS,
     "boolean": st.booleans(),
     "date": _MOMENTS.map(_stamp),
@@ -201,6 +202,8 @@ def _plain(value: Literal) -> Any:
 
 
 def _comparable(value: Any) -> Any:
+    if isinstance(value, float):
+        return Decimal(str(value))
     return value.casefold() if isinstance(value, str) else value
 
 

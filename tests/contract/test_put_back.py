@@ -78,7 +78,7 @@ CONFIGURATION = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(CONFIGURATION, WORDS.map(str.strip), st.lists(WORDS.map(str.strip), unique=True, max_size=3))
 def test_whatever_is_got_can_be_put_back(
     api: Api, sandbox: SandboxServer, method: str, configuration: dict[str, Any], name: str, tags: list[str]

@@ -27,7 +27,9 @@ STEPS = st.tuples(
 )
 
 
-@settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(steps=st.lists(STEPS, min_size=8, max_size=25))
 def test_every_record_s_story_is_right_in_the_end(world: PolledInstance, steps: Sequence[tuple[str, int]]) -> None:
     world.sandbox.store = world.store = Store({"contacts": STOOD})

@@ -84,7 +84,7 @@ def test_a_change_of_a_record_that_is_not_remembered_is_refused(
         story.write([1, 2], 1)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rounds=ROUNDS, seed=st.integers(0, 2**32), tries=st.sampled_from([2, 40]))
 def test_no_records_events_arrive_out_of_order_or_not_at_all(
     poll: ResourcePoll, receiver: receivers.Receiver, rounds: list[list[int]], seed: int, tries: int

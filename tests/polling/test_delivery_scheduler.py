@@ -202,9 +202,8 @@ STEPS = st.one_of(
 
 @settings(
     max_examples=60,
-    deadline=None,
     database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps=st.lists(STEPS, min_size=10, max_size=20))
 def test_a_look_finds_what_one_from_the_head_finds(

@@ -158,7 +158,7 @@ class Story:
             assert in_order == sorted(in_order)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=STEPS, seed=st.integers(0, 2**32), size=st.sampled_from([1, 3, 7, 40]))
 def test_each_gets_what_passes_its_filter_once_and_in_order(
     organization: Organization, steps: list[tuple[object, ...]], seed: int, size: int

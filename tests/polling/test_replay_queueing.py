@@ -151,7 +151,9 @@ class Arrivals:
             assert deliver_due(deadline=EVER)
 
 
-@settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     records=st.lists(st.sets(st.integers(1, 5), min_size=1, max_size=3), min_size=3, max_size=14),
     seed=st.integers(0, 2**32),

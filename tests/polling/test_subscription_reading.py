@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -265,7 +265,7 @@ JSON = st.recursive(
 MEMBERS = [*(name for name in OF_THE_INSTANCE), "name", "filter", "form", "fields", "mapping", "retry_schedule"]
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.too_slow], max_examples=50)
+@hypothesis_settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from([*MEMBERS, "retention_days"]), JSON))
 def test_whatever_is_sent_is_read_or_refused_by_its_member(given: dict[str, Any]) -> None:
     problems, wanted = {}, Settings()

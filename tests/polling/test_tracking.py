@@ -307,7 +307,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=STEPS)
 def test_what_is_said_to_have_changed_did(watched: PolledInstance, steps: list[str]) -> None:
     """However tracking is switched, `changes` is the difference to what the poll before saw, or not known."""

@@ -85,7 +85,7 @@ def test_a_page_that_is_no_number_is_refused(caller: Caller, name: str) -> None:
 
 
 @given(size=st.integers(1, 40), floor=st.integers(0, 31))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_forward_only_gives_each_row_once_whatever_the_page(caller: Caller, size: int, floor: int) -> None:
     pages = [*caller.pages(size, conditions=f"id > {floor}")]
     assert [number for page in pages for number in page] == [*range(floor + 1, 31)]

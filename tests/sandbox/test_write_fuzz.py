@@ -46,7 +46,7 @@ def ask(store: Store, method: str, path: str, body: Any = None) -> Response:
 
 @pytest.mark.parametrize("path", LISTS)
 @given(body=BODIES, method=st.sampled_from(["POST", "PUT", "PATCH"]))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_any_body_is_taken_or_refused(path: str, body: Any, method: str) -> None:
     store = Store(RECORDS)
     before = ask(store, "GET", path).body
@@ -63,7 +63,7 @@ def test_any_body_is_taken_or_refused(path: str, body: Any, method: str) -> None
 
 
 @given(body=BODIES)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_any_bundle_and_any_search_is_answered(body: Any) -> None:
     store = Store({"incidents": 2})
     for given_body in (body, {"requests": body}, {"requests": [body, {"resourceType": "ticket", "apiRequest": body}]}):

@@ -96,7 +96,7 @@ def test_a_secret_is_masked_in_every_encoding(secret: str, encoding: str, around
     assert masked != text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example("0000", "HEXADECIMAL", "{}", "x100")  # the last 0 and the x are no prefix
 @example("pÃ¤ssword", "Latin-1 read as UTF-8", "{}", "another")
 @given(TEXTS, st.sampled_from(sorted(ENCODINGS)), st.sampled_from(AROUND), TEXTS)
@@ -113,7 +113,7 @@ def test_prefixed_digits_are_masked(between: str) -> None:
     assert redactor((SECRET,))(between.join(f"0x{byte:02x}" for byte in SECRET.encode())) == f"0x{MASK}"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(TEXTS, st.sampled_from(sorted(ENCODINGS)), st.integers(0, 300))
 def test_the_beginning_of_one_at_a_cut_is_left_out(secret: str, encoding: str, keep: int) -> None:
     before = "ZZZ: "

@@ -7,6 +7,7 @@ searched twice: a LIKE looks for its pieces one after another, from left to righ
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def same_value(value: Any, wanted: str | float | bool | None) -> bool:
         return value is wanted
     if isinstance(wanted, str):
         return _as_text(value) == wanted.casefold()
-    return bool(_as_number(value) == wanted)
+    return bool(_as_number(value) == _as_number(wanted))
 
 
 def in_words(node: Node) -> str:
@@ -243,10 +244,15 @@ def _as_boolean(value: Any) -> bool | None:
 
 
 def _as_number(value: Any) -> Any:
-    """Return a number, or that of a text that is one and nothing else."""
+    """Return a number, or that of a text that is one and nothing else.
+
+    A decimal is the one that is written, as in a literal: by its binary value 0.1 would be more than 0.1.
+    """
     if isinstance(value, str):
         return Decimal(value.strip()) if NUMBER.fullmatch(value.strip()) else None
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, float):
+        return None if math.isnan(value) else Decimal(repr(value))
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _as_instant(value: Any) -> datetime | None:

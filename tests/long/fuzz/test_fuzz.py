@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.long.fuzz.targets import SEEDS, TARGETS
@@ -59,7 +59,7 @@ ODD = (
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_rubbish_is_refused_by_the_errors_that_a_reader_documents_and_by_no_other(name: str) -> None:
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=EXAMPLES)
     @given(broken(SEEDS[name]) | st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
     def feed(data: bytes) -> None:
         TARGETS[name](data)
