@@ -40,7 +40,12 @@ class SubscriptionAdmin(ReadOnlyAdmin):
         ),
         (
             "Of the event log",
-            {"fields": ("reads_log", "began_id", "reached_id", "catching_up_to", "passed", "held", "judged")},
+            {
+                "fields": (
+                    *("reads_log", "began_id", "forgotten_id", "reached_id", "catching_up_to"),
+                    *("passed", "held", "judged"),
+                )
+            },
         ),
         ("What hangs on it", {"fields": ("notifications", "warnings")}),
     )

@@ -26,7 +26,7 @@ from cwconnect.core.statements import AMONG, GIVEN, rows_of
 from cwconnect.outbound.origin import origin_of
 from polling.alerts import delivery_alerts
 from polling.delivery.first_subscriptions import ensure_first
-from polling.delivery.pausing import BLOCKED, REPLAYED, SENDING, rearm
+from polling.delivery.pausing import BLOCKED, REPLAYED, SENDING, make_due, rearm
 from polling.models import Alert, DeliveryState, Notification, Receiver, Subscription
 from polling.models.deliveries import TO
 from polling.workers.leases import free
@@ -227,10 +227,9 @@ def take_probe(receiver_id: int, among: QuerySet[Notification], now: datetime, u
             return None
         oldest = _oldest_held(receiver_id, now)
         found = among.filter(pk__in=oldest).values_list("pk", TO).first()
-        if found is None:
+        if found is None or not make_due(Notification.objects.filter(pk=found[0]), now):
             Receiver.objects.filter(pk=receiver_id).update(open_until=now, holds=bool(oldest))
             return None
-        Notification.objects.filter(pk=found[0]).update(next_attempt_at=now)
         return Probe(*found)
 
 

@@ -31,14 +31,14 @@ _END_AND_COMPLETE = """WITH given AS (
         status smallint, error_kind text, error text, request_headers text, response text, unsent boolean
     )
 ), held AS (
-    SELECT polling_notification.replay_id, given.* FROM polling_notification
+    SELECT polling_notification.replay_id, polling_notification.step, given.* FROM polling_notification
     JOIN given ON polling_notification.id = given.key AND lease_token IS NOT DISTINCT FROM given.token
     WHERE polling_notification.id = ANY(%s)
     ORDER BY polling_notification.id FOR UPDATE OF polling_notification
 ), delivered AS (
     UPDATE polling_notification
     SET lease_token = NULL, lease_until = NULL, state = 'delivered', delivered_at = COALESCE(delivered_at, %s),
-        step = step + 1, next_attempt_at = NULL, last_error = '', replay_id = NULL
+        step = polling_notification.step + 1, next_attempt_at = NULL, last_error = '', replay_id = NULL
     FROM held WHERE polling_notification.id = held.key AND held.delivered
 ), freed AS (
     UPDATE polling_notification SET lease_token = NULL, lease_until = NULL
@@ -53,10 +53,11 @@ _END_AND_COMPLETE = """WITH given AS (
     DELETE FROM polling_deliveryattempt USING held
     WHERE polling_deliveryattempt.id = held.attempt AND NOT held.sent
 )
-SELECT key, token, replay_id FROM held
+SELECT key, token, replay_id, step FROM held
 """
 
-_HELD = """SELECT id, lease_token, replay_id FROM polling_notification WHERE id IN (SELECT value FROM json_each(%s))
+_HELD = """SELECT id, lease_token, replay_id, step FROM polling_notification
+WHERE id IN (SELECT value FROM json_each(%s))
 """
 _DELIVERED = """UPDATE polling_notification
 SET lease_token = NULL, lease_until = NULL, state = 'delivered', delivered_at = COALESCE(delivered_at, %s),
@@ -95,6 +96,17 @@ _FAILING = "SELECT id FROM polling_receiver WHERE id IN (SELECT value FROM json_
 
 
 @dataclass(frozen=True)
+class Held:
+    """What a notification is as its attempt ends: a person may have asked meanwhile that it be sent again.
+
+    `replay_id`: by which replay it is sent. `step`: how many tries of its schedule went before, none for a new replay.
+    """
+
+    replay_id: int | None
+    step: int
+
+
+@dataclass(frozen=True)
 class PassedOn:
     """What followed from deliveries: subscriptions that have a row to note them in, and receivers that had failed."""
 
@@ -102,8 +114,8 @@ class PassedOn:
     failing: Collection[int]
 
 
-def end_attempts(results: Sequence[Pair], now: datetime) -> dict[tuple[int, str], int | None]:
-    """End those of these attempts that are still ours; give, by notification and token, which replay asked for it.
+def end_attempts(results: Sequence[Pair], now: datetime) -> dict[tuple[int, str], Held]:
+    """End those of these attempts that are still ours; give, by notification and token, how each stands now.
 
     What was delivered is written as that; what failed stays under its lease until it is said what becomes of it. To
     be the first statement of a transaction.
@@ -113,7 +125,7 @@ def end_attempts(results: Sequence[Pair], now: datetime) -> dict[tuple[int, str]
     rows = [_row_of(*pair) for pair in results]
     wanted = keys(request.notification.pk for request, _ in results)
     held = rows_of(_END_AND_COMPLETE, [orjson.dumps(rows).decode(), wanted, now, now])
-    return {(key, token): replay_id for key, token, replay_id in held}
+    return {(key, token): Held(replay_id, step) for key, token, replay_id, step in held}
 
 
 def _row_of(request: DeliveryRequest, outcome: Outcome) -> dict[str, Any]:
@@ -133,10 +145,10 @@ def _row_of(request: DeliveryRequest, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _end_on_sqlite(results: Sequence[Pair], now: datetime) -> dict[tuple[int, str], int | None]:
+def _end_on_sqlite(results: Sequence[Pair], now: datetime) -> dict[tuple[int, str], Held]:
     tokens = {request.notification.pk: request.token for request, _ in results}
     rows = rows_of(_HELD, [keys(tokens)])
-    held = {(key, token): replay_id for key, token, replay_id in rows}
+    held = {(key, token): Held(replay_id, step) for key, token, replay_id, step in rows}
     ours = [pair for pair in results if (pair[0].notification.pk, pair[0].token) in held]
     _complete([pair for pair in ours if pair[1].sent], now)
     if delivered := [request.notification.pk for request, outcome in ours if outcome.delivered]:

@@ -116,7 +116,7 @@ def rearm(subscription: Subscription, now: datetime) -> None:
         take_due_times(_due_of(subscription, now))
     else:
         waiting = _of(subscription).filter(ON_ITS_WAY, next_attempt_at=None)
-        if waiting.exclude(BLOCKED).update(next_attempt_at=now):
+        if make_due(waiting.exclude(BLOCKED), now):
             wake_on_commit(Kind.DELIVER)
 
 
@@ -139,6 +139,16 @@ def subscriptions_of(instance: Instance) -> list[Subscription]:
 def let_followers_go(done: Collection[int], now: datetime) -> None:
     """Make due what waited for these notifications, now delivered or given up."""
     Notification.objects.filter(ON_ITS_WAY, follows_id__in=done, next_attempt_at=None).update(next_attempt_at=now)
+
+
+def make_due(waiting: QuerySet[Notification], now: datetime) -> int:
+    """Make those of these notifications due that still wait on their way; return how many.
+
+    They are asked for once more by their own columns: of a row that PostgreSQL waited for it asks nothing else, and it
+    may have been delivered meanwhile.
+    """
+    still = Notification.objects.filter(ON_ITS_WAY, next_attempt_at=None, pk__in=waiting.order_by().values("pk"))
+    return still.update(next_attempt_at=now)
 
 
 def take_due_times(due: QuerySet[Notification]) -> None:

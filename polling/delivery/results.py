@@ -20,7 +20,7 @@ from cwconnect.core.bulk_sql import db_timestamp, update
 from polling.alerts.delivery_alerts import resolve, warn_of_tries
 from polling.delivery.breaker import ReceiverResults, close, count_failures
 from polling.delivery.delivery_request import DeliveryRequest, Outcome
-from polling.delivery.ends import Pair, end_attempts, pass_on
+from polling.delivery.ends import Held, Pair, end_attempts, pass_on
 from polling.delivery.pausing import REPLAYED, let_followers_go, pause_delivery
 from polling.delivery.replay.ordering import line_up
 from polling.delivery.retry_schedule import next_wait, retry_after_seconds
@@ -32,16 +32,21 @@ GONE = 410
 
 @dataclass(frozen=True)
 class Result:
-    """An attempt of ours and what came of it; `replay_id` as it stands now, a person may have asked meanwhile."""
+    """An attempt of ours, what came of it, and how its notification stands now."""
 
     delivery_request: DeliveryRequest
     outcome: Outcome
-    replay_id: int | None
+    held: Held
 
     @property
     def key(self) -> int:
         """The notification's."""
         return self.delivery_request.notification.pk
+
+    @property
+    def replay_id(self) -> int | None:
+        """By which replay it is sent; None: by none."""
+        return self.held.replay_id
 
     @property
     def schedule(self) -> Sequence[float]:
@@ -138,7 +143,7 @@ def _write_failures(results: Sequence[Result], now: datetime) -> None:
 
 
 def _failure(result: Result, now: datetime) -> _Failure:
-    outcome, step = result.outcome, result.delivery_request.notification.step + 1
+    outcome, step = result.outcome, result.held.step + 1
     wait = next_wait(
         result.schedule,
         step,

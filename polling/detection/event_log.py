@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import OuterRef, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
 
 from cwconnect.core.bulk_sql import db_timestamp, insert, insert_new, keys
 from cwconnect.core.statements import GIVEN, rows_of
@@ -152,9 +152,22 @@ def _waited_for(found: Sequence[PollEvents]) -> Mapping[tuple[int, int], int]:
     if not records:
         return {}
     # A notification has the id of its first event, so no event before the oldest matters, however long the log is.
-    earlier = Event.objects.filter(
-        pk__gte=min(oldest.values()), resource_poll=OuterRef("resource_poll"), record_id=OuterRef("record_id")
+    earlier = Event.objects.filter(pk__gte=min(oldest.values()), record_id=OuterRef("record_id"))
+    waits = _last_undelivered(records, earlier.filter(resource_poll=OuterRef("resource_poll")))
+    # What a resource that was removed and added again had recorded before is of no poll, and earlier than all of this.
+    others = {poll: rest for poll, ids in records.items() if (rest := {key for key in ids if (poll, key) not in waits})}
+    of_no_poll = earlier.annotate(whose=F("instance_id") + 0).filter(  # no index goes by it: a record has few events
+        resource_poll=None, whose=OuterRef("resource_poll__instance"), object_type=OuterRef("resource_poll__name")
     )
+    waits |= _last_undelivered(others, of_no_poll)
+    still = still_undelivered(set(waits.values()))
+    return {record: notification for record, notification in waits.items() if notification in still}
+
+
+def _last_undelivered(records: Mapping[int, Collection[int]], earlier: QuerySet[Event]) -> dict[tuple[int, int], int]:
+    """Return the last undelivered notification of those that carry the `earlier` events of each record."""
+    if not records:
+        return {}
     # By a scalar subquery, which PostgreSQL can't turn around: joined, it went through all undelivered for each record.
     state = Notification.objects.filter(pk=OuterRef("notification")).values("state")
     earlier = earlier.annotate(state=Subquery(state)).filter(state__in=Notification.UNDELIVERED)
@@ -165,9 +178,7 @@ def _waited_for(found: Sequence[PollEvents]) -> Mapping[tuple[int, int], int]:
     rows = list(known.values_list("resource_poll_id", "record_id", "last"))
     if len(rows) < sum(map(len, records.values())):
         raise ValueError("An event was to be recorded of a record that is not remembered: its order would not be kept.")
-    waits = {(poll_id, record_id): notification for poll_id, record_id, notification in rows if notification}
-    still = still_undelivered(set(waits.values()))
-    return {record: notification for record, notification in waits.items() if notification in still}
+    return {(poll_id, record_id): notification for poll_id, record_id, notification in rows if notification}
 
 
 def _oldest_undelivered(instance_ids: Collection[int]) -> dict[int, int]:

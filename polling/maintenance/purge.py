@@ -26,6 +26,7 @@ from django.utils import timezone
 
 from instances.models import Instance
 from polling.delivery.pausing import rearm_all
+from polling.delivery.replay.replays import count_out
 from polling.maintenance.old_copies import delete_pages
 from polling.maintenance.old_events import delete_events, delete_notifications, read_events
 from polling.maintenance.retention import Progress, silent
@@ -161,6 +162,7 @@ def _delete_notifications(rows: QuerySet[Notification]) -> int:
     with transaction.atomic():
         waited_for = rows.filter(free(now))  # an attempt under way is waited for
         keys = list(waited_for.order_by("pk").values_list("pk", flat=True)[:BATCH])
+        count_out(Notification.objects.filter(pk__in=keys))  # what was under way as its subscription was deleted
         return len(keys) + delete_notifications(keys, now=now)
 
 

@@ -19,7 +19,7 @@ from math import inf
 from typing import Any, Protocol
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.db.models.lookups import In
 
@@ -48,7 +48,9 @@ from polling.models import (
     NotificationBody,
     PollRun,
     SnapshotBody,
+    StoredWalk,
     Subscription,
+    SubscriptionEvent,
     Verification,
 )
 from polling.models.deliveries import TO
@@ -112,8 +114,8 @@ def _prune_delivered(now: datetime, pruned: Pruned, progress: Progress, *, until
     ages = read_ages(now)
     for count in walk("notifications", partial(_prune_usual_notifications, ages=ages, pruned=pruned), until):
         progress("notifications", count)
-    for batch in _notifications_of_others(ages, pruned):
-        for count in unhurried(batch, until):
+    for key, batch in _notifications_of_others(ages, pruned):
+        for count in walk(f"notifications of {key}", batch, until):
             progress("notifications", count)
     for count in walk("events", partial(_prune_usual_events, ages=ages, pruned=pruned), until):
         progress("events", count)
@@ -121,7 +123,7 @@ def _prune_delivered(now: datetime, pruned: Pruned, progress: Progress, *, until
         batch = partial(
             _prune_events, among=Event.objects.filter(instance=key), before=before, ages=ages, pruned=pruned
         )
-        for count in unhurried(batch, until):
+        for count in walk(f"events of {key}", batch, until):
             progress("events", count)
     for count in walk("runs", lambda since: _prune_runs(since, ages.usual), until):
         pruned.runs += count
@@ -132,6 +134,7 @@ def _prune_the_rest(now: datetime, pruned: Pruned, progress: Progress, *, until:
     before = now - timedelta(days=settings.RETENTION_DAYS)
     Verification.objects.filter(finished_at__lt=before).delete()  # few: each was asked for by a person
     BulkJob.objects.filter(finished_at__lt=before).delete()  # so are these
+    StoredWalk.objects.filter(name__contains=" of ", begun_at__lt=before).delete()  # of what was deleted: below
     end_stale_copies(now)
     for count in unhurried(lambda _: _of_the_first(prune_copies(now)), until):
         progress("copies", count)
@@ -164,8 +167,8 @@ def _prune_usual_notifications(place: Place, *, ages: Ages, pruned: Pruned) -> t
     return _prune_notifications([key for _, key in rows], ages, pruned), Place(*rows[-1]) if rows else None
 
 
-def _notifications_of_others(ages: Ages, pruned: Pruned) -> Iterator[Batch]:
-    """Return what prunes the notifications of each subscription that keeps them for another time, by their ids."""
+def _notifications_of_others(ages: Ages, pruned: Pruned) -> Iterator[tuple[int, Batch]]:
+    """Return each subscription that keeps notifications for another time, with what prunes them by their ids."""
     upto = {before: _last_made(before) for before in set(ages.of_notifications.values())}
     instances = dict(Subscription.objects.filter(pk__in=ages.of_notifications).values_list("pk", "instance_id"))
     for key, before in ages.of_notifications.items():
@@ -174,7 +177,7 @@ def _notifications_of_others(ages: Ages, pruned: Pruned) -> Iterator[Batch]:
         of_first = Q(instance=key, subscription=None)
         ours = Notification.objects.filter(of_first if instances[key] == key else Q(subscription=key), pk__lte=last)
         old = ours.filter(DONE, created_at__lt=before)
-        yield partial(_prune_others, old=old, ages=ages, pruned=pruned)
+        yield key, partial(_prune_others, old=old, ages=ages, pruned=pruned)
 
 
 def _last_made(before: datetime) -> int | None:
@@ -195,15 +198,30 @@ def _prune_others(place: Place, *, old: QuerySet[Notification], ages: Ages, prun
 
 @transaction.atomic
 def _prune_notifications(keys: list[int], ages: Ages, pruned: Pruned) -> int:
-    """Delete those of these notifications whose events may go; give how many."""
+    """Delete those of these notifications whose events may go, none that is to be sent again by now; give how many."""
+    skip = connection.features.has_select_for_update_skip_locked
+    done = Notification.objects.filter(DONE, pk__in=keys).order_by("pk").select_for_update(skip_locked=skip)
+    keys = list(done.values_list("pk", flat=True))
     carried = carried_by(keys)
     stay = staying(carried, ages)
     kept = {event.notification_id for event in carried if event.key in stay}
     going = [key for key in keys if key not in kept]
     with_them = [event for event in carried if event.notification_id not in kept]
+    _note_forgotten(going)
     pruned.events += delete_notifications(going, now=ages.now, carried=with_them)
     pruned.notifications += len(going)
     return len(going)
+
+
+def _note_forgotten(keys: list[int]) -> None:
+    """Note up to where subscriptions that read the log forgot what they were sent, so that it never counts as lost.
+
+    Others may want the events longer, and they themselves what they are sent from now on.
+    """
+    theirs = SubscriptionEvent.objects.filter(notification__in=keys).order_by()
+    last = theirs.values_list("subscription_id").annotate(last=Max("event_id"))
+    for key, event_id in sorted(last):
+        Subscription.objects.filter(pk=key, forgotten_id__lt=event_id).update(forgotten_id=event_id)
 
 
 def _prune_usual_events(place: Place, *, ages: Ages, pruned: Pruned) -> tuple[int, Place | None]:

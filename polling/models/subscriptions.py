@@ -44,6 +44,9 @@ class Subscription(HoldsSecrets, Leased, NotificationSettings):
     retention_days = models.PositiveSmallIntegerField(null=True, help_text="Empty: that of the service.")
     reads_log = models.BooleanField(default=False)
     began_id = models.BigIntegerField(default=0, help_text="The last event before its first.")
+    forgotten_id = models.BigIntegerField(
+        default=0, db_default=0, help_text="The last event of what was sent and deleted by its age."
+    )
     reached_id = models.BigIntegerField(default=0, help_text="The last event that was looked at for it.")
     catching_up_to = models.BigIntegerField(null=True, help_text="The last event of its catch-up; empty: it is over.")
     passed = models.BigIntegerField(default=0, help_text="Events that a notification was made of, of the log.")
@@ -74,6 +77,11 @@ class Subscription(HoldsSecrets, Leased, NotificationSettings):
     def days_kept(self) -> int:
         """For how many days what was delivered to it is kept."""
         return settings.RETENTION_DAYS if self.retention_days is None else self.retention_days
+
+    @property
+    def accounted_from_id(self) -> int:
+        """Beyond which event it can be said what became of each."""
+        return max(self.began_id, self.forgotten_id)
 
     @property
     def notification_settings(self) -> NotificationSettings:

@@ -9,13 +9,13 @@ from typing import Final
 
 from django.db.models import QuerySet
 
-from polling.filters.judging import PASSES, Facts, Judgement, judge
+from polling.filters.judging import Facts, Judgement, judge
 from polling.filters.reading import Filter
 from polling.models import Event
 
 MOST_ROWS: Final = 2_000
-_SLICE: Final = 100
-_MOST_CHARACTERS: Final = 4_000_000  # of records that were read
+_FIRST, _SLICE = 10, 100  # rows that are read at once
+_MOST_CHARACTERS: Final = 4_000_000  # of records and changes that were read
 _SECONDS: Final = 1.0  # of judging; what a record of the longest kind takes is beyond it
 
 
@@ -36,12 +36,8 @@ class Scan:
     more: bool
 
 
-def scan(rows: QuerySet[Event], wanted: Filter | None, *, after: int, limit: int) -> Scan:
+def scan(rows: QuerySet[Event], wanted: Filter, *, after: int, limit: int) -> Scan:
     """Read on from an id until `limit` events have passed, a bound is reached, or the rows end."""
-    if wanted is None:
-        read = list(rows.filter(pk__gt=after).order_by("pk")[: limit + 1])
-        found = [Found(event, PASSES) for event in read[:limit]]
-        return Scan(found, found[-1].event.pk if found else after, len(read) > limit)
     passed: list[Found] = []
     for event, judgement, may_go_on in judged(rows.order_by("pk"), wanted, most=MOST_ROWS, after=after):
         after = event.pk
@@ -59,17 +55,20 @@ def judged(
 
     `most` events at most.
     """
-    until, characters, count = time.monotonic() + _SECONDS, 0, 0
+    until, characters, count, size = time.monotonic() + _SECONDS, 0, 0, _FIRST
     while True:
         step = {"pk__gt": after} if after is not None else {} if before is None else {"pk__lt": before}
-        part = list(rows.filter(**step)[: min(_SLICE, most - count)])
+        size = min(size, most - count)
+        part = list(rows.filter(**step)[:size])
         for event in part:
-            characters, count = characters + len(event.record), count + 1
+            characters, count = characters + len(event.record) + len(event.changes or ""), count + 1
             judgement = judge(wanted, Facts(event.object_type, event.kind, event.record, event.changes))
             may_go_on = count < most and characters < _MOST_CHARACTERS and time.monotonic() < until
             yield event, judgement, may_go_on
             if not may_go_on:
                 return
-        if len(part) < _SLICE:
+        if len(part) < size:
             return
+        # No more than the bound allows, if those that follow are as long: a record may have a million characters.
+        size = min(_SLICE, 1 + (_MOST_CHARACTERS - characters) * count // max(characters, 1))
         after, before = (None, part[-1].pk) if after is None else (part[-1].pk, None)

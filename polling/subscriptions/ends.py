@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import BooleanField, Count, F
+from django.db.models import BooleanField, F
 from django.db.models.expressions import RawSQL
 
 from instances.models import Instance
+from polling.delivery.replay.replays import count_out
 from polling.models import Notification, Replay, Subscription
 from polling.subscriptions.stored import COLUMNS
 from polling.workers.leases import free
@@ -38,9 +39,7 @@ def discard_all(subscription: Subscription, now: datetime) -> None:
     discarded = Notification.State.DISCARDED
     Notification.objects.filter(pk__in=undelivered.values("pk")).update(state=discarded, next_attempt_at=None)
     replayed = ours.filter(replay__isnull=False)
-    for part in list(replayed.order_by("replay").values("replay").annotate(count=Count("pk"))):
-        less = {"total": F("total") - part["count"], "queued": F("queued") - part["count"]}
-        Replay.objects.filter(pk=part["replay"], queued__gte=part["count"]).update(**less)
+    count_out(replayed)
     chosen = replayed.select_for_update(skip_locked=skip).values("pk")
     Notification.objects.filter(pk__in=chosen).update(replay=None, next_attempt_at=None)
     of_its_own = Replay.objects.filter(instance=subscription.instance_id, queued_at=None)

@@ -155,12 +155,13 @@ def _headers(value: Any, base: Settings) -> Found:
 
 
 def _basic(value: Any, base: Settings) -> Found:
-    """Read the Basic login: a user, and a password that stays as it is where none is given; without a user, none."""
+    """Read the Basic login: what is not given of it stays, an empty user takes both away, and so does `{}`."""
     if not isinstance(value, dict):
         raise _wrong('must be an object: {"username": …, "password": …}')
     if unknown := [member for member in value if member not in ("username", "password")]:
         raise ConfigurationError({unknown[0][:50]: "is not known here"})
-    username = _read("username", values.basic_username, value.get("username") or "")
+    username = value.get("username", "") if value else ""
+    username = base.basic_username if username is None else _read("username", values.basic_username, username)
     password = value.get("password")
     if password == MASK and not base.basic_password:
         raise ConfigurationError({"password": _NO_MASK})

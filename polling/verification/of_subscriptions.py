@@ -131,7 +131,7 @@ class _Range:
 
 
 def _is_past(subscription: Subscription) -> Q:
-    return Q(pk__gt=subscription.began_id, pk__lte=subscription.reached_id)
+    return Q(pk__gt=subscription.accounted_from_id, pk__lte=subscription.reached_id)
 
 
 def _kept_since(subscription: Subscription, now: datetime) -> datetime:
@@ -152,7 +152,8 @@ def _judged_states(
     if not readers:
         return found
     past = {
-        each.pk: Q(subscription=each.pk, event_id__gt=each.began_id, event_id__lte=each.reached_id) for each in readers
+        each.pk: Q(subscription=each.pk, event_id__gt=each.accounted_from_id, event_id__lte=each.reached_id)
+        for each in readers
     }
     recent = [Q(past[each.pk], event__polled_at__gte=_kept_since(each, now)) for each in readers]
     rows = SubscriptionEvent.objects.filter(reduce(or_, past.values()), ~DANGLING, event__resource_poll=poll).order_by()

@@ -36,6 +36,7 @@ def ask(api: Api, route: str, watched: Watched, auth: str) -> Any:
     method, path = route.split(" ")
     event = watched.changed(1)[0].pk
     names: dict[str, object] = {"id": watched.instance.pk, "instance": watched.instance.pk, "poll": watched.poll.pk}
+    names["subscription"] = watched.instance.pk  # the first one
     replay = Replay.objects.create(instance=watched.instance, asked_at=NOON, what="all")
     verification = Verification.objects.create(resource_poll=watched.poll, asked_at=NOON, status="complete")
     names |= {

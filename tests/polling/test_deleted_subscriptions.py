@@ -15,6 +15,8 @@ from instances.models import Instance, Organization
 from polling.delivery import delivery_loop
 from polling.delivery import results as written
 from polling.delivery.delivery_loop import deliver_these
+from polling.delivery.replay.replays import start_replay
+from polling.delivery.replay.selection import Selection
 from polling.maintenance.purge import purge_deleted
 from polling.models import Alert, DeliveryAttempt, DeliveryState, Notification, Subscription
 from polling.subscriptions.changes import change_subscription, create_subscription, delete_subscription
@@ -64,6 +66,28 @@ def test_an_attempt_under_way_ends_as_it_may_and_is_followed_by_none(
     assert not Notification.objects.exists()
     assert not DeliveryState.objects.filter(pk=subscription.pk).exists()
     assert list(Subscription.objects.values_list("pk", flat=True)) == [subscription.instance_id]
+
+
+@pytest.mark.django_db
+def test_a_replay_ends_though_what_it_sends_is_deleted_under_way(
+    organization: Organization, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscription = subscribe(make_instance(organization, URL), receiver.url)
+    waiting(subscription, 10**6, state="delivered")
+    replay = start_replay(subscription.instance, Selection(subscription=subscription.pk), timezone.now())
+    assert replay.left == 1
+    receiver.answer = lambda got: (500, {})
+    write_results = written.write_results
+
+    def deleted_meanwhile(results: Sequence[Any], now: datetime) -> None:
+        delete_subscription(subscription, now)
+        write_results(results, now)
+
+    monkeypatch.setattr(delivery_loop, "write_results", deleted_meanwhile)
+    deliver_these([subscription.instance_id])
+    assert purge_deleted(timezone.now()) == 1
+    replay.refresh_from_db()
+    assert (replay.left, replay.stage) == (0, "ended")
 
 
 @pytest.mark.django_db

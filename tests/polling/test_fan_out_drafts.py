@@ -32,8 +32,8 @@ def test_drafts_carry_each_event_once_and_follow_what_their_records_wait_for(
     records: list[tuple[int | None, int]], of_seven: dict[int, int], of_eight: dict[int, int]
 ) -> None:
     page = page_of(records)
-    waits: dict[Record, int] = {(7, key): value for key, value in of_seven.items()}
-    waits |= {(8, key): value for key, value in of_eight.items()} | {(None, "contacts", 3): 9}
+    waits: dict[Record, int] = {("contacts", key): value for key, value in of_seven.items()}
+    waits |= {("companies", key): value for key, value in of_eight.items()}
 
     drafts = drafts_of(page, waits, lambda read: read.event)
 
@@ -65,7 +65,7 @@ def _check_chain(drafts: list[Draft], places: list[int], wait: int | None) -> No
 
 def test_a_batch_that_ends_late_goes_before_one_that_begins_later() -> None:
     page = page_of([(7, 1), (7, 20), *((7, key) for key in range(2, 14)), (7, 21)])
-    drafts = drafts_of(page, {(7, 20): 5, (7, 21): 5}, lambda read: read.event)
+    drafts = drafts_of(page, {("contacts", 20): 5, ("contacts", 21): 5}, lambda read: read.event)
     assert [[event.record_id for event in draft.events] for draft in drafts] == [
         [1, *range(2, 11)],
         [20, 21],

@@ -18,6 +18,7 @@ from polling.delivery.scheduler import HOLD_MOST, REREAD_EVERY, Scheduler
 from polling.models import Notification, Receiver
 from tests.conftest import Tenant
 from tests.support.notifications import make_instance, make_notifications
+from tests.support.row_locks import wait_for_who_waits
 
 SECOND, LATER = timedelta(seconds=1), timedelta(minutes=4)
 MANY = 10 * HOLD_MOST
@@ -86,3 +87,32 @@ def test_who_holds_does_not_wait_for_who_writes_results(open_one: Open) -> None:
         pool.submit(look).result(60)
     due = Notification.objects.filter(next_attempt_at__isnull=False).values_list("pk", flat=True)
     assert list(due) == rows[:1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_delivered_meanwhile_is_not_made_due_again(tenant: Tenant) -> None:
+    """As where two make the same backlog due, and a worker delivers of what the first has made due."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer")
+    now = timezone.now()
+    instance = make_instance(tenant.organization, "http://127.0.0.1:9/", "Any")
+    make_notifications(instance, [[1], [2]], now)
+    Notification.objects.update(next_attempt_at=None)
+    first = Notification.objects.order_by("pk")[:1].get()
+
+    def make_due() -> None:
+        try:
+            with transaction.atomic():
+                rearm_all(instance, now)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Notification.objects.filter(pk=first.pk).update(state=Notification.State.DELIVERED)
+            waiting = pool.submit(make_due)
+            wait_for_who_waits()
+        waiting.result(60)
+    due = Notification.objects.filter(next_attempt_at__isnull=False)
+    assert first not in due
+    assert due.count() == 1

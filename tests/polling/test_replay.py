@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from polling.delivery import delivery_loop, results
 from polling.delivery.delivery_loop import DeliveryLoop
 from polling.delivery.pausing import release_all_of
 from polling.delivery.replay.chains import Chains
@@ -53,6 +54,24 @@ def test_a_replay_has_the_same_id_and_bytes_and_is_marked(delivered: PolledInsta
     assert "elements-webhook-replay" not in first.headers
     assert again.headers["elements-webhook-replay"] == "true"
     assert list(DeliveryAttempt.objects.order_by("id").values_list("replay", flat=True)) == [False, True]
+
+
+def test_one_asked_for_while_the_last_try_is_under_way_has_all_tries(
+    notifying: PolledInstance, receiver: Receiver, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.RETRY_SCHEDULE = [0.0, 0.0]
+    change(notifying, 1)
+    receiver.answer = failing(503)
+    write_results = results.write_results
+
+    def asked_for_meanwhile(ended: Any, now: Any) -> None:
+        if len(receiver.got) == 2:
+            replay(notifying, event_id=Event.objects.get().pk)
+        write_results(ended, now)
+
+    monkeypatch.setattr(delivery_loop, "write_results", asked_for_meanwhile)
+    deliver()
+    assert len(receiver.got) == 3  # with the one under way that are two
 
 
 def test_progress_is_counted(delivered: PolledInstance) -> None:

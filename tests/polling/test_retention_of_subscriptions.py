@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import chain, repeat
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -12,6 +14,9 @@ from django.utils import timezone
 from cwconnect.site.periodic_jobs import run_due_jobs
 from instances.models import Instance, Organization
 from polling.delivery.first_subscriptions import first_subscription
+from polling.delivery.replay.replays import start_replay
+from polling.delivery.replay.selection import Selection
+from polling.maintenance import retention, unhurried
 from polling.maintenance.retention import prune, prune_delivered, prune_the_rest
 from polling.models import (
     Alert,
@@ -161,6 +166,23 @@ def test_a_delivered_notification_goes_though_another_keeps_its_events(instance:
     assert Event.objects.count() == 1
 
 
+def test_what_is_asked_for_again_just_then_stays(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = record(instance, 1).notification
+    record(instance, 2)
+    assert kept
+    prune_them = retention._prune_notifications
+
+    def asked_for_meanwhile(keys: list[int], *arguments: Any) -> int:
+        if not Replay.objects.exists():
+            start_replay(instance, Selection(event_id=kept.events.get().pk), timezone.now())
+        return prune_them(keys, *arguments)
+
+    monkeypatch.setattr(retention, "_prune_notifications", asked_for_meanwhile)
+    prune(timezone.now() + LATER)
+    assert set(Notification.objects.all()) == {kept}
+    assert Replay.objects.get().left == 1
+
+
 class TestDays:
     """A subscription's own days."""
 
@@ -183,6 +205,23 @@ class TestDays:
         Notification.objects.filter(pk=sooner.pk).update(created_at=first.polled_at - timedelta(seconds=1))
         prune(timezone.now() + timedelta(days=8))
         assert not Notification.objects.filter(pk__in=[sooner.pk, *(each.pk for each in many)])
+
+    def test_what_stays_keeps_nothing_behind_it_from_going(
+        self, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each minute there is time for one batch."""
+        monkeypatch.setattr(unhurried, "BATCH", 2)
+        event = record(instance, 1)
+        ours = further(instance, reached=event.pk, days=7)
+        for number in range(2, 6):
+            held = record(instance, number, notified=False)
+            Event.objects.filter(pk=held.pk).update(notification=carry(ours, [held], state=State.DELIVERED))
+        goes = carry(ours, [event], state=State.DELIVERED)
+        monkeypatch.setattr(retention, "staying", lambda events, ages: {each.key for each in events} - {event.pk})
+        for minute in range(10):
+            monkeypatch.setattr(unhurried, "stopping", chain([False] * 2, repeat(True)).__next__)
+            prune_delivered(timezone.now() + timedelta(days=8, minutes=minute))
+        assert not Notification.objects.filter(pk=goes.pk).exists()
 
     def test_the_longest_decide_for_events_and_what_was_made_with_them(self, instance: Instance) -> None:
         event = record(instance, 1)

@@ -16,6 +16,7 @@ from django.utils import timezone
 from polling.delivery.delivery_loop import deliver_these
 from polling.delivery.fan_out.again import judge_again
 from polling.detection.poll_loop import poll_due
+from polling.maintenance.retention import prune
 from polling.models import Event, Notification, PollState, Repair, Subscription, SubscriptionEvent, Verification
 from polling.subscriptions.changes import change_subscription, create_subscription
 from polling.verification.of_subscriptions import SubscriptionFinding, account_for, lost_of
@@ -176,6 +177,26 @@ def test_what_retention_forgot_is_not_lost(history: PolledInstance) -> None:
     Subscription.objects.filter(name="All").update(retention_days=settings.RETENTION_DAYS + 1)
     everything = counts(look(history))["All"]
     assert (everything.lost, everything.no_longer_kept) == (1, 0)
+
+
+def test_what_retention_forgot_is_not_lost_once_it_is_to_be_kept_longer(
+    history: PolledInstance, receiver: Receiver
+) -> None:
+    now, everything = timezone.now(), named(history, "All")
+    change_subscription(everything, {"retention_days": 7}, now)
+    prune(now + timedelta(days=8))
+    assert not judged(history, "All").exists()
+    assert Event.objects.count() == 5
+    change_subscription(named(history, "All"), {"retention_days": 90}, now)
+    found = counts(look(history))["All"]
+    assert (found.events, found.lost) == (0, 0)
+    assert repair(look(history)).resent == 0
+    deliver_these([history.instance.pk])
+    assert receiver.got == []
+    history.change(6, "Chief")
+    history.poll()
+    judged(history, "All", 6).delete()
+    assert counts(look(history))["All"].events <= 1  # what comes from now on is accounted for
 
 
 def test_of_one_that_is_off_or_deleted_nothing_is_asked(history: PolledInstance, receiver: Receiver) -> None:

@@ -13,10 +13,14 @@ from instances.configuration.wire import config_of, read_configuration
 from instances.models import ResourcePoll
 from instances.provisioning import change_instance, set_enabled
 from instances.watch_starts import ConnectWiseRefusedError
+from polling.delivery.delivery_loop import deliver_these
 from polling.detection.polls.runs import LEASE, PollJob
-from polling.models import Event, PollRun, PollState, RecordSnapshot
+from polling.models import Event, Notification, PollRun, PollState, RecordSnapshot
+from polling.subscriptions.changes import create_subscription
 from polling.workers.leases import LeaseLostError, claim
+from tests.support.deliveries import failing
 from tests.support.polled_instance import PolledInstance
+from tests.support.receivers import Receiver
 from tests.support.sandboxes import start_sandbox
 
 FILTERED = "/hubs/crm/contacts?where=title='Chief' AND lastUpdated>'${date}'"
@@ -83,6 +87,24 @@ def test_a_resource_added_again_begins_anew(watched: PolledInstance) -> None:
     watched.change(born, "Now")
     watched.poll()
     assert watched.recorded() == [("UPDATED", str(born))]
+
+
+def test_what_was_recorded_before_is_waited_for_by_every_receiver(watched: PolledInstance, receiver: Receiver) -> None:
+    create_subscription(watched.instance, {"name": "Further", "url": receiver.url}, timezone.now())
+    for title in ("Before", "After", "At last"):
+        watched.change(3, title)
+        watched.poll()
+        deliver_these([watched.instance.pk])
+        if title == "Before":
+            change(watched, {"incidents": {}})
+            watched.store.clock_offset = 1
+            change(watched, {"contacts": {}, "incidents": {}})
+            receiver.answer = failing(503)
+            Notification.objects.update(state="pending")  # neither arrived
+    for ours in (Notification.objects.filter(subscription=None), Notification.objects.exclude(subscription=None)):
+        first, *others = ours.order_by("pk")
+        assert [each.follows_id for each in others] == [first.pk, others[0].pk]
+        assert {each.next_attempt_at for each in others} == {None}
 
 
 # -- another url or idField --------------------------------------------------------------------------------------------
@@ -182,7 +204,10 @@ def test_moved_to_another_company_it_begins_afresh_there(watched: PolledInstance
 def test_what_was_recorded_of_the_old_company_says_nothing_of_the_new_one(
     watched: PolledInstance, elsewhere: SandboxServer
 ) -> None:
-    """Ids mean other rows there: none of them waits for, or is repaired by, an event of a row with its id."""
+    """Ids mean other rows there: none of them is repaired by an event of a row with its id.
+
+    To a receiver both are contacts/3, so it hears of the former first.
+    """
     watched.change(3, "Chief")
     watched.poll()
     change(watched, baseUrl=elsewhere.url, company="globex", public__key="PUB", private__key="PRIV")
@@ -191,8 +216,7 @@ def test_what_was_recorded_of_the_old_company_says_nothing_of_the_new_one(
     watched.poll()
     first, second = Event.objects.order_by("pk")
     assert second.notification is not None
-    assert second.notification.follows_id is None
-    assert first.notification_id != second.notification_id
+    assert second.notification.follows == first.notification
 
 
 def test_a_move_that_is_refused_changes_nothing(watched: PolledInstance, elsewhere: SandboxServer) -> None:

@@ -166,9 +166,8 @@ class EventsView(V1View):
         rows = with_first(Event.objects.filter(**self.ours(), **self.asked_instance(query.instance)))
         asked = {"kind": query.kind, "object_type": query.resource, "object_id": query.object_id, "pk__lte": upto}
         rows = rows.filter(**{column: value for column, value in asked.items() if value is not None})
-        if run.streams:  # by the bounds of a filter, so that no more is sent than is soon taken
-            return scan(rows, wanted or Filter(), after=run.after, limit=min(query.limit, 100))
-        return scan(rows, wanted, after=run.after, limit=query.limit)
+        most = 100 if run.streams else query.limit  # of a stream no more than is soon taken
+        return scan(rows, wanted or Filter(), after=run.after, limit=min(query.limit, most))
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer an error as JSON, to whoever asked for a stream as well."""

@@ -22,7 +22,7 @@ MOST_BYTES_AT_ONCE = 32 * 2**20
 
 Place = tuple[int, int]
 """An instance, and the last of its events that was looked at."""
-Record = tuple[Any, ...]
+Record = tuple[str, int]
 """What tells a record: its poll and id, or, where the poll is gone, its resource and id."""
 
 _RECORD, _CHANGES = 9, 10  # places among these
@@ -60,10 +60,8 @@ class LogEvent:
 
     @property
     def record(self) -> Record:
-        """Which record it is of."""
-        if self.poll_id is None:
-            return None, self.event.object_type, self.event.record_id
-        return self.poll_id, self.event.record_id
+        """Which record of the instance it is of: a resource that is added again has another poll."""
+        return self.event.object_type, self.event.record_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ _LATEST = """(
 _OF_POLL = "polling_event.resource_poll_id = event.resource_poll_id"
 _OF_NO_POLL = """polling_event.resource_poll_id IS NULL AND polling_event.instance_id + 0 = event.instance_id
                 AND polling_event.object_type = event.object_type"""
-_WAITS = """SELECT given.subscription, event.id, event.resource_poll_id IS NULL, {latest}
+_WAITS = """SELECT given.subscription, event.id, {latest}
 FROM {asked} JOIN polling_event AS event ON event.id = given.event
 """
 _ALL = {"postgresql": "", "sqlite": "LIMIT -1 "}
@@ -122,9 +122,10 @@ def read_waits(asked: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int], i
     for first in range(0, len(asked), _MOST_ASKED):
         some = asked[first : first + _MOST_ASKED]
         rows = _read_latest(some, _OF_POLL)
-        if gone := {row[:2] for row in rows if row[2]}:  # seldom: their polls were deleted
-            rows += _read_latest([one for one in some if (one[0], one[2]) in gone], _OF_NO_POLL)
-        found |= {(subscription, event): latest for subscription, event, _, latest in rows if latest is not None}
+        # Their polls may have been deleted. What was recorded before is of none then, also where they were added again.
+        if alone := {row[:2] for row in rows if row[2] is None}:
+            rows += _read_latest([one for one in some if (one[0], one[2]) in alone], _OF_NO_POLL)
+        found |= {(subscription, event): latest for subscription, event, latest in rows if latest is not None}
     return found
 
 

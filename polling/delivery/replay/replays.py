@@ -24,7 +24,7 @@ from django.utils import timezone
 from instances import audit
 from instances.audit import Action
 from instances.models import Instance
-from polling.delivery.pausing import BLOCKED, PENDING, REPLAYED, sending_among
+from polling.delivery.pausing import BLOCKED, PENDING, REPLAYED, make_due, sending_among
 from polling.delivery.replay.ordering import line_up, link_chains
 from polling.delivery.replay.selection import Selection, select, selection_of
 from polling.models import Notification, Replay
@@ -155,21 +155,23 @@ def _queue_batch(replay: Replay, token: str, keys: Sequence[int]) -> None:
 
 def _queue(replay: Replay, keys: Sequence[int], now: datetime) -> int:
     chosen = Notification.objects.filter(pk__in=keys)
-    again = list(
-        chosen.filter(state__in=Notification.DELIVERED_OR_GIVEN_UP)
-        .order_by("pk")
-        .select_for_update()
-        .values_list("pk", flat=True)
-    )
-    for earlier in chosen.filter(replay__isnull=False).order_by().values("replay").annotate(count=Count("pk")):
-        # Asked for twice and not sent yet: it is sent once, and counts for the later of both.
-        less = {"total": F("total") - earlier["count"], "queued": F("queued") - earlier["count"]}
-        Replay.objects.filter(pk=earlier["replay"]).update(**less)
+    # All of them, in the order that all lock them in, before it is judged which have their own delivery behind them.
+    states = list(chosen.order_by("pk").select_for_update().values_list("pk", "state"))
+    again = [key for key, state in states if state in Notification.DELIVERED_OR_GIVEN_UP]
+    count_out(chosen)  # asked for twice and not sent yet: it is sent once, and counts for the later of both
     count = chosen.update(replay=replay, step=0)
     Notification.objects.filter(pk__in=again).update(follows=None, next_attempt_at=None)
     link_chains(again)
     line_up(Notification.objects.filter(pk__in=again, follows=None))
     to = {row.to for row in chosen.only("instance_id", "subscription_id")}
     waiting = Notification.objects.filter(Q(state=PENDING) | REPLAYED, pk__in=keys).to(sending_among(to))
-    waiting.exclude(BLOCKED).update(next_attempt_at=now)
+    make_due(waiting.exclude(BLOCKED), now)
     return count
+
+
+def count_out(rows: QuerySet[Notification]) -> None:
+    """Have those of these notifications that are sent again count no more for the replays that they are sent by."""
+    sent_again = rows.filter(replay__isnull=False).order_by("replay")
+    for part in list(sent_again.values("replay").annotate(count=Count("pk"))):
+        less = {"total": F("total") - part["count"], "queued": F("queued") - part["count"]}
+        Replay.objects.filter(pk=part["replay"], queued__gte=part["count"]).update(**less)
