@@ -40,6 +40,7 @@ def held_back(request: PageRequest, number: int) -> HttpResponse:
         "rows": _rows(ids[:PER_PAGE], looked_at),
         "subscriptions": ours,
         "filtered": any(each.filter for each in ([chosen] if chosen else ours)),
+        "held_before": any(each.held for each in ([chosen] if chosen else ours)),
         "chosen": chosen,
         "is_first": not before,
         "older": ids[PER_PAGE - 1] if len(ids) > PER_PAGE else None,

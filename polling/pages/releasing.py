@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from instances.models import Instance
 from instances.pages.access import PageRequest, operator_page, page
+from polling.delivery.pausing import may_send, release_all_of, subscriptions_of
 from polling.delivery.pausing import release as release_one
-from polling.delivery.pausing import release_all_of, subscriptions_of
 from polling.models import DeliveryState, Notification, Subscription
 from polling.models.deliveries import TO
 from polling.pages.filters import id_of
@@ -65,7 +65,7 @@ def _undelivered(instance: Instance, chosen: Subscription | None) -> QuerySet[No
 
 
 def _context(instance: Instance, chosen: Subscription | None) -> dict[str, Any]:
-    """Return what both pages show: where it goes (blank: nowhere; None: to several), and whether that is paused."""
+    """Return what both pages show: where it goes (blank: nowhere; None: to several), whether it may, and is paused."""
     ours = [chosen] if chosen else subscriptions_of(instance)
     paused = DeliveryState.objects.filter(pk__in=[each.pk for each in ours], paused_at__isnull=False)
     return {
@@ -73,6 +73,7 @@ def _context(instance: Instance, chosen: Subscription | None) -> dict[str, Any]:
         "chosen": chosen,
         "narrowed": _narrowed(chosen),
         "url": ours[0].notification_settings.callback_url if len(ours) == 1 else None,
+        "sends": any(may_send(each) for each in ours),
         "delivery": paused.order_by("paused_at").first(),
         "here": "deliveries",
     }

@@ -6,6 +6,7 @@ fields come to as JSON, which the page's script asks for by itself.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -173,15 +174,16 @@ def _try(editing: Editing) -> HttpResponse:
     request, wanted = editing.request, editing.filter_form.filter()
     context: dict[str, Any] = {"asked": True, "most": MOST}
     if wanted is not None:
-        so_far = _so_far(request.POST) if request.POST.get("looked_at") else None
-        context |= {"tried": try_filter(editing.instance, wanted, so_far), "goes_on": so_far is not None}
+        of = hashlib.sha256(editing.filter_form.text.encode()).hexdigest()
+        so_far = _so_far(request.POST) if request.POST.get("of") == of else None
+        context |= {"tried": try_filter(editing.instance, wanted, so_far), "of": of}
     if request.htmx:
         return render(request, "polling/parts/tried_filter.html", _context(editing) | context)
     return _show(editing, **context)
 
 
 def _so_far(posted: Mapping[str, str]) -> TriedFilter | None:
-    """Return what the looks before came to, as the page sends it back; None if it can't be read."""
+    """Return what the looks of this filter came to, as the page sends it back; None if it can't be read."""
     numbers = [posted.get(name, "") for name in ("looked_at", "passed", "unknown", "before")]
     if not all(text.isascii() and text.isdecimal() and len(text) < 19 for text in numbers):
         return None

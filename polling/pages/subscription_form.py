@@ -91,7 +91,10 @@ class SubscriptionForm(forms.Form):
     enabled = forms.BooleanField(label="On: events are kept for it, and sent", required=False, initial=True)
     goes_on = forms.ChoiceField(
         label="When it is switched on",
-        choices=((NOW, "It goes on with what comes from now on"), (WHERE_IT_WAS, "It is sent what came meanwhile")),
+        choices=(
+            (NOW, "It goes on with what comes from now on"),
+            (WHERE_IT_WAS, "It is sent what came meanwhile, as far as that is kept"),
+        ),
         initial=NOW,
         required=False,
         widget=forms.RadioSelect,

@@ -127,7 +127,7 @@ def _state(status: SubscriptionStatus, alert: str) -> tuple[str, str]:
     if not subscription.instance.events_enabled:
         return OFF, "Events of the instance are off: nothing is polled, recorded or sent."
     if not status.enabled:
-        return OFF, "It is switched off: nothing is kept for it meanwhile."
+        return OFF, "It is switched off: nothing is kept for it meanwhile, and what waits is sent once it is on."
     if status.paused_at is not None:
         return PAUSED, status.pause_reason
     if not subscription.notification_settings.callback_url:

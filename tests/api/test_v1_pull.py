@@ -7,10 +7,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from cwconnect.web.parking import ENVIRON_KEY, Parking
 from instances.models import ApiUser
 from polling.api.v1 import waiting
+from polling.models import Event
 from polling.reports import event_scan, log_watch
 from polling.reports.log_watch import look
 from tests.api.conftest import Watched
@@ -92,6 +95,20 @@ def test_a_call_reads_a_bounded_number_of_rows_and_none_twice(
         if not page["more"]:
             break
     assert steps == [(made[2], []), (made[5], []), (made[7], [8])]
+
+
+def test_no_more_is_read_than_a_call_may_hold(api: Api, watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a filter too, and the changes with the records."""
+    made = watched.changed(*range(1, 31))
+    Event.objects.update(changes=json.dumps([{"field": "title", "from": "x" * 1000, "to": None}]))
+    monkeypatch.setattr(event_scan, "_MOST_CHARACTERS", 15_000)
+    with CaptureQueriesContext(connection) as queries:
+        page = pull(api, "limit=1000")
+    assert page["more"]
+    assert page["next_after"] < made[15].pk
+    read = [int(query["sql"].rpartition("LIMIT ")[2]) for query in queries if '"record"' in query["sql"]]
+    assert read[0] == 10
+    assert sum(read) <= 16
 
 
 @pytest.mark.parametrize(

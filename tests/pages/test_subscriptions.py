@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from datetime import timedelta
@@ -123,7 +124,7 @@ class TestCards:
         ("changes", "word"),
         [
             ({}, "● delivering"),
-            ({"enabled": False}, "○ off It is switched off: nothing is kept for it meanwhile."),
+            ({"enabled": False}, "○ off It is switched off: nothing is kept for it meanwhile, and what waits"),
             ({"callback_url": ""}, "○ pulled only"),
         ],
     )
@@ -559,7 +560,7 @@ class TestFilter:
         while 'hx-trigger="load"' in html:
             looks += 1
             sent = {each.get("name"): each.get("value") for each in Page(html).of_tag("input") if each.get("value")}
-            so_far = {name: sent[name] for name in ("looked_at", "passed", "unknown", "before")}
+            so_far = {name: sent[name] for name in ("of", "looked_at", "passed", "unknown", "before")}
             values = form_of(operator, path) | {f"{PREFIX}-kinds": ["UPDATED"], "do": ["try"]}
             html = text_of(operator.post(path, values | so_far, headers={"HX-Request": "true"}))
         assert looks == 5
@@ -571,8 +572,34 @@ class TestFilter:
     ) -> None:
         add_events(instance, 2)
         path = url(instance, "/subscriptions/add")
-        so_far = {"looked_at": "1", "passed": "1", "unknown": "0", "before": wrong}
-        assert "2 of 2 events pass" in words_of(text_of(send(operator, path, "try", **so_far)))
+        so_far = {"of": hashlib.sha256(b"{}").hexdigest(), "looked_at": "1", "passed": "1", "unknown": "0"}
+        assert "2 of 2 events pass" in words_of(text_of(send(operator, path, "try", **so_far, before=wrong)))
+
+    def test_another_filter_begins_anew(self, operator: Client, instance: Instance) -> None:
+        add_events(instance, 2)
+        path = url(instance, "/subscriptions/add")
+        so_far = {
+            "of": hashlib.sha256(b"{}").hexdigest(),
+            "looked_at": "1",
+            "passed": "1",
+            "unknown": "0",
+            "before": "1",
+        }
+        assert "1 of 1 event passes" in words_of(text_of(send(operator, path, "try", **so_far)))
+        html = text_of(send(operator, path, "try", filter_kinds=["DELETED"], **so_far))
+        assert "0 of 2 events pass" in words_of(html)
+
+    def test_how_many_of_those_that_were_looked_at_are_shown_is_said(
+        self, operator: Client, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        add_events(instance, 3)
+        path = url(instance, "/subscriptions/add")
+        assert (
+            "The newest"
+            not in text_of(send(operator, path, "try")).partition('id="tried-count"')[2].partition("<table")[0]
+        )
+        monkeypatch.setattr(tried_filter, "SHOWN", 2)
+        assert "The newest 2 of these:" in words_of(text_of(send(operator, path, "try")))
 
 
 class TestActions:
@@ -649,6 +676,33 @@ class TestActions:
             "delivery released",
         ]
 
+    @pytest.mark.parametrize(
+        ("why", "words"),
+        [
+            ("one", "until delivery is switched on again"),
+            ("instance", "until the instance is on again"),
+            ("url", "until there is a callback URL"),
+        ],
+    )
+    def test_of_one_that_is_off_the_release_says_that_it_waits(
+        self, operator: Client, instance: Instance, why: str, words: str
+    ) -> None:
+        add_events(instance, 3)
+        one = further_subscription(instance)
+        Notification.objects.filter(pk=Notification.objects.latest("pk").pk).update(subscription=one)
+        operator.post(own(one, "/pause"))
+        if why == "instance":
+            Instance.objects.update(disabled=True)
+        else:
+            changes: dict[str, Any] = {"enabled": False} if why == "one" else {"callback_url": ""}
+            Subscription.objects.filter(pk=one.pk).update(**changes)
+        release = url(instance, f"/release?subscription={one.pk}")
+        asked = said(operator, release)
+        assert ("There is no callback URL at present" if why == "url" else "Nothing is sent at present") in asked
+        answer = operator.post(release, follow=True)
+        assert f"Released, and not sent yet: 1 notification waits {words}." in words_of(text_of(answer))
+        assert "hx-get" not in text_of(answer).partition("<main")[2].partition("</main")[0]
+
     def test_a_release_of_what_is_not_there_does_not_exist(self, operator: Client, instance: Instance) -> None:
         assert operator.get(url(instance, "/release?subscription=7")).status_code == 404
 
@@ -721,7 +775,9 @@ class TestHeldBack:
         html = shown(operator, url(instance, "/held-back"))
         (query,) = re.findall(r'href="(\?before=\d+)"\s*>Older', html)
         assert self.events(shown(operator, url(instance, f"/held-back{query}"))) == [5, 4, 3, 2, 1]
-        assert "Nothing older was held back." in shown(operator, url(instance, "/held-back?before=1"))
+        assert "Nothing older was held back of what is still kept." in shown(
+            operator, url(instance, "/held-back?before=1")
+        )
 
     def test_it_is_narrowed_to_one(self, operator: Client, instance: Instance, held: list[Subscription]) -> None:
         html = shown(operator, url(instance, f"/held-back?subscription={held[1].pk}"))
@@ -744,6 +800,13 @@ class TestHeldBack:
         assert "This receiver has no filter: it hears every event." in words_of(html)
         assert f'href="{own(first_subscription(instance))}"' in html
         assert "An operator can say what it wants." in said(viewer, path)
+
+    def test_what_is_deleted_by_now_is_not_denied(
+        self, operator: Client, instance: Instance, held: list[Subscription]
+    ) -> None:
+        Subscription.objects.filter(pk=held[0].pk).update(held=25)
+        SubscriptionEvent.objects.all().delete()
+        assert "what was, is deleted by now" in said(operator, url(instance, "/held-back"))
 
     @pytest.mark.parametrize("query", ["before=x", "before=-1", f"before={'9' * 40}", "subscription=x&before=٣"])
     def test_a_query_that_can_not_be_read_narrows_nothing(

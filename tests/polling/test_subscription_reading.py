@@ -192,6 +192,8 @@ class TestMasks:
 
     def test_without_a_user_there_is_no_password(self) -> None:
         assert read({"basic": {"username": ""}}, STORED).basic_password == ""
+        assert read({"basic": {"username": None, "password": None}}, STORED) == STORED
+        assert read({"basic": {"username": None, "password": "new"}}, STORED).basic_username == "user"
         assert mistakes({"basic": {"username": "", "password": "x"}}, STORED) == {
             "basic.username": "is required beside a password"
         }
