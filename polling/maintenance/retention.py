@@ -134,7 +134,7 @@ def _prune_the_rest(now: datetime, pruned: Pruned, progress: Progress, *, until:
     before = now - timedelta(days=settings.RETENTION_DAYS)
     Verification.objects.filter(finished_at__lt=before).delete()  # few: each was asked for by a person
     BulkJob.objects.filter(finished_at__lt=before).delete()  # so are these
-    StoredWalk.objects.filter(name__contains=" of ", begun_at__lt=before).delete()  # of what was deleted: below
+    StoredWalk.objects.filter(name__contains=" of ", begun_at__lt=before).delete()  # of who is gone
     end_stale_copies(now)
     for count in unhurried(lambda _: _of_the_first(prune_copies(now)), until):
         progress("copies", count)

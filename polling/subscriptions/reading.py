@@ -155,12 +155,12 @@ def _headers(value: Any, base: Settings) -> Found:
 
 
 def _basic(value: Any, base: Settings) -> Found:
-    """Read the Basic login: what is not given of it stays, an empty user takes both away, and so does `{}`."""
+    """Read the Basic login: what is null of it stays, and a password that is left out; without a user, none."""
     if not isinstance(value, dict):
         raise _wrong('must be an object: {"username": …, "password": …}')
     if unknown := [member for member in value if member not in ("username", "password")]:
         raise ConfigurationError({unknown[0][:50]: "is not known here"})
-    username = value.get("username", "") if value else ""
+    username = value.get("username", "")
     username = base.basic_username if username is None else _read("username", values.basic_username, username)
     password = value.get("password")
     if password == MASK and not base.basic_password:

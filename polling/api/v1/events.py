@@ -166,8 +166,8 @@ class EventsView(V1View):
         rows = with_first(Event.objects.filter(**self.ours(), **self.asked_instance(query.instance)))
         asked = {"kind": query.kind, "object_type": query.resource, "object_id": query.object_id, "pk__lte": upto}
         rows = rows.filter(**{column: value for column, value in asked.items() if value is not None})
-        most = 100 if run.streams else query.limit  # of a stream no more than is soon taken
-        return scan(rows, wanted or Filter(), after=run.after, limit=min(query.limit, most))
+        limit = min(query.limit, 100) if run.streams else query.limit  # of a stream no more than is soon taken
+        return scan(rows, wanted or Filter(), after=run.after, limit=limit)
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer an error as JSON, to whoever asked for a stream as well."""
