@@ -74,6 +74,17 @@ def test_one_asked_for_while_the_last_try_is_under_way_has_all_tries(
     assert len(receiver.got) == 3  # with the one under way that are two
 
 
+def test_what_waits_for_its_next_try_is_hurried(notifying: PolledInstance, receiver: Receiver) -> None:
+    change(notifying, 1)
+    now = timezone.now()
+    Notification.objects.update(step=3, next_attempt_at=now + timedelta(hours=5))
+    replay(notifying, event_id=Event.objects.get().pk)
+    hurried = Notification.objects.get()
+    assert hurried.step == 0
+    assert hurried.next_attempt_at is not None
+    assert hurried.next_attempt_at < now + timedelta(hours=1)
+
+
 def test_progress_is_counted(delivered: PolledInstance) -> None:
     started = replay(delivered, since=timezone.now() - timedelta(hours=1))
     assert (started.total, started.left) == (1, 1)

@@ -23,7 +23,7 @@ MOST_BYTES_AT_ONCE = 32 * 2**20
 Place = tuple[int, int]
 """An instance, and the last of its events that was looked at."""
 Record = tuple[str, int]
-"""What tells a record: its poll and id, or, where the poll is gone, its resource and id."""
+"""What tells a record of an instance: its resource and id."""
 
 _RECORD, _CHANGES = 9, 10  # places among these
 _COLUMNS = """id, resource_poll_id, notification_id, object_type, object_id, record_id, kind,

@@ -18,13 +18,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, F, Max, Q, QuerySet
+from django.db.models import Count, F, Max, QuerySet
 from django.utils import timezone
 
 from instances import audit
 from instances.audit import Action
 from instances.models import Instance
-from polling.delivery.pausing import BLOCKED, PENDING, REPLAYED, make_due, sending_among
+from polling.delivery.pausing import BLOCKED, ON_ITS_WAY, sending_among
 from polling.delivery.replay.ordering import line_up, link_chains
 from polling.delivery.replay.selection import Selection, select, selection_of
 from polling.models import Notification, Replay
@@ -164,8 +164,8 @@ def _queue(replay: Replay, keys: Sequence[int], now: datetime) -> int:
     link_chains(again)
     line_up(Notification.objects.filter(pk__in=again, follows=None))
     to = {row.to for row in chosen.only("instance_id", "subscription_id")}
-    waiting = Notification.objects.filter(Q(state=PENDING) | REPLAYED, pk__in=keys).to(sending_among(to))
-    make_due(waiting.exclude(BLOCKED), now)
+    waiting = chosen.filter(ON_ITS_WAY).to(sending_among(to))
+    waiting.exclude(BLOCKED).update(next_attempt_at=now)  # what waits for its next try is hurried
     return count
 
 
